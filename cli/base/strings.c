@@ -1,0 +1,91 @@
+#include "cli/base/strings.h"
+
+#include "cli/base/array.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t hash(const char *text, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)text[i]) * 0x100000001b3ull;
+	return (size_t)(h ^ (h >> 32));
+}
+
+static uint32_t *seek(const struct strings *s, const char *text, size_t len)
+{
+	for (size_t i = hash(text, len);; i++) {
+		uint32_t *slot = &s->slots[i & (s->slots_room - 1)];
+
+		if (!*slot || (!strncmp(s->items[*slot - 1], text, len) &&
+			       !s->items[*slot - 1][len]))
+			return slot;
+	}
+}
+
+static bool grow(struct strings *s)
+{
+	uint32_t *old = s->slots;
+	size_t room = s->slots_room ? s->slots_room * 2 : 64;
+
+	s->slots = calloc(room, sizeof(*s->slots));
+	if (!s->slots) {
+		s->slots = old;
+		return false;
+	}
+	s->slots_room = room;
+	for (size_t i = 0; i < s->count; i++)
+		*seek(s, s->items[i], strlen(s->items[i])) = (uint32_t)i + 1;
+	free(old);
+	return true;
+}
+
+static uint32_t add(struct strings *s, const char *text, size_t len)
+{
+	uint32_t *slot;
+	char *copy;
+
+	if (s->count >= UINT32_MAX - 1 ||
+	    (s->count >= s->slots_room / 2 && !grow(s)))
+		return UINT32_MAX;
+	slot = seek(s, text, len);
+	if (*slot)
+		return *slot - 1;
+	if (array_reserve(&s->items, &s->room, s->count + 1) < 0)
+		return UINT32_MAX;
+	copy = strndup(text, len);
+	if (!copy)
+		return UINT32_MAX;
+	s->items[s->count++] = copy;
+	*slot = (uint32_t)s->count;
+	return *slot - 1;
+}
+
+void strings_done(struct strings *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->items[i]);
+	free(s->items);
+	free(s->slots);
+	*s = (struct strings){0};
+}
+
+uint32_t strings_add_n(struct strings *s, const char *text, size_t len)
+{
+	if (!s->count && add(s, "", 0) == UINT32_MAX)
+		return UINT32_MAX;
+	return add(s, text, len);
+}
+
+uint32_t strings_add(struct strings *s, const char *text)
+{
+	return strings_add_n(s, text ? text : "", text ? strlen(text) : 0);
+}
+
+const char *strings_get(const struct strings *s, uint32_t number)
+{
+	return number < s->count ? s->items[number] : "";
+}

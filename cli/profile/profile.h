@@ -1,0 +1,204 @@
+/*
+ * profile.h - a profile in memory: what the collector aggregates, the file keeps and
+ * the reports read. Plain arrays that refer to each other by index.
+ *
+ * Moments are ns since the recording began; amounts are bytes and blocks as the
+ * program requested them. Invariants, of each site and of the sums over sites:
+ *
+ *	live = allocs - frees,	live_bytes = allocated_bytes - freed_bytes
+ *	sum of freed_bytes == sum of freed_here_bytes, each process and domain,
+ *		but for blocks of earlier processes' (struct profile_process)
+ */
+#pragma once
+
+#include "cli/base/strings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum profile_domain {
+	PROFILE_MALLOC = 0,
+	PROFILE_MMAP = 1, /* the program's own calls of mmap; not in totals */
+	PROFILE_DOMAINS
+};
+
+enum profile_end { /* how a process ended */
+	PROFILE_RUNNING = 0, /* not seen to end: the recording did first */
+	PROFILE_EXITED = 1,  /* status in end_status, or -1 if nobody could tell */
+	PROFILE_SIGNALED = 2, /* signal in end_status */
+	PROFILE_EXECED = 3,
+};
+
+/* A sum of blocks. */
+struct profile_amount {
+	uint64_t blocks, bytes;
+};
+
+struct profile_process {
+	uint32_t serial;	/* unique; what sites name */
+	uint32_t parent_serial; /* forked from; 0: none, or an exec */
+	int32_t pid;
+	uint32_t command; /* string: arguments, shell-quoted */
+	uint32_t exe;	  /* string: path of the executable */
+	uint32_t end;	  /* enum profile_end */
+	int32_t end_status;
+	uint32_t notes; /* enum wire_note of preload/wire.h */
+	uint64_t start_ns, end_ns;
+
+	/* Of each domain. `peak` is the greatest live bytes, and the blocks then. */
+	struct {
+		uint64_t allocs, allocated_bytes, frees, freed_bytes;
+		struct profile_amount peak;
+		uint64_t peak_at_ns;
+	} domain[PROFILE_DOMAINS];
+	struct profile_amount temporary; /* freed by the very next event of its thread */
+
+	uint64_t unknown_frees; /* of blocks older than the recording, or the parent's */
+	uint64_t unseen_frees;	/* an address came again without having been freed */
+	uint64_t lost;		/* events lost, see profile.lost_* for those of no process */
+	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
+	uint64_t events;
+};
+
+struct profile_thread {
+	uint32_t process_serial;
+	int32_t tid;
+	uint32_t name; /* string */
+	uint32_t pad;
+	uint64_t events, start_ns, end_ns;
+};
+
+struct profile_module {
+	uint32_t path;	   /* string, as the loader had it */
+	uint32_t build_id; /* string, lower-case hex; "" for none */
+	uint64_t start, end, bias;
+};
+
+enum profile_stack_flag { /* as enum wire_node_flag */
+	PROFILE_STACK_EXACT = 1u << 0,
+	PROFILE_STACK_GUESSED = 1u << 1,
+	PROFILE_STACK_CUT = 1u << 2, /* pc is an enum wire_cut */
+};
+
+/* A node of the stack tree. stacks[0] is the root; parent < own index. */
+struct profile_stack {
+	uint64_t pc;
+	uint32_t parent;
+	uint32_t module; /* index + 1 into modules; 0: none */
+	uint32_t flags;
+	uint32_t code; /* index + 1 into codes; 0: not symbolised yet */
+};
+
+/* What one pc of one module stands for: a run of frames, the innermost (inlined)
+ * first, the function that contains the machine code last. */
+struct profile_code {
+	uint32_t first_frame, frames; /* frames >= 1 */
+};
+
+struct profile_frame {
+	uint32_t function; /* string, demangled; "" unknown */
+	uint32_t linkage;  /* string, mangled; "" if the same or unknown */
+	uint32_t file;	   /* string: source path; "" unknown */
+	uint32_t line;	   /* 0: unknown */
+	/* First and last source line of the function, in file; 0: unknown. */
+	uint32_t function_first, function_last;
+};
+
+/* Count of allocations whose size, or of blocks whose lifetime, is in one class. */
+struct profile_class {
+	uint32_t log2; /* bucket: floor(log2(max(1, bytes or ns))) */
+	uint64_t count;
+};
+
+/* All that is counted for one (process, stack, domain). */
+struct profile_site {
+	uint32_t process_serial;
+	uint32_t stack;	 /* index into stacks */
+	uint32_t domain; /* enum profile_domain */
+	uint32_t pad;
+
+	/* Blocks allocated with this stack, whoever frees them. */
+	uint64_t allocs, allocated_bytes, frees, freed_bytes;
+	struct profile_amount peak;	 /* live at the process's peak of this domain */
+	struct profile_amount tree_peak; /* live at the peak of all processes' sum */
+	struct profile_amount temporary;
+	uint64_t first_ns, last_ns; /* first and last allocation */
+
+	/* Frees executed with this stack, whoever allocated. */
+	uint64_t freed_here, freed_here_bytes;
+
+	/* The site's last event of any kind: its rank among all events of the
+	 * recording, and the process's live bytes of the domain right after it. */
+	uint64_t last_rank, last_live_bytes;
+
+	/* Owned; ascending. Sizes: of allocations. Lives: of freed blocks. */
+	struct profile_class *sizes, *lives;
+	uint32_t sizes_count, lives_count;
+};
+
+/* A bin of the timeline of all processes: [at_ns, next bin's at_ns). Malloc domain. */
+struct profile_bin {
+	uint64_t at_ns;
+	uint64_t min_bytes, max_bytes, last_bytes; /* live */
+	uint64_t last_blocks;
+	uint64_t allocs;
+	uint64_t rss_bytes; /* last sample in the bin, all processes; 0: none */
+};
+
+/* Lines first .. first+count-1 of a source file, as they were at recording. */
+struct profile_source {
+	uint32_t file;	      /* string: as in profile_frame.file */
+	uint32_t first, count; /* lines from 1 */
+	uint32_t text;	      /* string: the lines, each ended by '\n' */
+};
+
+struct profile {
+	struct strings strings;
+
+	/* About the recording. Strings are numbers of `strings`. */
+	uint32_t version;      /* of the heapline that recorded, string */
+	uint32_t host;	       /* string */
+	uint32_t options;      /* string: the options of `run` */
+	uint64_t start_unix_ns; /* CLOCK_REALTIME at moment 0 */
+	uint64_t wall_ns;      /* length of the recording */
+	bool complete;	       /* the collector finished: false if it died */
+	bool symbolised;
+	bool free_stacks, lossy; /* as recorded */
+	uint64_t lost_no_ring;	/* events lost because every ring was taken */
+	uint64_t cut_stacks;	/* stacks cut because the tree was full */
+	/* String: why recording ended before the program did; "" if it did not. */
+	uint32_t stopped;
+	/* Why the file could not be written in full (ENOSPC, ...), or 0. */
+	int32_t write_error;
+
+	struct profile_amount tree_peak; /* of the processes' sum, malloc domain */
+	uint64_t tree_peak_at_ns;
+
+	struct profile_process *processes;
+	struct profile_thread *threads;
+	struct profile_module *modules;
+	struct profile_stack *stacks;
+	struct profile_code *codes;
+	struct profile_frame *frames;
+	struct profile_site *sites;
+	struct profile_bin *bins;
+	struct profile_source *sources;
+	size_t process_count, thread_count, module_count, stack_count, code_count,
+		frame_count, site_count, bin_count, source_count;
+	/* Capacities for base/array.h. */
+	size_t process_room, thread_room, module_room, stack_room, code_room, frame_room,
+		site_room, bin_room, source_room;
+};
+
+/* An empty profile (stacks[0] is there). Free with profile_close(). NULL without
+ * memory. */
+struct profile *profile_new(void);
+
+/* Frees it and all it owns. NULL is fine. */
+void profile_close(struct profile *p);
+
+static inline void profile_closep(struct profile **p)
+{
+	profile_close(*p);
+}

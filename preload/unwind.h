@@ -1,0 +1,71 @@
+/*
+ * unwind.h - the call stack of the running thread, from inside a hook.
+ *
+ * Everything here runs inside malloc(), in signal handlers too: it takes no lock,
+ * allocates nothing, leaves errno alone and makes no system call but, at first sight
+ * of a stack page, one to see that it can be read. Several threads, and a signal
+ * handler in the middle of its own thread's unwinding, may run it at once; only a
+ * struct unwind_thread belongs to one thread, and its users must survive being
+ * interrupted by another use of it.
+ *
+ * A frame is stepped by its row (rows.h): CFA from rsp or rbp. A frame that is no row
+ * sends the whole stack through unwind_full(), with every callee-saved register
+ * tracked (cfi.h).
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum unwind_limit {
+	/* Deeper stacks keep this many innermost and this many outermost frames, with
+	 * a WIRE_NODE_CUT frame between. */
+	UNWIND_INNER = 1024,
+	UNWIND_OUTER = 1024,
+	UNWIND_FRAMES = UNWIND_INNER + UNWIND_OUTER + 1,
+	UNWIND_RANGES = 4,
+};
+
+struct unwind_frame { /* innermost first; fields as in struct wire_node */
+	uint64_t pc_flags;
+	uint32_t module;
+	uint32_t spare;
+};
+
+/* Address ranges of a thread's stacks that were seen to be readable. Zeroed at first. */
+struct unwind_thread {
+	struct {
+		uintptr_t low, high;
+	} range[UNWIND_RANGES];
+	uint32_t next_range;
+};
+
+/* Finds the loader's interfaces and reserves the tables. base: the session's mapping,
+ * where modules are published; process_serial: the process's own. Call again in a
+ * fork child with its own serial (tables are kept). Not async-signal-safe the first
+ * time (it may call dlsym, which may call malloc: the caller has its bootstrap arena
+ * up). 0 or -errno: without it unwind_stack() gives only the first frame. */
+int unwind_init(void *base, uint32_t process_serial);
+
+/* The stack above a hook: pc is the hook's return address, sp its CFA (the caller's
+ * rsp after the return), fp the caller's rbp. Must be called directly or indirectly
+ * by the hook, whose frame is still there. Writes up to UNWIND_FRAMES frames, returns
+ * their number (>= 1). Depth is not limited by anything else. */
+size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp,
+		    struct unwind_frame *frames);
+
+enum unwind_ancestor {
+	UNWIND_NOT_FOUND = 0,	 /* no frame above has that CFA */
+	UNWIND_CALLED = 1,	 /* it called us, directly or indirectly */
+	UNWIND_INTERRUPTED = 2,	 /* a signal handler runs between it and us */
+};
+
+/* How the frame whose CFA is `cfa` relates to the caller of this function. */
+enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t cfa);
+
+/* Before and after the real dlclose(): what is known of addresses may change. */
+void unwind_dlclose_begin(void);
+void unwind_dlclose_end(void);

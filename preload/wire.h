@@ -1,0 +1,328 @@
+/*
+ * wire.h - the shared memory between traced processes and their collector.
+ *
+ * One memfd serves a whole tree of forks. The collector makes it, sizes it to
+ * WIRE_BYTES (sparse) and hands it over a Unix socket; every traced process maps
+ * all of it, or a shorter prefix with fewer rings where address space is scarce.
+ * Offsets are constants of this version: nobody trusts an offset read from it.
+ *
+ *	header | processes | ring controls | modules | tree index | tree nodes | rings
+ *
+ * The target can scribble over all of it. The collector copies what it reads,
+ * checks the copy, and never reads a thing twice.
+ *
+ * This is the only header that preload/ and cli/ share.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
+#define WIRE_VERSION 1u
+
+/* Names in a target's environment. */
+#define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
+#define WIRE_ENV_OPTIONS "HEAPLINE_OPTIONS" /* options of a bare LD_PRELOAD */
+#define WIRE_COLLECTOR_FD 3 /* the socket that a started collector finds open */
+
+enum wire_limit {
+	WIRE_PROCESSES = 4096,	   /* process slots; reused after a process ended */
+	WIRE_RINGS = 4096,	   /* concurrent recorded threads of the whole tree */
+	WIRE_MODULES = 4096,	   /* distinct (file, address) pairs ever seen */
+	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
+	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
+	WIRE_SCRATCH_BYTES = 256 << 10, /* behind each ring: its producer's own */
+	WIRE_TOKEN_BYTES = 16,
+	WIRE_BUILD_ID_BYTES = 32,
+	WIRE_THREAD_NAME_BYTES = 16,
+	WIRE_PROBE = 8, /* tree index slots looked at in each level */
+};
+
+/*
+ * The tree index is a cascade of hash tables, each eight times the one before, so
+ * that it touches memory in proportion to what is in it. A key lives in the first
+ * level whose window of WIRE_PROBE slots has room. Slots never empty again, hence a
+ * free slot in a window proves that the key is in no deeper level.
+ */
+enum wire_index {
+	WIRE_INDEX_LEVELS = 4,
+	WIRE_INDEX_FIRST_BITS = 14, /* slots of level 0, log2; +3 for each level */
+	WIRE_INDEX_SLOTS = (1 << 14) + (1 << 17) + (1 << 20) + (1 << 23),
+};
+
+/* ---- the header ---------------------------------------------------------- */
+
+enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
+	WIRE_FREE_STACKS = 1u << 0, /* record stacks of frees too */
+	WIRE_LOSSY = 1u << 1,	    /* a full ring drops and counts, never waits */
+	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc / cntvct, else monotonic ns */
+};
+
+enum wire_recording { /* wire_header.recording */
+	WIRE_PAUSED = 0,    /* before --delay, after --duration */
+	WIRE_RECORDING = 1,
+	WIRE_ABANDONED = 2, /* a target declared the collector unresponsive: final */
+};
+
+/*
+ * Laid out as glibc's robust mutexes, so that the kernel marks the word when its
+ * owner dies (Documentation/locking/robust-futex-ABI.rst): the list link sits 32
+ * bytes behind the lock word, which is what glibc registers as futex_offset.
+ */
+struct wire_robust {
+	_Atomic uint32_t word; /* owner's tid; FUTEX_OWNER_DIED set by the kernel */
+	uint32_t pad[5];
+	uint64_t prev; /* &next of the previous entry, in the owner's addresses */
+	uint64_t next;
+};
+_Static_assert(offsetof(struct wire_robust, next) == 32, "glibc's futex_offset");
+
+struct wire_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t flags; /* enum wire_flag */
+
+	/* Written by the collector. */
+	_Alignas(64) _Atomic uint32_t recording; /* enum wire_recording */
+	_Alignas(64) struct wire_robust collector; /* held for the collector's life */
+	_Atomic uint64_t heartbeat;		   /* grows with every pass */
+
+	/* A futex. 1: the collector sleeps. A producer that crosses a doorbell mark
+	 * in its ring, or waits for room, swaps it to 0 and wakes the collector. */
+	_Alignas(64) _Atomic uint32_t asleep;
+
+	/* Written by the targets. */
+	_Alignas(64) _Atomic uint32_t nodes_used; /* nodes handed out; id 0 is the root */
+	_Atomic uint32_t modules_used;		  /* entry 0 is "no module" */
+	_Atomic uint32_t serial;     /* processes ever attached */
+	_Atomic uint64_t cut_stacks; /* stacks cut because the tree was full */
+	_Atomic uint64_t unrung;     /* events lost: every ring was taken */
+};
+
+/* ---- processes ----------------------------------------------------------- */
+
+enum wire_process_state {
+	WIRE_PROCESS_FREE = 0,
+	WIRE_PROCESS_CLAIMED = 1, /* fields are being written */
+	WIRE_PROCESS_LIVE = 2,	  /* until the collector has seen its end: then FREE */
+};
+
+struct wire_process {
+	_Alignas(64) _Atomic uint32_t state;
+	uint32_t pid;		/* as the process itself sees it */
+	uint32_t serial;	/* never reused in a session; from 1 */
+	uint32_t parent_serial; /* the process it was forked from; 0: exec'd afresh */
+	uint64_t start_stamp;
+	/* Blocks and bytes that the shim knows it could not record, with why. */
+	_Atomic uint32_t notes; /* enum wire_note, or'ed */
+};
+
+enum wire_note {
+	WIRE_NOTE_OWN_MALLOC = 1u << 0, /* the program defines malloc itself */
+	WIRE_NOTE_NO_RING = 1u << 1,	/* more threads at once than rings */
+	WIRE_NOTE_NO_UNWIND = 1u << 2,	/* stacks are guessed by frame pointers */
+};
+
+/* ---- modules -------------------------------------------------------------
+ * Written by the shim when the first return address inside a mapped ELF file is
+ * met; found again by (start, bias, build-id, path). A node names its module, so an
+ * address reused after dlclose is never taken for what was there before.
+ */
+struct wire_module {
+	_Atomic uint32_t ready; /* 1 once the rest is written (release) */
+	uint32_t build_id_len;	/* 0: none */
+	uint64_t start, end;	/* mapped range, of the process that saw it */
+	uint64_t bias;		/* pc - bias = the file's virtual address */
+	uint32_t process_serial;
+	uint32_t path_len;
+	unsigned char build_id[WIRE_BUILD_ID_BYTES];
+	char path[4096 - 72]; /* as the loader has it; "" is the executable */
+};
+_Static_assert(sizeof(struct wire_module) == 4096, "one page a module");
+
+/* ---- the stack tree ------------------------------------------------------
+ * Node 0 is the root. A stack is named by the node of its innermost frame. Parents
+ * are handed out before their children, so parent < id: no cycles. Two nodes may
+ * have equal contents (a lost race): readers treat them as one.
+ *
+ * pc is a return address, except in a frame that a signal interrupted
+ * (WIRE_NODE_EXACT): there it is the interrupted instruction itself.
+ */
+struct wire_node {
+	uint64_t pc_flags; /* pc in the low 48 bits, enum wire_node_flag above */
+	uint32_t parent;
+	uint32_t module; /* index of a wire_module; 0: code that no file maps */
+};
+
+enum wire_node_flag {
+	WIRE_NODE_EXACT = 1u << 0,   /* pc is an instruction, not a return address */
+	WIRE_NODE_GUESSED = 1u << 1, /* found by a frame pointer, not by unwind tables */
+	WIRE_NODE_CUT = 1u << 2,     /* pseudo frame: frames left out here (pc = why) */
+};
+
+enum wire_cut { /* pc of a WIRE_NODE_CUT node */
+	WIRE_CUT_DEPTH = 1,  /* the middle of a very deep stack */
+	WIRE_CUT_LOST = 2,   /* unwinding could not go on */
+	WIRE_CUT_FULL = 3,   /* the tree has no room for more nodes */
+};
+
+#define WIRE_PC_BITS 48
+#define WIRE_PC_MASK ((1ull << WIRE_PC_BITS) - 1)
+
+/* ---- events --------------------------------------------------------------
+ * A ring is an array of slots. Its producer reserves the next slot by adding to
+ * `reserved` (one instruction, so that a signal handler may do the same in between),
+ * fills it, and commits by storing its first word with release. The first word
+ * carries the lap: whatever an earlier lap left there does not count. The consumer
+ * stops at the first slot that is not committed; behind a dead owner, or one that
+ * came back by siglongjmp (it writes WIRE_NOP), there is none left over.
+ *
+ *	word 0	address (48 bits) | type (8 bits) | lap (8 bits)
+ *	word 1	stamp
+ *	word 2	size, bytes
+ *	word 3	stack, a node id (32 bits) | zero (32 bits)
+ */
+struct wire_slot {
+	_Atomic uint64_t head;
+	uint64_t stamp;
+	uint64_t size;
+	uint32_t stack;
+	uint32_t spare;
+};
+_Static_assert(sizeof(struct wire_slot) == 32, "two slots a cache line");
+
+enum wire_type {
+	WIRE_NOP = 0,
+	WIRE_ALLOC = 1, /* address, size: after the real allocation */
+	WIRE_FREE = 2,	/* address: before the real free */
+	/* Before a realloc of address (not NULL). The block belongs to nobody until
+	 * the same thread's WIRE_REALLOC_END: another thread may be given the
+	 * address in between. Ends nest by signal handlers only, innermost first. */
+	WIRE_REALLOC_BEGIN = 3,
+	/* After it: address is the new block, size its size. Address 0 with size 0
+	 * is realloc(p, 0) that freed p; address 0 with size > 0 is a failure, and
+	 * the old block stands. */
+	WIRE_REALLOC_END = 4,
+	WIRE_MMAP = 5,	       /* address, size: after; replaces what it overlaps */
+	WIRE_MUNMAP = 6,       /* address, size: before */
+	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
+	WIRE_TYPES
+};
+
+/* Lap of the slot at byte cursor c: 1..255, so that fresh zeroes never match. */
+static inline uint64_t wire_lap(uint64_t cursor)
+{
+	return (cursor / WIRE_RING_BYTES) % 255 + 1;
+}
+
+static inline uint64_t wire_head(uint64_t address, enum wire_type type, uint64_t cursor)
+{
+	return (address & WIRE_PC_MASK) | ((uint64_t)type << 48) |
+	       (wire_lap(cursor) << 56);
+}
+
+enum wire_ring_state {
+	WIRE_RING_FREE = 0,
+	WIRE_RING_CLAIMED = 1, /* by compare-and-exchange; fields being written */
+	WIRE_RING_LIVE = 2,    /* has an owner, until the collector frees it */
+};
+
+/*
+ * Cursors count bytes since the ring's creation and carry on from owner to owner.
+ * Invariant: head <= reserved, and reserved - head <= WIRE_RING_BYTES except while a
+ * producer waits for its slot to become free.
+ */
+struct wire_ring {
+	/* Producer's line. Plain stores by one thread; the consumer reads. */
+	_Alignas(64) _Atomic uint64_t reserved;
+	_Atomic uint64_t lost;	    /* events dropped (lossy, or abandoned) */
+	_Atomic uint64_t held_back; /* stamp ticks spent waiting for room */
+	_Atomic uint32_t waiting;   /* 1: the owner sleeps on `room` */
+
+	/* Consumer's line. */
+	_Alignas(64) _Atomic uint64_t head; /* bytes consumed */
+	_Atomic uint32_t room;		    /* futex, bumped when head moved */
+
+	/* Written at claim; owner.word tells the owner's death. */
+	_Alignas(64) _Atomic uint32_t state; /* enum wire_ring_state */
+	uint32_t process;		     /* slot of the owner's process */
+	uint32_t process_serial;
+	uint32_t tid;
+	char name[WIRE_THREAD_NAME_BYTES];
+	_Alignas(64) struct wire_robust owner; /* word 0: not registered, ask by tid */
+};
+_Static_assert(sizeof(struct wire_ring) == 256, "ring control");
+
+/* ---- layout -------------------------------------------------------------- */
+
+#define WIRE_AT_PROCESSES 4096ull
+#define WIRE_AT_RINGS (WIRE_AT_PROCESSES + WIRE_PROCESSES * sizeof(struct wire_process))
+#define WIRE_AT_MODULES (WIRE_AT_RINGS + WIRE_RINGS * sizeof(struct wire_ring))
+#define WIRE_AT_INDEX (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
+#define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
+#define WIRE_AT_DATA (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
+#define WIRE_DATA_STRIDE ((uint64_t)WIRE_RING_BYTES + WIRE_SCRATCH_BYTES)
+#define WIRE_BYTES (WIRE_AT_DATA + WIRE_RINGS * WIRE_DATA_STRIDE)
+_Static_assert(sizeof(struct wire_header) <= WIRE_AT_PROCESSES, "header page");
+_Static_assert(WIRE_AT_DATA % 4096 == 0, "rings are mapped page by page");
+
+static inline struct wire_process *wire_process(void *base, uint32_t slot)
+{
+	return (struct wire_process *)((char *)base + WIRE_AT_PROCESSES) + slot;
+}
+
+static inline struct wire_ring *wire_ring(void *base, uint32_t ring)
+{
+	return (struct wire_ring *)((char *)base + WIRE_AT_RINGS) + ring;
+}
+
+static inline struct wire_module *wire_module(void *base, uint32_t module)
+{
+	return (struct wire_module *)((char *)base + WIRE_AT_MODULES) + module;
+}
+
+static inline _Atomic uint32_t *wire_index(void *base)
+{
+	return (_Atomic uint32_t *)((char *)base + WIRE_AT_INDEX);
+}
+
+static inline struct wire_node *wire_node(void *base, uint32_t node)
+{
+	return (struct wire_node *)((char *)base + WIRE_AT_NODES) + node;
+}
+
+static inline unsigned char *wire_data(void *base, uint32_t ring)
+{
+	return (unsigned char *)base + WIRE_AT_DATA + ring * WIRE_DATA_STRIDE;
+}
+
+static inline unsigned char *wire_scratch(void *base, uint32_t ring)
+{
+	return wire_data(base, ring) + WIRE_RING_BYTES;
+}
+
+/* ---- the handshake, over a SOCK_SEQPACKET socket ------------------------- */
+
+struct wire_hello { /* target to collector */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t pid; /* as the process sees itself */
+	unsigned char token[WIRE_TOKEN_BYTES];
+};
+
+enum wire_answer {
+	WIRE_WELCOME = 0,     /* a memfd comes along (SCM_RIGHTS) */
+	WIRE_BAD_TOKEN = 1,
+	WIRE_BAD_VERSION = 2, /* shim and collector of different releases */
+	WIRE_FULL = 3,	      /* no process slot left */
+};
+
+struct wire_welcome { /* collector to target */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t answer;	 /* enum wire_answer */
+	uint32_t process;	 /* slot made for it, LIVE already */
+	uint32_t process_serial;
+};
