@@ -116,7 +116,7 @@ struct profile_site {
 	uint32_t process_serial;
 	uint32_t stack;	 /* index into stacks */
 	uint32_t domain; /* enum profile_domain */
-	uint32_t pad;
+	uint32_t dirty;	 /* 1: changed since the last profile_writer_update() */
 
 	/* Blocks allocated with this stack, whoever frees them. */
 	uint64_t allocs, allocated_bytes, frees, freed_bytes;
