@@ -2,7 +2,9 @@
 
 #include "cli/base/message.h"
 #include "cli/cmd/launch.h"
+#include "cli/symbol/elf_facts.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,58 @@ static int search(const char *name, char *ret, size_t room, int *ret_err)
 	}
 }
 
+#if defined(__x86_64__)
+enum { OUR_MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { OUR_MACHINE = EM_AARCH64 };
+#endif
+
+/* Says why a program of that kind cannot have a library preloaded; true if so. */
+static bool say_kind(const struct elf_facts *f)
+{
+	if (f->kind != ELF_FACTS_ELF)
+		return false;
+	if (f->is_static || f->is_static_pie) {
+		message_error("'%s' is statically linked: no loader runs in it that could "
+			      "preload the shim", f->path);
+		message_help("link it dynamically (without -static)");
+	} else if (f->bits != 64 || f->machine != OUR_MACHINE) {
+		message_error("'%s' is a %u-bit program for another machine than the "
+			      "shim's", f->path, f->bits);
+		message_help("build it for this machine's 64-bit instruction set");
+	} else if (f->is_setuid || f->is_setgid || f->has_capabilities) {
+		message_error("'%s' changes its privileges when executed (%s), so the "
+			      "loader ignores LD_PRELOAD", f->path,
+			      f->is_setuid   ? "setuid"
+			      : f->is_setgid ? "setgid"
+					     : "file capabilities");
+		message_help("run heapline as the user that it changes to, or a copy of "
+			     "the program without that bit");
+	} else if (f->is_musl) {
+		message_error("'%s' uses musl; the shim is made for glibc", f->path);
+		message_help("build the program against glibc");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* 0 if the program, or the interpreter of a script, can be preloaded. */
+static int check_kind(const char *path)
+{
+	static struct elf_facts facts; /* two paths long */
+	int err = symbols_elf_check(path, &facts);
+
+	if (err == -ENOENT && facts.scripts) {
+		message_error("cannot execute '%s': its interpreter '%s' does not exist",
+			      path, facts.path);
+		message_help("install it, or mend the script's first line");
+		return LAUNCH_NOT_FOUND;
+	}
+	/* What cannot be read may still be executed: exec() and the handshake tell. */
+	return !err && say_kind(&facts) ? LAUNCH_FAILED : 0;
+}
+
 int target_find(const char *name, struct target *ret)
 {
 	int err = 0, code;
@@ -114,5 +168,6 @@ int target_find(const char *name, struct target *ret)
 			message_help("make it executable: chmod +x '%s'", name);
 		return code;
 	}
-	return find_shim(ret->shim, sizeof(ret->shim));
+	code = check_kind(ret->path);
+	return code ? code : find_shim(ret->shim, sizeof(ret->shim));
 }
