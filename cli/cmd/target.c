@@ -151,9 +151,10 @@ int target_find(const char *name, struct target *ret)
 	int err = 0, code;
 
 	if (strchr(name, '/')) {
-		code = strlen(name) < sizeof(ret->path) ? probe(name, &err)
-							: LAUNCH_NOT_FOUND;
-		snprintf(ret->path, sizeof(ret->path), "%s", name);
+		code = LAUNCH_NOT_FOUND;
+		err = ENAMETOOLONG;
+		if (strlen(name) < sizeof(ret->path))
+			code = probe(strcpy(ret->path, name), &err);
 	} else {
 		code = *name ? search(name, ret->path, sizeof(ret->path), &err)
 			     : LAUNCH_NOT_FOUND;
