@@ -71,6 +71,7 @@ HOOK int munmap(void *at, size_t size)
 		return (int)answer(sys_call3(SYS_munmap, at, size, 0));
 	}
 	hook_put(&h, WIRE_MUNMAP, at, size, hook_free_stack(&h));
+	unwind_unmapped();
 	ret = real.munmap(at, size);
 	if (ret)
 		hook_put(&h, WIRE_MUNMAP_FAILED, at, size, 0);
@@ -99,6 +100,7 @@ HOOK void *mremap(void *at, size_t old, size_t size, int flags, ...)
 	stack = hook_stack(&h);
 	if (moves)
 		hook_put(&h, WIRE_MUNMAP, at, old, stack);
+	unwind_unmapped();
 	to = real.mremap(at, old, size, flags, to);
 	if (to != MAP_FAILED)
 		hook_put(&h, WIRE_MMAP, to, size, stack);
