@@ -5,6 +5,10 @@
  * libc's and the loader's mappings do not pass here: they do not call by the PLT. An
  * allocator's do, and are part of its hook, which is recorded as a whole.
  */
+/* The build asks for 64-bit file offsets, which renames mmap to mmap64: here both are
+ * defined. */
+#undef _FILE_OFFSET_BITS
+
 #include "preload/hook.h"
 #include "preload/real.h"
 #include "preload/sys.h"
