@@ -1,8 +1,8 @@
 /*
  * cmd_run.c - `heapline run`: a program, recorded.
  */
-#include "cli/base/duration.h"
 #include "cli/base/message.h"
+#include "cli/base/quantity.h"
 #include "cli/base/units.h"
 #include "cli/cmd/launch.h"
 #include "cli/cmd/verb.h"
@@ -45,7 +45,7 @@ static const struct option options[] = {
 
 static bool parse_time(const char *name, const char *text, uint64_t *ret)
 {
-	if (!duration_parse(text, ret))
+	if (!quantity_parse_duration(text, ret))
 		return true;
 	message_error("--%s: '%s' is no time", name, text);
 	message_help("write seconds, or a number with ms, s, m or h: 200ms");
