@@ -7,7 +7,6 @@
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/profile/file.h"
-#include "cli/profile/totals.h"
 #include "cli/symbol/symbols.h"
 #include "preload/sys.h"
 
@@ -273,15 +272,10 @@ static void finalize(struct server *s)
 static void summarize(struct server *s)
 {
 	const struct profile *p = s->profile;
-	struct profile_totals t = profile_totals(p, PROFILE_MALLOC);
 	struct control_result *r = &s->result;
 
 	r->processes = (uint32_t)p->process_count;
 	r->running = (uint32_t)s->member_count;
-	r->allocs = t.allocs;
-	r->live_bytes = t.live.bytes;
-	r->peak_bytes = p->tree_peak.bytes;
-	r->lost = profile_lost_events(p);
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
 	r->write_error = p->write_error;
 	for (size_t i = 0; i < p->process_count; i++)
