@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile size_t huge = (size_t)PTRDIFF_MAX + 1, none = 0, half = SIZE_MAX / 2;
+/* Not known to the compiler, which would complain. */
+static volatile size_t huge = (size_t)PTRDIFF_MAX + 1, half = SIZE_MAX / 2;
+static volatile size_t none = 0, uneven = 24;
 
 /* printf() would buffer; errno is shown as the call left it. */
 static void show(const char *what, const void *p, int returned, size_t alignment)
@@ -65,7 +67,7 @@ static void refusals(void)
 	show("memalign(64, huge)", memalign(64, huge), 0, 64);
 	show("valloc(huge)", valloc(huge), 0, 64);
 	show("pvalloc(SIZE_MAX)", pvalloc(half * 2), 0, 64);
-	r = posix_memalign(&q, 24, 100);
+	r = posix_memalign(&q, uneven, 100);
 	show("posix_memalign(24)", q == (void *)&q ? NULL : q, r, 16);
 	r = posix_memalign(&q, 2, 100);
 	show("posix_memalign(2)", q == (void *)&q ? NULL : q, r, 16);
@@ -85,7 +87,7 @@ static void alignments(void)
 	p = memalign(256, 1000); /* +1: 1000 */
 	show("memalign(256)", p, 0, 256);
 	free(p); /* -1: 1000 */
-	p = memalign(24, 1000); /* +1: 1000; rounded up to a power of two */
+	p = memalign(uneven, 1000); /* +1: 1000; rounded up to a power of two */
 	show("memalign(24)", p, 0, 32);
 	free(p); /* -1: 1000 */
 	p = aligned_alloc(4096, 8192); /* +1: 8192 */
