@@ -24,9 +24,10 @@ static struct own_sums *sums;
 
 static void add(_Atomic uint64_t *sum, uint64_t amount)
 {
-	/* One writer: plain arithmetic. release: after the call that it counts. */
-	atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + amount,
-			      memory_order_release);
+	/* relaxed: one writer. release: after the call that it counts. */
+	uint64_t before = atomic_load_explicit(sum, memory_order_relaxed);
+
+	atomic_store_explicit(sum, before + amount, memory_order_release);
 }
 
 static void *work(void *own)

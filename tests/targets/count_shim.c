@@ -14,8 +14,9 @@
  * too. The free of a block that was never seen is unknown, the free of one that the
  * parent allocated before a fork is inherited; neither is in `frees`.
  *
- * No lock but at the opening: the owner of an address is alone with its slot in the table, and slots
- * are only ever added. Hence signal handlers may allocate in the middle of a hook.
+ * No lock but at the opening: the owner of an address is alone with its slot in the
+ * table, and slots are only ever added. Hence signal handlers may allocate in the
+ * middle of a hook.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -23,8 +23,9 @@ static void show(const char *what, const void *p, int returned, size_t alignment
 {
 	int seen = errno;
 	char line[128];
-	int n = snprintf(line, sizeof(line), "%-24s %s returned=%d errno=%d aligned=%d\n",
-			 what, p ? "block" : "NULL", returned, seen,
+	int n = snprintf(line, sizeof(line),
+			 "%-24s %s returned=%d errno=%d aligned=%d\n", what,
+			 p ? "block" : "NULL", returned, seen,
 			 (int)(((uintptr_t)p & (alignment - 1)) == 0));
 
 	if (write(STDOUT_FILENO, line, (size_t)n) != n)

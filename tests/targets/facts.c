@@ -65,9 +65,10 @@ static void signals(void)
 
 static void status_lines(void)
 {
-	static const char *const wanted[] = {"Name:",	"Umask:",  "State:",   "Threads:",
-					     "SigPnd:", "ShdPnd:", "NoNewPrivs:",
-					     "Seccomp:"};
+	static const char *const wanted[] = {
+		"Name:",   "Umask:",  "State:",	     "Threads:",
+		"SigPnd:", "ShdPnd:", "NoNewPrivs:", "Seccomp:",
+	};
 	FILE *f = fopen("/proc/self/status", "re");
 	char line[256];
 
@@ -97,8 +98,8 @@ static void timers(void)
 		struct itimerval timer;
 
 		getitimer((__itimer_which_t)which, &timer);
-		printf("timer %d %s\n", which,
-		       timer.it_value.tv_sec || timer.it_value.tv_usec ? "armed" : "off");
+		printf("timer %d %d\n", which,
+		       timer.it_value.tv_sec || timer.it_value.tv_usec);
 	}
 	printf("prctl dumpable %d, death signal %d, subreaper %d, slack %d\n",
 	       prctl(PR_GET_DUMPABLE), prctl(PR_GET_PDEATHSIG, &(int){0}),

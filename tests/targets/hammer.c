@@ -29,7 +29,7 @@ static uint64_t random_next(uint64_t *state)
 
 static void *work(void *number)
 {
-	uint64_t state = (seed + (uint64_t)(uintptr_t)number) * 0x9e3779b97f4a7c15ull | 1;
+	uint64_t state = (seed + (uintptr_t)number) * 0x9e3779b97f4a7c15ull | 1;
 
 	pthread_barrier_wait(&start);
 	for (long i = 0; i < operations; i++) {
