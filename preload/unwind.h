@@ -35,12 +35,12 @@ struct unwind_frame { /* innermost first; fields as in struct wire_node */
 	uint32_t spare;
 };
 
-/* Address ranges of a thread's stacks that were seen to be readable. Zeroed at first. */
+/* Address ranges of a thread's stacks that were seen to be readable, each packed into
+ * one word (probe.c), so that a handler in between sees whole ranges. Zeroed at first. */
 struct unwind_thread {
-	struct {
-		uintptr_t low, high;
-	} range[UNWIND_RANGES];
+	_Atomic uint64_t range[UNWIND_RANGES];
 	uint32_t next_range;
+	uint32_t forgotten; /* state of unwind_unmapped() that the ranges hold for */
 };
 
 /* Finds the loader's interfaces and reserves the tables. base: the session's mapping,
@@ -69,3 +69,7 @@ enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t cfa);
 /* Before and after the real dlclose(): what is known of addresses may change. */
 void unwind_dlclose_begin(void);
 void unwind_dlclose_end(void);
+
+/* Before memory goes that may have been a stack (munmap, mremap, free of a block big
+ * enough to be its own mapping): threads look at their stack pages afresh. Cheap. */
+void unwind_unmapped(void);

@@ -138,7 +138,7 @@ struct wire_module {
 	uint32_t process_serial;
 	uint32_t path_len;
 	unsigned char build_id[WIRE_BUILD_ID_BYTES];
-	char path[4096 - 72]; /* as the loader has it; "" is the executable */
+	char path[4096 - 72]; /* as the loader has it; of the executable, /proc/self/exe's */
 };
 _Static_assert(sizeof(struct wire_module) == 4096, "one page a module");
 

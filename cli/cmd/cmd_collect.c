@@ -1,0 +1,120 @@
+/*
+ * cmd_collect.c - `heapline collect`: the collector's process. Not for people: `run`
+ * starts it, or the shim where it was preloaded without `run`.
+ */
+#include "cli/base/cleanup.h"
+#include "cli/base/duration.h"
+#include "cli/cmd/verb.h"
+#include "cli/collect/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+/* What ends the program must not end the collector before it has drained. */
+static void outlive(void)
+{
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ,
+				      SIGTTOU, SIGTTIN, SIGUSR1, SIGUSR2};
+	struct rlimit limit;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	/* Limits were meant for the program. */
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		if (!getrlimit(i, &limit) && limit.rlim_cur != limit.rlim_max) {
+			limit.rlim_cur = limit.rlim_max;
+			setrlimit(i, &limit);
+		}
+}
+
+static bool option(const char *word, size_t len, const char *name)
+{
+	return len == strlen(name) && !strncmp(word, name, len);
+}
+
+/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,force", of the environment. */
+static int parse_bare(const char *options, struct control_config *c, char *output,
+		      size_t room, bool *force)
+{
+	snprintf(c->options, sizeof(c->options), "%s", options);
+	c->free_stacks = true;
+	while (*options) {
+		size_t len = strcspn(options, ",");
+		_cleanup_(freep) char *word = strndup(options, len);
+		char *value = word ? strchr(word, '=') : NULL;
+		size_t name = value ? (size_t)(value - word) : len;
+
+		if (!word)
+			return -ENOMEM;
+		if (option(word, name, "output") && value && strlen(value + 1) < room)
+			strcpy(output, value + 1);
+		else if (option(word, name, "lossy"))
+			c->lossy = true;
+		else if (option(word, name, "no-free-stacks"))
+			c->free_stacks = false;
+		else if (option(word, name, "force"))
+			*force = true;
+		else if (option(word, name, "delay") && value)
+			duration_parse(value + 1, &c->delay_ns);
+		else if (option(word, name, "duration") && value)
+			duration_parse(value + 1, &c->duration_ns);
+		options += len + (options[len] == ',');
+	}
+	return 0;
+}
+
+/* PROG.PID.heapline of the process that started us. */
+static void name_output(char *ret, size_t room)
+{
+	char link[64], exe[3000];
+	struct ucred who = {0};
+	socklen_t len = sizeof(who);
+	ssize_t n;
+	char *slash;
+
+	getsockopt(CONTROL_FD, SOL_SOCKET, SO_PEERCRED, &who, &len);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)who.pid);
+	n = readlink(link, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	slash = strrchr(exe, '/');
+	snprintf(ret, room, "%s.%d.heapline", slash ? slash + 1 : "program", (int)who.pid);
+}
+
+static int open_bare(const char *options, struct server_options *o)
+{
+	char output[4096] = "";
+	bool force = false;
+
+	if (parse_bare(options, &o->config, output, sizeof(output), &force) < 0)
+		return -ENOMEM;
+	if (!*output)
+		name_output(output, sizeof(output));
+	o->first = CONTROL_FD;
+	o->output = open(output,
+			 O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0666);
+	return o->output < 0 ? -errno : 0;
+}
+
+int cmd_collect(int argc, char **argv)
+{
+	struct server_options o = {.output = -1, .control = -1, .listen = -1, .first = -1};
+
+	outlive();
+	if (argc == 3 && !strcmp(argv[1], "--bare")) {
+		if (open_bare(argv[2], &o) < 0)
+			return 1;
+		return server_run(&o) < 0;
+	}
+	if (argc != 1 || recv(CONTROL_FD, &o.config, sizeof(o.config), 0) !=
+				 sizeof(o.config))
+		return 2;
+	o.control = CONTROL_FD;
+	o.listen = CONTROL_FD_LISTEN;
+	o.output = CONTROL_FD_OUTPUT;
+	return server_run(&o) < 0;
+}

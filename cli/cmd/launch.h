@@ -1,0 +1,39 @@
+/*
+ * launch.h - a program under a collector: what `run` and `check` share. Speaks to the
+ * user itself where something is wrong.
+ */
+#pragma once
+
+#include "cli/collect/control.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { /* exit codes of our own, as of env(1) and timeout(1) */
+	LAUNCH_FAILED = 125,
+	LAUNCH_NOT_EXECUTABLE = 126,
+	LAUNCH_NOT_FOUND = 127,
+};
+
+struct launch_options {
+	const char *output; /* NULL: PROG.PID.heapline here */
+	bool force;	    /* overwrite it */
+	bool free_stacks, lossy;
+	uint64_t delay_ns, duration_ns;
+	char *const *argv; /* the program and its arguments */
+	const char *text;  /* our own options as typed, for the profile */
+};
+
+struct launch_outcome {
+	int wait_status; /* of the program, as of waitpid() */
+	bool has_result; /* the collector answered */
+	struct control_result result;
+	char profile[4096];
+};
+
+/* Runs the program to its end. 0 with *ret filled, else the exit code to leave with:
+ * the program was not started, the reason has been said. */
+int launch(const struct launch_options *o, struct launch_outcome *ret);
+
+/* Leaves as the program left: its status, or its signal. */
+int launch_exit(int wait_status);

@@ -1,0 +1,174 @@
+#include "cli/cmd/target.h"
+
+#include "cli/base/message.h"
+#include "cli/cmd/launch.h"
+#include "cli/symbol/elf_facts.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where the shim is, seen from the binary's folder: build tree, then prefix. */
+static const char *const beside[] = {"/../preload/libheapline.so",
+				     "/" HEAPLINE_LIBDIR_FROM_BIN "/libheapline.so",
+				     "/libheapline.so"};
+
+static int find_shim(char *ret, size_t room)
+{
+	char self[4096], candidate[sizeof(self) + 128];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0) {
+		message_error("cannot read /proc/self/exe: %s", strerror(errno));
+		message_help("heapline needs /proc to be mounted");
+		return LAUNCH_FAILED;
+	}
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	*slash = '\0';
+	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+		char real[4096];
+
+		snprintf(candidate, sizeof(candidate), "%s%s", self, beside[i]);
+		if (!realpath(candidate, real) || strlen(real) >= room)
+			continue;
+		/* ld.so splits LD_PRELOAD at these. */
+		if (strpbrk(real, " :")) {
+			message_error("the path of '%s' has a space or a colon in it, "
+				      "which LD_PRELOAD cannot hold", real);
+			message_help("install heapline under another path");
+			return LAUNCH_FAILED;
+		}
+		strcpy(ret, real);
+		return 0;
+	}
+	message_error("libheapline.so is not where it belongs beside '%s/heapline'", self);
+	message_help("install heapline as a whole, or run it from its build tree");
+	return LAUNCH_FAILED;
+}
+
+/* 0, or why a file is no program: an exit code, *ret_err gets the errno. */
+static int probe(const char *path, int *ret_err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		*ret_err = errno;
+		return errno == ENOENT || errno == ENOTDIR ? LAUNCH_NOT_FOUND
+							   : LAUNCH_NOT_EXECUTABLE;
+	}
+	if (S_ISDIR(st.st_mode) || access(path, X_OK) < 0) {
+		*ret_err = S_ISDIR(st.st_mode) ? EISDIR : errno;
+		return LAUNCH_NOT_EXECUTABLE;
+	}
+	return 0;
+}
+
+/* As execvp(): a file that may not be executed is passed over, but remembered. */
+static int search(const char *name, char *ret, size_t room, int *ret_err)
+{
+	const char *path = getenv("PATH"), *end;
+	int worst = LAUNCH_NOT_FOUND;
+
+	*ret_err = ENOENT;
+	for (path = path ? path : "/bin:/usr/bin";; path = end + 1) {
+		int err = 0, code, n;
+
+		end = strchrnul(path, ':');
+		n = snprintf(ret, room, "%.*s%s%s", (int)(end - path), path,
+			     end > path ? "/" : "", name);
+		code = n < 0 || (size_t)n >= room ? LAUNCH_NOT_FOUND : probe(ret, &err);
+		if (!code)
+			return 0;
+		if (code == LAUNCH_NOT_EXECUTABLE) {
+			worst = code;
+			*ret_err = err;
+		}
+		if (!*end)
+			return worst;
+	}
+}
+
+#if defined(__x86_64__)
+enum { OUR_MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { OUR_MACHINE = EM_AARCH64 };
+#endif
+
+/* Says why a program of that kind cannot have a library preloaded; true if so. */
+static bool say_kind(const struct elf_facts *f)
+{
+	if (f->kind != ELF_FACTS_ELF)
+		return false;
+	if (f->is_static || f->is_static_pie) {
+		message_error("'%s' is statically linked: no loader runs in it that could "
+			      "preload the shim", f->path);
+		message_help("link it dynamically (without -static)");
+	} else if (f->bits != 64 || f->machine != OUR_MACHINE) {
+		message_error("'%s' is a %u-bit program for another machine than the "
+			      "shim's", f->path, f->bits);
+		message_help("build it for this machine's 64-bit instruction set");
+	} else if (f->is_setuid || f->is_setgid || f->has_capabilities) {
+		message_error("'%s' changes its privileges when executed (%s), so the "
+			      "loader ignores LD_PRELOAD", f->path,
+			      f->is_setuid   ? "setuid"
+			      : f->is_setgid ? "setgid"
+					     : "file capabilities");
+		message_help("run heapline as the user that it changes to, or a copy of "
+			     "the program without that bit");
+	} else if (f->is_musl) {
+		message_error("'%s' uses musl; the shim is made for glibc", f->path);
+		message_help("build the program against glibc");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* 0 if the program, or the interpreter of a script, can be preloaded. */
+static int check_kind(const char *path)
+{
+	static struct elf_facts facts; /* two paths long */
+	int err = symbols_elf_check(path, &facts);
+
+	if (err == -ENOENT && facts.scripts) {
+		message_error("cannot execute '%s': its interpreter '%s' does not exist",
+			      path, facts.path);
+		message_help("install it, or mend the script's first line");
+		return LAUNCH_NOT_FOUND;
+	}
+	/* What cannot be read may still be executed: exec() and the handshake tell. */
+	return !err && say_kind(&facts) ? LAUNCH_FAILED : 0;
+}
+
+int target_find(const char *name, struct target *ret)
+{
+	int err = 0, code;
+
+	if (strchr(name, '/')) {
+		code = LAUNCH_NOT_FOUND;
+		err = ENAMETOOLONG;
+		if (strlen(name) < sizeof(ret->path))
+			code = probe(strcpy(ret->path, name), &err);
+	} else {
+		code = *name ? search(name, ret->path, sizeof(ret->path), &err)
+			     : LAUNCH_NOT_FOUND;
+	}
+	if (code) {
+		message_error("cannot execute '%s': %s", name, strerror(err ? err : ENOENT));
+		if (code == LAUNCH_NOT_FOUND)
+			message_help("check the spelling, or give the program's path");
+		else if (err == EISDIR)
+			message_help("name a program in that folder");
+		else
+			message_help("make it executable: chmod +x '%s'", name);
+		return code;
+	}
+	code = check_kind(ret->path);
+	return code ? code : find_shim(ret->shim, sizeof(ret->shim));
+}

@@ -1,0 +1,106 @@
+#include "cli/collect/bell.h"
+
+#include "preload/sys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct bell {
+	_Atomic uint32_t *asleep; /* shared with the targets */
+	_Atomic uint32_t armed;	  /* ours alone: the target may scribble on the other */
+	_Atomic bool closing;
+	int fd;
+	pthread_t thread;
+};
+
+enum { FOR_LONG_NS = 1000000000 };
+
+static void *listen_for_rings(void *bell)
+{
+	struct bell *b = bell;
+	uint64_t one = 1;
+
+	while (!atomic_load(&b->closing)) {
+		if (!atomic_load(&b->armed)) {
+			sys_futex_wait(&b->armed, 0, FOR_LONG_NS);
+			continue;
+		}
+		if (atomic_load(b->asleep) == 1 && !atomic_load(&b->closing)) {
+			sys_futex_wait(b->asleep, 1, FOR_LONG_NS);
+			continue;
+		}
+		atomic_store(&b->armed, 0);
+		if (write(b->fd, &one, sizeof(one)) < 0)
+			break;
+	}
+	return NULL;
+}
+
+int bell_open(_Atomic uint32_t *asleep, struct bell **ret)
+{
+	struct bell *b = calloc(1, sizeof(*b));
+	sigset_t all, old;
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	b->asleep = asleep;
+	b->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (b->fd < 0) {
+		err = -errno;
+		free(b);
+		return err;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&b->thread, NULL, listen_for_rings, b);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		close(b->fd);
+		free(b);
+		return -err;
+	}
+	*ret = b;
+	return 0;
+}
+
+void bell_close(struct bell *b)
+{
+	if (!b)
+		return;
+	atomic_store(&b->closing, true);
+	atomic_store(&b->armed, 1);
+	sys_futex_wake(&b->armed);
+	atomic_store(b->asleep, 0);
+	sys_futex_wake(b->asleep);
+	pthread_join(b->thread, NULL);
+	close(b->fd);
+	free(b);
+}
+
+int bell_fd(const struct bell *b)
+{
+	return b->fd;
+}
+
+void bell_arm(struct bell *b)
+{
+	uint64_t rings;
+
+	/* What was rung before is answered by the pass that follows. */
+	while (read(b->fd, &rings, sizeof(rings)) > 0)
+		continue;
+	atomic_store(b->asleep, 1);
+	atomic_store(&b->armed, 1);
+	sys_futex_wake(&b->armed);
+}
+
+void bell_disarm(struct bell *b)
+{
+	atomic_store(b->asleep, 0);
+}

@@ -1,0 +1,44 @@
+/*
+ * control.h - what `heapline run` and its collector tell each other, over a
+ * SOCK_SEQPACKET pair. Both are the same binary: structs as they are.
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+
+/* Descriptors that `heapline collect` finds open. In bare mode only the first, and it
+ * is the connection of the process that started it. */
+enum control_fd {
+	CONTROL_FD = WIRE_COLLECTOR_FD,
+	CONTROL_FD_LISTEN = 4, /* the session's socket, bound and listening */
+	CONTROL_FD_OUTPUT = 5, /* the profile, empty */
+};
+
+struct control_config { /* launcher to collector, first */
+	int32_t root_pid; /* the program's; it waits for our word */
+	bool free_stacks, lossy;
+	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
+	unsigned char token[WIRE_TOKEN_BYTES];
+	char options[512]; /* as typed, for the profile */
+};
+
+struct control_ready { /* collector to launcher: the target may start */
+	int32_t err;   /* 0 or -errno */
+};
+
+struct control_root { /* launcher to collector: the program has ended */
+	int32_t pid;
+	int32_t wait_status; /* as of waitpid() */
+};
+
+struct control_result { /* collector to launcher: the answer to it */
+	bool attached;	     /* the program itself was recorded */
+	uint32_t notes;	     /* enum wire_note, of the program */
+	uint32_t processes;  /* recorded so far */
+	uint32_t running;    /* of them, not ended: the collector stays for them */
+	uint64_t allocs, peak_bytes, live_bytes, lost;
+	bool abandoned;	     /* a target gave the collector up */
+	int32_t write_error; /* 0 or -errno */
+};

@@ -1,0 +1,118 @@
+#include "cli/collect/procfs.h"
+
+#include "cli/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { COMMAND_BYTES = 16384 };
+
+static ssize_t slurp(const char *path, char *ret, size_t room)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	while (fd >= 0 && len < room) {
+		ssize_t n = read(fd, ret + len, room - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	return fd < 0 ? -1 : (ssize_t)len;
+}
+
+static bool is_plain(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_-+=:,./@%";
+
+	return *word && !word[strspn(word, plain)];
+}
+
+/* One argument as a shell would read it back. */
+static size_t quote(const char *word, char *to, size_t room)
+{
+	size_t n = 0;
+
+	if (is_plain(word)) {
+		size_t len = strlen(word);
+
+		if (len > room)
+			return 0;
+		memcpy(to, word, len);
+		return len;
+	}
+	if (strlen(word) * 4 + 2 > room)
+		return 0;
+	to[n++] = '\'';
+	for (; *word; word++) {
+		if (*word == '\'') {
+			memcpy(to + n, "'\\''", 4);
+			n += 4;
+		} else {
+			to[n++] = *word;
+		}
+	}
+	to[n++] = '\'';
+	return n;
+}
+
+void procfs_describe(pid_t pid, struct profile_process *process, struct strings *strings)
+{
+	char path[64], args[COMMAND_BYTES], command[COMMAND_BYTES * 2], exe[4096];
+	size_t used = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	n = slurp(path, args, sizeof(args) - 1);
+	args[n > 0 ? n : 0] = '\0';
+	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(args + at) + 1) {
+		if (used && used < sizeof(command))
+			command[used++] = ' ';
+		used += quote(args + at, command + used, sizeof(command) - used);
+	}
+	process->command = strings_add_n(strings, command, used);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, exe, sizeof(exe));
+	process->exe = strings_add_n(strings, exe, n > 0 ? (size_t)n : 0);
+}
+
+uint64_t procfs_rss(pid_t pid)
+{
+	unsigned long long size, resident;
+	char path[64], text[128];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	n = slurp(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "%llu %llu", &size, &resident) != 2)
+		return 0;
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])
+{
+	char path[64], text[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", (int)pid, (int)tid);
+	n = slurp(path, text, sizeof(text));
+	if (n <= 0)
+		return false;
+	n = n > 16 ? 15 : n - 1; /* less the newline */
+	memset(name, 0, 16);
+	memcpy(name, text, (size_t)n);
+	return true;
+}
+
+bool procfs_thread_exists(pid_t pid, pid_t tid)
+{
+	return !syscall(SYS_tgkill, pid, tid, 0) || errno == EPERM;
+}

@@ -1,0 +1,205 @@
+#include "cli/collect/recording.h"
+
+#include "preload/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/base/cleanup.h"
+
+/* Whether the stamp counter runs at one rate on all cores, through sleep too. */
+static bool has_steady_ticks(void)
+{
+#if defined(__x86_64__)
+	_cleanup_(fclosep) FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[8192];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "flags", 5))
+			return strstr(line, " constant_tsc") && strstr(line, " nonstop_tsc");
+	return false;
+#else
+	return true; /* aarch64's counter is steady by definition */
+#endif
+}
+
+/* glibc's robust mutex has the layout of struct wire_robust: the kernel marks the word
+ * if this thread dies, whatever kills it. */
+static int hold(struct wire_robust *word)
+{
+	_Static_assert(sizeof(pthread_mutex_t) <= sizeof(*word), "fits");
+	pthread_mutexattr_t attr;
+	int err;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	err = pthread_mutex_init((pthread_mutex_t *)word, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return err ? -err : -pthread_mutex_lock((pthread_mutex_t *)word);
+}
+
+int recording_open(struct recording *r, uint32_t flags, bool recording)
+{
+	struct wire_header *h;
+	int err;
+
+	*r = (struct recording){.memory = memfd_create("heapline", MFD_CLOEXEC)};
+	if (r->memory < 0)
+		return -errno;
+	if (ftruncate(r->memory, WIRE_BYTES) < 0)
+		goto fail;
+	r->base = mmap(NULL, WIRE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_NORESERVE, r->memory, 0);
+	if (r->base == MAP_FAILED) {
+		r->base = NULL;
+		goto fail;
+	}
+	madvise(r->base, WIRE_BYTES, MADV_DONTDUMP);
+	h = (struct wire_header *)r->base;
+	h->magic = WIRE_MAGIC;
+	h->version = WIRE_VERSION;
+	h->flags = flags | (has_steady_ticks() ? WIRE_CLOCK_TSC : 0);
+	atomic_store(&h->nodes_used, 1);
+	atomic_store(&h->modules_used, 1);
+	atomic_store(&h->recording, recording ? WIRE_RECORDING : WIRE_PAUSED);
+	err = hold(&h->collector);
+	if (!err)
+		return 0;
+	errno = -err;
+fail:
+	err = -errno;
+	recording_close(r);
+	return err;
+}
+
+void recording_close(struct recording *r)
+{
+	if (r->base)
+		munmap(r->base, WIRE_BYTES);
+	closep(&r->memory);
+	*r = (struct recording){.memory = -1};
+}
+
+int recording_listen(char *ret_name, size_t room)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	_cleanup_(closep) int fd =
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	uint64_t random;
+	int n;
+
+	if (fd < 0)
+		return -errno;
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	n = snprintf(ret_name, room, "heapline-%d-%016llx", (int)getpid(),
+		     (unsigned long long)random);
+	if (n < 0 || (size_t)n >= room || (size_t)n >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(at.sun_path + 1, ret_name, (size_t)n);
+	if (bind(fd, (struct sockaddr *)&at,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ||
+	    listen(fd, 512) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+/* A slot for a process that comes by handshake, LIVE; or -1. */
+static int claim(struct recording *r, uint32_t own_pid)
+{
+	struct wire_header *h = (struct wire_header *)r->base;
+
+	for (uint32_t i = 0; i < WIRE_PROCESSES; i++) {
+		struct wire_process *p = wire_process(r->base, i);
+		uint32_t is = WIRE_PROCESS_FREE;
+
+		if (!atomic_compare_exchange_strong(&p->state, &is, WIRE_PROCESS_CLAIMED))
+			continue;
+		p->pid = own_pid;
+		p->serial = atomic_fetch_add(&h->serial, 1) + 1;
+		p->parent_serial = 0;
+		p->start_stamp =
+			h->flags & WIRE_CLOCK_TSC ? sys_ticks() : sys_monotonic_ns();
+		atomic_store(&p->notes, 0);
+		/* release: the fields, then LIVE. */
+		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE, memory_order_release);
+		return (int)i;
+	}
+	return -1;
+}
+
+static bool send_welcome(int peer, const struct wire_welcome *w, int memory)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {(void *)w, sizeof(*w)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (w->answer == WIRE_WELCOME) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &memory, sizeof(int));
+	}
+	return sendmsg(peer, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*w);
+}
+
+/* As long whatever differs where: a token is a secret. */
+static bool same_token(const unsigned char *a, const unsigned char *b)
+{
+	unsigned differ = 0;
+
+	for (int i = 0; i < WIRE_TOKEN_BYTES; i++)
+		differ |= a[i] ^ b[i];
+	return !differ;
+}
+
+int recording_welcome(struct recording *r, int peer, bool trusted, struct recording_peer *ret)
+{
+	struct wire_welcome answer = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
+	struct wire_hello hello;
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	ssize_t n = recv(peer, &hello, sizeof(hello), MSG_DONTWAIT);
+	int slot = -1;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n != sizeof(hello) || hello.magic != WIRE_MAGIC ||
+	    getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return 0;
+	if (hello.version != WIRE_VERSION)
+		answer.answer = WIRE_BAD_VERSION;
+	else if (!trusted && who.uid != geteuid() && !same_token(hello.token, r->token))
+		answer.answer = WIRE_BAD_TOKEN;
+	else if ((slot = claim(r, hello.pid)) < 0)
+		answer.answer = WIRE_FULL;
+	if (slot >= 0) {
+		answer.process = (uint32_t)slot;
+		answer.process_serial = wire_process(r->base, (uint32_t)slot)->serial;
+	}
+	if (!send_welcome(peer, &answer, r->memory)) {
+		if (slot >= 0)
+			atomic_store(&wire_process(r->base, (uint32_t)slot)->state,
+				     WIRE_PROCESS_FREE);
+		return 0;
+	}
+	if (slot < 0)
+		return 0;
+	*ret = (struct recording_peer){who.pid, hello.pid, answer.process,
+				     answer.process_serial};
+	return 1;
+}

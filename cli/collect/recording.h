@@ -1,0 +1,36 @@
+/*
+ * recording.h - the shared memory of one recording and how targets come by it: the
+ * collector's half of the handshake in preload/wire.h.
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct recording {
+	int memory;	/* the memfd */
+	char *base;	/* all of it, mapped */
+	unsigned char token[WIRE_TOKEN_BYTES];
+};
+
+struct recording_peer { /* a process that was just let in */
+	pid_t pid;	/* as this process sees it */
+	uint32_t own_pid; /* as it sees itself */
+	uint32_t slot, serial;
+};
+
+/* Makes the memfd and holds its robust word until this thread ends. flags: enum
+ * wire_flag but for the clock. 0 or -errno. */
+int recording_open(struct recording *r, uint32_t flags, bool recording);
+
+void recording_close(struct recording *r);
+
+/* A listening socket in the abstract namespace; its name goes to ret_name, without
+ * the leading NUL. A descriptor, or -errno. */
+int recording_listen(char *ret_name, size_t room);
+
+/* Reads a hello from a connected peer and answers it. 1: let in, *ret is filled;
+ * 0: refused or gone; -EAGAIN: nothing there yet. trusted: no token needed. */
+int recording_welcome(struct recording *r, int peer, bool trusted, struct recording_peer *ret);

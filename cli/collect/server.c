@@ -1,0 +1,541 @@
+#include "cli/collect/server.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/collect/bell.h"
+#include "cli/collect/engine.h"
+#include "cli/collect/procfs.h"
+#include "cli/collect/recording.h"
+#include "cli/profile/file.h"
+#include "cli/profile/totals.h"
+#include "cli/symbol/symbols.h"
+#include "preload/sys.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum {
+	CALLERS = 64,		       /* connections that have not said hello yet */
+	BUSY_EVENTS = 4096,	       /* a pass that found more is followed at once */
+	NAP_MIN_US = 500,
+	NAP_MAX_US = 250000,
+	RSS_NS = 10000000,
+	CHECKPOINT_FIRST_NS = 250000000,
+	CHECKPOINT_MAX_NS = 10000000000u / 2,
+	CHECKPOINT_SHARE = 20, /* of the time since the last, at most one part is spent */
+	GRACE_NS = 100000000, /* for what the program left behind to end as well */
+};
+
+struct member { /* a process that is recorded */
+	uint32_t serial, slot;
+	pid_t pid;  /* as we see it; 0: unknown */
+	int pidfd;  /* -1: none to be had */
+};
+
+struct server {
+	struct server_options *o;
+	struct recording memory;
+	struct bell *bell;
+	struct engine *engine;
+	struct profile *profile;
+	struct profile_writer *writer;
+	struct symbols *symbols;
+
+	struct member *members; /* live ones */
+	size_t member_count, member_room;
+	uint32_t serials_seen, modules_seen;
+	size_t modules_opened;
+
+	int callers[CALLERS];
+	size_t caller_count;
+
+	struct control_result result; /* about the root */
+	struct control_root root;     /* pid 0: not ended yet */
+	uint32_t root_serial;	      /* its last image */
+	bool launcher_gone, answered;
+	bool opened, closing_time; /* --delay is over, --duration is */
+
+	struct pollfd *fds;
+	size_t fds_room;
+	uint64_t events_since; /* the last checkpoint */
+	uint64_t began_ns, root_ended_ns, nap_us, rss_at, checkpoint_at, checkpoint_every;
+};
+
+static struct wire_header *header(struct server *s)
+{
+	return (struct wire_header *)s->memory.base;
+}
+
+/* ---- who is there -------------------------------------------------------- */
+
+static struct member *member_of(struct server *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->member_count; i++)
+		if (s->members[i].pid == pid)
+			return &s->members[i];
+	return NULL;
+}
+
+static int member_add(struct server *s, uint32_t slot, pid_t pid, pid_t described)
+{
+	struct wire_process *p = wire_process(s->memory.base, slot);
+	struct profile_process *process;
+	struct member *m;
+
+	process = engine_process_begin(s->engine, slot);
+	if (!process || array_reserve(&s->members, &s->member_room, s->member_count + 1))
+		return -ENOMEM;
+	m = &s->members[s->member_count++];
+	*m = (struct member){.serial = p->serial, .slot = slot, .pid = pid, .pidfd = -1};
+	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	procfs_describe(described, process, &s->profile->strings);
+	return 0;
+}
+
+/* The process has ended, or its image was replaced: its last word is counted. */
+static void member_end(struct server *s, struct member *m, enum profile_end how, int status)
+{
+	engine_process_end(s->engine, m->serial, how, status);
+	closep(&m->pidfd);
+	*m = s->members[--s->member_count];
+}
+
+/* Fork children attach without a word: their slots tell. */
+static void members_look(struct server *s)
+{
+	uint32_t serials = atomic_load(&header(s)->serial);
+
+	if (serials == s->serials_seen)
+		return;
+	s->serials_seen = serials;
+	for (uint32_t i = 0; i < WIRE_PROCESSES; i++) {
+		struct wire_process *p = wire_process(s->memory.base, i);
+		/* acquire: pairs with the child's release; its fields are whole. */
+		uint32_t state = atomic_load_explicit(&p->state, memory_order_acquire);
+
+		if (state == WIRE_PROCESS_CLAIMED)
+			s->serials_seen = serials - 1; /* look again */
+		if (state == WIRE_PROCESS_LIVE && !engine_knows(s->engine, p->serial))
+			member_add(s, i, (pid_t)p->pid, (pid_t)p->pid);
+	}
+}
+
+/* A process has come by handshake. */
+static void welcome(struct server *s, const struct recording_peer *peer)
+{
+	struct member *before = member_of(s, peer->pid);
+	pid_t root = s->o->config.root_pid;
+
+	/* The same pid again is the same process with another image. */
+	if (before)
+		member_end(s, before, PROFILE_EXECED, 0);
+	if (member_add(s, peer->slot, peer->pid, peer->pid) < 0)
+		return;
+	if (root ? peer->pid == root : !s->root_serial) {
+		s->root_serial = peer->serial;
+		s->result.attached = true;
+	}
+}
+
+/* ---- connections --------------------------------------------------------- */
+
+static void callers_add(struct server *s, int fd)
+{
+	if (s->caller_count < CALLERS)
+		s->callers[s->caller_count++] = fd;
+	else
+		close(fd);
+}
+
+static void callers_hear(struct server *s)
+{
+	for (size_t i = 0; i < s->caller_count;) {
+		bool trusted = s->callers[i] == s->o->first;
+		struct recording_peer peer;
+		int answer = recording_welcome(&s->memory, s->callers[i], trusted, &peer);
+
+		if (answer == -EAGAIN) {
+			i++;
+			continue;
+		}
+		if (answer > 0)
+			welcome(s, &peer);
+		close(s->callers[i]);
+		s->callers[i] = s->callers[--s->caller_count];
+	}
+}
+
+/* ---- the profile --------------------------------------------------------- */
+
+/* Files are opened at first sight: they may be deleted or replaced later. */
+static void modules_look(struct server *s)
+{
+	uint32_t used = atomic_load(&header(s)->modules_used);
+
+	if (used == s->modules_seen || !s->symbols)
+		return;
+	s->modules_seen = used;
+	engine_fill(s->engine, s->profile);
+	for (size_t i = s->modules_opened; i < s->profile->module_count; i++) {
+		const struct profile_module *m = &s->profile->modules[i];
+		struct strings *strings = &s->profile->strings;
+		char root[64];
+		pid_t pid = 0;
+
+		for (size_t k = 0; k < s->member_count; k++)
+			if (s->members[k].serial == engine_module_process(s->engine, i))
+				pid = s->members[k].pid;
+		snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
+		symbols_module(s->symbols, i, strings_get(strings, m->path),
+			       pid ? root : "", strings_get(strings, m->build_id));
+	}
+	s->modules_opened = s->profile->module_count;
+}
+
+static void describe(struct server *s)
+{
+	struct profile *p = s->profile;
+	char host[256] = "";
+	struct timespec now;
+
+	gethostname(host, sizeof(host) - 1);
+	clock_gettime(CLOCK_REALTIME, &now);
+	p->version = strings_add(&p->strings, HEAPLINE_VERSION);
+	p->host = strings_add(&p->strings, host);
+	p->options = strings_add(&p->strings, s->o->config.options);
+	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	p->free_stacks = s->o->config.free_stacks;
+	p->lossy = s->o->config.lossy;
+}
+
+static void write_profile(struct server *s)
+{
+	int err;
+
+	engine_fill(s->engine, s->profile);
+	err = profile_writer_update(s->writer, s->profile);
+	s->profile->write_error = err;
+}
+
+/* Now and then all that is known goes to the file, so that our own death costs little.
+ * Most of the time belongs to draining. */
+static void checkpoint(struct server *s, uint64_t now)
+{
+	uint64_t took;
+
+	if (now < s->checkpoint_at || !s->events_since)
+		return;
+	s->events_since = 0;
+	write_profile(s);
+	took = sys_monotonic_ns() - now;
+	if (s->checkpoint_every < CHECKPOINT_MAX_NS)
+		s->checkpoint_every *= 2;
+	s->checkpoint_at = now + took + (took * CHECKPOINT_SHARE > s->checkpoint_every
+						 ? took * CHECKPOINT_SHARE
+						 : s->checkpoint_every);
+}
+
+static void finalize(struct server *s)
+{
+	struct profile *p = s->profile;
+
+	engine_fill(s->engine, p);
+	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
+		p->stopped = strings_add(&p->strings,
+					 "the collector was stopped or starved and did not "
+					 "answer in time");
+	/* All but the names, in case that we do not come to the end of those. */
+	write_profile(s);
+	if (s->symbols && !symbols_resolve(s->symbols, p)) {
+		symbols_sources(s->symbols, p, NULL);
+		p->symbolised = true;
+	}
+	p->complete = true;
+	write_profile(s);
+}
+
+/* ---- the launcher -------------------------------------------------------- */
+
+static void summarize(struct server *s)
+{
+	const struct profile *p = s->profile;
+	struct profile_totals t = profile_totals(p, PROFILE_MALLOC);
+	struct control_result *r = &s->result;
+
+	r->processes = (uint32_t)p->process_count;
+	r->running = (uint32_t)s->member_count;
+	r->allocs = t.allocs;
+	r->live_bytes = t.live.bytes;
+	r->peak_bytes = p->tree_peak.bytes;
+	r->lost = profile_lost_events(p);
+	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
+	r->write_error = p->write_error;
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].serial == s->root_serial)
+			r->notes = p->processes[i].notes;
+}
+
+static void answer(struct server *s)
+{
+	if (s->answered || s->o->control < 0)
+		return;
+	s->answered = true;
+	summarize(s);
+	send(s->o->control, &s->result, sizeof(s->result), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The launcher says that the program has ended, or is gone itself. */
+static void hear_launcher(struct server *s)
+{
+	ssize_t n = recv(s->o->control, &s->root, sizeof(s->root), MSG_DONTWAIT);
+	struct member *m;
+	int status = s->root.wait_status;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != sizeof(s->root)) {
+		s->launcher_gone = true;
+		return;
+	}
+	s->root_ended_ns = sys_monotonic_ns();
+	engine_pass(s->engine);
+	members_look(s);
+	m = member_of(s, s->root.pid);
+	if (!m)
+		return;
+	if (WIFSIGNALED(status))
+		member_end(s, m, PROFILE_SIGNALED, WTERMSIG(status));
+	else
+		member_end(s, m, PROFILE_EXITED, WEXITSTATUS(status));
+}
+
+/* The program has ended, and what it left behind goes on: the launcher need not wait. */
+static void leave_launcher(struct server *s, uint64_t now)
+{
+	if (!s->root.pid || s->answered || now - s->root_ended_ns < GRACE_NS)
+		return;
+	write_profile(s);
+	answer(s);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static bool is_over(const struct server *s)
+{
+	if (s->member_count || s->caller_count)
+		return false;
+	if (s->o->control < 0)
+		return s->serials_seen > 0;
+	return s->root.pid || s->launcher_gone;
+}
+
+/* --delay and --duration. A target may have given recording up for good meanwhile. */
+static void keep_hours(struct server *s, uint64_t now)
+{
+	const struct control_config *c = &s->o->config;
+	uint32_t paused = WIRE_PAUSED, recording = WIRE_RECORDING;
+	uint64_t since = now - s->began_ns;
+
+	if (s->closing_time)
+		return;
+	if (!s->opened && since >= c->delay_ns) {
+		s->opened = true;
+		atomic_compare_exchange_strong(&header(s)->recording, &paused,
+					       WIRE_RECORDING);
+	}
+	if (s->opened && c->duration_ns && since >= c->delay_ns + c->duration_ns) {
+		s->closing_time = true;
+		if (atomic_compare_exchange_strong(&header(s)->recording, &recording,
+						   WIRE_PAUSED))
+			s->profile->stopped = strings_add(&s->profile->strings,
+							  "--duration was over");
+	}
+}
+
+static void sample_rss(struct server *s, uint64_t now)
+{
+	uint64_t sum = 0;
+
+	if (now < s->rss_at)
+		return;
+	for (size_t i = 0; i < s->member_count; i++)
+		sum += procfs_rss(s->members[i].pid);
+	engine_rss_sample(s->engine, sum);
+	/* Ten milliseconds at first, and a share of the time when there are many. */
+	s->rss_at = now + RSS_NS + 50 * (sys_monotonic_ns() - now);
+}
+
+enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_FIXED };
+
+/* The program's end is the launcher's to tell, with its status. */
+static bool is_watched(const struct server *s, const struct member *m)
+{
+	return m->pidfd >= 0 && (m->pid != s->o->config.root_pid || s->root.pid ||
+				 s->launcher_gone || s->o->control < 0);
+}
+
+static size_t poll_fill(struct server *s, struct pollfd *fds)
+{
+	size_t n = POLL_FIXED;
+
+	fds[POLL_BELL] = (struct pollfd){bell_fd(s->bell), POLLIN, 0};
+	fds[POLL_CONTROL] = (struct pollfd){
+		s->root.pid || s->launcher_gone ? -1 : s->o->control, POLLIN, 0};
+	fds[POLL_LISTEN] = (struct pollfd){s->o->listen, POLLIN, 0};
+	for (size_t i = 0; i < s->caller_count; i++)
+		fds[n++] = (struct pollfd){s->callers[i], POLLIN, 0};
+	for (size_t i = 0; i < s->member_count; i++)
+		fds[n++] = (struct pollfd){
+			is_watched(s, &s->members[i]) ? s->members[i].pidfd : -1, POLLIN,
+			0};
+	return n;
+}
+
+/* Without a pidfd (another PID namespace, an old kernel) the dead are asked for. */
+static bool is_gone(const struct member *m)
+{
+	return m->pidfd < 0 && kill(m->pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Sees to everything that happened outside the rings; sleeps up to nap_us for it. */
+static int attend(struct server *s, uint64_t nap_us)
+{
+	struct timespec nap = {(time_t)(nap_us / 1000000), (long)(nap_us % 1000000 * 1000)};
+	size_t n, members = s->member_count, callers = s->caller_count;
+	struct pollfd *fds;
+
+	if (array_reserve(&s->fds, &s->fds_room, POLL_FIXED + members + callers) < 0)
+		return -ENOMEM;
+	fds = s->fds;
+	n = poll_fill(s, fds);
+	if (nap_us)
+		bell_arm(s->bell);
+	if (ppoll(fds, n, &nap, NULL) < 0 && errno != EINTR)
+		return -errno;
+	if (nap_us)
+		bell_disarm(s->bell);
+	/* From the last: ending a member moves the last one into its place. */
+	for (size_t i = members; i-- > 0;)
+		if (fds[POLL_FIXED + callers + i].revents || is_gone(&s->members[i]))
+			member_end(s, &s->members[i], PROFILE_EXITED, -1);
+	if (fds[POLL_CONTROL].revents)
+		hear_launcher(s);
+	if (fds[POLL_LISTEN].revents) {
+		int fd = accept4(s->o->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0)
+			callers_add(s, fd);
+	}
+	callers_hear(s);
+	return 0;
+}
+
+static void adapt_nap(struct server *s, size_t events)
+{
+	if (events > BUSY_EVENTS)
+		s->nap_us = 0;
+	else if (events || !s->nap_us)
+		s->nap_us = NAP_MIN_US;
+	else if (s->nap_us < NAP_MAX_US)
+		s->nap_us *= 2;
+}
+
+static int serve(struct server *s)
+{
+	while (!is_over(s)) {
+		uint64_t now = sys_monotonic_ns();
+		size_t events = engine_pass(s->engine);
+		int err;
+
+		s->events_since += events;
+		/* relaxed: targets look whether it moves, nothing more. */
+		atomic_fetch_add_explicit(&header(s)->heartbeat, 1, memory_order_relaxed);
+		members_look(s);
+		modules_look(s);
+		keep_hours(s, now);
+		if (events)
+			sample_rss(s, now);
+		checkpoint(s, now);
+		leave_launcher(s, now);
+		adapt_nap(s, events);
+		err = attend(s, s->nap_us);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int open_all(struct server *s)
+{
+	struct server_options *o = s->o;
+	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
+			 (o->config.lossy ? WIRE_LOSSY : 0);
+	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
+
+	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));
+	if (!err)
+		err = bell_open(&header(s)->asleep, &s->bell);
+	if (!err)
+		err = engine_open(s->memory.base, s->memory.memory, &s->engine);
+	if (!err)
+		err = profile_writer_open(o->output, &s->writer);
+	s->profile = err ? NULL : profile_new();
+	if (!err && !s->profile)
+		err = -ENOMEM;
+	if (!err)
+		err = symbols_open(&s->symbols);
+	return err;
+}
+
+static void close_all(struct server *s)
+{
+	symbols_close(s->symbols);
+	profile_writer_close(s->writer);
+	profile_close(s->profile);
+	engine_close(s->engine);
+	bell_close(s->bell);
+	recording_close(&s->memory);
+	for (size_t i = 0; i < s->member_count; i++)
+		closep(&s->members[i].pidfd);
+	free(s->members);
+	free(s->fds);
+}
+
+static void say_ready(const struct server *s, int err)
+{
+	struct control_ready ready = {.err = err};
+
+	if (s->o->control >= 0)
+		send(s->o->control, &ready, sizeof(ready), MSG_NOSIGNAL);
+}
+
+int server_run(struct server_options *o)
+{
+	struct server s = {.o = o, .memory = {.memory = -1}};
+	int err = open_all(&s);
+
+	say_ready(&s, err);
+	if (!err) {
+		describe(&s);
+		s.began_ns = sys_monotonic_ns();
+		s.checkpoint_every = CHECKPOINT_FIRST_NS;
+		s.checkpoint_at = s.began_ns + s.checkpoint_every;
+		s.opened = !o->config.delay_ns;
+		if (o->first >= 0)
+			callers_add(&s, o->first);
+		err = serve(&s);
+		finalize(&s);
+		answer(&s);
+	}
+	close_all(&s);
+	closep(&o->control);
+	closep(&o->listen);
+	return err;
+}

@@ -1,0 +1,339 @@
+#include "cli/profile/format.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+
+#define WIDTH(type, field) .at = offsetof(type, field), .bytes = sizeof(((type *)0)->field)
+#define PLAIN(type, field) {WIDTH(type, field)}
+#define STRING(type, field) {WIDTH(type, field), .string = true}
+#define BELOW(type, field, limit) {WIDTH(type, field), .below = (limit)}
+#define DELTA(type, field) {WIDTH(type, field), .coding = FORMAT_DELTA}
+#define SIGNED(type, field) {WIDTH(type, field), .coding = FORMAT_SIGNED}
+#define BEHIND(type, field, base)                                                        \
+	{WIDTH(type, field), .coding = FORMAT_BEHIND, .from = offsetof(type, base)}
+
+/* New columns go to the end of a table: older readers skip them there. */
+
+static const struct format_column meta[] = {
+	STRING(struct profile, version),
+	STRING(struct profile, host),
+	STRING(struct profile, options),
+	PLAIN(struct profile, start_unix_ns),
+	PLAIN(struct profile, wall_ns),
+	BELOW(struct profile, complete, 2),
+	BELOW(struct profile, symbolised, 2),
+	BELOW(struct profile, free_stacks, 2),
+	BELOW(struct profile, lossy, 2),
+	PLAIN(struct profile, lost_no_ring),
+	PLAIN(struct profile, cut_stacks),
+	STRING(struct profile, stopped),
+	SIGNED(struct profile, write_error),
+	PLAIN(struct profile, tree_peak.blocks),
+	PLAIN(struct profile, tree_peak.bytes),
+	PLAIN(struct profile, tree_peak_at_ns),
+};
+
+#define PROCESS_DOMAIN(d)                                                                \
+	PLAIN(struct profile_process, domain[d].allocs),                                 \
+	PLAIN(struct profile_process, domain[d].allocated_bytes),                        \
+	BEHIND(struct profile_process, domain[d].frees, domain[d].allocs),               \
+	BEHIND(struct profile_process, domain[d].freed_bytes,                            \
+	       domain[d].allocated_bytes),                                               \
+	PLAIN(struct profile_process, domain[d].peak.blocks),                            \
+	PLAIN(struct profile_process, domain[d].peak.bytes),                             \
+	PLAIN(struct profile_process, domain[d].peak_at_ns)
+
+static const struct format_column processes[] = {
+	DELTA(struct profile_process, serial),
+	PLAIN(struct profile_process, parent_serial),
+	SIGNED(struct profile_process, pid),
+	STRING(struct profile_process, command),
+	STRING(struct profile_process, exe),
+	BELOW(struct profile_process, end, PROFILE_EXECED + 1),
+	SIGNED(struct profile_process, end_status),
+	PLAIN(struct profile_process, notes),
+	PLAIN(struct profile_process, start_ns),
+	PLAIN(struct profile_process, end_ns),
+	PLAIN(struct profile_process, temporary.blocks),
+	PLAIN(struct profile_process, temporary.bytes),
+	PLAIN(struct profile_process, unknown_frees),
+	PLAIN(struct profile_process, unseen_frees),
+	PLAIN(struct profile_process, lost),
+	PLAIN(struct profile_process, held_back_ns),
+	PLAIN(struct profile_process, events),
+	PROCESS_DOMAIN(PROFILE_MALLOC),
+	PROCESS_DOMAIN(PROFILE_MMAP),
+};
+_Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
+
+static const struct format_column threads[] = {
+	DELTA(struct profile_thread, process_serial),
+	DELTA(struct profile_thread, tid),
+	STRING(struct profile_thread, name),
+	PLAIN(struct profile_thread, events),
+	DELTA(struct profile_thread, start_ns),
+	BEHIND(struct profile_thread, end_ns, start_ns),
+};
+
+static const struct format_column modules[] = {
+	STRING(struct profile_module, path),
+	STRING(struct profile_module, build_id),
+	DELTA(struct profile_module, start),
+	BEHIND(struct profile_module, end, start),
+	BEHIND(struct profile_module, bias, start),
+};
+
+static const struct format_column frames[] = {
+	STRING(struct profile_frame, function),
+	STRING(struct profile_frame, linkage),
+	STRING(struct profile_frame, file),
+	PLAIN(struct profile_frame, line),
+	BEHIND(struct profile_frame, function_first, line),
+	BEHIND(struct profile_frame, function_last, line),
+};
+
+static const struct format_column codes[] = {
+	DELTA(struct profile_code, first_frame),
+	PLAIN(struct profile_code, frames),
+};
+
+/* As the writer prepares them: pc less the parent's, parent counted backwards from
+ * the stack's own number. */
+static const struct format_column stacks[] = {
+	SIGNED(struct profile_stack, pc),
+	PLAIN(struct profile_stack, parent),
+	DELTA(struct profile_stack, module),
+	BELOW(struct profile_stack, flags,
+	      (PROFILE_STACK_EXACT | PROFILE_STACK_GUESSED | PROFILE_STACK_CUT) + 1),
+};
+
+static const struct format_column stack_codes[] = {
+	DELTA(struct format_stack_code, stack),
+	DELTA(struct format_stack_code, code),
+};
+
+static const struct format_column sources[] = {
+	STRING(struct profile_source, file),
+	PLAIN(struct profile_source, first),
+	PLAIN(struct profile_source, count),
+	STRING(struct profile_source, text),
+};
+
+static const struct format_column bins[] = {
+	DELTA(struct profile_bin, at_ns),
+	DELTA(struct profile_bin, last_bytes),
+	BEHIND(struct profile_bin, min_bytes, last_bytes),
+	BEHIND(struct profile_bin, max_bytes, last_bytes),
+	DELTA(struct profile_bin, last_blocks),
+	PLAIN(struct profile_bin, allocs),
+	DELTA(struct profile_bin, rss_bytes),
+};
+
+/* Their size and lifetime classes follow the columns. */
+static const struct format_column sites[] = {
+	DELTA(struct profile_site, process_serial),
+	DELTA(struct profile_site, stack),
+	BELOW(struct profile_site, domain, PROFILE_DOMAINS),
+	PLAIN(struct profile_site, allocs),
+	PLAIN(struct profile_site, allocated_bytes),
+	BEHIND(struct profile_site, frees, allocs),
+	BEHIND(struct profile_site, freed_bytes, allocated_bytes),
+	PLAIN(struct profile_site, peak.blocks),
+	PLAIN(struct profile_site, peak.bytes),
+	BEHIND(struct profile_site, tree_peak.blocks, peak.blocks),
+	BEHIND(struct profile_site, tree_peak.bytes, peak.bytes),
+	PLAIN(struct profile_site, temporary.blocks),
+	PLAIN(struct profile_site, temporary.bytes),
+	DELTA(struct profile_site, first_ns),
+	BEHIND(struct profile_site, last_ns, first_ns),
+	PLAIN(struct profile_site, freed_here),
+	PLAIN(struct profile_site, freed_here_bytes),
+	DELTA(struct profile_site, last_rank),
+	DELTA(struct profile_site, last_live_bytes),
+	BELOW(struct profile_site, sizes_count, 65),
+	BELOW(struct profile_site, lives_count, 65),
+};
+
+#define COLUMNS(table) .columns = (table), .column_count = sizeof(table) / sizeof(*(table))
+#define ARRAY(member)                                                                    \
+	COLUMNS(member##s), .row_bytes = sizeof(struct profile_##member),                \
+	.items_at = offsetof(struct profile, member##s),                                 \
+	.count_at = offsetof(struct profile, member##_count),                            \
+	.room_at = offsetof(struct profile, member##_room)
+
+const struct format_section format_sections[FORMAT_CHUNKS] = {
+	[FORMAT_COMMIT] = {.name = "commit"},
+	[FORMAT_META] = {"description", COLUMNS(meta), .row_bytes = sizeof(struct profile)},
+	[FORMAT_STRINGS] = {.name = "strings"},
+	[FORMAT_STRING_PART] = {.name = "strings"},
+	[FORMAT_MODULES] = {"modules", ARRAY(module)},
+	[FORMAT_FRAMES] = {"frames", ARRAY(frame)},
+	[FORMAT_CODES] = {"codes", ARRAY(code)},
+	[FORMAT_STACKS] = {"stacks", ARRAY(stack)},
+	[FORMAT_STACK_CODES] = {"codes of stacks", COLUMNS(stack_codes),
+				.row_bytes = sizeof(struct format_stack_code)},
+	[FORMAT_SOURCES] = {"sources", ARRAY(source)},
+	[FORMAT_PROCESSES] = {"processes", COLUMNS(processes),
+			      .row_bytes = sizeof(struct profile_process),
+			      .items_at = offsetof(struct profile, processes),
+			      .count_at = offsetof(struct profile, process_count),
+			      .room_at = offsetof(struct profile, process_room),
+			      .whole = true},
+	[FORMAT_THREADS] = {"threads", ARRAY(thread), .whole = true},
+	[FORMAT_BINS] = {"timeline", ARRAY(bin), .whole = true},
+	[FORMAT_SITES] = {"sites", ARRAY(site)},
+};
+
+static uint64_t load(const void *at, unsigned bytes)
+{
+	uint32_t four;
+	uint64_t eight;
+
+	switch (bytes) {
+	case 1:
+		return *(const unsigned char *)at;
+	case 4:
+		memcpy(&four, at, sizeof(four));
+		return four;
+	default:
+		memcpy(&eight, at, sizeof(eight));
+		return eight;
+	}
+}
+
+static void store(void *at, unsigned bytes, uint64_t v)
+{
+	uint32_t four = (uint32_t)v;
+
+	switch (bytes) {
+	case 1:
+		*(unsigned char *)at = (unsigned char)v;
+		break;
+	case 4:
+		memcpy(at, &four, sizeof(four));
+		break;
+	default:
+		memcpy(at, &v, sizeof(v));
+	}
+}
+
+static uint64_t encode(const struct format_column *c, const char *row, uint64_t before)
+{
+	uint64_t v = load(row + c->at, c->bytes);
+
+	switch (c->coding) {
+	case FORMAT_DELTA:
+		return bytes_zigzag(v - before);
+	case FORMAT_BEHIND:
+		return bytes_zigzag(load(row + c->from, c->bytes) - v);
+	case FORMAT_SIGNED:
+		return bytes_zigzag(c->bytes == 4 ? (uint64_t)(int32_t)v : v);
+	default:
+		return v;
+	}
+}
+
+static uint64_t decode(const struct format_column *c, const char *row, uint64_t before,
+		       uint64_t code)
+{
+	switch (c->coding) {
+	case FORMAT_DELTA:
+		return before + bytes_unzigzag(code);
+	case FORMAT_BEHIND:
+		return load(row + c->from, c->bytes) - bytes_unzigzag(code);
+	case FORMAT_SIGNED:
+		return bytes_unzigzag(code);
+	default:
+		return code;
+	}
+}
+
+void format_put_columns(struct bytes *out, const struct format_section *s,
+			const void *rows, const uint32_t *picks, size_t n)
+{
+	for (size_t i = 0; i < s->column_count; i++) {
+		const struct format_column *c = &s->columns[i];
+		unsigned char *at = bytes_room(out, n * BYTES_VARINT_MAX);
+		uint64_t before = 0;
+
+		if (!at)
+			return;
+		for (size_t k = 0; k < n; k++) {
+			size_t which = picks ? picks[k] : k;
+			const char *row = (const char *)rows + which * s->row_bytes;
+
+			at = bytes_varint_at(at, encode(c, row, before));
+			before = load(row + c->at, c->bytes);
+		}
+		out->len = (size_t)(at - out->data);
+	}
+}
+
+/* Whether v fits the field and its meaning. */
+static bool fits(const struct format_column *c, size_t strings, uint64_t v)
+{
+	if (c->coding == FORMAT_SIGNED && c->bytes == 4)
+		return v == (uint64_t)(int32_t)v;
+	if (c->bytes < 8 && v >> (8 * c->bytes))
+		return false;
+	return (!c->below || v < c->below) && (!c->string || v < strings);
+}
+
+int format_get_columns(struct bytes_reader *in, const struct format_section *s,
+		       size_t columns, size_t strings, void *rows, size_t n)
+{
+	for (size_t i = 0; i < s->column_count; i++) {
+		const struct format_column *c = &s->columns[i];
+		uint64_t before = 0;
+
+		for (size_t k = 0; k < n; k++) {
+			char *row = (char *)rows + k * s->row_bytes;
+			uint64_t v = decode(c, row, before, bytes_get_varint(in));
+
+			if (!fits(c, strings, v))
+				return -EBADMSG;
+			store(row + c->at, c->bytes, v);
+			before = v;
+		}
+	}
+	for (size_t i = s->column_count; i < columns && !in->failed; i++)
+		for (size_t k = 0; k < n; k++)
+			bytes_get_varint(in);
+	return in->failed ? -EBADMSG : 0;
+}
+
+void format_put_header(struct bytes *out, const struct format_header *h)
+{
+	size_t start = out->len;
+
+	bytes_put_u16(out, h->type);
+	bytes_put_u16(out, h->flags);
+	bytes_put_u32(out, h->number);
+	bytes_put_u32(out, h->stored);
+	bytes_put_u32(out, h->raw);
+	bytes_put_u32(out, h->crc);
+	if (!out->failed)
+		bytes_put_u32(out, (uint32_t)crc32(0, out->data + start,
+						   (uInt)(out->len - start)));
+}
+
+bool format_get_header(const unsigned char *bytes, bool check,
+		       struct format_header *ret)
+{
+	struct bytes_reader in = bytes_reader(bytes, FORMAT_CHUNK_HEADER_BYTES);
+	struct format_header h = {
+		.type = bytes_get_u16(&in),
+		.flags = bytes_get_u16(&in),
+		.number = bytes_get_u32(&in),
+		.stored = bytes_get_u32(&in),
+		.raw = bytes_get_u32(&in),
+		.crc = bytes_get_u32(&in),
+	};
+
+	if (check && bytes_get_u32(&in) !=
+			     crc32(0, bytes, FORMAT_CHUNK_HEADER_BYTES - sizeof(uint32_t)))
+		return false;
+	*ret = h;
+	return true;
+}

@@ -1,0 +1,36 @@
+#include "cli/profile/profile.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+
+struct profile *profile_new(void)
+{
+	_cleanup_(profile_closep) struct profile *p = calloc(1, sizeof(*p));
+
+	if (!p || strings_add(&p->strings, "") != 0 ||
+	    array_reserve(&p->stacks, &p->stack_room, 1) < 0)
+		return NULL;
+	p->stack_count = 1;
+	return take_ptr(p);
+}
+
+void profile_close(struct profile *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->site_count; i++) {
+		free(p->sites[i].sizes);
+		free(p->sites[i].lives);
+	}
+	strings_done(&p->strings);
+	free(p->processes);
+	free(p->threads);
+	free(p->modules);
+	free(p->stacks);
+	free(p->codes);
+	free(p->frames);
+	free(p->sites);
+	free(p->bins);
+	free(p->sources);
+	free(p);
+}

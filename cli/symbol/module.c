@@ -1,0 +1,475 @@
+#include "cli/symbol/module.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/symbol/symtab.h"
+#include "cli/symbol/unit.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwelf.h>
+#include <elfutils/libdwfl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_UNIT_SPANS (16u << 20) /* of all units together */
+#define NO_UNIT UINT32_MAX
+
+/* A compressed section may unfold this much: more is an attack on our memory. */
+#define MAX_UNFOLD 64
+#define ALWAYS_UNFOLD (64ull << 20)
+/* .gnu_debugdata is xz-compressed without a trustworthy size: real ones stay below. */
+#define MAX_MINI_DEBUGINFO (2ull << 20)
+
+struct module {
+	char *path;
+	int fd, root_fd; /* root_fd is not ours */
+	struct debugfile_id id;
+
+	/* From load(), at the first lookup. */
+	bool loaded;
+	Dwfl *dwfl;
+	Dwfl_Module *mod; /* NULL: the file is of no use */
+	Dwarf *dwarf;	  /* owned by mod; NULL: none */
+	int shared_fd;	  /* dwz */
+	Elf *shared_elf;
+	Dwarf *shared;
+	Dwarf_Addr mod_bias, dwarf_bias; /* mod's, DWARF's address minus the file's */
+	uint64_t text_start, text_end;	 /* the file's executable addresses */
+
+	Dwarf_Die *units;
+	size_t unit_count, unit_room;
+	struct segments unit_segments;
+
+	bool have_symtab;
+	struct symtab symtab;
+};
+
+/* ---- opening -------------------------------------------------------------- */
+
+static void elf_endp(Elf **elf)
+{
+	elf_end(*elf);
+}
+
+int module_open(int fd, int root_fd, const char *path, struct module **ret)
+{
+	_cleanup_(closep) int owned = fd;
+	_cleanup_(elf_endp) Elf *elf = NULL;
+	struct module *m;
+
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (!elf || elf_kind(elf) != ELF_K_ELF)
+		return -ENOEXEC;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	*m = (struct module){.fd = -1, .root_fd = root_fd, .shared_fd = -1};
+	m->path = strdup(path);
+	if (!m->path) {
+		module_close(m);
+		return -ENOMEM;
+	}
+	m->id = debugfile_id_of(elf);
+	m->fd = take_fd(owned);
+	*ret = m;
+	return 0;
+}
+
+void module_close(struct module *m)
+{
+	if (!m)
+		return;
+	symtab_done(&m->symtab);
+	segments_done(&m->unit_segments);
+	free(m->units);
+	dwfl_end(m->dwfl);
+	dwarf_end(m->shared);
+	elf_end(m->shared_elf);
+	closep(&m->shared_fd);
+	closep(&m->fd);
+	free(m->path);
+	free(m);
+}
+
+const struct debugfile_id *module_id(const struct module *m)
+{
+	return &m->id;
+}
+
+/* ---- loading: what libdwfl asks for --------------------------------------- */
+
+/* libdwfl would map the file, and a compiler that writes it anew would kill us. */
+static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+		    char **file_name, Elf **elf)
+{
+	struct module *m = *userdata;
+	int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+
+	(void)mod, (void)name, (void)base;
+	*elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
+	if (!*elf) {
+		closep(&fd);
+		return -1;
+	}
+	*file_name = strdup(m->path);
+	return fd;
+}
+
+/* The name of an open file, as it is without symbolic links; "" if unknown. */
+static void real_path(int fd, char path[PATH_MAX])
+{
+	char link[64];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, PATH_MAX - 1);
+	path[len > 0 ? len : 0] = '\0';
+}
+
+static int find_debug_file(Dwfl_Module *mod, void **userdata, const char *name,
+			   Dwarf_Addr base, const char *file_name, const char *link,
+			   GElf_Word crc, char **ret_name)
+{
+	struct module *m = *userdata;
+	char path[PATH_MAX];
+	int fd;
+
+	(void)mod, (void)name, (void)base;
+	if (!file_name) /* a file shared by dwz: share_dwarf() does that */
+		return -1;
+	fd = debugfile_by_id(m->root_fd, &m->id, ".debug");
+	if (fd < 0 && link)
+		fd = debugfile_by_link(m->root_fd, m->path, link, crc, &m->id);
+	if (fd < 0 && link && m->root_fd < 0) {
+		real_path(m->fd, path);
+		fd = debugfile_by_link(m->root_fd, path, link, crc, &m->id);
+	}
+	if (fd < 0)
+		return -1;
+	real_path(fd, path);
+	*ret_name = strdup(path);
+	return fd;
+}
+
+/* Our own find functions: the standard ones would ask debuginfod. */
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = find_elf,
+	.find_debuginfo = find_debug_file,
+};
+
+/* ---- loading -------------------------------------------------------------- */
+
+static bool range_of(Elf *elf, struct module *m, uint64_t *start, uint64_t *end)
+{
+	size_t count = 0;
+	GElf_Phdr p;
+	bool first = true;
+
+	m->text_start = UINT64_MAX;
+	if (elf_getphdrnum(elf, &count))
+		return false;
+	for (size_t i = 0; i < count && gelf_getphdr(elf, (int)i, &p); i++) {
+		uint64_t from, to;
+
+		if (p.p_type != PT_LOAD || p.p_vaddr > UINT64_MAX - p.p_memsz)
+			continue;
+		from = p.p_vaddr;
+		to = p.p_vaddr + p.p_memsz;
+		if (first)
+			*start = from & -(p.p_align ? p.p_align : 1);
+		*end = first || to > *end ? to : *end;
+		first = false;
+		if (!(p.p_flags & PF_X))
+			continue;
+		m->text_start = from < m->text_start ? from : m->text_start;
+		m->text_end = to > m->text_end ? to : m->text_end;
+	}
+	return !first && *start < *end;
+}
+
+/* False for files made to fill our memory. */
+static bool unfolds_sanely(Elf *elf)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		GElf_Shdr shdr;
+		GElf_Chdr chdr;
+		size_t names;
+		const char *name;
+
+		if (!gelf_getshdr(scn, &shdr) || elf_getshdrstrndx(elf, &names))
+			return false;
+		if (gelf_getchdr(scn, &chdr) && chdr.ch_size > ALWAYS_UNFOLD &&
+		    chdr.ch_size / MAX_UNFOLD > shdr.sh_size)
+			return false;
+		name = elf_strptr(elf, names, shdr.sh_name);
+		if (name && !strcmp(name, ".gnu_debugdata") &&
+		    shdr.sh_size > MAX_MINI_DEBUGINFO)
+			return false;
+	}
+	return true;
+}
+
+/* Opens the file of DWARF that dwz moved out of this one and others. */
+static void share_dwarf(struct module *m)
+{
+	const char *name = NULL;
+	const void *bytes = NULL;
+	struct debugfile_id id = {0};
+	char path[PATH_MAX];
+	const char *debug_path = NULL;
+	ssize_t len = dwelf_dwarf_gnu_debugaltlink(m->dwarf, &name, &bytes);
+
+	if (len <= 0 || len > DEBUGFILE_MAX_ID)
+		return;
+	id.len = (size_t)len;
+	memcpy(id.bytes, bytes, id.len);
+	dwfl_module_info(m->mod, NULL, NULL, NULL, NULL, NULL, NULL, &debug_path);
+	if (!debug_path) {
+		real_path(m->fd, path);
+		debug_path = path;
+	}
+	m->shared_fd = debugfile_shared(m->root_fd, debug_path, name, &id);
+	if (m->shared_fd < 0)
+		return;
+	m->shared_elf = elf_begin(m->shared_fd, ELF_C_READ, NULL);
+	if (!m->shared_elf || !unfolds_sanely(m->shared_elf))
+		return;
+	m->shared = dwarf_begin_elf(m->shared_elf, DWARF_C_READ, NULL);
+	if (m->shared)
+		dwarf_setalt(m->dwarf, m->shared);
+}
+
+/* Which unit owns which addresses: from the units themselves, as .debug_aranges is
+ * often missing. */
+static int list_units(struct module *m)
+{
+	_cleanup_(freep) struct span *spans = NULL;
+	size_t count = 0, room = 0;
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+
+	while (!dwarf_get_units(m->dwarf, cu, &cu, NULL, &type, &die, NULL)) {
+		Dwarf_Addr base = 0, start, end;
+		ptrdiff_t offset = 0;
+
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		if (m->unit_count >= NO_UNIT - 1)
+			break;
+		if (array_reserve(&m->units, &m->unit_room, m->unit_count + 1))
+			return -ENOMEM;
+		while (count < MAX_UNIT_SPANS &&
+		       (offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0) {
+			if (array_reserve(&spans, &room, count + 1))
+				return -ENOMEM;
+			if (start >= m->text_start + m->dwarf_bias &&
+			    end <= m->text_end + m->dwarf_bias)
+				spans[count++] = (struct span){
+					start, end, (uint32_t)m->unit_count, 0};
+		}
+		m->units[m->unit_count++] = die;
+	}
+	return segments_build(&m->unit_segments, spans, count);
+}
+
+static int load_dwarf(struct module *m)
+{
+	Dwarf_Addr bias = 0;
+
+	m->dwarf = dwfl_module_getdwarf(m->mod, &bias);
+	if (!m->dwarf)
+		return 0;
+	if (!unfolds_sanely(dwarf_getelf(m->dwarf))) {
+		m->dwarf = NULL;
+		return 0;
+	}
+	m->dwarf_bias = m->mod_bias - bias;
+	share_dwarf(m);
+	return list_units(m);
+}
+
+/* Only lack of memory is a failure: of a damaged file we know little, or nothing. */
+static int load(struct module *m)
+{
+	_cleanup_(elf_endp) Elf *elf = elf_begin(m->fd, ELF_C_READ, NULL);
+	uint64_t start = 0, end = 0;
+	void **userdata;
+	Dwfl_Module *mod;
+
+	m->loaded = true;
+	if (!elf || !range_of(elf, m, &start, &end) || !unfolds_sanely(elf))
+		return 0;
+	m->dwfl = dwfl_begin(&callbacks);
+	if (!m->dwfl)
+		return -ENOMEM;
+	dwfl_report_begin(m->dwfl);
+	mod = dwfl_report_module(m->dwfl, m->path, start, end);
+	if (!mod || dwfl_report_end(m->dwfl, NULL, NULL))
+		return 0;
+	dwfl_module_info(mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+	*userdata = m;
+	if (!dwfl_module_getelf(mod, &m->mod_bias))
+		return 0;
+	m->mod = mod;
+	return load_dwarf(m);
+}
+
+/* ---- looking up ----------------------------------------------------------- */
+
+static const struct symbol *symbol_at(struct module *m, uint64_t address)
+{
+	if (!m->mod)
+		return NULL;
+	if (!m->have_symtab) {
+		m->have_symtab = true;
+		if (symtab_open(m->mod, m->mod_bias, &m->symtab))
+			return NULL;
+	}
+	return symtab_find(&m->symtab, address);
+}
+
+static const char *linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attr;
+
+	if (!dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) &&
+	    !dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
+		return NULL;
+	return dwarf_formstring(&attr);
+}
+
+/* The symbol that a function's code begins with, where -g1 omits its linkage name. */
+static const char *entry_symbol(struct module *m, Dwarf_Die *die)
+{
+	const struct symbol *s;
+	Dwarf_Addr entry;
+
+	if (dwarf_entrypc(die, &entry))
+		return NULL;
+	entry -= m->dwarf_bias;
+	s = symbol_at(m, entry);
+	return s && s->start == entry ? s->name : NULL;
+}
+
+static void name_function(struct module *m, struct unit *u, const struct unit_node *n,
+			  struct module_frame *f)
+{
+	Dwarf_Die die = n->die;
+	const char *name = linkage_name(&die);
+
+	if (!name && !n->inlined && unit_mangles(u))
+		name = entry_symbol(m, &die);
+	f->linkage = name != NULL;
+	if (!name)
+		name = dwarf_diename(&die);
+	f->name = name ? name : "";
+}
+
+static size_t frames_at(struct module *m, struct unit *u, uint64_t address,
+			struct module_frame *frames)
+{
+	struct unit_place place = unit_line(u, address + m->dwarf_bias);
+	const struct unit_node *n = unit_find(u, address + m->dwarf_bias);
+	const char *dir = unit_dir(u);
+	size_t count = 0;
+
+	while (n && count < MODULE_MAX_FRAMES) {
+		const struct unit_function *function = &u->functions[n->function];
+		struct module_frame *f = &frames[count++];
+
+		*f = (struct module_frame){.dir = dir,
+					   .file = place.file ? place.file : "",
+					   .line = place.line};
+		if (place.file && function->file && !strcmp(place.file, function->file)) {
+			f->first = function->first;
+			f->last = function->last;
+		}
+		name_function(m, u, n, f);
+		place = (struct unit_place){n->call_file, n->call_line};
+		n = n->inlined && n->parent ? &u->nodes[n->parent - 1] : NULL;
+	}
+	if (!count) {
+		const struct symbol *s = symbol_at(m, address);
+
+		frames[count++] = (struct module_frame){
+			.name = s ? s->name : "",
+			.linkage = true,
+			.dir = dir,
+			.file = place.file ? place.file : "",
+			.line = place.line};
+	}
+	return count;
+}
+
+struct lookup {
+	uint64_t address;
+	size_t index;
+	uint32_t unit;
+};
+
+static int by_unit(const void *a, const void *b)
+{
+	const struct lookup *x = a, *y = b;
+
+	if (x->unit != y->unit)
+		return x->unit < y->unit ? -1 : 1;
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* Lookups sorted by unit, so that one index at a time is enough. */
+static struct lookup *plan(struct module *m, const uint64_t *addresses, size_t count)
+{
+	struct lookup *lookups = calloc(count + 1, sizeof(*lookups));
+
+	for (size_t i = 0; lookups && i < count; i++) {
+		const struct segment *s =
+			segments_find(&m->unit_segments, addresses[i] + m->dwarf_bias);
+
+		lookups[i] = (struct lookup){addresses[i], i, s ? s->owner : NO_UNIT};
+	}
+	if (lookups)
+		qsort(lookups, count, sizeof(*lookups), by_unit);
+	return lookups;
+}
+
+/* Answers lookups of one unit, or of none. */
+static int resolve_unit(struct module *m, const struct lookup *lookups, size_t count,
+			struct module_frame *frames, module_sink *sink, void *arg)
+{
+	_cleanup_(unit_close) struct unit u = {0};
+	int r = 0;
+
+	if (lookups->unit != NO_UNIT)
+		r = unit_open(&m->units[lookups->unit], m->text_start + m->dwarf_bias,
+			      m->text_end + m->dwarf_bias, &u);
+	for (size_t i = 0; i < count && !r; i++)
+		r = sink(arg, lookups[i].index, frames,
+			 frames_at(m, &u, lookups[i].address, frames));
+	return r;
+}
+
+int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
+		   module_sink *sink, void *arg)
+{
+	_cleanup_(freep) struct lookup *lookups = NULL;
+	_cleanup_(freep) struct module_frame *frames =
+		calloc(MODULE_MAX_FRAMES, sizeof(*frames));
+	int r = m->loaded ? 0 : load(m);
+
+	if (r || !frames)
+		return r ? r : -ENOMEM;
+	lookups = plan(m, addresses, count);
+	if (!lookups)
+		return -ENOMEM;
+	for (size_t i = 0, n; i < count && !r; i += n) {
+		for (n = 1; i + n < count && lookups[i + n].unit == lookups[i].unit; n++)
+			;
+		r = resolve_unit(m, lookups + i, n, frames, sink, arg);
+	}
+	return r;
+}

@@ -1,0 +1,45 @@
+/*
+ * module.h - one ELF file with its debug information, wherever that is: addresses of
+ * the file to functions, inlined ones too, and lines.
+ *
+ * Everything is at the file's own addresses (pc minus the load bias). The file is read
+ * through a descriptor held from the start, so it may be deleted or replaced, and by
+ * read(2), so it may be truncated under us. Modules are independent of each other, but
+ * one module belongs to one thread.
+ */
+#pragma once
+
+#include "cli/symbol/debugfile.h"
+
+#define MODULE_MAX_FRAMES 1024 /* of one address; outer ones are left out beyond */
+
+struct module;
+
+struct module_frame { /* strings live until module_close() */
+	const char *name;     /* "" unknown */
+	bool linkage;	      /* name is a linkage name, mangled perhaps */
+	const char *dir;      /* of the compilation; "" unknown. file is relative to it */
+	const char *file;     /* "" unknown */
+	uint32_t line;	      /* 0: unknown */
+	uint32_t first, last; /* lines of the function, if it is in file; else 0 */
+};
+
+/* What an address stands for: frames, the innermost first, at least one. index is the
+ * caller's. A failure ends module_resolve(). */
+typedef int module_sink(void *arg, size_t index, const struct module_frame *frames,
+			size_t count);
+
+/* Takes over fd, an ELF file opened from path in the root of root_fd (which must stay
+ * open). 0 or -errno; -ENOEXEC for what is no ELF file. fd is closed on failure. */
+int module_open(int fd, int root_fd, const char *path, struct module **ret);
+
+/* NULL is fine. */
+void module_close(struct module *m);
+
+/* len 0 if it has none. */
+const struct debugfile_id *module_id(const struct module *m);
+
+/* Looks up count addresses, in an order of its own; damaged or missing debug
+ * information gives unknown frames. 0, -ENOMEM, or the sink's failure. */
+int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
+		   module_sink *sink, void *arg);

@@ -1,0 +1,37 @@
+/*
+ * source.h - the lines of source that a profile carries with it: which are wanted, and
+ * reading them.
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+
+#include <time.h>
+
+#define SOURCE_MAX_FILE_BYTES (32u << 20)   /* larger files are not source */
+#define SOURCE_MAX_TOTAL_BYTES (128u << 20) /* of all text embedded in a profile */
+
+struct source_range {
+	uint32_t file;	     /* string of the profile */
+	uint32_t first, last; /* lines */
+};
+
+struct source_plan { /* ascending by file and line, disjoint */
+	struct source_range *ranges;
+	size_t count, room;
+	uint64_t room_bytes; /* left of SOURCE_MAX_TOTAL_BYTES */
+};
+
+/* Lists the lines that frames of p name and p->sources lacks: whole functions where
+ * their extent is known. Absolute paths outside the system's directories only. 0 or
+ * -ENOMEM. */
+int source_plan_open(const struct profile *p, struct source_plan *ret);
+
+void source_plan_done(struct source_plan *plan);
+
+/* Adds ranges of one file, read in the root of root_fd (-1: ours), and takes what it
+ * adds from *room_bytes. When the file was last changed comes back. 0; -ENOMEM; or why
+ * there is no such source: -ENOENT, -EINVAL (not a regular file), -EFBIG, -EILSEQ (not
+ * text), ... */
+int source_embed(struct profile *p, int root_fd, const struct source_range *ranges,
+		 size_t count, uint64_t *room_bytes, struct timespec *ret_changed);

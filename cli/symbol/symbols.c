@@ -1,0 +1,500 @@
+#include "cli/symbol/symbols.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/table.h"
+#include "cli/symbol/demangle.h"
+#include "cli/symbol/module.h"
+#include "cli/symbol/path.h"
+#include "cli/symbol/root.h"
+#include "cli/symbol/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAX_NAME_BYTES (64u << 10) /* of a linkage name; cut beyond */
+
+/* Table keys of what is in no image: the first word tells it from an image's. */
+#define KEY_MODULE (1ull << 62)
+#define KEY_CUT (1ull << 63)
+
+struct root {
+	char *path;
+	int fd; /* -1: our own */
+};
+
+struct image { /* one file, whatever number of modules is mapped from it */
+	struct module *module;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed;
+	size_t root;
+};
+
+struct symbols {
+	struct root *roots;
+	struct image *images;
+	uint32_t *modules; /* profile module -> image + 1; 0: none */
+	size_t root_count, root_room, image_count, image_room, module_room;
+	struct table files; /* file string -> image + 1 that named it first */
+};
+
+int symbols_open(struct symbols **ret)
+{
+	struct symbols *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	*ret = s;
+	return 0;
+}
+
+void symbols_close(struct symbols *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->image_count; i++)
+		module_close(s->images[i].module);
+	for (size_t i = 0; i < s->root_count; i++) {
+		free(s->roots[i].path);
+		closep(&s->roots[i].fd);
+	}
+	free(s->images);
+	free(s->roots);
+	free(s->modules);
+	table_done(&s->files);
+	free(s);
+}
+
+/* ---- modules -------------------------------------------------------------- */
+
+/* Number of a root directory, held open from its first use on. */
+static int root_number(struct symbols *s, const char *path, size_t *ret)
+{
+	struct root *root;
+	int r;
+
+	path = path ? path : "";
+	for (*ret = 0; *ret < s->root_count; (*ret)++)
+		if (!strcmp(s->roots[*ret].path, path))
+			return 0;
+	if (array_reserve(&s->roots, &s->root_room, s->root_count + 1))
+		return -ENOMEM;
+	root = &s->roots[s->root_count];
+	root->path = strdup(path);
+	if (!root->path)
+		return -ENOMEM;
+	r = root_hold(path, &root->fd);
+	if (r) {
+		free(root->path);
+		return r;
+	}
+	s->root_count++;
+	return 0;
+}
+
+static bool same_file(const struct image *i, const struct stat *st)
+{
+	return i->dev == st->st_dev && i->ino == st->st_ino && i->size == st->st_size &&
+	       i->changed.tv_sec == st->st_mtim.tv_sec &&
+	       i->changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* Number of the image of an open file, which is ours from now on. */
+static int image_of(struct symbols *s, int fd, size_t root, const char *path,
+		    uint32_t *ret)
+{
+	_cleanup_(closep) int owned = fd;
+	struct image *image;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	for (size_t i = s->image_count; i-- > 0;)
+		if (same_file(&s->images[i], &st)) {
+			*ret = (uint32_t)i;
+			return 0;
+		}
+	if (array_reserve(&s->images, &s->image_room, s->image_count + 1))
+		return -ENOMEM;
+	image = &s->images[s->image_count];
+	r = module_open(take_fd(owned), s->roots[root].fd, path, &image->module);
+	if (r)
+		return r;
+	image->dev = st.st_dev;
+	image->ino = st.st_ino;
+	image->size = st.st_size;
+	image->changed = st.st_mtim;
+	image->root = root;
+	*ret = (uint32_t)s->image_count++;
+	return 0;
+}
+
+/* The image at path, if it is the one recorded. An image that is not stays, as others
+ * may want it. */
+static int image_at(struct symbols *s, size_t root, const char *path,
+		    const struct debugfile_id *id, uint32_t *ret)
+{
+	int fd = root_open(s->roots[root].fd, path, NULL), r;
+
+	if (fd < 0)
+		return fd;
+	r = image_of(s, fd, root, path, ret);
+	if (!r && id->len && !debugfile_same_id(id, module_id(s->images[*ret].module)))
+		r = -ESTALE;
+	return r;
+}
+
+/* Where the file is gone: its debug file, or a copy of it, under its build-id. */
+static int image_by_id(struct symbols *s, size_t root, const char *path,
+		       const struct debugfile_id *id, uint32_t *ret)
+{
+	int fd = debugfile_by_id(s->roots[root].fd, id, ".debug");
+
+	if (fd < 0)
+		fd = debugfile_by_id(s->roots[root].fd, id, "");
+	return fd < 0 ? fd : image_of(s, fd, root, path, ret);
+}
+
+int symbols_module(struct symbols *s, size_t index, const char *path, const char *root,
+		   const char *build_id)
+{
+	struct debugfile_id id = debugfile_id_parse(build_id);
+	uint32_t image;
+	size_t number;
+	int r;
+
+	if (array_reserve(&s->modules, &s->module_room, index + 1))
+		return -ENOMEM;
+	if (s->modules[index])
+		return 0;
+	if (!strchr(path, '/')) /* linux-vdso.so.1 */
+		return -ENOENT;
+	r = root_number(s, root, &number);
+	if (r)
+		return r;
+	r = image_at(s, number, path, &id, &image);
+	if (r && image_by_id(s, number, path, &id, &image))
+		return r;
+	s->modules[index] = image + 1;
+	return 0;
+}
+
+/* ---- resolving ------------------------------------------------------------ */
+
+struct query {
+	uint64_t address; /* in the file */
+	uint32_t image, code;
+};
+
+struct resolver {
+	struct symbols *s;
+	struct profile *p;
+	struct query *queries, *batch; /* batch: those of the image at work */
+	size_t query_count, query_room;
+	struct table codes; /* place -> code + 1 */
+	struct table names; /* linkage string -> readable string + 1 */
+	struct table paths; /* addresses of dir and file, as libdw has them -> string + 1 */
+	uint32_t unknown;   /* the frame that nothing is known of */
+};
+
+static void resolver_done(struct resolver *r)
+{
+	free(r->queries);
+	table_done(&r->codes);
+	table_done(&r->names);
+	table_done(&r->paths);
+}
+
+/* What names the place of a stack's innermost frame; its image + 1, or 0, in *ret. */
+static struct table_key place_of(struct resolver *r, const struct profile_stack *st,
+				 uint32_t *ret_image)
+{
+	uint32_t module = st->module, image = 0;
+	uint64_t address = st->flags & PROFILE_STACK_EXACT ? st->pc : st->pc - 1;
+
+	*ret_image = 0;
+	if (st->flags & PROFILE_STACK_CUT)
+		return (struct table_key){KEY_CUT, st->pc};
+	if (module && module <= r->p->module_count && module <= r->s->module_room)
+		image = r->s->modules[module - 1];
+	if (!image)
+		return (struct table_key){KEY_MODULE | module, address};
+	*ret_image = image;
+	return (struct table_key){image - 1, address - r->p->modules[module - 1].bias};
+}
+
+static int code_add(struct resolver *r, struct table_key place, uint32_t image,
+		    uint32_t *ret)
+{
+	struct profile *p = r->p;
+	bool fresh;
+	uint64_t *code = table_put(&r->codes, place, &fresh);
+
+	if (!code || array_reserve(&p->codes, &p->code_room, p->code_count + 1) ||
+	    array_reserve(&r->queries, &r->query_room, r->query_count + 1))
+		return -ENOMEM;
+	if (!*code) {
+		if (p->code_count >= UINT32_MAX - 1)
+			return -ENOMEM;
+		p->codes[p->code_count++] = (struct profile_code){r->unknown, 1};
+		*code = p->code_count;
+		if (image)
+			r->queries[r->query_count++] = (struct query){
+				place.b, image - 1, (uint32_t)*code - 1};
+	}
+	*ret = (uint32_t)*code;
+	return 0;
+}
+
+static int frame_unknown(struct resolver *r)
+{
+	struct profile *p = r->p;
+
+	if (array_reserve(&p->frames, &p->frame_room, p->frame_count + 1) ||
+	    p->frame_count >= UINT32_MAX)
+		return -ENOMEM;
+	r->unknown = (uint32_t)p->frame_count;
+	p->frames[p->frame_count++] = (struct profile_frame){0};
+	return 0;
+}
+
+/* Gives every stack a code, unknown at first: whatever fails later, p is sound. */
+static int list_queries(struct resolver *r)
+{
+	struct profile *p = r->p;
+	bool any = false;
+
+	for (size_t i = 1; i < p->stack_count; i++) {
+		uint32_t image;
+		struct table_key place = place_of(r, &p->stacks[i], &image);
+		uint64_t *code;
+
+		if (!p->stacks[i].code) {
+			any = true;
+			continue;
+		}
+		code = table_put(&r->codes, place, NULL);
+		if (!code)
+			return -ENOMEM;
+		*code = p->stacks[i].code;
+	}
+	if (!any)
+		return 0;
+	if (frame_unknown(r))
+		return -ENOMEM;
+	for (size_t i = 1; i < p->stack_count; i++) {
+		uint32_t image;
+		struct table_key place = place_of(r, &p->stacks[i], &image);
+
+		if (!p->stacks[i].code && code_add(r, place, image, &p->stacks[i].code))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Strings of a frame's function: what it is called, and its linkage name if that is
+ * something else. */
+static int frame_name(struct resolver *r, const struct module_frame *in,
+		      struct profile_frame *out)
+{
+	struct strings *strings = &r->p->strings;
+	uint32_t name = strings_add_n(strings, in->name,
+				      strnlen(in->name, MAX_NAME_BYTES));
+	_cleanup_(freep) char *readable = NULL;
+	uint64_t *known;
+
+	if (name == UINT32_MAX)
+		return -ENOMEM;
+	out->function = name;
+	if (!in->linkage)
+		return 0;
+	known = table_put(&r->names, (struct table_key){name, 0}, NULL);
+	if (!known)
+		return -ENOMEM;
+	if (!*known) {
+		readable = demangle(strings_get(strings, name));
+		*known = (readable ? strings_add(strings, readable) : name) + 1ull;
+	}
+	if (*known == UINT32_MAX + 1ull)
+		return -ENOMEM;
+	out->function = (uint32_t)*known - 1;
+	out->linkage = out->function == name ? 0 : name;
+	return 0;
+}
+
+static int frame_file(struct resolver *r, const struct module_frame *in,
+		      struct profile_frame *out)
+{
+	struct table_key key = {(uintptr_t)in->dir, (uintptr_t)in->file};
+	char path[PATH_MAX_BYTES];
+	uint64_t *number, *image;
+
+	if (!*in->file)
+		return 0;
+	number = table_put(&r->paths, key, NULL);
+	if (!number)
+		return -ENOMEM;
+	if (!*number) {
+		size_t len = path_normalise(in->dir, in->file, path);
+
+		*number = strings_add_n(&r->p->strings, path, len) + 1ull;
+	}
+	if (*number == UINT32_MAX + 1ull)
+		return -ENOMEM;
+	out->file = (uint32_t)*number - 1;
+	image = table_put(&r->s->files, (struct table_key){out->file, 0}, NULL);
+	if (!image)
+		return -ENOMEM;
+	if (!*image)
+		*image = r->batch->image + 1ull;
+	return 0;
+}
+
+static int take_frames(void *arg, size_t index, const struct module_frame *frames,
+		       size_t count)
+{
+	struct resolver *r = arg;
+	struct profile *p = r->p;
+	size_t first = p->frame_count;
+
+	if (first > UINT32_MAX - count ||
+	    array_reserve(&p->frames, &p->frame_room, first + count))
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct profile_frame *f = &p->frames[first + i];
+
+		*f = (struct profile_frame){.line = frames[i].line,
+					    .function_first = frames[i].first,
+					    .function_last = frames[i].last};
+		if (frame_name(r, &frames[i], f) || frame_file(r, &frames[i], f))
+			return -ENOMEM;
+	}
+	p->frame_count += count;
+	p->codes[r->batch[index].code] =
+		(struct profile_code){(uint32_t)first, (uint32_t)count};
+	return 0;
+}
+
+static int by_image(const void *a, const void *b)
+{
+	const struct query *x = a, *y = b;
+
+	if (x->image != y->image)
+		return x->image < y->image ? -1 : 1;
+	return x->code < y->code ? -1 : x->code > y->code;
+}
+
+static int run_queries(struct resolver *r)
+{
+	_cleanup_(freep) uint64_t *addresses = calloc(r->query_count + 1,
+						      sizeof(*addresses));
+	int e = 0;
+
+	if (!addresses)
+		return -ENOMEM;
+	if (r->query_count)
+		qsort(r->queries, r->query_count, sizeof(*r->queries), by_image);
+	for (size_t i = 0, n; i < r->query_count && !e; i += n) {
+		r->batch = &r->queries[i];
+		for (n = 0; i + n < r->query_count; n++) {
+			if (r->batch[n].image != r->batch->image)
+				break;
+			addresses[n] = r->batch[n].address;
+		}
+		e = module_resolve(r->s->images[r->batch->image].module, addresses, n,
+				   take_frames, r);
+	}
+	return e;
+}
+
+/* An inline function is measured in each unit that has it: all its frames get the
+ * furthest line. Frames from first on are new; older ones may be in a file already. */
+static int agree_on_last_lines(struct profile *p, size_t first)
+{
+	_cleanup_(table_done) struct table lasts = {0};
+
+	for (size_t i = 0; i < p->frame_count; i++) {
+		const struct profile_frame *f = &p->frames[i];
+		uint64_t *last;
+
+		if (!f->function_first)
+			continue;
+		last = table_put(&lasts,
+				 (struct table_key){(uint64_t)f->function << 32 | f->file,
+						    f->function_first},
+				 NULL);
+		if (!last)
+			return -ENOMEM;
+		*last = f->function_last > *last ? f->function_last : *last;
+	}
+	for (size_t i = first; i < p->frame_count; i++) {
+		struct profile_frame *f = &p->frames[i];
+
+		if (f->function_first)
+			f->function_last = (uint32_t)*table_get(
+				&lasts, (struct table_key){
+						(uint64_t)f->function << 32 | f->file,
+						f->function_first});
+	}
+	return 0;
+}
+
+int symbols_resolve(struct symbols *s, struct profile *p)
+{
+	_cleanup_(resolver_done) struct resolver r = {.s = s, .p = p};
+	size_t first = p->frame_count;
+	int e = list_queries(&r);
+
+	if (!e)
+		e = run_queries(&r);
+	if (!e)
+		e = agree_on_last_lines(p, first);
+	if (!e)
+		p->symbolised = true;
+	return e;
+}
+
+/* ---- sources -------------------------------------------------------------- */
+
+static bool newer_than(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources *ret)
+{
+	_cleanup_(source_plan_done) struct source_plan plan = {0};
+	struct symbols_sources found = {0};
+	int r = source_plan_open(p, &plan);
+
+	for (size_t i = 0, n; i < plan.count && !r; i += n) {
+		const struct source_range *ranges = &plan.ranges[i];
+		uint64_t *number = table_get(&s->files,
+					     (struct table_key){ranges->file, 0});
+		const struct image *image = number ? &s->images[*number - 1] : NULL;
+		struct timespec changed = {0};
+		uint64_t room = plan.room_bytes;
+
+		for (n = 1; i + n < plan.count && ranges[n].file == ranges->file; n++)
+			;
+		r = source_embed(p, image ? s->roots[image->root].fd : -1, ranges, n,
+				 &plan.room_bytes, &changed);
+		if (r < 0 && r != -ENOMEM) {
+			found.missing++;
+			r = 0;
+			continue;
+		}
+		found.files++;
+		found.bytes += room - plan.room_bytes;
+		if (image && newer_than(&changed, &image->changed)) {
+			found.newer++;
+			found.newer_file = ranges->file;
+		}
+	}
+	if (!r && ret)
+		*ret = found;
+	return r;
+}

@@ -1,0 +1,55 @@
+/*
+ * symbols.h - what the addresses of a profile stand for: functions, inlined functions,
+ * files and lines, and the text of those lines. The collector asks while the modules
+ * are still there; readers ask for profiles whose collector could not.
+ *
+ * Local files alone are read: DEBUGINFOD_URLS is never followed. One object serves one
+ * profile, from one thread.
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+
+struct symbols;
+
+/* 0 or -ENOMEM. */
+int symbols_open(struct symbols **ret);
+
+/* NULL is fine. */
+void symbols_close(struct symbols *s);
+
+/*
+ * Opens the file of p->modules[index], early: from then on it may be deleted. path is
+ * the loader's, root where the process's "/" is ("/proc/PID/root"; "" or NULL: ours),
+ * build_id the recorded hex ("": unknown). A file with another build-id than recorded
+ * is not used; one that has it is looked for in /usr/lib/debug/.build-id.
+ *
+ * 0, also for an index that has its file already; or why the module will have unknown
+ * names only: -ENOENT (deleted, or no file at all as the vDSO), -ESTALE (replaced: the
+ * build-id differs), -ENOEXEC, -EMFILE, ... Modules of the same file share it.
+ */
+int symbols_module(struct symbols *s, size_t index, const char *path, const char *root,
+		   const char *build_id);
+
+/*
+ * Resolves every stack of p that has no code yet, adding codes, frames and strings: each
+ * distinct place of a file once, a return address at the call before it. Damaged
+ * debug information gives unknown names, not a failure. 0 or -ENOMEM; p is consistent
+ * even then, and knows less.
+ */
+int symbols_resolve(struct symbols *s, struct profile *p);
+
+struct symbols_sources { /* what symbols_sources() found */
+	size_t files, missing; /* embedded; named by frames but not readable */
+	uint64_t bytes;
+	size_t newer;	     /* files changed after their binary was built */
+	uint32_t newer_file; /* one of them, string */
+};
+
+/*
+ * Adds to p->sources the lines of all functions in frames, whole functions, from files
+ * that are regular, text and of sane size, in the root of the process. Files of the
+ * system's own (/usr/include, /usr/lib, ...) are left out. 0 or -ENOMEM. ret may be
+ * NULL. Called again, it adds what is new.
+ */
+int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources *ret);

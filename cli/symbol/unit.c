@@ -1,0 +1,339 @@
+#include "cli/symbol/unit.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/table.h"
+
+#include <dwarf.h>
+#include <errno.h>
+#include <string.h>
+
+#define MAX_ORIGINS 16 /* hops from a concrete function to its abstract instance */
+
+struct walk { /* what only unit_open() needs */
+	struct unit *u;
+	uint64_t text_start, text_end, work;
+	struct table functions; /* address of a DIE -> function + 1 */
+	struct span *spans;
+	size_t span_count, span_room;
+	struct level {
+		Dwarf_Die die;
+		uint32_t node; /* index + 1 of the function around it; 0: none */
+	} *levels;
+	size_t depth, level_room;
+};
+
+/* ---- functions ------------------------------------------------------------ */
+
+static Dwarf_Die abstract_instance(Dwarf_Die die)
+{
+	for (int i = 0; i < MAX_ORIGINS; i++) {
+		Dwarf_Attribute attr;
+		Dwarf_Die next;
+
+		if (!dwarf_attr(&die, DW_AT_abstract_origin, &attr) ||
+		    !dwarf_formref_die(&attr, &next))
+			break;
+		die = next;
+	}
+	return die;
+}
+
+static int function_add(struct walk *w, Dwarf_Die *concrete, uint32_t *ret)
+{
+	struct unit *u = w->u;
+	Dwarf_Die die = abstract_instance(*concrete);
+	struct unit_function *f;
+	int line = 0;
+	uint64_t *number = table_put(&w->functions,
+				     (struct table_key){(uintptr_t)die.addr, 0}, NULL);
+
+	if (!number)
+		return -ENOMEM;
+	if (!*number) {
+		if (array_reserve(&u->functions, &u->function_room, u->function_count + 1))
+			return -ENOMEM;
+		f = &u->functions[u->function_count++];
+		*f = (struct unit_function){.die = die, .file = dwarf_decl_file(&die)};
+		if (f->file && !dwarf_decl_line(&die, &line) && line > 0)
+			f->first = f->last = (uint32_t)line;
+		*number = u->function_count;
+	}
+	*ret = (uint32_t)*number - 1;
+	return 0;
+}
+
+/* Lines seen in a function's own code widen it downwards. */
+static void function_reach(struct unit_function *f, const char *file, uint32_t line)
+{
+	if (line > f->last && f->first && file &&
+	    (file == f->file || !strcmp(file, f->file)))
+		f->last = line;
+}
+
+/* ---- the walk ------------------------------------------------------------- */
+
+static bool span_add(struct walk *w, uint64_t start, uint64_t end, uint32_t node)
+{
+	if (w->work++ >= UNIT_MAX_WORK)
+		return false;
+	if (start < w->text_start || end > w->text_end || start >= end)
+		return true;
+	if (w->span_count >= UNIT_MAX_SPANS ||
+	    array_reserve(&w->spans, &w->span_room, w->span_count + 1))
+		return false;
+	w->spans[w->span_count++] = (struct span){start, end, node, (uint32_t)w->depth};
+	return true;
+}
+
+static bool spans_add(struct walk *w, Dwarf_Die *die, uint32_t node)
+{
+	Dwarf_Addr base = 0, start = 0, end = 0;
+	ptrdiff_t offset = 0;
+	size_t before = w->span_count;
+
+	while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0)
+		if (!span_add(w, start, end, node))
+			break;
+	return w->span_count > before;
+}
+
+static void read_call(struct unit *u, struct unit_node *n)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word value;
+
+	if (dwarf_attr(&n->die, DW_AT_call_file, &attr) &&
+	    !dwarf_formudata(&attr, &value) && u->files)
+		n->call_file = dwarf_filesrc(u->files, value, NULL, NULL);
+	if (dwarf_attr(&n->die, DW_AT_call_line, &attr) &&
+	    !dwarf_formudata(&attr, &value) && value <= INT32_MAX)
+		n->call_line = (uint32_t)value;
+}
+
+/* Adds a node if the top entry is a function with code; its number + 1 in *node. */
+static int visit(struct walk *w, uint32_t *node)
+{
+	struct level *top = &w->levels[w->depth - 1];
+	struct unit *u = w->u;
+	int tag = dwarf_tag(&top->die), r;
+	struct unit_node *n;
+
+	*node = top->node;
+	if ((tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) ||
+	    u->node_count >= UINT32_MAX - 1 ||
+	    !spans_add(w, &top->die, (uint32_t)u->node_count))
+		return 0;
+	if (array_reserve(&u->nodes, &u->node_room, u->node_count + 1))
+		return -ENOMEM;
+	n = &u->nodes[u->node_count];
+	*n = (struct unit_node){.die = top->die,
+				.inlined = tag == DW_TAG_inlined_subroutine};
+	r = function_add(w, &n->die, &n->function);
+	if (r)
+		return r;
+	if (n->inlined) {
+		n->parent = top->node;
+		read_call(u, n);
+		if (n->parent)
+			function_reach(&u->functions[u->nodes[n->parent - 1].function],
+				       n->call_file, n->call_line);
+	}
+	*node = (uint32_t)++u->node_count;
+	return 0;
+}
+
+/* Whether functions with code may be found below. */
+static bool worth_descending(Dwarf_Die *die)
+{
+	switch (dwarf_tag(die)) {
+	case DW_TAG_enumeration_type:
+	case DW_TAG_array_type:
+	case DW_TAG_subroutine_type:
+	case DW_TAG_call_site:
+	case DW_TAG_GNU_call_site:
+	case DW_TAG_formal_parameter:
+	case DW_TAG_variable:
+	case DW_TAG_GNU_formal_parameter_pack:
+	case DW_TAG_GNU_template_parameter_pack:
+		return false;
+	default:
+		return dwarf_haschildren(die) > 0;
+	}
+}
+
+static int descend(struct walk *w, uint32_t node)
+{
+	Dwarf_Die child;
+
+	if (w->depth >= UNIT_MAX_DEPTH || !worth_descending(&w->levels[w->depth - 1].die) ||
+	    dwarf_child(&w->levels[w->depth - 1].die, &child))
+		return 0;
+	if (array_reserve(&w->levels, &w->level_room, w->depth + 1))
+		return -ENOMEM;
+	w->levels[w->depth++] = (struct level){child, node};
+	return 1;
+}
+
+static void advance(struct walk *w)
+{
+	while (w->depth) {
+		struct level *top = &w->levels[w->depth - 1];
+		Dwarf_Die next;
+
+		if (w->depth > 1 && !dwarf_siblingof(&top->die, &next)) {
+			top->die = next;
+			return;
+		}
+		w->depth--;
+	}
+}
+
+static int walk(struct walk *w)
+{
+	if (array_reserve(&w->levels, &w->level_room, 1))
+		return -ENOMEM;
+	w->levels[w->depth++] = (struct level){w->u->die, 0};
+	while (w->depth && w->work < UNIT_MAX_WORK) {
+		uint32_t node;
+		int r = visit(w, &node);
+
+		if (!r)
+			r = descend(w, node);
+		if (r < 0)
+			return r;
+		if (!r)
+			advance(w);
+		w->work += w->depth;
+	}
+	return segments_build(&w->u->segments, w->spans, w->span_count);
+}
+
+/* ---- lines ---------------------------------------------------------------- */
+
+/* The rows of the line table say how far down each function's own code reaches. */
+static void measure_functions(struct unit *u)
+{
+	Dwarf_Lines *lines = NULL;
+	size_t count = 0;
+
+	if (dwarf_getsrclines(&u->die, &lines, &count))
+		return;
+	for (size_t i = 0, at = 0; i < count && at < u->segments.count; i++) {
+		Dwarf_Line *row = dwarf_onesrcline(lines, i);
+		Dwarf_Addr address;
+		int line;
+		bool end;
+
+		if (!row || dwarf_lineaddr(row, &address) || dwarf_lineno(row, &line) ||
+		    line <= 0 || dwarf_lineendsequence(row, &end) || end)
+			continue;
+		while (at < u->segments.count && u->segments.items[at].end <= address)
+			at++;
+		if (at < u->segments.count && u->segments.items[at].start <= address) {
+			uint32_t node = u->segments.items[at].owner;
+
+			function_reach(&u->functions[u->nodes[node].function],
+				       dwarf_linesrc(row, NULL, NULL), (uint32_t)line);
+		}
+	}
+}
+
+struct unit_place unit_line(struct unit *u, uint64_t address)
+{
+	struct unit_place place = {0};
+	Dwarf_Line *row;
+	int line;
+
+	if (!u->die.addr)
+		return place;
+	row = dwarf_getsrc_die(&u->die, address);
+	if (!row)
+		return place;
+	place.file = dwarf_linesrc(row, NULL, NULL);
+	if (place.file && !dwarf_lineno(row, &line) && line > 0)
+		place.line = (uint32_t)line;
+	return place;
+}
+
+/* ---- the unit ------------------------------------------------------------- */
+
+/* Where -gsplit-dwarf left only a skeleton, the unit in the .dwo file. */
+static Dwarf_Die whole_unit(Dwarf_Die die)
+{
+	Dwarf_Die split = {0};
+	uint8_t type = 0;
+
+	if (dwarf_cu_info(die.cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
+	    type == DW_UT_skeleton && split.addr)
+		return split;
+	return die;
+}
+
+static void walk_done(struct walk *w)
+{
+	table_done(&w->functions);
+	free(w->spans);
+	free(w->levels);
+}
+
+int unit_open(const Dwarf_Die *die, uint64_t text_start, uint64_t text_end,
+	      struct unit *ret)
+{
+	struct unit u = {.die = whole_unit(*die)};
+	_cleanup_(walk_done) struct walk w = {
+		.u = &u, .text_start = text_start, .text_end = text_end};
+	size_t count = 0;
+	int r;
+
+	if (dwarf_getsrcfiles(&u.die, &u.files, &count))
+		u.files = NULL;
+	r = walk(&w);
+	if (r) {
+		unit_close(&u);
+		return r;
+	}
+	measure_functions(&u);
+	*ret = u;
+	return 0;
+}
+
+const struct unit_node *unit_find(const struct unit *u, uint64_t address)
+{
+	const struct segment *s = segments_find(&u->segments, address);
+
+	return s ? &u->nodes[s->owner] : NULL;
+}
+
+const char *unit_dir(struct unit *u)
+{
+	Dwarf_Attribute attr;
+	const char *dir = NULL;
+
+	if (u->die.addr && dwarf_attr(&u->die, DW_AT_comp_dir, &attr))
+		dir = dwarf_formstring(&attr);
+	return dir ? dir : "";
+}
+
+bool unit_mangles(struct unit *u)
+{
+	switch (dwarf_srclang(&u->die)) {
+	case DW_LANG_C_plus_plus:
+	case DW_LANG_C_plus_plus_03:
+	case DW_LANG_C_plus_plus_11:
+	case DW_LANG_C_plus_plus_14:
+	case DW_LANG_Rust:
+	case DW_LANG_D:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void unit_close(struct unit *u)
+{
+	segments_done(&u->segments);
+	free(u->nodes);
+	free(u->functions);
+	*u = (struct unit){0};
+}

@@ -1,0 +1,100 @@
+#include "preload/hook.h"
+
+#include "preload/real.h"
+#include "preload/sys.h"
+
+#define TLS __thread __attribute__((tls_model("initial-exec")))
+
+static TLS bool busy;	  /* attaching or claiming: hooks inside it are our own */
+static TLS bool ringless; /* no ring was to be had, after a patient wait */
+
+/* A ring for this thread; a new one in a fork child, whose copy is the parent's. */
+static struct thread *claim(void)
+{
+	uint64_t signals;
+	struct thread *t;
+
+	sys_signals_block(&signals);
+	t = thread_claim(!ringless);
+	ringless = !t;
+	thread_self = t;
+	sys_signals_restore(&signals);
+	if (t)
+		return t;
+	/* relaxed: counts and notes are read after the fact. */
+	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+	atomic_fetch_or_explicit(
+		&wire_process(session.base, session_identity->process)->notes,
+		WIRE_NOTE_NO_RING, memory_order_relaxed);
+	return NULL;
+}
+
+static struct thread *own_thread(void)
+{
+	struct thread *t = thread_self;
+
+	if (t && session_identity &&
+	    t->serial ==
+		    atomic_load_explicit(&session_identity->serial, memory_order_relaxed))
+		return t;
+	if (busy)
+		return NULL;
+	busy = true;
+	t = session_attach() ? claim() : NULL;
+	busy = false;
+	return t;
+}
+
+/*
+ * Where this hook stands among those that are at work: the number of those below it,
+ * or -1 if one of them called it (an allocator's own doing, part of what is recorded
+ * already).
+ */
+static int depth(struct thread *t)
+{
+	for (uint32_t n = t->nesting; n; n--) {
+		uintptr_t guard = t->guards[n - 1];
+		enum unwind_ancestor is =
+			guard ? unwind_ancestor(&t->unwind, guard) : UNWIND_INTERRUPTED;
+
+		if (is == UNWIND_CALLED)
+			return -1;
+		if (is == UNWIND_INTERRUPTED)
+			return (int)n;
+	}
+	if (t->nesting)
+		thread_recover(t);
+	return 0;
+}
+
+bool hook_enter_slowly(struct hook *h)
+{
+	struct thread *t;
+	uint32_t recording;
+	int below;
+
+	if (busy || !real_init() || !(t = own_thread()))
+		return false;
+	recording = atomic_load_explicit(&session_header()->recording, memory_order_relaxed);
+	if (recording != WIRE_RECORDING) {
+		if (recording == WIRE_ABANDONED)
+			sys_local_add(&t->ring->lost, 1);
+		return false;
+	}
+	below = depth(t);
+	if (below >= THREAD_NESTING)
+		sys_local_add(&t->ring->lost, 1);
+	if (below < 0 || below >= THREAD_NESTING)
+		return false;
+	hook_begin(h, t, (uint32_t)below);
+	return true;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	if (busy || !real_init())
+		return;
+	busy = true;
+	session_attach();
+	busy = false;
+}

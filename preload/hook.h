@@ -1,0 +1,104 @@
+/*
+ * hook.h - what every hook does before and after the real call.
+ *
+ *	struct hook h;
+ *
+ *	if (!hook_enter(&h, HOOK_CALL))
+ *		return real.function(...);	// not recorded
+ *	p = real.function(...);
+ *	hook_put(&h, WIRE_ALLOC, p, size, hook_stack(&h));
+ *	hook_leave(&h);
+ *
+ * A free is put before the real free, an allocation after the real allocation: then
+ * the order in which events are published can never show an address given out twice.
+ * None of this changes errno.
+ */
+#pragma once
+
+#include "preload/thread.h"
+#include "preload/tree.h"
+
+struct hook_call { /* the hook's caller, as unwind_stack() wants it */
+	uintptr_t pc, cfa, fp;
+};
+
+/* Only in the hook itself; it is compiled with a frame pointer. */
+#define HOOK_CALL                                                                        \
+	((struct hook_call){(uintptr_t)__builtin_return_address(0),                      \
+			    (uintptr_t)__builtin_dwarf_cfa(),                            \
+			    *(uintptr_t *)__builtin_frame_address(0)})
+
+struct hook {
+	struct thread *thread;
+	uint32_t depth; /* hooks at work below this one */
+	struct hook_call call;
+};
+
+/* Everything but the common case: no session yet, a new thread, a fork child, a hook
+ * within a hook, recording paused. */
+bool hook_enter_slowly(struct hook *h);
+
+static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
+{
+	h->thread = t;
+	h->depth = depth;
+	/* A signal handler may come between any two of these: see thread.h. */
+	t->nesting = depth + 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!depth)
+		t->started =
+			atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	t->guards[depth] = h->call.cfa;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* True: this call is recorded, and hook_leave() must follow. */
+static inline bool hook_enter(struct hook *h, struct hook_call call)
+{
+	struct thread *t = thread_self;
+
+	h->call = call;
+	/* relaxed: serial is this process's own, or wiped by fork; recording is a hint
+	 * that takes effect when it is seen. */
+	if (__builtin_expect(
+		    !t || t->nesting ||
+			    t->serial != atomic_load_explicit(&session_identity->serial,
+							      memory_order_relaxed) ||
+			    atomic_load_explicit(&session_header()->recording,
+						 memory_order_relaxed) != WIRE_RECORDING,
+		    0))
+		return hook_enter_slowly(h);
+	hook_begin(h, t, 0);
+	return true;
+}
+
+static inline void hook_leave(struct hook *h)
+{
+	struct thread *t = h->thread;
+
+	atomic_signal_fence(memory_order_seq_cst);
+	t->guards[h->depth] = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	t->nesting = h->depth;
+}
+
+/* The node of the caller's stack. */
+static inline uint32_t hook_stack(struct hook *h)
+{
+	struct unwind_frame *frames = h->thread->frames[h->depth];
+	size_t n = unwind_stack(&h->thread->unwind, h->call.pc, h->call.cfa, h->call.fp,
+				frames);
+
+	return tree_intern(session.base, frames, n);
+}
+
+static inline uint32_t hook_free_stack(struct hook *h)
+{
+	return session.flags & WIRE_FREE_STACKS ? hook_stack(h) : 0;
+}
+
+static inline void hook_put(struct hook *h, enum wire_type type, const void *address,
+			    size_t size, uint32_t stack)
+{
+	thread_put(h->thread, type, address, size, stack);
+}

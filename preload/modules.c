@@ -1,0 +1,551 @@
+#include "preload/modules.h"
+#include "preload/probe.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+enum {
+	KNOWN_SLOTS = 8192, /* of the private table; a power of two > WIRE_MODULES */
+	KNOWN_WINDOW = 8,
+	LINK_MAPS = 1 << 16,  /* bound of a list that may be broken */
+	SEGMENTS = 128,	      /* likewise, of one file's program headers */
+};
+
+/* glibc's struct dl_find_object, which older headers lack. */
+struct found_object {
+	unsigned long long flags;
+	void *start, *end;
+	struct link_map *map;
+	void *eh_frame_hdr;
+	unsigned long long reserved[7];
+};
+
+/* What the loader says of a module. */
+struct image {
+	uintptr_t start, end, bias;
+	uintptr_t hdr; /* .eh_frame_hdr; 0: none */
+	const char *path;
+	const ElfW(Phdr) * segments; /* NULL: their place is not known */
+	size_t segment_count;
+};
+
+/* What is kept of a module: the slot of its wire index. */
+struct kept {
+	_Atomic uint32_t state; /* 0, 1 being written, 2 the rest is valid */
+	struct module module;
+	uintptr_t hdr;
+};
+
+static struct {
+	char *base;
+	uint32_t serial;
+	int (*find)(void *, struct found_object *);
+	int (*loader)(void *, struct found_object *); /* what find is if not forced */
+	struct r_debug *debug;
+	_Atomic uint32_t generation, closing;
+	/* start page (36 bits) | wire index (12) | generation (16); 0: free */
+	_Atomic uint64_t *known;
+	struct kept *kept; /* WIRE_MODULES of them */
+	uint32_t exe_len;
+	char exe[sizeof(((struct wire_module *)0)->path)];
+} self;
+
+/* ---- asking the loader --------------------------------------------------- */
+
+static bool readable(uintptr_t from, size_t bytes)
+{
+	return bytes && from + bytes > from && probe_readable(from) &&
+	       probe_readable(from + bytes - 1);
+}
+
+/* The program headers in memory: of the executable as the kernel says, of others
+ * behind the ELF header that their first segment begins with. */
+static bool find_segments(struct image *m, uintptr_t header, bool executable)
+{
+	const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)header;
+	uintptr_t at;
+	size_t count;
+
+	if (executable) {
+		at = getauxval(AT_PHDR);
+		count = getauxval(AT_PHNUM);
+	} else {
+		if (header % ARCH_PAGE || !readable(header, sizeof(*e)) ||
+		    memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
+		    e->e_phentsize != sizeof(ElfW(Phdr)) || e->e_phoff >= ARCH_PAGE)
+			return false;
+		at = header + e->e_phoff;
+		count = e->e_phnum;
+	}
+	if (!count || count > SEGMENTS || at % sizeof(void *) ||
+	    !readable(at, count * sizeof(ElfW(Phdr))))
+		return false;
+	m->segments = (const ElfW(Phdr) *)at;
+	m->segment_count = count;
+	return true;
+}
+
+/* The range of a module whose segments are known, and its .eh_frame_hdr. */
+static void measure(struct image *m)
+{
+	m->start = UINTPTR_MAX;
+	m->end = 0;
+	for (size_t i = 0; i < m->segment_count; i++) {
+		const ElfW(Phdr) *p = &m->segments[i];
+		uintptr_t low = m->bias + p->p_vaddr, high = low + p->p_memsz;
+
+		if (p->p_type == PT_GNU_EH_FRAME)
+			m->hdr = low;
+		if (p->p_type != PT_LOAD)
+			continue;
+		low &= ~(uintptr_t)(ARCH_PAGE - 1);
+		m->start = low < m->start ? low : m->start;
+		m->end = high > m->end ? high : m->end;
+	}
+}
+
+/* Without _dl_find_object: walks the list of link maps without the loader's lock. Each
+ * entry is probed first, since it may be freed under us. */
+static int find_by_link_maps(uintptr_t pc, struct image *ret)
+{
+	const struct link_map *map = self.debug ? self.debug->r_map : NULL;
+
+	for (size_t i = 0; map && i < LINK_MAPS; i++, map = map->l_next) {
+		struct image m = {0};
+
+		if (!readable((uintptr_t)map, sizeof(*map)))
+			break;
+		m.bias = map->l_addr;
+		m.path = map->l_name;
+		if (!find_segments(&m, map->l_addr, i == 0))
+			continue;
+		measure(&m);
+		if (pc - m.start >= m.end - m.start)
+			continue;
+		*ret = m;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int find_image(uintptr_t pc, struct image *ret)
+{
+	struct found_object o;
+
+	if (!self.find)
+		return find_by_link_maps(pc, ret);
+	if (self.find((void *)pc, &o))
+		return -ENOENT;
+	*ret = (struct image){.start = (uintptr_t)o.start,
+			      .end = (uintptr_t)o.end,
+			      .bias = o.map->l_addr,
+			      .hdr = (uintptr_t)o.eh_frame_hdr,
+			      .path = o.map->l_name};
+	return 0;
+}
+
+bool modules_has(uintptr_t pc)
+{
+	struct image m;
+
+	return find_image(pc, &m) == 0;
+}
+
+/* ---- reading a module's headers ------------------------------------------ */
+
+/* The readable segment around `at`, as far as the file fills it. False: there is none,
+ * or it can't be read to its end (a file cut short under its mapping). */
+static bool segment_around(const struct image *m, uintptr_t at, uintptr_t *ret_low,
+			   uintptr_t *ret_high)
+{
+	for (size_t i = 0; i < m->segment_count; i++) {
+		const ElfW(Phdr) *p = &m->segments[i];
+		uintptr_t low = m->bias + p->p_vaddr;
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_R) ||
+		    at - low >= p->p_filesz || low < m->start || low > m->end ||
+		    p->p_filesz > m->end - low)
+			continue;
+		if (!readable(at, low + p->p_filesz - at) || !probe_readable(low))
+			return false;
+		*ret_low = low;
+		*ret_high = low + p->p_filesz;
+		return true;
+	}
+	return false;
+}
+
+static bool open_cfi(const struct image *m, struct cfi *ret)
+{
+	uintptr_t low, high;
+
+	if (!m->hdr || !segment_around(m, m->hdr, &low, &high) ||
+	    cfi_open(ret, (const unsigned char *)m->hdr, (const unsigned char *)high))
+		return false;
+	if (!segment_around(m, (uintptr_t)ret->frames, &low, &high))
+		return false;
+	ret->low = (const unsigned char *)low;
+	ret->high = (const unsigned char *)high;
+	return true;
+}
+
+/* The build-id in the notes at [at, end). Its length, 0 if none. */
+static uint32_t build_id_in(uintptr_t at, uintptr_t end, unsigned char *id)
+{
+	while (end - at >= sizeof(ElfW(Nhdr))) {
+		const ElfW(Nhdr) *n = (const ElfW(Nhdr) *)at;
+		uint64_t name = ((uint64_t)n->n_namesz + 3) & ~3ull;
+		uint64_t desc = ((uint64_t)n->n_descsz + 3) & ~3ull;
+
+		at += sizeof(*n);
+		if (name > end - at || desc > end - at - name)
+			break;
+		if (n->n_type == NT_GNU_BUILD_ID && n->n_namesz == 4 &&
+		    memcmp((const void *)at, "GNU", 4) == 0 &&
+		    n->n_descsz <= WIRE_BUILD_ID_BYTES) {
+			memcpy(id, (const void *)(at + name), n->n_descsz);
+			return n->n_descsz;
+		}
+		at += name + desc;
+	}
+	return 0;
+}
+
+static uint32_t build_id(const struct image *m, unsigned char *id)
+{
+	uint32_t len = 0;
+
+	for (size_t i = 0; i < m->segment_count && !len; i++) {
+		const ElfW(Phdr) *p = &m->segments[i];
+		uintptr_t at = m->bias + p->p_vaddr, low, high;
+
+		if (p->p_type == PT_NOTE && at % 4 == 0 &&
+		    segment_around(m, at, &low, &high) && p->p_filesz <= high - at)
+			len = build_id_in(at, at + p->p_filesz, id);
+	}
+	return len;
+}
+
+/* ---- publishing ---------------------------------------------------------- */
+
+static bool is_record(const struct wire_module *w, const struct image *m,
+		      const char *path, size_t path_len, const unsigned char *id,
+		      uint32_t id_len)
+{
+	/* acquire: pairs with publish(). */
+	return atomic_load_explicit(&w->ready, memory_order_acquire) &&
+	       w->start == m->start && w->end == m->end && w->bias == m->bias &&
+	       w->path_len == path_len && w->build_id_len == id_len &&
+	       memcmp(w->build_id, id, id_len) == 0 && memcmp(w->path, path, path_len) == 0;
+}
+
+static uint32_t claim_record(struct wire_header *header)
+{
+	/* relaxed: a record counts by its `ready`, not by this number. */
+	uint32_t i = atomic_load_explicit(&header->modules_used, memory_order_relaxed);
+	uint32_t index;
+
+	do {
+		index = i ? i : 1;
+		if (index >= WIRE_MODULES)
+			return 0;
+	} while (!atomic_compare_exchange_weak_explicit(&header->modules_used, &i,
+							index + 1, memory_order_relaxed,
+							memory_order_relaxed));
+	return index;
+}
+
+static void fill_record(struct wire_module *w, const struct image *m, const char *path,
+			size_t path_len, const unsigned char *id, uint32_t id_len)
+{
+	w->start = m->start;
+	w->end = m->end;
+	w->bias = m->bias;
+	w->process_serial = self.serial;
+	w->build_id_len = id_len;
+	memcpy(w->build_id, id, id_len);
+	w->path_len = (uint32_t)path_len;
+	memcpy(w->path, path, path_len);
+	w->path[path_len] = 0;
+	/* release: the record, then the word that says so. */
+	atomic_store_explicit(&w->ready, 1, memory_order_release);
+}
+
+/* The index of the module's record, made if nobody has made it yet. Two who meet a
+ * module at the same moment may make two; modules_find() settles on one of them. */
+static uint32_t publish(const struct image *m)
+{
+	struct wire_header *header = (struct wire_header *)self.base;
+	uint32_t used = atomic_load_explicit(&header->modules_used, memory_order_relaxed);
+	unsigned char id[WIRE_BUILD_ID_BYTES];
+	uint32_t id_len = build_id(m, id), index;
+	const char *path = m->path && *m->path ? m->path : self.exe;
+	size_t path_len = path == self.exe ? self.exe_len
+					   : strnlen(path, sizeof(self.exe) - 1);
+
+	for (index = 1; index < used && index < WIRE_MODULES; index++)
+		if (is_record(wire_module(self.base, index), m, path, path_len, id, id_len))
+			return index;
+	index = claim_record(header);
+	if (index)
+		fill_record(wire_module(self.base, index), m, path, path_len, id, id_len);
+	return index;
+}
+
+/* ---- what is known of modules -------------------------------------------- */
+
+static uint64_t known_word(uintptr_t start, uint32_t index, uint32_t generation)
+{
+	return (uint64_t)(start >> ARCH_PAGE_BITS) << 28 | (uint64_t)index << 16 |
+	       (generation & 0xffff);
+}
+
+static uint32_t known_index(uint64_t word)
+{
+	return word >> 16 & 0xfff;
+}
+
+static _Atomic uint64_t *known_slot(uintptr_t start, size_t i)
+{
+	uint64_t hash = (uint64_t)(start >> ARCH_PAGE_BITS) * 0x9e3779b97f4a7c15ull;
+
+	return &self.known[((hash >> 40) + i) % KNOWN_SLOTS];
+}
+
+/* The index of the module that starts there in this generation, or 0. */
+static uint32_t known_at(uintptr_t start, uint32_t generation)
+{
+	uint64_t wanted = known_word(start, 0, generation);
+
+	for (size_t i = 0; i < KNOWN_WINDOW; i++) {
+		/* acquire: pairs with remember(); kept[index] is valid. */
+		uint64_t word = atomic_load_explicit(known_slot(start, i),
+						     memory_order_acquire);
+
+		if ((word & ~(0xfffull << 16)) == wanted && known_index(word))
+			return known_index(word);
+	}
+	return 0;
+}
+
+/* Enters a module; the index of the one that another thread entered first, if so. */
+static uint32_t remember(uintptr_t start, uint32_t index, uint32_t generation)
+{
+	uint64_t word = known_word(start, index, generation);
+
+	for (size_t i = 0; i < KNOWN_WINDOW; i++) {
+		_Atomic uint64_t *slot = known_slot(start, i);
+		uint64_t old = atomic_load_explicit(slot, memory_order_acquire);
+
+		if (old && (old & 0xffff) == (generation & 0xffff)) {
+			if ((old & ~(0xfffull << 16)) == known_word(start, 0, generation))
+				return known_index(old);
+			continue;
+		}
+		/* acq_rel: release pairs with known_at(). */
+		if (atomic_compare_exchange_strong_explicit(slot, &old, word,
+							    memory_order_acq_rel,
+							    memory_order_acquire))
+			return index;
+		i--; /* somebody was faster: look at the slot again */
+	}
+	return index; /* no room: found again by publish() each time */
+}
+
+static bool same_place(const struct module *a, const struct image *m)
+{
+	return a->start == m->start && a->end == m->end && a->bias == m->bias;
+}
+
+static bool same_path(uint32_t index, const struct image *m)
+{
+	const struct wire_module *w = wire_module(self.base, index);
+	const char *path = m->path && *m->path ? m->path : self.exe;
+	size_t len = strnlen(path, sizeof(w->path) - 1);
+
+	return w->path_len == len && memcmp(w->path, path, len) == 0;
+}
+
+/* The kept module. 0; -EAGAIN: being written; -ESTALE: the loader speaks of another. */
+static int recall(uint32_t index, const struct image *m, struct module *ret)
+{
+	struct kept *k = &self.kept[index];
+
+	/* acquire: pairs with keep(). */
+	if (atomic_load_explicit(&k->state, memory_order_acquire) != 2)
+		return -EAGAIN;
+	if (!same_place(&k->module, m) || k->hdr != m->hdr || !same_path(index, m))
+		return -ESTALE;
+	*ret = k->module;
+	return 0;
+}
+
+/* Keeps a module for recall(). A record's content never changes: whoever is second
+ * would write the same. */
+static void keep(const struct module *m, uintptr_t hdr)
+{
+	struct kept *k = &self.kept[m->index];
+	uint32_t none = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&k->state, &none, 1,
+						     memory_order_relaxed,
+						     memory_order_relaxed))
+		return;
+	k->module = *m;
+	k->hdr = hdr;
+	/* release: pairs with recall(). */
+	atomic_store_explicit(&k->state, 2, memory_order_release);
+}
+
+/* Did a module that this generation knows lie in m's addresses? Then it went unseen. */
+static bool replaces_another(const struct image *m, uint32_t generation)
+{
+	for (size_t i = 0; i < KNOWN_SLOTS; i++) {
+		uint64_t word = atomic_load_explicit(&self.known[i], memory_order_acquire);
+		struct kept *k = &self.kept[known_index(word)];
+		const struct module *other = &k->module;
+
+		if (!word || (word & 0xffff) != (generation & 0xffff) ||
+		    atomic_load_explicit(&k->state, memory_order_acquire) != 2 ||
+		    same_place(other, m))
+			continue;
+		if (other->start < m->end && m->start < other->end)
+			return true;
+	}
+	return false;
+}
+
+/* The new one. */
+static uint32_t next_generation(void)
+{
+	/* release: pairs with modules_generation(). Nothing else is published by it. */
+	return atomic_fetch_add_explicit(&self.generation, 1, memory_order_release) + 1;
+}
+
+/* A module that this generation has not met. */
+static void meet(struct image *m, uint32_t generation, struct module *ret)
+{
+	if (!m->segments)
+		find_segments(m, m->start, !m->path || !*m->path);
+	*ret = (struct module){.start = m->start, .end = m->end, .bias = m->bias};
+	ret->has_cfi = open_cfi(m, &ret->cfi);
+	if (replaces_another(m, generation))
+		generation = next_generation();
+	ret->index = publish(m);
+	if (!ret->index)
+		return;
+	keep(ret, m->hdr);
+	ret->index = remember(m->start, ret->index, generation);
+}
+
+int modules_find(uintptr_t pc, struct module *ret)
+{
+	uint32_t generation = atomic_load_explicit(&self.generation, memory_order_acquire);
+	uint32_t index;
+	struct image m;
+	int err = find_image(pc, &m);
+
+	if (err)
+		return err;
+	index = known_at(m.start, generation);
+	err = index ? recall(index, &m, ret) : -EAGAIN;
+	if (!err)
+		return 0;
+	if (err == -ESTALE)
+		generation = next_generation();
+	meet(&m, generation, ret);
+	return 0;
+}
+
+/* ---- generations --------------------------------------------------------- */
+
+bool modules_generation(uint32_t *ret_generation)
+{
+	/* acquire, and in this order: pairs with modules_dlclose_end(). If no dlclose
+	 * is seen here, then either it starts later, and every pc on this thread's
+	 * stack is still what the generation says; or it has ended, and the generation
+	 * read next is the one that it started. */
+	if (atomic_load_explicit(&self.closing, memory_order_acquire))
+		return false;
+	*ret_generation = atomic_load_explicit(&self.generation, memory_order_acquire);
+	return true;
+}
+
+void modules_dlclose_begin(void)
+{
+	/* seq_cst: visible before the real dlclose unmaps anything. */
+	atomic_fetch_add(&self.closing, 1);
+}
+
+void modules_dlclose_end(void)
+{
+	uint32_t closing = atomic_load_explicit(&self.closing, memory_order_relaxed);
+
+	next_generation();
+	/* release: pairs with modules_generation(). A fork child's count began at 0. */
+	while (closing && !atomic_compare_exchange_weak_explicit(
+				  &self.closing, &closing, closing - 1,
+				  memory_order_release, memory_order_relaxed))
+		;
+}
+
+/* ---- start --------------------------------------------------------------- */
+
+void modules_use_link_maps(bool yes)
+{
+	self.find = yes ? NULL : self.loader;
+}
+
+static int reserve(void)
+{
+	size_t known = KNOWN_SLOTS * sizeof(*self.known);
+	size_t kept = WIRE_MODULES * sizeof(*self.kept);
+	char *p = mmap(NULL, known + kept, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	self.kept = (struct kept *)(p + known);
+	self.known = (_Atomic uint64_t *)p;
+	return 0;
+}
+
+/* What the parent's other threads were in the middle of never ends here. */
+static int init_child(void)
+{
+	struct wire_header *header = (struct wire_header *)self.base;
+	uint32_t used = atomic_load_explicit(&header->modules_used, memory_order_relaxed);
+
+	if (atomic_exchange(&self.closing, 0))
+		next_generation();
+	for (uint32_t i = 1; i < used && i < WIRE_MODULES; i++) {
+		uint32_t writing = 1;
+
+		atomic_compare_exchange_strong(&self.kept[i].state, &writing, 0);
+	}
+	return 0;
+}
+
+int modules_init(void *base, uint32_t process_serial)
+{
+	long len;
+
+	self.base = base;
+	self.serial = process_serial;
+	if (self.known)
+		return init_child();
+	len = arch_syscall4(ARCH_SYS_READLINK, (uintptr_t) "/proc/self/exe",
+			    (uintptr_t)self.exe, sizeof(self.exe) - 1, 0);
+	self.exe_len = len > 0 ? (uint32_t)len : 0;
+	self.exe[self.exe_len] = 0;
+	self.debug = dlsym(RTLD_DEFAULT, "_r_debug");
+	self.loader = (int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT,
+								    "_dl_find_object");
+	self.find = self.loader;
+	return reserve();
+}

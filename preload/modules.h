@@ -1,0 +1,45 @@
+/*
+ * modules.h - from a pc to the mapped ELF file around it: its tables, and its number
+ * in the session's module table, where it is published at first sight.
+ *
+ * Any thread at any time, signal handlers too: no lock, no allocation. The loader is
+ * asked each time (_dl_find_object, lock-free; before glibc 2.35 its public list of
+ * link maps is walked), hence a module that went is not found again; what was read of a
+ * module's headers is kept for as long as the loader says the same about it.
+ *
+ * Generations: whoever caches what a pc means keeps it by modules_generation(), read
+ * before the first pc. It grows when a module went: by dlclose, or unseen (libc unloads
+ * iconv and NSS modules itself) when another one is met at its addresses.
+ */
+#pragma once
+
+#include "preload/cfi.h"
+#include "preload/wire.h"
+
+struct module {
+	uintptr_t start, end; /* mapped */
+	uintptr_t bias;	      /* pc - bias = the file's virtual address */
+	uint32_t index;	      /* of the wire_module; 0: their table is full */
+	bool has_cfi;
+	struct cfi cfi;
+};
+
+/* As unwind_init(). */
+int modules_init(void *base, uint32_t process_serial);
+
+/* The module around pc. 0, or -ENOENT. */
+int modules_find(uintptr_t pc, struct module *ret);
+
+/* Is pc inside any module? Cheaper. */
+bool modules_has(uintptr_t pc);
+
+/* False: a dlclose is under way, cache nothing and look nothing up. */
+bool modules_generation(uint32_t *ret_generation);
+
+void modules_dlclose_begin(void);
+
+/* Starts a new generation. */
+void modules_dlclose_end(void);
+
+/* For tests: as if glibc had no _dl_find_object. */
+void modules_use_link_maps(bool yes);

@@ -1,0 +1,108 @@
+#include "preload/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct real real;
+static struct real found; /* complete before any hook uses it */
+
+enum { RESOLVE_NOT = 0, RESOLVE_NOW = 1, RESOLVE_DONE = 2 };
+static _Atomic int resolved;
+
+/* A block is preceded by its size, in the 16 bytes before it. */
+static _Alignas(4096) char arena[256 << 10];
+static _Atomic size_t arena_used;
+
+void *bootstrap_alloc(size_t size, size_t align)
+{
+	size_t used = atomic_load_explicit(&arena_used, memory_order_relaxed), at;
+
+	if (align < 16)
+		align = 16;
+	do {
+		at = (used + 16 + align - 1) & ~(align - 1);
+		if (at < used || at > sizeof(arena) || size > sizeof(arena) - at)
+			return NULL;
+		/* relaxed: blocks are disjoint, and handed to this thread alone. */
+	} while (!atomic_compare_exchange_weak_explicit(&arena_used, &used, at + size,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	*(size_t *)(arena + at - 16) = size;
+	return arena + at;
+}
+
+bool bootstrap_owns(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)arena < sizeof(arena);
+}
+
+size_t bootstrap_size(const void *p)
+{
+	return *(const size_t *)((const char *)p - 16);
+}
+
+static void next(void *function, const char *name)
+{
+	/* POSIX lets a data pointer hold a function's address. */
+	*(void **)function = dlsym(RTLD_NEXT, name);
+}
+
+bool real_init(void)
+{
+	int state = RESOLVE_NOT, saved = errno;
+
+	/* acquire: pairs with the release below; `real` is complete behind it. */
+	if (atomic_load_explicit(&resolved, memory_order_acquire) == RESOLVE_DONE)
+		return true;
+	if (!atomic_compare_exchange_strong(&resolved, &state, RESOLVE_NOW))
+		return state == RESOLVE_DONE;
+	next(&found.malloc, "malloc");
+	next(&found.free, "free");
+	next(&found.calloc, "calloc");
+	next(&found.realloc, "realloc");
+	next(&found.reallocarray, "reallocarray");
+	next(&found.memalign, "memalign");
+	next(&found.aligned_alloc, "aligned_alloc");
+	next(&found.posix_memalign, "posix_memalign");
+	next(&found.valloc, "valloc");
+	next(&found.pvalloc, "pvalloc");
+	next(&found.free_sized, "free_sized");
+	next(&found.free_aligned_sized, "free_aligned_sized");
+	next(&found.malloc_usable_size, "malloc_usable_size");
+	next(&found.mmap, "mmap");
+	next(&found.munmap, "munmap");
+	next(&found.mremap, "mremap");
+	next(&found.dlclose, "dlclose");
+	/* A name that is nowhere (free_sized before glibc 2.43) left a message for the
+	 * program's next dlerror(): take it away. */
+	dlerror();
+	real = found;
+	atomic_store_explicit(&resolved, RESOLVE_DONE, memory_order_release);
+	errno = saved;
+	return true;
+}
+
+/* True if the program's calls of the name reach our object. */
+static bool is_ours(const char *name, const void *our_base)
+{
+	void *address = dlsym(RTLD_DEFAULT, name);
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info at;
+
+	if (!address || !dladdr1(address, &at, (void **)&symbol, RTLD_DL_SYMENT))
+		return false;
+	/* An executable that is not position-independent and takes the function's
+	 * address makes a PLT entry of its own the canonical one: it leads to us. */
+	return at.dli_fbase == our_base || (symbol && symbol->st_shndx == SHN_UNDEF);
+}
+
+bool real_is_interposed(void)
+{
+	Dl_info ours;
+
+	return dladdr(&real, &ours) && is_ours("malloc", ours.dli_fbase) &&
+	       is_ours("free", ours.dli_fbase);
+}

@@ -1,0 +1,52 @@
+/*
+ * real.h - the functions that the program would have called without us.
+ *
+ * Each is what dlsym(RTLD_NEXT) finds behind the shim, so that a program with
+ * jemalloc linked in, or another preloaded allocator behind us, keeps its own.
+ * Until they are known (dlsym itself may allocate), a bootstrap arena serves; its
+ * blocks are never handed to a real allocator.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct real {
+	void *(*malloc)(size_t);
+	void (*free)(void *);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+	void *(*reallocarray)(void *, size_t, size_t);
+	void *(*memalign)(size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t);
+	int (*posix_memalign)(void **, size_t, size_t);
+	void *(*valloc)(size_t);
+	void *(*pvalloc)(size_t);
+	void (*free_sized)(void *, size_t);
+	void (*free_aligned_sized)(void *, size_t, size_t);
+	size_t (*malloc_usable_size)(void *);
+	void *(*mmap)(void *, size_t, int, int, int, off_t);
+	int (*munmap)(void *, size_t);
+	void *(*mremap)(void *, size_t, size_t, int, ...);
+	int (*dlclose)(void *);
+};
+
+extern struct real real; /* constant after real_init() */
+
+/* Looks all of them up, once; other callers meanwhile see false and use the
+ * bootstrap arena. True when `real` is complete. Keeps errno. */
+bool real_init(void);
+
+/* True if the program's own calls of malloc and free reach our hooks, false if an
+ * object before us (the executable) defines them. Call after real_init(). */
+bool real_is_interposed(void);
+
+/* Memory before the real allocator is known: zeroed, aligned to align (a power of
+ * two, at least 16). NULL when the arena is used up. */
+void *bootstrap_alloc(size_t size, size_t align);
+
+bool bootstrap_owns(const void *p);
+
+/* Size that a bootstrap block was asked for. */
+size_t bootstrap_size(const void *p);

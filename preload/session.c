@@ -1,0 +1,346 @@
+#include "preload/session.h"
+
+#include "preload/bare.h"
+#include "preload/real.h"
+#include "preload/sys.h"
+#include "preload/unwind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+enum {
+	SILENCE_NS = 3000000000u, /* a heartbeat that stands still that long is death */
+	HANDSHAKE_S = 5,
+};
+
+struct session session;
+struct session_identity *session_identity;
+
+static struct session_identity identity_pending;
+
+enum { NEVER = 0, BUSY = 1, ON = 2, OFF = 3 };
+static _Atomic int state;
+static _Atomic long busy_pid; /* who is attaching, while BUSY */
+
+static long own_pid(void)
+{
+	return sys_call3(SYS_getpid, 0, 0, 0);
+}
+
+/* The same mapping serves fork children, so what they inherit is right. */
+static bool map(int fd)
+{
+	static const uint32_t rings[] = {WIRE_RINGS, 512, 32};
+	void *base = MAP_FAILED;
+
+	/* A shorter prefix where address space is limited (RLIMIT_AS). */
+	for (size_t i = 0; base == MAP_FAILED && i < sizeof(rings) / sizeof(*rings); i++) {
+		session.rings = rings[i];
+		base = (void *)sys_call6(SYS_mmap, 0,
+					 (long)(WIRE_AT_DATA + rings[i] * WIRE_DATA_STRIDE),
+					 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+					 fd, 0);
+		if ((unsigned long)base > -4096ul)
+			base = MAP_FAILED;
+	}
+	if (base == MAP_FAILED)
+		return false;
+	/* Rings are opened when claimed: mlockall() must not fill thousands. */
+	sys_call3(SYS_mprotect, (char *)base + WIRE_AT_DATA,
+		  session.rings * WIRE_DATA_STRIDE, PROT_NONE);
+	sys_call3(SYS_madvise, base, WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE,
+		  MADV_DONTDUMP);
+	session.base = base;
+	return true;
+}
+
+static void unmap(void)
+{
+	sys_call3(SYS_munmap, session.base,
+		  WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE, 0);
+	session.base = NULL;
+}
+
+static bool identity_page(void)
+{
+	long page = sys_call6(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if ((unsigned long)page > -4096ul)
+		return false;
+	if (sys_call3(SYS_madvise, page, 4096, MADV_WIPEONFORK) < 0) {
+		sys_call3(SYS_munmap, page, 4096, 0);
+		return false; /* Linux before 4.14 */
+	}
+	session_identity = (struct session_identity *)page;
+	return true;
+}
+
+/* The collector's answer and, with a welcome, the memfd in *ret_fd. */
+static bool receive(int fd, struct wire_welcome *ret, int *ret_fd)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {ret, sizeof(*ret)};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	long n;
+
+	do {
+		n = sys_call3(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC);
+	} while (n == -EINTR);
+	c = n == sizeof(*ret) ? CMSG_FIRSTHDR(&msg) : NULL;
+	*ret_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	return n == sizeof(*ret) && ret->magic == WIRE_MAGIC;
+}
+
+/* Says hello on a connected socket and maps what comes back. */
+static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
+{
+	struct wire_hello hello = {WIRE_MAGIC, WIRE_VERSION, 0, {0}};
+	struct timeval patience = {HANDSHAKE_S, 0};
+	struct wire_welcome welcome;
+	int memory = -1;
+	bool ok;
+
+	hello.pid = (uint32_t)own_pid();
+	memcpy(hello.token, token, sizeof(hello.token));
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&patience,
+		  sizeof(patience), 0);
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
+		  sizeof(patience), 0);
+	ok = sys_call6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL, 0, 0) ==
+		     sizeof(hello) &&
+	     receive(fd, &welcome, &memory) && memory >= 0 &&
+	     welcome.answer == WIRE_WELCOME && welcome.version == WIRE_VERSION &&
+	     welcome.process < WIRE_PROCESSES && map(memory);
+	if (memory >= 0)
+		sys_call3(SYS_close, memory, 0, 0);
+	if (!ok)
+		return false;
+	session.flags = session_header()->flags;
+	identity_pending.process = welcome.process;
+	atomic_store_explicit(&identity_pending.serial, welcome.process_serial,
+			      memory_order_relaxed);
+	return true;
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Connects to the session "NAME:TOKEN": an abstract socket and 32 hex digits. */
+static bool join(const char *where)
+{
+	const char *colon = strchr(where, ':');
+	size_t len = colon ? (size_t)(colon - where) : 0;
+	unsigned char token[WIRE_TOKEN_BYTES];
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	long fd;
+	bool ok;
+
+	if (!len || len > sizeof(to.sun_path) - 1 || strlen(colon + 1) != 2 * sizeof(token))
+		return false;
+	for (size_t i = 0; i < sizeof(token); i++) {
+		int high = hex(colon[1 + 2 * i]), low = hex(colon[2 + 2 * i]);
+
+		if (high < 0 || low < 0)
+			return false;
+		token[i] = (unsigned char)(high << 4 | low);
+	}
+	memcpy(to.sun_path + 1, where, len);
+	fd = sys_call3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	ok = sys_call3(SYS_connect, fd, &to,
+		       offsetof(struct sockaddr_un, sun_path) + 1 + len) >= 0 &&
+	     shake_hands((int)fd, token);
+	sys_call3(SYS_close, fd, 0, 0);
+	return ok;
+}
+
+/* Starts a collector of our own, found beside the shim. */
+static bool start(const struct bare_environment *env)
+{
+	static const unsigned char no_token[WIRE_TOKEN_BYTES];
+	int fd = bare_start(env);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = shake_hands(fd, no_token);
+	sys_call3(SYS_close, fd, 0, 0);
+	return ok;
+}
+
+static bool connect_session(void)
+{
+	static struct bare_environment env;
+
+	bare_environment_read(&env);
+	if (env.session[0])
+		return join(env.session);
+	return start(&env);
+}
+
+static bool make(void)
+{
+	if (!connect_session())
+		return false;
+	if (!identity_page()) {
+		unmap();
+		return false;
+	}
+	if (!real_is_interposed()) {
+		/* Half of the events would be ours: better none, and said. */
+		atomic_fetch_or_explicit(
+			&wire_process(session.base, identity_pending.process)->notes,
+			WIRE_NOTE_OWN_MALLOC, memory_order_relaxed);
+		unmap();
+		return false;
+	}
+	if (unwind_init(session.base, identity_pending.serial) < 0)
+		atomic_fetch_or_explicit(
+			&wire_process(session.base, identity_pending.process)->notes,
+			WIRE_NOTE_NO_UNWIND, memory_order_relaxed);
+	session_identity->process = identity_pending.process;
+	atomic_store_explicit(&session_identity->serial, identity_pending.serial,
+			      memory_order_release);
+	return true;
+}
+
+/* A fork child's own process slot: claimed without a word to anybody. */
+static bool attach_child(uint32_t parent_serial)
+{
+	for (uint32_t i = 0; i < WIRE_PROCESSES; i++) {
+		struct wire_process *p = wire_process(session.base, i);
+		uint32_t is = WIRE_PROCESS_FREE;
+
+		if (!atomic_compare_exchange_strong_explicit(
+			    &p->state, &is, WIRE_PROCESS_CLAIMED, memory_order_acquire,
+			    memory_order_relaxed))
+			continue;
+		p->pid = (uint32_t)own_pid();
+		p->serial = atomic_fetch_add_explicit(&session_header()->serial, 1,
+						      memory_order_relaxed) + 1;
+		p->parent_serial = parent_serial;
+		p->start_stamp = session_stamp();
+		atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
+		/* release: the fields, then LIVE; pairs with the collector's look. */
+		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE, memory_order_release);
+		identity_pending.process = i;
+		atomic_store_explicit(&identity_pending.serial, p->serial,
+				      memory_order_relaxed);
+		unwind_init(session.base, p->serial);
+		session_identity->process = i;
+		/* release: whoever sees the serial sees the slot. */
+		atomic_store_explicit(&session_identity->serial, p->serial,
+				      memory_order_release);
+		return true;
+	}
+	return false;
+}
+
+/* Another thread is attaching, in a bounded time of its own. */
+static bool wait_for_other_thread(void)
+{
+	int is;
+
+	while ((is = atomic_load_explicit(&state, memory_order_acquire)) == BUSY) {
+		long pid = atomic_load_explicit(&busy_pid, memory_order_relaxed);
+
+		if (pid && pid != own_pid()) {
+			/* We were forked in the middle of it: step aside. */
+			atomic_store_explicit(&state, OFF, memory_order_relaxed);
+			return false;
+		}
+		sys_call3(SYS_sched_yield, 0, 0, 0);
+	}
+	return is == ON;
+}
+
+/* True once the identity page names this process; a fork child finds it wiped. */
+static bool attached(void)
+{
+	return session_identity &&
+	       atomic_load_explicit(&session_identity->serial, memory_order_acquire);
+}
+
+bool session_attach(void)
+{
+	int is = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	bool ok;
+
+	if (is == ON && attached())
+		return true;
+	if (is == OFF)
+		return false;
+	if (is == BUSY || !atomic_compare_exchange_strong(&state, &is, BUSY))
+		return wait_for_other_thread();
+	/* relaxed: read by a fork child, or by threads that only wait. */
+	atomic_store_explicit(&busy_pid, own_pid(), memory_order_relaxed);
+	if (is == NEVER)
+		ok = make();
+	else /* identity_pending is what we inherited: the parent's */
+		ok = attached() ||
+		     attach_child(atomic_load_explicit(&identity_pending.serial,
+						       memory_order_relaxed));
+	atomic_store_explicit(&state, ok ? ON : OFF, memory_order_release);
+	errno = saved;
+	return ok;
+}
+
+uint64_t session_stamp(void)
+{
+	return session.flags & WIRE_CLOCK_TSC ? sys_ticks() : sys_monotonic_ns();
+}
+
+void session_ring_bell(void)
+{
+	_Atomic uint32_t *asleep = &session_header()->asleep;
+
+	/* relaxed: the collector never sleeps long, a bell that is missed costs a
+	 * little time and nothing else. */
+	if (atomic_load_explicit(asleep, memory_order_relaxed) &&
+	    atomic_exchange_explicit(asleep, 0, memory_order_relaxed))
+		sys_futex_wake(asleep);
+}
+
+bool session_collector_lives(uint64_t *beat, uint64_t *since_ns)
+{
+	struct wire_header *h = session_header();
+	uint32_t holder = atomic_load_explicit(&h->collector.word, memory_order_relaxed);
+	uint64_t now = sys_monotonic_ns(), is;
+	uint32_t recording = WIRE_RECORDING;
+
+	if (atomic_load_explicit(&h->recording, memory_order_relaxed) == WIRE_ABANDONED)
+		return false;
+	is = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
+	if (!*since_ns || is != *beat) {
+		*beat = is;
+		*since_ns = now;
+	}
+	if (holder && !(holder & FUTEX_OWNER_DIED) && now - *since_ns < SILENCE_NS)
+		return true;
+	atomic_compare_exchange_strong_explicit(&h->recording, &recording, WIRE_ABANDONED,
+						memory_order_relaxed,
+						memory_order_relaxed);
+	return false;
+}

@@ -1,0 +1,48 @@
+/*
+ * session.h - this process's tie to its collector: the mapping, and who we are in it.
+ *
+ * Made once, at the first hook or in our constructor, whichever comes first. A fork
+ * child finds its page of identity wiped and claims an identity of its own in the
+ * same mapping, without a socket; a vfork child shares everything, rightly.
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+
+struct session {
+	void *base; /* the mapping; constant once `on` */
+	uint32_t rings; /* how many of its rings are mapped */
+	uint32_t flags; /* enum wire_flag */
+};
+
+extern struct session session;
+
+/* A page marked MADV_WIPEONFORK: all zero in a fork child. */
+struct session_identity {
+	_Atomic uint32_t serial; /* of wire_process; 0: not attached (a fork child) */
+	uint32_t process;	 /* its slot */
+};
+
+extern struct session_identity *session_identity; /* NULL until there is a session */
+
+static inline struct wire_header *session_header(void)
+{
+	return session.base;
+}
+
+/* Makes the session if none was tried yet, attaches a fork child to it. False: this
+ * process is not recorded. Not reentrant (the caller keeps its own thread from
+ * coming back by a signal or an allocation); threads exclude each other. */
+bool session_attach(void);
+
+/* The stamp of now: ticks or ns as the session's flags say. */
+uint64_t session_stamp(void);
+
+/* Wakes the collector if it sleeps. */
+void session_ring_bell(void);
+
+/* False once the collector is dead or silent: then recording has ended for good.
+ * beat and since_ns are the caller's memory of the heartbeat, zero at first. */
+bool session_collector_lives(uint64_t *beat, uint64_t *since_ns);

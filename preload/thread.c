@@ -1,0 +1,229 @@
+#include "preload/thread.h"
+
+#include "preload/sys.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+enum {
+	BELL_BYTES = 64 << 10, /* a sleeping collector is woken that often */
+	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* lossy: for signal handlers */
+	NAP_NS = 20000000,
+};
+
+__thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
+
+struct robust_head { /* of the kernel's robust-futex ABI */
+	uint64_t list;
+	int64_t futex_offset;
+	uint64_t pending;
+};
+
+/*
+ * Enters the ring's owner word into this thread's list of robust futexes, as glibc
+ * enters a mutex that it locked, so that the kernel marks it when the thread ends in
+ * whatever way. Not where the list is not glibc's, or in the middle of a change.
+ */
+static void own(struct wire_robust *owner, uint32_t tid)
+{
+	struct robust_head *head = NULL;
+	size_t len = 0;
+	uint64_t first, ours = (uint64_t)&owner->next;
+
+	memset(owner, 0, sizeof(*owner));
+	if (sys_call3(SYS_get_robust_list, 0, &head, &len) < 0 || !head ||
+	    len != sizeof(*head) || head->pending ||
+	    head->futex_offset != -(int64_t)offsetof(struct wire_robust, next))
+		return;
+	first = head->list & ~1ull;
+	owner->prev = (uint64_t)head;
+	owner->next = head->list;
+	atomic_store_explicit(&owner->word, tid, memory_order_relaxed);
+	/* A compiler's barrier suffices: the reader is this thread's own end. */
+	atomic_signal_fence(memory_order_seq_cst);
+	*(uint64_t *)(first - sizeof(uint64_t)) = ours; /* prev stands before next */
+	head->list = ours;
+}
+
+static void ring_fill(struct wire_ring *ring)
+{
+	uint32_t tid = (uint32_t)sys_call3(SYS_gettid, 0, 0, 0);
+
+	ring->process = session_identity->process;
+	/* relaxed: this thread, or one that it waited for, stored it. */
+	ring->process_serial =
+		atomic_load_explicit(&session_identity->serial, memory_order_relaxed);
+	ring->tid = tid;
+	memset(ring->name, 0, sizeof(ring->name));
+	sys_call3(SYS_prctl, PR_GET_NAME, ring->name, 0);
+	own(&ring->owner, tid);
+}
+
+static struct thread *ring_take(uint32_t i)
+{
+	struct wire_ring *ring = wire_ring(session.base, i);
+	struct thread *t = (struct thread *)wire_scratch(session.base, i);
+	uint32_t is = WIRE_RING_FREE;
+
+	/* acquire: pairs with the collector's release that freed it; the cursors are
+	 * what it left. */
+	if (!atomic_compare_exchange_strong_explicit(&ring->state, &is, WIRE_RING_CLAIMED,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return NULL;
+	if (sys_call3(SYS_mprotect, wire_data(session.base, i), WIRE_DATA_STRIDE,
+		      PROT_READ | PROT_WRITE) < 0) {
+		atomic_store_explicit(&ring->state, WIRE_RING_FREE, memory_order_relaxed);
+		return NULL;
+	}
+	ring_fill(ring);
+	memset(t, 0, offsetof(struct thread, frames));
+	t->serial = ring->process_serial;
+	t->ring = ring;
+	t->slots = wire_data(session.base, i);
+	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	/* release: the fields, then LIVE; pairs with the collector's acquire. */
+	atomic_store_explicit(&ring->state, WIRE_RING_LIVE, memory_order_release);
+	return t;
+}
+
+/* The first free ring, looking from where one was found last. */
+static struct thread *claim_any(void)
+{
+	static _Atomic uint32_t hint;
+	uint32_t first = atomic_load_explicit(&hint, memory_order_relaxed);
+
+	for (uint32_t n = 0; n < session.rings; n++) {
+		uint32_t i = (first + n) % session.rings;
+		struct wire_ring *ring = wire_ring(session.base, i);
+		struct thread *t;
+
+		/* relaxed: ring_take() looks again, with acquire. */
+		if (atomic_load_explicit(&ring->state, memory_order_relaxed) !=
+			    WIRE_RING_FREE ||
+		    !(t = ring_take(i)))
+			continue;
+		/* Low rings first, to touch little memory; but no long searches where
+		 * thousands of threads start. */
+		atomic_store_explicit(&hint, i < 64 ? 0 : i, memory_order_relaxed);
+		return t;
+	}
+	return NULL;
+}
+
+struct thread *thread_claim(bool patient)
+{
+	uint64_t beat = 0, since_ns = 0;
+	struct thread *t = claim_any();
+
+	/* Rings come back when the collector has seen their owners' end. */
+	for (int naps = patient ? 50 : 0; !t && naps; naps--) {
+		if (!session_collector_lives(&beat, &since_ns))
+			return NULL;
+		session_ring_bell();
+		sys_futex_wait(&session_header()->asleep, 0, NAP_NS);
+		t = claim_any();
+	}
+	return t;
+}
+
+/* Waits until the slot at cursor `at` is free. False: it will not be. */
+static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint64_t at)
+{
+	struct wire_ring *ring = t->ring;
+	uint64_t began = session_stamp();
+	bool there;
+
+	t->since_ns = 0;
+	for (;;) {
+		uint32_t room = atomic_load_explicit(&ring->room, memory_order_acquire);
+
+		/* seq_cst: `waiting` before the head, as the consumer stores the head
+		 * before it looks at `waiting`: one of the two sees the other. */
+		atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
+		t->head_seen = atomic_load_explicit(&ring->head, memory_order_seq_cst);
+		there = at + sizeof(struct wire_slot) - t->head_seen <= WIRE_RING_BYTES;
+		if (there || !session_collector_lives(&t->beat, &t->since_ns))
+			break;
+		session_ring_bell();
+		sys_futex_wait(&ring->room, room, NAP_NS);
+	}
+	atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
+	/* relaxed: a count of this thread's, read after the fact. */
+	sys_local_add(&ring->held_back, session_stamp() - began);
+	return there;
+}
+
+/* Lossy: room for one more, with a margin for signal handlers in between? */
+static bool has_room(struct thread *t)
+{
+	uint64_t at = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+
+	if (at + MARGIN_BYTES - t->head_seen <= WIRE_RING_BYTES)
+		return true;
+	/* acquire: pairs with the consumer's release: it is done with those slots. */
+	t->head_seen = atomic_load_explicit(&t->ring->head, memory_order_acquire);
+	if (at + MARGIN_BYTES - t->head_seen <= WIRE_RING_BYTES)
+		return true;
+	session_ring_bell();
+	return false;
+}
+
+/* Whether the slot at cursor `at` may be written, after waiting if need be. */
+static inline bool slot_is_free(struct thread *t, uint64_t at)
+{
+	uint64_t end = at + sizeof(struct wire_slot);
+
+	if (end - t->head_seen <= WIRE_RING_BYTES)
+		return true;
+	/* acquire: pairs with the consumer's release: it is done with those slots. */
+	t->head_seen = atomic_load_explicit(&t->ring->head, memory_order_acquire);
+	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at);
+}
+
+bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
+		uint32_t stack)
+{
+	struct wire_slot *slot;
+	uint64_t at;
+
+	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) && !has_room(t)) {
+		sys_local_add(&t->ring->lost, 1);
+		return false;
+	}
+	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
+	if (__builtin_expect(!slot_is_free(t, at), 0)) {
+		sys_local_add(&t->ring->lost, 1);
+		return false;
+	}
+	slot = (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+	slot->stamp = session_stamp();
+	slot->size = size;
+	slot->stack = stack;
+	/* release: the slot's words, then the one that says they are there. Also
+	 * whatever of the tree and the modules this stack names. */
+	atomic_store_explicit(&slot->head, wire_head((uint64_t)address, type, at),
+			      memory_order_release);
+	if (__builtin_expect(!(at & (BELL_BYTES - 1)), 0))
+		session_ring_bell();
+	return true;
+}
+
+void thread_recover(struct thread *t)
+{
+	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+
+	for (uint64_t at = t->started; at < end; at += sizeof(struct wire_slot)) {
+		struct wire_slot *slot =
+			(struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+
+		if (atomic_load_explicit(&slot->head, memory_order_relaxed) >> 56 ==
+			    wire_lap(at) ||
+		    !slot_is_free(t, at))
+			continue;
+		atomic_store_explicit(&slot->head, wire_head(0, WIRE_NOP, at),
+				      memory_order_release);
+	}
+	t->nesting = 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * thread.h - what a traced thread has of its own: a ring, and the guard.
+ *
+ * It lives in the scratch memory behind the ring, so it costs nothing to a thread
+ * that never allocates and is used again by the ring's next owner. A fork child's
+ * copy of the pointer still leads to the parent's: the serial tells.
+ *
+ * Guards hold the CFAs of the hooks that are at work, the outermost first. A hook
+ * that finds one set is one of: an allocator calling itself through the PLT (not
+ * recorded), a signal handler that came in the middle (recorded), or the first hook
+ * after a siglongjmp or an exception left one for good (the guard is stale). The
+ * unwinder tells which, exactly.
+ */
+#pragma once
+
+#include "preload/session.h"
+#include "preload/unwind.h"
+
+enum { THREAD_NESTING = 3 }; /* hooks interrupted by signal handlers, at once */
+
+struct thread {
+	uint32_t serial;  /* of the process that owns it */
+	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
+	/* The first `nesting` are set, or 0: that hook is just beginning or ending. */
+	uintptr_t guards[THREAD_NESTING];
+	uint64_t started; /* ring cursor when the outermost hook began */
+	struct wire_ring *ring;
+	unsigned char *slots;	/* the ring's WIRE_RING_BYTES */
+	uint64_t head_seen;	/* ring->head as last read */
+	uint64_t beat, since_ns; /* for session_collector_lives() */
+	struct unwind_thread unwind;
+	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
+};
+_Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
+
+extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
+
+/* A ring for the calling thread, or NULL; waits up to about a second for one where
+ * patient. Signals are blocked by the caller. */
+struct thread *thread_claim(bool patient);
+
+/* Drops what hooks that never returned have left: their guards, and slots that it
+ * reserved but did not commit (the consumer would wait for them). */
+void thread_recover(struct thread *t);
+
+/* Appends one event. Waits for room unless the session is lossy; false if the event
+ * was lost (and counted). */
+bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
+		uint32_t stack);

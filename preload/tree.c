@@ -1,0 +1,87 @@
+#include "preload/tree.h"
+
+static uint64_t hash(const struct wire_node *key)
+{
+	uint64_t h = key->pc_flags * 0x9e3779b97f4a7c15ull;
+
+	h ^= (((uint64_t)key->module << 32) | key->parent) * 0xc2b2ae3d27d4eb4full;
+	h ^= h >> 32;
+	return h * 0x9e3779b97f4a7c15ull;
+}
+
+static bool same(const struct wire_node *a, const struct wire_node *b)
+{
+	return a->pc_flags == b->pc_flags && a->parent == b->parent &&
+	       a->module == b->module;
+}
+
+/* A fresh node with key's contents, or 0. */
+static uint32_t node_new(void *base, const struct wire_node *key)
+{
+	struct wire_header *header = base;
+	uint32_t id;
+
+	/* relaxed: the number alone is taken here; the contents are published by
+	 * the release in slot_take(). Looked at first so that it never wraps. */
+	if (atomic_load_explicit(&header->nodes_used, memory_order_relaxed) >= WIRE_NODES)
+		return 0;
+	id = atomic_fetch_add_explicit(&header->nodes_used, 1, memory_order_relaxed);
+	if (id >= WIRE_NODES)
+		return 0;
+	*wire_node(base, id) = *key;
+	return id;
+}
+
+/* The node of the child `key`, made if it is new; 0 if there is no room. */
+static uint32_t child(void *base, const struct wire_node *key)
+{
+	_Atomic uint32_t *level = wire_index(base);
+	uint64_t h = hash(key);
+	uint32_t fresh = 0;
+
+	for (int l = 0; l < WIRE_INDEX_LEVELS; l++) {
+		uint32_t slots = 1u << (WIRE_INDEX_FIRST_BITS + 3 * l);
+		uint32_t at = (uint32_t)(h >> (64 - WIRE_INDEX_FIRST_BITS - 3 * l));
+
+		for (uint32_t i = 0; i < WIRE_PROBE; i++) {
+			_Atomic uint32_t *slot = &level[(at + i) & (slots - 1)];
+			/* acquire: pairs with the release below; the node that the
+			 * number names is whole. */
+			uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
+
+			if (!id) {
+				if (!fresh && !(fresh = node_new(base, key)))
+					return 0;
+				/* release: the node's contents, then its number. */
+				if (atomic_compare_exchange_strong_explicit(
+					    slot, &id, fresh, memory_order_acq_rel,
+					    memory_order_acquire))
+					return fresh;
+			}
+			if (id < WIRE_NODES && same(wire_node(base, id), key))
+				return id;
+		}
+		level += slots;
+	}
+	return 0;
+}
+
+uint32_t tree_intern(void *base, const struct unwind_frame *frames, size_t n)
+{
+	struct wire_header *header = base;
+	uint32_t node = 0;
+
+	while (n-- > 0) {
+		struct wire_node key = {frames[n].pc_flags, node, frames[n].module};
+		uint32_t id = child(base, &key);
+
+		if (!id) {
+			/* relaxed: a count that is read after the end. */
+			atomic_fetch_add_explicit(&header->cut_stacks, 1,
+						  memory_order_relaxed);
+			break;
+		}
+		node = id;
+	}
+	return node;
+}

@@ -1,0 +1,445 @@
+#include "preload/unwind.h"
+#include "preload/modules.h"
+#include "preload/probe.h"
+#include "preload/rows.h"
+
+#include <errno.h>
+
+/*
+ * Who may call whom: unwind_stack() steps by rows (walk_rows), by frame pointers where
+ * there are none (guess), and starts over with all registers (walk_full) at the first
+ * frame that is no row. The memory of a thread's last stack will have its place in
+ * walk_rows(): pc, sp and fp are all the state that a row frame has.
+ */
+
+enum {
+	SWITCHES = 64,	      /* times that a stack may go on at a lower address */
+	OWN_FRAMES = 64,      /* between walk_full() and the hook */
+	STEPS = 1 << 24,      /* frames, whatever the stack says */
+	GUESS_FRAME = 8 << 20, /* greatest frame that a frame pointer may span */
+};
+
+static struct {
+	struct rows rows;
+	_Atomic uint32_t wiped; /* generation that the rows were last emptied in */
+	bool ready;
+} self;
+
+int unwind_init(void *base, uint32_t process_serial)
+{
+	int err = modules_init(base, process_serial);
+
+	if (err || self.ready)
+		return err;
+	err = rows_init(&self.rows);
+	self.ready = !err;
+	return err;
+}
+
+void unwind_dlclose_begin(void)
+{
+	modules_dlclose_begin();
+}
+
+void unwind_dlclose_end(void)
+{
+	modules_dlclose_end();
+}
+
+void unwind_unmapped(void)
+{
+	probe_forget();
+}
+
+/* ---- where frames go ----------------------------------------------------- */
+
+/*
+ * frames[] holds the first UNWIND_INNER frames, and behind them a ring of the last
+ * UNWIND_OUTER + 1. If more came, the ring is turned until it begins with the oldest,
+ * whose place the WIRE_NODE_CUT frame takes.
+ */
+enum { RING = UNWIND_FRAMES - UNWIND_INNER };
+
+struct sink {
+	struct unwind_frame *frames;
+	size_t total;
+};
+
+static inline void emit(struct sink *s, uint64_t pc, uint32_t flags, uint32_t module)
+{
+	size_t at = s->total++;
+
+	if (__builtin_expect(at >= UNWIND_FRAMES, 0))
+		at = UNWIND_INNER + (at - UNWIND_INNER) % RING;
+	s->frames[at] = (struct unwind_frame){
+		.pc_flags = (pc & WIRE_PC_MASK) | (uint64_t)flags << WIRE_PC_BITS,
+		.module = module,
+	};
+}
+
+static void reverse(struct unwind_frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		struct unwind_frame f = frames[i];
+
+		frames[i] = frames[n - 1 - i];
+		frames[n - 1 - i] = f;
+	}
+}
+
+/* The number of frames, in order. */
+static size_t finish(struct sink *s)
+{
+	struct unwind_frame *ring = s->frames + UNWIND_INNER;
+	size_t oldest;
+
+	if (s->total <= UNWIND_FRAMES)
+		return s->total;
+	oldest = (s->total - UNWIND_INNER) % RING;
+	reverse(ring, oldest);
+	reverse(ring + oldest, RING - oldest);
+	reverse(ring, RING);
+	ring[0] = (struct unwind_frame){
+		.pc_flags = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS,
+	};
+	return UNWIND_FRAMES;
+}
+
+static void emit_lost(struct sink *s)
+{
+	emit(s, WIRE_CUT_LOST, WIRE_NODE_CUT, 0);
+}
+
+/* ---- steps --------------------------------------------------------------- */
+
+enum outcome { STEPPED, ENDED, LOST, NEEDS_FULL };
+
+/* Where a thread stands, as far as rows and guesses go. */
+struct place {
+	struct unwind_thread *t;
+	struct probe_window window;
+	uintptr_t pc, sp, fp;
+	unsigned switches;
+};
+
+/* May a caller's frame end at cfa? Frames grow towards higher addresses; the stack of a
+ * signal handler or a coroutine may lie above the one that it came from, and a broken
+ * stack runs in circles. */
+static inline bool may_follow(struct place *p, uintptr_t cfa)
+{
+	return cfa > p->sp || p->switches++ < SWITCHES;
+}
+
+/* Is this where a call could return to? Code that no file maps (JIT) has to be readable
+ * at least; the null page never is. */
+static bool plausible(uintptr_t pc)
+{
+	return pc >= ARCH_PAGE && (modules_has(pc - 1) || probe_readable(pc - 1));
+}
+
+/* A frame without tables, if it kept the frame pointer by the book. */
+static enum outcome guess(struct place *p)
+{
+	uint64_t fp, ra;
+
+	if (p->fp < p->sp || p->fp - p->sp > GUESS_FRAME ||
+	    !probe_read(p->t, &p->window, p->fp, &fp) ||
+	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra) || !plausible(ra))
+		return LOST;
+	p->sp = p->fp + 2 * ARCH_WORD;
+	p->fp = fp;
+	p->pc = ra;
+	return STEPPED;
+}
+
+/* What the tables say at pc: 0 and the row, with its module; the module is 0 where
+ * there is none. -ENOENT: no tables. */
+static int look_up(uintptr_t pc, struct module *m, struct cfi_row *ret)
+{
+	m->index = 0;
+	if (modules_find(pc, m))
+		return -ENOENT;
+	if (!m->has_cfi || cfi_lookup(&m->cfi, pc, ret))
+		return -ENOENT;
+	return 0;
+}
+
+/* ---- by rows ------------------------------------------------------------- */
+
+static void wipe_if_old(uint32_t generation)
+{
+	/* relaxed: whoever wins empties the tables, at whatever moment. */
+	uint32_t wiped = atomic_load_explicit(&self.wiped, memory_order_relaxed);
+
+	if (generation - wiped >= ROWS_WIPE_AFTER && generation - wiped < 1u << 31 &&
+	    atomic_compare_exchange_strong_explicit(&self.wiped, &wiped, generation,
+						    memory_order_relaxed,
+						    memory_order_relaxed))
+		rows_wipe(&self.rows);
+}
+
+/* A return address's row from the tables. Kept unless no module has the address: what
+ * is loaded there later would not be noticed. */
+static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool cached,
+						   uint32_t generation)
+{
+	struct cfi_row cfi;
+	struct module m;
+	bool has_cfi = look_up(pc - 1, &m, &cfi) == 0;
+	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.index);
+
+	if (cached && m.index) {
+		wipe_if_old(generation);
+		rows_put(&self.rows, rows_key(generation, pc, false), row);
+	}
+	return row;
+}
+
+/* Steps by a row of kind ROW_SP, ROW_FP or ROW_FP_WORD. */
+static inline enum outcome step_row(struct place *p, uint64_t row)
+{
+	enum row_kind kind = row_kind(row);
+	uintptr_t cfa = (kind == ROW_SP ? p->sp : p->fp) + (uintptr_t)row_cfa_offset(row);
+	int64_t slot = row_fp_slot(row);
+	uint64_t pc, fp = p->fp;
+
+	if (__builtin_expect(kind == ROW_FP_WORD, 0)) {
+		uint64_t word;
+
+		if (!probe_read(p->t, &p->window, cfa, &word))
+			return LOST;
+		cfa = word;
+	}
+	if (!may_follow(p, cfa) || !probe_read(p->t, &p->window, cfa - ARCH_WORD, &pc))
+		return LOST;
+	if (slot && !probe_read(p->t, &p->window, cfa + (uintptr_t)slot, &fp))
+		return LOST;
+	p->sp = cfa;
+	p->fp = fp;
+	p->pc = pc;
+	return pc ? STEPPED : ENDED;
+}
+
+static enum outcome walk_rows(struct place *p, struct sink *s)
+{
+	uint32_t generation = 0, flags = 0;
+	bool cached = modules_generation(&generation);
+	enum outcome o = STEPPED;
+
+	while (o == STEPPED && s->total < STEPS) {
+		uint64_t key = rows_key(generation, p->pc, false);
+		uint64_t row = cached && !(p->pc >> ARCH_ADDRESS_BITS)
+				       ? rows_get(&self.rows, key)
+				       : 0;
+
+		if (__builtin_expect(!row, 0))
+			row = fill_row(p->pc, cached && !(p->pc >> ARCH_ADDRESS_BITS),
+				       generation);
+		emit(s, p->pc, flags, row_module(row));
+		flags = 0;
+		if (__builtin_expect(row_kind(row) <= ROW_FP_WORD, 1)) {
+			o = step_row(p, row);
+		} else if (row_kind(row) == ROW_GUESS) {
+			o = guess(p);
+			flags = WIRE_NODE_GUESSED;
+		} else {
+			o = row_kind(row) == ROW_END ? ENDED : NEEDS_FULL;
+		}
+	}
+	return o == STEPPED ? LOST : o;
+}
+
+/* ---- with all registers -------------------------------------------------- */
+
+struct full {
+	struct place place; /* pc, sp and fp as in regs */
+	struct cfi_regs regs;
+	uint64_t cfa;	  /* of the frame that the last step left */
+	uint32_t module;  /* its module */
+	bool interrupted; /* pc is an instruction, not a return address */
+	bool signal;	  /* a signal frame was passed */
+	bool guessed;	  /* the last step was a guess */
+};
+
+static bool read_word(void *arg, uintptr_t at, uint64_t *ret)
+{
+	struct place *p = arg;
+
+	return probe_read(p->t, &p->window, at, ret);
+}
+
+static void from_regs(struct full *f)
+{
+	f->place.pc = f->regs.value[ARCH_RA];
+	f->place.sp = f->regs.value[ARCH_SP];
+	f->place.fp = f->regs.value[ARCH_FP];
+}
+
+/* Only these three are known. */
+static void set_place(struct full *f, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+	f->regs.value[ARCH_RA] = pc;
+	f->regs.value[ARCH_SP] = sp;
+	f->regs.value[ARCH_FP] = fp;
+	f->regs.known = 1u << ARCH_RA | 1u << ARCH_SP | 1u << ARCH_FP;
+	from_regs(f);
+}
+
+/* A jump to where no code is leaves the return address on top of the stack. */
+static enum outcome step_from_nowhere(struct full *f)
+{
+	struct place *p = &f->place;
+	uint64_t ra;
+
+	if (!probe_read(p->t, &p->window, p->sp, &ra) || !modules_has(ra - 1))
+		return LOST;
+	f->cfa = p->sp + ARCH_WORD;
+	f->regs.value[ARCH_RA] = ra;
+	f->regs.value[ARCH_SP] = f->cfa;
+	f->interrupted = false;
+	from_regs(f);
+	return STEPPED;
+}
+
+static enum outcome step_guess(struct full *f)
+{
+	struct place *p = &f->place;
+	enum outcome o;
+
+	if (f->interrupted && !probe_readable(p->pc))
+		return step_from_nowhere(f);
+	o = f->regs.known >> ARCH_FP & 1 ? guess(p) : LOST;
+	if (o != STEPPED)
+		return o;
+	f->cfa = p->sp;
+	f->interrupted = false;
+	f->guessed = true;
+	set_place(f, p->pc, p->sp, p->fp);
+	return STEPPED;
+}
+
+/* To the caller's frame, or to the interrupted one. */
+static __attribute__((noinline)) enum outcome step_full(struct full *f)
+{
+	struct place *p = &f->place;
+	struct cfi_row row;
+	struct module m;
+	int err = look_up(p->pc - !f->interrupted, &m, &row);
+
+	f->guessed = false;
+	f->module = m.index;
+	f->cfa = 0;
+	if (err)
+		return step_guess(f);
+	err = cfi_cfa(&row, &f->regs, read_word, p, &f->cfa);
+	if (!err && !row.signal && !may_follow(p, f->cfa))
+		return LOST;
+	if (!err)
+		err = cfi_step(&row, f->cfa, &f->regs, read_word, p);
+	/* The outermost frame's CFA need not exist. */
+	if (err == -ENOENT || (err && row.rules.kind[row.ra] == CFI_UNDEFINED))
+		return ENDED;
+	if (err || (row.signal && p->switches++ >= SWITCHES) ||
+	    !(f->regs.known >> ARCH_SP & 1))
+		return LOST;
+	f->interrupted = row.signal;
+	f->signal |= row.signal;
+	from_regs(f);
+	return p->pc || f->interrupted ? STEPPED : ENDED;
+}
+
+/* Starts at the caller of capture's place, whose frame must still be there. */
+#define full_here(f)                                                                     \
+	do {                                                                             \
+		arch_capture((f)->regs.value);                                           \
+		(f)->regs.known = ARCH_CAPTURED;                                         \
+		(f)->interrupted = true;                                                 \
+		from_regs(f);                                                            \
+	} while (0)
+
+/* Out of our own frames, up to the one whose CFA is sp: the hook's. */
+static bool leave_hook(struct full *f, uintptr_t sp)
+{
+	for (size_t i = 0; i < OWN_FRAMES; i++) {
+		if (step_full(f) != STEPPED)
+			return false;
+		if (f->cfa == sp)
+			return true;
+	}
+	return false;
+}
+
+static void walk_from(struct full *f, struct sink *s)
+{
+	enum outcome o = STEPPED;
+
+	while (o == STEPPED && s->total < STEPS) {
+		uint32_t flags = (f->interrupted ? WIRE_NODE_EXACT : 0u) |
+				 (f->guessed ? WIRE_NODE_GUESSED : 0u);
+		uintptr_t pc = f->place.pc;
+
+		o = step_full(f);
+		emit(s, pc, flags, f->module);
+	}
+	if (o != ENDED)
+		emit_lost(s);
+}
+
+static __attribute__((noinline)) void walk_full(uintptr_t pc, uintptr_t sp, uintptr_t fp,
+						struct sink *s)
+{
+	/* Pages are looked at afresh: a guess may lead to where a stack once was. */
+	struct unwind_thread t = {0};
+	struct full f = {.place.t = &t};
+
+	full_here(&f);
+	if (!leave_hook(&f, sp) || f.place.pc != pc) {
+		f = (struct full){.place.t = &t};
+		set_place(&f, pc, sp, fp);
+	}
+	f.interrupted = f.guessed = false;
+	walk_from(&f, s);
+}
+
+/* ---- the interface ------------------------------------------------------- */
+
+size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp,
+		    struct unwind_frame *frames)
+{
+	struct sink s = {.frames = frames};
+	struct place p = {.t = t, .pc = pc, .sp = sp, .fp = fp};
+	enum outcome o;
+
+	if (!self.ready) {
+		emit(&s, pc, 0, 0);
+		return s.total;
+	}
+	probe_begin(t);
+	o = walk_rows(&p, &s);
+	if (o == NEEDS_FULL) {
+		s.total = 0;
+		walk_full(pc, sp, fp, &s);
+	} else if (o == LOST) {
+		emit_lost(&s);
+	}
+	return finish(&s);
+}
+
+__attribute__((noinline)) enum unwind_ancestor unwind_ancestor(struct unwind_thread *t,
+							       uintptr_t cfa)
+{
+	struct full f = {.place.t = t};
+
+	if (!self.ready)
+		return UNWIND_NOT_FOUND;
+	probe_begin(t);
+	full_here(&f);
+	for (size_t i = 0; i < STEPS; i++) {
+		if (step_full(&f) != STEPPED)
+			return UNWIND_NOT_FOUND;
+		/* The first step only leaves this function. */
+		if (i && f.cfa == cfa)
+			return f.signal ? UNWIND_INTERRUPTED : UNWIND_CALLED;
+	}
+	return UNWIND_NOT_FOUND;
+}

@@ -1,0 +1,45 @@
+#include "tests/unit/unit.h"
+
+#include "cli/base/duration.h"
+
+#include <errno.h>
+
+static void units_scale(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} cases[] = {{"2", 2000000000},	    {"1.5s", 1500000000}, {"200ms", 200000000},
+		     {"3m", 180000000000},  {"1h", 3600000000000}, {"7us", 7000},
+		     {"0", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint64_t ns = 1;
+
+		assert_int_equal(duration_parse(cases[i].text, &ns), 0);
+		assert_int_equal(ns, cases[i].ns);
+	}
+}
+
+static void what_is_no_time_is_refused(void **state)
+{
+	static const char *const cases[] = {"", "s", "-1", "+1", "inf", "nan", "1 s", "0x10",
+					    "5 parsecs", "1e300", "99999999999h", "1s "};
+	uint64_t ns = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(duration_parse(cases[i], &ns), -EINVAL);
+	assert_int_equal(ns, 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(units_scale),
+		cmocka_unit_test(what_is_no_time_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
