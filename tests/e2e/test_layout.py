@@ -134,12 +134,12 @@ class Layout(unittest.TestCase):
         self.none(wrong, "header comment")
 
     def test_lines_are_short(self):
-        # 88 columns of code; a remark behind it, or a macro's backslash, may overhang.
+        # 88 columns, with a grace of four; a remark at the end may overhang by eight.
         wrong = []
         for name in sources("cli", "preload", "tests"):
             for number, line in enumerate(text_of(name).splitlines(), 1):
                 code = re.sub(r"\s*(/\*.*|\\)$", "", line)
-                if len(code.expandtabs(8)) > 88 or len(line.expandtabs(8)) > 96:
+                if len(code.expandtabs(8)) > 92 or len(line.expandtabs(8)) > 96:
                     wrong.append("%s:%d" % (name, number))
         self.none(wrong, "88 columns")
 
