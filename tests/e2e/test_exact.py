@@ -1,0 +1,197 @@
+"""Every allocator entry and every place a program allocates from: what the program
+sees is what it sees alone, and heapline's numbers are the known ones."""
+
+import os
+
+import harness
+
+target = harness.target
+
+
+class Exact(harness.Case):
+    def check(self, args, **how):
+        """Same behaviour without, with heapline, and with the shim behind it too;
+        the report equals the shim's sums. Returns report and counts."""
+        native = self.run_native(args)
+        self.assert_same_behaviour(native, self.record(args))
+        counted, counts = self.record_counted(args, **how)
+        self.assert_same_behaviour(native, counted)
+        return self.assert_counts(counted, counts), counts
+
+    def totals(self, args):
+        result = self.record(args)
+        report = self.report_json(result)
+        self.assert_lossless(report)
+        return report
+
+    def never_freed(self, report):
+        """Blocks and bytes at the end, the runtime's own apart."""
+        return (
+            report["live_at_end"]["blocks"] - report["runtime"]["blocks"],
+            report["live_at_end"]["bytes"] - report["runtime"]["bytes"],
+        )
+
+    # ---- entries --------------------------------------------------------------
+
+    def test_every_entry_behaves_as_alone(self):
+        report, _ = self.check([target("entries")])
+        totals = report["totals"]
+        self.assertEqual(totals["allocations"], 19)
+        self.assertEqual(totals["frees"], 19)
+        self.assertEqual(totals["allocated_bytes"], 14049462)
+        self.assertEqual(totals["freed_bytes"], 14049462)
+        self.assertEqual(harness.amount(report, "unknown_frees"), 0)
+
+    def test_libc_callers_count(self):
+        self.check([target("entries"), "libc"])
+
+    def test_a_check_that_fails_in_malloc_is_the_programs_own(self):
+        env = {"GLIBC_TUNABLES": "glibc.malloc.check=3", "MALLOC_PERTURB_": "85"}
+        native = self.run_native([target("entries")], env=env)
+        self.assert_same_behaviour(native, self.record([target("entries")], env=env))
+
+    @harness.unittest.skipUnless(os.path.exists(target("plusplus")), "no C++ compiler")
+    def test_cxx_operators_and_exceptions(self):
+        report, counts = self.check([target("plusplus")])
+        blocks, size = self.never_freed(report)
+        self.assertEqual((blocks, size), (1, 12345), "libstdc++'s own pool is runtime")
+        self.assertGreater(counts[0].allocations, 100000)
+
+    # ---- phases of a life -----------------------------------------------------
+
+    PHASES = {"preinit": 1001, "constructor": 1002, "main": 1003, "thread": 1004,
+              "thread destructor": 1005, "atexit": 1006, "destructor": 1007, "quick": 1008}
+    ALWAYS = ["preinit", "constructor", "main", "thread", "thread destructor"]
+
+    def phases(self, how, more):
+        report, _ = self.check([target("phases"), how])
+        kept = [self.PHASES[p] for p in self.ALWAYS + more]
+        self.assertEqual(self.never_freed(report), (len(kept), sum(kept)), how)
+        totals = report["totals"]
+        self.assertEqual(
+            totals["allocated_bytes"] - report["runtime"]["bytes"], 3 * sum(kept) + 500)
+
+    def test_constructors_to_destructors_when_main_returns(self):
+        self.phases("return", ["atexit", "destructor"])
+
+    def test_exit_runs_handlers_that_allocate(self):
+        self.phases("exit", ["atexit", "destructor"])
+
+    def test_quick_exit_runs_its_own_handlers(self):
+        self.phases("quick_exit", ["quick"])
+
+    def test__exit_loses_nothing(self):
+        self.phases("_exit", [])
+
+    # ---- signals --------------------------------------------------------------
+
+    SIGNAL_SAFE = {"behind": (harness.COUNT, harness.BUMP)}
+
+    def storm(self, kind, runs):
+        result, counts = self.record_counted([target("storm"), kind, str(runs)],
+                                             **self.SIGNAL_SAFE)
+        self.assertEqual(result.status, 0, result)
+        return result, counts
+
+    def test_handlers_that_allocate_anywhere_are_counted(self):
+        result, counts = self.storm("handlers", 20000)
+        report = self.assert_counts(result, counts)
+        self.assertEqual(report["live_at_end"]["bytes"] - report["runtime"]["bytes"], 0)
+
+    def test_handlers_that_leave_by_siglongjmp_cost_one_event_each_at_most(self):
+        result, counts = self.storm("jumps", 20000)
+        jumps = int(result.stderr.split()[-2])
+        self.assertEqual(jumps, 5000)
+        self.assert_counts(result, counts, slack=jumps)
+
+    def test_a_handler_inside_malloc_is_counted(self):
+        result, counts = self.storm("inside", 1000)
+        totals = self.assert_counts(result, counts)["totals"]
+        self.assertEqual((totals["allocations"], totals["frees"]), (4000, 4000))
+
+    def test_recording_goes_on_after_a_jump_out_of_malloc(self):
+        result, counts = self.storm("outside", 1000)
+        totals = self.assert_counts(result, counts)["totals"]
+        self.assertEqual((totals["allocations"], totals["frees"]), (4000, 3000))
+
+    # ---- threads --------------------------------------------------------------
+
+    def leak_free(self, args):
+        report, _ = self.check(args)
+        self.assertEqual(self.never_freed(report), (0, 0))
+        return report
+
+    def test_thousands_of_short_threads(self):
+        self.leak_free([target("threads"), "many", "3000"])
+
+    def test_a_thousand_threads_at_once(self):
+        self.leak_free([target("threads"), "idle", "1000"])
+
+    def test_cancelled_threads(self):
+        report, _ = self.check([target("threads"), "cancel", "200"])
+        # Cancelling loads libgcc_s, which the loader keeps: ten blocks at most.
+        self.assertLessEqual(self.never_freed(report)[0], 10)
+
+    # ---- processes ------------------------------------------------------------
+
+    def sums_of(self, counts):
+        return sorted((c.allocations, c.frees) for c in counts if c.allocations)
+
+    def test_a_family_of_forks(self):
+        _, counts = self.check([target("forks"), "family"])
+        expected = [(10, 0)] + [(k + 1, 1) for k in range(4)] + 4 * [(1, 0)]
+        self.assertEqual(self.sums_of(counts), sorted(expected))
+
+    def test_a_vfork_child_counts_as_its_parent(self):
+        report, counts = self.check([target("forks"), "vfork"])
+        self.assertEqual(self.sums_of(counts), [(4, 1)])
+        self.assertEqual(report["totals"]["allocated_bytes"], 300)
+
+    def test_children_that_do_nothing_cost_nothing(self):
+        self.check([target("forks"), "quiet", "50"])
+
+    def test_forks_of_a_threaded_program(self):
+        native = self.run_native([target("forks"), "threads"])
+        counted, counts = self.record_counted([target("forks"), "threads"])
+        self.assert_same_behaviour(native, counted)
+        self.assert_counts(counted, counts)
+
+    def test_a_child_that_outlives_its_parent_is_recorded(self):
+        result, counts = self.record_counted([target("forks"), "orphan"])
+        self.assertEqual(result.status, 0, result)
+        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.assertEqual(self.report_json(result)["totals"]["allocated_bytes"], 777)
+        del counts
+
+    # ---- code that comes and goes, stacks that are not the thread's -----------
+
+    def test_plugins_that_come_and_go(self):
+        plugins = [target("plugin_one.so"), target("plugin_two.so")]
+        report, _ = self.check([target("loader"), "50", *plugins])
+        functions = {f["name"] for f in self.lines_json(self.last_profile())["functions"]}
+        self.assertLessEqual({"plugin_block", "come", "go"}, functions)
+        self.assertGreaterEqual(self.never_freed(report)[1], 10 * 60)
+
+    def last_profile(self):
+        return self.path("profile-%d.heapline" % self.serial)
+
+    def test_coroutines_on_small_stacks(self):
+        report, _ = self.check([target("coroutines"), "500"])
+        self.assertEqual(self.never_freed(report), (500, 20000))
+        lines = self.function_lines(self.last_profile(), "body")
+        self.assertEqual(sum(line["occurrences"] or 0 for line in lines.values()), 5000)
+
+    # ---- a program with its own malloc ----------------------------------------
+
+    def test_a_program_with_its_own_malloc_runs_and_is_told(self):
+        args = [target("own_malloc")]
+        native = self.run_native(args)
+        profile = self.new_profile()
+        result = self.heapline("run", "-o", profile, "--", *args)
+        self.assertEqual((result.status, result.stdout), (native.status, native.stdout))
+        text = result.stderr + self.heapline("report", profile).stdout
+        self.assertRegex(text.decode(), r"(?i)\bown\b.*malloc|malloc.*\bown\b|defines malloc")
+
+
+if __name__ == "__main__":
+    harness.main()

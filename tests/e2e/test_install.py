@@ -1,0 +1,89 @@
+"""heapline works installed under any root, from its build tree, by a link, by PATH."""
+
+import os
+import shutil
+import subprocess
+
+import harness
+
+LEAK = harness.target("leak")
+
+
+class Install(harness.Case):
+    def works(self, *command, env=None, cwd=None):
+        profile = self.new_profile()
+        result = self.run_native([*command, "run", "-q", "-o", profile, "--", LEAK, "40", "6"],
+                                 env=env, cwd=cwd)
+        self.assertEqual((result.status, result.stderr), (6, b""), result)
+        self.assertEqual(self.report_json(profile)["live_at_end"], {"bytes": 40, "blocks": 1})
+
+    def installed(self):
+        """Where `meson install` put things, below a root of its own."""
+        root = self.path("root")
+        done = subprocess.run(
+            ["meson", "install", "-C", harness.BUILD, "--no-rebuild", "--destdir", root],
+            capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        return [os.path.join(folder, name) for folder, _, names in os.walk(root)
+                for name in names]
+
+    def one(self, files, ending):
+        found = [f for f in files if f.endswith(ending)]
+        self.assertEqual(len(found), 1, ending)
+        return found[0]
+
+    def test_from_the_build_tree(self):
+        self.works(harness.HEAPLINE)
+
+    def test_by_a_link(self):
+        os.mkdir(self.path("elsewhere"))
+        os.symlink(harness.HEAPLINE, self.path("elsewhere/heapline"))
+        os.symlink("elsewhere/heapline", self.path("hl"))
+        self.works(self.path("elsewhere/heapline"))
+        self.works(self.path("hl"))
+
+    def test_by_path(self):
+        folder = os.path.dirname(harness.HEAPLINE)
+        self.works("heapline", env={"PATH": folder + ":/usr/bin:/bin"})
+
+    def test_by_a_relative_name(self):
+        self.works("./heapline", cwd=os.path.dirname(harness.HEAPLINE))
+
+    @harness.needs("meson")
+    def test_installed(self):
+        files = self.installed()
+        binary = self.one(files, "/bin/heapline")
+        self.assertRegex(self.one(files, "/libheapline.so"), r"/lib(exec)?(64)?/")
+        self.assertTrue([f for f in files if "/man/man1/heapline" in f], files)
+        self.works(binary)
+
+    @harness.needs("meson")
+    def test_installed_shim_alone(self):
+        shim = self.one(self.installed(), "/libheapline.so")
+        profile = self.new_profile()
+        result = self.run_native([LEAK, "40", "6"], env={
+            "LD_PRELOAD": shim, "HEAPLINE_OPTIONS": "output=" + profile})
+        self.assertEqual((result.status, result.stderr), (6, b""), result)
+        self.wait_for(lambda: not self.collectors(), 30, "the collector to end")
+        self.assertEqual(self.report_json(profile)["live_at_end"]["bytes"], 40)
+
+    @harness.needs("meson")
+    def test_installed_moves(self):
+        self.installed()
+        os.rename(self.path("root"), self.path("a root with spaces, moved"))
+        files = [os.path.join(f, n) for f, _, names in os.walk(self.path(""))
+                 for n in names]
+        binary = self.one(files, "/bin/heapline")
+        shutil.copytree(os.path.dirname(binary), self.path("only-bin"))
+        profile = self.new_profile()
+        result = self.run_native([binary, "run", "-o", profile, "--", LEAK, "40", "6"])
+        if result.status != 6:  # the loader splits LD_PRELOAD at spaces
+            self.assert_error(result, 125)
+        alone = self.run_native([self.path("only-bin/heapline"), "run", "-o",
+                                 self.new_profile(), "--", LEAK, "40", "6"])
+        if alone.status != 6:  # a shim of the configured prefix may be there
+            self.assert_error(alone, 125, "libheapline.so")
+
+
+if __name__ == "__main__":
+    harness.main()

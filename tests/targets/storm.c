@@ -1,0 +1,111 @@
+/*
+ * storm.c - signals that allocate, at any instruction of the allocation that they
+ * interrupt. Only legal on an async-signal-safe allocator: preload bump_shim.c last.
+ *
+ *	storm handlers N	N handler runs (on an alternate stack) that allocate,
+ *				while main's thread allocates
+ *	storm jumps N		the same, every fourth handler leaves by siglongjmp
+ *	storm inside N		N handlers inside malloc itself, by malloc(7907)
+ *	storm outside N		N siglongjmps out of malloc itself, by malloc(7919);
+ *				then 1000 ordinary allocations of 11 bytes, all kept
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+static sigjmp_buf out;
+static volatile sig_atomic_t runs, limit, jumping, jumps;
+static volatile unsigned long sink;
+
+static void handler(int signal)
+{
+	void *volatile p = malloc(100 + (size_t)runs % 50), *volatile q = calloc(3, 33);
+
+	p = realloc(p, 500);
+	free(q);
+	free(p);
+	runs = runs + 1;
+	if (signal == SIGUSR1 || (jumping && runs % 4 == 0)) {
+		jumps = jumps + 1;
+		siglongjmp(out, 1);
+	}
+}
+
+static void handle(int signal)
+{
+	struct sigaction action = {.sa_handler = handler,
+				   .sa_flags = SA_ONSTACK | SA_RESTART};
+
+	sigaction(signal, &action, NULL);
+}
+
+static void storm(void)
+{
+	/* Two clocks, neither a divisor of the other, move over all instructions. */
+	struct itimerval real = {{0, 53}, {0, 53}}, prof = {{0, 1009}, {0, 1009}};
+
+	sigsetjmp(out, 1);
+	setitimer(ITIMER_REAL, &real, NULL);
+	setitimer(ITIMER_PROF, &prof, NULL);
+	while (runs < limit) {
+		void *volatile p = malloc(64), *volatile q;
+
+		q = realloc(NULL, 10);
+		q = realloc(q, 300);
+		free(p);
+		free(q);
+		sink = sink + 1;
+	}
+	memset(&real, 0, sizeof(real));
+	setitimer(ITIMER_REAL, &real, NULL);
+	setitimer(ITIMER_PROF, &real, NULL);
+}
+
+static void inside(void)
+{
+	void *volatile p;
+
+	while (runs < limit) {
+		p = malloc(7907);
+		free(p);
+	}
+}
+
+static void outside(void)
+{
+	void *volatile p;
+
+	sigsetjmp(out, 1);
+	if (runs < limit)
+		p = malloc(7919);
+	for (int i = 0; i < 1000; i++)
+		p = malloc(11);
+	sink = p != NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static char stack[1 << 16];
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+
+	if (argc < 3)
+		return 2;
+	limit = atoi(argv[2]);
+	jumping = !strcmp(argv[1], "jumps");
+	sigaltstack(&alternate, NULL);
+	handle(SIGALRM);
+	handle(SIGPROF);
+	handle(SIGUSR1);
+	handle(SIGUSR2);
+	if (!strcmp(argv[1], "inside"))
+		inside();
+	else if (!strcmp(argv[1], "outside"))
+		outside();
+	else
+		storm();
+	fprintf(stderr, "%d runs, %d jumps\n", (int)runs, (int)jumps);
+	return 0;
+}

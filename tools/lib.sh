@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# lib.sh - what demo.sh and test.sh share. Sourced, from the repository's root.
+
+# What building and running heapline needs, what its demo and its tests need beside.
+packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
+	libiberty-dev libunwind-dev)
+packages_demo=(libxml2-utils python3)
+packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl
+	bash xz-utils util-linux mount)
+
+say() {
+	printf '== %s\n' "$*"
+}
+
+die() {
+	printf 'error: %s\n' "$1" >&2
+	printf 'help: %s\n' "$2" >&2
+	exit 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -n "$@"
+	else
+		die "packages are missing and this is not root" "install: ${missing[*]}"
+	fi
+}
+
+is_installed() {
+	local state
+	state=$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) || return 1
+	[ "$state" = installed ]
+}
+
+find_missing() {
+	local package
+	missing=()
+	for package in "$@"; do
+		is_installed "$package" || missing+=("$package")
+	done
+}
+
+# Installs what is missing of the packages; quiet if nothing is.
+install_packages() {
+	command -v apt-get >/dev/null || return 0 # another system: the build will tell
+	find_missing "$@"
+	[ ${#missing[@]} != 0 ] || return 0
+	say "installing ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	# The index may be there and fresh enough already.
+	get_packages 2>/dev/null && return 0
+	as_root apt-get update -qq ||
+		die "apt-get update failed" "check the network and /etc/apt"
+	get_packages || die "cannot install ${missing[*]}" "install them by hand, then go on"
+}
+
+get_packages() {
+	as_root apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install_for_demo() {
+	install_packages "${packages_build[@]}" "${packages_demo[@]}"
+}
+
+install_for_tests() {
+	install_packages "${packages_build[@]}" "${packages_demo[@]}" "${packages_test[@]}"
+}
+
+# configure DIR [OPTION]...: sets the build tree up, or changes its options.
+configure() {
+	local dir=$1
+	shift
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" >/dev/null
+	else
+		meson setup "$dir" "$@" >/dev/null || {
+			tail -n 20 "$dir/meson-logs/meson-log.txt" >&2
+			return 1
+		}
+	fi
+}
+
+# build DIR: compiles; says nothing but what is wrong.
+build() {
+	local log=$1/build.log
+	ninja -C "$1" >"$log" 2>&1 || {
+		grep -v '^\[' "$log" | tail -n 60 >&2
+		return 1
+	}
+}
