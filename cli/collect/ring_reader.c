@@ -109,7 +109,7 @@ size_t ring_fill(struct ring_reader *r, void *base)
 
 		if (r->dead ? r->read >= r->end : !committed)
 			break;
-		if (committed && (copy(r, head, nodes_used(base), &r->window[r->count]))
+		if (committed && copy(r, head, nodes_used(base), &r->window[r->count]))
 			r->count++;
 		r->read += SLOT;
 		if (r->read % WIRE_RING_BYTES)
