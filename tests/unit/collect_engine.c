@@ -321,7 +321,8 @@ static void open_world(struct world *w, uint64_t seed, uint64_t noise)
 		struct wire_ring *r = wire_ring(w->base, (uint32_t)i);
 
 		/* As if others had used the ring before: it wraps around soon. */
-		r->head = r->reserved = (chance(w, 1000) * WIRE_RING_BYTES) - 32 * 50;
+		r->head = r->reserved =
+			(1 + chance(w, 1000)) * WIRE_RING_BYTES - 32 * 50;
 		w->thread[i].ring = wire_claim(w->base, 7, 1, 500 + (uint32_t)i);
 	}
 	assert_int_equal(engine_open(w->base, -1, &hooks, &w->engine), 0);
