@@ -24,7 +24,7 @@ struct process {
 	struct engine_process pub; /* first: its address is the process's */
 	struct ledger_process books;
 	uint64_t round; /* what is parked up to this round waits for the fence */
-	bool fenced;
+	bool fenced, ending;
 	uint64_t lost, held_back; /* of rings that were freed; ticks */
 };
 
@@ -428,7 +428,7 @@ static bool is_past_fence(const struct engine *e, const struct process *p)
 	for (size_t i = 0; i < e->open_count; i++) {
 		const struct lane *lane = &e->lanes[e->open[i]];
 
-		if (lane->process == p && false)
+		if (lane->process == p && ring_done(&lane->reader) < lane->fence)
 			return false;
 	}
 	return true;
@@ -442,7 +442,9 @@ static void settle(struct engine *e, struct process *p, uint64_t round)
 		final = p->round;
 		p->fenced = false;
 	}
-	if (e->ledger.park.item_count > PARKED_MAX)
+	/* Of a dead process everything has been read. Its books must be settled before
+	 * its rings are closed, and reallocs that never ended undone. */
+	if (p->ending || e->ledger.park.item_count > PARKED_MAX)
 		final = UINT64_MAX;
 	ledger_settle(&e->ledger, &p->books, final);
 	if (p->fenced || !p->books.parked)
@@ -566,6 +568,7 @@ void engine_process_end(struct engine *e, struct engine_process *pub,
 	if (pub->ended)
 		return;
 	look_at_claims(e, true);
+	p->ending = true;
 	for (size_t i = 0; i < e->open_count; i++)
 		if (e->lanes[e->open[i]].process == p)
 			ring_bury(&e->lanes[e->open[i]].reader);

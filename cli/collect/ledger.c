@@ -433,16 +433,10 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		r->outcome = LEDGER_STANDS;
 		if (r->held == LEDGER_WAITING)
 			continue; /* begun() will see to it */
-		if (r->held == LEDGER_HELD && !occupied(l, p, r->address)) {
+		/* If somebody was given its place, it had been moved: it lives on, in
+		 * the counters, at an address that nobody learnt. */
+		if (r->held == LEDGER_HELD && !occupied(l, p, r->address))
 			put(l, p, r->address, &r->block);
-		} else if (r->held == LEDGER_HELD) {
-			uint32_t root = sites_find(&l->sites, &p->sums, 0,
-						   PROFILE_MALLOC);
-
-			/* Somebody was given its place: realloc had moved it. */
-			book_free(l, p, &r->block, root, r->block.born_ns);
-			p->unseen_frees++;
-		}
 		free(r);
 	}
 	maps_forget(&p->maps, &t->unmapped);
