@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 struct counts { /* shared by the workers */
-	_Atomic uint64_t files, functions, rows, packed, expressions, full, ends, differ;
+	_Atomic uint64_t files, functions, rows, packed, expressions, full, ends, refused, differ;
 };
 
 static struct counts *counts;
@@ -337,15 +337,13 @@ static bool compare_row(struct file *f, const struct cfi_row *row, Dwarf_Frame *
 	    (char *)row->low < f->base + low || (char *)row->high != f->base + high ||
 	    signal != row->signal)
 		return false;
-	if (dwarf_frame_cfa(frame, &ops, &n) ||
-	    cfi_cfa(row, &regs, read_scrambled, NULL, &cfa))
+	if (cfi_cfa(row, &regs, read_scrambled, NULL, &cfa))
 		return false;
-	/* A register rule has one operation, whose atom libdw forgets to set where an
-	 * expression was in force before (libgcrypt). */
-	if (row->rules.cfa_kind == CFI_REGISTER
-		    ? n != 1 || ops->number != row->rules.cfa_register ||
-			      (int64_t)ops->number2 != row->rules.cfa_offset
-		    : !evaluate(ops, n, &regs, 0, &theirs) || theirs != cfa)
+	/* libdw gives up on a CFA that is based on a register after an expression was
+	 * in force (libgcrypt's assembly, eight rows); GCC's unwinder does not. */
+	if (dwarf_frame_cfa(frame, &ops, &n))
+		counts->refused++;
+	else if (!evaluate(ops, n, &regs, 0, &theirs) || theirs != cfa)
 		return false;
 	counts->expressions += row->rules.cfa_kind == CFI_VAL_EXPRESSION;
 	after = regs;
@@ -449,11 +447,11 @@ static int run(void)
 	}
 	while (wait(&one) > 0)
 		failed |= one;
-	status = failed || counts->differ || !counts->rows;
+	status = failed || counts->differ || !counts->rows || counts->refused > 100;
 	printf("%lu files, %lu functions, %lu rows (packed %lu, outermost %lu, full %lu; "
-	       "CFA by expression %lu), %lu differ\n",
+	       "CFA by expression %lu, refused by libdw %lu), %lu differ\n",
 	       counts->files, counts->functions, counts->rows, counts->packed, counts->ends,
-	       counts->full, counts->expressions, counts->differ);
+	       counts->full, counts->expressions, counts->refused, counts->differ);
 	return (int)status;
 }
 
