@@ -249,32 +249,7 @@ static void any_changed_byte_is_noticed(void **state)
 	}
 }
 
-/* Pieces overwritten, exchanged, doubled, dropped: what comes before the first change
- * still counts, and nothing behind it. */
-static void corrupt(struct make *m, struct bytes *b)
-{
-	size_t a = make_below(m, b->len), c = make_below(m, b->len);
-	size_t n = 1 + make_below(m, 64);
-
-	n = n < b->len - a ? n : b->len - a;
-	n = n < b->len - c ? n : b->len - c;
-	switch (make_below(m, 4)) {
-	case 0:
-		for (size_t i = 0; i < n; i++)
-			b->data[a + i] = (unsigned char)make_any(m);
-		break;
-	case 1:
-		memmove(b->data + a, b->data + c, n);
-		break;
-	case 2:
-		memmove(b->data + a, b->data + a + n, b->len - a - n);
-		b->len -= n;
-		break;
-	default:
-		memset(b->data + a, 0, n);
-	}
-}
-
+/* What comes before the first change still counts, and nothing behind it. */
 static size_t common(const struct bytes *a, const struct bytes *b)
 {
 	size_t n = 0;
@@ -298,7 +273,7 @@ static void random_damage_never_changes_a_number(void **state)
 		bytes_reset(&b);
 		bytes_put(&b, h.file.data, h.file.len);
 		for (uint32_t n = 1 + make_below(&m, 3); n; n--)
-			corrupt(&m, &b);
+			make_corrupt(&m, &b);
 		whole = common(&h.file, &b);
 		if (whole < b.len)
 			expect_prefix(&h, &b, whole, true);
