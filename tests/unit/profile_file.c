@@ -98,10 +98,10 @@ static void history_done(struct history *h)
 static void random_profiles_come_back_after_every_update(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 0; seed < 400; seed++) {
+	for (uint64_t seed = 0; seed < 200; seed++) {
 		struct history h;
 
-		make_history(&h, seed, seed < 300 ? 12 : 300, (int)(seed % 4));
+		make_history(&h, seed, seed < 180 ? 12 : 300, (int)(seed % 4));
 		history_done(&h);
 	}
 }
@@ -267,7 +267,7 @@ static void random_damage_never_changes_a_number(void **state)
 
 	(void)state;
 	make_history(&h, 11, 8, 3);
-	for (int round = 0; round < 20000; round++) {
+	for (int round = 0; round < 8000; round++) {
 		size_t whole;
 
 		bytes_reset(&b);
