@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 static char folder[] = "/tmp/heapline-unit-XXXXXX";
 
@@ -380,6 +381,82 @@ static void a_profile_may_come_through_a_pipe(void **state)
 	close(fds[0]);
 }
 
+/* ---- while it is being written ------------------------------------------------ */
+
+/* Updates whose numbers all say which one they are. */
+static void write_ages(const char *path, uint64_t updates)
+{
+	_cleanup_(profile_closep) struct profile *p = profile_new();
+	struct profile_writer *w = open_writer(path, O_TRUNC);
+
+	make_process(p)->serial = 1;
+	for (uint64_t age = 1; age <= updates; age++) {
+		char name[20];
+
+		snprintf(name, sizeof(name), "%llu", (unsigned long long)age);
+		p->version = strings_add(&p->strings, name);
+		p->wall_ns = p->processes[0].events = age;
+		*make_row(p, site) = (struct profile_site){
+			.process_serial = 1, .stack = (uint32_t)p->stack_count};
+		make_row(p, stack)->pc = age;
+		for (size_t i = 0; i < p->site_count; i++) {
+			p->sites[i].last_rank = age;
+			p->sites[i].dirty = 1;
+		}
+		if (profile_writer_update(w, p) < 0)
+			_exit(1);
+	}
+	profile_writer_close(w);
+}
+
+static uint64_t read_age(const char *path)
+{
+	_cleanup_(profile_closep) struct profile *p = NULL;
+	char why[200], name[20];
+	int r = profile_load(path, &p, why, sizeof(why));
+
+	if (r == -ENODATA)
+		return 0;
+	if (r < 0)
+		fail_msg("%s", why);
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)p->wall_ns);
+	assert_string_equal(strings_get(&p->strings, p->version), name);
+	assert_int_equal(p->processes[0].events, p->wall_ns);
+	assert_int_equal(p->site_count, p->wall_ns);
+	assert_int_equal(p->stack_count, p->wall_ns + 1);
+	for (size_t i = 0; i < p->site_count; i++)
+		assert_int_equal(p->sites[i].last_rank, p->wall_ns);
+	return p->wall_ns;
+}
+
+static void a_reader_beside_the_writer_sees_one_update_or_another(void **state)
+{
+	const char *path = file_of("beside", "", 0);
+	uint64_t updates = 600, age = 0, seen = 0;
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child) {
+		write_ages(path, updates);
+		_exit(0);
+	}
+	while (age < updates) {
+		uint64_t later = read_age(path);
+
+		assert_true(later >= age);
+		seen += later != age;
+		age = later;
+		if (waitpid(child, &status, WNOHANG) == child)
+			break;
+	}
+	if (age == updates)
+		assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(read_age(path), updates);
+	assert_true(seen > 1);
+}
+
 /* ---- chunks of versions to come ---------------------------------------------- */
 
 /* A file of p with a chunk of an unknown type in the middle of its only update. */
@@ -426,7 +503,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const names[] = {"full", "start", "taken", "f", "secret"};
+	static const char *const names[] = {"full", "start", "taken", "f", "secret",
+					    "beside"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -449,6 +527,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_profile_gets_its_own_words),
 		cmocka_unit_test(an_unreadable_file_is_refused),
 		cmocka_unit_test(a_profile_may_come_through_a_pipe),
+		cmocka_unit_test(a_reader_beside_the_writer_sees_one_update_or_another),
 		cmocka_unit_test(unknown_chunks_are_skipped_if_they_may_be),
 	};
 
