@@ -1,0 +1,133 @@
+#include "cli/symbol/scopes.h"
+
+#include "cli/base/array.h"
+
+#include <dwarf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_QUALIFIED (64u << 10) /* bytes; longer names stay unqualified */
+
+struct level {
+	Dwarf_Die die;
+	uint32_t scope; /* index + 1 */
+};
+
+static const char *scope_name(Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+
+	if (name)
+		return name;
+	return dwarf_tag(die) == DW_TAG_namespace ? "(anonymous namespace)"
+						  : "(anonymous)";
+}
+
+static bool is_scope(int tag)
+{
+	return tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
+	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
+}
+
+/* Notes one entry. 1 if it is a scope with entries of its own, in *ret_child. */
+static int visit(struct scopes *s, struct level *at, struct level *ret_child)
+{
+	int tag = dwarf_tag(&at->die);
+	uint64_t *of;
+
+	if (tag == DW_TAG_subprogram && at->scope) {
+		of = table_put(&s->of, (struct table_key){(uintptr_t)at->die.addr, 0},
+			       NULL);
+		if (!of)
+			return -ENOMEM;
+		*of = at->scope;
+	}
+	if (!is_scope(tag) || s->count >= UINT32_MAX - 1 ||
+	    dwarf_child(&at->die, &ret_child->die))
+		return 0;
+	if (array_reserve(&s->items, &s->room, s->count + 1))
+		return -ENOMEM;
+	s->items[s->count++] = (struct scope){scope_name(&at->die), at->scope};
+	ret_child->scope = (uint32_t)s->count;
+	return 1;
+}
+
+static int walk(struct scopes *s, Dwarf_Die *unit)
+{
+	struct level levels[SCOPES_MAX_DEPTH];
+	size_t depth = 1;
+
+	levels[0].scope = 0;
+	if (dwarf_child(unit, &levels[0].die))
+		return 0;
+	while (depth) {
+		struct level *top = &levels[depth - 1], child;
+		Dwarf_Die next;
+		int r = visit(s, top, &child);
+
+		if (r < 0)
+			return r;
+		if (r && depth < SCOPES_MAX_DEPTH) {
+			levels[depth++] = child;
+			continue;
+		}
+		while (depth && dwarf_siblingof(&levels[depth - 1].die, &next))
+			depth--;
+		if (depth)
+			levels[depth - 1].die = next;
+	}
+	return 0;
+}
+
+int scopes_open(Dwarf_Die *die, struct scopes *ret)
+{
+	struct scopes s = {0};
+	Dwarf_Die unit;
+	int r = 0;
+
+	if (dwarf_diecu(die, &unit, NULL, NULL)) {
+		s.unit = unit.addr;
+		r = walk(&s, &unit);
+	}
+	if (r)
+		scopes_done(&s);
+	else
+		*ret = s;
+	return r;
+}
+
+char *scopes_qualify(const struct scopes *s, const Dwarf_Die *die, const char *name)
+{
+	uint64_t *of = table_get(&s->of, (struct table_key){(uintptr_t)die->addr, 0});
+	size_t len = strlen(name), room = len + 1, at;
+	char *text;
+
+	for (uint64_t i = of ? *of : 0; i && room < MAX_QUALIFIED; i = s->items[i - 1].parent)
+		room += strlen(s->items[i - 1].name) + 2;
+	if (room >= MAX_QUALIFIED)
+		return strdup(name);
+	text = malloc(room);
+	if (!text)
+		return NULL;
+	at = room - len - 1;
+	memcpy(text + at, name, len + 1);
+	for (uint64_t i = of ? *of : 0; i; i = s->items[i - 1].parent) {
+		size_t part = strlen(s->items[i - 1].name);
+
+		at -= 2;
+		memcpy(text + at, "::", 2);
+		at -= part;
+		memcpy(text + at, s->items[i - 1].name, part);
+	}
+	return text;
+}
+
+void scopes_done(struct scopes *s)
+{
+	free(s->items);
+	table_done(&s->of);
+	*s = (struct scopes){0};
+}
