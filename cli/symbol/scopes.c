@@ -32,10 +32,42 @@ static bool is_scope(int tag)
 	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
 }
 
+static int scope_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
+{
+	if (s->count >= UINT32_MAX - 1 || array_reserve(&s->items, &s->room, s->count + 1))
+		return -ENOMEM;
+	s->items[s->count++] = (struct scope){scope_name(die), *parent};
+	*parent = (uint32_t)s->count;
+	return 0;
+}
+
+/* With -fdebug-types-section a class stands in the unit itself, and refers to a type
+ * unit that tells its namespaces. They are added; the innermost is in *parent. */
+static int type_scopes_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die type, declared, *outer = NULL;
+	int count, r = 0;
+
+	if (*parent || !dwarf_attr(die, DW_AT_signature, &attr) ||
+	    !dwarf_formref_die(&attr, &type))
+		return 0;
+	if (dwarf_attr(&type, DW_AT_specification, &attr) &&
+	    dwarf_formref_die(&attr, &declared))
+		type = declared; /* which is the one inside the namespaces */
+	count = dwarf_getscopes_die(&type, &outer);
+	for (int i = count - 2; i > 0 && !r; i--) /* the last is the unit, 0 the type */
+		r = scope_add(s, &outer[i], parent);
+	if (count > 0)
+		free(outer);
+	return r;
+}
+
 /* Notes one entry. 1 if it is a scope with entries of its own, in *ret_child. */
 static int visit(struct scopes *s, struct level *at, struct level *ret_child)
 {
 	int tag = dwarf_tag(&at->die);
+	uint32_t scope = at->scope;
 	uint64_t *of;
 
 	if (tag == DW_TAG_subprogram && at->scope) {
@@ -45,13 +77,11 @@ static int visit(struct scopes *s, struct level *at, struct level *ret_child)
 			return -ENOMEM;
 		*of = at->scope;
 	}
-	if (!is_scope(tag) || s->count >= UINT32_MAX - 1 ||
-	    dwarf_child(&at->die, &ret_child->die))
+	if (!is_scope(tag) || dwarf_child(&at->die, &ret_child->die))
 		return 0;
-	if (array_reserve(&s->items, &s->room, s->count + 1))
+	if (type_scopes_add(s, &at->die, &scope) || scope_add(s, &at->die, &scope))
 		return -ENOMEM;
-	s->items[s->count++] = (struct scope){scope_name(&at->die), at->scope};
-	ret_child->scope = (uint32_t)s->count;
+	ret_child->scope = scope;
 	return 1;
 }
 
