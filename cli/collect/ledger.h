@@ -20,6 +20,7 @@
 
 enum {
 	LEDGER_WINDOW = 512,
+	LEDGER_RECENT_FREES = 1024,
 };
 
 struct ledger_process {
@@ -67,12 +68,18 @@ struct ledger_recent {
 	struct live_block block;
 };
 
+struct ledger_freed { /* a free, not long ago */
+	uint64_t key; /* address, and the process's index above */
+	uint64_t ns;
+};
+
 struct ledger {
 	struct sites sites;
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
 	struct ledger_recent recent[LEDGER_WINDOW];
+	struct ledger_freed freed[LEDGER_RECENT_FREES];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);

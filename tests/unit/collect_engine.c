@@ -357,7 +357,7 @@ static void finish_hooks(struct world *w)
 static void drain(struct world *w)
 {
 	w->meanwhile = false;
-	for (int idle = 0; idle < 4;) {
+	for (int idle = 0; idle < 8;) {
 		w->time += 1 + w->noise;
 		idle = engine_pass(w->engine) ? 0 : idle + 1;
 	}
