@@ -7,7 +7,7 @@
 
 enum {
 	PAIR_TRIES = 4096, /* steps of a search that honest programs end at once */
-	PATIENCE = 4, /* rounds that an event waits for an address to calm down */
+	PATIENCE = 16, /* rounds that an event waits for an address to calm down */
 	DISORDER_NS = 100000, /* stamps disagree by far less */
 };
 
@@ -107,6 +107,21 @@ static void book_free(struct ledger *l, struct ledger_process *p,
 	struct sites_block block = {b->size, b->born_ns, b->site};
 
 	sites_free(&l->sites, &p->sums, &block, 1, by, ns);
+}
+
+void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
+		     const struct event *ev)
+{
+	live_prefetch(&p->live, ev->address);
+	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
+}
+
+void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
+			   const struct event *ev)
+{
+	sites_prefetch(&l->sites, sites_peek(&l->sites, &p->sums, ev->stack));
+	if (ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN)
+		sites_prefetch(&l->sites, live_peek(&p->live, ev->address));
 }
 
 /* ---- one event of the malloc domain -------------------------------------- */
