@@ -88,6 +88,7 @@ static void allocate(struct naive *n, struct naive_block *b, uint64_t ns)
 	b->block.born_ns = ns;
 	b->block.site = sites_find(&n->sites, &n->process[p], stack, PROFILE_MALLOC);
 	sites_alloc(&n->sites, &n->process[p], b->block.site, b->block.size, 1, ns);
+	stack = n->sites.items[b->block.site].stack; /* numbered by first sight */
 	n->live[p][stack].blocks++;
 	n->live[p][stack].bytes += b->block.size;
 }
