@@ -70,7 +70,7 @@ struct engine {
 
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
-	struct event batch[BATCH];
+	struct event batch[BATCH + 2 * AHEAD];
 	size_t batched, consumed;
 	uint64_t lost; /* events of rings that no process owns */
 };
@@ -318,19 +318,36 @@ static void close_lanes(struct engine *e)
 
 /* ---- one pass ------------------------------------------------------------ */
 
+static const struct ledger_process *books_of(const struct engine *e,
+					     const struct event *ev)
+{
+	return &e->lanes[ev->ring].process->books;
+}
+
+/* Events i + AHEAD, whose table entries were asked for AHEAD events ago, and i + 2 *
+ * AHEAD. */
+static void ask_ahead(struct engine *e, size_t i, size_t n)
+{
+	const struct event *ev = &e->batch[i + AHEAD];
+
+	if (i + AHEAD < n)
+		ledger_prefetch_sites(&e->ledger, books_of(e, ev), ev);
+	ev += AHEAD;
+	if (i + 2 * AHEAD < n)
+		ledger_prefetch(&e->ledger, books_of(e, ev), ev);
+}
+
 static void flush(struct engine *e)
 {
 	size_t n = e->batched;
 
+	for (size_t i = 0; i < AHEAD && n > 4 * AHEAD; i++)
+		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i + AHEAD]),
+				&e->batch[i + AHEAD]);
 	for (size_t i = 0; i < n; i++) {
 		struct lane *lane = &e->lanes[e->batch[i].ring];
 
-		if (i + AHEAD < n) {
-			const struct event *later = &e->batch[i + AHEAD];
-
-			ledger_prefetch(&e->ledger, &e->lanes[later->ring].process->books,
-					later);
-		}
+		ask_ahead(e, i, n);
 		if (lane->process->pub.ended)
 			lane->process->books.lost++;
 		else

@@ -7,6 +7,8 @@
 
 enum {
 	PAIR_TRIES = 4096, /* steps of a search that honest programs end at once */
+	PATIENCE = 16, /* rounds that an event waits for an address to calm down */
+	DISORDER_NS = 100000, /* stamps disagree by far less */
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock)
@@ -83,12 +85,43 @@ static bool take(struct ledger *l, struct ledger_process *p, uint64_t address,
 	return true;
 }
 
+static struct ledger_freed *freed_slot(struct ledger *l, uint64_t address)
+{
+	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) % LEDGER_RECENT_FREES];
+}
+
+static uint64_t freed_key(const struct ledger_process *p, uint64_t address)
+{
+	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+}
+
+static void note_freed(struct ledger *l, const struct ledger_process *p, uint64_t address,
+		       uint64_t ns)
+{
+	*freed_slot(l, address) = (struct ledger_freed){freed_key(p, address), ns};
+}
+
 static void book_free(struct ledger *l, struct ledger_process *p,
 		      const struct live_block *b, uint32_t by, uint64_t ns)
 {
 	struct sites_block block = {b->size, b->born_ns, b->site};
 
 	sites_free(&l->sites, &p->sums, &block, 1, by, ns);
+}
+
+void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
+		     const struct event *ev)
+{
+	live_prefetch(&p->live, ev->address);
+	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
+}
+
+void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
+			   const struct event *ev)
+{
+	sites_prefetch(&l->sites, sites_peek(&l->sites, &p->sums, ev->stack));
+	if (ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN)
+		sites_prefetch(&l->sites, live_peek(&p->live, ev->address));
 }
 
 /* ---- one event of the malloc domain -------------------------------------- */
@@ -133,13 +166,13 @@ static void begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 
 static bool free_block(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
+	uint64_t ns = moment(l, ev);
 	struct live_block b;
-	uint32_t by;
 
 	if (!take(l, p, ev->address, &b))
 		return false;
-	by = site_of(l, p, ev);
-	book_free(l, p, &b, by, moment(l, ev));
+	note_freed(l, p, ev->address, ns);
+	book_free(l, p, &b, site_of(l, p, ev), ns);
 	if (ev->temporary) {
 		struct sites_block block = {b.size, b.born_ns, b.site};
 
@@ -159,6 +192,7 @@ static bool apply(struct ledger *l, struct ledger_process *p, const struct event
 		if (!take(l, p, ev->address, &r->block))
 			return false;
 		r->held = LEDGER_HELD;
+		note_freed(l, p, ev->address, moment(l, ev));
 		begun(l, p, r);
 		return true;
 	case EVENT_RESTORE:
@@ -249,6 +283,24 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 	drop(l, lot, item);
 }
 
+/* May the last event applied at this address have been applied before its time? */
+static bool is_suspect(struct ledger *l, const struct park_lot *lot,
+		       const struct park_item *stuck)
+{
+	const struct ledger_freed *freed = freed_slot(l, lot->address);
+	struct ledger_process *p = lot->process;
+	uint64_t ns = moment(l, &stuck->event);
+	struct live_block b;
+
+	if (needs_block(&stuck->event))
+		return freed->key == freed_key(p, lot->address) &&
+		       freed->ns + DISORDER_NS >= ns;
+	if (!take(l, p, lot->address, &b))
+		return false;
+	put(l, p, lot->address, &b);
+	return b.born_ns + DISORDER_NS >= ns;
+}
+
 /* Two events that followed each other in one ring, the first of the stuck kind. */
 struct pair {
 	struct park_item *first, *second;
@@ -304,11 +356,17 @@ static void apply_pair(struct ledger *l, struct park_lot *lot, struct pair pair)
  * the waiting there are as many events of the other kind as it takes. Each stands
  * behind one of the stuck kind in its ring, so somewhere two of different kinds stand
  * in a row. They belong together, before what was applied too early.
+ *
+ * A block older than the recording, or a parent's, looks alike: its free, then the
+ * next allocation there, from one ring. Hence is_suspect(): too early is not long ago.
  */
-static bool explain(struct ledger *l, struct park_lot *lot)
+static bool explain(struct ledger *l, struct park_lot *lot, const struct park_item *item)
 {
-	struct pair pair = find_pair(lot);
+	struct pair pair;
 
+	if (!is_suspect(l, lot, item))
+		return false;
+	pair = find_pair(lot);
 	if (!pair.first)
 		return false;
 	apply_pair(l, lot, pair);
@@ -320,9 +378,13 @@ static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 	struct wanted wanted = {.final = final};
 	struct park_item *item;
 
+	/* What came here since may have been applied for want of what is yet to be
+	 * read; but a busy address is not waited for until it is quiet. */
+	if (lot->touched > final)
+		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
 	apply_legal(l, lot);
 	while ((item = park_pick(lot, is_final, &wanted))) {
-		if (!explain(l, lot))
+		if (!explain(l, lot, item))
 			apply_anyway(l, lot, item);
 		apply_legal(l, lot);
 	}

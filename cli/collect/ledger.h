@@ -19,7 +19,8 @@
 #include "cli/collect/sites.h"
 
 enum {
-	LEDGER_WINDOW = 512,
+	LEDGER_WINDOW = 256,
+	LEDGER_RECENT_FREES = 1024,
 };
 
 struct ledger_process {
@@ -67,12 +68,18 @@ struct ledger_recent {
 	struct live_block block;
 };
 
+struct ledger_freed { /* a free, not long ago */
+	uint64_t key; /* address, and the process's index above */
+	uint64_t ns;
+};
+
 struct ledger {
 	struct sites sites;
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
 	struct ledger_recent recent[LEDGER_WINDOW];
+	struct ledger_freed freed[LEDGER_RECENT_FREES];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
@@ -93,13 +100,12 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* Asks for the memory that the event will need. */
-static inline void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
-				   const struct event *ev)
-{
-	live_prefetch(&p->live, ev->address);
-	sites_prefetch(&l->sites, &p->sums, ev->stack);
-}
+/* Asks for the memory that the event will need: first for what leads to the sites, and
+ * when that has come, for the sites. */
+void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
+		     const struct event *ev);
+void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
+			   const struct event *ev);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

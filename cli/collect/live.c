@@ -300,6 +300,15 @@ bool live_has(const struct live *l, uint64_t address)
 	return side_has(&l->side, address);
 }
 
+uint32_t live_peek(const struct live *l, uint64_t address)
+{
+	uint64_t mixed = live_mix(address), key = mixed & KEY_MASK;
+	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	size_t at = seek(s, key);
+
+	return is_at(s, at, key) ? (uint32_t)s->entries[at].size_site : 0;
+}
+
 int live_add(struct live *l, uint64_t address, const struct live_block *b)
 {
 	uint64_t mixed = live_mix(address);

@@ -73,6 +73,7 @@ int park_push(struct park *k, struct ledger_process *p, const struct event *ev,
 	*item = (struct park_item){*ev, realloc, round, NULL};
 	*lot->last = item;
 	lot->last = &item->next;
+	lot->touched = round;
 	k->item_count++;
 	return 0;
 }

@@ -179,7 +179,13 @@ uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
 	return slot->key1 ? slot->site : find_slowly(s, p, node, domain);
 }
 
-void sites_prefetch(const struct sites *s, const struct sites_process *p, uint32_t node)
+uint32_t sites_peek(const struct sites *s, const struct sites_process *p, uint32_t node)
+{
+	return seek(s, key_of(p->index, node, PROFILE_MALLOC))->site;
+}
+
+void sites_prefetch_index(const struct sites *s, const struct sites_process *p,
+			  uint32_t node)
 {
 	__builtin_prefetch(&s->index[slot_of(s, key_of(p->index, node, PROFILE_MALLOC))]);
 }

@@ -91,7 +91,20 @@ void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
 uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
 		    enum profile_domain domain);
 
-void sites_prefetch(const struct sites *s, const struct sites_process *p, uint32_t node);
+/* The same in the malloc domain, if it is known already; else 0. */
+uint32_t sites_peek(const struct sites *s, const struct sites_process *p, uint32_t node);
+
+/* Ask for memory: of what sites_peek() looks at, and of a site. */
+void sites_prefetch_index(const struct sites *s, const struct sites_process *p,
+			  uint32_t node);
+
+static inline void sites_prefetch(const struct sites *s, uint32_t site)
+{
+	const char *lines = (const char *)&s->items[site];
+
+	for (size_t at = 0; at < sizeof(struct site); at += 64)
+		__builtin_prefetch(lines + at, 1);
+}
 
 /* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block
  * that was counted before. */

@@ -357,7 +357,7 @@ static void finish_hooks(struct world *w)
 static void drain(struct world *w)
 {
 	w->meanwhile = false;
-	for (int idle = 0; idle < 4;) {
+	for (int idle = 0; idle < 8;) {
 		w->time += 1 + w->noise;
 		idle = engine_pass(w->engine) ? 0 : idle + 1;
 	}
@@ -538,6 +538,70 @@ static void a_killed_process_loses_nothing_that_was_committed(void **state)
 		one_kill(seed);
 }
 
+/* A fork child frees what its parent allocated, and is given the same address. */
+static void a_childs_free_of_its_parents_block_is_unknown_and_no_more(void **state)
+{
+	struct world w;
+	struct profile *p = bare_profile();
+	struct comparison c = {&w, p, 0, false};
+	uint64_t at = address_of(0);
+
+	(void)state;
+	open_world(&w, 1, 0);
+	for (uint64_t round = 0; round < 3; round++) {
+		wire_put(w.base, 0, WIRE_FREE, at, w.time += 10, 0, 1);
+		wire_put(w.base, 0, WIRE_ALLOC, at, w.time += 10, 5, 1);
+		at = address_of((int)round + 1);
+	}
+	w.truth[0].live = w.truth[1].live = w.truth[2].live = true;
+	drain(&w);
+	assert_int_equal(engine_fill(w.engine, p), 0);
+	assert_int_equal(p->processes[0].unknown_frees, 3);
+	assert_int_equal(p->processes[0].unseen_frees, 0);
+	engine_each_live(w.engine, engine_process(w.engine, 1), compare_block, &c);
+	assert_int_equal(c.seen, 3);
+	engine_close(w.engine);
+	free_profile(p);
+}
+
+/* A thread ends, its ring goes to another one, of another process. */
+static void rings_and_slots_are_used_again(void **state)
+{
+	struct world w;
+	struct profile *p = bare_profile();
+	uint32_t ring;
+
+	(void)state;
+	open_world(&w, 3, 0);
+	w.meanwhile = false;
+	for (uint32_t serial = 2; serial < 200; serial++) {
+		wire_add_process(w.base, 8, serial, 1);
+		ring = wire_claim(w.base, 8, serial, serial);
+		assert_int_equal(ring, w.threads);
+		wire_put(w.base, ring, WIRE_ALLOC, 4096, w.time += 10, serial, 1);
+		if (serial % 2)
+			wire_reserve(w.base, ring); /* killed in a hook */
+		atomic_fetch_or(&wire_ring(w.base, ring)->owner.word, 0x40000000);
+		engine_reap(w.engine);
+		engine_pass(w.engine);
+		engine_pass(w.engine);
+		assert_int_equal(engine_rings(w.engine), w.threads);
+		engine_process_end(w.engine, engine_process(w.engine, serial),
+				   PROFILE_EXITED, 0);
+		assert_int_equal(engine_fill(w.engine, p), 0);
+	}
+	assert_int_equal(p->process_count, 199);
+	assert_int_equal(p->thread_count, 198 + w.threads);
+	for (uint32_t i = 1; i < 199; i++) {
+		assert_int_equal(p->processes[i].domain[0].allocated_bytes, i + 1);
+		assert_int_equal(p->processes[i].domain[0].peak.bytes, i + 1);
+		assert_int_equal(p->processes[i].parent_serial, 1);
+	}
+	assert_int_equal(p->tree_peak.bytes, 199); /* never two at once */
+	engine_close(w.engine);
+	free_profile(p);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -559,6 +623,9 @@ int main(void)
 		cmocka_unit_test(stamps_that_invert_a_hand_off_change_nothing),
 		cmocka_unit_test(stamps_that_are_noise_leave_no_block_unexplained),
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
+		cmocka_unit_test(
+			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
+		cmocka_unit_test(rings_and_slots_are_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

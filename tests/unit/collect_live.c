@@ -1,0 +1,110 @@
+#include "tests/unit/unit.h"
+
+#include "cli/collect/live.h"
+
+#include <stdlib.h>
+
+enum { ADDRESSES = 4000 };
+
+static uint64_t random_state;
+
+static uint64_t chance(uint64_t below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (random_state >> 11) % below;
+}
+
+static uint64_t address_of(uint64_t i)
+{
+	return i % 11 == 5 ? 0x7fff00000001ull + i * 3 : 0x10 + i * i * 16;
+}
+
+struct expected {
+	struct live_block block[ADDRESSES];
+	size_t seen;
+};
+
+static void see(void *context, uint64_t address, const struct live_block *b)
+{
+	struct expected *x = context;
+
+	for (uint64_t i = 0; i < ADDRESSES; i++)
+		if (x->block[i].site && address_of(i) == address) {
+			assert_int_equal(b->size, x->block[i].size);
+			assert_int_equal(b->site, x->block[i].site);
+			x->seen++;
+			return;
+		}
+	fail_msg("a block that nobody added");
+}
+
+static void random_step(struct live *l, struct expected *x, uint64_t now)
+{
+	uint64_t i = chance(ADDRESSES);
+	struct live_block *b = &x->block[i], got = {0};
+
+	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
+	if (!b->site) {
+		assert_false(live_take(l, address_of(i), &got));
+		*b = (struct live_block){chance(20) ? chance(5000) : UINT32_MAX + chance(9),
+					 now, 1 + (uint32_t)chance(1000)};
+		assert_int_equal(live_add(l, address_of(i), b), 0);
+		return;
+	}
+	assert_true(live_take(l, address_of(i), &got));
+	assert_int_equal(got.size, b->size);
+	assert_int_equal(got.site, b->site);
+	assert_true(got.born_ns <= b->born_ns);
+	/* Rounded by less than a 2^24th of the time so far. */
+	assert_true(b->born_ns - got.born_ns <= 64 + (now >> 24));
+	*b = (struct live_block){0};
+}
+
+static void the_table_holds_what_was_put_in(void **state)
+{
+	struct expected *x = calloc(1, sizeof(*x));
+	struct live l = {0};
+	size_t live = 0;
+
+	(void)state;
+	random_state = 42;
+	for (uint64_t i = 0, now = 0; i < 400000; i++, now += 1 + now / 20000)
+		random_step(&l, x, now);
+	for (int i = 0; i < ADDRESSES; i++)
+		live += x->block[i].site != 0;
+	assert_int_equal(live_count(&l), live);
+	live_each(&l, see, x);
+	assert_int_equal(x->seen, live);
+	live_done(&l);
+	free(x);
+}
+
+static void a_block_costs_at_most_24_bytes_at_any_size(void **state)
+{
+	struct live l = {0};
+	uint64_t address = 0x7f0000000000ull;
+
+	(void)state;
+	random_state = 7;
+	for (size_t n = 1; n <= 1500000; n++) {
+		struct live_block b = {100, n, 1};
+
+		address += 16 + 16 * chance(8);
+		assert_int_equal(live_add(&l, address, &b), 0);
+		if (n >= 100000 && n % 1000 == 0)
+			assert_true(live_footprint(&l) <= 24 * n);
+	}
+	live_done(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_holds_what_was_put_in),
+		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,121 @@
+/*
+ * Two threads: a producer that follows wire.h, and the ring's reader. Under
+ * ThreadSanitizer this fails when the reader acquires less than it says.
+ */
+#include "tests/unit/unit.h"
+
+#include "cli/collect/ring_reader.h"
+#include "tests/unit/collect_wire.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { EVENTS = 400000 };
+
+struct race {
+	void *base;
+	uint32_t ring;
+};
+
+static uint64_t address_of(uint64_t i)
+{
+	return 16 + (i * 0x9e3779b97f4aull) % (WIRE_PC_MASK - 16);
+}
+
+static void *produce(void *context)
+{
+	struct race *r = context;
+
+	for (uint64_t i = 0; i < EVENTS; i++) {
+		while (!wire_room(r->base, r->ring, 1))
+			sched_yield();
+		wire_put(r->base, r->ring, WIRE_ALLOC, address_of(i), i, i * 3,
+			 (uint32_t)i % 5);
+	}
+	return NULL;
+}
+
+static void a_reader_sees_whole_slots_in_order(void **state)
+{
+	struct race race = {.base = wire_make(0)};
+	struct ring_reader reader;
+	struct event window[RING_WINDOW];
+	pthread_t producer;
+	uint64_t i = 0;
+
+	(void)state;
+	assert_non_null(race.base);
+	for (int k = 1; k < 5; k++)
+		wire_add_node(race.base, (uint64_t)k, 0);
+	race.ring = wire_claim(race.base, 0, 1, 1);
+	ring_open(&reader, race.base, race.ring);
+	reader.window = window;
+	assert_int_equal(pthread_create(&producer, NULL, produce, &race), 0);
+	while (i < EVENTS) {
+		if (!ring_ready(&reader))
+			sched_yield();
+		else
+			ring_fill(&reader, race.base);
+		for (; reader.at < reader.count; reader.at++, i++) {
+			const struct event *ev = &window[reader.at];
+
+			assert_int_equal(ev->address, address_of(i));
+			assert_int_equal(ev->stamp, i);
+			assert_int_equal(ev->size, i * 3);
+			assert_int_equal(ev->stack, i % 5);
+		}
+	}
+	pthread_join(producer, NULL);
+	assert_int_equal(reader.bad, 0);
+	assert_false(ring_ready(&reader));
+	wire_unmake(race.base);
+}
+
+static void nonsense_is_counted_and_skipped(void **state)
+{
+	void *base = wire_make(0);
+	struct ring_reader reader;
+	struct event window[RING_WINDOW];
+	uint32_t ring = wire_claim(base, 0, 1, 1);
+
+	(void)state;
+	wire_put(base, ring, 200, 4096, 1, 2, 0);
+	wire_put(base, ring, WIRE_ALLOC, 0, 1, 2, 0);
+	wire_put(base, ring, WIRE_NOP, 0, 1, 2, 0);
+	wire_put(base, ring, WIRE_ALLOC, 4096, 1, 2, UINT32_MAX);
+	ring_open(&reader, base, ring);
+	reader.window = window;
+	assert_int_equal(ring_fill(&reader, base), 1);
+	assert_int_equal(reader.bad, 2);
+	assert_int_equal(window[0].address, 4096);
+	assert_int_equal(window[0].stack, 0);
+	assert_false(ring_ready(&reader));
+	wire_unmake(base);
+}
+
+static void a_reservation_beyond_reason_is_bounded(void **state)
+{
+	void *base = wire_make(0);
+	uint32_t ring = wire_claim(base, 0, 1, 1);
+	struct ring_reader reader;
+
+	(void)state;
+	ring_open(&reader, base, ring);
+	atomic_store(&wire_ring(base, ring)->reserved, 1ull << 40);
+	assert_int_equal(ring_bound(&reader), WIRE_RING_BYTES);
+	atomic_store(&wire_ring(base, ring)->reserved, UINT64_MAX);
+	assert_int_equal(ring_bound(&reader), 0);
+	wire_unmake(base);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reader_sees_whole_slots_in_order),
+		cmocka_unit_test(nonsense_is_counted_and_skipped),
+		cmocka_unit_test(a_reservation_beyond_reason_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

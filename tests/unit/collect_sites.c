@@ -1,0 +1,266 @@
+/*
+ * Counters and peaks against a recomputation by brute force.
+ */
+#include "tests/unit/unit.h"
+
+#include "cli/collect/fill.h"
+#include "cli/collect/sites.h"
+#include "tests/unit/collect_wire.h"
+
+#include <stdlib.h>
+
+enum {
+	PROCESSES = 4,
+	STACKS = 6,
+	BLOCKS = 60,
+	EVENTS = 400,
+};
+
+static void *base;
+
+struct naive_block {
+	bool live;
+	int process;
+	struct sites_block block;
+};
+
+struct naive {
+	uint64_t random;
+	struct sites sites;
+	struct sites_process process[PROCESSES];
+	bool ended[PROCESSES];
+	struct naive_block blocks[BLOCKS];
+	struct profile_amount live[PROCESSES][STACKS + 1], peak[PROCESSES][STACKS + 1],
+		tree_peak[PROCESSES][STACKS + 1];
+	uint64_t peak_bytes[PROCESSES], tree_peak_bytes;
+};
+
+static uint64_t chance(struct naive *n, uint64_t below)
+{
+	n->random ^= n->random << 13;
+	n->random ^= n->random >> 7;
+	n->random ^= n->random << 17;
+	return (n->random >> 11) % below;
+}
+
+static uint64_t sum(const struct profile_amount *parts)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i <= STACKS; i++)
+		bytes += parts[i].bytes;
+	return bytes;
+}
+
+/* After each event: is this a new maximum? Then everything now is the peak. */
+static void look(struct naive *n)
+{
+	uint64_t tree = 0;
+
+	for (int p = 0; p < PROCESSES; p++) {
+		uint64_t bytes = sum(n->live[p]);
+
+		tree += n->ended[p] ? 0 : bytes;
+		if (bytes <= n->peak_bytes[p])
+			continue;
+		n->peak_bytes[p] = bytes;
+		memcpy(n->peak[p], n->live[p], sizeof(n->peak[p]));
+	}
+	if (tree <= n->tree_peak_bytes)
+		return;
+	n->tree_peak_bytes = tree;
+	memset(n->tree_peak, 0, sizeof(n->tree_peak));
+	for (int p = 0; p < PROCESSES; p++)
+		if (!n->ended[p])
+			memcpy(n->tree_peak[p], n->live[p], sizeof(n->live[p]));
+}
+
+static void allocate(struct naive *n, struct naive_block *b, uint64_t ns)
+{
+	int p = (int)chance(n, PROCESSES);
+	uint32_t stack = (uint32_t)chance(n, STACKS + 1);
+
+	if (n->ended[p])
+		return;
+	b->live = true;
+	b->process = p;
+	b->block.size = chance(n, 5) ? chance(n, 1000) : 0;
+	b->block.born_ns = ns;
+	b->block.site = sites_find(&n->sites, &n->process[p], stack, PROFILE_MALLOC);
+	sites_alloc(&n->sites, &n->process[p], b->block.site, b->block.size, 1, ns);
+	stack = n->sites.items[b->block.site].stack; /* numbered by first sight */
+	n->live[p][stack].blocks++;
+	n->live[p][stack].bytes += b->block.size;
+}
+
+static void release(struct naive *n, struct naive_block *b, uint64_t ns)
+{
+	struct sites_process *p = &n->process[b->process];
+	uint32_t by = sites_find(&n->sites, p, (uint32_t)chance(n, STACKS + 1),
+				 PROFILE_MALLOC);
+	uint32_t stack = n->sites.items[b->block.site].stack;
+
+	b->live = false;
+	sites_free(&n->sites, p, &b->block, 1, by, ns);
+	n->live[b->process][stack].blocks--;
+	n->live[b->process][stack].bytes -= b->block.size;
+}
+
+static void end(struct naive *n, int p, uint64_t ns)
+{
+	if (n->ended[p])
+		return;
+	n->ended[p] = true;
+	for (int i = 0; i < BLOCKS; i++)
+		n->blocks[i].live &= n->blocks[i].process != p;
+	sites_process_end(&n->sites, &n->process[p], ns);
+}
+
+static void compare(struct naive *n, struct profile *profile)
+{
+	assert_int_equal(fill_sites(&n->sites, profile), 0);
+	for (size_t i = 0; i < profile->site_count; i++) {
+		const struct profile_site *s = &profile->sites[i];
+		uint32_t p = s->process_serial - 1;
+
+		assert_int_equal(s->allocs - s->frees, n->live[p][s->stack].blocks);
+		assert_int_equal(s->allocated_bytes - s->freed_bytes,
+				 n->live[p][s->stack].bytes);
+		assert_int_equal(s->peak.bytes, n->peak[p][s->stack].bytes);
+		assert_int_equal(s->peak.blocks, n->peak[p][s->stack].blocks);
+		assert_int_equal(s->tree_peak.bytes, n->tree_peak[p][s->stack].bytes);
+		assert_int_equal(s->tree_peak.blocks, n->tree_peak[p][s->stack].blocks);
+	}
+	for (int p = 0; p < PROCESSES; p++)
+		assert_int_equal(n->process[p].peak[PROFILE_MALLOC].max.bytes,
+				 n->peak_bytes[p]);
+	assert_int_equal(n->sites.tree_peak.max.bytes, n->tree_peak_bytes);
+}
+
+static void check_classes(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->site_count; i++) {
+		const struct profile_site *s = &profile->sites[i];
+		uint64_t sizes = 0, lives = 0;
+
+		for (uint32_t k = 0; k < s->sizes_count; k++)
+			sizes += s->sizes[k].count;
+		for (uint32_t k = 0; k < s->lives_count; k++)
+			lives += s->lives[k].count;
+		assert_int_equal(sizes, s->allocs);
+		assert_int_equal(lives, s->frees);
+	}
+}
+
+static void close_profile(struct profile *p)
+{
+	for (size_t i = 0; i < p->site_count; i++) {
+		free(p->sites[i].sizes);
+		free(p->sites[i].lives);
+	}
+	free(p->sites);
+}
+
+static void one_run(uint64_t seed)
+{
+	struct naive *n = calloc(1, sizeof(*n));
+	struct profile profile = {0};
+
+	n->random = seed * 0x9e3779b97f4a7c15ull + 1;
+	assert_int_equal(sites_open(&n->sites, base), 0);
+	for (uint32_t p = 0; p < PROCESSES; p++)
+		assert_int_equal(
+			sites_process_start(&n->sites, &n->process[p], p + 1), 0);
+	for (uint64_t i = 0; i < EVENTS; i++) {
+		struct naive_block *b = &n->blocks[chance(n, BLOCKS)];
+
+		if (!chance(n, 200))
+			end(n, (int)chance(n, PROCESSES), i);
+		else if (b->live)
+			release(n, b, i);
+		else
+			allocate(n, b, i);
+		look(n);
+		if (!chance(n, 40)) /* as a checkpoint: later fills must not miss a thing */
+			compare(n, &profile);
+	}
+	compare(n, &profile);
+	check_classes(&profile);
+	assert_int_equal(n->sites.error, 0);
+	sites_done(&n->sites);
+	close_profile(&profile);
+	free(n);
+}
+
+static void every_site_knows_what_it_held_at_each_peak(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2000; seed++)
+		one_run(seed);
+}
+
+static void equal_nodes_are_one_site(void **state)
+{
+	struct sites s;
+	struct sites_process p;
+	uint32_t a = wire_add_node(base, 77, 3), b = wire_add_node(base, 77, 3);
+	uint32_t below_a = wire_add_node(base, 78, a), below_b = wire_add_node(base, 78, b);
+
+	(void)state;
+	assert_int_equal(sites_open(&s, base), 0);
+	assert_int_equal(sites_process_start(&s, &p, 1), 0);
+	assert_int_equal(sites_find(&s, &p, below_a, PROFILE_MALLOC),
+			 sites_find(&s, &p, below_b, PROFILE_MALLOC));
+	assert_int_not_equal(sites_find(&s, &p, a, PROFILE_MALLOC),
+			     sites_find(&s, &p, below_b, PROFILE_MALLOC));
+	assert_int_not_equal(sites_find(&s, &p, a, PROFILE_MALLOC),
+			     sites_find(&s, &p, a, PROFILE_MMAP));
+	sites_done(&s);
+}
+
+static void hostile_nodes_end_at_the_root(void **state)
+{
+	struct stacks s;
+	uint32_t loop = wire_add_node(base, 5, 0), copy;
+
+	(void)state;
+	wire_node(base, loop)->parent = loop + 9;
+	wire_node(base, loop)->module = UINT32_MAX;
+	wire_node(base, loop)->pc_flags = UINT64_MAX;
+	assert_int_equal(stacks_open(&s, base), 0);
+	assert_int_equal(stacks_copy(&s, loop, &copy), 0);
+	assert_int_equal(s.nodes[copy].parent, 0);
+	assert_int_equal(s.nodes[copy].module, 0);
+	assert_int_equal(stacks_copy(&s, loop + 1, &copy), 0);
+	assert_int_equal(copy, 0);
+	assert_int_equal(stacks_copy(&s, UINT32_MAX, &copy), 0);
+	assert_int_equal(copy, 0);
+	stacks_done(&s);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	base = wire_make(0);
+	for (uint32_t i = 1; base && i <= STACKS; i++)
+		wire_add_node(base, 1000 + i, 0);
+	return base ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	wire_unmake(base);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_site_knows_what_it_held_at_each_peak),
+		cmocka_unit_test(equal_nodes_are_one_site),
+		cmocka_unit_test(hostile_nodes_end_at_the_root),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
