@@ -4,6 +4,7 @@
 #include "cli/base/message.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
+#include "cli/symbol/symbols.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -368,6 +369,26 @@ static const char *reason(int err)
 	}
 }
 
+/* The collector died before it had resolved names: look them up here and now, in the
+ * modules of this machine that are still the same. What fails stays unknown. */
+static int resolve(struct profile *p)
+{
+	struct symbols *symbols = NULL;
+	int err = symbols_open(&symbols);
+
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < p->module_count; i++)
+		symbols_module(symbols, i, strings_get(&p->strings, p->modules[i].path), "",
+			       strings_get(&p->strings, p->modules[i].build_id));
+	err = symbols_resolve(symbols, p);
+	if (!err)
+		err = symbols_sources(symbols, p, NULL);
+	p->symbolised = !err;
+	symbols_close(symbols);
+	return err;
+}
+
 static int load(struct reader *r)
 {
 	char clean[WORD], why[sizeof(r->why)];
@@ -376,13 +397,21 @@ static int load(struct reader *r)
 	text_clean(r->why, why, sizeof(why));
 	text_clean(r->path, clean, sizeof(clean));
 	if (err < 0) {
-		message_error("%s: %s%s%s%s", clean, reason(err), *why ? " (" : "", why,
-			      *why ? ")" : "");
+		message_error("%s: %s", clean, *why ? why : reason(err));
 		explain(err);
 		return err == -ENOMEM ? VERB_FAILED : VERB_UNREADABLE;
 	}
 	if (*why)
 		message_note("%s: %s", clean, why);
+	if (r->profile->symbolised)
+		return -1;
+	message_note("%s: names were not resolved when it was recorded; using the files of "
+		     "this machine",
+		     clean);
+	if (resolve(r->profile) < 0) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
 	return -1;
 }
 

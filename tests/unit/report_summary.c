@@ -1,0 +1,228 @@
+#include "tests/unit/unit.h"
+
+#include "cli/report/lines.h"
+#include "cli/report/summary.h"
+#include "tests/unit/json_check.h"
+#include "tests/unit/report_make.h"
+
+#include <errno.h>
+
+static void check_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("not in the text:\n%s\n---- text ----\n%s", part, text);
+}
+
+static void the_example_in_a_screenful(void **state)
+{
+	static const char expected[] =
+		"Heap report of ./demo\n"
+		"  recorded     for 5.0 ms\n"
+		"  ended        exited with status 0\n"
+		"\n"
+		"Heap (malloc), bytes as requested\n"
+		"  peak              160.2 MiB  in 2 blocks, 2.0 ms after the start\n"
+		"  never freed         7.6 MiB  in 1 block live at the end\n"
+		"  allocated         160.2 MiB  in 2 blocks over the whole run\n"
+		"  freed             152.6 MiB  in 1 block over the whole run\n"
+		"  temporary             0.0 %  of the allocations over the whole run (0), "
+		"freed by the thread's next event\n"
+		"\n"
+		"Live at the peak (2.0 ms after the start), by code\n"
+		"        152.6 MiB   95.2 %        1 block  my_func (demo.c:4)\n"
+		"                                            < main (demo.c:11)\n"
+		"          7.6 MiB    4.8 %        1 block  my_func (demo.c:3)\n"
+		"                                            < main (demo.c:11)\n"
+		"\n"
+		"Never freed: live at the end, by code\n"
+		"          7.6 MiB  100.0 %        1 block  my_func (demo.c:3)\n"
+		"                                            < main (demo.c:11)\n"
+		"\n"
+		"Recording\n"
+		"  events                    3  recorded, 0 lost\n"
+		"  held back              0 ns  sum of the times that threads waited for the "
+		"collector\n"
+		"\n"
+		"Next\n"
+		"  heapline lines 'my demo.heapline'\n"
+		"      the same, line by line of the program's own code\n"
+		"  heapline lines --sort leaked --columns leaked 'my demo.heapline'\n"
+		"      the lines whose blocks were never freed\n"
+		"  heapline report --json 'my demo.heapline'\n"
+		"      all figures, exact, for scripts\n";
+	struct profile *p = report_example();
+	struct summary_options o = {.path = "my demo.heapline"};
+	char *text = REPORT_TEXT(summary_text(p, &o, out));
+
+	(void)state;
+	assert_string_equal(text, expected);
+	free(text);
+	profile_close(p);
+}
+
+static void losses_are_the_first_thing_said(void **state)
+{
+	struct profile *p = report_example();
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	p->processes[0].lost = 1200;
+	p->lost_no_ring = 34;
+	p->complete = false;
+	p->stopped = report_string(p, "the collector\033 died");
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text, "WARNING: 1,234 events were lost.");
+	check_has(text, "WARNING: recording ended before the program did: the "
+			"collector\\x1b died.");
+	check_has(text, "WARNING: the profile is incomplete");
+	assert_true(strstr(text, "WARNING") < strstr(text, "peak  "));
+	free(text);
+	text = REPORT_TEXT(summary_json(p, &o, out));
+	check_has(text, "\"events\": 1234,");
+	check_has(text, "\"complete\": false,");
+	assert_true(json_check(text));
+	free(text);
+	profile_close(p);
+}
+
+static void runtime_blocks_are_shown_and_no_leak(void **state)
+{
+	struct profile *p = report_example();
+	uint32_t node = report_call(p, 2, 2, "_IO_file_doallocate", "", 0, 0, 0);
+	struct scope_options whole = {0};
+	struct summary s;
+
+	(void)state;
+	report_kept(p, 1, node, 4096);
+	memset(p->processes[0].domain, 0, sizeof(p->processes[0].domain));
+	report_sum_up(p);
+	assert_int_equal(summary_of(p, &whole, &s), 0);
+	assert_int_equal(s.live_at_end.bytes, 8004096);
+	assert_int_equal(s.live_at_end.bytes, s.allocated_bytes - s.freed_bytes);
+	assert_int_equal(s.runtime.bytes, 4096);
+	assert_int_equal(s.runtime.blocks, 1);
+	assert_int_equal(s.leaked.bytes, 8000000);
+	assert_int_equal(s.leaked.blocks, 1);
+	profile_close(p);
+}
+
+/* Two processes whose peaks do not coincide, the first of which became a third. */
+static struct profile *family(void)
+{
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/home/u/demo");
+	uint32_t node = report_call(p, 0, module, "main", "/home/u/f.c", 2, 1, 3);
+	struct profile_process *process;
+
+	process = report_process(p, 1, 100, "sh -c demo");
+	process->end = PROFILE_EXECED;
+	process = report_process(p, 2, 200, "./child");
+	process->parent_serial = 1;
+	process->end = PROFILE_SIGNALED;
+	process->end_status = 9;
+	process = report_process(p, 3, 100, "./demo");
+	process->end_status = 7;
+	report_kept(p, 1, node, 1000)->tree_peak = (struct profile_amount){0};
+	report_kept(p, 2, node, 300);
+	report_kept(p, 3, node, 20);
+	report_sum_up(p);
+	p->tree_peak_at_ns = 5;
+	return p;
+}
+
+static void several_processes_have_the_peak_of_their_sum(void **state)
+{
+	struct profile *p = family();
+	struct summary_options o = {0};
+	char *text = REPORT_TEXT(summary_json(p, &o, out));
+
+	(void)state;
+	assert_true(json_check(text));
+	check_has(text, "\"command\": \"sh -c demo\",\n  \"exit\": 7,");
+	check_has(text, "  \"peak\": {\n    \"bytes\": 320,\n    \"blocks\": 2,\n    "
+			"\"at_ns\": 5\n  },");
+	check_has(text, "  \"live_at_end\": {\n    \"bytes\": 1320,");
+	check_has(text, "\"end\": \"signaled\",\n      \"exit\": 137,");
+	free(text);
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text, "3 processes recorded");
+	check_has(text, "./child (killed by signal 9 (SIGKILL))");
+	free(text);
+	profile_close(p);
+}
+
+static void one_process_has_its_own_peak(void **state)
+{
+	struct profile *p = family();
+	struct summary_options o = {.scope.pid = 200};
+	char *text = REPORT_TEXT(summary_json(p, &o, out));
+
+	(void)state;
+	check_has(text, "\"command\": \"./child\",\n  \"exit\": 137,");
+	check_has(text, "  \"peak\": {\n    \"bytes\": 300,");
+	free(text);
+	/* Two programs of one pid, one after the other: never the sum of peaks. */
+	o.scope.pid = 100;
+	text = REPORT_TEXT(summary_json(p, &o, out));
+	check_has(text, "  \"peak\": {\n    \"bytes\": 1000,");
+	free(text);
+	o.scope.pid = 300;
+	assert_int_equal(summary_json(p, &o, stdout), -ESRCH);
+	profile_close(p);
+}
+
+static void main_s_line_and_the_report_have_the_same_totals(void **state)
+{
+	struct profile *p = report_example();
+	struct scope_options whole = {0};
+	struct lines_options o = {.nonzero = true};
+	struct summary s;
+	char expected[256], *text = REPORT_TEXT(lines_json(p, &o, out));
+
+	(void)state;
+	assert_int_equal(summary_of(p, &whole, &s), 0);
+	snprintf(expected, sizeof(expected),
+		 "{\"line\": 11, \"mem_usage\": 8000000, \"increment\": %llu, "
+		 "\"occurrences\": %llu, \"allocated\": %llu, \"freed\": %llu, \"peak\": "
+		 "%llu, \"leaked\": %llu, ",
+		 (unsigned long long)s.live_at_end.bytes, (unsigned long long)s.allocs,
+		 (unsigned long long)s.allocated_bytes, (unsigned long long)s.freed_bytes,
+		 (unsigned long long)s.peak.bytes, (unsigned long long)s.leaked.bytes);
+	check_has(text, expected);
+	assert_true(json_check(text));
+	free(text);
+	profile_close(p);
+}
+
+static void mapped_memory_stands_apart(void **state)
+{
+	struct profile *p = report_example();
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	p->processes[0].domain[PROFILE_MMAP].allocs = 1;
+	p->processes[0].domain[PROFILE_MMAP].allocated_bytes = 1 << 20;
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text, "not part of the above\n");
+	check_has(text, "  never freed         1.0 MiB  in 1 block live at the end\n");
+	check_has(text, "  never freed         7.6 MiB  in 1 block live at the end\n");
+	free(text);
+	profile_close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_example_in_a_screenful),
+		cmocka_unit_test(losses_are_the_first_thing_said),
+		cmocka_unit_test(runtime_blocks_are_shown_and_no_leak),
+		cmocka_unit_test(several_processes_have_the_peak_of_their_sum),
+		cmocka_unit_test(one_process_has_its_own_peak),
+		cmocka_unit_test(main_s_line_and_the_report_have_the_same_totals),
+		cmocka_unit_test(mapped_memory_stands_apart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
