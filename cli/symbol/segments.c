@@ -48,7 +48,8 @@ int segments_build(struct segments *s, struct span *spans, size_t count)
 
 	if (!open)
 		return -ENOMEM;
-	qsort(spans, count, sizeof(*spans), outer_first);
+	if (count)
+		qsort(spans, count, sizeof(*spans), outer_first);
 	s->count = 0;
 	for (size_t i = 0; i <= count; i++) {
 		uint64_t next = i < count ? spans[i].start : UINT64_MAX;
