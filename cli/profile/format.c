@@ -303,6 +303,11 @@ int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 	return in->failed ? -EBADMSG : 0;
 }
 
+uint32_t format_run_crc(uint32_t crc, const unsigned char *header)
+{
+	return (uint32_t)crc32(crc, header, FORMAT_CHUNK_HEADER_BYTES - sizeof(uint32_t));
+}
+
 void format_put_header(struct bytes *out, const struct format_header *h)
 {
 	size_t start = out->len;

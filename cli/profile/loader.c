@@ -241,7 +241,7 @@ static int scan(struct load *l)
 		if (r <= 0)
 			return r;
 		s.at += FORMAT_CHUNK_HEADER_BYTES + s.h.stored;
-		s.crc = (uint32_t)crc32(s.crc, s.header, sizeof(s.header));
+		s.crc = format_run_crc(s.crc, s.header);
 		s.chunks++;
 		s.since++;
 		if (s.h.type != FORMAT_COMMIT)

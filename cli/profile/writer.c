@@ -212,7 +212,7 @@ static int put_chunk(struct profile_writer *w, enum format_chunk type)
 	/* The header goes where its place was kept. */
 	head = (struct bytes){.data = w->chunk.data, .room = header};
 	format_put_header(&head, &h);
-	w->now.crc = (uint32_t)crc32(w->now.crc, w->chunk.data, (uInt)header);
+	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
 	w->now.chunks++;
 	bytes_reset(&w->payload);
 	return append(w, w->chunk.data, w->chunk.len);
