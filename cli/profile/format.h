@@ -20,6 +20,7 @@ enum format_limit {
 	FORMAT_MAGIC_BYTES = 8,
 	FORMAT_FILE_HEADER_BYTES = 16,
 	FORMAT_CHUNK_HEADER_BYTES = 24,
+	FORMAT_HEADER_CRC_AT = 20, /* the rest of the chunk header: its checksum */
 	FORMAT_VERSION = 1,
 	FORMAT_RAW_MAX = 4 << 20, /* bytes of a chunk's payload, inflated */
 

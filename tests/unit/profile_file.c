@@ -240,7 +240,8 @@ static void any_changed_byte_is_noticed(void **state)
 
 		make_history(&h, seed, 5, seed < 2 ? 3 : 0);
 		for (size_t at = 0; at < h.file.len; at++)
-			for (unsigned change = 1; change < 256; change = change * 2 + 1) {
+			for (unsigned change = 1; change < 256;
+			     change = change * 2 + 1) {
 				h.file.data[at] ^= (unsigned char)change;
 				expect_prefix(&h, &h.file, at, true);
 				h.file.data[at] ^= (unsigned char)change;
@@ -334,7 +335,8 @@ static void an_update_of_another_file_is_noticed(void **state)
 	assert_int_equal(first_a, first_b);
 	assert_int_equal(a.len, b.len);
 	memcpy(a.data + first_a, b.data + first_b, b.len - first_b);
-	assert_int_equal(profile_load_bytes(a.data, a.len, false, &p, why, sizeof(why)), 0);
+	assert_int_equal(profile_load_bytes(a.data, a.len, false, &p, why, sizeof(why)),
+			 0);
 	assert_int_equal(p->start_unix_ns, 1);
 	assert_int_equal(p->wall_ns, 0);
 	assert_non_null(strstr(why, "damaged"));
