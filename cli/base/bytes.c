@@ -90,7 +90,7 @@ uint32_t bytes_get_u32(struct bytes_reader *r)
 	const unsigned char *at = bytes_get(r, 4);
 
 	return at ? (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-			    (uint32_t)at[3] << 24
+			       (uint32_t)at[3] << 24
 		  : 0;
 }
 

@@ -11,14 +11,18 @@
 
 struct profile_writer;
 
-/* Writes a new profile into fd (owned from now on, closed by
- * profile_writer_close()). 0 or -errno. */
+/* Writes a new profile into fd (owned from now on, closed by profile_writer_close(),
+ * on failure at once). 0 or -errno: -EEXIST if fd is a regular file that is not empty,
+ * as a profile begins at byte 0. Nothing is written before the first update. */
 int profile_writer_open(int fd, struct profile_writer **ret);
 
 /* Appends what p has gained since the last update: new strings, modules, stacks,
  * codes, frames, sources; dirty sites (the flag is cleared); everything small whole.
  * Then a commit. 0, or -errno of the write: the file is as good as its last commit,
- * and a later update tries again. */
+ * and a later update tries again. (A pipe or device cannot take back what went out:
+ * there, and where the file cannot be cut, every later update fails likewise.)
+ * The caller ignores SIGPIPE and SIGXFSZ. What was written before must not change,
+ * but for sites and the codes of stacks. */
 int profile_writer_update(struct profile_writer *w, struct profile *p);
 
 /* Bytes written so far. */

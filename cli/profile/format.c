@@ -4,13 +4,14 @@
 #include <string.h>
 #include <zlib.h>
 
-#define WIDTH(type, field) .at = offsetof(type, field), .bytes = sizeof(((type *)0)->field)
+#define WIDTH(type, field)                                                             \
+	.at = offsetof(type, field), .bytes = sizeof(((type *)0)->field)
 #define PLAIN(type, field) {WIDTH(type, field)}
 #define STRING(type, field) {WIDTH(type, field), .string = true}
 #define BELOW(type, field, limit) {WIDTH(type, field), .below = (limit)}
 #define DELTA(type, field) {WIDTH(type, field), .coding = FORMAT_DELTA}
 #define SIGNED(type, field) {WIDTH(type, field), .coding = FORMAT_SIGNED}
-#define BEHIND(type, field, base)                                                        \
+#define BEHIND(type, field, base)                                                      \
 	{WIDTH(type, field), .coding = FORMAT_BEHIND, .from = offsetof(type, base)}
 
 /* New columns go to the end of a table: older readers skip them there. */
@@ -34,14 +35,14 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile, tree_peak_at_ns),
 };
 
-#define PROCESS_DOMAIN(d)                                                                \
-	PLAIN(struct profile_process, domain[d].allocs),                                 \
-	PLAIN(struct profile_process, domain[d].allocated_bytes),                        \
-	BEHIND(struct profile_process, domain[d].frees, domain[d].allocs),               \
-	BEHIND(struct profile_process, domain[d].freed_bytes,                            \
-	       domain[d].allocated_bytes),                                               \
-	PLAIN(struct profile_process, domain[d].peak.blocks),                            \
-	PLAIN(struct profile_process, domain[d].peak.bytes),                             \
+#define PROCESS_DOMAIN(d)                                                              \
+	PLAIN(struct profile_process, domain[d].allocs),                               \
+	PLAIN(struct profile_process, domain[d].allocated_bytes),                      \
+	BEHIND(struct profile_process, domain[d].frees, domain[d].allocs),             \
+	BEHIND(struct profile_process, domain[d].freed_bytes,                          \
+	       domain[d].allocated_bytes),                                             \
+	PLAIN(struct profile_process, domain[d].peak.blocks),                          \
+	PLAIN(struct profile_process, domain[d].peak.bytes),                           \
 	PLAIN(struct profile_process, domain[d].peak_at_ns)
 
 static const struct format_column processes[] = {
@@ -155,16 +156,18 @@ static const struct format_column sites[] = {
 	BELOW(struct profile_site, lives_count, 65),
 };
 
-#define COLUMNS(table) .columns = (table), .column_count = sizeof(table) / sizeof(*(table))
-#define ARRAY(member)                                                                    \
-	COLUMNS(member##s), .row_bytes = sizeof(struct profile_##member),                \
-	.items_at = offsetof(struct profile, member##s),                                 \
-	.count_at = offsetof(struct profile, member##_count),                            \
+#define COLUMNS(table)                                                                 \
+	.columns = (table), .column_count = sizeof(table) / sizeof(*(table))
+#define ARRAY(member)                                                                  \
+	COLUMNS(member##s), .row_bytes = sizeof(struct profile_##member),              \
+	.items_at = offsetof(struct profile, member##s),                               \
+	.count_at = offsetof(struct profile, member##_count),                          \
 	.room_at = offsetof(struct profile, member##_room)
 
 const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_COMMIT] = {.name = "commit"},
-	[FORMAT_META] = {"description", COLUMNS(meta), .row_bytes = sizeof(struct profile)},
+	[FORMAT_META] = {"description", COLUMNS(meta),
+			 .row_bytes = sizeof(struct profile)},
 	[FORMAT_STRINGS] = {.name = "strings"},
 	[FORMAT_STRING_PART] = {.name = "strings"},
 	[FORMAT_MODULES] = {"modules", ARRAY(module)},
@@ -303,6 +306,11 @@ int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 	return in->failed ? -EBADMSG : 0;
 }
 
+uint32_t format_run_crc(uint32_t crc, const unsigned char *header)
+{
+	return (uint32_t)crc32(crc, header, FORMAT_HEADER_CRC_AT);
+}
+
 void format_put_header(struct bytes *out, const struct format_header *h)
 {
 	size_t start = out->len;
@@ -314,8 +322,7 @@ void format_put_header(struct bytes *out, const struct format_header *h)
 	bytes_put_u32(out, h->raw);
 	bytes_put_u32(out, h->crc);
 	if (!out->failed)
-		bytes_put_u32(out, (uint32_t)crc32(0, out->data + start,
-						   (uInt)(out->len - start)));
+		bytes_put_u32(out, format_run_crc(0, out->data + start));
 }
 
 bool format_get_header(const unsigned char *bytes, bool check,
@@ -331,8 +338,7 @@ bool format_get_header(const unsigned char *bytes, bool check,
 		.crc = bytes_get_u32(&in),
 	};
 
-	if (check && bytes_get_u32(&in) !=
-			     crc32(0, bytes, FORMAT_CHUNK_HEADER_BYTES - sizeof(uint32_t)))
+	if (check && bytes_get_u32(&in) != format_run_crc(0, bytes))
 		return false;
 	*ret = h;
 	return true;

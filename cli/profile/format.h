@@ -20,6 +20,7 @@ enum format_limit {
 	FORMAT_MAGIC_BYTES = 8,
 	FORMAT_FILE_HEADER_BYTES = 16,
 	FORMAT_CHUNK_HEADER_BYTES = 24,
+	FORMAT_HEADER_CRC_AT = 20, /* the rest of the chunk header: its checksum */
 	FORMAT_VERSION = 1,
 	FORMAT_RAW_MAX = 4 << 20, /* bytes of a chunk's payload, inflated */
 
@@ -121,6 +122,10 @@ void format_put_columns(struct bytes *out, const struct format_section *s,
  * -EBADMSG: too short, or a value out of its range. */
 int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 		       size_t columns, size_t strings, void *rows, size_t n);
+
+/* A commit's checksum, gone on with over the bytes of one more chunk header: without
+ * the header's own checksum, as a CRC over data and their CRC is the same for all. */
+uint32_t format_run_crc(uint32_t crc, const unsigned char *header);
 
 /* A chunk header's FORMAT_CHUNK_HEADER_BYTES bytes. */
 void format_put_header(struct bytes *out, const struct format_header *h);

@@ -32,8 +32,8 @@ struct load {
 	bool trusting; /* tests: checksums are not looked at */
 
 	/* Found by the first pass. */
-	uint64_t end;	 /* of the last whole commit; 0: there is none */
-	enum tail tail;	 /* what follows it ... */
+	uint64_t end;	  /* of the last whole commit; 0: there is none */
+	enum tail tail;	  /* what follows it ... */
 	uint64_t tail_at; /* ... and where that was noticed */
 
 	struct profile *p;
@@ -93,7 +93,8 @@ static int read_at(struct load *l, uint64_t at, void *to, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail(l, -errno, "%s at byte %" PRIu64, strerror(errno), at);
+			return fail(l, -errno, "%s at byte %" PRIu64, strerror(errno),
+				    at);
 		if (!n)
 			return fail(l, -EBADMSG, "it became shorter while it was read");
 		out += n;
@@ -121,7 +122,8 @@ static int check_file_header(struct load *l)
 	if (memcmp(bytes, FORMAT_MAGIC, magic))
 		return fail(l, -EPROTO, "it is not a heapline profile");
 	if (len < sizeof(bytes))
-		return fail(l, -ENODATA, "it ends at byte %zu, in its first words", len);
+		return fail(l, -ENODATA, "it ends at byte %zu, in its first words",
+			    len);
 	bytes_get(&in, FORMAT_MAGIC_BYTES);
 	version = bytes_get_u32(&in);
 	if (!l->trusting && bytes_get_u32(&in) != crc32(0, bytes, sizeof(bytes) - 4))
@@ -165,8 +167,8 @@ static bool sane(const struct load *l, const struct scan *s)
 {
 	const struct format_header *h = &s->h;
 
-	return (l->trusting || h->number == s->chunks) && h->stored <= FORMAT_STORED_MAX &&
-	       h->raw <= format_raw_max(h->stored) &&
+	return (l->trusting || h->number == s->chunks) &&
+	       h->stored <= FORMAT_STORED_MAX && h->raw <= format_raw_max(h->stored) &&
 	       (h->flags & FORMAT_DEFLATED || h->raw == h->stored);
 }
 
@@ -223,10 +225,12 @@ static int scan_chunk(struct load *l, struct scan *s)
 		return r;
 	if (!good)
 		return stop(l, TAIL_DAMAGED, s->at), 0;
-	if ((s->h.type >= FORMAT_CHUNKS || !s->h.type) && !(s->h.flags & FORMAT_OPTIONAL))
+	if ((s->h.type >= FORMAT_CHUNKS || !s->h.type) &&
+	    !(s->h.flags & FORMAT_OPTIONAL))
 		return fail(l, -EPROTONOSUPPORT,
 			    "a newer heapline wrote it (what byte %" PRIu64
-			    " begins is unknown to this one)", s->at);
+			    " begins is unknown to this one)",
+			    s->at);
 	return 1;
 }
 
@@ -241,7 +245,7 @@ static int scan(struct load *l)
 		if (r <= 0)
 			return r;
 		s.at += FORMAT_CHUNK_HEADER_BYTES + s.h.stored;
-		s.crc = (uint32_t)crc32(s.crc, s.header, sizeof(s.header));
+		s.crc = format_run_crc(s.crc, s.header);
 		s.chunks++;
 		s.since++;
 		if (s.h.type != FORMAT_COMMIT)
@@ -312,9 +316,9 @@ static int get_array(struct load *l, const struct format_section *s,
 	*ret = rows;
 	if (!rows.count)
 		return 0;
-	return format_get_columns(in, s, rows.columns, l->p->strings.count,
-				  *(char **)format_items(s, l->p) + *count * s->row_bytes,
-				  rows.count);
+	return format_get_columns(
+		in, s, rows.columns, l->p->strings.count,
+		*(char **)format_items(s, l->p) + *count * s->row_bytes, rows.count);
 }
 
 static int load_array(struct load *l, const struct format_section *s,
@@ -736,7 +740,8 @@ static const char *check_processes(const struct profile *p,
 				return "a process freed more than it allocated";
 	}
 	for (size_t i = 0; i < p->thread_count; i++)
-		if (profile_serials_find(serials, p->threads[i].process_serial) == SIZE_MAX)
+		if (profile_serials_find(serials, p->threads[i].process_serial) ==
+		    SIZE_MAX)
 			return "a thread is of a process that is not there";
 	return NULL;
 }
@@ -772,7 +777,8 @@ static int check_references(struct load *l)
 
 	if (profile_serials_init(&serials, l->p) < 0)
 		return no_memory(l);
-	if ((wrong = check_symbols(l->p)) || (wrong = check_processes(l->p, &serials)) ||
+	if ((wrong = check_symbols(l->p)) ||
+	    (wrong = check_processes(l->p, &serials)) ||
 	    (wrong = check_sites(l->p, &serials)) || (wrong = check_bins(l->p)))
 		return fail(l, -EBADMSG, "it contradicts itself: %s", wrong);
 	return 0;
@@ -791,18 +797,21 @@ static int tell_tail(struct load *l)
 	if (l->tail == TAIL_DAMAGED)
 		return fail(l, 0,
 			    "it is damaged at byte %" PRIu64
-			    "; everything up to %.1f s is shown", l->tail_at, seconds);
+			    "; everything up to %.1f s is shown",
+			    l->tail_at, seconds);
 	return fail(l, 0,
 		    "it ends in the middle of an update, at byte %" PRIu64
-		    "; everything up to %.1f s is shown", l->tail_at, seconds);
+		    "; everything up to %.1f s is shown",
+		    l->tail_at, seconds);
 }
 
 static int no_commit(struct load *l)
 {
 	if (l->tail == TAIL_DAMAGED)
 		return fail(l, -EBADMSG,
-			    "it is damaged at byte %" PRIu64 ", and nothing before that "
-			    "is complete", l->tail_at);
+			    "it is damaged at byte %" PRIu64
+			    ", and nothing before that is complete",
+			    l->tail_at);
 	return fail(l, -ENODATA,
 		    "it ends at byte %" PRIu64 ", before anything in it is complete",
 		    l->size);

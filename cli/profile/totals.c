@@ -23,7 +23,8 @@ int profile_serials_init(struct profile_serials *s, const struct profile *p)
 	for (size_t i = 0; i < p->process_count; i++)
 		order[i] = (uint32_t)i;
 	if (p->process_count)
-		qsort_r(order, p->process_count, sizeof(*order), by_serial, p->processes);
+		qsort_r(order, p->process_count, sizeof(*order), by_serial,
+			p->processes);
 	*s = (struct profile_serials){.profile = p, .order = order};
 	return 0;
 }
@@ -84,7 +85,8 @@ static void add_amount(struct profile_amount *sum, struct profile_amount more)
 	sum->bytes += more.bytes;
 }
 
-struct profile_totals profile_totals(const struct profile *p, enum profile_domain domain)
+struct profile_totals profile_totals(const struct profile *p,
+				     enum profile_domain domain)
 {
 	struct profile_totals sum = {0};
 
@@ -141,8 +143,9 @@ struct equation {
 static int differ(const struct equation *e, char *why, size_t why_bytes)
 {
 	if (why)
-		snprintf(why, why_bytes, "its sites add up to %" PRIu64 " %s, not %" PRIu64,
-			 e->sites, e->what, e->said);
+		snprintf(why, why_bytes,
+			 "its sites add up to %" PRIu64 " %s, not %" PRIu64, e->sites,
+			 e->what, e->said);
 	return -EBADMSG;
 }
 

@@ -31,7 +31,8 @@ struct profile_totals profile_process_totals(const struct profile_process *proce
 					     enum profile_domain domain);
 
 /* The sum over processes. */
-struct profile_totals profile_totals(const struct profile *p, enum profile_domain domain);
+struct profile_totals profile_totals(const struct profile *p,
+				     enum profile_domain domain);
 
 /* Events lost by all processes and by those that got no ring: reports print it if it
  * is not 0, and a gate refuses to pass. */

@@ -240,7 +240,8 @@ static void any_changed_byte_is_noticed(void **state)
 
 		make_history(&h, seed, 5, seed < 2 ? 3 : 0);
 		for (size_t at = 0; at < h.file.len; at++)
-			for (unsigned change = 1; change < 256; change = change * 2 + 1) {
+			for (unsigned change = 1; change < 256;
+			     change = change * 2 + 1) {
 				h.file.data[at] ^= (unsigned char)change;
 				expect_prefix(&h, &h.file, at, true);
 				h.file.data[at] ^= (unsigned char)change;
@@ -301,6 +302,49 @@ static void chunks_out_of_their_order_are_noticed(void **state)
 	history_done(&h);
 }
 
+/* Two updates of a profile that differs from another in one number only. */
+static void write_twin(struct bytes *ret, uint64_t number, size_t *ret_first)
+{
+	struct profile *p = profile_new();
+	struct profile_writer *w = NULL;
+	int fd = memfd_create("profile", 0);
+
+	p->start_unix_ns = number;
+	assert_int_equal(profile_writer_open(dup(fd), &w), 0);
+	assert_int_equal(profile_writer_update(w, p), 0);
+	*ret_first = profile_writer_bytes(w);
+	p->wall_ns = number;
+	assert_int_equal(profile_writer_update(w, p), 0);
+	slurp(fd, ret);
+	profile_writer_close(w);
+	profile_close(p);
+	close(fd);
+}
+
+/* Chunk by chunk all is right, their numbers too: only the commit tells. */
+static void an_update_of_another_file_is_noticed(void **state)
+{
+	struct bytes a = {0}, b = {0};
+	struct profile *p = NULL;
+	size_t first_a, first_b;
+	char why[200];
+
+	(void)state;
+	write_twin(&a, 1, &first_a);
+	write_twin(&b, 2, &first_b);
+	assert_int_equal(first_a, first_b);
+	assert_int_equal(a.len, b.len);
+	memcpy(a.data + first_a, b.data + first_b, b.len - first_b);
+	assert_int_equal(profile_load_bytes(a.data, a.len, false, &p, why, sizeof(why)),
+			 0);
+	assert_int_equal(p->start_unix_ns, 1);
+	assert_int_equal(p->wall_ns, 0);
+	assert_non_null(strstr(why, "damaged"));
+	profile_close(p);
+	bytes_done(&a);
+	bytes_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +355,7 @@ int main(void)
 		cmocka_unit_test(any_changed_byte_is_noticed),
 		cmocka_unit_test(random_damage_never_changes_a_number),
 		cmocka_unit_test(chunks_out_of_their_order_are_noticed),
+		cmocka_unit_test(an_update_of_another_file_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

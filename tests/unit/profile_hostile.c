@@ -85,8 +85,9 @@ static int load_rows(uint16_t type, uint64_t first, uint64_t rows, uint64_t colu
 
 static void counts_are_believed_as_far_as_there_are_bytes(void **state)
 {
-	static const uint64_t counts[] = {1 << 20, 1ull << 31, 1ull << 32, 1ull << 40,
-					  1ull << 61, 1ull << 63, UINT64_MAX};
+	static const uint64_t counts[] = {1 << 20,    1ull << 31, 1ull << 32,
+					  1ull << 40, 1ull << 61, 1ull << 63,
+					  UINT64_MAX};
 
 	(void)state;
 	for (uint16_t type = FORMAT_META; type < FORMAT_CHUNKS; type++) {
@@ -102,8 +103,10 @@ static void counts_are_believed_as_far_as_there_are_bytes(void **state)
 					 -EBADMSG);
 			assert_int_equal(load_rows(type, counts[i], 1, columns, 1000),
 					 -EBADMSG);
-			assert_int_equal(load_rows(type, 0, 0, counts[i], 1000), -EBADMSG);
-			assert_int_equal(load_rows(type, 0, 1, counts[i], 1000), -EBADMSG);
+			assert_int_equal(load_rows(type, 0, 0, counts[i], 1000),
+					 -EBADMSG);
+			assert_int_equal(load_rows(type, 0, 1, counts[i], 1000),
+					 -EBADMSG);
 		}
 		assert_int_equal(load_rows(type, 0, 1, columns - 1, 1000), -EBADMSG);
 		assert_int_equal(load_rows(type, 0, 1, columns, columns - 1), -EBADMSG);
@@ -120,6 +123,158 @@ static void more_columns_than_we_know_are_no_harm(void **state)
 	assert_int_equal(load_rows(FORMAT_BINS, 0, 1, known + 3, known + 2), -EBADMSG);
 }
 
+/* One row of a section, its codes given. */
+static int load_row(uint16_t type, const uint64_t *codes, size_t columns)
+{
+	_cleanup_(bytes_done) struct bytes payload = {0};
+	struct bytes file = {0};
+	char why[200];
+
+	begin(&file);
+	bytes_put_varint(&payload, 0);
+	bytes_put_varint(&payload, 1);
+	bytes_put_varint(&payload, columns);
+	for (size_t i = 0; i < columns; i++)
+		bytes_put_varint(&payload, codes[i]);
+	plain_chunk(&file, type, &payload);
+	return load_and_done(&file, why, sizeof(why));
+}
+
+static void what_does_not_fit_its_field_is_refused(void **state)
+{
+	static const uint64_t most[] = {0, 0, 0, UINT32_MAX, 0, 0};
+	static const uint64_t more[] = {0, 0, 0, UINT32_MAX + 1ull, 0, 0};
+	static const uint64_t less[] = {0, 0, 0, 5, 2 * 6, 0}; /* 5 - 6 */
+
+	(void)state;
+	assert_int_equal(load_row(FORMAT_FRAMES, most, 6), 0);
+	assert_int_equal(load_row(FORMAT_FRAMES, more, 6), -EBADMSG);
+	assert_int_equal(load_row(FORMAT_FRAMES, less, 6), -EBADMSG);
+}
+
+static void codes_are_of_stacks_that_are_there(void **state)
+{
+	(void)state;
+	assert_int_equal(load_row(FORMAT_STACK_CODES, (uint64_t[]){0, 0}, 2), 0);
+	assert_int_equal(load_row(FORMAT_STACK_CODES, (uint64_t[]){2, 0}, 2), -EBADMSG);
+	assert_int_equal(load_row(FORMAT_STACK_CODES, (uint64_t[]){20000000, 0}, 2),
+			 -EBADMSG);
+}
+
+/* Strings of the profile to be: as many bytes as there are lengths, all of one kind. */
+static int load_strings(const char *lengths, const char *text)
+{
+	_cleanup_(bytes_done) struct bytes payload = {0};
+	struct bytes file = {0};
+	char why[200];
+
+	begin(&file);
+	bytes_put_varint(&payload, 1);
+	bytes_put_varint(&payload, strlen(lengths));
+	bytes_put_varint(&payload, 1);
+	bytes_put(&payload, lengths, strlen(lengths));
+	bytes_put(&payload, text, 4);
+	plain_chunk(&file, FORMAT_STRINGS, &payload);
+	return load_and_done(&file, why, sizeof(why));
+}
+
+static void strings_are_distinct_and_hold_no_nul(void **state)
+{
+	(void)state;
+	assert_int_equal(load_strings("\1\3", "abcd"), 0);
+	assert_int_equal(load_strings("\2\2", "abab"), -EBADMSG);
+	assert_int_equal(load_strings("\2\2", "ab\0d"), -EBADMSG);
+	assert_int_equal(load_strings("\2\3", "abcd"), -EBADMSG);
+	assert_int_equal(load_strings("\x80", "abcd"), -EBADMSG);
+}
+
+/* ---- contradictions -------------------------------------------------------- */
+
+/* A small profile of everything, in order. */
+static struct profile *make_sound(void)
+{
+	struct profile *p = profile_new();
+
+	make_process(p)->serial = 1;
+	*make_process(p) = (struct profile_process){.serial = 5, .parent_serial = 1};
+	make_row(p, thread)->process_serial = 5;
+	*make_row(p, module) = (struct profile_module){.start = 5, .end = 9};
+	make_row(p, frame)->line = 1;
+	make_row(p, frame)->line = 2;
+	*make_row(p, code) = (struct profile_code){.first_frame = 1, .frames = 1};
+	*make_row(p, stack) = (struct profile_stack){.module = 1, .code = 1, .pc = 6};
+	*make_row(p, source) = (struct profile_source){.first = 1, .count = 1};
+	make_row(p, bin)->at_ns = 5;
+	*make_row(p, bin) = (struct profile_bin){.at_ns = 6, .min_bytes = 1,
+						 .max_bytes = 1};
+	*make_row(p, site) = (struct profile_site){.process_serial = 5, .stack = 1,
+						   .allocs = 3, .frees = 3};
+	return p;
+}
+
+static int load_it(struct profile *p, char *why, size_t why_bytes)
+{
+	_cleanup_(bytes_done) struct bytes b = {0};
+	_cleanup_(profile_closep) struct profile *loaded = NULL;
+
+	walk_write(p, 0, &b);
+	return profile_load_bytes(b.data, b.len, false, &loaded, why, why_bytes);
+}
+
+/* The profile is refused, and in these words, while a number of it is wrong. */
+static void refused(struct profile *p, void *field, size_t bytes, uint64_t wrong,
+		    const char *clause)
+{
+	uint64_t right = 0;
+	char why[200];
+
+	memcpy(&right, field, bytes);
+	memcpy(field, &wrong, bytes);
+	assert_int_equal(load_it(p, why, sizeof(why)), -EBADMSG);
+	if (!strstr(why, clause))
+		fail_msg("\"%s\" says nothing of \"%s\"", why, clause);
+	memcpy(field, &right, bytes);
+	assert_int_equal(load_it(p, why, sizeof(why)), 0);
+}
+
+#define REFUSED(field, wrong, clause)                                                  \
+	refused(p, &(field), sizeof(field), (wrong), (clause))
+
+static void contradictions_are_named(void **state)
+{
+	struct profile *p = make_sound();
+
+	(void)state;
+	REFUSED(p->processes[0].serial, 5, "two processes have one serial");
+	REFUSED(p->processes[0].serial, 0, "two processes have one serial");
+	REFUSED(p->processes[1].parent_serial, 5, "older than its parent");
+	REFUSED(p->processes[1].parent_serial, 3, "has a parent that is not there");
+	REFUSED(p->processes[0].end, 4, "processes at byte");
+	REFUSED(p->processes[0].exe, 1, "processes at byte");
+	REFUSED(p->processes[0].domain[1].frees, 1, "a process freed more");
+	REFUSED(p->processes[0].domain[0].freed_bytes, 1, "a process freed more");
+	REFUSED(p->threads[0].process_serial, 2, "a thread is of a process");
+	REFUSED(p->modules[0].start, 10, "ends before it begins");
+	REFUSED(p->codes[0].first_frame, 2, "frames that are not there");
+	REFUSED(p->codes[0].frames, 2, "frames that are not there");
+	REFUSED(p->codes[0].frames, 0, "frames that are not there");
+	REFUSED(p->codes[0].frames, UINT32_MAX, "frames that are not there");
+	REFUSED(p->stacks[1].module, 2, "a module that is not there");
+	REFUSED(p->stacks[1].code, 2, "a code that is not there");
+	REFUSED(p->stacks[1].flags, 8, "stacks at byte");
+	REFUSED(p->sources[0].first, 0, "impossible line numbers");
+	REFUSED(p->sources[0].count, UINT32_MAX, "impossible line numbers");
+	REFUSED(p->bins[1].at_ns, 5, "the timeline goes back");
+	REFUSED(p->bins[1].max_bytes, 0, "a minimum above a maximum");
+	REFUSED(p->sites[0].process_serial, 4, "a site is of a process");
+	REFUSED(p->sites[0].stack, 2, "sites at byte");
+	REFUSED(p->sites[0].domain, PROFILE_DOMAINS, "sites at byte");
+	REFUSED(p->sites[0].frees, 4, "more freed than allocated");
+	REFUSED(p->sites[0].freed_bytes, 1, "more freed than allocated");
+	REFUSED(p->stopped, 1, "description at byte");
+	profile_close(p);
+}
+
 static int load_deflated(const void *data, size_t len, uint32_t raw, size_t stored)
 {
 	_cleanup_(freep) unsigned char *packed = calloc(1, compressBound(len) + stored);
@@ -130,10 +285,11 @@ static int load_deflated(const void *data, size_t len, uint32_t raw, size_t stor
 	begin(&file);
 	assert_int_equal(compress2(packed, &packed_len, data, len, 9), Z_OK);
 	stored = stored > packed_len ? stored : packed_len;
-	chunk(&file, (struct format_header){.type = FORMAT_STRING_PART,
-					    .flags = FORMAT_DEFLATED,
-					    .stored = (uint32_t)stored,
-					    .raw = raw},
+	chunk(&file,
+	      (struct format_header){.type = FORMAT_STRING_PART,
+				     .flags = FORMAT_DEFLATED,
+				     .stored = (uint32_t)stored,
+				     .raw = raw},
 	      packed);
 	return load_and_done(&file, why, sizeof(why));
 }
@@ -249,6 +405,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_are_believed_as_far_as_there_are_bytes),
 		cmocka_unit_test(more_columns_than_we_know_are_no_harm),
+		cmocka_unit_test(what_does_not_fit_its_field_is_refused),
+		cmocka_unit_test(codes_are_of_stacks_that_are_there),
+		cmocka_unit_test(strings_are_distinct_and_hold_no_nul),
+		cmocka_unit_test(contradictions_are_named),
 		cmocka_unit_test(a_bomb_is_not_inflated),
 		cmocka_unit_test(many_small_chunks_cost_no_more_than_their_bytes),
 		cmocka_unit_test(damaged_contents_are_refused_or_harmless),

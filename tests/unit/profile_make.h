@@ -68,8 +68,8 @@ static inline uint32_t make_string(struct make *m, struct profile *p)
 {
 	char text[300];
 	int n = snprintf(text, sizeof(text), "%u", m->named);
-	uint32_t len = (uint32_t)n + (make_below(m, 8) ? make_below(m, 12)
-						       : make_below(m, 200));
+	uint32_t len = (uint32_t)n +
+		       (make_below(m, 8) ? make_below(m, 12) : make_below(m, 200));
 
 	if (make_below(m, 2))
 		return make_below(m, p->strings.count);
@@ -85,12 +85,12 @@ static inline uint32_t make_count(struct make *m)
 }
 
 /* A new row at the end of one of the profile's arrays. */
-#define make_row(p, member)                                                              \
-	__extension__({                                                                  \
-		if (array_reserve(&(p)->member##s, &(p)->member##_room,                  \
-				  (p)->member##_count + 1) < 0)                          \
-			abort();                                                         \
-		&(p)->member##s[(p)->member##_count++];                                  \
+#define make_row(p, member)                                                            \
+	__extension__({                                                                \
+		if (array_reserve(&(p)->member##s, &(p)->member##_room,                \
+				  (p)->member##_count + 1) < 0)                        \
+			abort();                                                       \
+		&(p)->member##s[(p)->member##_count++];                                \
 	})
 
 static inline void make_meta(struct make *m, struct profile *p)
@@ -127,7 +127,8 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 		a->domain[d].allocs = make_value(m);
 		a->domain[d].allocated_bytes = make_value(m);
 		a->domain[d].frees = make_at_most(m, a->domain[d].allocs);
-		a->domain[d].freed_bytes = make_at_most(m, a->domain[d].allocated_bytes);
+		a->domain[d].freed_bytes =
+			make_at_most(m, a->domain[d].allocated_bytes);
 		a->domain[d].peak = make_amount(m);
 		a->domain[d].peak_at_ns = make_value(m);
 	}
@@ -153,8 +154,9 @@ static inline void make_processes(struct make *m, struct profile *p)
 
 		a->serial = (uint32_t)p->process_count * 3;
 		if (p->process_count > 1 && make_below(m, 2))
-			a->parent_serial = p->processes[make_below(
-				m, p->process_count - 1)].serial;
+			a->parent_serial =
+				p->processes[make_below(m, p->process_count - 1)]
+					.serial;
 	}
 	for (size_t i = 0; i < p->process_count; i++)
 		if (make_below(m, 2))
@@ -222,7 +224,7 @@ static inline void make_symbols(struct make *m, struct profile *p)
 
 		*f = (struct profile_frame){
 			make_string(m, p), make_string(m, p), make_string(m, p),
-			make_value32(m), make_value32(m), make_value32(m),
+			make_value32(m),   make_value32(m),   make_value32(m),
 		};
 	}
 	for (uint32_t n = p->frame_count ? make_count(m) : 0; n; n--) {
@@ -336,10 +338,11 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_sites(m, p);
 }
 
-#define make_same_rows(a, b, member)                                                     \
-	((a)->member##_count == (b)->member##_count &&                                   \
-	 (!(a)->member##_count || !memcmp((a)->member##s, (b)->member##s,                \
-					  (a)->member##_count * sizeof(*(a)->member##s))))
+#define make_same_rows(a, b, member)                                                   \
+	((a)->member##_count == (b)->member##_count &&                                 \
+	 (!(a)->member##_count ||                                                      \
+	  !memcmp((a)->member##s, (b)->member##s,                                      \
+		  (a)->member##_count * sizeof(*(a)->member##s))))
 
 static inline bool make_same_classes(const struct profile_class *a,
 				     const struct profile_class *b, uint32_t n)
@@ -364,7 +367,8 @@ static inline bool make_same_site(const struct profile_site *a,
 
 /* What differs between two profiles, or NULL. Byte by byte, so that a field that
  * nobody thought of counts too; but not `complete`. */
-static inline const char *make_difference(const struct profile *a, const struct profile *b)
+static inline const char *make_difference(const struct profile *a,
+					  const struct profile *b)
 {
 	size_t from = offsetof(struct profile, version);
 	size_t to = offsetof(struct profile, processes);

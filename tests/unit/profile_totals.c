@@ -209,7 +209,8 @@ static void totals_are_the_sums_over_processes(void **state)
 		assert_int_equal(sum.frees, frees);
 		assert_int_equal(sum.temporary.blocks != 0, d == PROFILE_MALLOC);
 	}
-	assert_int_equal(profile_totals(h->p, PROFILE_MALLOC).live.bytes, h->tree.bytes);
+	assert_int_equal(profile_totals(h->p, PROFILE_MALLOC).live.bytes,
+			 h->tree.bytes);
 }
 
 /* A number that one more or less must betray. */
@@ -357,7 +358,8 @@ int main(void)
 		cmocka_unit_test(any_number_of_a_site_that_changes_is_noticed),
 		cmocka_unit_test(any_number_of_a_process_that_changes_is_noticed),
 		cmocka_unit_test(a_site_of_no_process_is_noticed),
-		cmocka_unit_test(frees_of_unknown_blocks_may_differ_from_where_they_ran),
+		cmocka_unit_test(
+			frees_of_unknown_blocks_may_differ_from_where_they_ran),
 		cmocka_unit_test(serials_find_their_processes_in_any_order),
 		cmocka_unit_test(losses_are_summed),
 	};

@@ -51,7 +51,8 @@ static inline void walk_symbols(const struct profile *p)
 	for (size_t i = 0; i < p->module_count; i++) {
 		walk_string(p, p->modules[i].path);
 		walk_string(p, p->modules[i].build_id);
-		walk_expect(p->modules[i].start <= p->modules[i].end, "a module reversed");
+		walk_expect(p->modules[i].start <= p->modules[i].end,
+			    "a module reversed");
 	}
 	for (size_t i = 0; i < p->frame_count; i++) {
 		walk_string(p, p->frames[i].function);
@@ -59,10 +60,9 @@ static inline void walk_symbols(const struct profile *p)
 		walk_string(p, p->frames[i].file);
 	}
 	for (size_t i = 0; i < p->code_count; i++)
-		walk_expect(p->codes[i].frames &&
-				    (uint64_t)p->codes[i].first_frame +
-						    p->codes[i].frames <=
-					    p->frame_count,
+		walk_expect(p->codes[i].frames && (uint64_t)p->codes[i].first_frame +
+								  p->codes[i].frames <=
+							  p->frame_count,
 			    "missing frames");
 	for (size_t i = 0; i < p->source_count; i++) {
 		walk_string(p, p->sources[i].file);
@@ -74,16 +74,19 @@ static inline void walk_symbols(const struct profile *p)
 	}
 }
 
-static inline void walk_processes(const struct profile *p, struct profile_serials *known)
+static inline void walk_processes(const struct profile *p,
+				  struct profile_serials *known)
 {
 	for (size_t i = 0; i < p->process_count; i++) {
 		const struct profile_process *a = &p->processes[i];
 
 		walk_expect(a->serial && profile_serials_find(known, a->serial) == i,
 			    "processes with one serial");
-		walk_expect(a->parent_serial < a->serial, "a parent younger than its child");
-		walk_expect(!a->parent_serial || profile_serials_find(
-							 known, a->parent_serial) != SIZE_MAX,
+		walk_expect(a->parent_serial < a->serial,
+			    "a parent younger than its child");
+		walk_expect(!a->parent_serial ||
+				    profile_serials_find(known, a->parent_serial) !=
+					    SIZE_MAX,
 			    "a missing parent");
 		walk_expect(a->end <= PROFILE_EXECED, "an unknown end");
 		walk_string(p, a->command);

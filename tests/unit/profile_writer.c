@@ -247,8 +247,9 @@ static void through_pipe(int flags)
 	setitimer(ITIMER_REAL, &never, NULL);
 	profile_writer_close(w);
 	pthread_join(thread, NULL);
-	assert_int_equal(profile_load_bytes(in.all.data, in.all.len, false, &loaded, NULL, 0),
-			 0);
+	assert_int_equal(
+		profile_load_bytes(in.all.data, in.all.len, false, &loaded, NULL, 0),
+		0);
 	assert_null(make_difference(p, loaded));
 	profile_close(loaded);
 	bytes_done(&in.all);
@@ -278,6 +279,44 @@ static void a_pipe_without_reader_fails_for_good(void **state)
 	assert_int_equal(profile_writer_update(w, p), 0);
 	close(fds[0]);
 	assert_int_equal(profile_writer_update(w, p), -EPIPE);
+	assert_int_equal(profile_writer_update(w, p), -EPIPE);
+	profile_writer_close(w);
+	profile_close(p);
+}
+
+static void *read_once(void *arg)
+{
+	char piece[1000];
+	int fd = *(int *)arg;
+
+	assert_true(read(fd, piece, sizeof(piece)) > 0);
+	close(fd);
+	return NULL;
+}
+
+/* What has gone out is torn: no other update may follow it, though it could. */
+static void a_stream_that_broke_stays_broken(void **state)
+{
+	struct make m = {.state = 9, .size = 2000};
+	struct profile *p = profile_new();
+	struct profile_writer *w = NULL;
+	pthread_t thread;
+	int fds[2], other;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	make_more(&m, p);
+	make_more(&m, p);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+	assert_int_equal(pthread_create(&thread, NULL, read_once, &fds[0]), 0);
+	assert_int_equal(profile_writer_open(fds[1], &w), 0);
+	assert_int_equal(profile_writer_update(w, p), -EPIPE);
+	pthread_join(thread, NULL);
+	assert_true(profile_writer_bytes(w) > 0);
+	other = open("/dev/null", O_WRONLY);
+	assert_int_equal(dup2(other, fds[1]), fds[1]); /* would take anything */
+	close(other);
 	assert_int_equal(profile_writer_update(w, p), -EPIPE);
 	profile_writer_close(w);
 	profile_close(p);
@@ -338,7 +377,8 @@ static void what_is_no_profile_gets_its_own_words(void **state)
 		     "not a heapline profile");
 	expect_error(file_of("f", "i", 1), EPROTO, "not a heapline profile");
 	expect_error(file_of("f", FORMAT_MAGIC, 5), ENODATA, "ends at byte 5");
-	expect_error(file_of("f", FORMAT_MAGIC "\1\0\0\0\0\0\0\0", 16), EBADMSG, "damaged");
+	expect_error(file_of("f", FORMAT_MAGIC "\1\0\0\0\0\0\0\0", 16), EBADMSG,
+		     "damaged");
 	expect_error(file_of("f", newer, 16), EPROTONOSUPPORT, "newer heapline");
 }
 
@@ -433,33 +473,34 @@ static void a_reader_beside_the_writer_sees_one_update_or_another(void **state)
 {
 	const char *path = file_of("beside", "", 0);
 	uint64_t updates = 600, age = 0, seen = 0;
-	pid_t child = fork();
-	int status;
+	pid_t child = fork(), ended = 0;
+	int status = 0;
 
 	(void)state;
 	if (!child) {
 		write_ages(path, updates);
 		_exit(0);
 	}
-	while (age < updates) {
-		uint64_t later = read_age(path);
+	while (age < updates && !ended) {
+		uint64_t later;
 
+		ended = waitpid(child, &status, WNOHANG);
+		later = read_age(path);
 		assert_true(later >= age);
 		seen += later != age;
 		age = later;
-		if (waitpid(child, &status, WNOHANG) == child)
-			break;
 	}
-	if (age == updates)
-		assert_int_equal(waitpid(child, &status, 0), child);
+	if (!ended)
+		ended = waitpid(child, &status, 0);
+	assert_int_equal(ended, child);
 	assert_int_equal(status, 0);
-	assert_int_equal(read_age(path), updates);
+	assert_int_equal(age, updates);
 	assert_true(seen > 1);
 }
 
 /* ---- chunks of versions to come ---------------------------------------------- */
 
-/* A file of p with a chunk of an unknown type in the middle of its only update. */
+/* A file of one update, and behind it a chunk of an unknown type. */
 static void unknown_chunk(uint16_t flags, int expected)
 {
 	_cleanup_(bytes_done) struct bytes b = {0}, made = {0};
@@ -468,14 +509,13 @@ static void unknown_chunk(uint16_t flags, int expected)
 	int fd = memfd_create("profile", 0), r;
 	char why[200];
 
-	/* Its chunks are small: an empty commit follows the file header. */
 	assert_int_equal(profile_writer_open(dup(fd), &w), 0);
 	assert_int_equal(profile_writer_update(w, p), 0);
 	profile_writer_close(w);
-	assert_non_null(bytes_room(&b, file_size(path_of("full")) + (1 << 16)));
-	b.len = (size_t)pread(fd, b.data, 1 << 16, 0);
-	format_put_header(&made, &(struct format_header){.type = 999, .flags = flags,
-							 .number = 999});
+	assert_non_null(bytes_room(&b, 1 << 16));
+	b.len = (size_t)pread(fd, b.data, 1 << 15, 0);
+	format_put_header(&made, &(struct format_header){
+					 .type = 999, .flags = flags, .number = 999});
 	memcpy(b.data + b.len, made.data, made.len);
 	b.len += made.len;
 	r = profile_load_bytes(b.data, b.len, true, &loaded, why, sizeof(why));
@@ -503,8 +543,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const names[] = {"full", "start", "taken", "f", "secret",
-					    "beside"};
+	static const char *const names[] = {"full", "start",  "taken",
+					    "f",    "secret", "beside"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -523,6 +563,7 @@ int main(void)
 		cmocka_unit_test(a_full_device_says_so_each_time),
 		cmocka_unit_test(pipes_take_it_piece_by_piece_between_signals),
 		cmocka_unit_test(a_pipe_without_reader_fails_for_good),
+		cmocka_unit_test(a_stream_that_broke_stays_broken),
 		cmocka_unit_test(only_an_empty_writable_file_is_taken),
 		cmocka_unit_test(what_is_no_profile_gets_its_own_words),
 		cmocka_unit_test(an_unreadable_file_is_refused),
