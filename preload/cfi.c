@@ -477,24 +477,31 @@ static int64_t take_expression(struct run *r)
 	return at;
 }
 
-static void set_cfa(struct run *r, enum cfi_kind kind, uint64_t reg, int64_t value)
+static void set_cfa_register(struct run *r, uint64_t reg)
 {
-	if (reg >= ARCH_REGS || value < INT32_MIN || value > INT32_MAX) {
+	if (reg >= ARCH_REGS) {
 		r->in.bad = true;
 		return;
 	}
-	r->now->cfa_kind = (uint8_t)kind;
+	/* The offset stays: even if an expression was in force in between. */
+	r->now->cfa_kind = CFI_REGISTER;
 	r->now->cfa_register = (uint8_t)reg;
-	r->now->cfa_value = (int32_t)value;
 }
 
-/* One of register and offset changes: only where the CFA is made of these. */
-static void change_cfa(struct run *r, uint64_t reg, int64_t value)
+static void set_cfa_offset(struct run *r, int64_t offset)
 {
-	if (r->now->cfa_kind != CFI_REGISTER)
+	if (offset < INT32_MIN || offset > INT32_MAX)
 		r->in.bad = true;
 	else
-		set_cfa(r, CFI_REGISTER, reg, value);
+		r->now->cfa_offset = (int32_t)offset;
+}
+
+static void set_cfa_expression(struct run *r, int64_t at)
+{
+	if (at > INT32_MAX)
+		r->in.bad = true;
+	r->now->cfa_kind = CFI_VAL_EXPRESSION;
+	r->now->cfa_expression = (int32_t)at;
 }
 
 static void advance(struct run *r, uint64_t to)
@@ -530,31 +537,27 @@ static void remember_or_restore(struct run *r, unsigned op)
 static void run_cfa_op(struct run *r, unsigned op)
 {
 	struct reader *in = &r->in;
-	uint64_t reg;
 
 	switch (op) {
 	case OP_DEF_CFA:
-		reg = take_uleb(in);
-		set_cfa(r, CFI_REGISTER, reg, (int64_t)take_uleb(in));
+		set_cfa_register(r, take_uleb(in));
+		set_cfa_offset(r, (int64_t)take_uleb(in));
 		break;
 	case OP_DEF_CFA_SF:
-		reg = take_uleb(in);
-		set_cfa(r, CFI_REGISTER, reg, factored(r, take_sleb(in)));
+		set_cfa_register(r, take_uleb(in));
+		set_cfa_offset(r, factored(r, take_sleb(in)));
 		break;
 	case OP_DEF_CFA_REGISTER:
-		change_cfa(r, take_uleb(in), r->now->cfa_value);
+		set_cfa_register(r, take_uleb(in));
 		break;
 	case OP_DEF_CFA_OFFSET:
-		change_cfa(r, r->now->cfa_register, (int64_t)take_uleb(in));
+		set_cfa_offset(r, (int64_t)take_uleb(in));
 		break;
 	case OP_DEF_CFA_OFFSET_SF:
-		change_cfa(r, r->now->cfa_register, factored(r, take_sleb(in)));
+		set_cfa_offset(r, factored(r, take_sleb(in)));
 		break;
-	case OP_DEF_CFA_EXPRESSION:
-		set_cfa(r, CFI_VAL_EXPRESSION, 0, take_expression(r));
-		break;
-	default:
-		in->bad = true;
+	default: /* OP_DEF_CFA_EXPRESSION */
+		set_cfa_expression(r, take_expression(r));
 	}
 }
 
@@ -1018,7 +1021,7 @@ bool cfi_cfa_is_at_fp(const struct cfi_row *row, int32_t *ret_offset)
 
 	if (row->rules.cfa_kind != CFI_VAL_EXPRESSION)
 		return false;
-	r.p = row->base + row->rules.cfa_value;
+	r.p = row->base + row->rules.cfa_expression;
 	length = take_uleb(&r);
 	if (length > (uint64_t)(r.end - r.p))
 		return false;
@@ -1042,10 +1045,10 @@ int cfi_cfa(const struct cfi_row *row, const struct cfi_regs *regs, cfi_read *re
 	const struct cfi_rules *rules = &row->rules;
 
 	if (rules->cfa_kind == CFI_VAL_EXPRESSION)
-		return evaluate(row, rules->cfa_value, regs, read, arg, NULL, ret_cfa);
+		return evaluate(row, rules->cfa_expression, regs, read, arg, NULL, ret_cfa);
 	if (!(regs->known >> rules->cfa_register & 1))
 		return -EBADMSG;
-	*ret_cfa = regs->value[rules->cfa_register] + (uint64_t)(int64_t)rules->cfa_value;
+	*ret_cfa = regs->value[rules->cfa_register] + (uint64_t)(int64_t)rules->cfa_offset;
 	return 0;
 }
 

@@ -43,7 +43,8 @@ struct cfi_rules {
 	uint8_t kind[ARCH_REGS]; /* enum cfi_kind */
 	uint8_t cfa_kind; /* CFI_UNSPECIFIED, CFI_REGISTER or CFI_VAL_EXPRESSION */
 	uint8_t cfa_register;
-	int32_t cfa_value; /* CFA = cfa_register + cfa_value, or an expression */
+	int32_t cfa_offset;	/* CFA = cfa_register + cfa_offset, or */
+	int32_t cfa_expression; /* what this expression says */
 };
 
 struct cfi_row {

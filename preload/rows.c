@@ -33,7 +33,7 @@ static bool is_same(uint8_t kind)
 
 static enum row_kind cfa_kind(const struct cfi_row *cfi, int32_t *ret_offset)
 {
-	*ret_offset = cfi->rules.cfa_value;
+	*ret_offset = cfi->rules.cfa_offset;
 	if (cfi->rules.cfa_kind == CFI_REGISTER && cfi->rules.cfa_register == ARCH_SP)
 		return ROW_SP;
 	if (cfi->rules.cfa_kind == CFI_REGISTER && cfi->rules.cfa_register == ARCH_FP)

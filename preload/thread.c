@@ -85,6 +85,7 @@ static struct thread *ring_take(uint32_t i)
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	/* release: the fields, then LIVE; pairs with the collector's acquire. */
 	atomic_store_explicit(&ring->state, WIRE_RING_LIVE, memory_order_release);
+	atomic_fetch_add_explicit(&session_header()->claims, 1, memory_order_release);
 	return t;
 }
 

@@ -97,6 +97,9 @@ struct wire_header {
 	_Alignas(64) _Atomic uint32_t nodes_used; /* nodes handed out; id 0 is the root */
 	_Atomic uint32_t modules_used;		  /* entry 0 is "no module" */
 	_Atomic uint32_t serial;     /* processes ever attached */
+	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
+	 * before its first event, so that the collector need not look at all rings. */
+	_Atomic uint32_t claims;
 	_Atomic uint64_t cut_stacks; /* stacks cut because the tree was full */
 	_Atomic uint64_t unrung;     /* events lost: every ring was taken */
 };

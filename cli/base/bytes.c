@@ -82,7 +82,7 @@ uint16_t bytes_get_u16(struct bytes_reader *r)
 {
 	const unsigned char *at = bytes_get(r, 2);
 
-	return at ? (uint16_t)(at[0] | at[1] << 8) : 0;
+	return (uint16_t)(at ? (unsigned)at[0] | (unsigned)at[1] << 8 : 0u);
 }
 
 uint32_t bytes_get_u32(struct bytes_reader *r)

@@ -60,11 +60,12 @@ struct bytes_reader {
 	bool failed; /* asked for more than there was, or a varint beyond 64 bits */
 };
 
+/* Reads data[0..len), which must stay; NULL is fine if len is 0. */
 static inline struct bytes_reader bytes_reader(const void *data, size_t len)
 {
 	const unsigned char *at = data;
 
-	return (struct bytes_reader){.at = at, .end = at + len};
+	return (struct bytes_reader){.at = at, .end = len ? at + len : at};
 }
 
 static inline size_t bytes_left(const struct bytes_reader *r)

@@ -49,3 +49,8 @@ void message_quiet(void)
 {
 	quiet = true;
 }
+
+bool message_is_quiet(void)
+{
+	return quiet;
+}

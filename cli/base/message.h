@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* "error: what went wrong and why". */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -15,3 +17,4 @@ void message_help(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* No notes from now on. */
 void message_quiet(void);
+bool message_is_quiet(void);

@@ -3,7 +3,7 @@
  * starts it, or the shim where it was preloaded without `run`.
  */
 #include "cli/base/cleanup.h"
-#include "cli/base/duration.h"
+#include "cli/base/quantity.h"
 #include "cli/cmd/verb.h"
 #include "cli/collect/server.h"
 
@@ -60,9 +60,9 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)
-			duration_parse(value + 1, &c->delay_ns);
+			quantity_parse_duration(value + 1, &c->delay_ns);
 		else if (option(word, name, "duration") && value)
-			duration_parse(value + 1, &c->duration_ns);
+			quantity_parse_duration(value + 1, &c->duration_ns);
 		options += len + (options[len] == ',');
 	}
 	return 0;

@@ -1,11 +1,14 @@
 /*
  * cmd_run.c - `heapline run`: a program, recorded.
  */
-#include "cli/base/duration.h"
+#include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/base/quantity.h"
 #include "cli/base/units.h"
 #include "cli/cmd/launch.h"
 #include "cli/cmd/verb.h"
+#include "cli/profile/file.h"
+#include "cli/report/summary.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -45,7 +48,7 @@ static const struct option options[] = {
 
 static bool parse_time(const char *name, const char *text, uint64_t *ret)
 {
-	if (!duration_parse(text, ret))
+	if (!quantity_parse_duration(text, ret))
 		return true;
 	message_error("--%s: '%s' is no time", name, text);
 	message_help("write seconds, or a number with ms, s, m or h: 200ms");
@@ -61,6 +64,22 @@ static void join(char *const *words, int n, char *ret, size_t room)
 	for (int i = 0; i < n && used < room; i++)
 		used += (size_t)snprintf(ret + used, room - used, "%s%s", i ? " " : "",
 					 words[i]);
+}
+
+/* A line of figures, as `report` has them. */
+static void say_figures(const struct launch_outcome *done)
+{
+	_cleanup_(profile_closep) struct profile *p = NULL;
+	struct scope_options all = {.domain = PROFILE_MALLOC};
+	struct summary sum;
+
+	if (profile_load(done->profile, &p, NULL, 0) < 0 || summary_of(p, &all, &sum) < 0)
+		return;
+	message_note("%s allocations, at most %s live at once, %s %s%s",
+		     units_count(sum.allocs).text, units_size(sum.peak.bytes).text,
+		     units_size(sum.leaked.bytes).text,
+		     done->result.running ? "live now" : "never freed",
+		     sum.lost ? "; EVENTS WERE LOST" : "");
 }
 
 static void say_result(const struct launch_outcome *done)
@@ -88,9 +107,8 @@ static void say_result(const struct launch_outcome *done)
 	if (r->abandoned)
 		message_error("the collector was stopped or starved for seconds: recording "
 			      "ended before the program did");
-	message_note("%s allocations, at most %s live at once, %s never freed%s",
-		     units_count(r->allocs).text, units_size(r->peak_bytes).text,
-		     units_size(r->live_bytes).text, r->lost ? "; EVENTS WERE LOST" : "");
+	if (!message_is_quiet())
+		say_figures(done);
 	if (r->running)
 		message_note("%u processes run on and are recorded until they end",
 			     r->running);

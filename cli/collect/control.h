@@ -38,7 +38,6 @@ struct control_result { /* collector to launcher: the answer to it */
 	uint32_t notes;	     /* enum wire_note, of the program */
 	uint32_t processes;  /* recorded so far */
 	uint32_t running;    /* of them, not ended: the collector stays for them */
-	uint64_t allocs, peak_bytes, live_bytes, lost;
 	bool abandoned;	     /* a target gave the collector up */
 	int32_t write_error; /* 0 or -errno */
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -63,9 +64,9 @@ static size_t quote(const char *word, char *to, size_t room)
 	return n;
 }
 
-void procfs_describe(pid_t pid, struct profile_process *process, struct strings *strings)
+void procfs_command(pid_t pid, char *ret, size_t room)
 {
-	char path[64], args[COMMAND_BYTES], command[COMMAND_BYTES * 2], exe[4096];
+	char path[64], args[COMMAND_BYTES];
 	size_t used = 0;
 	ssize_t n;
 
@@ -73,14 +74,21 @@ void procfs_describe(pid_t pid, struct profile_process *process, struct strings 
 	n = slurp(path, args, sizeof(args) - 1);
 	args[n > 0 ? n : 0] = '\0';
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(args + at) + 1) {
-		if (used && used < sizeof(command))
-			command[used++] = ' ';
-		used += quote(args + at, command + used, sizeof(command) - used);
+		if (used && used + 1 < room)
+			ret[used++] = ' ';
+		used += quote(args + at, ret + used, room - used - 1);
 	}
-	process->command = strings_add_n(strings, command, used);
+	ret[used] = '\0';
+}
+
+void procfs_exe(pid_t pid, char *ret, size_t room)
+{
+	char path[64];
+	ssize_t n;
+
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, exe, sizeof(exe));
-	process->exe = strings_add_n(strings, exe, n > 0 ? (size_t)n : 0);
+	n = readlink(path, ret, room - 1);
+	ret[n > 0 ? n : 0] = '\0';
 }
 
 uint64_t procfs_rss(pid_t pid)

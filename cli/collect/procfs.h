@@ -3,12 +3,17 @@
  */
 #pragma once
 
-#include "cli/profile/profile.h"
-
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* Fills in command and exe. What cannot be read stays "". */
-void procfs_describe(pid_t pid, struct profile_process *process, struct strings *strings);
+/* The arguments as a shell would read them back, NUL-terminated, cut where there is no
+ * more room; "" if they cannot be read. */
+void procfs_command(pid_t pid, char *ret, size_t room);
+
+/* The executable's path; "" if it cannot be read. */
+void procfs_exe(pid_t pid, char *ret, size_t room);
 
 /* Resident set size in bytes; 0 if it cannot be read. */
 uint64_t procfs_rss(pid_t pid);

@@ -7,7 +7,6 @@
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/profile/file.h"
-#include "cli/profile/totals.h"
 #include "cli/symbol/symbols.h"
 #include "preload/sys.h"
 
@@ -23,10 +22,12 @@
 
 enum {
 	CALLERS = 64,		       /* connections that have not said hello yet */
+	COMMAND_BYTES = 16384,
 	BUSY_EVENTS = 4096,	       /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
 	RSS_NS = 10000000,
+	REAP_NS = 100000000,
 	CHECKPOINT_FIRST_NS = 250000000,
 	CHECKPOINT_MAX_NS = 10000000000u / 2,
 	CHECKPOINT_SHARE = 20, /* of the time since the last, at most one part is spent */
@@ -34,9 +35,10 @@ enum {
 };
 
 struct member { /* a process that is recorded */
-	uint32_t serial, slot;
-	pid_t pid;  /* as we see it; 0: unknown */
-	int pidfd;  /* -1: none to be had */
+	struct engine_process *process;
+	uint32_t slot;
+	pid_t pid; /* as we see it */
+	int pidfd; /* -1: none to be had */
 };
 
 struct server {
@@ -50,8 +52,8 @@ struct server {
 
 	struct member *members; /* live ones */
 	size_t member_count, member_room;
-	uint32_t serials_seen, modules_seen;
-	size_t modules_opened;
+	uint32_t serials_seen;
+	size_t modules; /* seen */
 
 	int callers[CALLERS];
 	size_t caller_count;
@@ -65,7 +67,8 @@ struct server {
 	struct pollfd *fds;
 	size_t fds_room;
 	uint64_t events_since; /* the last checkpoint */
-	uint64_t began_ns, root_ended_ns, nap_us, rss_at, checkpoint_at, checkpoint_every;
+	uint64_t began_ns, root_ended_ns, nap_us;
+	uint64_t rss_at, reap_at, checkpoint_at, checkpoint_every;
 };
 
 static struct wire_header *header(struct server *s)
@@ -83,26 +86,32 @@ static struct member *member_of(struct server *s, pid_t pid)
 	return NULL;
 }
 
-static int member_add(struct server *s, uint32_t slot, pid_t pid, pid_t described)
+/* pid: as we see it; the process's own number may be another (PID namespaces). */
+static int member_add(struct server *s, uint32_t slot, pid_t pid)
 {
 	struct wire_process *p = wire_process(s->memory.base, slot);
-	struct profile_process *process;
+	char command[COMMAND_BYTES], exe[4096];
+	struct engine_process *process;
 	struct member *m;
 
-	process = engine_process_begin(s->engine, slot);
-	if (!process || array_reserve(&s->members, &s->member_room, s->member_count + 1))
+	process = engine_process_begin(s->engine, p->serial, p->parent_serial, pid, slot);
+	if (!process ||
+	    array_reserve(&s->members, &s->member_room, s->member_count + 1) < 0)
 		return -ENOMEM;
+	procfs_command(pid, command, sizeof(command));
+	procfs_exe(pid, exe, sizeof(exe));
+	engine_process_describe(process, command, exe);
 	m = &s->members[s->member_count++];
-	*m = (struct member){.serial = p->serial, .slot = slot, .pid = pid, .pidfd = -1};
+	*m = (struct member){.process = process, .slot = slot, .pid = pid};
 	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	procfs_describe(described, process, &s->profile->strings);
+	process->owner = process; /* marks it as one of the members, ever */
 	return 0;
 }
 
 /* The process has ended, or its image was replaced: its last word is counted. */
 static void member_end(struct server *s, struct member *m, enum profile_end how, int status)
 {
-	engine_process_end(s->engine, m->serial, how, status);
+	engine_process_end(s->engine, m->process, how, status);
 	closep(&m->pidfd);
 	*m = s->members[--s->member_count];
 }
@@ -119,11 +128,15 @@ static void members_look(struct server *s)
 		struct wire_process *p = wire_process(s->memory.base, i);
 		/* acquire: pairs with the child's release; its fields are whole. */
 		uint32_t state = atomic_load_explicit(&p->state, memory_order_acquire);
+		struct engine_process *known;
 
 		if (state == WIRE_PROCESS_CLAIMED)
 			s->serials_seen = serials - 1; /* look again */
-		if (state == WIRE_PROCESS_LIVE && !engine_knows(s->engine, p->serial))
-			member_add(s, i, (pid_t)p->pid, (pid_t)p->pid);
+		if (state != WIRE_PROCESS_LIVE)
+			continue;
+		known = engine_process(s->engine, p->serial);
+		if (!known || !known->owner)
+			member_add(s, i, (pid_t)p->pid);
 	}
 }
 
@@ -136,7 +149,7 @@ static void welcome(struct server *s, const struct recording_peer *peer)
 	/* The same pid again is the same process with another image. */
 	if (before)
 		member_end(s, before, PROFILE_EXECED, 0);
-	if (member_add(s, peer->slot, peer->pid, peer->pid) < 0)
+	if (member_add(s, peer->slot, peer->pid) < 0)
 		return;
 	if (root ? peer->pid == root : !s->root_serial) {
 		s->root_serial = peer->serial;
@@ -175,28 +188,22 @@ static void callers_hear(struct server *s)
 /* ---- the profile --------------------------------------------------------- */
 
 /* Files are opened at first sight: they may be deleted or replaced later. */
-static void modules_look(struct server *s)
+static void module_seen(void *context, const struct engine_module *m)
 {
-	uint32_t used = atomic_load(&header(s)->modules_used);
+	struct server *s = context;
+	struct engine_process *p = engine_process(s->engine, m->process_serial);
+	char root[64] = "";
 
-	if (used == s->modules_seen || !s->symbols)
-		return;
-	s->modules_seen = used;
-	engine_fill(s->engine, s->profile);
-	for (size_t i = s->modules_opened; i < s->profile->module_count; i++) {
-		const struct profile_module *m = &s->profile->modules[i];
-		struct strings *strings = &s->profile->strings;
-		char root[64];
-		pid_t pid = 0;
+	if (p && !p->ended)
+		snprintf(root, sizeof(root), "/proc/%d/root", (int)p->pid);
+	symbols_module(s->symbols, s->modules++, *m->path || !p ? m->path : p->exe, root,
+		       m->build_id);
+}
 
-		for (size_t k = 0; k < s->member_count; k++)
-			if (s->members[k].serial == engine_module_process(s->engine, i))
-				pid = s->members[k].pid;
-		snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
-		symbols_module(s->symbols, i, strings_get(strings, m->path),
-			       pid ? root : "", strings_get(strings, m->build_id));
-	}
-	s->modules_opened = s->profile->module_count;
+static bool alive(void *context, int32_t pid, int32_t tid)
+{
+	(void)context;
+	return procfs_thread_exists(pid, tid);
 }
 
 static void describe(struct server *s)
@@ -211,16 +218,15 @@ static void describe(struct server *s)
 	p->host = strings_add(&p->strings, host);
 	p->options = strings_add(&p->strings, s->o->config.options);
 	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	p->free_stacks = s->o->config.free_stacks;
-	p->lossy = s->o->config.lossy;
 }
 
 static void write_profile(struct server *s)
 {
 	int err;
 
-	engine_fill(s->engine, s->profile);
-	err = profile_writer_update(s->writer, s->profile);
+	err = engine_fill(s->engine, s->profile);
+	if (!err)
+		err = profile_writer_update(s->writer, s->profile);
 	s->profile->write_error = err;
 }
 
@@ -253,7 +259,7 @@ static void finalize(struct server *s)
 					 "answer in time");
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
-	if (s->symbols && !symbols_resolve(s->symbols, p)) {
+	if (!symbols_resolve(s->symbols, p)) {
 		symbols_sources(s->symbols, p, NULL);
 		p->symbolised = true;
 	}
@@ -266,15 +272,10 @@ static void finalize(struct server *s)
 static void summarize(struct server *s)
 {
 	const struct profile *p = s->profile;
-	struct profile_totals t = profile_totals(p, PROFILE_MALLOC);
 	struct control_result *r = &s->result;
 
 	r->processes = (uint32_t)p->process_count;
 	r->running = (uint32_t)s->member_count;
-	r->allocs = t.allocs;
-	r->live_bytes = t.live.bytes;
-	r->peak_bytes = p->tree_peak.bytes;
-	r->lost = profile_lost_events(p);
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
 	r->write_error = p->write_error;
 	for (size_t i = 0; i < p->process_count; i++)
@@ -437,6 +438,15 @@ static int attend(struct server *s, uint64_t nap_us)
 	return 0;
 }
 
+/* Threads that the kernel does not tell of are asked for, now and then. */
+static void reap(struct server *s, uint64_t now)
+{
+	if (now < s->reap_at)
+		return;
+	s->reap_at = now + REAP_NS;
+	engine_reap(s->engine);
+}
+
 static void adapt_nap(struct server *s, size_t events)
 {
 	if (events > BUSY_EVENTS)
@@ -458,7 +468,7 @@ static int serve(struct server *s)
 		/* relaxed: targets look whether it moves, nothing more. */
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1, memory_order_relaxed);
 		members_look(s);
-		modules_look(s);
+		reap(s, now);
 		keep_hours(s, now);
 		if (events)
 			sample_rss(s, now);
@@ -475,22 +485,24 @@ static int serve(struct server *s)
 static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
+	struct engine_hooks hooks = {
+		.context = s, .alive = alive, .module_seen = module_seen};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0);
 	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
 
 	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));
 	if (!err)
+		err = symbols_open(&s->symbols);
+	if (!err)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
-		err = engine_open(s->memory.base, s->memory.memory, &s->engine);
+		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
 	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();
 	if (!err && !s->profile)
 		err = -ENOMEM;
-	if (!err)
-		err = symbols_open(&s->symbols);
 	return err;
 }
 

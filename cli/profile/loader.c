@@ -310,6 +310,8 @@ static int get_array(struct load *l, const struct format_section *s,
 	if (r < 0)
 		return r;
 	*ret = rows;
+	if (!rows.count)
+		return 0;
 	return format_get_columns(in, s, rows.columns, l->p->strings.count,
 				  *(char **)format_items(s, l->p) + *count * s->row_bytes,
 				  rows.count);

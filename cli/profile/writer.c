@@ -245,8 +245,10 @@ static int put_rows(struct profile_writer *w, enum format_chunk type, const void
 		int r;
 
 		put_row_header(w, first, n, s->column_count);
-		format_put_columns(&w->payload, s,
-				   (const char *)items + first * s->row_bytes, NULL, n);
+		if (n)
+			format_put_columns(&w->payload, s,
+					   (const char *)items + first * s->row_bytes,
+					   NULL, n);
 		r = put_chunk(w, type);
 		if (r < 0)
 			return r;

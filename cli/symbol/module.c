@@ -343,13 +343,14 @@ static const char *linkage_name(Dwarf_Die *die)
 	return dwarf_formstring(&attr);
 }
 
-/* The symbol that a function's code begins with, where -g1 omits its linkage name. */
+/* The symbol that a function's code begins with, where it has no linkage name. The
+ * first range is the hot part. */
 static const char *entry_symbol(struct module *m, Dwarf_Die *die)
 {
 	const struct symbol *s;
-	Dwarf_Addr entry;
+	Dwarf_Addr base, entry, end;
 
-	if (dwarf_entrypc(die, &entry))
+	if (dwarf_ranges(die, 0, &base, &entry, &end) <= 0)
 		return NULL;
 	entry -= m->dwarf_bias;
 	s = symbol_at(m, entry);
@@ -362,12 +363,10 @@ static void name_function(struct module *m, struct unit *u, const struct unit_no
 	Dwarf_Die die = n->die;
 	const char *name = linkage_name(&die);
 
-	if (!name && !n->inlined && unit_mangles(u))
+	if (!name && !n->inlined && (unit_mangles(u) || !dwarf_diename(&die)))
 		name = entry_symbol(m, &die);
 	f->linkage = name != NULL;
-	if (!name)
-		name = dwarf_diename(&die);
-	f->name = name ? name : "";
+	f->name = name ? name : unit_qualified(u, n->function);
 }
 
 static size_t frames_at(struct module *m, struct unit *u, uint64_t address,

@@ -15,8 +15,8 @@
 
 struct module;
 
-struct module_frame { /* strings live until module_close() */
-	const char *name;     /* "" unknown */
+struct module_frame { /* dir and file live until module_close() */
+	const char *name;     /* "" unknown; lives as long as the sink runs */
 	bool linkage;	      /* name is a linkage name, mangled perhaps */
 	const char *dir;      /* of the compilation; "" unknown. file is relative to it */
 	const char *file;     /* "" unknown */

@@ -25,13 +25,13 @@ struct walk { /* what only unit_open() needs */
 
 /* ---- functions ------------------------------------------------------------ */
 
-static Dwarf_Die abstract_instance(Dwarf_Die die)
+static Dwarf_Die follow(Dwarf_Die die, unsigned attribute)
 {
 	for (int i = 0; i < MAX_ORIGINS; i++) {
 		Dwarf_Attribute attr;
 		Dwarf_Die next;
 
-		if (!dwarf_attr(&die, DW_AT_abstract_origin, &attr) ||
+		if (!dwarf_attr(&die, attribute, &attr) ||
 		    !dwarf_formref_die(&attr, &next))
 			break;
 		die = next;
@@ -42,7 +42,7 @@ static Dwarf_Die abstract_instance(Dwarf_Die die)
 static int function_add(struct walk *w, Dwarf_Die *concrete, uint32_t *ret)
 {
 	struct unit *u = w->u;
-	Dwarf_Die die = abstract_instance(*concrete);
+	Dwarf_Die die = follow(*concrete, DW_AT_abstract_origin);
 	struct unit_function *f;
 	int line = 0;
 	uint64_t *number = table_put(&w->functions,
@@ -211,31 +211,46 @@ static int walk(struct walk *w)
 
 /* ---- lines ---------------------------------------------------------------- */
 
-/* The rows of the line table say how far down each function's own code reaches. */
+struct row {
+	Dwarf_Addr address;
+	const char *file;
+	int line;
+	bool end;
+};
+
+static bool read_row(Dwarf_Lines *lines, size_t number, struct row *ret)
+{
+	Dwarf_Line *row = dwarf_onesrcline(lines, number);
+
+	if (!row || dwarf_lineaddr(row, &ret->address) || dwarf_lineno(row, &ret->line) ||
+	    dwarf_lineendsequence(row, &ret->end))
+		return false;
+	ret->file = dwarf_linesrc(row, NULL, NULL);
+	return true;
+}
+
+/* The rows of the line table say how far down each function's own code reaches. Of
+ * rows at one address only the last has code; the others often are a caller's. */
 static void measure_functions(struct unit *u)
 {
+	const struct segments *s = &u->segments;
 	Dwarf_Lines *lines = NULL;
-	size_t count = 0;
+	size_t count = 0, at = 0;
+	struct row row, next;
 
-	if (dwarf_getsrclines(&u->die, &lines, &count))
+	if (dwarf_getsrclines(&u->die, &lines, &count) || !count ||
+	    !read_row(lines, 0, &row))
 		return;
-	for (size_t i = 0, at = 0; i < count && at < u->segments.count; i++) {
-		Dwarf_Line *row = dwarf_onesrcline(lines, i);
-		Dwarf_Addr address;
-		int line;
-		bool end;
-
-		if (!row || dwarf_lineaddr(row, &address) || dwarf_lineno(row, &line) ||
-		    line <= 0 || dwarf_lineendsequence(row, &end) || end)
+	for (size_t i = 1; i < count && at < s->count; i++, row = next) {
+		if (!read_row(lines, i, &next))
+			return;
+		if (row.end || row.line <= 0 || row.address == next.address)
 			continue;
-		while (at < u->segments.count && u->segments.items[at].end <= address)
+		while (at < s->count && s->items[at].end <= row.address)
 			at++;
-		if (at < u->segments.count && u->segments.items[at].start <= address) {
-			uint32_t node = u->segments.items[at].owner;
-
-			function_reach(&u->functions[u->nodes[node].function],
-				       dwarf_linesrc(row, NULL, NULL), (uint32_t)line);
-		}
+		if (at < s->count && s->items[at].start <= row.address)
+			function_reach(&u->functions[u->nodes[s->items[at].owner].function],
+				       row.file, (uint32_t)row.line);
 	}
 }
 
@@ -254,6 +269,41 @@ struct unit_place unit_line(struct unit *u, uint64_t address)
 	if (place.file && !dwarf_lineno(row, &line) && line > 0)
 		place.line = (uint32_t)line;
 	return place;
+}
+
+/* ---- names ---------------------------------------------------------------- */
+
+/* The scopes of the unit that die is in: with LTO and dwz another one. */
+static const struct scopes *scopes_of(struct unit *u, Dwarf_Die *die)
+{
+	Dwarf_Die unit;
+
+	if (!dwarf_diecu(die, &unit, NULL, NULL))
+		return NULL;
+	for (size_t i = 0; i < u->scopes_count; i++)
+		if (u->scopes[i].unit == unit.addr)
+			return &u->scopes[i];
+	if (array_reserve(&u->scopes, &u->scopes_room, u->scopes_count + 1) ||
+	    scopes_open(die, &u->scopes[u->scopes_count]))
+		return NULL;
+	return &u->scopes[u->scopes_count++];
+}
+
+const char *unit_qualified(struct unit *u, uint32_t function)
+{
+	struct unit_function *f = &u->functions[function];
+	Dwarf_Die declared = follow(f->die, DW_AT_specification);
+	const char *name = dwarf_diename(&declared);
+	const struct scopes *scopes;
+
+	if (!name)
+		name = dwarf_diename(&f->die);
+	if (!name || f->qualified || !unit_mangles(u))
+		return f->qualified ? f->qualified : name ? name : "";
+	scopes = scopes_of(u, &declared);
+	if (scopes)
+		f->qualified = scopes_qualify(scopes, &declared, name);
+	return f->qualified ? f->qualified : name;
 }
 
 /* ---- the unit ------------------------------------------------------------- */
@@ -333,6 +383,11 @@ bool unit_mangles(struct unit *u)
 void unit_close(struct unit *u)
 {
 	segments_done(&u->segments);
+	for (size_t i = 0; i < u->scopes_count; i++)
+		scopes_done(&u->scopes[i]);
+	free(u->scopes);
+	for (size_t i = 0; i < u->function_count; i++)
+		free(u->functions[i].qualified);
 	free(u->nodes);
 	free(u->functions);
 	*u = (struct unit){0};

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "cli/symbol/scopes.h"
 #include "cli/symbol/segments.h"
 
 #include <elfutils/libdw.h>
@@ -21,6 +22,7 @@ struct unit_function { /* one function, all its instances in the unit together *
 	Dwarf_Die die;	    /* its abstract instance if it has one */
 	const char *file;   /* NULL: unknown */
 	uint32_t first, last; /* lines; 0: unknown */
+	char *qualified;      /* from unit_qualified(), owned */
 };
 
 struct unit_node { /* code of a function: its own, or inlined somewhere */
@@ -39,6 +41,8 @@ struct unit {
 	struct unit_function *functions;
 	size_t node_count, node_room, function_count, function_room;
 	struct segments segments; /* owners are indexes of nodes */
+	struct scopes *scopes;	  /* of this unit, and of others it refers to */
+	size_t scopes_count, scopes_room;
 };
 
 struct unit_place {
@@ -60,6 +64,10 @@ struct unit_place unit_line(struct unit *u, uint64_t address);
 
 /* The directory of the compilation, "" if unknown. */
 const char *unit_dir(struct unit *u);
+
+/* The name of a function that has no linkage name, with the namespaces and classes
+ * that it is in; "" if it has no name at all. Lives until unit_close(). */
+const char *unit_qualified(struct unit *u, uint32_t function);
 
 /* True if functions of this unit's language have linkage names. */
 bool unit_mangles(struct unit *u);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/base/array.h"
+#include "cli/base/bytes.h"
 #include "cli/profile/profile.h"
 
 #include <stdio.h>
@@ -394,4 +395,35 @@ static inline const char *make_difference(const struct profile *a, const struct 
 		if (!make_same_site(&a->sites[i], &b->sites[i]))
 			return "sites";
 	return NULL;
+}
+
+/* Damage: pieces overwritten, exchanged, doubled, dropped, counted up or down. */
+static inline void make_corrupt(struct make *m, struct bytes *b)
+{
+	size_t a, c, n = 1 + make_below(m, 64);
+
+	if (!b->len)
+		return;
+	a = make_below(m, b->len);
+	c = make_below(m, b->len);
+	n = n < b->len - a ? n : b->len - a;
+	n = n < b->len - c ? n : b->len - c;
+	switch (make_below(m, 6)) {
+	case 0:
+		for (size_t i = 0; i < n; i++)
+			b->data[a + i] = (unsigned char)make_any(m);
+		break;
+	case 1:
+		memmove(b->data + a, b->data + c, n);
+		break;
+	case 2:
+		memmove(b->data + a, b->data + a + n, b->len - a - n);
+		b->len -= n;
+		break;
+	case 3:
+		memset(b->data + a, make_below(m, 2) ? 0 : 0xff, n);
+		break;
+	default:
+		b->data[a] = (unsigned char)(b->data[a] + 1 - 2 * make_below(m, 2));
+	}
 }

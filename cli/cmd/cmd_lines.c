@@ -1,0 +1,105 @@
+/*
+ * cmd_lines.c - heapline lines [OPTIONS] [PROFILE]
+ */
+#include "cli/cmd/reader.h"
+#include "cli/cmd/verb.h"
+#include "cli/report/lines.h"
+
+#include <string.h>
+
+enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, DOMAIN };
+
+static const struct reader_option options[] = {
+	[FUNCTION] = {"function", "REGEX", "functions whose full name matches"},
+	[FILE_NAME] = {"file", "NAME", "functions of a source file: a glob, or a path's end"},
+	[ALL] = {"all", NULL, "every function, of libraries too"},
+	[NONZERO] = {"nonzero", NULL, "only lines with events"},
+	[COLUMNS] = {"columns", "LIST",
+		     "more columns: allocated,freed,peak,leaked,temporary or all"},
+	[DOMAIN] = {"domain", "NAME", "malloc (the default), or mmap"},
+	{NULL, NULL, NULL},
+};
+
+struct own {
+	struct lines_options options;
+	enum profile_domain domain;
+	regex_t function;
+	bool has_function;
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+	const char *why;
+
+	switch ((enum option)i) {
+	case FUNCTION:
+		if (o->has_function)
+			return "given twice; join the two as A|B";
+		why = reader_regex(value, &o->function);
+		if (why)
+			return why;
+		o->has_function = true;
+		o->options.function = &o->function;
+		return NULL;
+	case FILE_NAME:
+		o->options.file = value;
+		return NULL;
+	case ALL:
+		o->options.all = true;
+		return NULL;
+	case NONZERO:
+		o->options.nonzero = true;
+		return NULL;
+	case COLUMNS:
+		return lines_parse_columns(value, &o->options.columns)
+			       ? NULL
+			       : "a list of allocated, freed, peak, leaked, temporary; or all";
+	case DOMAIN:
+		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
+			return "malloc or mmap";
+		o->domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
+		return NULL;
+	}
+	return NULL;
+}
+
+static bool sort(void *own, const char *word)
+{
+	struct own *o = own;
+
+	return lines_parse_sort(word, &o->options.sort);
+}
+
+static const struct reader_spec spec = {
+	.verb = "lines",
+	.about = "Shows source lines with what each allocated, freed and kept, inclusive "
+		 "of what it calls:\nthe live heap after the line's last event, bytes "
+		 "allocated minus bytes freed by code at\nthe line, and its allocations.",
+	.sorts = "peak (the default), leaked, allocated or temporary",
+	.sort = sort,
+	.options = options,
+	.take = take,
+	.counts = "functions (10, unless some are selected)",
+};
+
+int cmd_lines(int argc, char **argv)
+{
+	struct own own = {0};
+	struct reader r;
+	int status;
+
+	if (reader_open(&r, &spec, argc, argv, &own, &status)) {
+		own.options.scope = r.scope;
+		own.options.scope.domain = own.domain;
+		own.options.limit = r.limit;
+		own.options.bytes = r.bytes;
+		own.options.colour = r.colour;
+		status = r.json ? lines_json(r.profile, &own.options, r.out)
+				: lines_text(r.profile, &own.options, r.out);
+		status = reader_close(&r, status);
+	}
+	if (own.has_function)
+		regfree(&own.function);
+	return status;
+}

@@ -1,0 +1,68 @@
+/*
+ * reader.h - what all verbs that read a profile have in common: their options, the
+ * choice of the profile, what is said when it does not open, where the report goes.
+ *
+ *	struct reader r;
+ *	int status;
+ *
+ *	if (!reader_open(&r, &spec, argc, argv, &own, &status))
+ *		return status;
+ *	return reader_close(&r, lines_text(r.profile, &own.options, r.out));
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+#include "cli/report/scope.h"
+#include "cli/report/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* An option of one verb, beside the common ones. */
+struct reader_option {
+	const char *name;     /* long, without dashes; NULL ends the table */
+	const char *argument; /* what its value is called; NULL: it takes none */
+	const char *help;     /* one line */
+};
+
+struct reader_spec {
+	const char *verb;
+	const char *about;  /* what the verb does, a sentence or two */
+	const char *sorts;  /* the words that --sort takes, for people */
+	bool (*sort)(void *own, const char *word); /* false: not one of them */
+	const struct reader_option *options;	   /* may be NULL */
+	/* Takes one of the verb's options, options[i]. value is NULL if it has no
+	 * argument; it stays valid. NULL, or a clause on what is wrong with it. */
+	const char *(*take)(void *own, size_t i, const char *value);
+	const char *counts; /* what -n counts: "functions" */
+};
+
+struct reader {
+	struct profile *profile;
+	char *path; /* of the profile */
+	char why[256]; /* what was left out of a damaged profile, or "" */
+	struct scope_options scope;
+	bool json, bytes, colour;
+	size_t limit; /* of -n; 0: none given */
+	FILE *out;
+
+	struct text_pager pager;
+	bool no_pager;
+	regex_t focus, ignore;
+	bool has_focus, has_ignore;
+};
+
+/* Reads the command line and the profile, and opens the output. false: there is
+ * nothing to report; messages, or help, are written and *ret_status is the exit
+ * status. */
+bool reader_open(struct reader *r, const struct reader_spec *spec, int argc, char **argv,
+		 void *own, int *ret_status);
+
+/* Ends the output, says what went wrong, frees everything. result: of the report, 0 or
+ * -errno. Returns the exit status. */
+int reader_close(struct reader *r, int result);
+
+/* Compiles an extended regular expression into *ret. NULL, or a clause (static until
+ * the next call) on what is wrong. */
+const char *reader_regex(const char *pattern, regex_t *ret);

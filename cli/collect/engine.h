@@ -1,0 +1,120 @@
+/*
+ * engine.h - the collector's engine: from rings in shared memory to a profile.
+ *
+ * The collector's process owns one engine for its session's mapping and calls it from
+ * one thread: engine_pass() as often as there may be events, engine_reap() now and
+ * then, engine_fill() at checkpoints, engine_process_end() when a process is known to
+ * have ended. It never blocks and never waits for a target.
+ *
+ *	rings -- ring_reader --> merge --> ledger --> live table, sites, timeline
+ *
+ * Order. A pass takes its stamp before it looks at the first ring, and leaves events
+ * with later stamps for the next pass. For an event e of the pass, whatever happened
+ * before it (a free before the allocation that reuses its address) was published
+ * before e was stamped, hence is in a ring when the pass looks there, with a smaller
+ * stamp: the pass knows all of e's past. What breaks this (stamps of two processors
+ * that disagree, a slot reserved by a hook that a signal interrupted) shows as a
+ * contradiction; the event is parked. Then the fence: all slots reserved by now are
+ * read, and the event either finds its place or is declared unexplained.
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+#include "preload/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct engine;
+
+/* A process as its owner sees it. Read only; texts by engine_process_describe(). */
+struct engine_process {
+	uint32_t serial, parent_serial;
+	int32_t pid;
+	uint32_t slot;
+	uint32_t notes; /* enum wire_note, as of the last pass that looked */
+	uint64_t start_ns, end_ns;
+	bool ended;
+	enum profile_end end;
+	int32_t end_status;
+	char *command, *exe; /* owned; may be NULL */
+	uint64_t events;
+	void *owner; /* for whoever runs the engine */
+};
+
+struct engine_module { /* valid during the call */
+	const char *path;     /* "" is the process's executable */
+	const char *build_id; /* lower-case hex */
+	uint64_t start, end, bias;
+	uint32_t process_serial;
+};
+
+struct engine_hooks { /* any may be NULL */
+	void *context;
+	/* Does this thread still run? Asked for rings without a robust word. */
+	bool (*alive)(void *context, int32_t pid, int32_t tid);
+	void (*process_seen)(void *context, struct engine_process *p);
+	void (*module_seen)(void *context, const struct engine_module *m);
+
+	/* For tests: the stamp of now, and what happens while the rings are read. */
+	uint64_t (*now)(void *context);
+	void (*meanwhile)(void *context);
+};
+
+/* base: the whole mapping, its header filled in. fd: the memfd behind it, for giving
+ * back the pages of freed rings; -1: never. 0 or -errno. */
+int engine_open(void *base, int fd, const struct engine_hooks *hooks,
+		struct engine **ret);
+void engine_close(struct engine *e); /* NULL is fine */
+
+/* One pass over all rings. Returns the events consumed. */
+size_t engine_pass(struct engine *e);
+
+/* Looks for threads that have ended; their rings are freed by passes to come. */
+void engine_reap(struct engine *e);
+
+/* Makes a process known before its first ring; finds it if it is. NULL without memory,
+ * or for serial 0. slot: its wire_process. */
+struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,
+					    uint32_t parent_serial, int32_t pid,
+					    uint32_t slot);
+struct engine_process *engine_process(struct engine *e, uint32_t serial);
+
+/* The processes in the order in which they became known: NULL gives the first, the
+ * last gives NULL. */
+struct engine_process *engine_process_next(struct engine *e,
+					   const struct engine_process *after);
+
+/* 0 or -ENOMEM. NULL leaves a text as it is. */
+int engine_process_describe(struct engine_process *p, const char *command,
+			    const char *exe);
+
+/* The process is dead: reads all that it committed, closes its books, frees its rings
+ * and its slot. */
+void engine_process_end(struct engine *e, struct engine_process *p, enum profile_end end,
+			int32_t status);
+
+/* Resident bytes of all processes, now. */
+void engine_rss_sample(struct engine *e, uint64_t bytes);
+
+/* Brings the profile, always the same one, up to date. New stacks have code 0. 0 or
+ * -ENOMEM; then it is whole, but older in parts. */
+int engine_fill(struct engine *e, struct profile *p);
+
+/* ns since engine_open(). */
+uint64_t engine_now_ns(const struct engine *e);
+
+/* The recording is incomplete for want of memory: the first failure, or 0. */
+int engine_error(const struct engine *e);
+
+/* Rings in use, and bytes that they hold unread: nothing is left at 0. */
+size_t engine_rings(const struct engine *e);
+uint64_t engine_backlog(const struct engine *e);
+
+/* The blocks that are live in a process, in no order. */
+void engine_each_live(const struct engine *e, const struct engine_process *p,
+		      void (*see)(void *context, uint64_t address, uint64_t size,
+				  uint32_t site, uint64_t born_ns),
+		      void *context);

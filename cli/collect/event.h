@@ -1,0 +1,22 @@
+/*
+ * event.h - one event of a traced thread: a checked, private copy of a wire slot.
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A failed realloc's end, as the ledger sees it: the old block lies there again. */
+#define EVENT_RESTORE WIRE_TYPES
+
+struct event {
+	uint64_t address; /* 48 bits */
+	uint64_t stamp;
+	uint64_t size;
+	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
+	uint16_t ring;
+	uint8_t type; /* enum wire_type, or EVENT_RESTORE */
+	bool temporary; /* a free right after the allocation, in its thread */
+};

@@ -1,0 +1,22 @@
+/*
+ * fill.h - from the collector's books to the profile, at a cost in proportion to what
+ * changed. Sites, stacks and modules keep their numbers.
+ */
+#pragma once
+
+#include "cli/collect/modules.h"
+#include "cli/collect/sites.h"
+#include "cli/profile/profile.h"
+
+/* Each 0 or -ENOMEM; after a failure the next call goes on where it stopped. */
+
+/* exe_of() names the executable of a process, for the module whose path is "". */
+int fill_modules(const struct modules *m, const char *(*exe_of)(void *, uint32_t serial),
+		 void *context, struct profile *p);
+
+int fill_stacks(const struct stacks *s, const struct modules *m, struct profile *p);
+
+/* Sites that changed, and those whose share of a peak may have. */
+int fill_sites(struct sites *s, struct profile *p);
+
+int fill_timeline(const struct timeline *t, struct profile *p);

@@ -1,0 +1,112 @@
+/*
+ * ledger.h - what events do to the books: the live blocks and the sites' counters.
+ *
+ * Events come in the merged order (merge.h). That order may be wrong for a moment:
+ * an event that contradicts the live blocks is parked until a legal order is found,
+ * or until the engine declares that everything that could explain it has been read.
+ * For one address, events that need a block and events that need none alternate.
+ *
+ * The newest blocks stand in a small window before the live table: those freed at
+ * once never reach it, and their lifetimes are exact.
+ */
+#pragma once
+
+#include "cli/collect/clock.h"
+#include "cli/collect/event.h"
+#include "cli/collect/live.h"
+#include "cli/collect/maps.h"
+#include "cli/collect/park.h"
+#include "cli/collect/sites.h"
+
+enum {
+	LEDGER_WINDOW = 512,
+};
+
+struct ledger_process {
+	struct sites_process sums;
+	struct live live;
+	struct maps maps;
+	uint64_t unknown_frees, unseen_frees;
+	uint64_t lost; /* events that no memory was left for, or that make no sense */
+	size_t parked;
+};
+
+enum ledger_held { /* what a realloc's begin found */
+	LEDGER_WAITING = 0, /* it is parked */
+	LEDGER_HELD,	    /* a block, which belongs to nobody now */
+	LEDGER_UNKNOWN,	    /* none */
+};
+
+enum ledger_outcome { /* what its end said */
+	LEDGER_OPEN = 0,
+	LEDGER_FREED, /* moved, resized in place or freed */
+	LEDGER_STANDS, /* failed, or the thread died inside */
+};
+
+struct ledger_realloc { /* a realloc between its begin and its end */
+	struct ledger_realloc *next; /* the one around it */
+	uint64_t address;
+	struct live_block block;
+	enum ledger_held held;
+	enum ledger_outcome outcome;
+	uint32_t by; /* site of the end, once FREED */
+	uint64_t ns;
+};
+
+struct ledger_thread { /* what the ledger keeps for each ring */
+	struct ledger_realloc *reallocs; /* innermost first */
+	uint64_t last_alloc; /* address, if the last event was an allocation */
+	struct maps_cuts unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
+	uint64_t unmapped_ns;
+	uint32_t unmapped_by;
+};
+
+struct ledger_recent {
+	uint64_t address1; /* + 1; 0: free */
+	struct ledger_process *process;
+	struct live_block block;
+};
+
+struct ledger {
+	struct sites sites;
+	struct park park;
+	const struct stamp_clock *clock;
+	uint64_t round; /* of parking, counted on by the engine */
+	struct ledger_recent recent[LEDGER_WINDOW];
+};
+
+int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
+void ledger_done(struct ledger *l);
+
+/* 0 or -ENOMEM. p stays where it is until ledger_done(). */
+int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t serial);
+
+/* Settles what is parked, then lets the process's blocks go. All its threads have
+ * ended. */
+void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns);
+
+/* The thread will do no more: a realloc that it began did not happen. */
+void ledger_thread_end(struct ledger *l, struct ledger_process *p,
+		       struct ledger_thread *t);
+
+/* One event of a thread of p. */
+void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		  struct event *ev);
+
+/* Asks for the memory that the event will need. */
+static inline void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
+				   const struct event *ev)
+{
+	live_prefetch(&p->live, ev->address);
+	sites_prefetch(&l->sites, &p->sums, ev->stack);
+}
+
+/* Applies parked events of p as far as a legal order goes. Those parked in `final` or
+ * an earlier round are true whether legal or not: an allocation frees the block that
+ * it lies over, a free of nothing is a free of an unknown block. */
+void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final);
+
+/* Calls see() for all live blocks of p. */
+void ledger_each(const struct ledger *l, const struct ledger_process *p,
+		 void (*see)(void *context, uint64_t address, const struct live_block *b),
+		 void *context);

@@ -1,0 +1,138 @@
+#include "cli/collect/ring_reader.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SLOT sizeof(struct wire_slot)
+
+static void look_at(struct ring_reader *r, uint64_t cursor)
+{
+	const void *slot = r->data + cursor % WIRE_RING_BYTES;
+
+	r->read = cursor;
+	r->slot = &((const struct wire_slot *)slot)->head;
+	r->lap = wire_lap(cursor);
+}
+
+void ring_open(struct ring_reader *r, void *base, uint32_t index)
+{
+	struct wire_ring *control = wire_ring(base, index);
+	/* Relaxed: only a reader of this ring has ever stored it. */
+	uint64_t head = atomic_load_explicit(&control->head, memory_order_relaxed);
+
+	*r = (struct ring_reader){.control = control,
+				  .data = wire_data(base, index),
+				  .index = (uint16_t)index};
+	look_at(r, head & ~(SLOT - 1));
+}
+
+uint64_t ring_bound(const struct ring_reader *r)
+{
+	/* Relaxed: an event that was acquired brought with it all that its thread had
+	 * seen, reservations of slots committed before it among them. */
+	uint64_t reserved =
+		atomic_load_explicit(&r->control->reserved, memory_order_relaxed);
+
+	/* More than a ring is a producer that waits for its slot to become free. */
+	if (reserved - r->read > WIRE_RING_BYTES)
+		reserved = (int64_t)(reserved - r->read) < 0 ? r->read
+							     : r->read + WIRE_RING_BYTES;
+	return reserved & ~(SLOT - 1);
+}
+
+void ring_bury(struct ring_reader *r)
+{
+	r->end = ring_bound(r);
+	r->dead = true;
+}
+
+/* A checked copy of the slot at the cursor. False: nothing to hand on. */
+static bool copy(struct ring_reader *r, uint64_t head, uint32_t nodes, struct event *ev)
+{
+	const struct wire_slot *slot = (const struct wire_slot *)r->slot;
+
+	*ev = (struct event){
+		.address = head & WIRE_PC_MASK,
+		.type = (uint8_t)(head >> 48),
+		.stamp = slot->stamp,
+		.size = slot->size,
+		.stack = slot->stack < nodes ? slot->stack : 0,
+		.ring = r->index,
+	};
+	if (ev->type >= WIRE_TYPES || (!ev->address && ev->type != WIRE_REALLOC_END &&
+				       ev->type != WIRE_NOP && ev->type < WIRE_MMAP)) {
+		r->bad++;
+		return false;
+	}
+	return ev->type != WIRE_NOP;
+}
+
+static uint32_t nodes_used(void *base)
+{
+	struct wire_header *h = base;
+	/* Relaxed: the event that names a node was acquired. */
+	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
+
+	return used < WIRE_NODES ? used : WIRE_NODES;
+}
+
+/* Tells the producer how far we are, and wakes it if it waits for room. */
+static void publish(struct ring_reader *r)
+{
+	struct wire_ring *c = r->control;
+
+	/* release: pairs with the producer's acquire of head. We are done reading the
+	 * slots that it may overwrite now. */
+	atomic_store_explicit(&c->head, r->read, memory_order_release);
+	/* Pairs with the fence between the producer's store of `waiting` and its last
+	 * look at head: one of the two sees the other. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&c->waiting, memory_order_relaxed))
+		return;
+	atomic_fetch_add_explicit(&c->room, 1, memory_order_release);
+	syscall(SYS_futex, &c->room, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+size_t ring_fill(struct ring_reader *r, void *base)
+{
+	uint64_t start = r->read;
+
+	r->at = r->count = 0;
+	while (r->count < RING_WINDOW && r->read - start < WIRE_RING_BYTES / 4) {
+		/* acquire: pairs with the producer's release of the head word, so that
+		 * the slot's other words are read as they were before it. */
+		uint64_t head = atomic_load_explicit(r->slot, memory_order_acquire);
+		bool committed = head >> 56 == r->lap;
+
+		if (r->dead ? r->read >= r->end : !committed)
+			break;
+		if (committed && copy(r, head, nodes_used(base), &r->window[r->count]))
+			r->count++;
+		r->read += SLOT;
+		if (r->read % WIRE_RING_BYTES)
+			r->slot += SLOT / sizeof(*r->slot);
+		else
+			look_at(r, r->read);
+	}
+	r->window_start = start;
+	if (r->read != start)
+		publish(r);
+	return r->count;
+}
+
+void ring_release(struct ring_reader *r)
+{
+	struct wire_ring *c = r->control;
+
+	/* Relaxed: the owner is dead, and the next one acquires the state. */
+	atomic_store_explicit(&c->reserved, r->read, memory_order_relaxed);
+	atomic_store_explicit(&c->head, r->read, memory_order_relaxed);
+	atomic_store_explicit(&c->lost, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->held_back, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->waiting, 0, memory_order_relaxed);
+	/* release: pairs with the acquire of the next owner's compare-and-exchange. */
+	atomic_store_explicit(&c->state, WIRE_RING_FREE, memory_order_release);
+}

@@ -1,0 +1,378 @@
+#include "cli/collect/sites.h"
+
+#include "cli/base/array.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sites_slot {
+	uint64_t key1; /* + 1; 0: free */
+	uint32_t site;
+};
+
+/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
+static uint64_t key_of(uint32_t process, uint32_t node, enum profile_domain domain)
+{
+	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
+}
+
+static size_t slot_of(const struct sites *s, uint64_t key1)
+{
+	uint64_t h = key1 * 0x9e3779b97f4a7c15ull;
+
+	return (size_t)(h >> 20) & (s->index_room - 1);
+}
+
+int sites_open(struct sites *s, void *base)
+{
+	int r;
+
+	*s = (struct sites){.count = 1, .room = 64, .index_room = 256};
+	peak_start(&s->tree_peak);
+	s->items = aligned_alloc(64, s->room * sizeof(*s->items));
+	s->index = calloc(s->index_room, sizeof(*s->index));
+	r = s->items && s->index ? 0 : -ENOMEM;
+	if (r == 0)
+		memset(s->items, 0, s->room * sizeof(*s->items));
+	if (r == 0)
+		r = stacks_open(&s->stacks, base);
+	if (r == 0)
+		r = timeline_open(&s->timeline);
+	if (r < 0)
+		sites_done(s);
+	return r;
+}
+
+void sites_done(struct sites *s)
+{
+	for (size_t i = 0; s->items && i < s->count; i++) {
+		free(s->items[i].sizes);
+		free(s->items[i].lives);
+	}
+	free(s->items);
+	free(s->index);
+	free(s->changed);
+	free(s->processes);
+	table_done(&s->distinct);
+	stacks_done(&s->stacks);
+	timeline_done(&s->timeline);
+	*s = (struct sites){0};
+}
+
+int sites_process_start(struct sites *s, struct sites_process *p, uint32_t serial)
+{
+	if (array_reserve(&s->processes, &s->process_room, s->process_count + 1) < 0)
+		return -ENOMEM;
+	*p = (struct sites_process){.index = (uint32_t)s->process_count,
+				    .serial = serial};
+	for (int i = 0; i < PROFILE_DOMAINS; i++)
+		peak_start(&p->peak[i]);
+	s->processes[s->process_count++] = p;
+	return 0;
+}
+
+/* ---- finding a site ------------------------------------------------------ */
+
+static struct sites_slot *seek(const struct sites *s, uint64_t key1)
+{
+	size_t at = slot_of(s, key1);
+
+	while (s->index[at].key1 && s->index[at].key1 != key1)
+		at = (at + 1) & (s->index_room - 1);
+	return &s->index[at];
+}
+
+static int index_grow(struct sites *s)
+{
+	struct sites_slot *old = s->index, *more;
+	size_t old_room = s->index_room;
+
+	more = calloc(old_room * 2, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->index = more;
+	s->index_room = old_room * 2;
+	for (size_t i = 0; i < old_room; i++)
+		if (old[i].key1)
+			*seek(s, old[i].key1) = old[i];
+	free(old);
+	return 0;
+}
+
+static int items_grow(struct sites *s)
+{
+	size_t room = s->room + s->room / 2 + 1;
+	struct site *more;
+
+	if (s->count < s->room)
+		return 0;
+	if (room > UINT32_MAX)
+		return -ENOMEM;
+	more = aligned_alloc(64, room * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memcpy(more, s->items, s->count * sizeof(*more));
+	memset(more + s->count, 0, (room - s->count) * sizeof(*more));
+	free(s->items);
+	s->items = more;
+	s->room = room;
+	return 0;
+}
+
+static int add(struct sites *s, struct sites_process *p, uint32_t stack,
+	       enum profile_domain domain, uint32_t *ret)
+{
+	struct table_key key = {p->index, (uint64_t)stack << 1 | (uint64_t)domain};
+	uint64_t *known;
+	bool is_new;
+	int r = items_grow(s);
+
+	if (r < 0)
+		return r;
+	known = table_put(&s->distinct, key, &is_new);
+	if (!known)
+		return -ENOMEM;
+	if (is_new) {
+		struct site *site = &s->items[s->count];
+
+		site->process = p->index;
+		site->stack = stack;
+		site->domain = (uint8_t)domain;
+		site->next = p->first_site;
+		p->first_site = (uint32_t)s->count;
+		*known = s->count++;
+	}
+	*ret = (uint32_t)*known;
+	return 0;
+}
+
+/* First sight of a wire node in a process: it may be a copy of one known already. */
+static uint32_t find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
+			    enum profile_domain domain)
+{
+	uint64_t key1 = key_of(p->index, node, domain);
+	uint32_t stack, site = 0;
+	int r = stacks_copy(&s->stacks, node, &stack);
+
+	if (r == 0 && s->index_used >= s->index_room / 2)
+		r = index_grow(s);
+	if (r == 0)
+		r = add(s, p, stack, domain, &site);
+	if (r < 0) {
+		s->error = s->error ? s->error : r;
+		return 0;
+	}
+	*seek(s, key1) = (struct sites_slot){key1, site};
+	s->index_used++;
+	return site;
+}
+
+uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
+		    enum profile_domain domain)
+{
+	const struct sites_slot *slot;
+
+	assert(node < WIRE_NODES);
+	slot = seek(s, key_of(p->index, node, domain));
+	return slot->key1 ? slot->site : find_slowly(s, p, node, domain);
+}
+
+void sites_prefetch(const struct sites *s, const struct sites_process *p, uint32_t node)
+{
+	__builtin_prefetch(&s->index[slot_of(s, key_of(p->index, node, PROFILE_MALLOC))]);
+}
+
+/* ---- counting ------------------------------------------------------------ */
+
+static void fail(struct sites *s)
+{
+	s->error = s->error ? s->error : -ENOMEM;
+}
+
+static uint8_t class_of(uint64_t amount)
+{
+	return (uint8_t)(63 - __builtin_clzll(amount | 1));
+}
+
+static void widen(struct sites *s, struct sites_histogram **h, uint8_t class)
+{
+	uint8_t low = *h && (*h)->low < class ? (*h)->low : class, high = class;
+	struct sites_histogram *more;
+
+	if (*h && (*h)->low + (*h)->span - 1 > high)
+		high = (uint8_t)((*h)->low + (*h)->span - 1);
+	more = calloc(1, sizeof(*more) + (size_t)(high - low + 1) * sizeof(uint64_t));
+	if (!more) {
+		fail(s);
+		return;
+	}
+	more->low = low;
+	more->span = (uint8_t)(high - low + 1);
+	if (*h)
+		memcpy(&more->count[(*h)->low - low], (*h)->count,
+		       (*h)->span * sizeof(uint64_t));
+	free(*h);
+	*h = more;
+}
+
+static inline void tally(struct sites *s, struct sites_histogram **h, uint64_t amount,
+			 uint32_t change)
+{
+	uint8_t class = class_of(amount);
+
+	if (!*h || (uint8_t)(class - (*h)->low) >= (*h)->span) {
+		widen(s, h, class);
+		if (!*h || (uint8_t)(class - (*h)->low) >= (*h)->span)
+			return;
+	}
+	(*h)->count[class - (*h)->low] += change;
+}
+
+static void untally(struct sites_histogram *h, uint64_t amount)
+{
+	uint8_t at = (uint8_t)(class_of(amount) - (h ? h->low : 0));
+
+	if (h && at < h->span && h->count[at])
+		h->count[at]--;
+}
+
+static inline void touch(struct sites *s, struct site *site)
+{
+	if (site->listed)
+		return;
+	if (array_reserve(&s->changed, &s->changed_room, s->changed_count + 1) < 0) {
+		fail(s);
+		return;
+	}
+	site->listed = true;
+	s->changed[s->changed_count++] = (uint32_t)(site - s->items);
+}
+
+/* After the sums have changed: both peaks, and the timeline. `before` is the site. */
+static inline void follow(struct sites *s, struct sites_process *p, struct site *site,
+			  struct profile_amount before, uint32_t allocs, uint64_t ns)
+{
+	enum profile_domain domain = site->domain;
+
+	peak_change(&p->peak[domain], &site->peak, before, p->live[domain], ns);
+	if (domain != PROFILE_MALLOC)
+		return;
+	peak_change(&s->tree_peak, &site->tree_peak, before, s->tree_live, ns);
+	timeline_note(&s->timeline, ns, s->tree_live, allocs);
+}
+
+static inline void stamp(struct sites *s, struct sites_process *p, struct site *site)
+{
+	site->last_rank = ++s->rank;
+	site->last_live_bytes = p->live[site->domain].bytes;
+}
+
+void sites_alloc(struct sites *s, struct sites_process *p, uint32_t number,
+		 uint64_t size, uint32_t blocks, uint64_t ns)
+{
+	struct site *site = &s->items[number];
+	struct profile_amount before = sites_live(site);
+	enum profile_domain domain = site->domain;
+
+	touch(s, site);
+	if (!site->allocs || ns < site->first_ns)
+		site->first_ns = ns;
+	if (ns > site->last_ns)
+		site->last_ns = ns;
+	site->allocs += blocks;
+	site->allocated_bytes += size;
+	p->allocs[domain] += blocks;
+	p->allocated_bytes[domain] += size;
+	p->live[domain].blocks += blocks;
+	p->live[domain].bytes += size;
+	if (domain == PROFILE_MALLOC) {
+		s->tree_live.blocks += blocks;
+		s->tree_live.bytes += size;
+	}
+	tally(s, &site->sizes, size, blocks);
+	follow(s, p, site, before, blocks, ns);
+	stamp(s, p, site);
+}
+
+void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t blocks, uint32_t by, uint64_t ns)
+{
+	struct site *site = &s->items[b->site], *here = &s->items[by];
+	struct profile_amount before = sites_live(site);
+	enum profile_domain domain = site->domain;
+
+	touch(s, site);
+	touch(s, here);
+	site->frees += blocks;
+	site->freed_bytes += b->size;
+	p->frees[domain] += blocks;
+	p->freed_bytes[domain] += b->size;
+	p->live[domain].blocks -= blocks;
+	p->live[domain].bytes -= b->size;
+	if (domain == PROFILE_MALLOC) {
+		s->tree_live.blocks -= blocks;
+		s->tree_live.bytes -= b->size;
+	}
+	if (blocks)
+		tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, 1);
+	here->freed_here += blocks;
+	here->freed_here_bytes += b->size;
+	follow(s, p, site, before, 0, ns);
+	stamp(s, p, here);
+}
+
+void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
+{
+	struct site *site = &s->items[b->site], *here = &s->items[by];
+	struct profile_amount before = sites_live(site);
+	enum profile_domain domain = site->domain;
+
+	touch(s, site);
+	touch(s, here);
+	site->frees -= blocks;
+	site->freed_bytes -= b->size;
+	p->frees[domain] -= blocks;
+	p->freed_bytes[domain] -= b->size;
+	p->live[domain].blocks += blocks;
+	p->live[domain].bytes += b->size;
+	if (domain == PROFILE_MALLOC) {
+		s->tree_live.blocks += blocks;
+		s->tree_live.bytes += b->size;
+	}
+	if (blocks)
+		untally(site->lives, freed_ns > b->born_ns ? freed_ns - b->born_ns : 0);
+	here->freed_here -= blocks;
+	here->freed_here_bytes -= b->size;
+	follow(s, p, site, before, 0, ns);
+	stamp(s, p, here);
+}
+
+void sites_temporary(struct sites *s, struct sites_process *p, const struct sites_block *b)
+{
+	struct site *site = &s->items[b->site];
+
+	site->temporary.blocks++;
+	site->temporary.bytes += b->size;
+	p->temporary.blocks++;
+	p->temporary.bytes += b->size;
+}
+
+void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
+{
+	for (uint32_t i = p->first_site; i; i = s->items[i].next) {
+		struct site *site = &s->items[i];
+		struct profile_amount part = sites_live(site);
+
+		if (site->gone || site->domain != PROFILE_MALLOC)
+			continue;
+		touch(s, site);
+		s->tree_live.blocks -= part.blocks;
+		s->tree_live.bytes -= part.bytes;
+		peak_change(&s->tree_peak, &site->tree_peak, part, s->tree_live, ns);
+		site->gone = true;
+	}
+	timeline_note(&s->timeline, ns, s->tree_live, 0);
+}

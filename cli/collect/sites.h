@@ -1,0 +1,117 @@
+/*
+ * sites.h - what is counted for each (process, stack, domain), and their sums.
+ *
+ * Sites are numbered from 1 in the order of their first event; site n becomes
+ * profile.sites[n - 1]. Site 0 is where events go that memory was short for: it is
+ * never shown, and `error` tells of it.
+ *
+ *	live of a site = allocs - frees, allocated_bytes - freed_bytes
+ *	live of a process's domain = sum over its sites
+ *	live of the tree = sum over processes that have not ended, malloc domain
+ */
+#pragma once
+
+#include "cli/collect/peak.h"
+#include "cli/collect/stacks.h"
+#include "cli/collect/timeline.h"
+
+/* Counts by floor(log2), for the classes low .. low+span-1. */
+struct sites_histogram {
+	uint8_t low, span;
+	uint64_t count[];
+};
+
+struct site { /* what allocations and frees touch comes first */
+	_Alignas(64) uint64_t allocs;
+	uint64_t allocated_bytes, frees, freed_bytes;
+	uint64_t last_rank, last_live_bytes;
+	uint64_t first_ns, last_ns;
+
+	struct peak_part peak;	    /* of the process's domain */
+	struct peak_part tree_peak; /* of the tree's sum */
+	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
+
+	uint64_t freed_here, freed_here_bytes;
+	struct profile_amount temporary;
+	uint32_t process; /* index of its sites_process */
+	uint32_t stack;	  /* of struct stacks */
+	uint32_t next;	  /* site of the same process; 0: last */
+	uint8_t domain;
+	bool listed; /* in sites.changed */
+	bool gone;   /* its process ended: no longer part of the tree's sum */
+};
+
+/* A process, as far as its sums go. */
+struct sites_process {
+	struct profile_amount live[PROFILE_DOMAINS];
+	struct peak_total peak[PROFILE_DOMAINS];
+	uint64_t allocs[PROFILE_DOMAINS], allocated_bytes[PROFILE_DOMAINS];
+	uint64_t frees[PROFILE_DOMAINS], freed_bytes[PROFILE_DOMAINS];
+	struct profile_amount temporary;
+	uint32_t index;	     /* in sites.processes */
+	uint32_t serial;     /* for the profile */
+	uint32_t first_site; /* 0: none */
+};
+
+struct sites {
+	struct site *items; /* count of them, site 0 included */
+	size_t count, room;
+	struct sites_slot *index; /* (process, wire node, domain) -> site */
+	size_t index_room, index_used;
+	struct table distinct; /* (process, stack, domain) -> site */
+	struct stacks stacks;
+	struct sites_process **processes; /* not owned */
+	size_t process_count, process_room;
+
+	uint32_t *changed; /* sites to look at when the profile is next filled */
+	size_t changed_count, changed_room;
+
+	struct profile_amount tree_live;
+	struct peak_total tree_peak;
+	struct timeline timeline;
+	uint64_t rank; /* events so far */
+	int error;     /* 0, or the first failure (-ENOMEM): counts are incomplete */
+};
+
+struct sites_block {
+	uint64_t size, born_ns;
+	uint32_t site;
+};
+
+int sites_open(struct sites *s, void *base); /* 0 or -errno */
+void sites_done(struct sites *s);
+
+/* Another process, which outlives the sites. 0 or -ENOMEM. */
+int sites_process_start(struct sites *s, struct sites_process *p, uint32_t serial);
+
+/* The process's blocks leave the tree's sum, as its memory goes back. */
+void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
+
+/* The site of a wire node, made if need be; 0 without memory. */
+uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
+		    enum profile_domain domain);
+
+void sites_prefetch(const struct sites *s, const struct sites_process *p, uint32_t node);
+
+/* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block
+ * that was counted before. */
+void sites_alloc(struct sites *s, struct sites_process *p, uint32_t site, uint64_t size,
+		 uint32_t blocks, uint64_t ns);
+
+/* A block, or some bytes of one (blocks 0), was freed by code at site `by`. */
+void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t blocks, uint32_t by, uint64_t ns);
+
+/* That free did not happen: takes it back. */
+void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns);
+
+/* The block freed last was a temporary. */
+void sites_temporary(struct sites *s, struct sites_process *p,
+		     const struct sites_block *b);
+
+static inline struct profile_amount sites_live(const struct site *s)
+{
+	return (struct profile_amount){s->allocs - s->frees,
+				       s->allocated_bytes - s->freed_bytes};
+}

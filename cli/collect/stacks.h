@@ -1,0 +1,34 @@
+/*
+ * stacks.h - private, checked copies of the stack tree's nodes.
+ *
+ * A wire node is read once, when an event first names it or a node above it. Equal
+ * nodes (the wire may hold several) share one copy. Copies are numbered as
+ * profile.stacks will be: 0 is the root, parents come first.
+ */
+#pragma once
+
+#include "cli/base/table.h"
+#include "preload/wire.h"
+
+struct stacks_node {
+	uint64_t pc;
+	uint32_t parent;
+	uint32_t module; /* number of a wire module, below WIRE_MODULES; 0: none */
+	uint32_t flags;	 /* enum profile_stack_flag */
+};
+
+struct stacks {
+	void *base;	  /* the wire */
+	uint32_t *copies; /* of wire nodes: number of the copy + 1; WIRE_NODES of them */
+	struct stacks_node *nodes;
+	size_t count, room;
+	struct table known; /* contents -> number */
+};
+
+/* 0 or -ENOMEM. */
+int stacks_open(struct stacks *s, void *base);
+void stacks_done(struct stacks *s);
+
+/* The copy of a wire node; of the root, if the number is none that the target has
+ * handed out, or its parents do not descend. 0 or -ENOMEM. */
+int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret);

@@ -1,0 +1,942 @@
+#include "cli/report/summary.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/json.h"
+#include "cli/base/units.h"
+#include "cli/profile/totals.h"
+#include "cli/report/frames.h"
+#include "cli/report/losses.h"
+#include "cli/report/runtime.h"
+#include "cli/report/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- figures ------------------------------------------------------------- */
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static struct profile_amount live_of(const struct profile_site *site)
+{
+	return (struct profile_amount){less(site->allocs, site->frees),
+				       less(site->allocated_bytes, site->freed_bytes)};
+}
+
+static void add_amount(struct profile_amount *to, struct profile_amount what)
+{
+	to->blocks += what.blocks;
+	to->bytes += what.bytes;
+}
+
+static struct summary of_process(const struct profile_process *process,
+				 enum profile_domain domain)
+{
+	struct summary s = {
+		.allocs = process->domain[domain].allocs,
+		.allocated_bytes = process->domain[domain].allocated_bytes,
+		.frees = process->domain[domain].frees,
+		.freed_bytes = process->domain[domain].freed_bytes,
+		.peak = process->domain[domain].peak,
+		.peak_at_ns = process->domain[domain].peak_at_ns,
+		.unknown_frees = process->unknown_frees,
+		.unseen_frees = process->unseen_frees,
+		.lost = process->lost,
+		.held_back_ns = process->held_back_ns,
+		.events = process->events,
+	};
+
+	if (domain == PROFILE_MALLOC)
+		s.temporary = process->temporary;
+	s.live_at_end.blocks = less(s.allocs, s.frees);
+	s.live_at_end.bytes = less(s.allocated_bytes, s.freed_bytes);
+	return s;
+}
+
+/* One summary for each process, by index, of those in scope. */
+static int of_processes(const struct scope *scope, struct summary **ret)
+{
+	const struct profile *p = scope->profile;
+	_cleanup_(runtime_closep) struct runtime *runtime = runtime_open(p);
+	struct summary *all = calloc(p->process_count + 1, sizeof(*all));
+
+	if (!runtime || !all) {
+		free(all);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < p->process_count; i++)
+		if (scope->process[i])
+			all[i] = of_process(&p->processes[i], scope->domain);
+	for (size_t i = 0; i < p->site_count; i++) {
+		const struct profile_site *site = &p->sites[i];
+		struct profile_amount live = live_of(site);
+
+		if (!live.blocks || !scope_has(scope, site) ||
+		    !runtime_reason(runtime, site->stack))
+			continue;
+		add_amount(&all[scope_process(scope, site)].runtime, live);
+	}
+	for (size_t i = 0; i < p->process_count; i++) {
+		struct summary *s = &all[i];
+
+		s->leaked.blocks = less(s->live_at_end.blocks, s->runtime.blocks);
+		s->leaked.bytes = less(s->live_at_end.bytes, s->runtime.bytes);
+	}
+	*ret = all;
+	return 0;
+}
+
+static struct summary total_of(const struct scope *scope, const struct summary *all)
+{
+	struct summary sum = {0};
+
+	for (size_t i = 0; i < scope->profile->process_count; i++) {
+		const struct summary *s = &all[i];
+
+		sum.allocs += s->allocs;
+		sum.allocated_bytes += s->allocated_bytes;
+		sum.frees += s->frees;
+		sum.freed_bytes += s->freed_bytes;
+		add_amount(&sum.temporary, s->temporary);
+		add_amount(&sum.live_at_end, s->live_at_end);
+		add_amount(&sum.runtime, s->runtime);
+		add_amount(&sum.leaked, s->leaked);
+		sum.unknown_frees += s->unknown_frees;
+		sum.unseen_frees += s->unseen_frees;
+		sum.lost += s->lost;
+		sum.held_back_ns += s->held_back_ns;
+		sum.events += s->events;
+	}
+	sum.peak = scope_peak_total(scope, &sum.peak_at_ns);
+	return sum;
+}
+
+int summary_of(const struct profile *p, const struct scope_options *o,
+	       struct summary *ret)
+{
+	struct scope_options whole = {.domain = o->domain, .pid = o->pid};
+	_cleanup_(scope_done) struct scope scope;
+	_cleanup_(freep) struct summary *all = NULL;
+	int err = scope_init(&scope, p, &whole);
+
+	if (!err)
+		err = of_processes(&scope, &all);
+	if (!err)
+		*ret = total_of(&scope, all);
+	return err;
+}
+
+/* ---- how processes ended ------------------------------------------------- */
+
+/* The process that the recording began with: the first in scope. NULL: none. */
+static const struct profile_process *root_of(const struct scope *scope)
+{
+	const struct profile *p = scope->profile;
+	const struct profile_process *root = NULL;
+
+	for (size_t i = 0; i < p->process_count; i++)
+		if (scope->process[i] && (!root || p->processes[i].serial < root->serial))
+			root = &p->processes[i];
+	return root;
+}
+
+/* What a process became by exec, over and over: its last image that was recorded. */
+static const struct profile_process *last_image(const struct profile *p,
+						const struct profile_process *process)
+{
+	for (bool found = true; found && process->end == PROFILE_EXECED;) {
+		const struct profile_process *next = NULL;
+
+		for (size_t i = 0; i < p->process_count; i++) {
+			const struct profile_process *q = &p->processes[i];
+
+			if (q->pid == process->pid && q->serial > process->serial &&
+			    !q->parent_serial && (!next || q->serial < next->serial))
+				next = q;
+		}
+		found = next != NULL;
+		if (found)
+			process = next;
+	}
+	return process;
+}
+
+/* Its status as a shell gives it, or -1: unknown. */
+static int exit_status(const struct profile_process *process)
+{
+	if (process && process->end == PROFILE_EXITED)
+		return process->end_status;
+	if (process && process->end == PROFILE_SIGNALED)
+		return 128 + process->end_status;
+	return -1;
+}
+
+static void put_end(const struct profile_process *process, FILE *out)
+{
+	const char *name;
+
+	switch (process->end) {
+	case PROFILE_EXITED:
+		if (process->end_status < 0)
+			fputs("exited, status unknown", out);
+		else
+			fprintf(out, "exited with status %d", process->end_status);
+		return;
+	case PROFILE_SIGNALED:
+		name = sigabbrev_np(process->end_status);
+		fprintf(out, "killed by signal %d", process->end_status);
+		if (name)
+			fprintf(out, " (SIG%s)", name);
+		return;
+	case PROFILE_EXECED:
+		fputs("became another program (exec)", out);
+		return;
+	default:
+		fputs("still running when recording ended", out);
+	}
+}
+
+/* ---- sites: blocks by the code that asked for them ----------------------- */
+
+struct group {
+	struct frames_frame frame; /* stack NULL: of no known stack */
+	struct profile_amount amount;
+	uint32_t stack;	 /* the one that contributed most */
+	uint64_t weight; /* bytes that it contributed */
+};
+
+struct groups {
+	const struct profile *profile;
+	struct frames_owners *owners;
+	/* By node: the nearest node, outwards from it, with own code; with code that
+	 * is no base library's. 0: none. */
+	uint32_t *own, *other;
+
+	struct table ids; /* -> index */
+	struct group *items;
+	size_t count, room;
+	struct profile_amount total;
+};
+
+static void groups_done(struct groups *g)
+{
+	frames_owners_close(g->owners);
+	free(g->own);
+	free(g->other);
+	free(g->items);
+	table_done(&g->ids);
+	*g = (struct groups){0};
+}
+
+/* The innermost frame of a node whose owner is at most `worst`. */
+static bool frame_at(struct groups *g, uint32_t node, enum frames_owner worst,
+		     struct frames_frame *ret)
+{
+	struct frames_walk walk = frames_of(g->profile, node);
+
+	while (walk.stack == node && frames_next(&walk, ret))
+		if (frames_owner(g->owners, ret) <= worst)
+			return true;
+	return false;
+}
+
+static int groups_init(struct groups *g, const struct profile *p)
+{
+	struct frames_frame frame;
+
+	*g = (struct groups){.profile = p, .owners = frames_owners_open(p)};
+	g->own = calloc(p->stack_count + 1, sizeof(*g->own));
+	g->other = calloc(p->stack_count + 1, sizeof(*g->other));
+	if (!g->owners || !g->own || !g->other)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < p->stack_count; i++) {
+		uint32_t parent = p->stacks[i].parent;
+
+		g->own[i] = frame_at(g, i, FRAMES_OWN, &frame) ? i : g->own[parent];
+		g->other[i] = frame_at(g, i, FRAMES_LIBRARY, &frame) ? i
+								     : g->other[parent];
+	}
+	return 0;
+}
+
+/* The frame that a stack is counted under: the innermost of the program's own; without
+ * one, of the libraries that it uses; without one, the innermost. */
+static struct frames_frame frame_of(struct groups *g, uint32_t stack)
+{
+	struct frames_frame frame = {0};
+
+	if (!stack)
+		return frame;
+	if (g->own[stack])
+		frame_at(g, g->own[stack], FRAMES_OWN, &frame);
+	else if (g->other[stack])
+		frame_at(g, g->other[stack], FRAMES_LIBRARY, &frame);
+	else
+		frame_at(g, stack, FRAMES_BASE, &frame);
+	return frame;
+}
+
+static struct table_key key_of(const struct frames_frame *f)
+{
+	if (!f->stack)
+		return (struct table_key){0};
+	if (!f->code || (!f->code->function && !f->code->line))
+		return (struct table_key){f->stack->pc, 1ull << 63 | f->stack->module};
+	return (struct table_key){(uint64_t)f->code->function << 32 | f->code->line,
+				  (uint64_t)f->stack->module << 32 | f->code->file};
+}
+
+static bool same_key(struct table_key a, struct table_key b)
+{
+	return a.a == b.a && a.b == b.b;
+}
+
+static int groups_add(struct groups *g, uint32_t stack, struct profile_amount amount)
+{
+	struct frames_frame frame = frame_of(g, stack);
+	bool is_new;
+	uint64_t *id = table_put(&g->ids, key_of(&frame), &is_new);
+	struct group *group;
+
+	if (!id)
+		return -ENOMEM;
+	if (is_new) {
+		if (array_reserve(&g->items, &g->room, g->count + 1) < 0)
+			return -ENOMEM;
+		*id = g->count++;
+		g->items[*id] = (struct group){.frame = frame};
+	}
+	group = &g->items[*id];
+	add_amount(&group->amount, amount);
+	add_amount(&g->total, amount);
+	if (amount.bytes >= group->weight) {
+		group->weight = amount.bytes;
+		group->stack = stack;
+	}
+	return 0;
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+	const struct group *a = left, *b = right;
+
+	if (a->amount.bytes != b->amount.bytes)
+		return a->amount.bytes < b->amount.bytes ? 1 : -1;
+	if (a->amount.blocks != b->amount.blocks)
+		return a->amount.blocks < b->amount.blocks ? 1 : -1;
+	return a->stack < b->stack ? -1 : a->stack > b->stack;
+}
+
+static struct profile_amount metric(const struct scope *scope,
+				    const struct runtime *runtime,
+				    const struct profile_site *site,
+				    enum summary_sort sort)
+{
+	struct profile_amount live = live_of(site);
+
+	switch (sort) {
+	case SUMMARY_BY_LEAKED:
+		if (live.blocks && runtime_reason(runtime, site->stack))
+			return (struct profile_amount){0};
+		return live;
+	case SUMMARY_BY_ALLOCATED:
+		return (struct profile_amount){site->allocs, site->allocated_bytes};
+	case SUMMARY_BY_TEMPORARY:
+		return site->temporary;
+	default:
+		return scope_peak(scope, site);
+	}
+}
+
+/* Fills g with the blocks of a metric, the greatest first. */
+static int groups_collect(struct groups *g, const struct scope *scope,
+			  const struct runtime *runtime, enum summary_sort sort)
+{
+	const struct profile *p = g->profile;
+
+	g->count = 0;
+	g->total = (struct profile_amount){0};
+	table_done(&g->ids);
+	for (size_t i = 0; i < p->site_count; i++) {
+		struct profile_amount amount;
+
+		if (!scope_has(scope, &p->sites[i]))
+			continue;
+		amount = metric(scope, runtime, &p->sites[i], sort);
+		if (amount.blocks && groups_add(g, p->sites[i].stack, amount) < 0)
+			return -ENOMEM;
+	}
+	if (g->count)
+		qsort(g->items, g->count, sizeof(*g->items), by_bytes);
+	return 0;
+}
+
+/* ---- text ---------------------------------------------------------------- */
+
+struct page { /* what all parts of the text need */
+	const struct profile *profile;
+	const struct summary_options *options;
+	struct scope *scope;
+	FILE *out;
+};
+
+static struct units_text size(const struct page *page, uint64_t bytes)
+{
+	return page->options->bytes ? units_count(bytes) : units_size(bytes);
+}
+
+static struct units_text blocks(uint64_t count)
+{
+	struct units_text t = units_count(count);
+
+	strcat(t.text, count == 1 ? " block" : " blocks");
+	return t;
+}
+
+static void put_title(const struct page *page, const char *title)
+{
+	fputc('\n', page->out);
+	text_style(page->out, page->options->colour, TEXT_BOLD);
+	fputs(title, page->out);
+	text_style(page->out, page->options->colour, TEXT_PLAIN);
+	fputc('\n', page->out);
+}
+
+static void put_when(const struct page *page)
+{
+	const struct profile *p = page->profile;
+	time_t at = (time_t)(p->start_unix_ns / 1000000000);
+	struct tm tm;
+	char when[64];
+
+	fputs("  recorded     ", page->out);
+	if (p->start_unix_ns && localtime_r(&at, &tm) &&
+	    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S, ", &tm))
+		fputs(when, page->out);
+	fprintf(page->out, "for %s", units_duration(p->wall_ns).text);
+	if (*strings_get(&p->strings, p->host)) {
+		fputs(" on ", page->out);
+		text_put(page->out, strings_get(&p->strings, p->host));
+	}
+	fputc('\n', page->out);
+}
+
+static void put_top(const struct page *page)
+{
+	const struct profile *p = page->profile;
+	const struct profile_process *root = root_of(page->scope);
+
+	text_style(page->out, page->options->colour, TEXT_BOLD);
+	fputs("Heap report of ", page->out);
+	text_put(page->out, root ? strings_get(&p->strings, root->command) : "nothing");
+	text_style(page->out, page->options->colour, TEXT_PLAIN);
+	fputc('\n', page->out);
+	put_when(page);
+	if (!root) {
+		fputs("  ended        no process was recorded\n", page->out);
+		return;
+	}
+	fprintf(page->out, "  ended        ");
+	put_end(last_image(p, root), page->out);
+	if (page->scope->process_count > 1)
+		fprintf(page->out, "; %zu processes recorded", page->scope->process_count);
+	fputc('\n', page->out);
+}
+
+static const char *scope_phrase(const struct scope *scope)
+{
+	if (scope->process_count <= 1)
+		return "";
+	return scope->moment == SCOPE_OWN_PEAK ? ", all programs of the process"
+					       : ", all processes together";
+}
+
+static const char *peak_phrase(const struct scope *scope)
+{
+	switch (scope->moment) {
+	case SCOPE_TREE_PEAK:
+		return ", the highest sum of all processes";
+	case SCOPE_OWN_PEAKS:
+		return ", the sum of each process's own";
+	default:
+		return "";
+	}
+}
+
+static void put_figures(const struct page *page, const struct scope *scope,
+			const struct summary *s)
+{
+	FILE *out = page->out;
+
+	fprintf(out, "  peak         %14s  in %s", size(page, s->peak.bytes).text,
+		blocks(s->peak.blocks).text);
+	if (scope->moment != SCOPE_OWN_PEAKS)
+		fprintf(out, ", %s after the start", units_duration(s->peak_at_ns).text);
+	fprintf(out, "%s\n", peak_phrase(scope));
+	fprintf(out, "  never freed  %14s  in %s live at the end\n",
+		size(page, s->leaked.bytes).text, blocks(s->leaked.blocks).text);
+	if (s->runtime.blocks)
+		fprintf(out,
+			"  runtime      %14s  in %s live at the end, kept by libc and the "
+			"loader: no leak\n",
+			size(page, s->runtime.bytes).text, blocks(s->runtime.blocks).text);
+	fprintf(out, "  allocated    %14s  in %s over the whole run\n",
+		size(page, s->allocated_bytes).text, blocks(s->allocs).text);
+	fprintf(out, "  freed        %14s  in %s over the whole run\n",
+		size(page, s->freed_bytes).text, blocks(s->frees).text);
+}
+
+static void put_heap(const struct page *page, const struct summary *s)
+{
+	char title[128];
+
+	snprintf(title, sizeof(title), "Heap (malloc), bytes as requested%s",
+		 scope_phrase(page->scope));
+	put_title(page, title);
+	put_figures(page, page->scope, s);
+	fprintf(page->out,
+		"  temporary    %14s  of the allocations over the whole run (%s), freed by "
+		"the thread's next event\n",
+		units_percent(s->temporary.blocks, s->allocs).text,
+		units_count(s->temporary.blocks).text);
+}
+
+/* The mmap domain, if the program used it. */
+static int put_mapped(const struct page *page)
+{
+	struct scope_options o = {.domain = PROFILE_MMAP,
+				  .pid = page->options->scope.pid};
+	_cleanup_(scope_done) struct scope scope;
+	struct summary s;
+	int err = scope_init(&scope, page->profile, &o);
+
+	if (!err)
+		err = summary_of(page->profile, &o, &s);
+	if (err < 0 || (!s.allocs && !s.frees))
+		return err;
+	put_title(page, "Mapped memory (the program's own mmap), not part of the above");
+	put_figures(page, &scope, &s);
+	return 0;
+}
+
+static void put_recording(const struct page *page, const struct summary *s)
+{
+	FILE *out = page->out;
+
+	put_title(page, "Recording");
+	fprintf(out, "  events       %14s  recorded, %s lost\n", units_count(s->events).text,
+		units_count(profile_lost_events(page->profile)).text);
+	fprintf(out, "  held back    %14s  sum of the times that threads waited for the "
+		     "collector\n",
+		units_duration(s->held_back_ns).text);
+	if (s->unknown_frees)
+		fprintf(out, "  unknown      %14s  frees of blocks older than the "
+			     "recording, or a parent's\n",
+			units_count(s->unknown_frees).text);
+	if (s->unseen_frees)
+		fprintf(out, "  unseen       %14s  frees: an address came again without "
+			     "having been freed\n",
+			units_count(s->unseen_frees).text);
+}
+
+static void put_frame(const struct page *page, const struct frames_frame *frame)
+{
+	const struct profile *p = page->profile;
+	char buffer[256], shortened[256];
+	const char *file, *module;
+
+	if (!frame->stack) {
+		fputs("(no stack)", page->out);
+		return;
+	}
+	text_put(page->out,
+		 frames_short_name(frames_name(p, frame, buffer, sizeof(buffer)), shortened,
+				   sizeof(shortened)));
+	file = frame->code ? strings_get(&p->strings, frame->code->file) : "";
+	module = frames_module(p, frame->stack);
+	if (*file && frame->code->line) {
+		fputs(" (", page->out);
+		text_put(page->out, frames_base(file));
+		fprintf(page->out, ":%" PRIu32 ")", frame->code->line);
+	} else if (frame->code && *module) {
+		fputs(" (", page->out);
+		text_put(page->out, frames_base(module));
+		fputc(')', page->out);
+	}
+}
+
+/* The next callers of the frame that a group is named after. */
+static void put_callers(const struct page *page, struct groups *g,
+			const struct group *group)
+{
+	enum { CALLERS = 3 };
+	struct frames_walk walk = frames_of(page->profile, group->stack);
+	struct frames_frame frame;
+	bool past = false;
+	int shown = 0;
+
+	while (shown < CALLERS && frames_next(&walk, &frame)) {
+		if (!past) {
+			past = same_key(key_of(&frame), key_of(&group->frame));
+			continue;
+		}
+		if (frames_owner(g->owners, &frame) == FRAMES_BASE)
+			continue;
+		fprintf(page->out, shown ? " < " : "\n%44s< ", "");
+		put_frame(page, &frame);
+		shown++;
+	}
+	fputc('\n', page->out);
+}
+
+static void put_groups(const struct page *page, struct groups *g, const char *title)
+{
+	size_t limit = page->options->limit ? page->options->limit : SUMMARY_SITES;
+
+	put_title(page, title);
+	if (!g->count)
+		fputs("  nothing\n", page->out);
+	for (size_t i = 0; i < g->count && i < limit; i++) {
+		const struct group *group = &g->items[i];
+
+		fprintf(page->out, "  %15s %8s %14s  ",
+			size(page, group->amount.bytes).text,
+			units_percent(group->amount.bytes, g->total.bytes).text,
+			blocks(group->amount.blocks).text);
+		put_frame(page, &group->frame);
+		put_callers(page, g, group);
+	}
+	if (g->count > limit)
+		fprintf(page->out, "  %zu more: -n COUNT shows more of them\n",
+			g->count - limit);
+}
+
+static const char *group_title(const struct page *page, enum summary_sort sort,
+			       uint64_t peak_at_ns, char *title, size_t room)
+{
+	const char *chosen = page->options->scope.focus || page->options->scope.ignore
+				     ? " (stacks chosen by --focus and --ignore)"
+				     : "";
+
+	switch (sort) {
+	case SUMMARY_BY_LEAKED:
+		snprintf(title, room, "Never freed: live at the end, by code%s", chosen);
+		break;
+	case SUMMARY_BY_ALLOCATED:
+		snprintf(title, room, "Allocated over the whole run, by code%s", chosen);
+		break;
+	case SUMMARY_BY_TEMPORARY:
+		snprintf(title, room,
+			 "Temporary: freed by the thread's next event, by code%s", chosen);
+		break;
+	default:
+		snprintf(title, room, "Live at the peak (%s after the start), by code%s",
+			 units_duration(peak_at_ns).text, chosen);
+	}
+	return title;
+}
+
+static int put_sites(const struct page *page, const struct summary *s)
+{
+	_cleanup_(groups_done) struct groups g = {0};
+	_cleanup_(runtime_closep) struct runtime *runtime = runtime_open(page->profile);
+	enum summary_sort sort = page->options->sort;
+	enum summary_sort lists[2] = {sort, sort};
+	char title[160];
+	int err = groups_init(&g, page->profile);
+
+	if (err < 0 || !runtime)
+		return -ENOMEM;
+	if (sort == SUMMARY_BY_BOTH) {
+		lists[0] = SUMMARY_BY_PEAK;
+		lists[1] = SUMMARY_BY_LEAKED;
+	}
+	for (size_t i = 0; i < (sort == SUMMARY_BY_BOTH ? 2 : 1); i++) {
+		err = groups_collect(&g, page->scope, runtime, lists[i]);
+		if (err < 0)
+			return err;
+		put_groups(page, &g,
+			   group_title(page, lists[i], s->peak_at_ns, title, sizeof(title)));
+	}
+	return 0;
+}
+
+static void put_processes(const struct page *page, const struct summary *all)
+{
+	const struct profile *p = page->profile;
+	size_t limit = page->options->limit ? page->options->limit : 20, shown = 0;
+
+	if (page->scope->process_count < 2)
+		return;
+	put_title(page, "Processes: own peak, never freed at the end");
+	for (size_t i = 0; i < p->process_count && shown < limit; i++) {
+		if (!page->scope->process[i])
+			continue;
+		fprintf(page->out, "  %8" PRId32 " %14s %14s  ", p->processes[i].pid,
+			size(page, all[i].peak.bytes).text,
+			size(page, all[i].leaked.bytes).text);
+		text_put(page->out, strings_get(&p->strings, p->processes[i].command));
+		fputs(" (", page->out);
+		put_end(&p->processes[i], page->out);
+		fputs(")\n", page->out);
+		shown++;
+	}
+	if (shown < page->scope->process_count)
+		fprintf(page->out, "  %zu more: -n COUNT shows more of them\n",
+			page->scope->process_count - shown);
+}
+
+static void put_command(const struct page *page, const char *command, const char *what)
+{
+	const char *path = page->options->path;
+
+	fprintf(page->out, "  %s", command);
+	if (path) {
+		fputc(' ', page->out);
+		text_put_word(page->out, path);
+	}
+	fprintf(page->out, "\n      %s\n", what);
+}
+
+static void put_next(const struct page *page, const struct summary *s)
+{
+	bool lines = false;
+
+	for (size_t i = 0; i < page->profile->frame_count && !lines; i++)
+		lines = page->profile->frames[i].line != 0;
+	put_title(page, "Next");
+	if (lines) {
+		put_command(page, "heapline lines",
+			    "the same, line by line of the program's own code");
+		if (s->leaked.blocks)
+			put_command(page, "heapline lines --sort leaked --columns leaked",
+				    "the lines whose blocks were never freed");
+	} else {
+		fputs("  compile the program with -g and record it again: `heapline "
+		      "lines` then shows its lines\n",
+		      page->out);
+	}
+	if (page->scope->process_count > 1 && page->scope->moment != SCOPE_OWN_PEAK)
+		put_command(page, "heapline report --process PID", "one process alone");
+	put_command(page, "heapline report --json", "all figures, exact, for scripts");
+}
+
+static int put_page(const struct page *page)
+{
+	_cleanup_(freep) struct summary *all = NULL;
+	struct summary sum;
+	struct scope_options whole = {.pid = page->options->scope.pid};
+	int err;
+
+	err = summary_of(page->profile, &whole, &sum);
+	if (!err)
+		err = of_processes(page->scope, &all);
+	if (err < 0)
+		return err;
+	put_top(page);
+	losses_text(page->profile, page->options->colour, page->out);
+	put_heap(page, &sum);
+	err = put_mapped(page);
+	if (!err)
+		err = put_sites(page, &sum);
+	if (err < 0)
+		return err;
+	put_processes(page, all);
+	put_recording(page, &sum);
+	put_next(page, &sum);
+	return 0;
+}
+
+int summary_text(const struct profile *p, const struct summary_options *o, FILE *out)
+{
+	_cleanup_(scope_done) struct scope scope;
+	struct scope_options chosen = o->scope;
+	struct page page = {p, o, &scope, out};
+	int err;
+
+	chosen.domain = PROFILE_MALLOC;
+	err = scope_init(&scope, p, &chosen);
+	return err < 0 ? err : put_page(&page);
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static void json_amount(struct json *j, const char *name, struct profile_amount amount)
+{
+	json_key(j, name);
+	json_object(j);
+	json_put_unsigned(j, "bytes", amount.bytes);
+	json_put_unsigned(j, "blocks", amount.blocks);
+	json_close(j);
+}
+
+static void json_figures(struct json *j, const struct summary *s)
+{
+	json_key(j, "totals");
+	json_object(j);
+	json_put_unsigned(j, "allocations", s->allocs);
+	json_put_unsigned(j, "frees", s->frees);
+	json_put_unsigned(j, "allocated_bytes", s->allocated_bytes);
+	json_put_unsigned(j, "freed_bytes", s->freed_bytes);
+	json_put_unsigned(j, "temporary", s->temporary.blocks);
+	json_put_unsigned(j, "temporary_bytes", s->temporary.bytes);
+	json_close(j);
+	json_key(j, "peak");
+	json_object(j);
+	json_put_unsigned(j, "bytes", s->peak.bytes);
+	json_put_unsigned(j, "blocks", s->peak.blocks);
+	json_put_unsigned(j, "at_ns", s->peak_at_ns);
+	json_close(j);
+	json_amount(j, "live_at_end", s->live_at_end);
+	json_amount(j, "runtime", s->runtime);
+	json_amount(j, "leaked", s->leaked);
+}
+
+static void json_exit(struct json *j, const struct profile_process *process)
+{
+	int status = exit_status(process);
+
+	json_key(j, "exit");
+	if (status < 0)
+		json_null(j);
+	else
+		json_signed(j, status);
+}
+
+static int json_domains(const struct profile *p, int32_t pid, struct json *j)
+{
+	static const char *const names[PROFILE_DOMAINS] = {"malloc", "mmap"};
+
+	json_key(j, "domains");
+	json_object(j);
+	for (unsigned d = 0; d < PROFILE_DOMAINS; d++) {
+		struct scope_options o = {.domain = (enum profile_domain)d, .pid = pid};
+		struct summary s;
+		int err = summary_of(p, &o, &s);
+
+		if (err < 0)
+			return err;
+		json_key(j, names[d]);
+		json_object(j);
+		json_figures(j, &s);
+		json_close(j);
+	}
+	json_close(j);
+	return 0;
+}
+
+static void json_overheads(struct json *j, const struct summary *s)
+{
+	json_put_unsigned(j, "unknown_frees", s->unknown_frees);
+	json_put_unsigned(j, "unseen_frees", s->unseen_frees);
+	json_put_unsigned(j, "held_back_ns", s->held_back_ns);
+	json_put_unsigned(j, "events", s->events);
+}
+
+static const char *end_name(uint32_t end)
+{
+	switch (end) {
+	case PROFILE_EXITED:
+		return "exited";
+	case PROFILE_SIGNALED:
+		return "signaled";
+	case PROFILE_EXECED:
+		return "execed";
+	default:
+		return "running";
+	}
+}
+
+static void json_process(const struct profile *p, struct json *j,
+			 const struct profile_process *process, const struct summary *s)
+{
+	json_object(j);
+	json_key(j, "pid");
+	json_signed(j, process->pid);
+	json_put_unsigned(j, "serial", process->serial);
+	json_put_unsigned(j, "parent_serial", process->parent_serial);
+	json_put_string(j, "command", strings_get(&p->strings, process->command));
+	json_put_string(j, "exe", strings_get(&p->strings, process->exe));
+	json_put_string(j, "end", end_name(process->end));
+	json_exit(j, process);
+	json_put_unsigned(j, "start_ns", process->start_ns);
+	json_put_unsigned(j, "end_ns", process->end_ns);
+	json_figures(j, s);
+	json_put_unsigned(j, "lost", s->lost);
+	json_overheads(j, s);
+	json_close(j);
+}
+
+static void json_processes(const struct scope *scope, struct json *j,
+			   const struct summary *all)
+{
+	const struct profile *p = scope->profile;
+
+	json_key(j, "processes");
+	json_array(j);
+	for (size_t i = 0; i < p->process_count; i++)
+		if (scope->process[i])
+			json_process(p, j, &p->processes[i], &all[i]);
+	json_close(j);
+}
+
+int summary_json(const struct profile *p, const struct summary_options *o, FILE *out)
+{
+	struct scope_options whole = {.pid = o->scope.pid};
+	_cleanup_(scope_done) struct scope scope;
+	_cleanup_(freep) struct summary *all = NULL;
+	struct json j = {.out = out, .spread = 3};
+	const struct profile_process *root;
+	struct summary sum;
+	int err = scope_init(&scope, p, &whole);
+
+	if (!err)
+		err = of_processes(&scope, &all);
+	if (err < 0)
+		return err;
+	sum = total_of(&scope, all);
+	root = root_of(&scope);
+	json_object(&j);
+	json_put_unsigned(&j, "schema", SUMMARY_SCHEMA);
+	json_put_string(&j, "command", root ? strings_get(&p->strings, root->command) : "");
+	json_exit(&j, root ? last_image(p, root) : NULL);
+	json_put_bool(&j, "complete", p->complete);
+	json_figures(&j, &sum);
+	err = json_domains(p, o->scope.pid, &j);
+	if (err < 0)
+		return err;
+	losses_json(p, &j);
+	json_overheads(&j, &sum);
+	json_put_unsigned(&j, "wall_ns", p->wall_ns);
+	json_put_unsigned(&j, "start_unix_ns", p->start_unix_ns);
+	json_put_string(&j, "version", strings_get(&p->strings, p->version));
+	json_processes(&scope, &j, all);
+	json_close(&j);
+	json_end(&j);
+	return 0;
+}
+
+/* ---- options ------------------------------------------------------------- */
+
+bool summary_parse_sort(const char *text, enum summary_sort *ret)
+{
+	static const char *const names[] = {
+		[SUMMARY_BY_PEAK] = "peak",
+		[SUMMARY_BY_LEAKED] = "leaked",
+		[SUMMARY_BY_ALLOCATED] = "allocated",
+		[SUMMARY_BY_TEMPORARY] = "temporary",
+	};
+
+	for (size_t i = SUMMARY_BY_PEAK; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(text, names[i])) {
+			*ret = (enum summary_sort)i;
+			return true;
+		}
+	return false;
+}

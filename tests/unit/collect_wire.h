@@ -1,0 +1,132 @@
+/*
+ * collect_wire.h - a wire of their own for the tests of cli/collect, and the shim's
+ * side of it, as preload/wire.h says it.
+ */
+#pragma once
+
+#include "preload/wire.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static inline void *wire_make(uint32_t flags)
+{
+	void *base = mmap(NULL, WIRE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct wire_header *h = base;
+
+	if (base == MAP_FAILED)
+		return NULL;
+	h->magic = WIRE_MAGIC;
+	h->version = WIRE_VERSION;
+	h->flags = flags;
+	h->nodes_used = 1;
+	h->modules_used = 1;
+	return base;
+}
+
+static inline void wire_unmake(void *base)
+{
+	munmap(base, WIRE_BYTES);
+}
+
+/* Back to fresh zeroes. */
+static inline void wire_wipe(void *base, uint32_t flags)
+{
+	struct wire_header *h = base;
+
+	madvise(base, WIRE_BYTES, MADV_DONTNEED);
+	h->magic = WIRE_MAGIC;
+	h->version = WIRE_VERSION;
+	h->flags = flags;
+	h->nodes_used = 1;
+	h->modules_used = 1;
+}
+
+static inline uint32_t wire_add_node(void *base, uint64_t pc, uint32_t parent)
+{
+	struct wire_header *h = base;
+	uint32_t id = atomic_fetch_add(&h->nodes_used, 1);
+
+	*wire_node(base, id) = (struct wire_node){.pc_flags = pc, .parent = parent};
+	return id;
+}
+
+static inline void wire_add_process(void *base, uint32_t slot, uint32_t serial,
+				    uint32_t parent)
+{
+	struct wire_process *p = wire_process(base, slot);
+
+	p->serial = serial;
+	p->pid = 1000 + serial;
+	p->parent_serial = parent;
+	atomic_store(&p->state, WIRE_PROCESS_LIVE);
+}
+
+/* Claims the first free ring, as a new thread. */
+static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial, uint32_t tid)
+{
+	struct wire_header *h = base;
+
+	for (uint32_t i = 0; i < WIRE_RINGS; i++) {
+		struct wire_ring *r = wire_ring(base, i);
+		uint32_t state = WIRE_RING_FREE;
+
+		if (!atomic_compare_exchange_strong(&r->state, &state, WIRE_RING_CLAIMED))
+			continue;
+		r->process = slot;
+		r->process_serial = serial;
+		r->tid = tid;
+		atomic_store(&r->owner.word, tid);
+		atomic_store(&r->state, WIRE_RING_LIVE);
+		atomic_fetch_add(&h->claims, 1);
+		return i;
+	}
+	return UINT32_MAX;
+}
+
+/* Is there room for n more slots? */
+static inline bool wire_room(void *base, uint32_t ring, uint64_t n)
+{
+	struct wire_ring *r = wire_ring(base, ring);
+
+	return atomic_load_explicit(&r->reserved, memory_order_relaxed) -
+		       atomic_load_explicit(&r->head, memory_order_acquire) +
+		       n * sizeof(struct wire_slot) <=
+	       WIRE_RING_BYTES;
+}
+
+static inline uint64_t wire_reserve(void *base, uint32_t ring)
+{
+	struct wire_ring *r = wire_ring(base, ring);
+	uint64_t cursor = atomic_load_explicit(&r->reserved, memory_order_relaxed);
+
+	atomic_store_explicit(&r->reserved, cursor + sizeof(struct wire_slot),
+			      memory_order_relaxed);
+	return cursor;
+}
+
+static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
+			       enum wire_type type, uint64_t address, uint64_t stamp,
+			       uint64_t size, uint32_t stack)
+{
+	struct wire_slot *slot =
+		(struct wire_slot *)(void *)(wire_data(base, ring) +
+					     cursor % WIRE_RING_BYTES);
+
+	slot->stamp = stamp;
+	slot->size = size;
+	slot->stack = stack;
+	slot->spare = 0;
+	/* release: pairs with the reader's acquire in ring_fill(). */
+	atomic_store_explicit(&slot->head, wire_head(address, type, cursor),
+			      memory_order_release);
+}
+
+static inline void wire_put(void *base, uint32_t ring, enum wire_type type,
+			    uint64_t address, uint64_t stamp, uint64_t size, uint32_t stack)
+{
+	wire_commit(base, ring, wire_reserve(base, ring), type, address, stamp, size,
+		    stack);
+}

@@ -1,0 +1,294 @@
+/*
+ * preload_thread.c - rings as their producers use them, against a consumer that knows
+ * only wire.h. Built by the tsan setup too: weaken the release in thread_put(), or the
+ * consumer's release of head, and it reports a race on the slots.
+ */
+#include "tests/unit/unit.h"
+
+#include "preload/sys.h"
+#include "preload/thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { RINGS = 4, EVENTS = 400000 };
+
+static struct session_identity identity = {.serial = 1};
+
+static void session_up(uint32_t flags)
+{
+	size_t bytes = WIRE_AT_DATA + RINGS * WIRE_DATA_STRIDE;
+	struct wire_header *h;
+
+	session.base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(session.base, MAP_FAILED);
+	session.rings = RINGS;
+	session.flags = flags;
+	session_identity = &identity;
+	h = session.base;
+	h->recording = WIRE_RECORDING;
+	h->collector.word = 12345;
+	h->nodes_used = 1;
+}
+
+/* Unmaps it, and with it entries of this thread's list of robust futexes. */
+static void session_down(void)
+{
+	void **head;
+	size_t len;
+
+	syscall(SYS_get_robust_list, 0, &head, &len);
+	head[0] = head;
+	munmap(session.base, WIRE_AT_DATA + RINGS * WIRE_DATA_STRIDE);
+}
+
+struct consumer {
+	struct wire_ring *ring;
+	unsigned char *data;
+	uint64_t at, allocs, sum;
+	bool in_order;
+};
+
+static struct consumer consumer(uint32_t ring)
+{
+	return (struct consumer){.ring = wire_ring(session.base, ring),
+				 .data = wire_data(session.base, ring),
+				 .in_order = true};
+}
+
+/* All that is committed now; how many. */
+static size_t consume(struct consumer *c)
+{
+	size_t n = 0;
+
+	for (;; n++) {
+		struct wire_slot *slot =
+			(struct wire_slot *)(c->data + (c->at & (WIRE_RING_BYTES - 1)));
+		/* acquire: pairs with thread_put()'s release. */
+		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
+
+		if (head >> 56 != wire_lap(c->at))
+			break;
+		if ((head >> 48 & 0xff) == WIRE_ALLOC) {
+			c->in_order &= slot->size == c->allocs && slot->stack == 7;
+			c->allocs++;
+		}
+		c->at += sizeof(*slot);
+	}
+	/* release: done with the slots; pairs with the producer's acquire. */
+	atomic_store_explicit(&c->ring->head, c->at, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&c->ring->waiting, memory_order_relaxed)) {
+		atomic_fetch_add(&c->ring->room, 1);
+		sys_futex_wake(&c->ring->room);
+	}
+	atomic_fetch_add(&((struct wire_header *)session.base)->heartbeat, 1);
+	return n;
+}
+
+static void *produce(void *unused)
+{
+	struct thread *t = thread_claim(true);
+
+	(void)unused;
+	for (size_t i = 0; i < EVENTS; i++)
+		thread_put(t, WIRE_ALLOC, (void *)(i * 16), i, 7);
+	return NULL;
+}
+
+static void every_event_arrives_once_and_in_order(void **state)
+{
+	struct consumer c;
+	pthread_t thread;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	c = consumer(0);
+	pthread_create(&thread, NULL, produce, NULL);
+	while (c.allocs < EVENTS)
+		consume(&c);
+	pthread_join(thread, NULL);
+	assert_true(c.in_order);
+	assert_int_equal(c.allocs, EVENTS);
+	assert_int_equal(c.ring->lost, 0);
+	session_down();
+}
+
+static void the_kernel_tells_that_an_owner_died(void **state)
+{
+	struct wire_ring *ring;
+	pthread_t thread;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC | WIRE_LOSSY);
+	ring = wire_ring(session.base, 0);
+	pthread_create(&thread, NULL, produce, NULL);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 2000 && !(ring->owner.word & FUTEX_OWNER_DIED); i++)
+		usleep(1000);
+	assert_true(ring->owner.word & FUTEX_OWNER_DIED);
+	session_down();
+}
+
+static void lossy_drops_and_counts_without_waiting(void **state)
+{
+	struct thread *t;
+	struct consumer c;
+	size_t put = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC | WIRE_LOSSY);
+	t = thread_claim(true);
+	c = consumer(0);
+	for (size_t i = 0; i < 100000; i++)
+		put += thread_put(t, WIRE_ALLOC, NULL, put, 7);
+	assert_int_equal(put + t->ring->lost, 100000);
+	assert_in_range(put, WIRE_RING_BYTES / 32 - 64, WIRE_RING_BYTES / 32);
+	consume(&c);
+	assert_int_equal(c.allocs, put);
+	assert_true(thread_put(t, WIRE_ALLOC, NULL, put, 7));
+	session_down();
+}
+
+static void a_dead_collector_ends_recording_at_once(void **state)
+{
+	struct wire_header *h;
+	struct thread *t;
+	size_t put = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	h = session.base;
+	t = thread_claim(true);
+	h->collector.word |= FUTEX_OWNER_DIED;
+	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
+		put++;
+	assert_int_equal(put, WIRE_RING_BYTES / 32);
+	assert_int_equal(h->recording, WIRE_ABANDONED);
+	assert_int_equal(t->ring->lost, 1);
+	session_down();
+}
+
+static void a_silent_collector_ends_recording_in_time(void **state)
+{
+	struct thread *t;
+	uint64_t began;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	began = sys_monotonic_ns();
+	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
+		continue;
+	assert_in_range(sys_monotonic_ns() - began, 1000000000, 20000000000);
+	assert_int_equal(((struct wire_header *)session.base)->recording, WIRE_ABANDONED);
+	assert_true(t->ring->held_back > 0);
+	session_down();
+}
+
+static void holes_of_hooks_that_never_returned_are_filled(void **state)
+{
+	struct consumer c;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	thread_put(t, WIRE_ALLOC, NULL, 0, 7);
+	/* A hook that was left between its reservation and its commit, with a signal
+	 * handler's event behind it. */
+	t->started = atomic_load(&t->ring->reserved);
+	sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	thread_put(t, WIRE_ALLOC, NULL, 1, 7);
+	assert_int_equal(consume(&c), 1);
+	thread_recover(t);
+	assert_int_equal(consume(&c), 2);
+	assert_int_equal(c.allocs, 2);
+	session_down();
+}
+
+static struct thread *storm_thread;
+static volatile size_t storm_puts;
+
+static void storm(int signal)
+{
+	(void)signal;
+	thread_put(storm_thread, WIRE_FREE, NULL, 0, 0);
+	storm_puts++;
+}
+
+static void a_handler_may_put_in_the_middle_of_a_put(void **state)
+{
+	struct sigaction action = {.sa_handler = storm}, old;
+	struct itimerval often = {{0, 50}, {0, 50}}, never = {0};
+	struct consumer c;
+	size_t total = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	storm_thread = thread_claim(true);
+	c = consumer(0);
+	sigaction(SIGALRM, &action, &old);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (size_t i = 0; i < 2000000; i++) {
+		thread_put(storm_thread, WIRE_ALLOC, NULL, i, 7);
+		if (!(i % 1000))
+			total += consume(&c);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	total += consume(&c);
+	assert_true(storm_puts > 0);
+	assert_int_equal(total, 2000000 + storm_puts);
+	assert_true(c.in_order);
+	sigaction(SIGALRM, &old, NULL);
+	session_down();
+}
+
+static void *claim_one(void *ret)
+{
+	*(struct thread **)ret = thread_claim(false);
+	return NULL;
+}
+
+static void rings_are_handed_out_once(void **state)
+{
+	struct thread *t[RINGS + 1] = {0};
+	pthread_t threads[RINGS + 1];
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	for (int i = 0; i <= RINGS; i++)
+		pthread_create(&threads[i], NULL, claim_one, &t[i]);
+	for (int i = 0; i <= RINGS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0, none = 0; i <= RINGS; i++) {
+		none += !t[i];
+		for (int k = 0; k < i; k++)
+			assert_true(t[i] != t[k] || !t[i]);
+		assert_true(none <= 1);
+	}
+	session_down();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_event_arrives_once_and_in_order),
+		cmocka_unit_test(the_kernel_tells_that_an_owner_died),
+		cmocka_unit_test(lossy_drops_and_counts_without_waiting),
+		cmocka_unit_test(a_dead_collector_ends_recording_at_once),
+		cmocka_unit_test(a_silent_collector_ends_recording_in_time),
+		cmocka_unit_test(holes_of_hooks_that_never_returned_are_filled),
+		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_put),
+		cmocka_unit_test(rings_are_handed_out_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
