@@ -331,11 +331,17 @@ class TapResult(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.count = 0
+        self.began = 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began = time.monotonic()
 
     def say(self, test, ok, remark="", detail=""):
         self.count += 1
         name = re.sub(r"\W+", "_", test.id().split(".", 1)[-1])
         print("%s %d - %s%s" % ("ok" if ok else "not ok", self.count, name, remark))
+        print("# %.1f s" % (time.monotonic() - self.began))
         for line in detail.splitlines():
             print("# " + line)
         sys.stdout.flush()

@@ -18,7 +18,7 @@ def xml_text(items):
 
 PYTHON = """
 import collections, json, re, threading
-data = {str(i): [i, str(i) * (i % 40), {"k": i % 7}] for i in range(60000)}
+data = {str(i): [i, str(i) * (i % 40), {"k": i % 7}] for i in range(30000)}
 text = json.dumps(data)
 back = json.loads(text)
 words = collections.Counter(re.findall("[0-9]{1,3}", text))
@@ -172,7 +172,7 @@ class Counts(harness.Case):
 
     @harness.needs("gcc")
     def test_gcc(self):
-        self.files = {"work.c": "".join(C_SOURCE % {"i": i} for i in range(150))}
+        self.files = {"work.c": "".join(C_SOURCE % {"i": i} for i in range(80))}
         _, counts = self.check(["/usr/bin/gcc", "-O2", "-c", "work.c"], makes=["work.o"])
         self.assertTrue(any(c.exe.endswith("/cc1") for c in counts), "cc1 was followed")
 
