@@ -37,7 +37,7 @@ static uint64_t theirs[THEIRS];
 
 static const char *part = "";
 static unsigned long stacks, frames_compared, differing;
-static unsigned long part_stacks;
+static unsigned long part_stacks, lost;
 static void *base;
 void (*volatile check_pointer)(void);
 static volatile int sink;
@@ -67,17 +67,36 @@ static size_t collect_theirs(uintptr_t pc)
 	return n;
 }
 
+/* libunwind guesses as well, and does not say so. */
+static bool same_frame(size_t i, size_t j)
+{
+	return (ours[i].pc_flags & ~((uint64_t)WIRE_NODE_GUESSED << 48)) == theirs[j];
+}
+
+/* libc has assembly whose tables are wrong (__mpn_mul_1 pushes and does not say so):
+ * both are led astray to the same place. Only we say that the stack is lost. */
+static bool lost_alike(size_t n, size_t m)
+{
+	if (n != m + 1 || n > UNWIND_INNER || ours[m].pc_flags >> 48 != WIRE_NODE_CUT ||
+	    (ours[m].pc_flags & WIRE_PC_MASK) != WIRE_CUT_LOST)
+		return false;
+	for (size_t i = 0; i < m; i++)
+		if (!same_frame(i, i))
+			return false;
+	lost++;
+	return true;
+}
+
 static bool same(size_t n, size_t m)
 {
 	if (m <= UNWIND_FRAMES) {
 		for (size_t i = 0; i < n && n == m; i++)
-			if (ours[i].pc_flags != theirs[i])
+			if (!same_frame(i, i))
 				return false;
 		return n == m;
 	}
 	for (size_t i = 0; i < UNWIND_INNER; i++)
-		if (ours[i].pc_flags != theirs[i] ||
-		    ours[n - 1 - i].pc_flags != theirs[m - 1 - i])
+		if (!same_frame(i, i) || !same_frame(n - 1 - i, m - 1 - i))
 			return false;
 	return n == UNWIND_FRAMES &&
 	       ours[UNWIND_INNER].pc_flags >> 48 == WIRE_NODE_CUT &&
@@ -103,13 +122,13 @@ static void compare(uintptr_t pc, size_t n)
 	stacks++;
 	part_stacks++;
 	frames_compared += n;
-	if (same(n, m))
+	if (same(n, m) || lost_alike(n, m))
 		return;
 	if (differing++ >= 5)
 		return;
 	fprintf(stderr, "%s: a stack differs, %zu frames, libunwind has %zu\n", part, n, m);
 	for (size_t i = 0; i < n || i < m; i++) {
-		if (i < n && i < m && ours[i].pc_flags == theirs[i] && i > 8)
+		if (i < n && i < m && same_frame(i, i) && i > 8)
 			continue;
 		if (i < n)
 			print_frame("ours  ", ours[i].pc_flags);
@@ -443,33 +462,38 @@ static void address_reuse(void)
 
 static timer_t timer;
 
-static void check_interrupted(int number, siginfo_t *info, void *context)
+static volatile bool timer_runs;
+
+/* One shot: the handler takes longer than the work that it lets pass. */
+static void arm_timer(void)
+{
+	static unsigned random = 1;
+	struct itimerspec once = {.it_value.tv_nsec = 8000 + (random >> 16) % 20000};
+
+	random = random * 1103515245u + 12345u;
+	timer_settime(timer, 0, &once, NULL);
+}
+
+static void check_interrupted(int number)
 {
 	int saved = errno;
 
 	(void)number;
-	(void)info;
-	(void)context;
 	check();
+	if (timer_runs)
+		arm_timer();
 	errno = saved;
-}
-
-static void interrupt_every(long ns)
-{
-	struct itimerspec every = {{0, ns}, {0, ns}};
-
-	timer_settime(timer, 0, &every, NULL);
 }
 
 static void interrupted(void (*work)(void), unsigned long wanted)
 {
 	unsigned long goal = part_stacks + wanted;
 
-	interrupt_every(30000);
-	for (int i = 0; i < 1000000 && part_stacks < goal; i++)
+	timer_runs = true;
+	arm_timer();
+	while (part_stacks < goal)
 		work();
-	interrupt_every(0);
-	expect(part_stacks >= goal, "enough interruptions");
+	timer_runs = false;
 }
 
 static void digest(void)
@@ -547,7 +571,7 @@ static void vdso(void)
 {
 	struct timespec t;
 
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 10; i++)
 		clock_gettime(CLOCK_MONOTONIC, &t);
 }
 
@@ -616,8 +640,8 @@ static const struct {
 
 static void prepare(char **argv)
 {
-	struct sigaction a = {.sa_sigaction = check_interrupted,
-			      .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+	struct sigaction a = {.sa_handler = check_interrupted,
+			      .sa_flags = SA_RESTART | SA_ONSTACK};
 	struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF};
 
 	plugins[0] = argv[1];
@@ -652,7 +676,7 @@ int main(int argc, char **argv)
 		       differing);
 		fflush(stdout);
 	}
-	printf("%lu stacks, %lu frames, %lu differences\n", stacks, frames_compared,
-	       differing);
-	return differing || !stacks;
+	printf("%lu stacks, %lu frames, %lu lost alike, %lu differences\n", stacks,
+	       frames_compared, lost, differing);
+	return differing || !stacks || lost > stacks / 20;
 }
