@@ -154,13 +154,20 @@ static enum outcome guess(struct place *p)
 
 /* What the tables say at pc: 0 and the row, with its module; the module is 0 where
  * there is none. -ENOENT: no tables. */
-static int look_up(uintptr_t pc, struct module *m, struct cfi_row *ret)
+static int look_up(uintptr_t pc, bool interrupted, struct module *m, struct cfi_row *ret)
 {
 	m->index = 0;
-	if (modules_find(pc, m))
+	if (modules_find(pc - !interrupted, m))
 		return -ENOENT;
-	if (!m->has_cfi || cfi_lookup(&m->cfi, pc, ret))
+	if (!m->has_cfi)
 		return -ENOENT;
+	if (cfi_lookup(&m->cfi, pc - !interrupted, ret) == 0)
+		return 0;
+	/* Nobody calls from where no function is and returns to the first instruction
+	 * of one: makecontext() and its like put that address there. It is the end. */
+	if (interrupted || cfi_lookup(&m->cfi, pc, ret) || ret->low != pc)
+		return -ENOENT;
+	ret->rules.kind[ret->ra] = CFI_UNDEFINED;
 	return 0;
 }
 
@@ -185,7 +192,7 @@ static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool cached,
 {
 	struct cfi_row cfi;
 	struct module m;
-	bool has_cfi = look_up(pc - 1, &m, &cfi) == 0;
+	bool has_cfi = look_up(pc, false, &m, &cfi) == 0;
 	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.index);
 
 	if (cached && m.index) {
@@ -324,7 +331,7 @@ static __attribute__((noinline)) enum outcome step_full(struct full *f)
 	struct place *p = &f->place;
 	struct cfi_row row;
 	struct module m;
-	int err = look_up(p->pc - !f->interrupted, &m, &row);
+	int err = look_up(p->pc, f->interrupted, &m, &row);
 
 	f->guessed = false;
 	f->module = m.index;
