@@ -35,3 +35,9 @@ static inline uint64_t clock_ns(const struct stamp_clock *c, uint64_t stamp)
 
 	return (uint64_t)(((unsigned __int128)ticks * c->rate) >> 32);
 }
+
+/* The stamps that ns take. */
+static inline uint64_t clock_ticks(const struct stamp_clock *c, uint64_t ns)
+{
+	return (uint64_t)(((unsigned __int128)ns << 32) / (c->rate ? c->rate : 1));
+}

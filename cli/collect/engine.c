@@ -17,6 +17,7 @@ enum {
 	BATCH = 256,
 	AHEAD = 8,	  /* events between asking for memory and using it */
 	LOOK_RINGS = 64,  /* rings looked at in each pass for a dead owner, or a claim */
+	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
 
@@ -40,7 +41,6 @@ struct lane { /* a ring in use */
 	struct process *process;
 	struct ledger_thread books;
 	size_t thread;
-	uint64_t waited; /* slots below were there a pass ago: their stamps don't matter */
 	uint64_t fence;
 };
 
@@ -70,6 +70,7 @@ struct engine {
 
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
+	uint64_t slack; /* that two processors' counters may differ by, in ticks */
 	struct event batch[BATCH + 2 * AHEAD];
 	size_t batched, consumed;
 	uint64_t lost; /* events of rings that no process owns */
@@ -395,10 +396,11 @@ static bool has_next(struct engine *e, struct lane *lane, uint64_t *ret_stamp)
 		ring_fill(r, e->base);
 	}
 	stamp = r->window[r->at].stamp;
-	if (stamp > e->stamp && !r->dead && r->window_start >= lane->waited) {
-		lane->waited = ring_bound(r);
+	/* Later than this pass, and not before its time: what came before it in other
+	 * rings may not have been looked at. A stamp that nobody can have taken yet is
+	 * a lie, and waits for nothing. */
+	if (stamp > e->stamp && stamp <= now(e) + e->slack)
 		return false;
-	}
 	*ret_stamp = stamp < e->stamp ? stamp : e->stamp;
 	return true;
 }
@@ -770,6 +772,7 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 		e->clock = (struct stamp_clock){.rate = 1ull << 32,
 						.refine_ns = UINT64_MAX};
 	e->stamp = now(e);
+	e->slack = e->hooks.now ? 0 : clock_ticks(&e->clock, SLACK_NS);
 	r = ledger_open(&e->ledger, base, &e->clock);
 	if (r < 0) {
 		free(e);
