@@ -46,16 +46,21 @@ static struct thread *own_thread(void)
 }
 
 /*
- * Where this hook stands among those that are at work: the number of those below it,
+ * Where this hook, whose CFA is own, stands among those that are at work: the number of those below it,
  * or -1 if one of them called it (an allocator's own doing, part of what is recorded
  * already).
  */
-static int depth(struct thread *t)
+static int depth(struct thread *t, uintptr_t own)
 {
 	for (uint32_t n = t->nesting; n; n--) {
 		uintptr_t guard = t->guards[n - 1];
-		enum unwind_ancestor is =
-			guard ? unwind_ancestor(&t->unwind, guard) : UNWIND_INTERRUPTED;
+		enum unwind_ancestor is = UNWIND_INTERRUPTED;
+
+		/* Where our own frame lies now, another hook's lies no more. */
+		if (guard == own)
+			continue;
+		if (guard)
+			is = unwind_ancestor(&t->unwind, guard);
 
 		if (is == UNWIND_CALLED)
 			return -1;
@@ -81,7 +86,7 @@ bool hook_enter_slowly(struct hook *h)
 			sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	below = depth(t);
+	below = depth(t, h->call.cfa);
 	if (below >= THREAD_NESTING)
 		sys_local_add(&t->ring->lost, 1);
 	if (below < 0 || below >= THREAD_NESTING)

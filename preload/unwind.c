@@ -22,15 +22,22 @@ enum {
 static struct {
 	struct rows rows;
 	_Atomic uint32_t wiped; /* generation that the rows were last emptied in */
+	uintptr_t start, end; /* where this object is mapped */
 	bool ready;
 } self;
 
 int unwind_init(void *base, uint32_t process_serial)
 {
 	int err = modules_init(base, process_serial);
+	struct module own;
 
 	if (err || self.ready)
 		return err;
+	err = modules_find((uintptr_t)unwind_init, &own);
+	if (err)
+		return err;
+	self.start = own.start;
+	self.end = own.end;
 	err = rows_init(&self.rows);
 	self.ready = !err;
 	return err;
@@ -442,10 +449,13 @@ __attribute__((noinline)) enum unwind_ancestor unwind_ancestor(struct unwind_thr
 	probe_begin(t);
 	full_here(&f);
 	for (size_t i = 0; i < STEPS; i++) {
+		uintptr_t pc = f.place.pc;
+
 		if (step_full(&f) != STEPPED)
 			return UNWIND_NOT_FOUND;
-		/* The first step only leaves this function. */
-		if (i && f.cfa == cfa)
+		/* The first step only leaves this function. A frame of somebody else may
+		 * lie now where a hook's did. */
+		if (i && f.cfa == cfa && pc - self.start < self.end - self.start)
 			return f.signal ? UNWIND_INTERRUPTED : UNWIND_CALLED;
 	}
 	return UNWIND_NOT_FOUND;

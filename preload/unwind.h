@@ -58,12 +58,13 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
 		    struct unwind_frame *frames);
 
 enum unwind_ancestor {
-	UNWIND_NOT_FOUND = 0,	 /* no frame above has that CFA */
+	UNWIND_NOT_FOUND = 0,	 /* no frame of ours above has that CFA */
 	UNWIND_CALLED = 1,	 /* it called us, directly or indirectly */
 	UNWIND_INTERRUPTED = 2,	 /* a signal handler runs between it and us */
 };
 
-/* How the frame whose CFA is `cfa` relates to the caller of this function. */
+/* How the frame of this object (a hook's) whose CFA is `cfa` relates to the caller of
+ * this function. */
 enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t cfa);
 
 /* Before and after the real dlclose(): what is known of addresses may change. */

@@ -29,8 +29,8 @@ static const char usage[] =
 	"  -h, --help              this text\n"
 	"\n"
 	"Exit status: 70 if it could not be checked (not recorded, events lost, a process\n"
-	"that goes on), else 23 if the limit was exceeded, else PROGRAM's own; 125 to 127\n"
-	"if PROGRAM could not be started.\n";
+	"that goes on), else 23 if the limit was exceeded, else PROGRAM's own; 126 or 127\n"
+	"if PROGRAM cannot be executed.\n";
 
 enum { MAX_LEAKED = 256 };
 
@@ -54,7 +54,8 @@ static int parse(struct check *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt_long(argc, argv, "+o:fqh", options, NULL)) != -1)
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "+:o:fqh", options, NULL)) != -1)
 		switch (o) {
 		case MAX_LEAKED:
 			if (quantity_parse_size(optarg, &c->limits.max_leaked_bytes) < 0) {
@@ -77,7 +78,12 @@ static int parse(struct check *c, int argc, char **argv)
 		case 'h':
 			fputs(usage, stdout);
 			return VERB_OK;
+		case ':':
+			message_error("'%s' needs a value", argv[optind - 1]);
+			message_help("heapline check --help lists the options");
+			return VERB_USAGE;
 		default:
+			message_error("'%s' is no option", argv[optind - 1]);
 			message_help("heapline check --help lists the options");
 			return VERB_USAGE;
 		}
@@ -121,7 +127,8 @@ static int judge(const struct check *c, const struct launch_outcome *done)
 	char why[256];
 
 	if (done->has_result) {
-		facts.recorded = done->result.attached;
+		facts.recorded = done->result.attached &&
+				 !(done->result.notes & WIRE_NOTE_OWN_MALLOC);
 		facts.running = done->result.running;
 	}
 	if (!learn(done->profile, &facts, &p))
@@ -164,6 +171,8 @@ int cmd_check(int argc, char **argv)
 		c.launch.force = true;
 	}
 	status = launch(&c.launch, &done);
+	if (status == LAUNCH_FAILED)
+		status = BUDGET_UNCHECKED;
 	if (!status) {
 		status = judge(&c, &done);
 		met = status == BUDGET_MET;

@@ -96,12 +96,17 @@ static void say_result(const struct launch_outcome *done)
 			      strerror(-r->write_error));
 		message_help("make room, or name another place with -o FILE");
 	}
+	if (r->notes & WIRE_NOTE_OWN_MALLOC) {
+		message_error("nothing was recorded: the program defines malloc itself, "
+			      "before the shim's");
+		message_help("link it against libc's malloc, or against another one as a "
+			     "shared library");
+		return;
+	}
 	if (!r->attached) {
-		message_error("the program was not recorded%s",
-			      r->notes & WIRE_NOTE_OWN_MALLOC
-				      ? ": it defines malloc itself"
-				      : "");
-		message_help("`heapline help run` lists what cannot be recorded");
+		message_error("the program was not recorded: the shim did not come up in it");
+		message_help("the loader says on standard error why it could not preload; a "
+			     "program that clears its environment in a script hides it");
 		return;
 	}
 	if (r->abandoned)
@@ -122,7 +127,8 @@ int cmd_run(int argc, char **argv)
 	char typed[512];
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "+o:fqh", options, NULL)) != -1)
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+:o:fqh", options, NULL)) != -1)
 		switch (c) {
 		case 'o':
 			o.output = optarg;
@@ -150,7 +156,12 @@ int cmd_run(int argc, char **argv)
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
+		case ':':
+			message_error("'%s' needs a value", argv[optind - 1]);
+			message_help("heapline run --help lists the options");
+			return LAUNCH_FAILED;
 		default:
+			message_error("'%s' is no option", argv[optind - 1]);
 			message_help("heapline run --help lists the options");
 			return LAUNCH_FAILED;
 		}

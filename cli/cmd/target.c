@@ -105,14 +105,14 @@ static bool say_kind(const struct elf_facts *f)
 {
 	if (f->kind != ELF_FACTS_ELF)
 		return false;
-	if (f->is_static || f->is_static_pie) {
-		message_error("'%s' is statically linked: no loader runs in it that could "
-			      "preload the shim", f->path);
-		message_help("link it dynamically (without -static)");
-	} else if (f->bits != 64 || f->machine != OUR_MACHINE) {
+	if (f->bits != 64 || f->machine != OUR_MACHINE) {
 		message_error("'%s' is a %u-bit program for another machine than the "
 			      "shim's", f->path, f->bits);
 		message_help("build it for this machine's 64-bit instruction set");
+	} else if (f->is_static || f->is_static_pie) {
+		message_error("'%s' is statically linked: no loader runs in it that could "
+			      "preload the shim", f->path);
+		message_help("link it dynamically (without -static)");
 	} else if (f->is_setuid || f->is_setgid || f->has_capabilities) {
 		message_error("'%s' changes its privileges when executed (%s), so the "
 			      "loader ignores LD_PRELOAD", f->path,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -52,7 +53,8 @@ int recording_open(struct recording *r, uint32_t flags, bool recording)
 	struct wire_header *h;
 	int err;
 
-	*r = (struct recording){.memory = memfd_create("heapline", MFD_CLOEXEC)};
+	*r = (struct recording){
+		.memory = memfd_create("heapline", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
 	if (r->memory < 0)
 		return -errno;
 	if (ftruncate(r->memory, WIRE_BYTES) < 0)
@@ -167,7 +169,7 @@ static bool same_token(const unsigned char *a, const unsigned char *b)
 	return !differ;
 }
 
-int recording_welcome(struct recording *r, int peer, bool trusted, struct recording_peer *ret)
+int recording_hear(struct recording *r, int peer, bool trusted, struct recording_peer *ret)
 {
 	struct wire_welcome answer = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
 	struct wire_hello hello;
@@ -187,19 +189,39 @@ int recording_welcome(struct recording *r, int peer, bool trusted, struct record
 		answer.answer = WIRE_BAD_TOKEN;
 	else if ((slot = claim(r, hello.pid)) < 0)
 		answer.answer = WIRE_FULL;
-	if (slot >= 0) {
-		answer.process = (uint32_t)slot;
-		answer.process_serial = wire_process(r->base, (uint32_t)slot)->serial;
-	}
-	if (!send_welcome(peer, &answer, r->memory)) {
-		if (slot >= 0)
-			atomic_store(&wire_process(r->base, (uint32_t)slot)->state,
-				     WIRE_PROCESS_FREE);
+	if (slot < 0) {
+		send_welcome(peer, &answer, -1);
 		return 0;
 	}
-	if (slot < 0)
-		return 0;
-	*ret = (struct recording_peer){who.pid, hello.pid, answer.process,
-				     answer.process_serial};
+	*ret = (struct recording_peer){who.pid, hello.pid, (uint32_t)slot,
+				       wire_process(r->base, (uint32_t)slot)->serial};
 	return 1;
+}
+
+bool recording_admit(struct recording *r, int peer, const struct recording_peer *who)
+{
+	struct wire_welcome answer = {
+		.magic = WIRE_MAGIC,
+		.version = WIRE_VERSION,
+		.answer = WIRE_WELCOME,
+		.process = who->slot,
+		.process_serial = who->serial,
+	};
+
+	return send_welcome(peer, &answer, r->memory);
+}
+
+bool recording_is_shared(struct recording *r)
+{
+	bool shared;
+
+	/* The kernel refuses this seal while anybody maps the memory to write. */
+	munmap(r->base, WIRE_BYTES);
+	shared = fcntl(r->memory, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EBUSY;
+	/* Once sealed it is ours alone: a private mapping shows the same. */
+	if (mmap(r->base, WIRE_BYTES, PROT_READ | PROT_WRITE,
+		 (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE | MAP_FIXED,
+		 r->memory, 0) == MAP_FAILED)
+		abort(); /* there was room for it a moment ago */
+	return shared;
 }

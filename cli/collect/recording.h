@@ -31,6 +31,16 @@ void recording_close(struct recording *r);
  * the leading NUL. A descriptor, or -errno. */
 int recording_listen(char *ret_name, size_t room);
 
-/* Reads a hello from a connected peer and answers it. 1: let in, *ret is filled;
- * 0: refused or gone; -EAGAIN: nothing there yet. trusted: no token needed. */
-int recording_welcome(struct recording *r, int peer, bool trusted, struct recording_peer *ret);
+/* Reads a hello from a connected peer. 1: it may come in, a slot is made and *ret is
+ * filled, it waits for recording_admit(); 0: refused or gone; -EAGAIN: nothing there
+ * yet. trusted: no token needed. */
+int recording_hear(struct recording *r, int peer, bool trusted,
+		   struct recording_peer *ret);
+
+/* Hands the memfd over: from now on the peer runs. False: it is gone. */
+bool recording_admit(struct recording *r, int peer, const struct recording_peer *who);
+
+/* Whether any process but this one has the memory mapped, known to us or not. To be
+ * asked when no process is known to, by the only thread: the mapping is away for a
+ * moment. Once the answer was no, nobody can come any more. */
+bool recording_is_shared(struct recording *r);

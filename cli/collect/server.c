@@ -11,18 +11,21 @@
 #include "preload/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum {
 	CALLERS = 64,		       /* connections that have not said hello yet */
 	COMMAND_BYTES = 16384,
+	ROOTS = 64,
 	BUSY_EVENTS = 4096,	       /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
@@ -39,6 +42,13 @@ struct member { /* a process that is recorded */
 	uint32_t slot;
 	pid_t pid; /* as we see it */
 	int pidfd; /* -1: none to be had */
+	int root;  /* number of its "/" in server.roots; -1: ours, or not known */
+};
+
+struct root { /* a "/" that is not ours: another container's, a chroot */
+	dev_t device;
+	ino_t inode;
+	int fd; /* held open: it outlives the processes that see it */
 };
 
 struct server {
@@ -54,6 +64,8 @@ struct server {
 	size_t member_count, member_room;
 	uint32_t serials_seen;
 	size_t modules; /* seen */
+	struct root roots[ROOTS];
+	size_t root_count;
 
 	int callers[CALLERS];
 	size_t caller_count;
@@ -62,6 +74,7 @@ struct server {
 	struct control_root root;     /* pid 0: not ended yet */
 	uint32_t root_serial;	      /* its last image */
 	bool launcher_gone, answered;
+	bool strangers; /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
 
 	struct pollfd *fds;
@@ -86,6 +99,28 @@ static struct member *member_of(struct server *s, pid_t pid)
 	return NULL;
 }
 
+/* Where a process finds its files, looked up when it joins (it may be gone when they
+ * are needed): a number in s->roots, or -1 for our own "/". */
+static int root_of(struct server *s, pid_t pid)
+{
+	struct stat theirs, ours;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
+	if (stat(path, &theirs) < 0 || stat("/", &ours) < 0 ||
+	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
+		return -1;
+	for (size_t i = 0; i < s->root_count; i++)
+		if (s->roots[i].device == theirs.st_dev &&
+		    s->roots[i].inode == theirs.st_ino)
+			return (int)i;
+	if (s->root_count == ROOTS)
+		return -1;
+	s->roots[s->root_count] = (struct root){
+		theirs.st_dev, theirs.st_ino, open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	return s->roots[s->root_count].fd < 0 ? -1 : (int)s->root_count++;
+}
+
 /* pid: as we see it; the process's own number may be another (PID namespaces). */
 static int member_add(struct server *s, uint32_t slot, pid_t pid)
 {
@@ -104,6 +139,7 @@ static int member_add(struct server *s, uint32_t slot, pid_t pid)
 	m = &s->members[s->member_count++];
 	*m = (struct member){.process = process, .slot = slot, .pid = pid};
 	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	m->root = root_of(s, pid);
 	process->owner = process; /* marks it as one of the members, ever */
 	return 0;
 }
@@ -172,14 +208,17 @@ static void callers_hear(struct server *s)
 	for (size_t i = 0; i < s->caller_count;) {
 		bool trusted = s->callers[i] == s->o->first;
 		struct recording_peer peer;
-		int answer = recording_welcome(&s->memory, s->callers[i], trusted, &peer);
+		int answer = recording_hear(&s->memory, s->callers[i], trusted, &peer);
 
 		if (answer == -EAGAIN) {
 			i++;
 			continue;
 		}
-		if (answer > 0)
+		/* What /proc tells is asked while the process waits for our answer. */
+		if (answer > 0) {
 			welcome(s, &peer);
+			recording_admit(&s->memory, s->callers[i], &peer);
+		}
 		close(s->callers[i]);
 		s->callers[i] = s->callers[--s->caller_count];
 	}
@@ -192,12 +231,14 @@ static void module_seen(void *context, const struct engine_module *m)
 {
 	struct server *s = context;
 	struct engine_process *p = engine_process(s->engine, m->process_serial);
+	const char *path = *m->path || !p || !p->exe ? m->path : p->exe;
 	char root[64] = "";
 
-	if (p && !p->ended)
-		snprintf(root, sizeof(root), "/proc/%d/root", (int)p->pid);
-	symbols_module(s->symbols, s->modules++, *m->path || !p ? m->path : p->exe, root,
-		       m->build_id);
+	for (size_t i = 0; i < s->member_count; i++)
+		if (s->members[i].process == p && s->members[i].root >= 0)
+			snprintf(root, sizeof(root), "/proc/self/fd/%d",
+				 s->roots[s->members[i].root].fd);
+	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
 static bool alive(void *context, int32_t pid, int32_t tid)
@@ -275,7 +316,7 @@ static void summarize(struct server *s)
 	struct control_result *r = &s->result;
 
 	r->processes = (uint32_t)p->process_count;
-	r->running = (uint32_t)s->member_count;
+	r->running = (uint32_t)s->member_count + s->strangers;
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
 	r->write_error = p->write_error;
 	for (size_t i = 0; i < p->process_count; i++)
@@ -328,13 +369,19 @@ static void leave_launcher(struct server *s, uint64_t now)
 
 /* ---- the loop ------------------------------------------------------------ */
 
-static bool is_over(const struct server *s)
+/* Whether all that came has gone. A fork child that has not allocated yet is known to
+ * nobody, but it has the memory mapped. */
+static bool is_over(struct server *s)
 {
-	if (s->member_count || s->caller_count)
+	bool started = s->o->control < 0 ? s->serials_seen > 0
+					 : s->root.pid || s->launcher_gone;
+
+	if (!started || s->member_count || s->caller_count)
 		return false;
-	if (s->o->control < 0)
-		return s->serials_seen > 0;
-	return s->root.pid || s->launcher_gone;
+	bell_close(s->bell); /* its thread looks into the memory */
+	s->bell = NULL;
+	s->strangers = recording_is_shared(&s->memory);
+	return !s->strangers || bell_open(&header(s)->asleep, &s->bell) < 0;
 }
 
 /* --delay and --duration. A target may have given recording up for good meanwhile. */
@@ -516,6 +563,8 @@ static void close_all(struct server *s)
 	recording_close(&s->memory);
 	for (size_t i = 0; i < s->member_count; i++)
 		closep(&s->members[i].pidfd);
+	for (size_t i = 0; i < s->root_count; i++)
+		closep(&s->roots[i].fd);
 	free(s->members);
 	free(s->fds);
 }
