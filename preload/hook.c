@@ -46,30 +46,30 @@ static struct thread *own_thread(void)
 }
 
 /*
- * Where this hook, whose CFA is own, stands among those that are at work: the number of those below it,
+ * Where the hook of this call stands among those that are at work: the number of those below it,
  * or -1 if one of them called it (an allocator's own doing, part of what is recorded
  * already).
  */
-static int depth(struct thread *t, uintptr_t own)
+static int depth(struct thread *t, const struct hook_call *call)
 {
-	for (uint32_t n = t->nesting; n; n--) {
+	uint32_t n = t->nesting;
+	enum unwind_ancestor is = UNWIND_NOT_FOUND;
+
+	for (; n; n--) {
 		uintptr_t guard = t->guards[n - 1];
-		enum unwind_ancestor is = UNWIND_INTERRUPTED;
 
 		/* Where our own frame lies now, another hook's lies no more. */
-		if (guard == own)
+		if (guard == call->cfa)
 			continue;
-		if (guard)
-			is = unwind_ancestor(&t->unwind, guard);
-
-		if (is == UNWIND_CALLED)
-			return -1;
-		if (is == UNWIND_INTERRUPTED)
-			return (int)n;
+		is = unwind_ancestor(&t->unwind, call->pc, call->cfa, call->fp, guard);
+		if (is != UNWIND_NOT_FOUND)
+			break;
 	}
-	if (t->nesting)
-		thread_recover(t);
-	return 0;
+	if (is == UNWIND_CALLED)
+		return -1;
+	if (n < t->nesting)
+		thread_recover(t, n);
+	return (int)n;
 }
 
 bool hook_enter_slowly(struct hook *h)
@@ -86,7 +86,7 @@ bool hook_enter_slowly(struct hook *h)
 			sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	below = depth(t, h->call.cfa);
+	below = depth(t, &h->call);
 	if (below >= THREAD_NESTING)
 		sys_local_add(&t->ring->lost, 1);
 	if (below < 0 || below >= THREAD_NESTING)

@@ -43,11 +43,11 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	h->thread = t;
 	h->depth = depth;
 	/* A signal handler may come between any two of these: see thread.h. */
+	t->started[depth] =
+		atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	t->nesting = depth + 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!depth)
-		t->started =
-			atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 	t->guards[depth] = h->call.cfa;
 	atomic_signal_fence(memory_order_seq_cst);
 }

@@ -18,9 +18,11 @@
 #endif
 
 enum {
-	SILENCE_NS = 3000000000u, /* a heartbeat that stands still that long is death */
 	HANDSHAKE_S = 5,
 };
+
+#define SILENCE_NS 3000000000ull    /* a heartbeat that stands still that long is death */
+#define STANDSTILL_NS 10000000000ull /* so is a full ring's head */
 
 struct session session;
 struct session_identity *session_identity;
@@ -323,21 +325,31 @@ void session_ring_bell(void)
 		sys_futex_wake(asleep);
 }
 
-bool session_collector_lives(uint64_t *beat, uint64_t *since_ns)
+/* Whether what is watched has moved within the given time. */
+static bool moves(uint64_t is, uint64_t *last, uint64_t *since_ns, uint64_t now,
+		  uint64_t within_ns)
+{
+	if (!*since_ns || is != *last) {
+		*last = is;
+		*since_ns = now;
+	}
+	return now - *since_ns < within_ns;
+}
+
+bool session_collector_lives(struct session_patience *p, uint64_t head)
 {
 	struct wire_header *h = session_header();
+	/* relaxed: answers about now, asked again and again. */
 	uint32_t holder = atomic_load_explicit(&h->collector.word, memory_order_relaxed);
-	uint64_t now = sys_monotonic_ns(), is;
+	uint64_t beat = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
+	uint64_t now = sys_monotonic_ns();
 	uint32_t recording = WIRE_RECORDING;
 
 	if (atomic_load_explicit(&h->recording, memory_order_relaxed) == WIRE_ABANDONED)
 		return false;
-	is = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
-	if (!*since_ns || is != *beat) {
-		*beat = is;
-		*since_ns = now;
-	}
-	if (holder && !(holder & FUTEX_OWNER_DIED) && now - *since_ns < SILENCE_NS)
+	if (holder && !(holder & FUTEX_OWNER_DIED) &&
+	    moves(beat, &p->beat, &p->beat_ns, now, SILENCE_NS) &&
+	    (!head || moves(head, &p->head, &p->head_ns, now, STANDSTILL_NS)))
 		return true;
 	atomic_compare_exchange_strong_explicit(&h->recording, &recording, WIRE_ABANDONED,
 						memory_order_relaxed,

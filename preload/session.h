@@ -43,6 +43,11 @@ uint64_t session_stamp(void);
 /* Wakes the collector if it sleeps. */
 void session_ring_bell(void);
 
-/* False once the collector is dead or silent: then recording has ended for good.
- * beat and since_ns are the caller's memory of the heartbeat, zero at first. */
-bool session_collector_lives(uint64_t *beat, uint64_t *since_ns);
+struct session_patience { /* what a thread that waits remembers; zero at first */
+	uint64_t beat, head;
+	uint64_t beat_ns, head_ns; /* when they last moved */
+};
+
+/* False once the collector is dead, silent, or does not get on with this thread's ring,
+ * whose head is given (0: none): then recording has ended for good. */
+bool session_collector_lives(struct session_patience *p, uint64_t head);

@@ -115,12 +115,12 @@ static struct thread *claim_any(void)
 
 struct thread *thread_claim(bool patient)
 {
-	uint64_t beat = 0, since_ns = 0;
+	struct session_patience patience = {0};
 	struct thread *t = claim_any();
 
 	/* Rings come back when the collector has seen their owners' end. */
 	for (int naps = patient ? 50 : 0; !t && naps; naps--) {
-		if (!session_collector_lives(&beat, &since_ns))
+		if (!session_collector_lives(&patience, 0))
 			return NULL;
 		session_ring_bell();
 		sys_futex_wait(&session_header()->asleep, 0, NAP_NS);
@@ -133,10 +133,10 @@ struct thread *thread_claim(bool patient)
 static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint64_t at)
 {
 	struct wire_ring *ring = t->ring;
+	struct session_patience patience = {0};
 	uint64_t began = session_stamp();
 	bool there;
 
-	t->since_ns = 0;
 	for (;;) {
 		uint32_t room = atomic_load_explicit(&ring->room, memory_order_acquire);
 
@@ -145,7 +145,7 @@ static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint
 		atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
 		t->head_seen = atomic_load_explicit(&ring->head, memory_order_seq_cst);
 		there = at + sizeof(struct wire_slot) - t->head_seen <= WIRE_RING_BYTES;
-		if (there || !session_collector_lives(&t->beat, &t->since_ns))
+		if (there || !session_collector_lives(&patience, t->head_seen))
 			break;
 		session_ring_bell();
 		sys_futex_wait(&ring->room, room, NAP_NS);
@@ -211,11 +211,11 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 	return true;
 }
 
-void thread_recover(struct thread *t)
+void thread_recover(struct thread *t, uint32_t depth)
 {
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 
-	for (uint64_t at = t->started; at < end; at += sizeof(struct wire_slot)) {
+	for (uint64_t at = t->started[depth]; at < end; at += sizeof(struct wire_slot)) {
 		struct wire_slot *slot =
 			(struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
 
@@ -226,5 +226,5 @@ void thread_recover(struct thread *t)
 		atomic_store_explicit(&slot->head, wire_head(0, WIRE_NOP, at),
 				      memory_order_release);
 	}
-	t->nesting = 0;
+	t->nesting = depth;
 }

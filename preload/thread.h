@@ -23,11 +23,10 @@ struct thread {
 	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
 	/* The first `nesting` are set, or 0: that hook is just beginning or ending. */
 	uintptr_t guards[THREAD_NESTING];
-	uint64_t started; /* ring cursor when the outermost hook began */
+	uint64_t started[THREAD_NESTING]; /* ring cursor when each began */
 	struct wire_ring *ring;
 	unsigned char *slots;	/* the ring's WIRE_RING_BYTES */
 	uint64_t head_seen;	/* ring->head as last read */
-	uint64_t beat, since_ns; /* for session_collector_lives() */
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
 };
@@ -39,9 +38,10 @@ extern __thread struct thread *thread_self __attribute__((tls_model("initial-exe
  * patient. Signals are blocked by the caller. */
 struct thread *thread_claim(bool patient);
 
-/* Drops what hooks that never returned have left: their guards, and slots that it
- * reserved but did not commit (the consumer would wait for them). */
-void thread_recover(struct thread *t);
+/* Drops what hooks that never returned have left, all but the outermost `depth`: their
+ * guards, and slots that they reserved but did not commit (the consumer would wait for
+ * them). */
+void thread_recover(struct thread *t, uint32_t depth);
 
 /* Appends one event. Waits for room unless the session is lossy; false if the event
  * was lost (and counted). */

@@ -7,8 +7,8 @@
 
 /*
  * Who may call whom: unwind_stack() steps by rows (walk_rows), by frame pointers where
- * there are none (guess), and starts over with all registers (walk_full) at the first
- * frame that is no row. The memory of a thread's last stack will have its place in
+ * there are none (guess), past signal handlers by what the kernel saved (step_signal),
+ * and starts over with all registers (walk_full) at any other frame that is no row. The memory of a thread's last stack will have its place in
  * walk_rows(): pc, sp and fp are all the state that a row frame has.
  */
 
@@ -192,19 +192,19 @@ static void wipe_if_old(uint32_t generation)
 		rows_wipe(&self.rows);
 }
 
-/* A return address's row from the tables. Kept unless no module has the address: what
- * is loaded there later would not be noticed. */
-static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool cached,
-						   uint32_t generation)
+/* The row of a return address, or of an interrupted pc, from the tables. Kept unless no
+ * module has the address: what is loaded there later would not be noticed. */
+static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool interrupted,
+						   bool cached, uint32_t generation)
 {
 	struct cfi_row cfi;
 	struct module m;
-	bool has_cfi = look_up(pc, false, &m, &cfi) == 0;
+	bool has_cfi = look_up(pc, interrupted, &m, &cfi) == 0;
 	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.index);
 
 	if (cached && m.index) {
 		wipe_if_old(generation);
-		rows_put(&self.rows, rows_key(generation, pc, false), row);
+		rows_put(&self.rows, rows_key(generation, pc, interrupted), row);
 	}
 	return row;
 }
@@ -232,35 +232,6 @@ static inline enum outcome step_row(struct place *p, uint64_t row)
 	p->fp = fp;
 	p->pc = pc;
 	return pc ? STEPPED : ENDED;
-}
-
-static enum outcome walk_rows(struct place *p, struct sink *s)
-{
-	uint32_t generation = 0, flags = 0;
-	bool cached = modules_generation(&generation);
-	enum outcome o = STEPPED;
-
-	while (o == STEPPED && s->total < STEPS) {
-		uint64_t key = rows_key(generation, p->pc, false);
-		uint64_t row = cached && !(p->pc >> ARCH_ADDRESS_BITS)
-				       ? rows_get(&self.rows, key)
-				       : 0;
-
-		if (__builtin_expect(!row, 0))
-			row = fill_row(p->pc, cached && !(p->pc >> ARCH_ADDRESS_BITS),
-				       generation);
-		emit(s, p->pc, flags, row_module(row));
-		flags = 0;
-		if (__builtin_expect(row_kind(row) <= ROW_FP_WORD, 1)) {
-			o = step_row(p, row);
-		} else if (row_kind(row) == ROW_GUESS) {
-			o = guess(p);
-			flags = WIRE_NODE_GUESSED;
-		} else {
-			o = row_kind(row) == ROW_END ? ENDED : NEEDS_FULL;
-		}
-	}
-	return o == STEPPED ? LOST : o;
 }
 
 /* ---- with all registers -------------------------------------------------- */
@@ -415,6 +386,67 @@ static __attribute__((noinline)) void walk_full(uintptr_t pc, uintptr_t sp, uint
 	walk_from(&f, s);
 }
 
+/* ---- the common walk ----------------------------------------------------- */
+
+/* Past a signal handler's frame: all registers are in memory there, whatever came
+ * before. NEEDS_FULL: it is no such frame. */
+static __attribute__((noinline)) enum outcome step_signal(struct place *p)
+{
+	struct full f = {.place = *p};
+	struct module m;
+	struct cfi_row row;
+	enum outcome o;
+
+	if (look_up(p->pc, false, &m, &row) || !row.signal)
+		return NEEDS_FULL;
+	set_place(&f, p->pc, p->sp, p->fp);
+	o = step_full(&f);
+	*p = f.place;
+	return o == STEPPED && !(f.regs.known >> ARCH_FP & 1) ? LOST : o;
+}
+
+/* The row at the place, from the cache if it is there. */
+static inline uint64_t row_at(const struct place *p, bool interrupted, bool cached,
+			      uint32_t generation)
+{
+	bool keyed = cached && !(p->pc >> ARCH_ADDRESS_BITS);
+	uint64_t row = 0;
+
+	if (keyed)
+		row = rows_get(&self.rows, rows_key(generation, p->pc, interrupted));
+	if (__builtin_expect(!row, 0))
+		row = fill_row(p->pc, interrupted, keyed, generation);
+	return row;
+}
+
+static enum outcome walk_rows(struct place *p, struct sink *s)
+{
+	uint32_t generation = 0, flags = 0;
+	bool cached = modules_generation(&generation), interrupted = false;
+	enum outcome o = STEPPED;
+
+	while (o == STEPPED && s->total < STEPS) {
+		uint64_t row = row_at(p, interrupted, cached, generation);
+
+		emit(s, p->pc, flags, row_module(row));
+		flags = 0;
+		if (__builtin_expect(row_kind(row) <= ROW_FP_WORD, 1)) {
+			o = step_row(p, row);
+			interrupted = false;
+		} else if (row_kind(row) == ROW_GUESS && !interrupted) {
+			o = guess(p);
+			flags = WIRE_NODE_GUESSED;
+		} else if (row_kind(row) == ROW_FULL && !interrupted) {
+			o = step_signal(p);
+			interrupted = true;
+			flags = WIRE_NODE_EXACT;
+		} else {
+			o = row_kind(row) == ROW_END ? ENDED : NEEDS_FULL;
+		}
+	}
+	return o == STEPPED ? LOST : o;
+}
+
 /* ---- the interface ------------------------------------------------------- */
 
 size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp,
@@ -439,24 +471,35 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
 	return finish(&s);
 }
 
-__attribute__((noinline)) enum unwind_ancestor unwind_ancestor(struct unwind_thread *t,
-							       uintptr_t cfa)
+enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+				     uintptr_t fp, uintptr_t cfa)
 {
-	struct full f = {.place.t = t};
+	struct place p = {.t = t, .pc = pc, .sp = sp, .fp = fp};
+	uint32_t generation = 0;
+	bool cached, interrupted = false, signal = false;
+	enum outcome o = STEPPED;
 
 	if (!self.ready)
 		return UNWIND_NOT_FOUND;
 	probe_begin(t);
-	full_here(&f);
-	for (size_t i = 0; i < STEPS; i++) {
-		uintptr_t pc = f.place.pc;
+	cached = modules_generation(&generation);
+	for (size_t i = 0; i < STEPS && o == STEPPED; i++) {
+		uint64_t row = row_at(&p, interrupted, cached, generation);
+		uintptr_t from = p.pc;
 
-		if (step_full(&f) != STEPPED)
-			return UNWIND_NOT_FOUND;
-		/* The first step only leaves this function. A frame of somebody else may
-		 * lie now where a hook's did. */
-		if (i && f.cfa == cfa && pc - self.start < self.end - self.start)
-			return f.signal ? UNWIND_INTERRUPTED : UNWIND_CALLED;
+		if (row_kind(row) <= ROW_FP_WORD) {
+			o = step_row(&p, row);
+			interrupted = false;
+		} else if (row_kind(row) == ROW_FULL && !interrupted) {
+			o = step_signal(&p);
+			interrupted = signal = true;
+		} else {
+			o = interrupted ? LOST : guess(&p);
+		}
+		/* A frame of somebody else may lie now where a hook's did. */
+		if (o == STEPPED && (!cfa || p.sp == cfa) &&
+		    from - self.start < self.end - self.start)
+			return signal ? UNWIND_INTERRUPTED : UNWIND_CALLED;
 	}
 	return UNWIND_NOT_FOUND;
 }

@@ -63,9 +63,10 @@ enum unwind_ancestor {
 	UNWIND_INTERRUPTED = 2,	 /* a signal handler runs between it and us */
 };
 
-/* How the frame of this object (a hook's) whose CFA is `cfa` relates to the caller of
- * this function. */
-enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t cfa);
+/* How the frame of this object (a hook's) whose CFA is `cfa` (0: any of its frames)
+ * relates to the frame at pc, sp, fp, which are as of unwind_stack(). */
+enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+				     uintptr_t fp, uintptr_t cfa);
 
 /* Before and after the real dlclose(): what is known of addresses may change. */
 void unwind_dlclose_begin(void);

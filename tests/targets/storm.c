@@ -88,7 +88,8 @@ static void outside(void)
 
 int main(int argc, char **argv)
 {
-	static char stack[1 << 16];
+	/* A handler slower than its timer is interrupted in every siglongjmp again. */
+	static char stack[64 << 20];
 	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
 
 	if (argc < 3)

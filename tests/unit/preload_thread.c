@@ -204,11 +204,11 @@ static void holes_of_hooks_that_never_returned_are_filled(void **state)
 	thread_put(t, WIRE_ALLOC, NULL, 0, 7);
 	/* A hook that was left between its reservation and its commit, with a signal
 	 * handler's event behind it. */
-	t->started = atomic_load(&t->ring->reserved);
+	t->started[0] = atomic_load(&t->ring->reserved);
 	sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
 	thread_put(t, WIRE_ALLOC, NULL, 1, 7);
 	assert_int_equal(consume(&c), 1);
-	thread_recover(t);
+	thread_recover(t, 0);
 	assert_int_equal(consume(&c), 2);
 	assert_int_equal(c.allocs, 2);
 	session_down();
