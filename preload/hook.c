@@ -33,9 +33,7 @@ static struct thread *own_thread(void)
 {
 	struct thread *t = thread_self;
 
-	if (t && session_identity &&
-	    t->serial ==
-		    atomic_load_explicit(&session_identity->serial, memory_order_relaxed))
+	if (t && thread_is_ours(t))
 		return t;
 	if (busy)
 		return NULL;

@@ -58,12 +58,9 @@ static inline bool hook_enter(struct hook *h, struct hook_call call)
 	struct thread *t = thread_self;
 
 	h->call = call;
-	/* relaxed: serial is this process's own, or wiped by fork; recording is a hint
-	 * that takes effect when it is seen. */
+	/* relaxed: recording is a hint that takes effect when it is seen. */
 	if (__builtin_expect(
-		    !t || t->nesting ||
-			    t->serial != atomic_load_explicit(&session_identity->serial,
-							      memory_order_relaxed) ||
+		    !t || !thread_is_ours(t) || t->nesting ||
 			    atomic_load_explicit(&session_header()->recording,
 						 memory_order_relaxed) != WIRE_RECORDING,
 		    0))

@@ -34,6 +34,17 @@ _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the rin
 
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
 
+/* Whether it is this process's. A fork child's copy of the pointer leads to its parent's,
+ * and that may have been given back by now: all zeroes, as the child's identity is. */
+static inline bool thread_is_ours(const struct thread *t)
+{
+	/* relaxed: our own word, or wiped by fork. */
+	uint32_t serial =
+		atomic_load_explicit(&session_identity->serial, memory_order_relaxed);
+
+	return serial && t->serial == serial;
+}
+
 /* A ring for the calling thread, or NULL; waits up to about a second for one where
  * patient. Signals are blocked by the caller. */
 struct thread *thread_claim(bool patient);

@@ -143,6 +143,12 @@ static unsigned char kind_at(const struct runtime *r, const struct profile_stack
 	return s->module <= r->profile->module_count ? r->kinds[s->module] : 0;
 }
 
+/* glibc's debug information calls what it exports by inner names as well. */
+static const char *plain_name(const char *function)
+{
+	return strncmp(function, "__GI_", 5) ? function : function + 5;
+}
+
 static size_t look(const struct runtime *r, uint32_t stack, struct seen seen[REACH])
 {
 	struct frames_walk walk = frames_of(r->profile, stack);
@@ -156,7 +162,8 @@ static size_t look(const struct runtime *r, uint32_t stack, struct seen seen[REA
 			continue;
 		seen[count].kind = kind;
 		seen[count++].function =
-			frame.code ? strings_get(&r->profile->strings, frame.code->function)
+			frame.code ? plain_name(strings_get(&r->profile->strings,
+							    frame.code->function))
 				   : "";
 	}
 	return count;

@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/table.h"
 #include "cli/symbol/root.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static int list_frames(const struct profile *p, struct source_plan *plan)
 {
 	for (size_t i = 0; i < p->frame_count; i++) {
 		const struct profile_frame *f = &p->frames[i];
-		struct source_range range = {f->file, f->line, f->line};
+		struct source_range range = {f->file, f->line, f->line, 0};
 
 		if (f->function_first && f->function_first <= f->line) {
 			range.first = f->function_first;
@@ -119,7 +120,8 @@ static int list_present(const struct profile *p, struct source_plan *present)
 
 		if (s->first && s->count && s->count <= UINT32_MAX - s->first &&
 		    range_add(present, (struct source_range){
-					       s->file, s->first, s->first + s->count - 1}))
+					       s->file, s->first, s->first + s->count - 1,
+					       0}))
 			return -ENOMEM;
 	}
 	return 0;
@@ -153,6 +155,8 @@ void source_plan_done(struct source_plan *plan)
 	free(plan->ranges);
 	*plan = (struct source_plan){0};
 }
+
+enum { BRACE_LINES = 40 }; /* looked at for a function's closing brace */
 
 /* ---- reading -------------------------------------------------------------- */
 
@@ -214,8 +218,42 @@ static uint32_t text_add(struct strings *strings, const char *start, const char 
 	return strings_add_n(strings, ended, len + 1);
 }
 
-/* Adds what the file has of one range, from the cursor on. */
-static int range_embed(struct profile *p, const struct source_range *range,
+static size_t indentation(const char *at, const char *end)
+{
+	size_t n = 0;
+
+	while (at + n < end && (at[n] == ' ' || at[n] == '\t'))
+		n++;
+	return n;
+}
+
+/*
+ * The cursor is behind the last line that has code. The closing brace may stand a few
+ * lines further on (a return that was inlined away): goes behind it, if it comes before
+ * the line `until` and is not indented more than the function's first line, at `start`.
+ */
+static void skip_to_brace(struct cursor *c, const char *start, uint32_t until)
+{
+	size_t most = indentation(start, c->end);
+	struct cursor ahead = *c;
+
+	for (int i = 0; i < BRACE_LINES && ahead.line < until && ahead.at < c->end; i++) {
+		size_t indent = indentation(ahead.at, ahead.end);
+		const char *first = ahead.at + indent;
+
+		skip_line(&ahead);
+		if (first >= c->end || indent > most || *first == '\n' ||
+		    (ahead.at - first > 1 && ahead.at[-2] == ':'))
+			continue; /* blank, a statement, a label */
+		if (*first == '}')
+			*c = ahead;
+		return;
+	}
+}
+
+/* Adds what the file has of one range, from the cursor on. until: the next one's first
+ * line. */
+static int range_embed(struct profile *p, struct source_range *range, uint32_t until,
 		       struct cursor *c, uint64_t *room_bytes)
 {
 	const char *start;
@@ -225,8 +263,18 @@ static int range_embed(struct profile *p, const struct source_range *range,
 		skip_line(c);
 	start = c->at;
 	first = c->line;
-	while (c->line <= range->last && c->at < c->end)
+	while (c->line < range->last && c->at < c->end)
 		skip_line(c);
+	if (c->at < c->end) {
+		struct cursor last = *c;
+
+		skip_line(c);
+		/* The last line itself may be the brace. */
+		skip_to_brace(&last, start, range->last + 1);
+		if (last.line != c->line)
+			skip_to_brace(c, start, until);
+	}
+	range->end = c->line - 1;
 	if (c->at == start)
 		return 0;
 	if (array_reserve(&p->sources, &p->source_room, p->source_count + 1))
@@ -240,7 +288,7 @@ static int range_embed(struct profile *p, const struct source_range *range,
 	return 0;
 }
 
-int source_embed(struct profile *p, int root_fd, const struct source_range *ranges,
+int source_embed(struct profile *p, int root_fd, struct source_range *ranges,
 		 size_t count, uint64_t *room_bytes, struct timespec *ret_changed)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -256,6 +304,34 @@ int source_embed(struct profile *p, int root_fd, const struct source_range *rang
 	c.at = text;
 	c.end = text + len;
 	for (size_t i = 0; i < count && !r; i++)
-		r = range_embed(p, &ranges[i], &c, room_bytes);
+		r = range_embed(p, &ranges[i],
+				i + 1 < count ? ranges[i + 1].first : UINT32_MAX, &c,
+				room_bytes);
 	return r;
+}
+
+int source_extend(struct profile *p, const struct source_plan *plan)
+{
+	_cleanup_(table_done) struct table ends = {0};
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct source_range *r = &plan->ranges[i];
+		uint64_t *end;
+
+		if (r->end <= r->last)
+			continue;
+		end = table_put(&ends, (struct table_key){r->file, r->last}, NULL);
+		if (!end)
+			return -ENOMEM;
+		*end = r->end;
+	}
+	for (size_t i = 0; ends.count && i < p->frame_count; i++) {
+		struct profile_frame *f = &p->frames[i];
+		uint64_t *end = table_get(
+			&ends, (struct table_key){f->file, f->function_last});
+
+		if (end)
+			f->function_last = (uint32_t)*end;
+	}
+	return 0;
 }

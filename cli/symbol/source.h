@@ -14,6 +14,7 @@
 struct source_range {
 	uint32_t file;	     /* string of the profile */
 	uint32_t first, last; /* lines */
+	uint32_t end; /* set by source_embed(): where the last function really ends */
 };
 
 struct source_plan { /* ascending by file and line, disjoint */
@@ -29,9 +30,13 @@ int source_plan_open(const struct profile *p, struct source_plan *ret);
 
 void source_plan_done(struct source_plan *plan);
 
+/* Debug information says where a function's code ends, not where its text does: frames
+ * whose function ends where a range does get the range's end. 0 or -ENOMEM. */
+int source_extend(struct profile *p, const struct source_plan *plan);
+
 /* Adds ranges of one file, read in the root of root_fd (-1: ours), and takes what it
  * adds from *room_bytes. When the file was last changed comes back. 0; -ENOMEM; or why
  * there is no such source: -ENOENT, -EINVAL (not a regular file), -EFBIG, -EILSEQ (not
  * text), ... */
-int source_embed(struct profile *p, int root_fd, const struct source_range *ranges,
+int source_embed(struct profile *p, int root_fd, struct source_range *ranges,
 		 size_t count, uint64_t *room_bytes, struct timespec *ret_changed);

@@ -471,7 +471,7 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 	int r = source_plan_open(p, &plan);
 
 	for (size_t i = 0, n; i < plan.count && !r; i += n) {
-		const struct source_range *ranges = &plan.ranges[i];
+		struct source_range *ranges = &plan.ranges[i];
 		uint64_t *number = table_get(&s->files,
 					     (struct table_key){ranges->file, 0});
 		const struct image *image = number ? &s->images[*number - 1] : NULL;
@@ -494,6 +494,8 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 			found.newer_file = ranges->file;
 		}
 	}
+	if (!r)
+		r = source_extend(p, &plan);
 	if (!r && ret)
 		*ret = found;
 	return r;

@@ -17,7 +17,8 @@
 enum { THREADS = 4, BLOCKS = 128 };
 
 struct own_sums {
-	_Alignas(64) _Atomic uint64_t allocations, frees, allocated_bytes, freed_bytes;
+	_Alignas(64) _Atomic uint64_t allocations;
+	_Atomic uint64_t frees, allocated_bytes, freed_bytes;
 };
 
 static struct own_sums *sums;
