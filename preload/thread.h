@@ -16,7 +16,7 @@
 #include "preload/session.h"
 #include "preload/unwind.h"
 
-enum { THREAD_NESTING = 3 }; /* hooks interrupted by signal handlers, at once */
+enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
 
 struct thread {
 	uint32_t serial;  /* of the process that owns it */

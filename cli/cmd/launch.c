@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { POLL_MS = 250, STOPPED_POLLS = 20 };
 
 struct launch { /* all that is open on the way */
 	struct target target;
@@ -240,6 +243,29 @@ static void finish(struct launch *l)
 	signals_give_back();
 }
 
+/* The collector's answer. It may take its time to write a large profile; but one that
+ * was stopped is not waited for. */
+static bool hear_result(struct launch *l, struct control_result *ret)
+{
+	struct pollfd control = {.fd = l->control[0], .events = POLLIN};
+
+	for (int stopped = 0; stopped < STOPPED_POLLS;) {
+		int status = 0;
+
+		if (poll(&control, 1, POLL_MS) > 0)
+			return recv(l->control[0], ret, sizeof(*ret), 0) == sizeof(*ret);
+		/* Stays stopped until it is seen to continue. */
+		if (waitpid(l->collector, &status, WNOHANG | WUNTRACED | WCONTINUED) > 0)
+			stopped = WIFSTOPPED(status) ? 1 : 0;
+		else if (stopped)
+			stopped++;
+	}
+	message_error("the collector is stopped: what it has in memory is not written");
+	message_help("continue it (kill -CONT %d), and it finishes the profile",
+		     (int)l->collector);
+	return false;
+}
+
 static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 {
 	struct control_root root = {.pid = l->program};
@@ -250,8 +276,7 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 	ret->wait_status = root.wait_status;
 	ret->has_result =
 		send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL) == sizeof(root) &&
-		recv(l->control[0], &ret->result, sizeof(ret->result), 0) ==
-			sizeof(ret->result);
+		hear_result(l, &ret->result);
 	if (ret->has_result && !ret->result.running)
 		waitpid(l->collector, NULL, 0);
 }

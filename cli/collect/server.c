@@ -293,6 +293,11 @@ static void finalize(struct server *s)
 {
 	struct profile *p = s->profile;
 
+	/* A process may have come and gone since the last look. */
+	engine_pass(s->engine);
+	members_look(s);
+	while (s->member_count)
+		member_end(s, &s->members[0], PROFILE_EXITED, -1);
 	engine_fill(s->engine, p);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		p->stopped = strings_add(&p->strings,
