@@ -42,8 +42,8 @@ enum arch_syscall { /* Linux's numbers, the same for ever */
 #endif
 
 /* Stack words are read whatever a sanitizer thinks of who owns them. */
-#define ARCH_PEEK                                                                        \
-	__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),          \
+#define ARCH_PEEK                                                                      \
+	__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),        \
 		       no_sanitize("undefined")))
 
 /* The result or -errno, and errno as it was. */

@@ -227,7 +227,8 @@ static struct reader take_entry(struct reader *r)
 }
 
 /* What the letters of the augmentation say; unknown ones end it, its size is known. */
-static void parse_augmentation(struct cie *cie, struct reader *data, const char *letters)
+static void parse_augmentation(struct cie *cie, struct reader *data,
+			       const char *letters)
 {
 	for (; *letters && !data->bad; letters++) {
 		unsigned encoding;
@@ -340,7 +341,8 @@ static const unsigned char *search_table(const struct cfi *c, uintptr_t pc)
 	if (!low)
 		return NULL;
 	memcpy(pair, c->table + (low - 1) * sizeof(pair), sizeof(pair));
-	return (const unsigned char *)((uintptr_t)c->hdr + (uintptr_t)(intptr_t)pair[1]);
+	return (const unsigned char *)((uintptr_t)c->hdr +
+				       (uintptr_t)(intptr_t)pair[1]);
 }
 
 static int next_fde(const struct cfi *c, const unsigned char **cursor, struct fde *ret)
@@ -595,7 +597,8 @@ static void run_register_op(struct run *r, unsigned op)
 		break;
 	case OP_REGISTER:
 		other = take_uleb(in);
-		set_rule(r, reg, CFI_REGISTER, other < ARCH_REGS ? (int64_t)other : INT64_MAX);
+		set_rule(r, reg, CFI_REGISTER,
+			 other < ARCH_REGS ? (int64_t)other : INT64_MAX);
 		break;
 	case OP_EXPRESSION:
 		set_rule(r, reg, CFI_EXPRESSION, take_expression(r));
@@ -1045,10 +1048,12 @@ int cfi_cfa(const struct cfi_row *row, const struct cfi_regs *regs, cfi_read *re
 	const struct cfi_rules *rules = &row->rules;
 
 	if (rules->cfa_kind == CFI_VAL_EXPRESSION)
-		return evaluate(row, rules->cfa_expression, regs, read, arg, NULL, ret_cfa);
+		return evaluate(row, rules->cfa_expression, regs, read, arg, NULL,
+				ret_cfa);
 	if (!(regs->known >> rules->cfa_register & 1))
 		return -EBADMSG;
-	*ret_cfa = regs->value[rules->cfa_register] + (uint64_t)(int64_t)rules->cfa_offset;
+	*ret_cfa =
+		regs->value[rules->cfa_register] + (uint64_t)(int64_t)rules->cfa_offset;
 	return 0;
 }
 

@@ -16,7 +16,8 @@
 
 /* A module's tables. Pointers are where they are mapped. */
 struct cfi {
-	const unsigned char *hdr;   /* .eh_frame_hdr, the base of data-relative pointers */
+	const unsigned char
+		*hdr; /* .eh_frame_hdr, the base of data-relative pointers */
 	const unsigned char *table; /* its sorted pairs of 32-bit offsets; NULL: none */
 	size_t count;		    /* pairs */
 	const unsigned char *frames;	 /* .eh_frame */

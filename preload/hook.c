@@ -44,9 +44,9 @@ static struct thread *own_thread(void)
 }
 
 /*
- * Where the hook of this call stands among those that are at work: the number of those below it,
- * or -1 if one of them called it (an allocator's own doing, part of what is recorded
- * already).
+ * Where the hook of this call stands among those that are at work: the number of those
+ * below it, or -1 if one of them called it (an allocator's own doing, part of what is
+ * recorded already).
  */
 static int depth(struct thread *t, const struct hook_call *call)
 {
@@ -78,7 +78,8 @@ bool hook_enter_slowly(struct hook *h)
 
 	if (busy || !real_init() || !(t = own_thread()))
 		return false;
-	recording = atomic_load_explicit(&session_header()->recording, memory_order_relaxed);
+	recording = atomic_load_explicit(&session_header()->recording,
+					 memory_order_relaxed);
 	if (recording != WIRE_RECORDING) {
 		if (recording == WIRE_ABANDONED)
 			sys_local_add(&t->ring->lost, 1);

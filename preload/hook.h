@@ -23,9 +23,9 @@ struct hook_call { /* the hook's caller, as unwind_stack() wants it */
 };
 
 /* Only in the hook itself; it is compiled with a frame pointer. */
-#define HOOK_CALL                                                                        \
-	((struct hook_call){(uintptr_t)__builtin_return_address(0),                      \
-			    (uintptr_t)__builtin_dwarf_cfa(),                            \
+#define HOOK_CALL                                                                      \
+	((struct hook_call){(uintptr_t)__builtin_return_address(0),                    \
+			    (uintptr_t)__builtin_dwarf_cfa(),                          \
 			    *(uintptr_t *)__builtin_frame_address(0)})
 
 struct hook {
@@ -59,11 +59,11 @@ static inline bool hook_enter(struct hook *h, struct hook_call call)
 
 	h->call = call;
 	/* relaxed: recording is a hint that takes effect when it is seen. */
-	if (__builtin_expect(
-		    !t || !thread_is_ours(t) || t->nesting ||
-			    atomic_load_explicit(&session_header()->recording,
-						 memory_order_relaxed) != WIRE_RECORDING,
-		    0))
+	if (__builtin_expect(!t || !thread_is_ours(t) || t->nesting ||
+				     atomic_load_explicit(&session_header()->recording,
+							  memory_order_relaxed) !=
+					     WIRE_RECORDING,
+			     0))
 		return hook_enter_slowly(h);
 	hook_begin(h, t, 0);
 	return true;

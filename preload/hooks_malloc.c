@@ -64,7 +64,8 @@ HOOK void *memalign(size_t align, size_t size)
 	struct hook h;
 
 	if (!hook_enter(&h, HOOK_CALL))
-		return real.memalign ? real.memalign(align, size) : bootstrap(size, align);
+		return real.memalign ? real.memalign(align, size)
+				     : bootstrap(size, align);
 	return allocated(&h, real.memalign(align, size), size);
 }
 
@@ -124,7 +125,8 @@ static void *leave_bootstrap(void *p, size_t size)
 }
 
 /* Between the two events the block belongs to nobody: see wire.h. */
-static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size, bool array)
+static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
+				bool array)
 {
 	size_t bytes = n * size;
 	uint32_t stack = hook_stack(h);

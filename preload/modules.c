@@ -241,7 +241,8 @@ static bool is_record(const struct wire_module *w, const struct image *m,
 	return atomic_load_explicit(&w->ready, memory_order_acquire) &&
 	       w->start == m->start && w->end == m->end && w->bias == m->bias &&
 	       w->path_len == path_len && w->build_id_len == id_len &&
-	       memcmp(w->build_id, id, id_len) == 0 && memcmp(w->path, path, path_len) == 0;
+	       memcmp(w->build_id, id, id_len) == 0 &&
+	       memcmp(w->path, path, path_len) == 0;
 }
 
 static uint32_t claim_record(struct wire_header *header)
@@ -281,7 +282,8 @@ static void fill_record(struct wire_module *w, const struct image *m, const char
 static uint32_t publish(const struct image *m)
 {
 	struct wire_header *header = (struct wire_header *)self.base;
-	uint32_t used = atomic_load_explicit(&header->modules_used, memory_order_relaxed);
+	uint32_t used =
+		atomic_load_explicit(&header->modules_used, memory_order_relaxed);
 	unsigned char id[WIRE_BUILD_ID_BYTES];
 	uint32_t id_len = build_id(m, id), index;
 	const char *path = m->path && *m->path ? m->path : self.exe;
@@ -289,11 +291,13 @@ static uint32_t publish(const struct image *m)
 					   : strnlen(path, sizeof(self.exe) - 1);
 
 	for (index = 1; index < used && index < WIRE_MODULES; index++)
-		if (is_record(wire_module(self.base, index), m, path, path_len, id, id_len))
+		if (is_record(wire_module(self.base, index), m, path, path_len, id,
+			      id_len))
 			return index;
 	index = claim_record(header);
 	if (index)
-		fill_record(wire_module(self.base, index), m, path, path_len, id, id_len);
+		fill_record(wire_module(self.base, index), m, path, path_len, id,
+			    id_len);
 	return index;
 }
 
@@ -343,7 +347,8 @@ static uint32_t remember(uintptr_t start, uint32_t index, uint32_t generation)
 		uint64_t old = atomic_load_explicit(slot, memory_order_acquire);
 
 		if (old && (old & 0xffff) == (generation & 0xffff)) {
-			if ((old & ~(0xfffull << 16)) == known_word(start, 0, generation))
+			if ((old & ~(0xfffull << 16)) ==
+			    known_word(start, 0, generation))
 				return known_index(old);
 			continue;
 		}
@@ -406,7 +411,8 @@ static void keep(const struct module *m, uintptr_t hdr)
 static bool replaces_another(const struct image *m, uint32_t generation)
 {
 	for (size_t i = 0; i < KNOWN_SLOTS; i++) {
-		uint64_t word = atomic_load_explicit(&self.known[i], memory_order_acquire);
+		uint64_t word =
+			atomic_load_explicit(&self.known[i], memory_order_acquire);
 		struct kept *k = &self.kept[known_index(word)];
 		const struct module *other = &k->module;
 
@@ -445,7 +451,8 @@ static void meet(struct image *m, uint32_t generation, struct module *ret)
 
 int modules_find(uintptr_t pc, struct module *ret)
 {
-	uint32_t generation = atomic_load_explicit(&self.generation, memory_order_acquire);
+	uint32_t generation =
+		atomic_load_explicit(&self.generation, memory_order_acquire);
 	uint32_t index;
 	struct image m;
 	int err = find_image(pc, &m);
@@ -519,7 +526,8 @@ static int reserve(void)
 static int init_child(void)
 {
 	struct wire_header *header = (struct wire_header *)self.base;
-	uint32_t used = atomic_load_explicit(&header->modules_used, memory_order_relaxed);
+	uint32_t used =
+		atomic_load_explicit(&header->modules_used, memory_order_relaxed);
 
 	if (atomic_exchange(&self.closing, 0))
 		next_generation();

@@ -17,7 +17,8 @@ bool probe_readable(uintptr_t at)
 
 	if (at >> ARCH_ADDRESS_BITS)
 		return false;
-	return arch_syscall4(ARCH_SYS_RT_SIGPROCMASK, (uint64_t)-1, word, 0, 8) == -EINVAL;
+	return arch_syscall4(ARCH_SYS_RT_SIGPROCMASK, (uint64_t)-1, word, 0, 8) ==
+	       -EINVAL;
 }
 
 void probe_forget(void)
@@ -86,7 +87,8 @@ bool probe_find(struct unwind_thread *t, struct probe_window *w, uintptr_t at)
 	if (at >> ARCH_ADDRESS_BITS)
 		return false;
 	for (size_t i = 0; i < UNWIND_RANGES; i++) {
-		uint64_t range = atomic_load_explicit(&t->range[i], memory_order_relaxed);
+		uint64_t range =
+			atomic_load_explicit(&t->range[i], memory_order_relaxed);
 
 		if (page - (range >> COUNT_BITS) < (range & COUNT_MASK)) {
 			set_window(w, range);

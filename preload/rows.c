@@ -65,7 +65,8 @@ uint64_t row_pack(const struct cfi_row *cfi, uint32_t module)
 	if (cfi->rules.kind[cfi->ra] == CFI_UNDEFINED && !cfi->signal)
 		return row | (uint64_t)ROW_END << ROW_KIND_SHIFT;
 	kind = is_plain(cfi) ? cfa_kind(cfi, &offset) : ROW_FULL;
-	if (kind != ROW_FULL && put_words(&plain, offset, ROW_CFA_BITS, ROW_CFA_SHIFT) &&
+	if (kind != ROW_FULL &&
+	    put_words(&plain, offset, ROW_CFA_BITS, ROW_CFA_SHIFT) &&
 	    (is_same(cfi->rules.kind[ARCH_FP]) ||
 	     put_words(&plain, cfi->rules.value[ARCH_FP], ROW_FP_BITS, 0)))
 		return plain | (uint64_t)kind << ROW_KIND_SHIFT;

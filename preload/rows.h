@@ -6,8 +6,8 @@
  * It needs no other register than pc, rsp and rbp, which is why frames can be stepped
  * by rows alone.
  *
- *	row	tag (12) | module (12) | kind (3) | CFA offset / 8 (21) | rbp slot / 8 (16)
- *	key	generation (16) | interrupted (1) | pc (47)
+ *	row	tag (12) | module (12) | kind (3) | CFA offset / 8 (21) | rbp slot / 8
+ *(16) key	generation (16) | interrupted (1) | pc (47)
  *
  * The cache is shared by all threads of a process and takes no lock. It is a cascade
  * of tables as the wire's tree index: slots fill once, a window of 8 is looked at in
@@ -131,7 +131,8 @@ uint64_t rows_search(const struct rows *r, uint64_t key);
 static inline uint64_t rows_get(const struct rows *r, uint64_t key)
 {
 	uint64_t hash = rows_hash(key), row;
-	struct rows_slot *slot = rows_group(r, 0, hash) + (hash >> 49 & (ROWS_WINDOW - 1));
+	struct rows_slot *slot =
+		rows_group(r, 0, hash) + (hash >> 49 & (ROWS_WINDOW - 1));
 
 	/* relaxed: the row names its key by itself (tag). */
 	if (__builtin_expect(

@@ -21,7 +21,8 @@ enum {
 	HANDSHAKE_S = 5,
 };
 
-#define SILENCE_NS 3000000000ull    /* a heartbeat that stands still that long is death */
+#define SILENCE_NS 3000000000ull /* a heartbeat that stands still that long is death   \
+				  */
 #define STANDSTILL_NS 10000000000ull /* so is a full ring's head */
 
 struct session session;
@@ -45,12 +46,12 @@ static bool map(int fd)
 	void *base = MAP_FAILED;
 
 	/* A shorter prefix where address space is limited (RLIMIT_AS). */
-	for (size_t i = 0; base == MAP_FAILED && i < sizeof(rings) / sizeof(*rings); i++) {
+	for (size_t i = 0; base == MAP_FAILED && i < sizeof(rings) / sizeof(*rings);
+	     i++) {
 		session.rings = rings[i];
-		base = (void *)sys_call6(SYS_mmap, 0,
-					 (long)(WIRE_AT_DATA + rings[i] * WIRE_DATA_STRIDE),
-					 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-					 fd, 0);
+		base = (void *)sys_call6(
+			SYS_mmap, 0, (long)(WIRE_AT_DATA + rings[i] * WIRE_DATA_STRIDE),
+			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 		if ((unsigned long)base > -4096ul)
 			base = MAP_FAILED;
 	}
@@ -127,8 +128,8 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 		  sizeof(patience), 0);
 	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
 		  sizeof(patience), 0);
-	ok = sys_call6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL, 0, 0) ==
-		     sizeof(hello) &&
+	ok = sys_call6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL, 0,
+		       0) == sizeof(hello) &&
 	     receive(fd, &welcome, &memory) && memory >= 0 &&
 	     welcome.answer == WIRE_WELCOME && welcome.version == WIRE_VERSION &&
 	     welcome.process < WIRE_PROCESSES && map(memory);
@@ -145,7 +146,9 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 
 static int hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
 }
 
 /* Connects to the session "NAME:TOKEN": an abstract socket and 32 hex digits. */
@@ -158,7 +161,8 @@ static bool join(const char *where)
 	long fd;
 	bool ok;
 
-	if (!len || len > sizeof(to.sun_path) - 1 || strlen(colon + 1) != 2 * sizeof(token))
+	if (!len || len > sizeof(to.sun_path) - 1 ||
+	    strlen(colon + 1) != 2 * sizeof(token))
 		return false;
 	for (size_t i = 0; i < sizeof(token); i++) {
 		int high = hex(colon[1 + 2 * i]), low = hex(colon[2 + 2 * i]);
@@ -246,7 +250,8 @@ static bool attach_child(uint32_t parent_serial)
 		p->start_stamp = session_stamp();
 		atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
 		/* release: the fields, then LIVE; pairs with the collector's look. */
-		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE, memory_order_release);
+		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE,
+				      memory_order_release);
 		identity_pending.process = i;
 		atomic_store_explicit(&identity_pending.serial, p->serial,
 				      memory_order_relaxed);
@@ -340,7 +345,8 @@ bool session_collector_lives(struct session_patience *p, uint64_t head)
 {
 	struct wire_header *h = session_header();
 	/* relaxed: answers about now, asked again and again. */
-	uint32_t holder = atomic_load_explicit(&h->collector.word, memory_order_relaxed);
+	uint32_t holder =
+		atomic_load_explicit(&h->collector.word, memory_order_relaxed);
 	uint64_t beat = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
 	uint64_t now = sys_monotonic_ns();
 	uint32_t recording = WIRE_RECORDING;
@@ -351,8 +357,8 @@ bool session_collector_lives(struct session_patience *p, uint64_t head)
 	    moves(beat, &p->beat, &p->beat_ns, now, SILENCE_NS) &&
 	    (!head || moves(head, &p->head, &p->head_ns, now, STANDSTILL_NS)))
 		return true;
-	atomic_compare_exchange_strong_explicit(&h->recording, &recording, WIRE_ABANDONED,
-						memory_order_relaxed,
+	atomic_compare_exchange_strong_explicit(&h->recording, &recording,
+						WIRE_ABANDONED, memory_order_relaxed,
 						memory_order_relaxed);
 	return false;
 }

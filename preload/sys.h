@@ -79,7 +79,7 @@ static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 #endif
 
 #define sys_call3(n, a, b, c) sys_call6((n), (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define sys_call4(n, a, b, c, d)                                                         \
+#define sys_call4(n, a, b, c, d)                                                       \
 	sys_call6((n), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
 static inline uint64_t sys_monotonic_ns(void)

@@ -68,13 +68,14 @@ static struct thread *ring_take(uint32_t i)
 
 	/* acquire: pairs with the collector's release that freed it; the cursors are
 	 * what it left. */
-	if (!atomic_compare_exchange_strong_explicit(&ring->state, &is, WIRE_RING_CLAIMED,
-						     memory_order_acquire,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &ring->state, &is, WIRE_RING_CLAIMED, memory_order_acquire,
+		    memory_order_relaxed))
 		return NULL;
 	if (sys_call3(SYS_mprotect, wire_data(session.base, i), WIRE_DATA_STRIDE,
 		      PROT_READ | PROT_WRITE) < 0) {
-		atomic_store_explicit(&ring->state, WIRE_RING_FREE, memory_order_relaxed);
+		atomic_store_explicit(&ring->state, WIRE_RING_FREE,
+				      memory_order_relaxed);
 		return NULL;
 	}
 	ring_fill(ring);
@@ -215,7 +216,8 @@ void thread_recover(struct thread *t, uint32_t depth)
 {
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 
-	for (uint64_t at = t->started[depth]; at < end; at += sizeof(struct wire_slot)) {
+	for (uint64_t at = t->started[depth]; at < end;
+	     at += sizeof(struct wire_slot)) {
 		struct wire_slot *slot =
 			(struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
 

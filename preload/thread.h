@@ -34,8 +34,9 @@ _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the rin
 
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
 
-/* Whether it is this process's. A fork child's copy of the pointer leads to its parent's,
- * and that may have been given back by now: all zeroes, as the child's identity is. */
+/* Whether it is this process's. A fork child's copy of the pointer leads to its
+ * parent's, and that may have been given back by now: all zeroes, as the child's
+ * identity is. */
 static inline bool thread_is_ours(const struct thread *t)
 {
 	/* relaxed: our own word, or wiped by fork. */

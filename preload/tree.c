@@ -23,7 +23,8 @@ static uint32_t node_new(void *base, const struct wire_node *key)
 
 	/* relaxed: the number alone is taken here; the contents are published by
 	 * the release in slot_take(). Looked at first so that it never wraps. */
-	if (atomic_load_explicit(&header->nodes_used, memory_order_relaxed) >= WIRE_NODES)
+	if (atomic_load_explicit(&header->nodes_used, memory_order_relaxed) >=
+	    WIRE_NODES)
 		return 0;
 	id = atomic_fetch_add_explicit(&header->nodes_used, 1, memory_order_relaxed);
 	if (id >= WIRE_NODES)

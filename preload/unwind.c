@@ -8,8 +8,9 @@
 /*
  * Who may call whom: unwind_stack() steps by rows (walk_rows), by frame pointers where
  * there are none (guess), past signal handlers by what the kernel saved (step_signal),
- * and starts over with all registers (walk_full) at any other frame that is no row. The memory of a thread's last stack will have its place in
- * walk_rows(): pc, sp and fp are all the state that a row frame has.
+ * and starts over with all registers (walk_full) at any other frame that is no row. The
+ * memory of a thread's last stack will have its place in walk_rows(): pc, sp and fp are
+ * all the state that a row frame has.
  */
 
 enum {
@@ -161,7 +162,8 @@ static enum outcome guess(struct place *p)
 
 /* What the tables say at pc: 0 and the row, with its module; the module is 0 where
  * there is none. -ENOENT: no tables. */
-static int look_up(uintptr_t pc, bool interrupted, struct module *m, struct cfi_row *ret)
+static int look_up(uintptr_t pc, bool interrupted, struct module *m,
+		   struct cfi_row *ret)
 {
 	m->index = 0;
 	if (modules_find(pc - !interrupted, m))
@@ -213,7 +215,8 @@ static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool interrupte
 static inline enum outcome step_row(struct place *p, uint64_t row)
 {
 	enum row_kind kind = row_kind(row);
-	uintptr_t cfa = (kind == ROW_SP ? p->sp : p->fp) + (uintptr_t)row_cfa_offset(row);
+	uintptr_t cfa =
+		(kind == ROW_SP ? p->sp : p->fp) + (uintptr_t)row_cfa_offset(row);
 	int64_t slot = row_fp_slot(row);
 	uint64_t pc, fp = p->fp;
 
@@ -334,12 +337,12 @@ static __attribute__((noinline)) enum outcome step_full(struct full *f)
 }
 
 /* Starts at the caller of capture's place, whose frame must still be there. */
-#define full_here(f)                                                                     \
-	do {                                                                             \
-		arch_capture((f)->regs.value);                                           \
-		(f)->regs.known = ARCH_CAPTURED;                                         \
-		(f)->interrupted = true;                                                 \
-		from_regs(f);                                                            \
+#define full_here(f)                                                                   \
+	do {                                                                           \
+		arch_capture((f)->regs.value);                                         \
+		(f)->regs.known = ARCH_CAPTURED;                                       \
+		(f)->interrupted = true;                                               \
+		from_regs(f);                                                          \
 	} while (0)
 
 /* Out of our own frames, up to the one whose CFA is sp: the hook's. */
@@ -370,8 +373,8 @@ static void walk_from(struct full *f, struct sink *s)
 		emit_lost(s);
 }
 
-static __attribute__((noinline)) void walk_full(uintptr_t pc, uintptr_t sp, uintptr_t fp,
-						struct sink *s)
+static __attribute__((noinline)) void walk_full(uintptr_t pc, uintptr_t sp,
+						uintptr_t fp, struct sink *s)
 {
 	/* Pages are looked at afresh: a guess may lead to where a stack once was. */
 	struct unwind_thread t = {0};
@@ -471,8 +474,8 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
 	return finish(&s);
 }
 
-enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
-				     uintptr_t fp, uintptr_t cfa)
+enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc,
+				     uintptr_t sp, uintptr_t fp, uintptr_t cfa)
 {
 	struct place p = {.t = t, .pc = pc, .sp = sp, .fp = fp};
 	uint32_t generation = 0;

@@ -36,7 +36,8 @@ struct unwind_frame { /* innermost first; fields as in struct wire_node */
 };
 
 /* Address ranges of a thread's stacks that were seen to be readable, each packed into
- * one word (probe.c), so that a handler in between sees whole ranges. Zeroed at first. */
+ * one word (probe.c), so that a handler in between sees whole ranges. Zeroed at first.
+ */
 struct unwind_thread {
 	_Atomic uint64_t range[UNWIND_RANGES];
 	uint32_t next_range;
@@ -65,8 +66,8 @@ enum unwind_ancestor {
 
 /* How the frame of this object (a hook's) whose CFA is `cfa` (0: any of its frames)
  * relates to the frame at pc, sp, fp, which are as of unwind_stack(). */
-enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
-				     uintptr_t fp, uintptr_t cfa);
+enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc,
+				     uintptr_t sp, uintptr_t fp, uintptr_t cfa);
 
 /* Before and after the real dlclose(): what is known of addresses may change. */
 void unwind_dlclose_begin(void);

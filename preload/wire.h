@@ -94,7 +94,8 @@ struct wire_header {
 	_Alignas(64) _Atomic uint32_t asleep;
 
 	/* Written by the targets. */
-	_Alignas(64) _Atomic uint32_t nodes_used; /* nodes handed out; id 0 is the root */
+	_Alignas(64) _Atomic uint32_t
+		nodes_used; /* nodes handed out; id 0 is the root */
 	_Atomic uint32_t modules_used;		  /* entry 0 is "no module" */
 	_Atomic uint32_t serial;     /* processes ever attached */
 	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
@@ -141,7 +142,8 @@ struct wire_module {
 	uint32_t process_serial;
 	uint32_t path_len;
 	unsigned char build_id[WIRE_BUILD_ID_BYTES];
-	char path[4096 - 72]; /* as the loader has it; of the executable, /proc/self/exe's */
+	char path[4096 -
+		  72]; /* as the loader has it; of the executable, /proc/self/exe's */
 };
 _Static_assert(sizeof(struct wire_module) == 4096, "one page a module");
 
@@ -160,9 +162,10 @@ struct wire_node {
 };
 
 enum wire_node_flag {
-	WIRE_NODE_EXACT = 1u << 0,   /* pc is an instruction, not a return address */
-	WIRE_NODE_GUESSED = 1u << 1, /* found by a frame pointer, not by unwind tables */
-	WIRE_NODE_CUT = 1u << 2,     /* pseudo frame: frames left out here (pc = why) */
+	WIRE_NODE_EXACT = 1u << 0, /* pc is an instruction, not a return address */
+	WIRE_NODE_GUESSED = 1u
+			    << 1, /* found by a frame pointer, not by unwind tables */
+	WIRE_NODE_CUT = 1u << 2,  /* pseudo frame: frames left out here (pc = why) */
 };
 
 enum wire_cut { /* pc of a WIRE_NODE_CUT node */

@@ -10,5 +10,5 @@
  * or -EOVERFLOW; nothing changed on failure. */
 int array_reserve_(void **items, size_t *room, size_t need, size_t item_bytes);
 
-#define array_reserve(items, room, need)                                                 \
+#define array_reserve(items, room, need)                                               \
 	array_reserve_((void **)(items), (room), (need), sizeof(**(items)))

@@ -13,18 +13,18 @@
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
-#define take_ptr(p)                                                                      \
-	__extension__({                                                                  \
-		__typeof__(p) taken_ = (p);                                              \
-		(p) = NULL;                                                              \
-		taken_;                                                                  \
+#define take_ptr(p)                                                                    \
+	__extension__({                                                                \
+		__typeof__(p) taken_ = (p);                                            \
+		(p) = NULL;                                                            \
+		taken_;                                                                \
 	})
 
-#define take_fd(fd)                                                                      \
-	__extension__({                                                                  \
-		int taken_ = (fd);                                                       \
-		(fd) = -1;                                                               \
-		taken_;                                                                  \
+#define take_fd(fd)                                                                    \
+	__extension__({                                                                \
+		int taken_ = (fd);                                                     \
+		(fd) = -1;                                                             \
+		taken_;                                                                \
 	})
 
 static inline void freep(void *p)

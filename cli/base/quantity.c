@@ -17,9 +17,10 @@ static const struct unit times[] = {
 };
 
 static const struct unit sizes[] = {
-	{"", 1},	  {"b", 1},	   {"k", 0x1p10},   {"kb", 0x1p10}, {"kib", 0x1p10},
-	{"m", 0x1p20},	  {"mb", 0x1p20},  {"mib", 0x1p20}, {"g", 0x1p30},  {"gb", 0x1p30},
-	{"gib", 0x1p30},  {"t", 0x1p40},   {"tb", 0x1p40},  {"tib", 0x1p40}, {NULL, 0},
+	{"", 1},	 {"b", 1},	  {"k", 0x1p10},   {"kb", 0x1p10},
+	{"kib", 0x1p10}, {"m", 0x1p20},	  {"mb", 0x1p20},  {"mib", 0x1p20},
+	{"g", 0x1p30},	 {"gb", 0x1p30},  {"gib", 0x1p30}, {"t", 0x1p40},
+	{"tb", 0x1p40},	 {"tib", 0x1p40}, {NULL, 0},
 };
 
 static int parse(const char *text, const struct unit *units, double most, uint64_t *ret)

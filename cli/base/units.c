@@ -38,7 +38,8 @@ struct units_text units_count(uint64_t count)
 {
 	struct units_text t;
 	char digits[24];
-	size_t len = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, count), at = 0;
+	size_t len = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, count),
+	       at = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		if (i && (len - i) % 3 == 0)

@@ -17,10 +17,11 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: heapline check --max-leaked BYTES [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+	"usage: heapline check --max-leaked BYTES [OPTION]... [--] PROGRAM [ARG]...\n"
 	"\n"
-	"Runs PROGRAM and fails if it, or a process that it started, never frees more than\n"
-	"BYTES. What libc, the loader and the C++ runtime keep for themselves is apart.\n"
+	"Runs PROGRAM and fails if it, or a process that it started, never frees\n"
+	"more than BYTES. What libc, the loader and the C++ runtime keep for\n"
+	"themselves is apart.\n"
 	"\n"
 	"      --max-leaked BYTES  the limit; 64K, 1.5M and the like\n"
 	"  -o, --output FILE       keep the profile (default: only while checking)\n"
@@ -28,9 +29,9 @@ static const char usage[] =
 	"  -q, --quiet             no word if the limit is met\n"
 	"  -h, --help              this text\n"
 	"\n"
-	"Exit status: 70 if it could not be checked (not recorded, events lost, a process\n"
-	"that goes on), else 23 if the limit was exceeded, else PROGRAM's own; 126 or 127\n"
-	"if PROGRAM cannot be executed.\n";
+	"Exit status: 70 if it could not be checked (not started, not recorded, events\n"
+	"lost, a process that goes on), else 23 if the limit was exceeded, else\n"
+	"PROGRAM's own.\n";
 
 enum { MAX_LEAKED = 256 };
 
@@ -58,7 +59,8 @@ static int parse(struct check *c, int argc, char **argv)
 	while ((o = getopt_long(argc, argv, "+:o:fqh", options, NULL)) != -1)
 		switch (o) {
 		case MAX_LEAKED:
-			if (quantity_parse_size(optarg, &c->limits.max_leaked_bytes) < 0) {
+			if (quantity_parse_size(optarg, &c->limits.max_leaked_bytes) <
+			    0) {
 				message_error("--max-leaked: '%s' is no size", optarg);
 				message_help("write bytes, or a number with K, M or G");
 				return VERB_USAGE;
@@ -89,7 +91,8 @@ static int parse(struct check *c, int argc, char **argv)
 		}
 	if (!c->has_limit || optind == argc) {
 		message_error(c->has_limit ? "no program to check" : "no limit given");
-		message_help("heapline check --max-leaked BYTES -- PROGRAM [ARGUMENT]...");
+		message_help(
+			"heapline check --max-leaked BYTES -- PROGRAM [ARGUMENT]...");
 		return VERB_USAGE;
 	}
 	c->launch.argv = argv + optind;
@@ -142,6 +145,8 @@ static int judge(const struct check *c, const struct launch_outcome *done)
 	}
 	if (verdict == BUDGET_UNCHECKED) {
 		message_error("not checked: %s", why);
+		message_help("`heapline run` on the same program, then `heapline report`, "
+			     "tell more");
 		return verdict;
 	}
 	message_error("%s", why);
@@ -162,7 +167,8 @@ int cmd_check(int argc, char **argv)
 	if (!c.keep) {
 		fd = mkstemp(temporary);
 		if (fd < 0) {
-			message_error("cannot make a file in /tmp: %s", strerror(errno));
+			message_error("cannot make a file in /tmp: %s",
+				      strerror(errno));
 			message_help("name a place for the profile with -o FILE");
 			return BUDGET_UNCHECKED;
 		}
@@ -171,9 +177,9 @@ int cmd_check(int argc, char **argv)
 		c.launch.force = true;
 	}
 	status = launch(&c.launch, &done);
-	if (status == LAUNCH_FAILED)
-		status = BUDGET_UNCHECKED;
-	if (!status) {
+	if (status) {
+		status = BUDGET_UNCHECKED; /* never started: the reason was said */
+	} else {
 		status = judge(&c, &done);
 		met = status == BUDGET_MET;
 	}

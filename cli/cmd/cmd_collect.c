@@ -18,8 +18,8 @@
 /* What ends the program must not end the collector before it has drained. */
 static void outlive(void)
 {
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ,
-				      SIGTTOU, SIGTTIN, SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,	 SIGQUIT, SIGPIPE,
+				      SIGXFSZ, SIGTTOU, SIGTTIN, SIGUSR1, SIGUSR2};
 	struct rlimit limit;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
@@ -82,7 +82,8 @@ static void name_output(char *ret, size_t room)
 	n = readlink(link, exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = '\0';
 	slash = strrchr(exe, '/');
-	snprintf(ret, room, "%s.%d.heapline", slash ? slash + 1 : "program", (int)who.pid);
+	snprintf(ret, room, "%s.%d.heapline", slash ? slash + 1 : "program",
+		 (int)who.pid);
 }
 
 static int open_bare(const char *options, struct server_options *o)
@@ -95,14 +96,16 @@ static int open_bare(const char *options, struct server_options *o)
 	if (!*output)
 		name_output(output, sizeof(output));
 	o->first = CONTROL_FD;
-	o->output = open(output,
-			 O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0666);
+	o->output =
+		open(output,
+		     O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0666);
 	return o->output < 0 ? -errno : 0;
 }
 
 int cmd_collect(int argc, char **argv)
 {
-	struct server_options o = {.output = -1, .control = -1, .listen = -1, .first = -1};
+	struct server_options o = {
+		.output = -1, .control = -1, .listen = -1, .first = -1};
 
 	outlive();
 	if (argc == 3 && !strcmp(argv[1], "--bare")) {

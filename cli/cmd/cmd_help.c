@@ -18,8 +18,10 @@ static int list_verbs(void)
 	for (const struct verb *v = verbs; v->name; v++)
 		printf("  %-10s  %s\n", v->name, v->summary);
 	puts("\n"
-	     "heapline help VERB explains one; heapline --version tells which this is.\n"
-	     "Verbs that read a profile take the newest *.heapline here if you name none.");
+	     "heapline help VERB explains one; heapline --version tells which this "
+	     "is.\n"
+	     "Verbs that read a profile take the newest *.heapline here if you name "
+	     "none.");
 	return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
 }
 
@@ -32,7 +34,8 @@ int cmd_help(int argc, char **argv)
 	if (argc < 2 || !verb_find(argv[1]) || verb_find(argv[1])->run == cmd_help) {
 		if (argc < 2 || verb_find(argv[1]) || argv[1][0] == '-')
 			return list_verbs();
-		message_error("%s: no such verb", text_clean(argv[1], clean, sizeof(clean)));
+		message_error("%s: no such verb",
+			      text_clean(argv[1], clean, sizeof(clean)));
 		verb = verb_like(argv[1]);
 		message_help(verb ? "did you mean `heapline help %s`?"
 				  : "`heapline help` lists the verbs",

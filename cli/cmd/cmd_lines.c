@@ -11,7 +11,8 @@ enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, DOMAIN };
 
 static const struct reader_option options[] = {
 	[FUNCTION] = {"function", "REGEX", "functions whose full name matches"},
-	[FILE_NAME] = {"file", "NAME", "functions of a source file: a glob, or a path's end"},
+	[FILE_NAME] = {"file", "NAME",
+		       "functions of a source file: a glob, or a path's end"},
 	[ALL] = {"all", NULL, "every function, of libraries too"},
 	[NONZERO] = {"nonzero", NULL, "only lines with events"},
 	[COLUMNS] = {"columns", "LIST",
@@ -54,7 +55,8 @@ static const char *take(void *own, size_t i, const char *value)
 	case COLUMNS:
 		return lines_parse_columns(value, &o->options.columns)
 			       ? NULL
-			       : "a list of allocated, freed, peak, leaked, temporary; or all";
+			       : "a list of allocated, freed, peak, leaked, temporary; "
+				 "or all";
 	case DOMAIN:
 		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
 			return "malloc or mmap";
@@ -73,9 +75,11 @@ static bool sort(void *own, const char *word)
 
 static const struct reader_spec spec = {
 	.verb = "lines",
-	.about = "Shows source lines with what each allocated, freed and kept, inclusive "
+	.about = "Shows source lines with what each allocated, freed and kept, "
+		 "inclusive "
 		 "of what it calls:\nthe live heap after the line's last event, bytes "
-		 "allocated minus bytes freed by code at\nthe line, and its allocations.",
+		 "allocated minus bytes freed by code at\nthe line, and its "
+		 "allocations.",
 	.sorts = "peak (the default), leaked, allocated or temporary",
 	.sort = sort,
 	.options = options,

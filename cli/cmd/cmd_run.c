@@ -19,8 +19,8 @@
 static const char usage[] =
 	"usage: heapline run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"\n"
-	"Records the heap of PROGRAM and of what it forks and executes, and exits as it\n"
-	"does (125: heapline itself failed, 126: not executable, 127: not found).\n"
+	"Records the heap of PROGRAM and of what it forks and executes, and exits as\n"
+	"it does (125: heapline itself failed, 126: not executable, 127: not found).\n"
 	"\n"
 	"  -o, --output FILE    the profile (default PROGRAM.PID.heapline)\n"
 	"  -f, --force          overwrite it\n"
@@ -73,7 +73,8 @@ static void say_figures(const struct launch_outcome *done)
 	struct scope_options all = {.domain = PROFILE_MALLOC};
 	struct summary sum;
 
-	if (profile_load(done->profile, &p, NULL, 0) < 0 || summary_of(p, &all, &sum) < 0)
+	if (profile_load(done->profile, &p, NULL, 0) < 0 ||
+	    summary_of(p, &all, &sum) < 0)
 		return;
 	message_note("%s allocations, at most %s live at once, %s %s%s",
 		     units_count(sum.allocs).text, units_size(sum.peak.bytes).text,
@@ -87,8 +88,10 @@ static void say_result(const struct launch_outcome *done)
 	const struct control_result *r = &done->result;
 
 	if (!done->has_result) {
-		message_error("the collector ended before the program: the profile '%s' "
-			      "holds what it had written until then", done->profile);
+		message_error(
+			"the collector ended before the program: the profile '%s' "
+			"holds what it had written until then",
+			done->profile);
 		return;
 	}
 	if (r->write_error) {
@@ -97,27 +100,33 @@ static void say_result(const struct launch_outcome *done)
 		message_help("make room, or name another place with -o FILE");
 	}
 	if (r->notes & WIRE_NOTE_OWN_MALLOC) {
-		message_error("nothing was recorded: the program defines malloc itself, "
-			      "before the shim's");
-		message_help("link it against libc's malloc, or against another one as a "
-			     "shared library");
+		message_error(
+			"nothing was recorded: the program defines malloc itself, "
+			"before the shim's");
+		message_help(
+			"link it against libc's malloc, or against another one as a "
+			"shared library");
 		return;
 	}
 	if (!r->attached) {
-		message_error("the program was not recorded: the shim did not come up in it");
-		message_help("the loader says on standard error why it could not preload; a "
-			     "program that clears its environment in a script hides it");
+		message_error(
+			"the program was not recorded: the shim did not come up in it");
+		message_help(
+			"the loader says on standard error why it could not preload; a "
+			"program that clears its environment in a script hides it");
 		return;
 	}
 	if (r->abandoned)
-		message_error("the collector was stopped or starved for seconds: recording "
-			      "ended before the program did");
+		message_error(
+			"the collector was stopped or starved for seconds: recording "
+			"ended before the program did");
 	if (!message_is_quiet())
 		say_figures(done);
 	if (r->running)
 		message_note("%u processes run on and are recorded until they end",
 			     r->running);
-	message_note("profile: %s; next: heapline lines '%s'", done->profile, done->profile);
+	message_note("profile: %s; next: heapline lines '%s'", done->profile,
+		     done->profile);
 }
 
 int cmd_run(int argc, char **argv)

@@ -253,9 +253,11 @@ static bool hear_result(struct launch *l, struct control_result *ret)
 		int status = 0;
 
 		if (poll(&control, 1, POLL_MS) > 0)
-			return recv(l->control[0], ret, sizeof(*ret), 0) == sizeof(*ret);
+			return recv(l->control[0], ret, sizeof(*ret), 0) ==
+			       sizeof(*ret);
 		/* Stays stopped until it is seen to continue. */
-		if (waitpid(l->collector, &status, WNOHANG | WUNTRACED | WCONTINUED) > 0)
+		if (waitpid(l->collector, &status, WNOHANG | WUNTRACED | WCONTINUED) >
+		    0)
 			stopped = WIFSTOPPED(status) ? 1 : 0;
 		else if (stopped)
 			stopped++;
@@ -274,9 +276,9 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 		continue;
 	forward_to = 0;
 	ret->wait_status = root.wait_status;
-	ret->has_result =
-		send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL) == sizeof(root) &&
-		hear_result(l, &ret->result);
+	ret->has_result = send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL) ==
+				  sizeof(root) &&
+			  hear_result(l, &ret->result);
 	if (ret->has_result && !ret->result.running)
 		waitpid(l->collector, NULL, 0);
 }

@@ -15,7 +15,8 @@ const struct verb verbs[] = {
 	{"check", "run a program and fail if it leaks more than it may", cmd_check},
 	{"report", "summarise a profile: peak, never freed, where both came from",
 	 cmd_report},
-	{"lines", "show source lines with what each allocated, freed and kept", cmd_lines},
+	{"lines", "show source lines with what each allocated, freed and kept",
+	 cmd_lines},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };
@@ -51,7 +52,8 @@ static size_t distance(const char *a, const char *b)
 		for (size_t k = 1; k <= n; k++) {
 			row[k] = least(last[k - 1] + (a[i - 1] != b[k - 1]),
 				       least(last[k], row[k - 1]) + 1);
-			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] &&
+			    a[i - 2] == b[k - 1])
 				row[k] = least(row[k], before[k - 2] + 1);
 		}
 		before = last;

@@ -26,7 +26,8 @@ static const struct common {
 	const char *argument, *help;
 } common[] = {
 	{"process", 'p', "PID", "only the process of that pid"},
-	{"focus", 'F', "REGEX", "only stacks with a function, file or module that matches"},
+	{"focus", 'F', "REGEX",
+	 "only stacks with a function, file or module that matches"},
 	{"ignore", 'I', "REGEX", "not the stacks with one that matches"},
 	{"sort", 's', "WORD", NULL},
 	{NULL, 'n', "COUNT", NULL},
@@ -83,7 +84,8 @@ static int put_help(const struct reader_spec *spec)
 			   common[i].argument, help);
 	}
 	puts("\nPROFILE is the newest *.heapline in this directory if none is named.\n"
-	     "Exit status: 0; 2 for a wrong command line; 3 for a profile that cannot be "
+	     "Exit status: 0; 2 for a wrong command line; 3 for a profile that cannot "
+	     "be "
 	     "read.");
 	return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
 }
@@ -130,7 +132,8 @@ static bool want_colour(const char *when)
 
 	if (when)
 		return !strcmp(when, "always");
-	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && !strcmp(term, "dumb"));
+	return isatty(STDOUT_FILENO) && !(no && *no) &&
+	       !(term && !strcmp(term, "dumb"));
 }
 
 /* NULL, or a clause on what is wrong with the value. */
@@ -148,7 +151,8 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 		return NULL;
 	case 'F':
 	case 'I': {
-		bool focus = letter == 'F', *has = focus ? &r->has_focus : &r->has_ignore;
+		bool focus = letter == 'F',
+		     *has = focus ? &r->has_focus : &r->has_ignore;
 		regex_t *regex = focus ? &r->focus : &r->ignore;
 
 		if (*has)
@@ -195,7 +199,8 @@ static void make_table(const struct reader_spec *spec, struct option table[OPTIO
 			table[at++] = (struct option){common[i].name,
 						      common[i].argument != NULL, NULL,
 						      common[i].letter};
-	for (size_t i = 0; spec->options && spec->options[i].name && at + 1 < OPTIONS; i++)
+	for (size_t i = 0; spec->options && spec->options[i].name && at + 1 < OPTIONS;
+	     i++)
 		table[at++] = (struct option){spec->options[i].name,
 					      spec->options[i].argument != NULL, NULL,
 					      OWN + (int)i};
@@ -209,19 +214,21 @@ static int bad_option(const struct reader_spec *spec, int code, char **argv)
 
 	if (optopt > 0 && optopt < OWN && strncmp(word, "--", 2) != 0)
 		word = letter;
-	return usage(spec, code == ':' ? "a value is missing after " : "no such option: ",
+	return usage(spec,
+		     code == ':' ? "a value is missing after " : "no such option: ",
 		     word, "");
 }
 
 /* What to say of a value that option `name` does not take. */
-static int bad_value(const struct reader_spec *spec, const char *name, const char *value,
-		     const char *why)
+static int bad_value(const struct reader_spec *spec, const char *name,
+		     const char *value, const char *why)
 {
 	char what[WORD], clean[WORD], tail[WORD + 4];
 
 	snprintf(what, sizeof(what), "%s%s: ", strlen(name) > 1 ? "--" : "-", name);
 	snprintf(tail, sizeof(tail), ": %s", why);
-	return usage(spec, what, text_clean(value ? value : "", clean, sizeof(clean)), tail);
+	return usage(spec, what, text_clean(value ? value : "", clean, sizeof(clean)),
+		     tail);
 }
 
 static const char *name_of(const struct reader_spec *spec, int code)
@@ -238,8 +245,8 @@ static const char *name_of(const struct reader_spec *spec, int code)
 }
 
 /* -1: go on, with optind at the operands; else an exit status. */
-static int parse(struct reader *r, const struct reader_spec *spec, int argc, char **argv,
-		 void *own)
+static int parse(struct reader *r, const struct reader_spec *spec, int argc,
+		 char **argv, void *own)
 {
 	struct option table[OPTIONS];
 	int code;
@@ -261,7 +268,8 @@ static int parse(struct reader *r, const struct reader_spec *spec, int argc, cha
 			return bad_value(spec, name_of(spec, code), optarg, why);
 	}
 	if (argc - optind > 1)
-		return usage(spec, "one profile at a time, not also ", argv[optind + 1], "");
+		return usage(spec, "one profile at a time, not also ", argv[optind + 1],
+			     "");
 	return -1;
 }
 
@@ -335,18 +343,21 @@ static void explain(int err)
 		message_help("name a file, not a directory");
 		break;
 	case -EPROTO:
-		message_help("heapline reads what `heapline run` writes; is this another "
-			     "tool's file?");
+		message_help(
+			"heapline reads what `heapline run` writes; is this another "
+			"tool's file?");
 		break;
 	case -EPROTONOSUPPORT:
 		message_help("read it with the heapline that wrote it, or a newer one");
 		break;
 	case -ENODATA:
-		message_help("the recording ended, or the disk was full, before the first "
-			     "update was whole: record again");
+		message_help(
+			"the recording ended, or the disk was full, before the first "
+			"update was whole: record again");
 		break;
 	case -EBADMSG:
-		message_help("copy it again from where it was recorded, or record again");
+		message_help(
+			"copy it again from where it was recorded, or record again");
 		break;
 	default:
 		break;
@@ -379,8 +390,8 @@ static int resolve(struct profile *p)
 	if (err < 0)
 		return err;
 	for (size_t i = 0; i < p->module_count; i++)
-		symbols_module(symbols, i, strings_get(&p->strings, p->modules[i].path), "",
-			       strings_get(&p->strings, p->modules[i].build_id));
+		symbols_module(symbols, i, strings_get(&p->strings, p->modules[i].path),
+			       "", strings_get(&p->strings, p->modules[i].build_id));
 	err = symbols_resolve(symbols, p);
 	if (!err)
 		err = symbols_sources(symbols, p, NULL);
@@ -405,9 +416,10 @@ static int load(struct reader *r)
 		message_note("%s: %s", clean, why);
 	if (r->profile->symbolised)
 		return -1;
-	message_note("%s: names were not resolved when it was recorded; using the files of "
-		     "this machine",
-		     clean);
+	message_note(
+		"%s: names were not resolved when it was recorded; using the files of "
+		"this machine",
+		clean);
 	if (resolve(r->profile) < 0) {
 		message_error("out of memory");
 		return VERB_FAILED;
@@ -427,8 +439,8 @@ static void done(struct reader *r)
 		regfree(&r->ignore);
 }
 
-bool reader_open(struct reader *r, const struct reader_spec *spec, int argc, char **argv,
-		 void *own, int *ret_status)
+bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
+		 char **argv, void *own, int *ret_status)
 {
 	int status;
 

@@ -56,8 +56,8 @@ struct reader {
 /* Reads the command line and the profile, and opens the output. false: there is
  * nothing to report; messages, or help, are written and *ret_status is the exit
  * status. */
-bool reader_open(struct reader *r, const struct reader_spec *spec, int argc, char **argv,
-		 void *own, int *ret_status);
+bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
+		 char **argv, void *own, int *ret_status);
 
 /* Ends the output, says what went wrong, frees everything. result: of the report, 0 or
  * -errno. Returns the exit status. */

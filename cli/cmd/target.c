@@ -47,7 +47,8 @@ static int find_shim(char *ret, size_t room)
 		strcpy(ret, real);
 		return 0;
 	}
-	message_error("libheapline.so is not where it belongs beside '%s/heapline'", self);
+	message_error("libheapline.so is not where it belongs beside '%s/heapline'",
+		      self);
 	message_help("install heapline as a whole, or run it from its build tree");
 	return LAUNCH_FAILED;
 }
@@ -110,8 +111,10 @@ static bool say_kind(const struct elf_facts *f)
 			      "shim's", f->path, f->bits);
 		message_help("build it for this machine's 64-bit instruction set");
 	} else if (f->is_static || f->is_static_pie) {
-		message_error("'%s' is statically linked: no loader runs in it that could "
-			      "preload the shim", f->path);
+		message_error(
+			"'%s' is statically linked: no loader runs in it that could "
+			"preload the shim",
+			f->path);
 		message_help("link it dynamically (without -static)");
 	} else if (f->is_setuid || f->is_setgid || f->has_capabilities) {
 		message_error("'%s' changes its privileges when executed (%s), so the "
@@ -119,8 +122,9 @@ static bool say_kind(const struct elf_facts *f)
 			      f->is_setuid   ? "setuid"
 			      : f->is_setgid ? "setgid"
 					     : "file capabilities");
-		message_help("run heapline as the user that it changes to, or a copy of "
-			     "the program without that bit");
+		message_help(
+			"run heapline as the user that it changes to, or a copy of "
+			"the program without that bit");
 	} else if (f->is_musl) {
 		message_error("'%s' uses musl; the shim is made for glibc", f->path);
 		message_help("build the program against glibc");
@@ -137,8 +141,9 @@ static int check_kind(const char *path)
 	int err = symbols_elf_check(path, &facts);
 
 	if (err == -ENOENT && facts.scripts) {
-		message_error("cannot execute '%s': its interpreter '%s' does not exist",
-			      path, facts.path);
+		message_error(
+			"cannot execute '%s': its interpreter '%s' does not exist",
+			path, facts.path);
 		message_help("install it, or mend the script's first line");
 		return LAUNCH_NOT_FOUND;
 	}
@@ -160,7 +165,8 @@ int target_find(const char *name, struct target *ret)
 			     : LAUNCH_NOT_FOUND;
 	}
 	if (code) {
-		message_error("cannot execute '%s': %s", name, strerror(err ? err : ENOENT));
+		message_error("cannot execute '%s': %s", name,
+			      strerror(err ? err : ENOENT));
 		if (code == LAUNCH_NOT_FOUND)
 			message_help("check the spelling, or give the program's path");
 		else if (err == EISDIR)

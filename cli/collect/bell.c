@@ -1,6 +1,7 @@
 #include "cli/collect/bell.h"
 
-#include "preload/sys.h"
+#include "cli/base/kernel.h"
+
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,11 +28,11 @@ static void *listen_for_rings(void *bell)
 
 	while (!atomic_load(&b->closing)) {
 		if (!atomic_load(&b->armed)) {
-			sys_futex_wait(&b->armed, 0, FOR_LONG_NS);
+			kernel_futex_wait(&b->armed, 0, FOR_LONG_NS);
 			continue;
 		}
 		if (atomic_load(b->asleep) == 1 && !atomic_load(&b->closing)) {
-			sys_futex_wait(b->asleep, 1, FOR_LONG_NS);
+			kernel_futex_wait(b->asleep, 1, FOR_LONG_NS);
 			continue;
 		}
 		atomic_store(&b->armed, 0);
@@ -75,9 +76,9 @@ void bell_close(struct bell *b)
 		return;
 	atomic_store(&b->closing, true);
 	atomic_store(&b->armed, 1);
-	sys_futex_wake(&b->armed);
+	kernel_futex_wake(&b->armed);
 	atomic_store(b->asleep, 0);
-	sys_futex_wake(b->asleep);
+	kernel_futex_wake(b->asleep);
 	pthread_join(b->thread, NULL);
 	close(b->fd);
 	free(b);
@@ -97,7 +98,7 @@ void bell_arm(struct bell *b)
 		continue;
 	atomic_store(b->asleep, 1);
 	atomic_store(&b->armed, 1);
-	sys_futex_wake(&b->armed);
+	kernel_futex_wake(&b->armed);
 }
 
 void bell_disarm(struct bell *b)

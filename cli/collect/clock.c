@@ -36,7 +36,8 @@ uint64_t clock_stamp(const struct stamp_clock *c)
 }
 
 /* Both clocks at one instant: of a few tries, the one least disturbed. */
-static void read_both(const struct stamp_clock *c, uint64_t *ret_stamp, uint64_t *ret_ns)
+static void read_both(const struct stamp_clock *c, uint64_t *ret_stamp,
+		      uint64_t *ret_ns)
 {
 	uint64_t best = UINT64_MAX;
 

@@ -15,8 +15,8 @@
 
 enum {
 	BATCH = 256,
-	AHEAD = 8,	  /* events between asking for memory and using it */
-	LOOK_RINGS = 64,  /* rings looked at in each pass for a dead owner, or a claim */
+	AHEAD = 8,	 /* events between asking for memory and using it */
+	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
@@ -412,7 +412,8 @@ static void read_rings(struct engine *e)
 	for (size_t i = 0; i < e->open_count; i++) {
 		struct lane *lane = &e->lanes[e->open[i]];
 
-		if ((lane->reader.at < lane->reader.count || ring_ready(&lane->reader)) &&
+		if ((lane->reader.at < lane->reader.count ||
+		     ring_ready(&lane->reader)) &&
 		    has_next(e, lane, &stamp))
 			merge_add(&e->merge, &lane->reader, stamp);
 	}
@@ -712,7 +713,8 @@ static int fill_threads(struct engine *e, struct profile *p)
 		if (r == 0 && i >= p->thread_count)
 			p->thread_count = i + 1;
 	}
-	while (e->threads_final < e->thread_count && e->threads[e->threads_final].filled)
+	while (e->threads_final < e->thread_count &&
+	       e->threads[e->threads_final].filled)
 		e->threads_final++;
 	return r;
 }

@@ -93,8 +93,8 @@ int engine_process_describe(struct engine_process *p, const char *command,
 
 /* The process is dead: reads all that it committed, closes its books, frees its rings
  * and its slot. */
-void engine_process_end(struct engine *e, struct engine_process *p, enum profile_end end,
-			int32_t status);
+void engine_process_end(struct engine *e, struct engine_process *p,
+			enum profile_end end, int32_t status);
 
 /* Resident bytes of all processes, now. */
 void engine_rss_sample(struct engine *e, uint64_t bytes);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fill_modules(const struct modules *m, const char *(*exe_of)(void *, uint32_t serial),
-		 void *context, struct profile *p)
+int fill_modules(const struct modules *m,
+		 const char *(*exe_of)(void *, uint32_t serial), void *context,
+		 struct profile *p)
 {
 	if (array_reserve(&p->modules, &p->module_room, m->count) < 0)
 		return -ENOMEM;
@@ -75,7 +76,8 @@ static bool same(struct profile_amount a, struct profile_amount b)
 	return a.blocks == b.blocks && a.bytes == b.bytes;
 }
 
-static struct profile_amount tree_peak_of(const struct sites *s, const struct site *site)
+static struct profile_amount tree_peak_of(const struct sites *s,
+					  const struct site *site)
 {
 	static const struct profile_amount none;
 

@@ -11,8 +11,9 @@
 /* Each 0 or -ENOMEM; after a failure the next call goes on where it stopped. */
 
 /* exe_of() names the executable of a process, for the module whose path is "". */
-int fill_modules(const struct modules *m, const char *(*exe_of)(void *, uint32_t serial),
-		 void *context, struct profile *p);
+int fill_modules(const struct modules *m,
+		 const char *(*exe_of)(void *, uint32_t serial), void *context,
+		 struct profile *p);
 
 int fill_stacks(const struct stacks *s, const struct modules *m, struct profile *p);
 

@@ -21,8 +21,8 @@ int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock)
  * by that restore. */
 static bool owns_realloc(const struct park_item *i)
 {
-	return i->event.type == EVENT_RESTORE ||
-	       (i->event.type == WIRE_REALLOC_BEGIN && i->realloc->outcome != LEDGER_OPEN);
+	return i->event.type == EVENT_RESTORE || (i->event.type == WIRE_REALLOC_BEGIN &&
+						  i->realloc->outcome != LEDGER_OPEN);
 }
 
 void ledger_done(struct ledger *l)
@@ -66,7 +66,8 @@ static void put(struct ledger *l, struct ledger_process *p, uint64_t address,
 {
 	struct ledger_recent *r = recent(l, address);
 
-	if (r->address1 && live_add(&r->process->live, r->address1 - 1, &r->block) < 0) {
+	if (r->address1 &&
+	    live_add(&r->process->live, r->address1 - 1, &r->block) < 0) {
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
 		r->process->lost++;
 	}
@@ -87,7 +88,8 @@ static bool take(struct ledger *l, struct ledger_process *p, uint64_t address,
 
 static struct ledger_freed *freed_slot(struct ledger *l, uint64_t address)
 {
-	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) % LEDGER_RECENT_FREES];
+	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) %
+			 LEDGER_RECENT_FREES];
 }
 
 static uint64_t freed_key(const struct ledger_process *p, uint64_t address)
@@ -95,8 +97,8 @@ static uint64_t freed_key(const struct ledger_process *p, uint64_t address)
 	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
 }
 
-static void note_freed(struct ledger *l, const struct ledger_process *p, uint64_t address,
-		       uint64_t ns)
+static void note_freed(struct ledger *l, const struct ledger_process *p,
+		       uint64_t address, uint64_t ns)
 {
 	*freed_slot(l, address) = (struct ledger_freed){freed_key(p, address), ns};
 }
@@ -164,7 +166,8 @@ static void begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 	free(r);
 }
 
-static bool free_block(struct ledger *l, struct ledger_process *p, const struct event *ev)
+static bool free_block(struct ledger *l, struct ledger_process *p,
+		       const struct event *ev)
 {
 	uint64_t ns = moment(l, ev);
 	struct live_block b;
@@ -360,7 +363,8 @@ static void apply_pair(struct ledger *l, struct park_lot *lot, struct pair pair)
  * A block older than the recording, or a parent's, looks alike: its free, then the
  * next allocation there, from one ring. Hence is_suspect(): too early is not long ago.
  */
-static bool explain(struct ledger *l, struct park_lot *lot, const struct park_item *item)
+static bool explain(struct ledger *l, struct park_lot *lot,
+		    const struct park_item *item)
 {
 	struct pair pair;
 
@@ -449,8 +453,8 @@ static void realloc_begin(struct ledger *l, struct ledger_process *p,
 	submit(l, p, ev, r);
 }
 
-static void restore(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r,
-		    const struct event *end)
+static void restore(struct ledger *l, struct ledger_process *p,
+		    struct ledger_realloc *r, const struct event *end)
 {
 	struct event ev = *end;
 
@@ -631,7 +635,8 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 }
 
 void ledger_each(const struct ledger *l, const struct ledger_process *p,
-		 void (*see)(void *context, uint64_t address, const struct live_block *b),
+		 void (*see)(void *context, uint64_t address,
+			     const struct live_block *b),
 		 void *context)
 {
 	for (size_t i = 0; i < LEDGER_WINDOW; i++)

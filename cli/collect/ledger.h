@@ -57,7 +57,8 @@ struct ledger_realloc { /* a realloc between its begin and its end */
 struct ledger_thread { /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
-	struct maps_cuts unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
+	struct maps_cuts
+		unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
 	uint64_t unmapped_ns;
 	uint32_t unmapped_by;
 };
@@ -114,5 +115,6 @@ void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final);
 
 /* Calls see() for all live blocks of p. */
 void ledger_each(const struct ledger *l, const struct ledger_process *p,
-		 void (*see)(void *context, uint64_t address, const struct live_block *b),
+		 void (*see)(void *context, uint64_t address,
+			     const struct live_block *b),
 		 void *context);

@@ -30,8 +30,9 @@ static void to_hex(const unsigned char *bytes, size_t n, char *ret)
 /* w is a private copy. */
 static bool sane(const struct wire_module *w)
 {
-	return w->path_len < sizeof(w->path) && w->build_id_len <= WIRE_BUILD_ID_BYTES &&
-	       w->start < w->end && !memchr(w->path, 0, w->path_len);
+	return w->path_len < sizeof(w->path) &&
+	       w->build_id_len <= WIRE_BUILD_ID_BYTES && w->start < w->end &&
+	       !memchr(w->path, 0, w->path_len);
 }
 
 static int add(struct modules *m, const struct wire_module *w)

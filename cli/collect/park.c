@@ -86,7 +86,8 @@ struct park_item *park_pick(const struct park_lot *lot,
 	struct park_item *best = NULL;
 	size_t rings = 0;
 
-	for (struct park_item *i = lot->first; i && rings < PARK_CANDIDATES; i = i->next) {
+	for (struct park_item *i = lot->first; i && rings < PARK_CANDIDATES;
+	     i = i->next) {
 		size_t k = 0;
 
 		while (k < rings && seen[k] != i->event.ring)

@@ -1,6 +1,5 @@
 #include "cli/collect/recording.h"
 
-#include "preload/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +24,8 @@ static bool has_steady_ticks(void)
 
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, "flags", 5))
-			return strstr(line, " constant_tsc") && strstr(line, " nonstop_tsc");
+			return strstr(line, " constant_tsc") &&
+			       strstr(line, " nonstop_tsc");
 	return false;
 #else
 	return true; /* aarch64's counter is steady by definition */
@@ -109,7 +109,8 @@ int recording_listen(char *ret_name, size_t room)
 		return -ENAMETOOLONG;
 	memcpy(at.sun_path + 1, ret_name, (size_t)n);
 	if (bind(fd, (struct sockaddr *)&at,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ||
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) <
+		    0 ||
 	    listen(fd, 512) < 0)
 		return -errno;
 	return take_fd(fd);
@@ -124,16 +125,17 @@ static int claim(struct recording *r, uint32_t own_pid)
 		struct wire_process *p = wire_process(r->base, i);
 		uint32_t is = WIRE_PROCESS_FREE;
 
-		if (!atomic_compare_exchange_strong(&p->state, &is, WIRE_PROCESS_CLAIMED))
+		if (!atomic_compare_exchange_strong(&p->state, &is,
+						    WIRE_PROCESS_CLAIMED))
 			continue;
 		p->pid = own_pid;
 		p->serial = atomic_fetch_add(&h->serial, 1) + 1;
 		p->parent_serial = 0;
-		p->start_stamp =
-			h->flags & WIRE_CLOCK_TSC ? sys_ticks() : sys_monotonic_ns();
+		p->start_stamp = 0; /* known to us without */
 		atomic_store(&p->notes, 0);
 		/* release: the fields, then LIVE. */
-		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE, memory_order_release);
+		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE,
+				      memory_order_release);
 		return (int)i;
 	}
 	return -1;
@@ -169,7 +171,8 @@ static bool same_token(const unsigned char *a, const unsigned char *b)
 	return !differ;
 }
 
-int recording_hear(struct recording *r, int peer, bool trusted, struct recording_peer *ret)
+int recording_hear(struct recording *r, int peer, bool trusted,
+		   struct recording_peer *ret)
 {
 	struct wire_welcome answer = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
 	struct wire_hello hello;

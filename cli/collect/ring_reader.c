@@ -38,8 +38,9 @@ uint64_t ring_bound(const struct ring_reader *r)
 
 	/* More than a ring is a producer that waits for its slot to become free. */
 	if (reserved - r->read > WIRE_RING_BYTES)
-		reserved = (int64_t)(reserved - r->read) < 0 ? r->read
-							     : r->read + WIRE_RING_BYTES;
+		reserved = (int64_t)(reserved - r->read) < 0
+				   ? r->read
+				   : r->read + WIRE_RING_BYTES;
 	return reserved & ~(SLOT - 1);
 }
 

@@ -23,7 +23,8 @@ struct ring_reader { /* the first line is all that an idle ring costs a pass */
 	uint64_t read; /* cursor of the next slot to copy */
 	struct event *window; /* RING_WINDOW events, NULL when there are none */
 	uint32_t at, count;   /* window: next, end */
-	bool dead; /* the owner writes no more: all is read up to `end`, but for holes */
+	bool dead; /* the owner writes no more: all is read up to `end`, but for holes
+		    */
 	uint64_t end;
 
 	uint64_t window_start; /* cursor of the window's first slot */

@@ -2,13 +2,13 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/kernel.h"
 #include "cli/collect/bell.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/profile/file.h"
 #include "cli/symbol/symbols.h"
-#include "preload/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,19 +21,21 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum {
-	CALLERS = 64,		       /* connections that have not said hello yet */
+	CALLERS = 64, /* connections that have not said hello yet */
 	COMMAND_BYTES = 16384,
 	ROOTS = 64,
-	BUSY_EVENTS = 4096,	       /* a pass that found more is followed at once */
+	BUSY_EVENTS = 4096, /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
 	RSS_NS = 10000000,
 	REAP_NS = 100000000,
 	CHECKPOINT_FIRST_NS = 250000000,
 	CHECKPOINT_MAX_NS = 10000000000u / 2,
-	CHECKPOINT_SHARE = 20, /* of the time since the last, at most one part is spent */
+	CHECKPOINT_SHARE =
+		20, /* of the time since the last, at most one part is spent */
 	GRACE_NS = 100000000, /* for what the program left behind to end as well */
 };
 
@@ -116,8 +118,9 @@ static int root_of(struct server *s, pid_t pid)
 			return (int)i;
 	if (s->root_count == ROOTS)
 		return -1;
-	s->roots[s->root_count] = (struct root){
-		theirs.st_dev, theirs.st_ino, open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	s->roots[s->root_count] =
+		(struct root){theirs.st_dev, theirs.st_ino,
+			      open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 	return s->roots[s->root_count].fd < 0 ? -1 : (int)s->root_count++;
 }
 
@@ -129,7 +132,8 @@ static int member_add(struct server *s, uint32_t slot, pid_t pid)
 	struct engine_process *process;
 	struct member *m;
 
-	process = engine_process_begin(s->engine, p->serial, p->parent_serial, pid, slot);
+	process =
+		engine_process_begin(s->engine, p->serial, p->parent_serial, pid, slot);
 	if (!process ||
 	    array_reserve(&s->members, &s->member_room, s->member_count + 1) < 0)
 		return -ENOMEM;
@@ -145,7 +149,8 @@ static int member_add(struct server *s, uint32_t slot, pid_t pid)
 }
 
 /* The process has ended, or its image was replaced: its last word is counted. */
-static void member_end(struct server *s, struct member *m, enum profile_end how, int status)
+static void member_end(struct server *s, struct member *m, enum profile_end how,
+		       int status)
 {
 	engine_process_end(s->engine, m->process, how, status);
 	closep(&m->pidfd);
@@ -281,7 +286,7 @@ static void checkpoint(struct server *s, uint64_t now)
 		return;
 	s->events_since = 0;
 	write_profile(s);
-	took = sys_monotonic_ns() - now;
+	took = kernel_monotonic_ns() - now;
 	if (s->checkpoint_every < CHECKPOINT_MAX_NS)
 		s->checkpoint_every *= 2;
 	s->checkpoint_at = now + took + (took * CHECKPOINT_SHARE > s->checkpoint_every
@@ -300,9 +305,9 @@ static void finalize(struct server *s)
 		member_end(s, &s->members[0], PROFILE_EXITED, -1);
 	engine_fill(s->engine, p);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
-		p->stopped = strings_add(&p->strings,
-					 "the collector was stopped or starved and did not "
-					 "answer in time");
+		p->stopped = strings_add(
+			&p->strings, "the collector was stopped or starved and did not "
+				     "answer in time");
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
 	if (!symbols_resolve(s->symbols, p)) {
@@ -351,7 +356,7 @@ static void hear_launcher(struct server *s)
 		s->launcher_gone = true;
 		return;
 	}
-	s->root_ended_ns = sys_monotonic_ns();
+	s->root_ended_ns = kernel_monotonic_ns();
 	engine_pass(s->engine);
 	members_look(s);
 	m = member_of(s, s->root.pid);
@@ -363,7 +368,8 @@ static void hear_launcher(struct server *s)
 		member_end(s, m, PROFILE_EXITED, WEXITSTATUS(status));
 }
 
-/* The program has ended, and what it left behind goes on: the launcher need not wait. */
+/* The program has ended, and what it left behind goes on: the launcher need not wait.
+ */
 static void leave_launcher(struct server *s, uint64_t now)
 {
 	if (!s->root.pid || s->answered || now - s->root_ended_ns < GRACE_NS)
@@ -422,7 +428,7 @@ static void sample_rss(struct server *s, uint64_t now)
 		sum += procfs_rss(s->members[i].pid);
 	engine_rss_sample(s->engine, sum);
 	/* Ten milliseconds at first, and a share of the time when there are many. */
-	s->rss_at = now + RSS_NS + 50 * (sys_monotonic_ns() - now);
+	s->rss_at = now + RSS_NS + 50 * (kernel_monotonic_ns() - now);
 }
 
 enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_FIXED };
@@ -446,8 +452,8 @@ static size_t poll_fill(struct server *s, struct pollfd *fds)
 		fds[n++] = (struct pollfd){s->callers[i], POLLIN, 0};
 	for (size_t i = 0; i < s->member_count; i++)
 		fds[n++] = (struct pollfd){
-			is_watched(s, &s->members[i]) ? s->members[i].pidfd : -1, POLLIN,
-			0};
+			is_watched(s, &s->members[i]) ? s->members[i].pidfd : -1,
+			POLLIN, 0};
 	return n;
 }
 
@@ -460,7 +466,8 @@ static bool is_gone(const struct member *m)
 /* Sees to everything that happened outside the rings; sleeps up to nap_us for it. */
 static int attend(struct server *s, uint64_t nap_us)
 {
-	struct timespec nap = {(time_t)(nap_us / 1000000), (long)(nap_us % 1000000 * 1000)};
+	struct timespec nap = {(time_t)(nap_us / 1000000),
+			       (long)(nap_us % 1000000 * 1000)};
 	size_t n, members = s->member_count, callers = s->caller_count;
 	struct pollfd *fds;
 
@@ -481,7 +488,8 @@ static int attend(struct server *s, uint64_t nap_us)
 	if (fds[POLL_CONTROL].revents)
 		hear_launcher(s);
 	if (fds[POLL_LISTEN].revents) {
-		int fd = accept4(s->o->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd =
+			accept4(s->o->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0)
 			callers_add(s, fd);
@@ -512,13 +520,14 @@ static void adapt_nap(struct server *s, size_t events)
 static int serve(struct server *s)
 {
 	while (!is_over(s)) {
-		uint64_t now = sys_monotonic_ns();
+		uint64_t now = kernel_monotonic_ns();
 		size_t events = engine_pass(s->engine);
 		int err;
 
 		s->events_since += events;
 		/* relaxed: targets look whether it moves, nothing more. */
-		atomic_fetch_add_explicit(&header(s)->heartbeat, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
+					  memory_order_relaxed);
 		members_look(s);
 		reap(s, now);
 		keep_hours(s, now);
@@ -590,7 +599,7 @@ int server_run(struct server_options *o)
 	say_ready(&s, err);
 	if (!err) {
 		describe(&s);
-		s.began_ns = sys_monotonic_ns();
+		s.began_ns = kernel_monotonic_ns();
 		s.checkpoint_every = CHECKPOINT_FIRST_NS;
 		s.checkpoint_at = s.began_ns + s.checkpoint_every;
 		s.opened = !o->config.delay_ns;

@@ -187,7 +187,8 @@ uint32_t sites_peek(const struct sites *s, const struct sites_process *p, uint32
 void sites_prefetch_index(const struct sites *s, const struct sites_process *p,
 			  uint32_t node)
 {
-	__builtin_prefetch(&s->index[slot_of(s, key_of(p->index, node, PROFILE_MALLOC))]);
+	__builtin_prefetch(
+		&s->index[slot_of(s, key_of(p->index, node, PROFILE_MALLOC))]);
 }
 
 /* ---- counting ------------------------------------------------------------ */
@@ -356,7 +357,8 @@ void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_b
 	stamp(s, p, here);
 }
 
-void sites_temporary(struct sites *s, struct sites_process *p, const struct sites_block *b)
+void sites_temporary(struct sites *s, struct sites_process *p,
+		     const struct sites_block *b)
 {
 	struct site *site = &s->items[b->site];
 

@@ -92,7 +92,8 @@ uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
 		    enum profile_domain domain);
 
 /* The same in the malloc domain, if it is known already; else 0. */
-uint32_t sites_peek(const struct sites *s, const struct sites_process *p, uint32_t node);
+uint32_t sites_peek(const struct sites *s, const struct sites_process *p,
+		    uint32_t node);
 
 /* Ask for memory: of what sites_peek() looks at, and of a site. */
 void sites_prefetch_index(const struct sites *s, const struct sites_process *p,

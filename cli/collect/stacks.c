@@ -9,8 +9,9 @@
 
 int stacks_open(struct stacks *s, void *base)
 {
-	void *copies = mmap(NULL, WIRE_NODES * sizeof(*s->copies), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *copies =
+		mmap(NULL, WIRE_NODES * sizeof(*s->copies), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (copies == MAP_FAILED)
 		return -ENOMEM;

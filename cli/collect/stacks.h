@@ -19,7 +19,8 @@ struct stacks_node {
 
 struct stacks {
 	void *base;	  /* the wire */
-	uint32_t *copies; /* of wire nodes: number of the copy + 1; WIRE_NODES of them */
+	uint32_t
+		*copies; /* of wire nodes: number of the copy + 1; WIRE_NODES of them */
 	struct stacks_node *nodes;
 	size_t count, room;
 	struct table known; /* contents -> number */

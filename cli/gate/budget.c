@@ -21,7 +21,8 @@ static bool doubt(const struct budget_facts *f, char *why, size_t room)
 }
 
 enum budget_verdict budget_judge(const struct budget_facts *facts,
-				 const struct budget_limits *limits, char *why, size_t why_bytes)
+				 const struct budget_limits *limits, char *why,
+				 size_t why_bytes)
 {
 	snprintf(why, why_bytes, "%s", "");
 	if (doubt(facts, why, why_bytes))

@@ -52,11 +52,13 @@ struct profile_process {
 		struct profile_amount peak;
 		uint64_t peak_at_ns;
 	} domain[PROFILE_DOMAINS];
-	struct profile_amount temporary; /* freed by the very next event of its thread */
+	struct profile_amount
+		temporary; /* freed by the very next event of its thread */
 
-	uint64_t unknown_frees; /* of blocks older than the recording, or the parent's */
+	uint64_t
+		unknown_frees; /* of blocks older than the recording, or the parent's */
 	uint64_t unseen_frees;	/* an address came again without having been freed */
-	uint64_t lost;		/* events lost, see profile.lost_* for those of no process */
+	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;
 };
@@ -78,7 +80,13 @@ struct profile_module {
 enum profile_stack_flag { /* as enum wire_node_flag */
 	PROFILE_STACK_EXACT = 1u << 0,
 	PROFILE_STACK_GUESSED = 1u << 1,
-	PROFILE_STACK_CUT = 1u << 2, /* pc is an enum wire_cut */
+	PROFILE_STACK_CUT = 1u << 2, /* pc is an enum profile_cut */
+};
+
+enum profile_cut { /* as enum wire_cut */
+	PROFILE_CUT_DEPTH = 1,
+	PROFILE_CUT_LOST = 2,
+	PROFILE_CUT_FULL = 3,
 };
 
 /* A node of the stack tree. stacks[0] is the root; parent < own index. */
@@ -187,8 +195,8 @@ struct profile {
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count;
 	/* Capacities for base/array.h. */
-	size_t process_room, thread_room, module_room, stack_room, code_room, frame_room,
-		site_room, bin_room, source_room;
+	size_t process_room, thread_room, module_room, stack_room, code_room,
+		frame_room, site_room, bin_room, source_room;
 };
 
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without

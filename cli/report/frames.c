@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "preload/wire.h"
 
 /* The run of frames that a node's pc stands for, or NULL. */
 static const struct profile_code *code_of(const struct profile *p,
@@ -53,9 +52,9 @@ const char *frames_base(const char *path)
 static const char *cut_name(uint64_t why)
 {
 	switch (why) {
-	case WIRE_CUT_DEPTH:
+	case PROFILE_CUT_DEPTH:
 		return "[frames left out: a very deep stack]";
-	case WIRE_CUT_FULL:
+	case PROFILE_CUT_FULL:
 		return "[frames left out: no room for more stacks]";
 	default:
 		return "[frames lost: no unwind information]";
@@ -162,10 +161,11 @@ static const char *const system_modules[] = {
 };
 
 static const char *const base_modules[] = {
-	"libc.so.*", "libc-*.so", "libc.musl-*", "ld-linux*", "ld-musl-*", "ld-2.*.so",
-	"ld.so*", "ld64.so*", "libpthread*.so*", "libdl*.so*", "libm.so.*",
-	"libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*", "libheapline*.so*",
-	"linux-vdso*", "[[]vdso]",
+	"libc.so.*",	   "libc-*.so",	    "libc.musl-*",  "ld-linux*",
+	"ld-musl-*",	   "ld-2.*.so",	    "ld.so*",	    "ld64.so*",
+	"libpthread*.so*", "libdl*.so*",    "libm.so.*",    "libstdc++.so*",
+	"libc++.so*",	   "libc++abi.so*", "libgcc_s.so*", "libheapline*.so*",
+	"linux-vdso*",	   "[[]vdso]",
 };
 
 static bool among(const char *const *patterns, size_t count, const char *text)
@@ -176,7 +176,7 @@ static bool among(const char *const *patterns, size_t count, const char *text)
 	return false;
 }
 
-#define AMONG(patterns, text)                                                            \
+#define AMONG(patterns, text)                                                          \
 	among(patterns, sizeof(patterns) / sizeof((patterns)[0]), text)
 
 struct frames_owners *frames_owners_open(const struct profile *p)
@@ -242,7 +242,8 @@ static unsigned char module_kind(struct frames_owners *o, uint32_t module)
 	return *kind;
 }
 
-enum frames_owner frames_owner(struct frames_owners *o, const struct frames_frame *frame)
+enum frames_owner frames_owner(struct frames_owners *o,
+			       const struct frames_frame *frame)
 {
 	uint32_t index = frame->stack->module;
 	unsigned char module = index && index <= o->profile->module_count

@@ -45,7 +45,8 @@ const char *frames_short_name(const char *name, char *buffer, size_t room);
 enum frames_owner {
 	FRAMES_OWN,	/* the program's own code, as far as paths tell */
 	FRAMES_LIBRARY, /* somebody else's */
-	FRAMES_BASE,	/* libc, the loader, a language's runtime: they allocate for others */
+	FRAMES_BASE, /* libc, the loader, a language's runtime: they allocate for others
+		      */
 };
 
 /* Answers whose code a frame is; remembers what it found for each file and module. */
@@ -62,4 +63,5 @@ static inline void frames_owners_closep(struct frames_owners **o)
 
 /* The program's own is what has line information and whose source and module are in
  * none of the system's folders; the executable may be anywhere. */
-enum frames_owner frames_owner(struct frames_owners *o, const struct frames_frame *frame);
+enum frames_owner frames_owner(struct frames_owners *o,
+			       const struct frames_frame *frame);

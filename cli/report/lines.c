@@ -111,7 +111,8 @@ static int name_modules(struct report *r)
 	for (size_t i = 0; i < p->module_count; i++) {
 		_cleanup_(freep) char *key = NULL;
 
-		if (asprintf(&key, "%s\n%s", strings_get(&p->strings, p->modules[i].path),
+		if (asprintf(&key, "%s\n%s",
+			     strings_get(&p->strings, p->modules[i].path),
 			     strings_get(&p->strings, p->modules[i].build_id)) < 0)
 			return -ENOMEM;
 		r->module_ids[i + 1] = strings_add(&r->modules, key);
@@ -167,7 +168,8 @@ static uint32_t line_of(struct report *r, uint32_t function, uint32_t number)
 	return (uint32_t)r->line_count++;
 }
 
-static int name_frame(struct report *r, uint32_t index, const struct profile_stack *node)
+static int name_frame(struct report *r, uint32_t index,
+		      const struct profile_stack *node)
 {
 	const struct profile_frame *frame = &r->profile->frames[index];
 	struct frames_frame named = {.code = frame, .stack = node};
@@ -204,7 +206,8 @@ static int name_frames(struct report *r)
 		const struct profile_stack *node = &p->stacks[i];
 		const struct profile_code *code;
 
-		if (!node->code || node->code > p->code_count || r->code_node[node->code])
+		if (!node->code || node->code > p->code_count ||
+		    r->code_node[node->code])
 			continue;
 		r->code_node[node->code] = (uint32_t)i;
 		code = &p->codes[node->code - 1];
@@ -269,7 +272,8 @@ static uint64_t live_bytes(const struct profile_site *site)
 }
 
 /* What the sites of one node had. */
-static struct sum sum_of_node(const struct report *r, const struct tree *t, uint32_t node)
+static struct sum sum_of_node(const struct report *r, const struct tree *t,
+			      uint32_t node)
 {
 	struct sum sum = {0};
 
@@ -380,7 +384,7 @@ static bool file_matches(const char *pattern, const char *file)
 
 	if (!fnmatch(pattern, file, 0) || !fnmatch(pattern, frames_base(file), 0))
 		return true;
-	/* The end of a path, whole parts only: "src/a.c" of "/home/u/src/a.c". */
+	/* The end of a path, whole parts only: "src/a.c" of "/src/u/src/a.c". */
 	return len < file_len && !strcmp(file + file_len - len, pattern) &&
 	       (*pattern == '/' || file[file_len - len - 1] == '/');
 }
@@ -600,7 +604,8 @@ static const struct profile_source *source_with(const struct profile *p, uint32_
 	for (size_t i = 0; i < p->source_count; i++) {
 		const struct profile_source *s = &p->sources[i];
 
-		if (s->file == file && number >= s->first && number - s->first < s->count)
+		if (s->file == file && number >= s->first &&
+		    number - s->first < s->count)
 			return s;
 	}
 	return NULL;
@@ -684,8 +689,8 @@ static void put_header(const struct lines_options *o, FILE *out)
 
 	for (size_t i = 0; i < COLUMNS; i++)
 		if (o->columns & columns[i].bit)
-			at += snprintf(header + at, sizeof(header) - (size_t)at, " %12s",
-				       columns[i].title);
+			at += snprintf(header + at, sizeof(header) - (size_t)at,
+				       " %12s", columns[i].title);
 	at += snprintf(header + at, sizeof(header) - (size_t)at, "   Line Contents");
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "%s\n", header);
@@ -751,7 +756,8 @@ static void put_function(const struct report *r, const struct lines_options *o,
 	fputs(" in ", out);
 	text_put(out, *f->module ? frames_base(f->module) : "the executable");
 	if (!sourced)
-		fputs("\n(the profile has no source of this file: only lines with events "
+		fputs("\n(the profile has no source of this file: only lines with "
+		      "events "
 		      "are shown)",
 		      out);
 	fputs("\n\n", out);
@@ -787,7 +793,8 @@ static const char *peak_phrase(enum scope_moment moment)
 	}
 }
 
-static void put_heading(const struct report *r, const struct lines_options *o, FILE *out)
+static void put_heading(const struct report *r, const struct lines_options *o,
+			FILE *out)
 {
 	const struct profile *p = r->profile;
 	bool mmap = o->scope.domain == PROFILE_MMAP;
@@ -799,11 +806,13 @@ static void put_heading(const struct report *r, const struct lines_options *o, F
 	fprintf(out, "Mem usage: %s of the process after the last event at the line.\n",
 		mmap ? "mapped bytes" : "live heap");
 	if (p->free_stacks)
-		fputs("Increment: bytes allocated minus bytes freed by code at the line "
+		fputs("Increment: bytes allocated minus bytes freed by code at the "
+		      "line "
 		      "and what it calls.\n",
 		      out);
 	else
-		fputs("Increment: bytes allocated by code at the line and what it calls; "
+		fputs("Increment: bytes allocated by code at the line and what it "
+		      "calls; "
 		      "frees were recorded\nwithout their stacks "
 		      "(--no-free-stacks): nothing is subtracted.\n",
 		      out);
@@ -822,16 +831,19 @@ static void put_heading(const struct report *r, const struct lines_options *o, F
 	fputc('\n', out);
 }
 
-static void put_nothing(const struct report *r, const struct lines_options *o, FILE *out)
+static void put_nothing(const struct report *r, const struct lines_options *o,
+			FILE *out)
 {
 	if (o->function || o->file)
-		fputs("No function with line information matches and has events.\n", out);
+		fputs("No function with line information matches and has events.\n",
+		      out);
 	else if (o->scope.focus || o->scope.ignore)
 		fputs("No event in the stacks that --focus and --ignore leave has line "
 		      "information.\n",
 		      out);
 	else if (!r->function_count)
-		fputs("Nothing here has line information. Compile the program with -g and "
+		fputs("Nothing here has line information. Compile the program with -g "
+		      "and "
 		      "record it again;\n`heapline report` needs none.\n",
 		      out);
 	else
@@ -858,8 +870,10 @@ static void put_footing(const struct report *r, const struct lines_options *o,
 		      out);
 	if (shown < r->chosen)
 		fprintf(out,
-			"%zu more function%s with events: --all shows every one, -n COUNT "
-			"more of them,\n--function REGEX and --file NAME those you name.\n",
+			"%zu more function%s with events: --all shows every one, -n "
+			"COUNT "
+			"more of them,\n--function REGEX and --file NAME those you "
+			"name.\n",
 			r->chosen - shown, r->chosen - shown == 1 ? "" : "s");
 	if (!o->bytes && all_small(r, shown))
 		fputs("All amounts are small: --bytes shows them exactly.\n", out);
@@ -904,7 +918,8 @@ static void put_value(struct json *j, const char *name, const struct sum *s,
 		json_null(j);
 }
 
-static void put_json_line(const struct report *r, struct json *j, const struct steps *at)
+static void put_json_line(const struct report *r, struct json *j,
+			  const struct steps *at)
 {
 	static const struct sum none;
 	const struct sum *s = at->line ? &at->line->sum : NULL, *v = s ? s : &none;
@@ -958,7 +973,8 @@ int lines_json(const struct profile *p, const struct lines_options *o, FILE *out
 	shown = o->limit && o->limit < r.chosen ? o->limit : r.chosen;
 	json_object(&j);
 	json_put_unsigned(&j, "schema", LINES_SCHEMA);
-	json_put_string(&j, "domain", o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
+	json_put_string(&j, "domain",
+			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
 	json_put_bool(&j, "free_stacks", p->free_stacks);
 	losses_json(p, &j);
 	json_key(&j, "functions");

@@ -33,14 +33,17 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 		     units_count(lost).text,
 		     p->lossy ? " (recorded with --lossy)" : "");
 	if (p->lost_no_ring)
-		warn(colour, out, "%s of them: more threads ran at once than can be recorded.",
+		warn(colour, out,
+		     "%s of them: more threads ran at once than can be recorded.",
 		     units_count(p->lost_no_ring).text);
 	if (*strings_get(&p->strings, p->stopped))
 		warn(colour, out, "recording ended before the program did: %s.",
-		     text_clean(strings_get(&p->strings, p->stopped), why, sizeof(why)));
+		     text_clean(strings_get(&p->strings, p->stopped), why,
+				sizeof(why)));
 	if (!p->complete)
 		warn(colour, out,
-		     "the profile is incomplete: it holds what had been written when its "
+		     "the profile is incomplete: it holds what had been written when "
+		     "its "
 		     "collector ended;\nwhat came after is missing.");
 	if (p->write_error)
 		warn(colour, out, "the profile could not be written in full: %s.",

@@ -18,9 +18,9 @@ static const struct {
 	const char *glob; /* of a path's last part */
 	unsigned char kind;
 } modules[] = {
-	{"ld-linux*", LOADER},	   {"ld-2.*.so", LOADER},   {"ld.so.*", LOADER},
-	{"ld64.so.*", LOADER},	   {"libc.so.*", LIBC},	    {"libc-2.*.so", LIBC},
-	{"libpthread*.so*", LIBC}, {"libdl*.so*", LIBC},    {"libstdc++.so*", LIBSTDCXX},
+	{"ld-linux*", LOADER},	   {"ld-2.*.so", LOADER}, {"ld.so.*", LOADER},
+	{"ld64.so.*", LOADER},	   {"libc.so.*", LIBC},	  {"libc-2.*.so", LIBC},
+	{"libpthread*.so*", LIBC}, {"libdl*.so*", LIBC},  {"libstdc++.so*", LIBSTDCXX},
 	{"libheapline*", SHIM},
 };
 

@@ -14,9 +14,9 @@ static int choose_processes(struct scope *s, int32_t pid)
 	if (!s->process)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->process_count; i++) {
-		uint64_t *index = table_put(&s->serials,
-					    (struct table_key){.a = p->processes[i].serial},
-					    NULL);
+		uint64_t *index = table_put(
+			&s->serials, (struct table_key){.a = p->processes[i].serial},
+			NULL);
 
 		if (!index)
 			return -ENOMEM;
@@ -98,7 +98,8 @@ static bool node_matches(struct matcher *m, const struct profile_stack *stack)
 }
 
 /* Sets hit[i] if node i or one between it and the root matches. */
-static int match_stacks(const struct profile *p, const regex_t *regex, unsigned char *hit)
+static int match_stacks(const struct profile *p, const regex_t *regex,
+			unsigned char *hit)
 {
 	struct matcher m = {.profile = p, .regex = regex};
 

@@ -45,7 +45,8 @@ size_t scope_process(const struct scope *s, const struct profile_site *site);
 bool scope_has(const struct scope *s, const struct profile_site *site);
 
 /* What a site had at the peak. */
-struct profile_amount scope_peak(const struct scope *s, const struct profile_site *site);
+struct profile_amount scope_peak(const struct scope *s,
+				 const struct profile_site *site);
 
 /* The peak itself, and when it was (0 for SCOPE_OWN_PEAKS, their sum). */
 struct profile_amount scope_peak_total(const struct scope *s, uint64_t *ret_at_ns);

@@ -141,7 +141,8 @@ static const struct profile_process *root_of(const struct scope *scope)
 	const struct profile_process *root = NULL;
 
 	for (size_t i = 0; i < p->process_count; i++)
-		if (scope->process[i] && (!root || p->processes[i].serial < root->serial))
+		if (scope->process[i] &&
+		    (!root || p->processes[i].serial < root->serial))
 			root = &p->processes[i];
 	return root;
 }
@@ -445,7 +446,8 @@ static void put_top(const struct page *page)
 	fprintf(page->out, "  ended        ");
 	put_end(last_image(p, root), page->out);
 	if (page->scope->process_count > 1)
-		fprintf(page->out, "; %zu processes recorded", page->scope->process_count);
+		fprintf(page->out, "; %zu processes recorded",
+			page->scope->process_count);
 	fputc('\n', page->out);
 }
 
@@ -477,15 +479,18 @@ static void put_figures(const struct page *page, const struct scope *scope,
 	fprintf(out, "  peak         %14s  in %s", size(page, s->peak.bytes).text,
 		blocks(s->peak.blocks).text);
 	if (scope->moment != SCOPE_OWN_PEAKS)
-		fprintf(out, ", %s after the start", units_duration(s->peak_at_ns).text);
+		fprintf(out, ", %s after the start",
+			units_duration(s->peak_at_ns).text);
 	fprintf(out, "%s\n", peak_phrase(scope));
 	fprintf(out, "  never freed  %14s  in %s live at the end\n",
 		size(page, s->leaked.bytes).text, blocks(s->leaked.blocks).text);
 	if (s->runtime.blocks)
 		fprintf(out,
-			"  runtime      %14s  in %s live at the end, kept by libc and the "
+			"  runtime      %14s  in %s live at the end, kept by libc and "
+			"the "
 			"loader: no leak\n",
-			size(page, s->runtime.bytes).text, blocks(s->runtime.blocks).text);
+			size(page, s->runtime.bytes).text,
+			blocks(s->runtime.blocks).text);
 	fprintf(out, "  allocated    %14s  in %s over the whole run\n",
 		size(page, s->allocated_bytes).text, blocks(s->allocs).text);
 	fprintf(out, "  freed        %14s  in %s over the whole run\n",
@@ -501,7 +506,8 @@ static void put_heap(const struct page *page, const struct summary *s)
 	put_title(page, title);
 	put_figures(page, page->scope, s);
 	fprintf(page->out,
-		"  temporary    %14s  of the allocations over the whole run (%s), freed by "
+		"  temporary    %14s  of the allocations over the whole run (%s), "
+		"freed by "
 		"the thread's next event\n",
 		units_percent(s->temporary.blocks, s->allocs).text,
 		units_count(s->temporary.blocks).text);
@@ -520,7 +526,8 @@ static int put_mapped(const struct page *page)
 		err = summary_of(page->profile, &o, &s);
 	if (err < 0 || (!s.allocs && !s.frees))
 		return err;
-	put_title(page, "Mapped memory (the program's own mmap), not part of the above");
+	put_title(page,
+		  "Mapped memory (the program's own mmap), not part of the above");
 	put_figures(page, &scope, &s);
 	return 0;
 }
@@ -530,18 +537,21 @@ static void put_recording(const struct page *page, const struct summary *s)
 	FILE *out = page->out;
 
 	put_title(page, "Recording");
-	fprintf(out, "  events       %14s  recorded, %s lost\n", units_count(s->events).text,
+	fprintf(out, "  events       %14s  recorded, %s lost\n",
+		units_count(s->events).text,
 		units_count(profile_lost_events(page->profile)).text);
-	fprintf(out, "  held back    %14s  sum of the times that threads waited for the "
-		     "collector\n",
+	fprintf(out,
+		"  held back    %14s  sum of the times that threads waited for the "
+		"collector\n",
 		units_duration(s->held_back_ns).text);
 	if (s->unknown_frees)
 		fprintf(out, "  unknown      %14s  frees of blocks older than the "
 			     "recording, or a parent's\n",
 			units_count(s->unknown_frees).text);
 	if (s->unseen_frees)
-		fprintf(out, "  unseen       %14s  frees: an address came again without "
-			     "having been freed\n",
+		fprintf(out,
+			"  unseen       %14s  frees: an address came again without "
+			"having been freed\n",
 			units_count(s->unseen_frees).text);
 }
 
@@ -556,8 +566,8 @@ static void put_frame(const struct page *page, const struct frames_frame *frame)
 		return;
 	}
 	text_put(page->out,
-		 frames_short_name(frames_name(p, frame, buffer, sizeof(buffer)), shortened,
-				   sizeof(shortened)));
+		 frames_short_name(frames_name(p, frame, buffer, sizeof(buffer)),
+				   shortened, sizeof(shortened)));
 	file = frame->code ? strings_get(&p->strings, frame->code->file) : "";
 	module = frames_module(p, frame->stack);
 	if (*file && frame->code->line) {
@@ -626,17 +636,21 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 
 	switch (sort) {
 	case SUMMARY_BY_LEAKED:
-		snprintf(title, room, "Never freed: live at the end, by code%s", chosen);
+		snprintf(title, room, "Never freed: live at the end, by code%s",
+			 chosen);
 		break;
 	case SUMMARY_BY_ALLOCATED:
-		snprintf(title, room, "Allocated over the whole run, by code%s", chosen);
+		snprintf(title, room, "Allocated over the whole run, by code%s",
+			 chosen);
 		break;
 	case SUMMARY_BY_TEMPORARY:
 		snprintf(title, room,
-			 "Temporary: freed by the thread's next event, by code%s", chosen);
+			 "Temporary: freed by the thread's next event, by code%s",
+			 chosen);
 		break;
 	default:
-		snprintf(title, room, "Live at the peak (%s after the start), by code%s",
+		snprintf(title, room,
+			 "Live at the peak (%s after the start), by code%s",
 			 units_duration(peak_at_ns).text, chosen);
 	}
 	return title;
@@ -662,7 +676,8 @@ static int put_sites(const struct page *page, const struct summary *s)
 		if (err < 0)
 			return err;
 		put_groups(page, &g,
-			   group_title(page, lists[i], s->peak_at_ns, title, sizeof(title)));
+			   group_title(page, lists[i], s->peak_at_ns, title,
+				       sizeof(title)));
 	}
 	return 0;
 }
@@ -715,7 +730,8 @@ static void put_next(const struct page *page, const struct summary *s)
 		put_command(page, "heapline lines",
 			    "the same, line by line of the program's own code");
 		if (s->leaked.blocks)
-			put_command(page, "heapline lines --sort leaked --columns leaked",
+			put_command(page,
+				    "heapline lines --sort leaked --columns leaked",
 				    "the lines whose blocks were never freed");
 	} else {
 		fputs("  compile the program with -g and record it again: `heapline "
@@ -904,7 +920,8 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	root = root_of(&scope);
 	json_object(&j);
 	json_put_unsigned(&j, "schema", SUMMARY_SCHEMA);
-	json_put_string(&j, "command", root ? strings_get(&p->strings, root->command) : "");
+	json_put_string(&j, "command",
+			root ? strings_get(&p->strings, root->command) : "");
 	json_exit(&j, root ? last_image(p, root) : NULL);
 	json_put_bool(&j, "complete", p->complete);
 	json_figures(&j, &sum);

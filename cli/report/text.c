@@ -83,8 +83,9 @@ const char *text_clean(const char *text, char *buffer, size_t room)
 
 void text_put_word(FILE *out, const char *word)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_-./=:@%+,";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_-./=:@%+,";
 
 	if (*word && strspn(word, plain) == strlen(word)) {
 		fputs(word, out);

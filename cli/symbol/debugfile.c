@@ -128,8 +128,8 @@ int debugfile_by_link(int root_fd, const char *path, const char *link, uint32_t 
 	for (size_t i = 0; i < 3; i++) {
 		char dir[PATH_MAX];
 		_cleanup_(closep) int fd = -1;
-		int len = snprintf(dir, sizeof(dir), "%s%.*s%s", before[i], dir_len(path),
-				   path, after[i]);
+		int len = snprintf(dir, sizeof(dir), "%s%.*s%s", before[i],
+				   dir_len(path), path, after[i]);
 
 		if (len < 0 || (size_t)len >= sizeof(dir))
 			continue;

@@ -112,7 +112,8 @@ static void check_dynamic(Elf *elf, const GElf_Phdr *p, struct elf_facts *facts)
 	Elf_Data *data = dynamic_data(elf, p);
 	GElf_Dyn dyn;
 
-	for (int i = 0; data && gelf_getdyn(data, i, &dyn) && dyn.d_tag != DT_NULL; i++) {
+	for (int i = 0; data && gelf_getdyn(data, i, &dyn) && dyn.d_tag != DT_NULL;
+	     i++) {
 		facts->needs_libc |= dyn.d_tag == DT_NEEDED;
 		facts->is_library |= dyn.d_tag == DT_SONAME;
 	}
@@ -132,7 +133,8 @@ static bool defines_malloc(Elf *elf)
 		for (int i = 1; data && gelf_getsym(data, i, &sym); i++) {
 			const char *name = elf_strptr(elf, shdr.sh_link, sym.st_name);
 
-			if (sym.st_shndx != SHN_UNDEF && name && !strcmp(name, "malloc"))
+			if (sym.st_shndx != SHN_UNDEF && name &&
+			    !strcmp(name, "malloc"))
 				return true;
 		}
 	}

@@ -103,8 +103,8 @@ const struct debugfile_id *module_id(const struct module *m)
 /* ---- loading: what libdwfl asks for --------------------------------------- */
 
 /* libdwfl would map the file, and a compiler that writes it anew would kill us. */
-static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-		    char **file_name, Elf **elf)
+static int find_elf(Dwfl_Module *mod, void **userdata, const char *name,
+		    Dwarf_Addr base, char **file_name, Elf **elf)
 {
 	struct module *m = *userdata;
 	int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
@@ -384,7 +384,8 @@ static size_t frames_at(struct module *m, struct unit *u, uint64_t address,
 		*f = (struct module_frame){.dir = dir,
 					   .file = place.file ? place.file : "",
 					   .line = place.line};
-		if (place.file && function->file && !strcmp(place.file, function->file)) {
+		if (place.file && function->file &&
+		    !strcmp(place.file, function->file)) {
 			f->first = function->first;
 			f->last = function->last;
 		}
@@ -466,7 +467,8 @@ int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
 	if (!lookups)
 		return -ENOMEM;
 	for (size_t i = 0, n; i < count && !r; i += n) {
-		for (n = 1; i + n < count && lookups[i + n].unit == lookups[i].unit; n++)
+		for (n = 1; i + n < count && lookups[i + n].unit == lookups[i].unit;
+		     n++)
 			;
 		r = resolve_unit(m, lookups + i, n, frames, sink, arg);
 	}

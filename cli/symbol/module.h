@@ -18,7 +18,7 @@ struct module;
 struct module_frame { /* dir and file live until module_close() */
 	const char *name;     /* "" unknown; lives as long as the sink runs */
 	bool linkage;	      /* name is a linkage name, mangled perhaps */
-	const char *dir;      /* of the compilation; "" unknown. file is relative to it */
+	const char *dir; /* of the compilation; "" unknown. file is relative to it */
 	const char *file;     /* "" unknown */
 	uint32_t line;	      /* 0: unknown */
 	uint32_t first, last; /* lines of the function, if it is in file; else 0 */

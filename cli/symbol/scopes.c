@@ -34,7 +34,8 @@ static bool is_scope(int tag)
 
 static int scope_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
 {
-	if (s->count >= UINT32_MAX - 1 || array_reserve(&s->items, &s->room, s->count + 1))
+	if (s->count >= UINT32_MAX - 1 ||
+	    array_reserve(&s->items, &s->room, s->count + 1))
 		return -ENOMEM;
 	s->items[s->count++] = (struct scope){scope_name(die), *parent};
 	*parent = (uint32_t)s->count;
@@ -135,7 +136,8 @@ char *scopes_qualify(const struct scopes *s, const Dwarf_Die *die, const char *n
 	size_t len = strlen(name), room = len + 1, at;
 	char *text;
 
-	for (uint64_t i = of ? *of : 0; i && room < MAX_QUALIFIED; i = s->items[i - 1].parent)
+	for (uint64_t i = of ? *of : 0; i && room < MAX_QUALIFIED;
+	     i = s->items[i - 1].parent)
 		room += strlen(s->items[i - 1].name) + 2;
 	if (room >= MAX_QUALIFIED)
 		return strdup(name);

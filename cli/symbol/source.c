@@ -57,7 +57,8 @@ static int list_frames(const struct profile *p, struct source_plan *plan)
 			if (f->function_last > range.last)
 				range.last = f->function_last;
 		}
-		if (f->file && f->line && is_wanted(strings_get(&p->strings, f->file)) &&
+		if (f->file && f->line &&
+		    is_wanted(strings_get(&p->strings, f->file)) &&
 		    range_add(plan, range))
 			return -ENOMEM;
 	}
@@ -72,7 +73,8 @@ static void merge(struct source_plan *plan)
 		return;
 	qsort(plan->ranges, plan->count, sizeof(*plan->ranges), by_place);
 	for (size_t i = 1; i < plan->count; i++) {
-		struct source_range *last = &plan->ranges[kept], *next = &plan->ranges[i];
+		struct source_range *last = &plan->ranges[kept],
+				    *next = &plan->ranges[i];
 
 		if (next->file == last->file && next->first - 1 <= last->last)
 			last->last = next->last > last->last ? next->last : last->last;
@@ -119,9 +121,9 @@ static int list_present(const struct profile *p, struct source_plan *present)
 		const struct profile_source *s = &p->sources[i];
 
 		if (s->first && s->count && s->count <= UINT32_MAX - s->first &&
-		    range_add(present, (struct source_range){
-					       s->file, s->first, s->first + s->count - 1,
-					       0}))
+		    range_add(present,
+			      (struct source_range){s->file, s->first,
+						    s->first + s->count - 1, 0}))
 			return -ENOMEM;
 	}
 	return 0;
@@ -237,7 +239,8 @@ static void skip_to_brace(struct cursor *c, const char *start, uint32_t until)
 	size_t most = indentation(start, c->end);
 	struct cursor ahead = *c;
 
-	for (int i = 0; i < BRACE_LINES && ahead.line < until && ahead.at < c->end; i++) {
+	for (int i = 0; i < BRACE_LINES && ahead.line < until && ahead.at < c->end;
+	     i++) {
 		size_t indent = indentation(ahead.at, ahead.end);
 		const char *first = ahead.at + indent;
 

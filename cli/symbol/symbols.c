@@ -196,7 +196,8 @@ struct resolver {
 	size_t query_count, query_room;
 	struct table codes; /* place -> code + 1 */
 	struct table names; /* linkage string -> readable string + 1 */
-	struct table paths; /* addresses of dir and file, as libdw has them -> string + 1 */
+	struct table
+		paths; /* addresses of dir and file, as libdw has them -> string + 1 */
 	uint32_t unknown;   /* the frame that nothing is known of */
 };
 
@@ -422,10 +423,11 @@ static int agree_on_last_lines(struct profile *p, size_t first)
 
 		if (!f->function_first)
 			continue;
-		last = table_put(&lasts,
-				 (struct table_key){(uint64_t)f->function << 32 | f->file,
-						    f->function_first},
-				 NULL);
+		last = table_put(
+			&lasts,
+			(struct table_key){(uint64_t)f->function << 32 | f->file,
+					   f->function_first},
+			NULL);
 		if (!last)
 			return -ENOMEM;
 		*last = f->function_last > *last ? f->function_last : *last;

@@ -32,8 +32,8 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
 		   const char *build_id);
 
 /*
- * Resolves every stack of p that has no code yet, adding codes, frames and strings: each
- * distinct place of a file once, a return address at the call before it. Damaged
+ * Resolves every stack of p that has no code yet, adding codes, frames and strings:
+ * each distinct place of a file once, a return address at the call before it. Damaged
  * debug information gives unknown names, not a failure. 0 or -ENOMEM; p is consistent
  * even then, and knows less.
  */

@@ -27,7 +27,8 @@ static uint64_t section_end(Elf *elf, GElf_Word shndx, const GElf_Sym *sym)
 	if (elf_getshdrnum(elf, &sections) < 0 || sections == 0)
 		return UINT64_MAX;
 	shdr = gelf_getshdr(elf_getscn(elf, shndx), &header);
-	if (!shdr || !(shdr->sh_flags & SHF_EXECINSTR) || sym->st_value < shdr->sh_addr ||
+	if (!shdr || !(shdr->sh_flags & SHF_EXECINSTR) ||
+	    sym->st_value < shdr->sh_addr ||
 	    sym->st_value - shdr->sh_addr >= shdr->sh_size)
 		return 0;
 	return shdr->sh_addr + shdr->sh_size;
@@ -38,8 +39,8 @@ static bool is_function(const GElf_Sym *sym, const char *name)
 {
 	int type = GELF_ST_TYPE(sym->st_info);
 
-	return (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE) && name &&
-	       *name && *name != '$' && strncmp(name, ".L", 2) != 0 &&
+	return (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE) &&
+	       name && *name && *name != '$' && strncmp(name, ".L", 2) != 0 &&
 	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS;
 }
 
@@ -115,7 +116,8 @@ static int flatten(struct symtab *t)
 	if (!spans)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->count; i++)
-		spans[i] = (struct span){t->items[i].start, t->items[i].end, (uint32_t)i, 0};
+		spans[i] = (struct span){t->items[i].start, t->items[i].end,
+					 (uint32_t)i, 0};
 	return segments_build(&t->segments, spans, t->count);
 }
 

@@ -51,7 +51,8 @@ static int function_add(struct walk *w, Dwarf_Die *concrete, uint32_t *ret)
 	if (!number)
 		return -ENOMEM;
 	if (!*number) {
-		if (array_reserve(&u->functions, &u->function_room, u->function_count + 1))
+		if (array_reserve(&u->functions, &u->function_room,
+				  u->function_count + 1))
 			return -ENOMEM;
 		f = &u->functions[u->function_count++];
 		*f = (struct unit_function){.die = die, .file = dwarf_decl_file(&die)};
@@ -166,7 +167,8 @@ static int descend(struct walk *w, uint32_t node)
 {
 	Dwarf_Die child;
 
-	if (w->depth >= UNIT_MAX_DEPTH || !worth_descending(&w->levels[w->depth - 1].die) ||
+	if (w->depth >= UNIT_MAX_DEPTH ||
+	    !worth_descending(&w->levels[w->depth - 1].die) ||
 	    dwarf_child(&w->levels[w->depth - 1].die, &child))
 		return 0;
 	if (array_reserve(&w->levels, &w->level_room, w->depth + 1))
@@ -222,8 +224,8 @@ static bool read_row(Dwarf_Lines *lines, size_t number, struct row *ret)
 {
 	Dwarf_Line *row = dwarf_onesrcline(lines, number);
 
-	if (!row || dwarf_lineaddr(row, &ret->address) || dwarf_lineno(row, &ret->line) ||
-	    dwarf_lineendsequence(row, &ret->end))
+	if (!row || dwarf_lineaddr(row, &ret->address) ||
+	    dwarf_lineno(row, &ret->line) || dwarf_lineendsequence(row, &ret->end))
 		return false;
 	ret->file = dwarf_linesrc(row, NULL, NULL);
 	return true;
@@ -249,8 +251,9 @@ static void measure_functions(struct unit *u)
 		while (at < s->count && s->items[at].end <= row.address)
 			at++;
 		if (at < s->count && s->items[at].start <= row.address)
-			function_reach(&u->functions[u->nodes[s->items[at].owner].function],
-				       row.file, (uint32_t)row.line);
+			function_reach(
+				&u->functions[u->nodes[s->items[at].owner].function],
+				row.file, (uint32_t)row.line);
 	}
 }
 

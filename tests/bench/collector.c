@@ -134,7 +134,8 @@ static void cross(struct bench *b)
 	for (int burst = 0; burst < 100; burst++) {
 		for (int i = 0; i < BURST / 2; i++)
 			for (int ring = 0; ring < 4; ring++) {
-				uint32_t block = 3 * LIVE + (uint32_t)(i % 1000 * 4 + ring);
+				uint32_t block =
+					3 * LIVE + (uint32_t)(i % 1000 * 4 + ring);
 
 				put(b, ring, WIRE_ALLOC, block);
 				put(b, (ring + 1) % 4, WIRE_FREE, block);
@@ -161,7 +162,8 @@ static void idle(struct bench *b)
 
 int main(void)
 {
-	struct bench b = {.base = wire_make(WIRE_FREE_STACKS), .random = 88172645463325252ull};
+	struct bench b = {.base = wire_make(WIRE_FREE_STACKS),
+			  .random = 88172645463325252ull};
 
 	b.live = malloc(LIVE * sizeof(*b.live));
 	b.spare = malloc(LIVE * sizeof(*b.spare));

@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 struct counts { /* shared by the workers */
-	_Atomic uint64_t files, functions, rows, packed, expressions, full, ends, refused, differ;
+	_Atomic uint64_t files, functions, rows, packed, expressions, full, ends,
+		refused, differ;
 };
 
 static struct counts *counts;
@@ -93,9 +94,9 @@ static bool map_file(struct file *f, int fd)
 		uint64_t in_page = p.p_vaddr & 4095;
 
 		if (p.p_type == PT_LOAD && p.p_filesz &&
-		    mmap(f->base + (p.p_vaddr - in_page), p.p_filesz + in_page, PROT_READ,
-			 MAP_PRIVATE | MAP_FIXED, fd, (off_t)(p.p_offset - in_page)) ==
-			    MAP_FAILED)
+		    mmap(f->base + (p.p_vaddr - in_page), p.p_filesz + in_page,
+			 PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
+			 (off_t)(p.p_offset - in_page)) == MAP_FAILED)
 			return false;
 	}
 	return true;
@@ -159,8 +160,8 @@ static long count_fdes(struct file *f)
 		data = elf_rawdata(scn, NULL);
 		if (h.sh_type == SHT_NOBITS || !data || !data->d_size)
 			return -1;
-		while (!dwarf_next_cfi((unsigned char *)elf_getident(f->elf, NULL), data,
-				       true, at, &next, &entry)) {
+		while (!dwarf_next_cfi((unsigned char *)elf_getident(f->elf, NULL),
+				       data, true, at, &next, &entry)) {
 			n += entry.CIE_id != DW_CIE_ID_64;
 			at = next;
 		}
@@ -266,7 +267,8 @@ static bool compare_register(const struct cfi_row *row, Dwarf_Frame *frame, int 
 		return kind == CFI_UNDEFINED ||
 		       (kind == CFI_UNSPECIFIED && !is_kept(reg));
 	if (ops[0].atom == DW_OP_regx)
-		return kind == CFI_REGISTER && row->rules.value[reg] == (int)ops[0].number;
+		return kind == CFI_REGISTER &&
+		       row->rules.value[reg] == (int)ops[0].number;
 	if (ops[n - 1].atom == DW_OP_stack_value) {
 		if (kind != CFI_VAL_OFFSET && kind != CFI_VAL_EXPRESSION &&
 		    !(reg == ARCH_SP && kind == CFI_UNSPECIFIED))
@@ -303,7 +305,8 @@ static bool compare_packed(const struct cfi_row *row, const struct cfi_regs *reg
 		at = regs->value[ARCH_FP] + (uint64_t)row_cfa_offset(packed);
 		break;
 	case ROW_FP_WORD:
-		read_scrambled(NULL, regs->value[ARCH_FP] + (uint64_t)row_cfa_offset(packed),
+		read_scrambled(NULL,
+			       regs->value[ARCH_FP] + (uint64_t)row_cfa_offset(packed),
 			       &at);
 		break;
 	default:
@@ -347,7 +350,8 @@ static bool compare_row(struct file *f, const struct cfi_row *row, Dwarf_Frame *
 		return false;
 	counts->expressions += row->rules.cfa_kind == CFI_VAL_EXPRESSION;
 	after = regs;
-	if (cfi_step(row, cfa, &after, read_scrambled, NULL) != (outermost ? -ENOENT : 0))
+	if (cfi_step(row, cfa, &after, read_scrambled, NULL) !=
+	    (outermost ? -ENOENT : 0))
 		return false;
 	for (int reg = 0; reg < ARCH_REGS && !outermost; reg++)
 		if (!compare_register(row, frame, reg, &regs, cfa, &after))
@@ -358,7 +362,8 @@ static bool compare_row(struct file *f, const struct cfi_row *row, Dwarf_Frame *
 static void differ(struct file *f, uintptr_t pc, const char *how)
 {
 	if (counts->differ++ < 20)
-		fprintf(stderr, "%s: %#lx: %s\n", f->path, (long)((char *)pc - f->base), how);
+		fprintf(stderr, "%s: %#lx: %s\n", f->path, (long)((char *)pc - f->base),
+			how);
 }
 
 static void compare_function(struct file *f, uintptr_t low, uintptr_t high)
@@ -370,11 +375,12 @@ static void compare_function(struct file *f, uintptr_t low, uintptr_t high)
 		Dwarf_Frame *frame = NULL;
 		struct cfi_row row;
 		int err = cfi_lookup(&f->cfi, pc, &row);
-		int theirs = dwarf_cfi_addrframe(f->dw, (uint64_t)((char *)pc - f->base),
-						 &frame);
+		int theirs = dwarf_cfi_addrframe(
+			f->dw, (uint64_t)((char *)pc - f->base), &frame);
 
 		if (!err != !theirs) {
-			differ(f, pc, err ? "only libdw has a row" : "libdw has no row");
+			differ(f, pc,
+			       err ? "only libdw has a row" : "libdw has no row");
 			free(frame);
 			return;
 		}
@@ -448,10 +454,12 @@ static int run(void)
 	while (wait(&one) > 0)
 		failed |= one;
 	status = failed || counts->differ || !counts->rows || counts->refused > 100;
-	printf("%lu files, %lu functions, %lu rows (packed %lu, outermost %lu, full %lu; "
+	printf("%lu files, %lu functions, %lu rows (packed %lu, outermost %lu, full "
+	       "%lu; "
 	       "CFA by expression %lu, refused by libdw %lu), %lu differ\n",
-	       counts->files, counts->functions, counts->rows, counts->packed, counts->ends,
-	       counts->full, counts->expressions, counts->refused, counts->differ);
+	       counts->files, counts->functions, counts->rows, counts->packed,
+	       counts->ends, counts->full, counts->expressions, counts->refused,
+	       counts->differ);
 	return (int)status;
 }
 

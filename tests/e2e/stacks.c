@@ -127,7 +127,8 @@ static void compare(uintptr_t pc, size_t n)
 		return;
 	if (differing++ >= 5)
 		return;
-	fprintf(stderr, "%s: a stack differs, %zu frames, libunwind has %zu\n", part, n, m);
+	fprintf(stderr, "%s: a stack differs, %zu frames, libunwind has %zu\n", part, n,
+		m);
 	for (size_t i = 0; i < n || i < m; i++) {
 		if (i < n && i < m && same_frame(i, i) && i > 8)
 			continue;
@@ -208,7 +209,8 @@ static __attribute__((noinline)) void tail_target(int x)
 	sink += x;
 }
 
-static __attribute__((noinline, optimize("O2", "omit-frame-pointer"))) void tail_call(int x)
+static __attribute__((noinline, optimize("O2", "omit-frame-pointer"))) void
+tail_call(int x)
 {
 	sink += x;
 	tail_target(x + 1);
@@ -364,7 +366,8 @@ static void coroutine(void)
 static void run_coroutine(size_t pages, void (*body)(void))
 {
 	size_t size = pages * 4096;
-	char *stack = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	mprotect(stack + 4096, size, PROT_READ | PROT_WRITE);
 	getcontext(&coroutine_context);
@@ -386,7 +389,8 @@ static void small_coroutine(void)
 		uintptr_t *fp = __builtin_frame_address(0);
 
 		/* The frame above is swapcontext's start, by the CFA of this one. */
-		small_frames = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
+		small_frames =
+			unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
 		swapcontext(&coroutine_context, &main_context);
 	}
 }
@@ -396,7 +400,8 @@ static void coroutines(void)
 	run_coroutine(64, coroutine);
 	run_coroutine(63, coroutine);
 	run_coroutine(4, small_coroutine);
-	expect(small_frames >= 1 && ours[small_frames - 1].pc_flags >> 48 != WIRE_NODE_CUT,
+	expect(small_frames >= 1 &&
+		       ours[small_frames - 1].pc_flags >> 48 != WIRE_NODE_CUT,
 	       "a whole coroutine");
 }
 
@@ -439,7 +444,8 @@ static void *use_plugin(const char *name)
 	memcpy(&call, &symbol, sizeof(call));
 	sink += call(check_plugin);
 	w = wire_module(base, plugin_module);
-	expect(w->ready && strcmp(w->path, name) == 0, "the plugin's own module record");
+	expect(w->ready && strcmp(w->path, name) == 0,
+	       "the plugin's own module record");
 	expect(w->build_id_len >= 8, "a build-id");
 	expect((uint64_t)symbol - w->start < w->end - w->start, "a range around it");
 	unwind_dlclose_begin();
@@ -486,7 +492,8 @@ static void check_interrupted(int number)
 	/* In the middle of a comparison its buffers are taken. */
 	if (!checking)
 		check();
-	/* The vdso's clock_gettime() starts over when interrupted: don't go on for ever. */
+	/* The vdso's clock_gettime() starts over when interrupted: don't go on for
+	 * ever. */
 	if (part_stacks < goal)
 		arm_timer();
 	errno = saved;
@@ -507,8 +514,8 @@ static void digest(void)
 	unsigned len;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		EVP_Digest(data, sizeof(data), out, &len, EVP_get_digestbyname(names[i]),
-			   NULL);
+		EVP_Digest(data, sizeof(data), out, &len,
+			   EVP_get_digestbyname(names[i]), NULL);
 }
 
 static void cipher(void)

@@ -102,7 +102,8 @@ class Exact(harness.Case):
         result, counts = self.storm("jumps", 20000)
         jumps = int(result.stderr.split()[-2])
         self.assertEqual(jumps, 5000)
-        self.assert_counts(result, counts, slack=jumps)
+        # Handlers within handlers beyond what a thread has room for are counted as lost.
+        self.assert_counts(result, counts, slack=jumps, lost=jumps)
 
     def test_a_handler_inside_malloc_is_counted(self):
         result, counts = self.storm("inside", 1000)

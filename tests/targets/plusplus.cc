@@ -62,7 +62,8 @@ __attribute__((noinline)) int thrower(int depth, int every)
 {
 	std::string mine(static_cast<std::size_t>(depth) + 40, 'm');
 	if (depth == 0)
-		throw std::runtime_error("a message long enough to be allocated, surely");
+		throw std::runtime_error(
+			"a message long enough to be allocated, surely");
 	try {
 		return thrower(depth - 1, every) + static_cast<int>(mine.size());
 	} catch (const std::runtime_error &) {

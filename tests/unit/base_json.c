@@ -90,8 +90,8 @@ static void numbers_are_exact(void **state)
 	json_close(&j);
 	json_end(&j);
 	fclose(j.out);
-	assert_string_equal(written,
-			    "[18446744073709551615, -9223372036854775808, null, true]\n");
+	assert_string_equal(
+		written, "[18446744073709551615, -9223372036854775808, null, true]\n");
 	free(written);
 }
 
@@ -149,8 +149,9 @@ static void any_nest_is_well_formed(void **state)
 static void the_checker_can_say_no(void **state)
 {
 	static const char *const wrong[] = {
-		"",	 "{",	   "[1,]",  "[1 2]",	"{\"a\"}", "{\"a\": }", "{1: 2}",
-		"[1]]", "[\"\n\"]", "[01]", "[\"\\x\"]", "[}",	   "1 2",	"[\"\xff\"]",
+		"",	     "{",      "[1,]", "[1 2]",	     "{\"a\"}",
+		"{\"a\": }", "{1: 2}", "[1]]", "[\"\n\"]",   "[01]",
+		"[\"\\x\"]", "[}",     "1 2",  "[\"\xff\"]",
 	};
 
 	(void)state;

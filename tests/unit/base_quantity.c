@@ -24,8 +24,9 @@ static void times_scale_by_their_unit(void **state)
 
 static void what_is_no_time_is_refused(void **state)
 {
-	static const char *const cases[] = {"", "s", "-1", "+1", "inf", "nan", "1  s", "0x10",
-					    "5 parsecs", "1e300", "99999999999h", "1s "};
+	static const char *const cases[] = {
+		"",	"s",	"-1",	     "+1",    "inf",	      "nan",
+		"1  s", "0x10", "5 parsecs", "1e300", "99999999999h", "1s "};
 	uint64_t ns = 77;
 
 	(void)state;
@@ -39,8 +40,9 @@ static void sizes_scale_by_powers_of_1024(void **state)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} cases[] = {{"0", 0},	   {"4096", 4096},     {"64K", 65536},	 {"1.5m", 1572864},
-		     {"2GiB", 2147483648u}, {"10 MB", 10485760}, {"7b", 7}};
+	} cases[] = {{"0", 0},		{"4096", 4096},	       {"64K", 65536},
+		     {"1.5m", 1572864}, {"2GiB", 2147483648u}, {"10 MB", 10485760},
+		     {"7b", 7}};
 	uint64_t bytes;
 
 	(void)state;

@@ -42,7 +42,8 @@ static void equal_strings_share_a_number(void **state)
 static void a_prefix_is_another_string(void **state)
 {
 	struct strings s = {0};
-	uint32_t whole = strings_add(&s, "malloc"), part = strings_add_n(&s, "malloc", 3);
+	uint32_t whole = strings_add(&s, "malloc"),
+		 part = strings_add_n(&s, "malloc", 3);
 
 	(void)state;
 	assert_int_not_equal(whole, part);

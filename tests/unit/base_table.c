@@ -9,7 +9,8 @@ static void every_key_keeps_its_value_while_it_grows(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 20000; i++) {
-		uint64_t *v = table_put(&t, (struct table_key){i % 100, i / 100}, &is_new);
+		uint64_t *v =
+			table_put(&t, (struct table_key){i % 100, i / 100}, &is_new);
 
 		assert_true(is_new);
 		assert_int_equal(*v, 0);

@@ -32,7 +32,8 @@ static void no_size_reads_1024_of_a_unit(void **state)
 	(void)state;
 	for (int shift = 10; shift < 60; shift++)
 		for (int k = -2000; k <= 2000; k += 7) {
-			uint64_t bytes = (1ull << shift) + (int64_t)k * (1ll << shift) / 40000;
+			uint64_t bytes =
+				(1ull << shift) + (int64_t)k * (1ll << shift) / 40000;
 
 			assert_null(strstr(units_size(bytes).text, "1024.0"));
 		}

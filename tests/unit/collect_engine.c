@@ -42,7 +42,8 @@ struct hook { /* a call of malloc, free or realloc, half done */
 
 struct thread {
 	uint32_t ring;
-	struct hook hooks[NESTED]; /* hooks[depth - 1] runs, the others are interrupted */
+	struct hook
+		hooks[NESTED]; /* hooks[depth - 1] runs, the others are interrupted */
 	int depth;
 };
 
@@ -99,8 +100,8 @@ static uint64_t take_stamp(struct world *w)
 	return w->time + 100000 + chance(w, w->noise + 1) - w->noise / 2;
 }
 
-static void commit(struct world *w, struct thread *t, struct hook *h, enum wire_type type,
-		   uint64_t address, uint64_t size)
+static void commit(struct world *w, struct thread *t, struct hook *h,
+		   enum wire_type type, uint64_t address, uint64_t size)
 {
 	/* Nodes 1..STACKS; the innermost frame's pc is 1000 + id. */
 	wire_commit(w->base, t->ring, h->cursor, type, address, h->stamp, size,
@@ -523,7 +524,8 @@ static void one_kill(uint64_t seed)
 	assert_int_equal(engine_fill(w.engine, p), 0);
 	check_sums(&w, p);
 	assert_int_equal(p->processes[0].end, PROFILE_SIGNALED);
-	assert_int_equal(atomic_load(&wire_process(w.base, 7)->state), WIRE_PROCESS_FREE);
+	assert_int_equal(atomic_load(&wire_process(w.base, 7)->state),
+			 WIRE_PROCESS_FREE);
 	for (uint32_t i = 0; i < THREADS; i++)
 		assert_int_equal(atomic_load(&wire_ring(w.base, i)->state),
 				 WIRE_RING_FREE);

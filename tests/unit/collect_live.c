@@ -48,7 +48,8 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
 		assert_false(live_take(l, address_of(i), &got));
-		*b = (struct live_block){chance(20) ? chance(5000) : UINT32_MAX + chance(9),
+		*b = (struct live_block){chance(20) ? chance(5000)
+						    : UINT32_MAX + chance(9),
 					 now, 1 + (uint32_t)chance(1000)};
 		assert_int_equal(live_add(l, address_of(i), b), 0);
 		return;

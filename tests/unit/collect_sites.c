@@ -181,7 +181,8 @@ static void one_run(uint64_t seed)
 		else
 			allocate(n, b, i);
 		look(n);
-		if (!chance(n, 40)) /* as a checkpoint: later fills must not miss a thing */
+		if (!chance(n, 40)) /* as a checkpoint: later fills must not miss a
+				       thing */
 			compare(n, &profile);
 	}
 	compare(n, &profile);
@@ -204,7 +205,8 @@ static void equal_nodes_are_one_site(void **state)
 	struct sites s;
 	struct sites_process p;
 	uint32_t a = wire_add_node(base, 77, 3), b = wire_add_node(base, 77, 3);
-	uint32_t below_a = wire_add_node(base, 78, a), below_b = wire_add_node(base, 78, b);
+	uint32_t below_a = wire_add_node(base, 78, a),
+		 below_b = wire_add_node(base, 78, b);
 
 	(void)state;
 	assert_int_equal(sites_open(&s, base), 0);

@@ -65,7 +65,8 @@ static inline void wire_add_process(void *base, uint32_t slot, uint32_t serial,
 }
 
 /* Claims the first free ring, as a new thread. */
-static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial, uint32_t tid)
+static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial,
+				  uint32_t tid)
 {
 	struct wire_header *h = base;
 
@@ -73,7 +74,8 @@ static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial, ui
 		struct wire_ring *r = wire_ring(base, i);
 		uint32_t state = WIRE_RING_FREE;
 
-		if (!atomic_compare_exchange_strong(&r->state, &state, WIRE_RING_CLAIMED))
+		if (!atomic_compare_exchange_strong(&r->state, &state,
+						    WIRE_RING_CLAIMED))
 			continue;
 		r->process = slot;
 		r->process_serial = serial;
@@ -125,7 +127,8 @@ static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
 }
 
 static inline void wire_put(void *base, uint32_t ring, enum wire_type type,
-			    uint64_t address, uint64_t stamp, uint64_t size, uint32_t stack)
+			    uint64_t address, uint64_t stamp, uint64_t size,
+			    uint32_t stack)
 {
 	wire_commit(base, ring, wire_reserve(base, ring), type, address, stamp, size,
 		    stack);

@@ -7,8 +7,8 @@
 static const struct budget_facts good = {.recorded = true, .complete = true,
 					 .leaked_bytes = 100};
 
-static void judge(struct budget_facts facts, uint64_t limit, enum budget_verdict expected,
-		  const char *word)
+static void judge(struct budget_facts facts, uint64_t limit,
+		  enum budget_verdict expected, const char *word)
 {
 	struct budget_limits limits = {limit};
 	char why[128] = "?";

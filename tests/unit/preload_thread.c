@@ -187,7 +187,8 @@ static void a_silent_collector_ends_recording_in_time(void **state)
 	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
 		continue;
 	assert_in_range(sys_monotonic_ns() - began, 1000000000, 20000000000);
-	assert_int_equal(((struct wire_header *)session.base)->recording, WIRE_ABANDONED);
+	assert_int_equal(((struct wire_header *)session.base)->recording,
+			 WIRE_ABANDONED);
 	assert_true(t->ring->held_back > 0);
 	session_down();
 }

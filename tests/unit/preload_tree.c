@@ -32,7 +32,8 @@ static size_t stack(unsigned i, struct unwind_frame *frames)
 
 	for (size_t f = 0; f < n; f++)
 		frames[n - 1 - f] = (struct unwind_frame){
-			.pc_flags = 0x1000 + f * 0x100 + (f * 7 < i ? i % (f * f + 2) : 0),
+			.pc_flags =
+				0x1000 + f * 0x100 + (f * 7 < i ? i % (f * f + 2) : 0),
 			.module = (uint32_t)f % 3,
 		};
 	return n;
@@ -83,7 +84,8 @@ static void threads_agree_on_every_stack(void **state)
 
 static void a_full_tree_cuts_and_counts(void **state)
 {
-	struct unwind_frame frames[3] = {{.pc_flags = 3}, {.pc_flags = 2}, {.pc_flags = 1}};
+	struct unwind_frame frames[3] = {
+		{.pc_flags = 3}, {.pc_flags = 2}, {.pc_flags = 1}};
 	uint32_t id, outer;
 
 	(void)state;

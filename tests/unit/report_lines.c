@@ -21,13 +21,15 @@ static void the_documents_example_reads_as_in_the_documents(void **state)
 {
 	static const char expected[] =
 		"Line report of the heap (malloc), whole run\n"
-		"Mem usage: live heap of the process after the last event at the line.\n"
-		"Increment: bytes allocated minus bytes freed by code at the line and what it "
+		"Mem usage: live heap of the process after the last event at the "
+		"line.\n"
+		"Increment: bytes allocated minus bytes freed by code at the line and "
+		"what it "
 		"calls.\n"
 		"Occurrences: allocations.\n"
 		"Functions by bytes at the peak (the process's peak).\n"
 		"\n"
-		"Filename: /home/u/demo.c\n"
+		"Filename: /src/u/demo.c\n"
 		"Function: my_func in demo\n"
 		"\n"
 		"Line #    Mem usage    Increment  Occurrences   Line Contents\n"
@@ -42,14 +44,15 @@ static void the_documents_example_reads_as_in_the_documents(void **state)
 		"     6                                                 return a;\n"
 		"     7                                         }\n"
 		"\n"
-		"Filename: /home/u/demo.c\n"
+		"Filename: /src/u/demo.c\n"
 		"Function: main in demo\n"
 		"\n"
 		"Line #    Mem usage    Increment  Occurrences   Line Contents\n"
 		"=============================================================\n"
 		"     9                                         int main(void)\n"
 		"    10                                         {\n"
-		"    11      7.6 MiB      7.6 MiB           2           return !my_func();\n"
+		"    11      7.6 MiB      7.6 MiB           2           return "
+		"!my_func();\n"
 		"    12                                         }\n"
 		"\n";
 	struct profile *p = report_example();
@@ -71,19 +74,22 @@ static void json_has_exact_bytes_and_null_without_events(void **state)
 	(void)state;
 	check_has(text, "\"schema\": 1,");
 	check_has(text, "\"losses\": {\n    \"events\": 0,");
-	check_has(text, "{\"line\": 5, \"mem_usage\": 8000000, \"increment\": -160000000, "
-			"\"occurrences\": 0, \"allocated\": 0, \"freed\": 160000000, "
-			"\"peak\": 0, \"leaked\": 0, \"temporary\": 0}");
-	check_has(text, "{\"line\": 4, \"mem_usage\": 168000000, \"increment\": 160000000, "
-			"\"occurrences\": 1, \"allocated\": 160000000, \"freed\": 0, "
-			"\"peak\": 160000000, \"leaked\": 0, \"temporary\": 0}");
+	check_has(text,
+		  "{\"line\": 5, \"mem_usage\": 8000000, \"increment\": -160000000, "
+		  "\"occurrences\": 0, \"allocated\": 0, \"freed\": 160000000, "
+		  "\"peak\": 0, \"leaked\": 0, \"temporary\": 0}");
+	check_has(text,
+		  "{\"line\": 4, \"mem_usage\": 168000000, \"increment\": 160000000, "
+		  "\"occurrences\": 1, \"allocated\": 160000000, \"freed\": 0, "
+		  "\"peak\": 160000000, \"leaked\": 0, \"temporary\": 0}");
 	check_has(text, "{\"line\": 6, \"mem_usage\": null, \"increment\": null, "
 			"\"occurrences\": null, \"allocated\": null, \"freed\": null, "
 			"\"peak\": null, \"leaked\": null, \"temporary\": null}");
-	check_has(text, "{\"line\": 11, \"mem_usage\": 8000000, \"increment\": 8000000, "
-			"\"occurrences\": 2, \"allocated\": 168000000, "
-			"\"freed\": 160000000, \"peak\": 168000000, \"leaked\": 8000000, "
-			"\"temporary\": 0}");
+	check_has(text,
+		  "{\"line\": 11, \"mem_usage\": 8000000, \"increment\": 8000000, "
+		  "\"occurrences\": 2, \"allocated\": 168000000, "
+		  "\"freed\": 160000000, \"peak\": 168000000, \"leaked\": 8000000, "
+		  "\"temporary\": 0}");
 	free(text);
 	profile_close(p);
 }
@@ -98,11 +104,13 @@ static void bytes_and_columns_on_request(void **state)
 	assert_true(lines_parse_columns("leaked,allocated", &o.columns));
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	check_has(text,
-		  "Line #    Mem usage    Increment  Occurrences    Allocated       Leaked"
+		  "Line #    Mem usage    Increment  Occurrences    Allocated       "
+		  "Leaked"
 		  "   Line Contents\n"
 		  "===================================================================="
 		  "===================\n"
-		  "     3      8000000      8000000           1       8000000      8000000"
+		  "     3      8000000      8000000           1       8000000      "
+		  "8000000"
 		  "           char *a = malloc(8000000);\n");
 	check_lacks(text, "return a;");
 	free(text);
@@ -138,7 +146,8 @@ static void without_stacks_of_frees_nothing_is_subtracted_and_it_says_so(void **
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	check_has(text, "nothing is subtracted");
 	check_has(text, "    11    160.2 MiB    160.2 MiB           2 ");
-	check_has(text, "     5                                                 free(b);");
+	check_has(text,
+		  "     5                                                 free(b);");
 	free(text);
 	text = REPORT_TEXT(lines_json(p, &o, out));
 	check_has(text, "\"allocated\": 160000000, \"freed\": null");
@@ -149,15 +158,15 @@ static void without_stacks_of_frees_nothing_is_subtracted_and_it_says_so(void **
 static void recursion_counts_once(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo"), node = 0;
+	uint32_t module = report_module(p, "/src/u/demo"), node = 0;
 	struct lines_options o = {.bytes = true};
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
 	for (int i = 0; i < 50; i++)
-		node = report_call(p, node, module, "dig", "/home/u/dig.c", 3, 1, 4);
-	node = report_call(p, node, module, "dig", "/home/u/dig.c", 2, 1, 4);
+		node = report_call(p, node, module, "dig", "/src/u/dig.c", 3, 1, 4);
+	node = report_call(p, node, module, "dig", "/src/u/dig.c", 2, 1, 4);
 	report_kept(p, 1, node, 1000);
 	report_kept(p, 1, p->stacks[node].parent, 10);
 	report_sum_up(p);
@@ -171,14 +180,14 @@ static void recursion_counts_once(void **state)
 static void inlined_functions_have_their_lines_and_so_has_their_caller(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo"), code = report_code(p);
+	uint32_t module = report_module(p, "/src/u/demo"), code = report_code(p);
 	struct lines_options o = {.bytes = true};
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_frame(p, "make", "/home/u/a.h", 7, 6, 8);
-	report_frame(p, "main", "/home/u/a.c", 20, 18, 22);
+	report_frame(p, "make", "/src/u/a.h", 7, 6, 8);
+	report_frame(p, "main", "/src/u/a.c", 20, 18, 22);
 	report_kept(p, 1, report_node(p, 0, module, code), 500);
 	report_sum_up(p);
 	text = REPORT_TEXT(lines_text(p, &o, out));
@@ -195,18 +204,18 @@ static void equal_names_in_two_modules_are_two_functions(void **state)
 {
 	struct profile *p = report_profile();
 	struct lines_options o = {.bytes = true};
-	uint32_t one = report_module(p, "/home/u/one.so");
-	uint32_t two = report_module(p, "/home/u/two.so");
-	uint32_t again = report_module(p, "/home/u/one.so"); /* mapped elsewhere */
+	uint32_t one = report_module(p, "/src/u/one.so");
+	uint32_t two = report_module(p, "/src/u/two.so");
+	uint32_t again = report_module(p, "/src/u/one.so"); /* mapped elsewhere */
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_kept(p, 1, report_call(p, 0, one, "f", "/home/u/f.c", 2, 1, 3), 100);
-	report_kept(p, 1, report_call(p, 0, two, "f", "/home/u/f.c", 2, 1, 3), 10);
-	report_kept(p, 1, report_call(p, 0, again, "f", "/home/u/f.c", 2, 1, 3), 1);
-	report_kept(p, 1, report_call(p, 0, one, "f", "/home/u/f.c", 12, 11, 13), 7);
-	report_kept(p, 1, report_call(p, 0, one, "f<int>", "/home/u/f.c", 2, 1, 3), 5);
+	report_kept(p, 1, report_call(p, 0, one, "f", "/src/u/f.c", 2, 1, 3), 100);
+	report_kept(p, 1, report_call(p, 0, two, "f", "/src/u/f.c", 2, 1, 3), 10);
+	report_kept(p, 1, report_call(p, 0, again, "f", "/src/u/f.c", 2, 1, 3), 1);
+	report_kept(p, 1, report_call(p, 0, one, "f", "/src/u/f.c", 12, 11, 13), 7);
+	report_kept(p, 1, report_call(p, 0, one, "f<int>", "/src/u/f.c", 2, 1, 3), 5);
 	report_sum_up(p);
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	check_has(text, "Function: f in one.so");
@@ -223,7 +232,8 @@ static void runtime_blocks_are_no_leak_of_a_line(void **state)
 {
 	struct profile *p = report_example();
 	uint32_t libc = 2, main_node = 2;
-	uint32_t node = report_call(p, main_node, libc, "_IO_file_doallocate", "", 0, 0, 0);
+	uint32_t node =
+		report_call(p, main_node, libc, "_IO_file_doallocate", "", 0, 0, 0);
 	struct lines_options o = {.bytes = true, .columns = LINES_LEAKED};
 	char *text;
 
@@ -243,9 +253,12 @@ static void the_program_s_own_code_is_shown_first_and_the_rest_on_request(void *
 	char *text;
 
 	(void)state;
-	report_kept(p, 1, report_call(p, 2, 1, "std::make", "/usr/include/c++/12/x.h", 5, 4,
-				      6), 100);
-	report_kept(p, 1, report_call(p, 2, lib, "deflate", "/build/zlib/z.c", 5, 4, 6), 9);
+	report_kept(
+		p, 1,
+		report_call(p, 2, 1, "std::make", "/usr/include/c++/12/x.h", 5, 4, 6),
+		100);
+	report_kept(p, 1, report_call(p, 2, lib, "deflate", "/bui" "ld/zlib/z.c", 5, 4, 6),
+		    9);
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	check_has(text, "Function: main");
 	check_lacks(text, "std::make");
@@ -272,7 +285,7 @@ static void the_program_s_own_code_is_shown_first_and_the_rest_on_request(void *
 static void a_limit_says_how_many_more_there_are(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo");
+	uint32_t module = report_module(p, "/src/u/demo");
 	struct lines_options o = {0};
 	char name[16], *text;
 
@@ -280,7 +293,7 @@ static void a_limit_says_how_many_more_there_are(void **state)
 	report_process(p, 1, 100, "./demo");
 	for (uint32_t i = 0; i < 30; i++) {
 		snprintf(name, sizeof(name), "f%02u", i);
-		report_kept(p, 1, report_call(p, 0, module, name, "/home/u/f.c", i + 1,
+		report_kept(p, 1, report_call(p, 0, module, name, "/src/u/f.c", i + 1,
 					      i + 1, i + 1), 1000 + i);
 	}
 	report_sum_up(p);
@@ -297,11 +310,11 @@ static void a_limit_says_how_many_more_there_are(void **state)
 static void focus_ignore_and_process_choose_what_counts(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo");
-	uint32_t top = report_call(p, 0, module, "main", "/home/u/f.c", 2, 1, 3);
-	uint32_t red = report_call(p, top, module, "red", "/home/u/f.c", 12, 11, 13);
-	uint32_t blue = report_call(p, top, module, "blue", "/home/u/f.c", 22, 21, 23);
-	uint32_t both = report_call(p, red, module, "blue", "/home/u/f.c", 22, 21, 23);
+	uint32_t module = report_module(p, "/src/u/demo");
+	uint32_t top = report_call(p, 0, module, "main", "/src/u/f.c", 2, 1, 3);
+	uint32_t red = report_call(p, top, module, "red", "/src/u/f.c", 12, 11, 13);
+	uint32_t blue = report_call(p, top, module, "blue", "/src/u/f.c", 22, 21, 23);
+	uint32_t both = report_call(p, red, module, "blue", "/src/u/f.c", 22, 21, 23);
 	struct lines_options o = {.bytes = true};
 	regex_t red_regex, blue_regex;
 	char *text;
@@ -341,20 +354,23 @@ static void focus_ignore_and_process_choose_what_counts(void **state)
 static void names_and_sources_cannot_command_the_terminal(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/\033[31mdemo\001");
+	uint32_t module = report_module(p, "/src/u/\033[31mdemo\001");
 	struct lines_options o = {0};
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_kept(p, 1, report_call(p, 0, module, "f\033]0;x\a", "/home/u/\r\nf.c", 1, 1,
-				      2), 1000);
-	report_source(p, "/home/u/\r\nf.c", 1, 2, "\033[2J\x9b\xc2\x9b x\n\t\xe2\x80\xae.\n");
+	report_kept(
+		p, 1,
+		report_call(p, 0, module, "f\033]0;x\a", "/src/u/\r\nf.c", 1, 1, 2),
+		1000);
+	report_source(p, "/src/u/\r\nf.c", 1, 2,
+		      "\033[2J\x9b\xc2\x9b x\n\t\xe2\x80\xae.\n");
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	for (const char *s = text; *s; s++)
 		assert_true(*s == '\n' || (unsigned char)*s >= ' ');
 	check_has(text, "Function: f\\x1b]0;x\\x07 in \\x1b[31mdemo\\x01\n");
-	check_has(text, "Filename: /home/u/\\x0d\\x0af.c\n");
+	check_has(text, "Filename: /src/u/\\x0d\\x0af.c\n");
 	check_has(text, "\\x1b[2J\\x9b\\u{9b} x\n");
 	check_has(text, "        \\u{202e}.\n");
 	free(text);
@@ -368,17 +384,18 @@ static void names_and_sources_cannot_command_the_terminal(void **state)
 static void a_range_that_cannot_be_is_not_printed(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo");
+	uint32_t module = report_module(p, "/src/u/demo");
 	struct lines_options o = {0};
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_kept(p, 1, report_call(p, 0, module, "f", "/home/u/f.c", 7, 1, UINT32_MAX),
+	report_kept(p, 1,
+		    report_call(p, 0, module, "f", "/src/u/f.c", 7, 1, UINT32_MAX),
 		    1000);
-	report_kept(p, 1, report_call(p, 0, module, "g", "/home/u/f.c", UINT32_MAX,
+	report_kept(p, 1, report_call(p, 0, module, "g", "/src/u/f.c", UINT32_MAX,
 				      UINT32_MAX - 1, UINT32_MAX), 1000);
-	report_kept(p, 1, report_call(p, 0, module, "h", "/home/u/f.c", 3, 9, 5), 1000);
+	report_kept(p, 1, report_call(p, 0, module, "h", "/src/u/f.c", 3, 9, 5), 1000);
 	text = REPORT_TEXT(lines_json(p, &o, out));
 	assert_true(strlen(text) < 4000);
 	check_has(text, "\"line\": 4294967294, \"mem_usage\": null");
@@ -415,7 +432,7 @@ enum { FUNCTIONS = 6, NAMED_LINES = 5, NODES = 400, SITES = 300 };
 static struct profile *random_profile(uint64_t seed)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo");
+	uint32_t module = report_module(p, "/src/u/demo");
 	uint32_t codes[40];
 
 	report_process(p, 1, 100, "./demo");
@@ -426,7 +443,7 @@ static struct profile *random_profile(uint64_t seed)
 			char name[8];
 
 			snprintf(name, sizeof(name), "f%u", f);
-			report_frame(p, name, "/home/u/f.c",
+			report_frame(p, name, "/src/u/f.c",
 				     f * 10 + 1 + (uint32_t)(any(&seed) % NAMED_LINES),
 				     f * 10 + 1, f * 10 + NAMED_LINES);
 		}
@@ -470,7 +487,8 @@ static bool line_on_stack(const struct profile *p, uint32_t stack, uint32_t line
 /* What JSON must have for a line, or "" if there was no event. */
 static void expect_line(const struct profile *p, uint32_t line, char *text, size_t room)
 {
-	uint64_t allocs = 0, allocated = 0, freed = 0, peak = 0, live = 0, temporary = 0;
+	uint64_t allocs = 0, allocated = 0, freed = 0, peak = 0, live = 0,
+		 temporary = 0;
 	uint64_t rank = 0, usage = 0;
 	bool any_event = false;
 
@@ -499,10 +517,11 @@ static void expect_line(const struct profile *p, uint32_t line, char *text, size
 			 "{\"line\": %u, \"mem_usage\": %llu, \"increment\": %lld, "
 			 "\"occurrences\": %llu, \"allocated\": %llu, \"freed\": %llu, "
 			 "\"peak\": %llu, \"leaked\": %llu, \"temporary\": %llu}",
-			 line, (unsigned long long)usage, (long long)(allocated - freed),
-			 (unsigned long long)allocs, (unsigned long long)allocated,
-			 (unsigned long long)freed, (unsigned long long)peak,
-			 (unsigned long long)live, (unsigned long long)temporary);
+			 line, (unsigned long long)usage,
+			 (long long)(allocated - freed), (unsigned long long)allocs,
+			 (unsigned long long)allocated, (unsigned long long)freed,
+			 (unsigned long long)peak, (unsigned long long)live,
+			 (unsigned long long)temporary);
 }
 
 static void every_line_agrees_with_a_walk_of_every_stack(void **state)
@@ -532,14 +551,14 @@ static void every_line_agrees_with_a_walk_of_every_stack(void **state)
 static void a_very_deep_stack_is_no_trouble(void **state)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo"), node = 0;
+	uint32_t module = report_module(p, "/src/u/demo"), node = 0;
 	struct lines_options o = {.bytes = true};
 	uint32_t code = report_code(p);
 	char *text;
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_frame(p, "dig", "/home/u/dig.c", 3, 1, 4);
+	report_frame(p, "dig", "/src/u/dig.c", 3, 1, 4);
 	for (int i = 0; i < 1000000; i++)
 		node = report_node(p, node, module, code);
 	report_kept(p, 1, node, 1000);
@@ -559,7 +578,8 @@ int main(void)
 		cmocka_unit_test(
 			without_stacks_of_frees_nothing_is_subtracted_and_it_says_so),
 		cmocka_unit_test(recursion_counts_once),
-		cmocka_unit_test(inlined_functions_have_their_lines_and_so_has_their_caller),
+		cmocka_unit_test(
+			inlined_functions_have_their_lines_and_so_has_their_caller),
 		cmocka_unit_test(equal_names_in_two_modules_are_two_functions),
 		cmocka_unit_test(runtime_blocks_are_no_leak_of_a_line),
 		cmocka_unit_test(

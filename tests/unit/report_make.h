@@ -43,15 +43,16 @@ static inline struct profile_process *report_process(struct profile *p, uint32_t
 		.serial = serial,
 		.pid = pid,
 		.command = report_string(p, command),
-		.exe = report_string(p, "/home/u/demo"),
+		.exe = report_string(p, "/src/u/demo"),
 		.end = PROFILE_EXITED,
 	};
 	return &p->processes[p->process_count++];
 }
 
 /* Adds a frame to the code last begun by report_code(). */
-static inline void report_frame(struct profile *p, const char *function, const char *file,
-				uint32_t line, uint32_t first, uint32_t last)
+static inline void report_frame(struct profile *p, const char *function,
+				const char *file, uint32_t line, uint32_t first,
+				uint32_t last)
 {
 	array_reserve(&p->frames, &p->frame_room, p->frame_count + 1);
 	p->frames[p->frame_count++] = (struct profile_frame){
@@ -87,8 +88,8 @@ static inline uint32_t report_node(struct profile *p, uint32_t parent, uint32_t 
 
 /* A node of one frame. */
 static inline uint32_t report_call(struct profile *p, uint32_t parent, uint32_t module,
-				   const char *function, const char *file, uint32_t line,
-				   uint32_t first, uint32_t last)
+				   const char *function, const char *file,
+				   uint32_t line, uint32_t first, uint32_t last)
 {
 	uint32_t code = report_code(p);
 
@@ -167,10 +168,10 @@ static inline void report_sum_up(struct profile *p)
  */
 static inline struct profile *report_example(void)
 {
-	static const char file[] = "/home/u/demo.c";
+	static const char file[] = "/src/u/demo.c";
 	struct profile *p = report_profile();
 	struct profile_process *process = report_process(p, 1, 100, "./demo");
-	uint32_t module = report_module(p, "/home/u/demo");
+	uint32_t module = report_module(p, "/src/u/demo");
 	uint32_t libc = report_module(p, "/lib/x86_64-linux-gnu/libc.so.6");
 	uint32_t start = report_node(p, 0, libc, 0);
 	uint32_t top = report_call(p, start, module, "main", file, 11, 9, 12);
@@ -204,13 +205,13 @@ static inline struct profile *report_example(void)
 }
 
 /* What write(out) writes. The caller frees it. */
-#define REPORT_TEXT(call)                                                                \
-	__extension__({                                                                  \
-		char *text_ = NULL;                                                      \
-		size_t len_ = 0;                                                         \
-		FILE *out = open_memstream(&text_, &len_);                               \
-		int result_ = (call);                                                    \
-		fclose(out);                                                             \
-		assert_int_equal(result_, 0);                                            \
-		text_;                                                                   \
+#define REPORT_TEXT(call)                                                              \
+	__extension__({                                                                \
+		char *text_ = NULL;                                                    \
+		size_t len_ = 0;                                                       \
+		FILE *out = open_memstream(&text_, &len_);                             \
+		int result_ = (call);                                                  \
+		fclose(out);                                                           \
+		assert_int_equal(result_, 0);                                          \
+		text_;                                                                 \
 	})

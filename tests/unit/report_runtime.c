@@ -6,7 +6,7 @@
 #define LIBC "/lib/x86_64-linux-gnu/libc.so.6"
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 #define STDCXX "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
-#define OWN "/home/u/demo"
+#define OWN "/src/u/demo"
 
 enum { DEPTH = 6 };
 

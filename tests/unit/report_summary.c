@@ -25,7 +25,8 @@ static void the_example_in_a_screenful(void **state)
 		"  never freed         7.6 MiB  in 1 block live at the end\n"
 		"  allocated         160.2 MiB  in 2 blocks over the whole run\n"
 		"  freed             152.6 MiB  in 1 block over the whole run\n"
-		"  temporary             0.0 %  of the allocations over the whole run (0), "
+		"  temporary             0.0 %  of the allocations over the whole run "
+		"(0), "
 		"freed by the thread's next event\n"
 		"\n"
 		"Live at the peak (2.0 ms after the start), by code\n"
@@ -40,7 +41,8 @@ static void the_example_in_a_screenful(void **state)
 		"\n"
 		"Recording\n"
 		"  events                    3  recorded, 0 lost\n"
-		"  held back              0 ns  sum of the times that threads waited for the "
+		"  held back              0 ns  sum of the times that threads waited "
+		"for the "
 		"collector\n"
 		"\n"
 		"Next\n"
@@ -111,8 +113,8 @@ static void runtime_blocks_are_shown_and_no_leak(void **state)
 static struct profile *family(void)
 {
 	struct profile *p = report_profile();
-	uint32_t module = report_module(p, "/home/u/demo");
-	uint32_t node = report_call(p, 0, module, "main", "/home/u/f.c", 2, 1, 3);
+	uint32_t module = report_module(p, "/src/u/demo");
+	uint32_t node = report_call(p, 0, module, "main", "/src/u/f.c", 2, 1, 3);
 	struct profile_process *process;
 
 	process = report_process(p, 1, 100, "sh -c demo");
@@ -184,11 +186,13 @@ static void main_s_line_and_the_report_have_the_same_totals(void **state)
 	assert_int_equal(summary_of(p, &whole, &s), 0);
 	snprintf(expected, sizeof(expected),
 		 "{\"line\": 11, \"mem_usage\": 8000000, \"increment\": %llu, "
-		 "\"occurrences\": %llu, \"allocated\": %llu, \"freed\": %llu, \"peak\": "
+		 "\"occurrences\": %llu, \"allocated\": %llu, \"freed\": %llu, "
+		 "\"peak\": "
 		 "%llu, \"leaked\": %llu, ",
 		 (unsigned long long)s.live_at_end.bytes, (unsigned long long)s.allocs,
-		 (unsigned long long)s.allocated_bytes, (unsigned long long)s.freed_bytes,
-		 (unsigned long long)s.peak.bytes, (unsigned long long)s.leaked.bytes);
+		 (unsigned long long)s.allocated_bytes,
+		 (unsigned long long)s.freed_bytes, (unsigned long long)s.peak.bytes,
+		 (unsigned long long)s.leaked.bytes);
 	check_has(text, expected);
 	assert_true(json_check(text));
 	free(text);

@@ -19,10 +19,12 @@ static void names_of_each_language_become_readable(void **state)
 	expect("_ZN5outer3topEi", "outer::top(int)");
 	expect("_ZNSt6vectorIiSaIiEE9push_backERKi",
 	       "std::vector<int, std::allocator<int> >::push_back(int const&)");
-	expect("_ZZ4mainENKUlRiE_clES_", "main::{lambda(int&)#1}::operator()(int&) const");
+	expect("_ZZ4mainENKUlRiE_clES_",
+	       "main::{lambda(int&)#1}::operator()(int&) const");
 	expect("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
 	       "core::fmt::Write::write_fmt");
-	expect("_ZN71_$LT$Test$u20$$u2b$$u20$$u27$static$u20$as$u20$foo..Bar$LT$Test$GT$$GT$"
+	expect("_ZN71_$LT$Test$u20$$u2b$$u20$$u27$static$u20$as$u20$foo..Bar$LT$Test$"
+	       "GT$$GT$"
 	       "3bar17h930b740aa94f1d3aE",
 	       "<Test + 'static as foo::Bar<Test>>::bar");
 	expect("_RNvCs4fqI2P2rA04_7mycrate3foo", "mycrate::foo");
@@ -31,16 +33,17 @@ static void names_of_each_language_become_readable(void **state)
 
 static void names_that_are_not_mangled_are_left_alone(void **state)
 {
-	static const char *const names[] = {"",	      "main",	 "_start", "__libc_malloc",
-					    "_Z",     "_ZN",	 "_R",	   "_Dmain",
-					    "_Zebra", "_Rabbit", "malloc@plt"};
+	static const char *const names[] = {
+		"",   "main",	"_start", "__libc_malloc", "_Z",	"_ZN",
+		"_R", "_Dmain", "_Zebra", "_Rabbit",	   "malloc@plt"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		assert_null(demangle(names[i]));
 }
 
-/* Each name of libstdc++, as c++filt of binutils prints it (-i: std::string is short). */
+/* Each name of libstdc++, as c++filt of binutils prints it (-i: std::string is short).
+ */
 static void names_are_those_of_cxxfilt(void **state)
 {
 	char name[16384], theirs[65536];
@@ -50,9 +53,10 @@ static void names_are_those_of_cxxfilt(void **state)
 	(void)state;
 	if (!help_has("c++filt") || !help_has("nm"))
 		skip();
-	if (help_run("nm -D --defined-only $(${CXX:-c++} -print-file-name=libstdc++.so) "
-		     "2>/dev/null | sed 's/.* //; s/@.*//' | grep ^_Z > \"$D/names\" && "
-		     "c++filt -i < \"$D/names\" > \"$D/filt\""))
+	if (help_run(
+		    "nm -D --defined-only $(${CXX:-c++} -print-file-name=libstdc++.so) "
+		    "2>/dev/null | sed 's/.* //; s/@.*//' | grep ^_Z > \"$D/names\" && "
+		    "c++filt -i < \"$D/names\" > \"$D/filt\""))
 		skip();
 	f = fopen(help_path("names"), "r");
 	filt = fopen(help_path("filt"), "r");
@@ -105,8 +109,9 @@ static void names_that_unfold_without_end_are_left_alone(void **state)
 
 static void deep_names_do_not_exhaust_the_stack(void **state)
 {
-	static const char *const pieces[] = {"P", "N", "I", "1aI", "K", "F", "XadL_Z", "R",
-					     "DpT_", "M1a", "A_", "St1aI", "sr", "Dv4_"};
+	static const char *const pieces[] = {"P",  "N",	     "I",  "1aI",  "K",
+					     "F",  "XadL_Z", "R",  "DpT_", "M1a",
+					     "A_", "St1aI",  "sr", "Dv4_"};
 	char *name = malloc(DEMANGLE_MAX_IN + 64);
 
 	(void)state;
@@ -155,8 +160,10 @@ static void mutated_names_are_survived(void **state)
 		"14_M_insert_uniqueIS2_EES0_ISt17_Rb_tree_iteratorIS2_EbEOT_",
 		"_ZZ4mainENKUlT_E_clIiEEDaS_",
 		"_RNvMs_NtNtCs3f4cEs_3foo3bar3bazNtB4_3Qux3new",
-		"_RINvNtC3std3mem8align_ofRNvYNCINkXs25_NgCsbmNqQUJIY6D_4core5sliceINyB9_4IterhE"
-		"NuNgNoBb_4iter8iterator8Iterator9rpositionNCNgNpB9_6memchr7memrchrs_0E0Bb_E",
+		"_RINvNtC3std3mem8align_ofRNvYNCINkXs25_NgCsbmNqQUJIY6D_"
+		"4core5sliceINyB9_4IterhE"
+		"NuNgNoBb_4iter8iterator8Iterator9rpositionNCNgNpB9_6memchr7memrchrs_"
+		"0E0Bb_E",
 		"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
 	};
 	double start = seconds();

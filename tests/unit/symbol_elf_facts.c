@@ -28,7 +28,8 @@ static void a_dynamic_program_can_be_preloaded(void **state)
 	assert_int_equal(f.scripts, 0);
 	assert_true(f.needs_libc && strstr(f.interpreter, "ld"));
 	assert_false(f.is_static || f.is_static_pie || f.is_musl || f.is_setuid ||
-		     f.is_setgid || f.has_capabilities || f.defines_malloc || f.is_library);
+		     f.is_setgid || f.has_capabilities || f.defines_malloc ||
+		     f.is_library);
 }
 
 static void static_programs_are_told(void **state)
@@ -80,9 +81,10 @@ static void a_program_of_musl_is_told(void **state)
 
 static void a_malloc_of_its_own_is_told(void **state)
 {
-	const char *prog = compile("printf '#include <stddef.h>\\nvoid *malloc(size_t n) "
-				   "{ (void)n; return 0; }\\nint main(void) { return 0; }' "
-				   "> m.c && ${CC:-cc} -rdynamic m.c -o prog");
+	const char *prog =
+		compile("printf '#include <stddef.h>\\nvoid *malloc(size_t n) "
+			"{ (void)n; return 0; }\\nint main(void) { return 0; }' "
+			"> m.c && ${CC:-cc} -rdynamic m.c -o prog");
 	struct elf_facts f;
 
 	(void)state;
@@ -99,7 +101,8 @@ static void a_program_of_32_bits_is_told(void **state)
 		Elf32_Phdr load, interp;
 		char path[20];
 	} file = {
-		.e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
+		.e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB,
+				  EV_CURRENT},
 		      .e_type = ET_EXEC,
 		      .e_machine = EM_386,
 		      .e_version = EV_CURRENT,
@@ -107,7 +110,9 @@ static void a_program_of_32_bits_is_told(void **state)
 		      .e_ehsize = sizeof(Elf32_Ehdr),
 		      .e_phentsize = sizeof(Elf32_Phdr),
 		      .e_phnum = 2},
-		.load = {.p_type = PT_LOAD, .p_filesz = sizeof(file), .p_memsz = sizeof(file)},
+		.load = {.p_type = PT_LOAD,
+			 .p_filesz = sizeof(file),
+			 .p_memsz = sizeof(file)},
 		.interp = {.p_type = PT_INTERP,
 			   .p_offset = sizeof(Elf32_Ehdr) + 2 * sizeof(Elf32_Phdr),
 			   .p_filesz = 19},
@@ -140,11 +145,12 @@ static void the_interpreter_of_a_script_is_what_runs(void **state)
 	char want[300];
 
 	(void)state;
-	assert_int_equal(help_run("cd \"$D\" && printf '#! /bin/sh -e\\n' >one && "
-				  "printf '#!%%s/one' \"$D\" >two && printf '#!%%s/loop' \"$D\" "
-				  ">loop && printf '#!\\n' >bare && printf '#!/no/such' >gone "
-				  "&& printf 'echo hi' >text && : >empty"),
-			 0);
+	assert_int_equal(
+		help_run("cd \"$D\" && printf '#! /bin/sh -e\\n' >one && "
+			 "printf '#!%%s/one' \"$D\" >two && printf '#!%%s/loop' \"$D\" "
+			 ">loop && printf '#!\\n' >bare && printf '#!/no/such' >gone "
+			 "&& printf 'echo hi' >text && : >empty"),
+		0);
 	assert_int_equal(symbols_elf_check(help_path("one"), &f), 0);
 	assert_string_equal(f.path, "/bin/sh");
 	assert_int_equal(f.scripts, 1);

@@ -77,7 +77,8 @@ static inline void help_profile(struct profile *p, size_t modules)
 static inline void help_stack(struct profile *p, uint64_t pc, uint32_t module,
 			      uint32_t flags)
 {
-	assert_int_equal(array_reserve(&p->stacks, &p->stack_room, p->stack_count + 1), 0);
+	assert_int_equal(array_reserve(&p->stacks, &p->stack_room, p->stack_count + 1),
+			 0);
 	p->stacks[p->stack_count++] =
 		(struct profile_stack){.pc = pc, .module = module, .flags = flags};
 }

@@ -45,7 +45,8 @@ static void resolve_and_check(const char *path, uint64_t reach)
 
 	help_profile(&p, 1);
 	for (int i = 0; i < 40; i++)
-		help_stack(&p, (uint64_t)rand() % reach, 1, i % 2 ? PROFILE_STACK_EXACT : 0);
+		help_stack(&p, (uint64_t)rand() % reach, 1,
+			   i % 2 ? PROFILE_STACK_EXACT : 0);
 	help_stack(&p, UINT64_MAX, 1, PROFILE_STACK_EXACT);
 	help_stack(&p, 0, 1, 0);
 	assert_int_equal(symbols_open(&s), 0);
@@ -82,7 +83,8 @@ static void mutate(unsigned char *data, size_t len, const struct bytes *original
 
 /* In a process of its own, so that a crash in a library is a failure with a seed; with
  * memory and time bounded. Returns the child's wait status. */
-static int survive(const struct bytes *original, unsigned seed, int rounds, uint64_t reach)
+static int survive(const struct bytes *original, unsigned seed, int rounds,
+		   uint64_t reach)
 {
 	const struct rlimit time = {60, 60};
 	int status = -1;
@@ -133,8 +135,8 @@ static void damaged_files_give_a_sound_profile(void **state)
 		for (unsigned n = 0; n < (rounds ? (unsigned)atoi(rounds) : 4); n++) {
 			status = survive(&original, n + 1, 150, 0x3000);
 			if (status)
-				fprintf(stderr, "way %zu, seed %u: status %d\n", i, n + 1,
-					status);
+				fprintf(stderr, "way %zu, seed %u: status %d\n", i,
+					n + 1, status);
 			assert_int_equal(status, 0);
 			seeds++;
 		}
@@ -148,7 +150,8 @@ static void a_file_cut_anywhere_gives_a_sound_profile(void **state)
 	struct bytes original;
 
 	(void)state;
-	if (help_run("${CC:-cc} -O2 -g \"$T/symbol_lines.c\" -o \"$D/seed\" 2>/dev/null"))
+	if (help_run("${CC:-cc} -O2 -g \"$T/symbol_lines.c\" -o \"$D/seed\" "
+		     "2>/dev/null"))
 		skip();
 	original = read_file(help_path("seed"));
 	srand(4);
@@ -167,14 +170,16 @@ static void a_file_truncated_after_opening_is_no_bus_error(void **state)
 	struct profile p;
 
 	(void)state;
-	if (help_run("${CC:-cc} -O2 -g \"$T/symbol_lines.c\" -o \"$D/seed\" 2>/dev/null"))
+	if (help_run("${CC:-cc} -O2 -g \"$T/symbol_lines.c\" -o \"$D/seed\" "
+		     "2>/dev/null"))
 		skip();
 	for (off_t len = 0; len < 8192; len += 1024) {
 		assert_int_equal(help_run("cp \"$D/seed\" \"$D/shrinks\""), 0);
 		help_profile(&p, 1);
 		help_stack(&p, 0x1100, 1, PROFILE_STACK_EXACT);
 		assert_int_equal(symbols_open(&s), 0);
-		assert_int_equal(symbols_module(s, 0, help_path("shrinks"), NULL, ""), 0);
+		assert_int_equal(symbols_module(s, 0, help_path("shrinks"), NULL, ""),
+				 0);
 		assert_int_equal(truncate(help_path("shrinks"), len), 0);
 		assert_int_equal(symbols_resolve(s, &p), 0);
 		assert_non_null(help_frame(&p, 1, 0));

@@ -53,7 +53,8 @@ static void the_latest_span_around_an_address_owns_it(void **state)
 
 static void the_ends_of_the_address_space_are_addresses_too(void **state)
 {
-	struct span spans[] = {{0, UINT64_MAX, 1, 0}, {UINT64_MAX - 2, UINT64_MAX, 2, 0}};
+	struct span spans[] = {{0, UINT64_MAX, 1, 0},
+			       {UINT64_MAX - 2, UINT64_MAX, 2, 0}};
 	struct segments s = {0};
 
 	(void)state;

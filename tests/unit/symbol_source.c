@@ -10,9 +10,12 @@ static uint32_t add_file(struct profile *p, const char *name)
 static void add_frame(struct profile *p, uint32_t file, uint32_t line, uint32_t first,
 		      uint32_t last)
 {
-	assert_int_equal(array_reserve(&p->frames, &p->frame_room, p->frame_count + 1), 0);
-	p->frames[p->frame_count++] = (struct profile_frame){
-		.file = file, .line = line, .function_first = first, .function_last = last};
+	assert_int_equal(array_reserve(&p->frames, &p->frame_room, p->frame_count + 1),
+			 0);
+	p->frames[p->frame_count++] = (struct profile_frame){.file = file,
+							     .line = line,
+							     .function_first = first,
+							     .function_last = last};
 }
 
 /* lines lines "N\n", the last without its end. */
@@ -102,7 +105,8 @@ static void each_line_is_embedded_once(void **state)
 			for (uint32_t n = 0; n < p.sources[i].count; n++) {
 				uint32_t line = p.sources[i].first + n;
 
-				assert_int_equal(strtoul(text, (char **)&text, 10), line);
+				assert_int_equal(strtoul(text, (char **)&text, 10),
+						 line);
 				assert_int_equal(*text++, '\n');
 				got[line]++;
 			}
@@ -150,7 +154,8 @@ static void a_source_newer_than_its_binary_is_told(void **state)
 	struct profile p;
 
 	(void)state;
-	if (help_run("cp \"$T/symbol_lines.c\" \"$D/l.c\" && ${CC:-cc} -O0 -g \"$D/l.c\" -o "
+	if (help_run("cp \"$T/symbol_lines.c\" \"$D/l.c\" && ${CC:-cc} -O0 -g "
+		     "\"$D/l.c\" -o "
 		     "\"$D/lines\" && touch -d '1 hour ago' \"$D/l.c\""))
 		skip();
 	for (int newer = 0; newer < 2; newer++) {
@@ -176,7 +181,8 @@ static void a_source_newer_than_its_binary_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_functions_are_embedded_and_overlapping_ones_once),
+		cmocka_unit_test(
+			whole_functions_are_embedded_and_overlapping_ones_once),
 		cmocka_unit_test(each_line_is_embedded_once),
 		cmocka_unit_test(what_is_no_source_is_left_out),
 		cmocka_unit_test(a_source_newer_than_its_binary_is_told),

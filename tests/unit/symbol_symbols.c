@@ -25,13 +25,15 @@ static void read_functions(const char *file, struct functions *f)
 	FILE *nm;
 
 	*f = (struct functions){0};
-	snprintf(command, sizeof(command), "nm -S --defined-only '%s' 2>/dev/null", file);
+	snprintf(command, sizeof(command), "nm -S --defined-only '%s' 2>/dev/null",
+		 file);
 	nm = popen(command, "r");
 	assert_non_null(nm);
 	while (fgets(line, sizeof(line), nm)) {
 		char name[256];
 
-		if (sscanf(line, "%llx %llx %c %255s", &start, &size, &type, name) != 4 ||
+		if (sscanf(line, "%llx %llx %c %255s", &start, &size, &type, name) !=
+			    4 ||
 		    !strchr("tTwWi", type) || !size)
 			continue;
 		assert_int_equal(array_reserve(&f->items, &f->room, f->count + 1), 0);
@@ -99,7 +101,8 @@ static bool same_name(const char *ours, const char *theirs)
 
 	if (!strcmp(ours, theirs))
 		return true;
-	return a > b + 2 && !strcmp(ours + a - b, theirs) && !memcmp(ours + a - b - 2, "::", 2);
+	return a > b + 2 && !strcmp(ours + a - b, theirs) &&
+	       !memcmp(ours + a - b - 2, "::", 2);
 }
 
 static const char *base_name(const char *path)
@@ -110,8 +113,8 @@ static const char *base_name(const char *path)
 }
 
 /* Reads what the tool says of one address, up to the next, and compares. */
-static void compare_frames(const struct profile *p, size_t stack, FILE *tool, char *name,
-			   struct tally *t)
+static void compare_frames(const struct profile *p, size_t stack, FILE *tool,
+			   char *name, struct tally *t)
 {
 	char place[8192];
 	uint32_t n = 0;
@@ -132,15 +135,17 @@ static void compare_frames(const struct profile *p, size_t stack, FILE *tool, ch
 		t->frames++;
 		t->line += f->line != (uint32_t)atoi(colon + 1);
 		/* Where there is no DWARF they may guess from STT_FILE. */
-		t->file += f->file && strcmp(base_name(strings_get(&p->strings, f->file)),
-					     base_name(place)) != 0;
+		t->file +=
+			f->file && strcmp(base_name(strings_get(&p->strings, f->file)),
+					  base_name(place)) != 0;
 		t->name += !same_name(strings_get(&p->strings, f->function), name);
 	}
 	t->depth += help_frame(p, stack, n) != NULL;
 }
 
 /* Asks a tool with addr2line's options about all stacks of p. */
-static struct tally ask(const char *tool_name, const char *file, const struct profile *p)
+static struct tally ask(const char *tool_name, const char *file,
+			const struct profile *p)
 {
 	char command[1024], name[8192];
 	struct tally t = {0};
@@ -173,7 +178,8 @@ static bool have_cxx(void)
 
 	if (have < 0)
 		have = help_has("g++") && help_has("nm") &&
-		       !help_run("g++ -O2 -gdwarf-4 \"$T/symbol_inline.cc\" -o \"$D/base\"");
+		       !help_run("g++ -O2 -gdwarf-4 \"$T/symbol_inline.cc\" -o "
+				 "\"$D/base\"");
 	return have;
 }
 
@@ -253,17 +259,24 @@ static void each_form_of_debug_information_says_the_same(void **state)
 	static const char *const forms[] = {
 		"g++ -O2 -gdwarf-5 \"$T/symbol_inline.cc\" -o \"$D/form\"",
 		"g++ -O2 -gdwarf-3 \"$T/symbol_inline.cc\" -o \"$D/form\"",
-		"cd \"$D\" && g++ -O2 -gdwarf-5 -gsplit-dwarf \"$T/symbol_inline.cc\" -o form",
-		"cd \"$D\" && g++ -O2 -gdwarf-4 -gsplit-dwarf \"$T/symbol_inline.cc\" -o form",
-		"g++ -O2 -gdwarf-5 -fdebug-types-section \"$T/symbol_inline.cc\" -o \"$D/form\"",
+		"cd \"$D\" && g++ -O2 -gdwarf-5 -gsplit-dwarf \"$T/symbol_inline.cc\" "
+		"-o form",
+		"cd \"$D\" && g++ -O2 -gdwarf-4 -gsplit-dwarf \"$T/symbol_inline.cc\" "
+		"-o form",
+		"g++ -O2 -gdwarf-5 -fdebug-types-section \"$T/symbol_inline.cc\" -o "
+		"\"$D/form\"",
 		"g++ -O2 -gdwarf-4 -gz=zlib \"$T/symbol_inline.cc\" -o \"$D/form\"",
 		"dwz \"$D/base\" -o \"$D/form\"",
-		"cp \"$D/base\" \"$D/other\" && cp \"$D/base\" \"$D/form\" && cd \"$D\" && "
+		"cp \"$D/base\" \"$D/other\" && cp \"$D/base\" \"$D/form\" && cd "
+		"\"$D\" && "
 		"dwz -m shared.dwz form other",
 		/* Beside it, in .debug, linked by name and checked by its build-id. */
-		"cd \"$D\" && mkdir -p .debug && objcopy --only-keep-debug base .debug/link.dbg "
-		"&& strip -o form base && objcopy --add-gnu-debuglink=.debug/link.dbg form",
-		"rm -r \"$D/.debug\"; cd \"$D\" && objcopy --only-keep-debug base near.dbg && "
+		"cd \"$D\" && mkdir -p .debug && objcopy --only-keep-debug base "
+		".debug/link.dbg "
+		"&& strip -o form base && objcopy --add-gnu-debuglink=.debug/link.dbg "
+		"form",
+		"rm -r \"$D/.debug\"; cd \"$D\" && objcopy --only-keep-debug base "
+		"near.dbg && "
 		"strip -o form base && objcopy --add-gnu-debuglink=near.dbg form",
 		/* Without build-id: checked by its sum. */
 		"cd \"$D\" && objcopy --remove-section .note.gnu.build-id base bare && "
@@ -304,12 +317,13 @@ static void a_debug_file_of_another_build_is_not_used(void **state)
 	(void)state;
 	if (!have_cxx())
 		skip();
-	assert_int_equal(help_run("cd \"$D\" && objcopy --remove-section .note.gnu.build-id "
-				  "base bare && objcopy --only-keep-debug bare wrong.dbg && "
-				  "strip -o form bare && "
-				  "objcopy --add-gnu-debuglink=wrong.dbg form && "
-				  "printf x >> wrong.dbg"),
-			 0);
+	assert_int_equal(
+		help_run("cd \"$D\" && objcopy --remove-section .note.gnu.build-id "
+			 "base bare && objcopy --only-keep-debug bare wrong.dbg && "
+			 "strip -o form bare && "
+			 "objcopy --add-gnu-debuglink=wrong.dbg form && "
+			 "printf x >> wrong.dbg"),
+		0);
 	help_profile(&p, 1);
 	sample(&p, help_path("base"), 100, 3);
 	resolve(&p, help_path("form"), "");
@@ -329,10 +343,11 @@ static void libc_agrees_with_its_separate_debug_file(void **state)
 
 	(void)state;
 	if (!help_has("readelf") || !help_has(tool) ||
-	    help_run("ldd /bin/true | awk '/libc.so/{print $3}' >\"$D/libc\" && "
-		     "readelf -n $(cat \"$D/libc\") 2>/dev/null | awk '/Build ID/{print "
-		     "\"/usr/lib/debug/.build-id/\" substr($3,1,2) \"/\" substr($3,3) "
-		     "\".debug\"}' >>\"$D/libc\""))
+	    help_run(
+		    "ldd /bin/true | awk '/libc.so/{print $3}' >\"$D/libc\" && "
+		    "readelf -n $(cat \"$D/libc\") 2>/dev/null | awk '/Build ID/{print "
+		    "\"/usr/lib/debug/.build-id/\" substr($3,1,2) \"/\" substr($3,3) "
+		    "\".debug\"}' >>\"$D/libc\""))
 		skip();
 	f = fopen(help_path("libc"), "r");
 	assert_non_null(f);
@@ -355,7 +370,8 @@ static void libc_agrees_with_its_separate_debug_file(void **state)
 static bool compile_lines(const char *options)
 {
 	return help_has("nm") && help_has("objdump") &&
-	       !help_run("${CC:-cc} -O2 -g %s \"$T/symbol_lines.c\" -o \"$D/lines\"", options);
+	       !help_run("${CC:-cc} -O2 -g %s \"$T/symbol_lines.c\" -o \"$D/lines\"",
+			 options);
 }
 
 /* Return address of the n-th call in a function. */
@@ -384,13 +400,15 @@ static uint64_t after_call(const char *function, int n)
 }
 
 static void assert_frame(const struct profile *p, size_t stack, uint32_t n,
-			 const char *function, uint32_t line, uint32_t first, uint32_t last)
+			 const char *function, uint32_t line, uint32_t first,
+			 uint32_t last)
 {
 	const struct profile_frame *f = help_frame(p, stack, n);
 
 	assert_non_null(f);
 	assert_string_equal(strings_get(&p->strings, f->function), function);
-	assert_string_equal(base_name(strings_get(&p->strings, f->file)), "symbol_lines.c");
+	assert_string_equal(base_name(strings_get(&p->strings, f->file)),
+			    "symbol_lines.c");
 	assert_int_equal(strings_get(&p->strings, f->file)[0], '/');
 	assert_int_equal(f->line, line);
 	assert_int_equal(f->function_first, first);
@@ -451,10 +469,12 @@ static void equal_places_share_a_code_and_a_second_call_adds_only_new_ones(void 
 	assert_int_equal(symbols_resolve(s, &p), 0);
 	assert_int_equal(p.code_count, codes);
 	assert_int_equal(p.stacks[6].code, p.stacks[1].code);
-	help_stack(&p, function_start(help_path("lines"), "main"), 1, PROFILE_STACK_EXACT);
+	help_stack(&p, function_start(help_path("lines"), "main"), 1,
+		   PROFILE_STACK_EXACT);
 	assert_int_equal(symbols_resolve(s, &p), 0);
 	assert_int_equal(p.code_count, codes + 1);
-	assert_string_equal(strings_get(&p.strings, help_frame(&p, 7, 0)->function), "main");
+	assert_string_equal(strings_get(&p.strings, help_frame(&p, 7, 0)->function),
+			    "main");
 	symbols_close(s);
 	help_profile_done(&p);
 }
@@ -468,7 +488,8 @@ static void a_deleted_file_still_resolves_if_it_was_opened(void **state)
 	if (!compile_lines(""))
 		skip();
 	help_profile(&p, 2);
-	help_stack(&p, function_start(help_path("lines"), "main"), 1, PROFILE_STACK_EXACT);
+	help_stack(&p, function_start(help_path("lines"), "main"), 1,
+		   PROFILE_STACK_EXACT);
 	help_stack(&p, 0x1234, 2, PROFILE_STACK_EXACT);
 	assert_int_equal(symbols_open(&s), 0);
 	assert_int_equal(symbols_module(s, 0, help_path("lines"), "", ""), 0);
@@ -517,19 +538,23 @@ static void the_debug_directory_of_the_root_is_searched_by_build_id(void **state
 		skip();
 	/* A root of its own, whose /bin is an absolute link that must not lead out. */
 	assert_int_equal(
-		help_run("cd \"$D\" && readelf -n lines | awk '/Build ID/{print $3}' >id && "
-			 "d=root/usr/lib/debug/.build-id/$(cut -c1-2 id) && mkdir -p $d "
-			 "root/usr/sbin && ln -s /usr/sbin root/sbin && "
-			 "objcopy --only-keep-debug lines $d/$(cut -c3- id).debug && "
-			 "strip -o root/usr/sbin/prog lines"),
+		help_run(
+			"cd \"$D\" && readelf -n lines | awk '/Build ID/{print $3}' "
+			">id && "
+			"d=root/usr/lib/debug/.build-id/$(cut -c1-2 id) && mkdir -p $d "
+			"root/usr/sbin && ln -s /usr/sbin root/sbin && "
+			"objcopy --only-keep-debug lines $d/$(cut -c3- id).debug && "
+			"strip -o root/usr/sbin/prog lines"),
 		0);
 	f = fopen(help_path("id"), "r");
 	assert_non_null(f);
 	assert_int_equal(fscanf(f, "%127s", id), 1);
 	fclose(f);
 	help_profile(&p, 2);
-	help_stack(&p, function_start(help_path("lines"), "main"), 1, PROFILE_STACK_EXACT);
-	help_stack(&p, function_start(help_path("lines"), "main"), 2, PROFILE_STACK_EXACT);
+	help_stack(&p, function_start(help_path("lines"), "main"), 1,
+		   PROFILE_STACK_EXACT);
+	help_stack(&p, function_start(help_path("lines"), "main"), 2,
+		   PROFILE_STACK_EXACT);
 	assert_int_equal(symbols_open(&s), 0);
 	if (symbols_module(s, 0, "/sbin/prog", help_path("root"), id) == -ENOSYS) {
 		symbols_close(s);
@@ -554,7 +579,8 @@ static void symbols_end_where_their_size_ends(void **state)
 	size_t named = 0;
 
 	(void)state;
-	if (!compile_lines("-rdynamic") || help_run("strip -o \"$D/bare\" \"$D/lines\""))
+	if (!compile_lines("-rdynamic") ||
+	    help_run("strip -o \"$D/bare\" \"$D/lines\""))
 		skip();
 	read_functions(help_path("lines"), &f);
 	help_profile(&p, 1);
@@ -562,7 +588,8 @@ static void symbols_end_where_their_size_ends(void **state)
 		help_stack(&p, f.items[i].start, 1, PROFILE_STACK_EXACT);
 		help_stack(&p, f.items[i].start + f.items[i].size - 1, 1,
 			   PROFILE_STACK_EXACT);
-		help_stack(&p, f.items[i].start + f.items[i].size, 1, PROFILE_STACK_EXACT);
+		help_stack(&p, f.items[i].start + f.items[i].size, 1,
+			   PROFILE_STACK_EXACT);
 	}
 	resolve(&p, help_path("bare"), "");
 	for (size_t i = 0; i < f.count; i++)
@@ -604,7 +631,8 @@ static void mini_debuginfo_names_static_functions(void **state)
 	help_profile(&p, 1);
 	help_stack(&p, at, 1, PROFILE_STACK_EXACT);
 	resolve(&p, help_path("packed"), "");
-	assert_string_equal(strings_get(&p.strings, help_frame(&p, 1, 0)->function), "main");
+	assert_string_equal(strings_get(&p.strings, help_frame(&p, 1, 0)->function),
+			    "main");
 	assert_int_equal(help_frame(&p, 1, 0)->line, 0);
 	help_profile_done(&p);
 }
@@ -649,7 +677,8 @@ int main(void)
 			equal_places_share_a_code_and_a_second_call_adds_only_new_ones),
 		cmocka_unit_test(a_deleted_file_still_resolves_if_it_was_opened),
 		cmocka_unit_test(a_replaced_file_is_not_used),
-		cmocka_unit_test(the_debug_directory_of_the_root_is_searched_by_build_id),
+		cmocka_unit_test(
+			the_debug_directory_of_the_root_is_searched_by_build_id),
 		cmocka_unit_test(symbols_end_where_their_size_ends),
 		cmocka_unit_test(mini_debuginfo_names_static_functions),
 		cmocka_unit_test(no_debuginfod_server_is_asked),
