@@ -252,7 +252,7 @@ static void return_window(struct engine *e, struct lane *lane)
 
 	if (!window)
 		return;
-	memcpy(window, &e->windows, sizeof(e->windows));
+	memcpy((void *)window, &e->windows, sizeof(e->windows));
 	e->windows = window;
 	lane->reader.window = NULL;
 }
@@ -264,7 +264,7 @@ static bool borrow_window(struct engine *e, struct lane *lane)
 	if (lane->reader.window)
 		return true;
 	if (window)
-		memcpy(&e->windows, window, sizeof(e->windows));
+		memcpy(&e->windows, (void *)window, sizeof(e->windows));
 	else
 		window = malloc(RING_WINDOW * sizeof(*window));
 	lane->reader.window = window;
@@ -806,7 +806,7 @@ void engine_close(struct engine *e)
 	while (e->windows) {
 		struct event *window = e->windows;
 
-		memcpy(&e->windows, window, sizeof(e->windows));
+		memcpy(&e->windows, (void *)window, sizeof(e->windows));
 		free(window);
 	}
 	ledger_done(&e->ledger);

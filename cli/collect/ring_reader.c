@@ -86,12 +86,10 @@ static void publish(struct ring_reader *r)
 	struct wire_ring *c = r->control;
 
 	/* release: pairs with the producer's acquire of head. We are done reading the
-	 * slots that it may overwrite now. */
-	atomic_store_explicit(&c->head, r->read, memory_order_release);
-	/* Pairs with the fence between the producer's store of `waiting` and its last
-	 * look at head: one of the two sees the other. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&c->waiting, memory_order_relaxed))
+	 * slots that it may overwrite now. seq_cst, both: the producer stores `waiting`
+	 * before it looks at head, so one of the two sees the other. */
+	atomic_store_explicit(&c->head, r->read, memory_order_seq_cst);
+	if (!atomic_load_explicit(&c->waiting, memory_order_seq_cst))
 		return;
 	atomic_fetch_add_explicit(&c->room, 1, memory_order_release);
 	syscall(SYS_futex, &c->room, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

@@ -82,9 +82,8 @@ static size_t consume(struct consumer *c)
 		c->at += sizeof(*slot);
 	}
 	/* release: done with the slots; pairs with the producer's acquire. */
-	atomic_store_explicit(&c->ring->head, c->at, memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&c->ring->waiting, memory_order_relaxed)) {
+	atomic_store_explicit(&c->ring->head, c->at, memory_order_seq_cst);
+	if (atomic_load_explicit(&c->ring->waiting, memory_order_seq_cst)) {
 		atomic_fetch_add(&c->ring->room, 1);
 		sys_futex_wake(&c->ring->room);
 	}
