@@ -37,7 +37,8 @@ static uint64_t theirs[THEIRS];
 
 static const char *part = "";
 static unsigned long stacks, frames_compared, differing;
-static unsigned long part_stacks, lost;
+static volatile unsigned long part_stacks; /* grows in signal handlers */
+static unsigned long lost;
 static void *base;
 void (*volatile check_pointer)(void);
 static volatile int sink;
@@ -88,6 +89,20 @@ static bool lost_alike(size_t n, size_t m)
 	return true;
 }
 
+/* libunwind throws the exceptions here (it exports _Unwind_RaiseException): where it is
+ * interrupted while it loads another frame's registers, there is no stack to see. */
+static bool between_frames(size_t n)
+{
+	Dl_info info;
+
+	for (size_t i = 0; i < n; i++)
+		if (ours[i].pc_flags >> 48 == WIRE_NODE_EXACT &&
+		    dladdr((void *)(ours[i].pc_flags & WIRE_PC_MASK), &info) &&
+		    info.dli_sname && strstr(info.dli_sname, "setcontext"))
+			return true;
+	return false;
+}
+
 static bool same(size_t n, size_t m)
 {
 	if (m <= UNWIND_FRAMES) {
@@ -121,9 +136,9 @@ static void compare(uintptr_t pc, size_t n)
 	size_t m = collect_theirs(pc);
 
 	stacks++;
-	part_stacks++;
+	part_stacks = part_stacks + 1;
 	frames_compared += n;
-	if (same(n, m) || lost_alike(n, m))
+	if (same(n, m) || lost_alike(n, m) || between_frames(n))
 		return;
 	if (differing++ >= 5)
 		return;
@@ -486,7 +501,7 @@ static void check_interrupted(int number)
 	/* In the middle of a comparison its buffers are taken. */
 	if (!checking)
 		check();
-	/* The vdso's clock_gettime() starts over when interrupted: don't go on for ever. */
+	/* Not for ever: the vdso's clock_gettime() may start over when interrupted. */
 	if (part_stacks < goal)
 		arm_timer();
 	errno = saved;
