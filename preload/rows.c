@@ -113,11 +113,10 @@ static struct rows_slot *find(const struct rows *r, uint64_t key, uint64_t hash,
 {
 	*ret_found = false;
 	for (size_t level = 0; level < ROWS_LEVELS && r->table[level]; level++) {
-		struct rows_slot *group = rows_group(r, level, hash);
+		size_t first = rows_first(level, hash);
 
 		for (size_t i = 0; i < ROWS_WINDOW; i++) {
-			struct rows_slot *slot =
-				group + (((hash >> 49) + i) & (ROWS_WINDOW - 1));
+			struct rows_slot *slot = r->table[level] + (first ^ i);
 			/* relaxed: see rows_get(). */
 			uint64_t k = atomic_load_explicit(&slot->key,
 							  memory_order_relaxed);
@@ -140,7 +139,7 @@ uint64_t rows_search(const struct rows *r, uint64_t key)
 		return 0;
 	/* acquire: see rows_get(). */
 	row = atomic_load_explicit(&slot->row, memory_order_acquire);
-	return (row ^ rows_tag(hash)) >> ROW_TAG_SHIFT ? 0 : row;
+	return rows_has_tag(row, key, hash) ? row : 0;
 }
 
 void rows_put(struct rows *r, uint64_t key, uint64_t row)
@@ -162,7 +161,7 @@ void rows_put(struct rows *r, uint64_t key, uint64_t row)
 							     memory_order_relaxed))
 			continue;
 		/* release: pairs with rows_get()'s acquire. */
-		atomic_store_explicit(&slot->row, row | rows_tag(hash),
+		atomic_store_explicit(&slot->row, row | rows_tag(key, hash),
 				      memory_order_release);
 		return;
 	}

@@ -6,7 +6,7 @@
  * It needs no other register than pc, rsp and rbp, which is why frames can be stepped
  * by rows alone.
  *
- *	row	tag (12) | module (12) | kind (3) | CFA offset / 8 (21) | rbp slot / 8 (16)
+ *	row	CFA offset / 8 (21) | module (12) | kind (3) | tag (12) | rbp slot / 8 (16)
  *	key	generation (16) | interrupted (1) | pc (47)
  *
  * The cache is shared by all threads of a process and takes no lock. It is a cascade
@@ -39,11 +39,12 @@ enum row_kind {
 
 enum row_field {
 	ROW_FP_BITS = 16,
-	ROW_CFA_SHIFT = 16,
+	ROW_TAG_SHIFT = 16,
+	ROW_TAG_BITS = 12,
+	ROW_KIND_SHIFT = 28,
+	ROW_MODULE_SHIFT = 31,
+	ROW_CFA_SHIFT = 43, /* on top: one shift on the way from frame to frame */
 	ROW_CFA_BITS = 21,
-	ROW_KIND_SHIFT = 37,
-	ROW_MODULE_SHIFT = 40,
-	ROW_TAG_SHIFT = 52,
 };
 
 static inline enum row_kind row_kind(uint64_t row)
@@ -59,14 +60,13 @@ static inline uint32_t row_module(uint64_t row)
 /* Bytes. */
 static inline int64_t row_cfa_offset(uint64_t row)
 {
-	return (int64_t)(row << (64 - ROW_CFA_SHIFT - ROW_CFA_BITS)) >>
-	       (64 - ROW_CFA_BITS) << 3;
+	return ((int64_t)row >> ROW_CFA_SHIFT) * ARCH_WORD;
 }
 
 /* Bytes from the CFA to the saved rbp; 0: rbp is unchanged. */
 static inline int64_t row_fp_slot(uint64_t row)
 {
-	return (int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS) << 3;
+	return ((int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS)) * ARCH_WORD;
 }
 
 /* The row without its tag. cfi NULL: the module has no tables for the pc. */
@@ -107,21 +107,27 @@ static inline uint64_t rows_key(uint32_t generation, uintptr_t pc, bool interrup
 
 static inline uint64_t rows_hash(uint64_t key)
 {
-	return (key ^ key >> 32) * 0x9e3779b97f4a7c15ull;
+	return key * 0x9e3779b97f4a7c15ull;
 }
 
-static inline uint64_t rows_tag(uint64_t hash)
+/* The generation's bits are only in the hash's upper ones, which make the index. */
+static inline uint64_t rows_tag(uint64_t key, uint64_t hash)
 {
-	return (hash >> 20 & 0xfff) << ROW_TAG_SHIFT;
+	return ((hash >> 20 ^ key >> 48) & ((1u << ROW_TAG_BITS) - 1)) << ROW_TAG_SHIFT;
 }
 
-/* The table's group of slots that a key may be in: 8, from a multiple of 8. */
-static inline struct rows_slot *rows_group(const struct rows *r, size_t level,
-					   uint64_t hash)
+static inline bool rows_has_tag(uint64_t row, uint64_t key, uint64_t hash)
 {
-	unsigned bits = ROWS_FIRST_BITS + 3 * (unsigned)level;
+	uint64_t mask = ((1ull << ROW_TAG_BITS) - 1) << ROW_TAG_SHIFT;
 
-	return r->table[level] + (hash >> (64 - bits) & ~(uint64_t)(ROWS_WINDOW - 1));
+	return (row & mask) == rows_tag(key, hash);
+}
+
+/* The slot of a table where a key is looked for first; then in the rest of its group of
+ * 8, from a multiple of 8. */
+static inline size_t rows_first(size_t level, uint64_t hash)
+{
+	return hash >> (64 - ROWS_FIRST_BITS - 3 * (unsigned)level);
 }
 
 /* Continues rows_get() behind the slot that the hash names. */
@@ -131,7 +137,7 @@ uint64_t rows_search(const struct rows *r, uint64_t key);
 static inline uint64_t rows_get(const struct rows *r, uint64_t key)
 {
 	uint64_t hash = rows_hash(key), row;
-	struct rows_slot *slot = rows_group(r, 0, hash) + (hash >> 49 & (ROWS_WINDOW - 1));
+	struct rows_slot *slot = r->table[0] + rows_first(0, hash);
 
 	/* relaxed: the row names its key by itself (tag). */
 	if (__builtin_expect(
@@ -140,7 +146,7 @@ static inline uint64_t rows_get(const struct rows *r, uint64_t key)
 	/* acquire: pairs with rows_put()'s release. Whoever hands on the row's module
 	 * hands on its published record as well. */
 	row = atomic_load_explicit(&slot->row, memory_order_acquire);
-	return (row ^ rows_tag(hash)) >> ROW_TAG_SHIFT ? 0 : row;
+	return rows_has_tag(row, key, hash) ? row : 0;
 }
 
 /* Caches a row (without tag) if there is room. */

@@ -202,52 +202,81 @@ static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool cached,
 	return row;
 }
 
+/* A place in machine registers: its address is taken by nobody, so that the chain of
+ * loads from frame to frame goes through no store. */
+struct step {
+	uintptr_t pc, sp, fp;
+};
+
 /* Steps by a row of kind ROW_SP, ROW_FP or ROW_FP_WORD. */
-static inline enum outcome step_row(struct place *p, uint64_t row)
+static inline __attribute__((always_inline)) enum outcome
+step_row(struct place *p, struct step *at, uint64_t row)
 {
-	enum row_kind kind = row_kind(row);
-	uintptr_t cfa = (kind == ROW_SP ? p->sp : p->fp) + (uintptr_t)row_cfa_offset(row);
+	uintptr_t cfa;
 	int64_t slot = row_fp_slot(row);
-	uint64_t pc, fp = p->fp;
+	uint64_t pc, fp = at->fp;
 
-	if (__builtin_expect(kind == ROW_FP_WORD, 0)) {
-		uint64_t word;
+	/* A branch, which is predicted; a selection would wait for both. */
+	if (__builtin_expect_with_probability(row_kind(row) == ROW_SP, 1, 0.9)) {
+		cfa = at->sp + (uintptr_t)row_cfa_offset(row);
+	} else {
+		__asm__("" : "+r"(fp));
+		cfa = fp + (uintptr_t)row_cfa_offset(row);
+		if (row_kind(row) == ROW_FP_WORD) {
+			uint64_t word;
 
-		if (!probe_read(p->t, &p->window, cfa, &word))
-			return LOST;
-		cfa = word;
+			if (!probe_read(p->t, &p->window, cfa, &word))
+				return LOST;
+			cfa = word;
+		}
 	}
-	if (!may_follow(p, cfa) || !probe_read(p->t, &p->window, cfa - ARCH_WORD, &pc))
+	if (__builtin_expect(cfa <= at->sp, 0) && p->switches++ >= SWITCHES)
+		return LOST;
+	if (!probe_read(p->t, &p->window, cfa - ARCH_WORD, &pc))
 		return LOST;
 	if (slot && !probe_read(p->t, &p->window, cfa + (uintptr_t)slot, &fp))
 		return LOST;
-	p->sp = cfa;
-	p->fp = fp;
-	p->pc = pc;
+	at->sp = cfa;
+	at->fp = fp;
+	at->pc = pc;
 	return pc ? STEPPED : ENDED;
+}
+
+static __attribute__((noinline)) enum outcome guess_at(struct place *p, struct step *ret)
+{
+	enum outcome o;
+
+	p->sp = ret->sp;
+	p->fp = ret->fp;
+	o = guess(p);
+	*ret = (struct step){.pc = p->pc, .sp = p->sp, .fp = p->fp};
+	return o;
 }
 
 static enum outcome walk_rows(struct place *p, struct sink *s)
 {
 	uint32_t generation = 0, flags = 0;
 	bool cached = modules_generation(&generation);
+	struct step at = {.pc = p->pc, .sp = p->sp, .fp = p->fp};
 	enum outcome o = STEPPED;
 
 	while (o == STEPPED && s->total < STEPS) {
-		uint64_t key = rows_key(generation, p->pc, false);
-		uint64_t row = cached && !(p->pc >> ARCH_ADDRESS_BITS)
-				       ? rows_get(&self.rows, key)
-				       : 0;
+		bool cacheable = cached && !(at.pc >> ARCH_ADDRESS_BITS);
+		uint64_t row = 0;
 
+		if (__builtin_expect(cacheable, 1))
+			row = rows_get(&self.rows, rows_key(generation, at.pc, false));
 		if (__builtin_expect(!row, 0))
-			row = fill_row(p->pc, cached && !(p->pc >> ARCH_ADDRESS_BITS),
-				       generation);
-		emit(s, p->pc, flags, row_module(row));
+			row = fill_row(at.pc, cacheable, generation);
+		emit(s, at.pc, flags, row_module(row));
 		flags = 0;
 		if (__builtin_expect(row_kind(row) <= ROW_FP_WORD, 1)) {
-			o = step_row(p, row);
+			o = step_row(p, &at, row);
 		} else if (row_kind(row) == ROW_GUESS) {
-			o = guess(p);
+			struct step copy = at;
+
+			o = guess_at(p, &copy);
+			at = copy;
 			flags = WIRE_NODE_GUESSED;
 		} else {
 			o = row_kind(row) == ROW_END ? ENDED : NEEDS_FULL;
