@@ -29,7 +29,8 @@ static const char usage[] =
 	"  -q, --quiet             no word if the limit is met\n"
 	"  -h, --help              this text\n"
 	"\n"
-	"Exit status: 70 if it could not be checked (not started, not recorded, events\n"
+	"Exit status: 70 if it could not be checked (not started, not recorded, "
+	"events\n"
 	"lost, a process that goes on), else 23 if the limit was exceeded, else\n"
 	"PROGRAM's own.\n";
 
@@ -145,8 +146,9 @@ static int judge(const struct check *c, const struct launch_outcome *done)
 	}
 	if (verdict == BUDGET_UNCHECKED) {
 		message_error("not checked: %s", why);
-		message_help("`heapline run` on the same program, then `heapline report`, "
-			     "tell more");
+		message_help(
+			"`heapline run` on the same program, then `heapline report`, "
+			"tell more");
 		return verdict;
 	}
 	message_error("%s", why);

@@ -257,7 +257,11 @@ static void the_program_s_own_code_is_shown_first_and_the_rest_on_request(void *
 		p, 1,
 		report_call(p, 2, 1, "std::make", "/usr/include/c++/12/x.h", 5, 4, 6),
 		100);
-	report_kept(p, 1, report_call(p, 2, lib, "deflate", "/bui" "ld/zlib/z.c", 5, 4, 6),
+	report_kept(p, 1,
+		    report_call(p, 2, lib, "deflate",
+				"/bui"
+				"ld/zlib/z.c",
+				5, 4, 6),
 		    9);
 	text = REPORT_TEXT(lines_text(p, &o, out));
 	check_has(text, "Function: main");

@@ -1,0 +1,234 @@
+#include "tests/unit/unit.h"
+
+#include "preload/modules.h"
+#include "preload/probe.h"
+#include "preload/unwind.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void *base;
+static struct unwind_thread thread;
+static struct unwind_frame frames[UNWIND_FRAMES];
+static size_t count;
+
+static __attribute__((noinline)) void take_stack(void)
+{
+	uintptr_t *fp = __builtin_frame_address(0);
+
+	count = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], frames);
+}
+
+static unsigned flags_of(size_t i)
+{
+	return (unsigned)(frames[i].pc_flags >> WIRE_PC_BITS);
+}
+
+/* ---- probe ----------------------------------------------------------------- */
+
+static void a_word_is_read_up_to_the_guard_page_and_no_further(void **state)
+{
+	struct unwind_thread t = {0};
+	struct probe_window w = {0};
+	char *p = mmap(NULL, 3 * ARCH_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	uintptr_t at = (uintptr_t)p + ARCH_PAGE;
+	uint64_t word;
+
+	(void)state;
+	mprotect(p + ARCH_PAGE, ARCH_PAGE, PROT_READ | PROT_WRITE);
+	memset(p + ARCH_PAGE, 7, ARCH_PAGE);
+	errno = 77;
+	assert_true(probe_read(&t, &w, at, &word));
+	assert_true(probe_read(&t, &w, at + ARCH_PAGE - 8, &word));
+	assert_int_equal(word, 0x0707070707070707);
+	assert_false(probe_read(&t, &w, at - 8, &word));
+	assert_false(probe_read(&t, &w, at + ARCH_PAGE, &word));
+	assert_false(probe_read(&t, &w, at + 4, &word));
+	assert_false(probe_read(&t, &w, UINTPTR_MAX - 7, &word));
+	assert_false(probe_read(&t, &w, 0, &word));
+	assert_int_equal(errno, 77);
+
+	/* What was readable may go: after probe_forget() it is looked at again. */
+	munmap(p, 3 * ARCH_PAGE);
+	probe_forget();
+	probe_begin(&t);
+	w = (struct probe_window){0};
+	assert_false(probe_read(&t, &w, at, &word));
+}
+
+/* ---- stacks ---------------------------------------------------------------- */
+
+/* push rbp; mov rbp, rsp; call *rdi; pop rbp; ret: code that no table describes */
+static const unsigned char jitted[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+
+static void code_without_tables_is_walked_by_frame_pointers(void **state)
+{
+	void *code = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void (*call)(void (*)(void));
+
+	(void)state;
+	memcpy(code, jitted, sizeof(jitted));
+	mprotect(code, ARCH_PAGE, PROT_READ | PROT_EXEC);
+	memcpy(&call, &code, sizeof(call));
+	call(take_stack);
+	assert_true(count > 3);
+	assert_int_equal(frames[0].pc_flags, (uintptr_t)code + 6);
+	assert_int_equal(frames[0].module, 0);
+	assert_int_equal(flags_of(1), WIRE_NODE_GUESSED);
+	assert_true(frames[1].module != 0);
+	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
+	munmap(code, ARCH_PAGE);
+}
+
+static void a_broken_stack_ends_as_lost(void **state)
+{
+	static uint64_t fake[64];
+	uintptr_t sp = (uintptr_t)fake;
+	size_t n;
+
+	(void)state;
+	/* From anywhere, with anything in rbp: a frame at least, and no crash. */
+	for (uintptr_t i = 0; i < 2000; i++) {
+		fake[i % 64] = i * 0x9e3779b97f4a7c15ull >> (i % 3 * 16);
+		n = unwind_stack(
+			&thread, i % 2 ? i * 4099 : (uintptr_t)take_stack + i % 64,
+			i % 5 ? sp + i % 64 : i << 40, fake[(i * 7) % 64], frames);
+		assert_true(n >= 1 && n <= UNWIND_FRAMES);
+	}
+	n = unwind_stack(&thread, 12345, sp, 0, frames);
+	assert_int_equal(n, 2);
+	assert_int_equal(frames[1].pc_flags,
+			 WIRE_CUT_LOST | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS);
+}
+
+static void errno_is_left_alone(void **state)
+{
+	(void)state;
+	errno = 99;
+	take_stack();
+	assert_int_equal(errno, 99);
+}
+
+static void the_list_of_link_maps_gives_the_same_stack(void **state)
+{
+	static struct unwind_frame before[UNWIND_FRAMES];
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		if (i) {
+			memcpy(before, frames, sizeof(before));
+			n = count;
+			unwind_dlclose_begin(); /* no cached rows */
+			modules_use_link_maps(true);
+		}
+		take_stack();
+	}
+	modules_use_link_maps(false);
+	unwind_dlclose_end();
+	assert_int_equal(count, n);
+	for (size_t i = 1; i < n; i++) /* the first is its own call's */
+		assert_int_equal(frames[i].pc_flags, before[i].pc_flags);
+}
+
+static void modules_are_published_once(void **state)
+{
+	struct wire_header *header = base;
+	struct module m;
+	uint32_t used;
+
+	(void)state;
+	assert_int_equal(modules_find((uintptr_t)take_stack, &m), 0);
+	used = header->modules_used;
+	for (int i = 0; i < 100; i++) {
+		uint32_t index = m.index;
+
+		unwind_dlclose_begin();
+		unwind_dlclose_end();
+		assert_int_equal(modules_find((uintptr_t)take_stack, &m), 0);
+		assert_int_equal(m.index, index);
+	}
+	assert_int_equal(header->modules_used, used);
+	assert_true(wire_module(base, m.index)->ready);
+	assert_true(strstr(wire_module(base, m.index)->path, "preload_unwind") != NULL);
+	assert_int_equal(modules_find(4096, &m), -ENOENT);
+}
+
+static void a_fork_child_finds_its_parents_modules(void **state)
+{
+	struct wire_header *header = base;
+	int status;
+
+	(void)state;
+	take_stack();
+	if (!fork()) {
+		uint32_t used = header->modules_used;
+		size_t n = count;
+
+		if (unwind_init(base, 2))
+			_exit(1);
+		take_stack();
+		_exit(count != n || header->modules_used != used);
+	}
+	wait(&status);
+	assert_int_equal(status, 0);
+}
+
+/* ---- ancestors ------------------------------------------------------------- */
+
+static uintptr_t wanted;
+static enum unwind_ancestor found;
+
+static __attribute__((noinline)) void look_for_ancestor(int number)
+{
+	(void)number;
+	found = unwind_ancestor(
+		&thread, (uintptr_t)__builtin_return_address(0),
+		(uintptr_t)((uintptr_t *)__builtin_frame_address(0) + 2),
+		*(uintptr_t *)__builtin_frame_address(0), wanted);
+}
+
+static __attribute__((noinline)) void below(void)
+{
+	wanted = (uintptr_t)((uintptr_t *)__builtin_frame_address(0) + 2);
+	look_for_ancestor(0);
+	assert_int_equal(found, UNWIND_CALLED);
+	signal(SIGUSR1, look_for_ancestor);
+	raise(SIGUSR1);
+	assert_int_equal(found, UNWIND_INTERRUPTED);
+}
+
+static void an_ancestor_called_or_was_interrupted_or_is_gone(void **state)
+{
+	(void)state;
+	below();
+	wanted -= ARCH_PAGE; /* lower than any frame here */
+	look_for_ancestor(0);
+	assert_int_equal(found, UNWIND_NOT_FOUND);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_word_is_read_up_to_the_guard_page_and_no_further),
+		cmocka_unit_test(code_without_tables_is_walked_by_frame_pointers),
+		cmocka_unit_test(a_broken_stack_ends_as_lost),
+		cmocka_unit_test(errno_is_left_alone),
+		cmocka_unit_test(the_list_of_link_maps_gives_the_same_stack),
+		cmocka_unit_test(modules_are_published_once),
+		cmocka_unit_test(a_fork_child_finds_its_parents_modules),
+		cmocka_unit_test(an_ancestor_called_or_was_interrupted_or_is_gone),
+	};
+
+	base = mmap(NULL, WIRE_AT_INDEX, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED || unwind_init(base, 1))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
