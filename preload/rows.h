@@ -59,14 +59,14 @@ static inline uint32_t row_module(uint64_t row)
 /* Bytes. */
 static inline int64_t row_cfa_offset(uint64_t row)
 {
-	return (int64_t)(row << (64 - ROW_CFA_SHIFT - ROW_CFA_BITS)) >>
-	       (64 - ROW_CFA_BITS) << 3;
+	return ((int64_t)(row << (64 - ROW_CFA_SHIFT - ROW_CFA_BITS)) >>
+		(64 - ROW_CFA_BITS)) * 8;
 }
 
 /* Bytes from the CFA to the saved rbp; 0: rbp is unchanged. */
 static inline int64_t row_fp_slot(uint64_t row)
 {
-	return (int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS) << 3;
+	return ((int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS)) * 8;
 }
 
 /* The row without its tag. cfi NULL: the module has no tables for the pc. */

@@ -18,7 +18,7 @@
 #endif
 
 enum {
-	HANDSHAKE_S = 5,
+	HANDSHAKE_S = 10,
 };
 
 #define SILENCE_NS 3000000000ull /* a heartbeat that stands still that long is death   \
