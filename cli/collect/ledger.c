@@ -424,7 +424,8 @@ static void park(struct ledger *l, struct ledger_process *p, const struct event 
 	}
 	p->parked++;
 	lot = park_find(&l->park, p, ev->address);
-	if (lot->first->next)
+	/* Behind another event of its own ring it changes nothing yet. */
+	if (lot->mixed && lot->first->next)
 		settle_lot(l, lot, 0);
 }
 

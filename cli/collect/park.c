@@ -71,6 +71,7 @@ int park_push(struct park *k, struct ledger_process *p, const struct event *ev,
 		return -ENOMEM;
 	}
 	*item = (struct park_item){*ev, realloc, round, NULL};
+	lot->mixed |= lot->first && lot->first->event.ring != ev->ring;
 	*lot->last = item;
 	lot->last = &item->next;
 	lot->touched = round;
@@ -86,6 +87,8 @@ struct park_item *park_pick(const struct park_lot *lot,
 	struct park_item *best = NULL;
 	size_t rings = 0;
 
+	if (!lot->mixed)
+		return lot->first && fits(lot->first, context) ? lot->first : NULL;
 	for (struct park_item *i = lot->first; i && rings < PARK_CANDIDATES;
 	     i = i->next) {
 		size_t k = 0;

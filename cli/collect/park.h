@@ -25,6 +25,7 @@ struct park_lot {
 	struct ledger_process *process;
 	uint64_t address;
 	struct park_item *first, **last;
+	bool mixed;	  /* events of several rings: else the first alone may be next */
 	uint64_t touched; /* round of the latest event, waiting or not */
 	struct park_lot *same_hash;	   /* chain of the hash table */
 	struct park_lot *next, **previous; /* all lots */
