@@ -23,13 +23,17 @@ check() {
 	done
 	shift
 	say "$dir"
-	rm -f "$dir"/meson-logs/testlog.*
+	rm -f "$dir"/meson-logs/testlog*
 	if ! configure "$dir" "${options[@]}" || ! build "$dir"; then
 		broken=$((broken + 1))
 		return
 	fi
 	meson test -C "$dir" --no-rebuild --print-errorlogs "$@"
-	logs+=("$dir/meson-logs/testlog")
+	# (Under a wrapper meson names its log after that too.)
+	local log
+	for log in "$dir"/meson-logs/testlog*.json; do
+		logs+=("${log%.json}")
+	done
 }
 
 # has_suite DIR SUITE
