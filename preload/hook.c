@@ -1,5 +1,6 @@
 #include "preload/hook.h"
 
+#include "preload/exec.h"
 #include "preload/real.h"
 #include "preload/sys.h"
 
@@ -99,6 +100,9 @@ __attribute__((constructor)) static void start(void)
 	if (busy || !real_init())
 		return;
 	busy = true;
+	exec_init();
 	session_attach();
+	hooks_fork_init();
+	hooks_exit_init();
 	busy = false;
 }

@@ -99,3 +99,9 @@ static inline void hook_put(struct hook *h, enum wire_type type, const void *add
 {
 	thread_put(h->thread, type, address, size, stack);
 }
+
+/* Registers what surrounds fork(), once, in the constructor. */
+void hooks_fork_init(void);
+
+/* Registers what sees exit(), once, in the constructor. */
+void hooks_exit_init(void);

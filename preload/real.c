@@ -76,6 +76,15 @@ bool real_init(void)
 	next(&found.munmap, "munmap");
 	next(&found.mremap, "mremap");
 	next(&found.dlclose, "dlclose");
+	next(&found._exit, "_exit");
+	next(&found._Exit, "_Exit");
+	next(&found.quick_exit, "quick_exit");
+	next(&found.execve, "execve");
+	next(&found.execvpe, "execvpe");
+	next(&found.execveat, "execveat");
+	next(&found.fexecve, "fexecve");
+	next(&found.posix_spawn, "posix_spawn");
+	next(&found.posix_spawnp, "posix_spawnp");
 	/* A name that is nowhere (free_sized before glibc 2.43) left a message for the
 	 * program's next dlerror(): take it away. */
 	dlerror();

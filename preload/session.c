@@ -1,6 +1,7 @@
 #include "preload/session.h"
 
 #include "preload/bare.h"
+#include "preload/family.h"
 #include "preload/real.h"
 #include "preload/sys.h"
 #include "preload/unwind.h"
@@ -29,6 +30,7 @@ struct session session;
 struct session_identity *session_identity;
 
 static struct session_identity identity_pending;
+static struct bare_environment environment;
 
 enum { NEVER = 0, BUSY = 1, ON = 2, OFF = 3 };
 static _Atomic int state;
@@ -37,6 +39,11 @@ static _Atomic long busy_pid; /* who is attaching, while BUSY */
 static long own_pid(void)
 {
 	return sys_call3(SYS_getpid, 0, 0, 0);
+}
+
+static uint32_t session_slot(const struct wire_process *p)
+{
+	return (uint32_t)(p - wire_process(session.base, 0));
 }
 
 /* The same mapping serves fork children, so what they inherit is right. */
@@ -113,21 +120,27 @@ static bool receive(int fd, struct wire_welcome *ret, int *ret_fd)
 	return n == sizeof(*ret) && ret->magic == WIRE_MAGIC;
 }
 
+/* A collector that is stopped or overloaded holds nobody up for good. */
+static void be_patient(long fd)
+{
+	struct timeval patience = {HANDSHAKE_S, 0};
+
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&patience,
+		  sizeof(patience), 0);
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
+		  sizeof(patience), 0);
+}
+
 /* Says hello on a connected socket and maps what comes back. */
 static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 {
 	struct wire_hello hello = {WIRE_MAGIC, WIRE_VERSION, 0, {0}};
-	struct timeval patience = {HANDSHAKE_S, 0};
 	struct wire_welcome welcome;
 	int memory = -1;
 	bool ok;
 
 	hello.pid = (uint32_t)own_pid();
 	memcpy(hello.token, token, sizeof(hello.token));
-	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&patience,
-		  sizeof(patience), 0);
-	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
-		  sizeof(patience), 0);
 	ok = sys_call6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL, 0,
 		       0) == sizeof(hello) &&
 	     receive(fd, &welcome, &memory) && memory >= 0 &&
@@ -138,6 +151,9 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 	if (!ok)
 		return false;
 	session.flags = session_header()->flags;
+	if (!environment.session[0] &&
+	    memchr(welcome.session, '\0', sizeof(welcome.session)))
+		strcpy(environment.session, welcome.session);
 	identity_pending.process = welcome.process;
 	atomic_store_explicit(&identity_pending.serial, welcome.process_serial,
 			      memory_order_relaxed);
@@ -175,6 +191,7 @@ static bool join(const char *where)
 	fd = sys_call3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
+	be_patient(fd);
 	ok = sys_call3(SYS_connect, fd, &to,
 		       offsetof(struct sockaddr_un, sun_path) + 1 + len) >= 0 &&
 	     shake_hands((int)fd, token);
@@ -191,6 +208,7 @@ static bool start(const struct bare_environment *env)
 
 	if (fd < 0)
 		return false;
+	be_patient(fd);
 	ok = shake_hands(fd, no_token);
 	sys_call3(SYS_close, fd, 0, 0);
 	return ok;
@@ -198,12 +216,10 @@ static bool start(const struct bare_environment *env)
 
 static bool connect_session(void)
 {
-	static struct bare_environment env;
-
-	bare_environment_read(&env);
-	if (env.session[0])
-		return join(env.session);
-	return start(&env);
+	bare_environment_read(&environment);
+	if (environment.session[0])
+		return join(environment.session);
+	return start(&environment);
 }
 
 static bool make(void)
@@ -232,37 +248,40 @@ static bool make(void)
 	return true;
 }
 
-/* A fork child's own process slot: claimed without a word to anybody. */
-static bool attach_child(uint32_t parent_serial)
+/* A fork child's own process slot, claimed without a word to anybody: at its birth, or
+ * now where libc did not make it. */
+static struct wire_process *child_slot(void)
 {
-	for (uint32_t i = 0; i < WIRE_PROCESSES; i++) {
-		struct wire_process *p = wire_process(session.base, i);
-		uint32_t is = WIRE_PROCESS_FREE;
+	struct wire_process *p;
 
-		if (!atomic_compare_exchange_strong_explicit(
-			    &p->state, &is, WIRE_PROCESS_CLAIMED, memory_order_acquire,
-			    memory_order_relaxed))
-			continue;
-		p->pid = (uint32_t)own_pid();
-		p->serial = atomic_fetch_add_explicit(&session_header()->serial, 1,
-						      memory_order_relaxed) + 1;
-		p->parent_serial = parent_serial;
-		p->start_stamp = session_stamp();
-		atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
-		/* release: the fields, then LIVE; pairs with the collector's look. */
+	if (session_identity->born) {
+		p = wire_process(session.base, session_identity->born - 1);
 		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE,
 				      memory_order_release);
-		identity_pending.process = i;
-		atomic_store_explicit(&identity_pending.serial, p->serial,
-				      memory_order_relaxed);
-		unwind_init(session.base, p->serial);
-		session_identity->process = i;
-		/* release: whoever sees the serial sees the slot. */
-		atomic_store_explicit(&session_identity->serial, p->serial,
-				      memory_order_release);
-		return true;
+		family_changed();
+		return p;
 	}
-	return false;
+	return family_claim(WIRE_PROCESS_LIVE, (uint32_t)own_pid(), 0,
+			    session_last_serial(), session_stamp());
+}
+
+static bool attach_child(void)
+{
+	struct wire_process *p = NULL;
+
+	if (!(session.flags & WIRE_NO_FOLLOW))
+		p = child_slot();
+	if (!p)
+		return false;
+	identity_pending.process = session_slot(p);
+	atomic_store_explicit(&identity_pending.serial, p->serial,
+			      memory_order_relaxed);
+	unwind_init(session.base, p->serial);
+	session_identity->process = identity_pending.process;
+	/* release: whoever sees the serial sees the slot. */
+	atomic_store_explicit(&session_identity->serial, p->serial,
+			      memory_order_release);
+	return true;
 }
 
 /* Another thread is attaching, in a bounded time of its own. */
@@ -305,13 +324,46 @@ bool session_attach(void)
 	atomic_store_explicit(&busy_pid, own_pid(), memory_order_relaxed);
 	if (is == NEVER)
 		ok = make();
-	else /* identity_pending is what we inherited: the parent's */
-		ok = attached() ||
-		     attach_child(atomic_load_explicit(&identity_pending.serial,
-						       memory_order_relaxed));
+	else
+		ok = attached() || attach_child();
 	atomic_store_explicit(&state, ok ? ON : OFF, memory_order_release);
 	errno = saved;
 	return ok;
+}
+
+bool session_on(void)
+{
+	return session_identity &&
+	       atomic_load_explicit(&state, memory_order_acquire) == ON;
+}
+
+struct wire_process *session_own_slot(void)
+{
+	if (!session_on())
+		return NULL;
+	if (attached())
+		return wire_process(session.base, session_identity->process);
+	return session_identity->born
+		       ? wire_process(session.base, session_identity->born - 1)
+		       : NULL;
+}
+
+uint32_t session_last_serial(void)
+{
+	/* relaxed: this process's own, or what it inherited. */
+	return atomic_load_explicit(&identity_pending.serial, memory_order_relaxed);
+}
+
+void session_born(const struct wire_process *p)
+{
+	session_identity->born = session_slot(p) + 1;
+	atomic_store_explicit(&identity_pending.serial, p->serial,
+			      memory_order_relaxed);
+}
+
+const char *session_name(void)
+{
+	return environment.session;
 }
 
 uint64_t session_stamp(void)

@@ -23,6 +23,7 @@ extern struct session session;
 struct session_identity {
 	_Atomic uint32_t serial; /* of wire_process; 0: not attached (a fork child) */
 	uint32_t process;	 /* its slot */
+	uint32_t born;		 /* slot + 1 of a fork child that recorded nothing yet */
 };
 
 extern struct session_identity *session_identity; /* NULL until there is a session */
@@ -36,6 +37,23 @@ static inline struct wire_header *session_header(void)
  * process is not recorded. Not reentrant (the caller keeps its own thread from
  * coming back by a signal or an allocation); threads exclude each other. */
 bool session_attach(void);
+
+/* Whether there is a session here, also in a fork child that has not attached yet. */
+bool session_on(void);
+
+/* This process's slot, also of one that is only born; a vfork child finds its parent's.
+ * NULL: none. */
+struct wire_process *session_own_slot(void);
+
+/* Serial of this process, or of the last one above it that had one. */
+uint32_t session_last_serial(void);
+
+/* In a fork child: p is to be its slot. */
+void session_born(const struct wire_process *p);
+
+/* The session for programs to be executed, "NAME:TOKEN"; "" is none. Known to processes
+ * that are not recorded, too. */
+const char *session_name(void);
 
 /* The stamp of now: ticks or ns as the session's flags say. */
 uint64_t session_stamp(void);

@@ -35,6 +35,7 @@ enum wire_limit {
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
 	WIRE_SCRATCH_BYTES = 256 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
+	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,
 	WIRE_THREAD_NAME_BYTES = 16,
 	WIRE_PROBE = 8, /* tree index slots looked at in each level */
@@ -58,6 +59,7 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_FREE_STACKS = 1u << 0, /* record stacks of frees too */
 	WIRE_LOSSY = 1u << 1,	    /* a full ring drops and counts, never waits */
 	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc / cntvct, else monotonic ns */
+	WIRE_NO_FOLLOW = 1u << 3,   /* fork children are not recorded */
 };
 
 enum wire_recording { /* wire_header.recording */
@@ -97,7 +99,10 @@ struct wire_header {
 	_Alignas(64) _Atomic uint32_t
 		nodes_used; /* nodes handed out; id 0 is the root */
 	_Atomic uint32_t modules_used;		  /* entry 0 is "no module" */
-	_Atomic uint32_t serial;     /* processes ever attached */
+	_Atomic uint32_t serial; /* handed out to processes, from 1 */
+	/* Process slots ever changed by a target: added to (release) after the change,
+	 * so that the collector need not look at all slots. */
+	_Atomic uint32_t changes;
 	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
 	 * before its first event, so that the collector need not look at all rings. */
 	_Atomic uint32_t claims;
@@ -110,7 +115,26 @@ struct wire_header {
 enum wire_process_state {
 	WIRE_PROCESS_FREE = 0,
 	WIRE_PROCESS_CLAIMED = 1, /* fields are being written */
-	WIRE_PROCESS_LIVE = 2,	  /* until the collector has seen its end: then FREE */
+	WIRE_PROCESS_LIVE = 2, /* until the collector has seen its end: then FREE */
+	WIRE_PROCESS_BORN = 3, /* a fork child that has recorded nothing: will be LIVE */
+	/* About a process without a slot of its own (a vfork child, a spawned one): it
+	 * executes a program. The collector frees it. */
+	WIRE_PROCESS_WORD = 4,
+	WIRE_PROCESS_VOID = 5, /* a word taken back: the program was not executed */
+};
+
+#define WIRE_EXITED 0x100u
+
+/* What a process executes. Whoever does not come to shake hands was not followed. */
+enum wire_exec {
+	WIRE_EXEC_NONE = 0,
+	WIRE_EXEC_EXPECTED = 1,	  /* nothing is known against it */
+	WIRE_EXEC_STATIC = 2,	  /* no loader runs in it */
+	WIRE_EXEC_FOREIGN = 3,	  /* of another machine or word size than the shim */
+	WIRE_EXEC_OTHER_LIBC = 4, /* its loader is not glibc's */
+	WIRE_EXEC_SECURE = 5,	  /* changes privileges: preloads are ignored */
+	WIRE_EXEC_NO_SHIM = 6,	  /* the shim's file is not in its root */
+	WIRE_EXECS
 };
 
 struct wire_process {
@@ -118,10 +142,17 @@ struct wire_process {
 	uint32_t pid;		/* as the process itself sees it */
 	uint32_t serial;	/* never reused in a session; from 1 */
 	uint32_t parent_serial; /* the process it was forked from; 0: exec'd afresh */
-	uint64_t start_stamp;
+	uint64_t start_stamp;	/* of the fork, or of the word */
 	/* Blocks and bytes that the shim knows it could not record, with why. */
 	_Atomic uint32_t notes; /* enum wire_note, or'ed */
+	/* enum wire_exec, stored (release) behind the path. Taken back where the
+	 * program could not be executed. */
+	_Atomic uint32_t exec;
+	/* WIRE_EXITED | status, once it is about to end of its own will. */
+	_Atomic uint32_t exited;
+	char exec_path[1024 - 44]; /* cut if it is longer; NUL-terminated */
 };
+_Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
 enum wire_note {
 	WIRE_NOTE_OWN_MALLOC = 1u << 0, /* the program defines malloc itself */
@@ -214,6 +245,7 @@ enum wire_type {
 	WIRE_MMAP = 5,	       /* address, size: after; replaces what it overlaps */
 	WIRE_MUNMAP = 6,       /* address, size: before */
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
+	WIRE_FORK = 8, /* address: serial of the child to be; before the fork */
 	WIRE_TYPES
 };
 
@@ -323,6 +355,7 @@ enum wire_answer {
 	WIRE_BAD_TOKEN = 1,
 	WIRE_BAD_VERSION = 2, /* shim and collector of different releases */
 	WIRE_FULL = 3,	      /* no process slot left */
+	WIRE_NOT_WANTED = 4,  /* --no-follow, --only: not this program */
 };
 
 struct wire_welcome { /* collector to target */
@@ -331,4 +364,6 @@ struct wire_welcome { /* collector to target */
 	uint32_t answer;	 /* enum wire_answer */
 	uint32_t process;	 /* slot made for it, LIVE already */
 	uint32_t process_serial;
+	/* "NAME:TOKEN" for programs that the process executes; "" is none. */
+	char session[WIRE_SESSION_BYTES];
 };

@@ -10,6 +10,7 @@
 #include "cli/gate/budget.h"
 #include "cli/profile/file.h"
 #include "cli/report/summary.h"
+#include "cli/report/unfollowed.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -116,6 +117,7 @@ static bool learn(const char *path, struct budget_facts *facts, struct profile *
 	facts->complete = (*ret)->complete && !strings_get(&(*ret)->strings,
 							   (*ret)->stopped)[0];
 	facts->lost = sum.lost;
+	facts->unfollowed = (*ret)->unfollowed_count;
 	facts->leaked_bytes = sum.leaked.bytes;
 	return true;
 }
@@ -146,6 +148,7 @@ static int judge(const struct check *c, const struct launch_outcome *done)
 	}
 	if (verdict == BUDGET_UNCHECKED) {
 		message_error("not checked: %s", why);
+		unfollowed_text(p, false, stderr);
 		message_help(
 			"`heapline run` on the same program, then `heapline report`, "
 			"tell more");

@@ -37,7 +37,8 @@ static bool option(const char *word, size_t len, const char *name)
 	return len == strlen(name) && !strncmp(word, name, len);
 }
 
-/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,force", of the environment. */
+/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force", of
+ * the environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -57,6 +58,10 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->lossy = true;
 		else if (option(word, name, "no-free-stacks"))
 			c->free_stacks = false;
+		else if (option(word, name, "no-follow"))
+			c->no_follow = true;
+		else if (option(word, name, "only") && value)
+			snprintf(c->only, sizeof(c->only), "%s", value + 1);
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)

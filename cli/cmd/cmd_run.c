@@ -30,9 +30,11 @@ static const char usage[] =
 	"      --lossy          drop events rather than make the program wait\n"
 	"      --delay TIME     start recording after TIME (2, 1.5s, 200ms, 3m)\n"
 	"      --duration TIME  stop recording after that long\n"
+	"      --no-follow      record PROGRAM alone, not the processes it starts\n"
+	"      --only GLOB      of all of them, record programs of that name or path\n"
 	"  -h, --help           this text\n";
 
-enum { NO_FREE_STACKS = 256, LOSSY, DELAY, DURATION };
+enum { NO_FREE_STACKS = 256, LOSSY, DELAY, DURATION, NO_FOLLOW, ONLY };
 
 static const struct option options[] = {
 	{"output", required_argument, NULL, 'o'},
@@ -42,6 +44,8 @@ static const struct option options[] = {
 	{"lossy", no_argument, NULL, LOSSY},
 	{"delay", required_argument, NULL, DELAY},
 	{"duration", required_argument, NULL, DURATION},
+	{"no-follow", no_argument, NULL, NO_FOLLOW},
+	{"only", required_argument, NULL, ONLY},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -161,6 +165,12 @@ int cmd_run(int argc, char **argv)
 		case DURATION:
 			if (!parse_time("duration", optarg, &o.duration_ns))
 				return LAUNCH_FAILED;
+			break;
+		case NO_FOLLOW:
+			o.no_follow = true;
+			break;
+		case ONLY:
+			o.only = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);

@@ -74,8 +74,8 @@ static void signals_give_back(void)
 /* In the program-to-be: waits until the collector is ready, then becomes it. */
 static void become_program(struct launch *l, char *const *argv)
 {
-	char preload[8192], where[256], *theirs = getenv("LD_PRELOAD");
-	int n, err;
+	char preload[8192], where[WIRE_SESSION_BYTES], *theirs = getenv("LD_PRELOAD");
+	int err;
 	char go;
 
 	signals_give_back();
@@ -83,10 +83,7 @@ static void become_program(struct launch *l, char *const *argv)
 		_exit(LAUNCH_FAILED);
 	snprintf(preload, sizeof(preload), "%s%s%s", l->target.shim,
 		 theirs && *theirs ? ":" : "", theirs ? theirs : "");
-	n = snprintf(where, sizeof(where), "%s:", l->name);
-	for (int i = 0; i < WIRE_TOKEN_BYTES; i++)
-		n += snprintf(where + n, sizeof(where) - (size_t)n, "%02x",
-			      l->config.token[i]);
+	recording_session(l->name, l->config.token, where);
 	if (!setenv("LD_PRELOAD", preload, 1) && !setenv(WIRE_ENV_SESSION, where, 1)) {
 		unsetenv(WIRE_ENV_OPTIONS);
 		execv(l->target.path, argv);
@@ -175,6 +172,8 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.root_pid = l->program;
 	l->config.free_stacks = o->free_stacks;
 	l->config.lossy = o->lossy;
+	l->config.no_follow = o->no_follow;
+	snprintf(l->config.only, sizeof(l->config.only), "%s", o->only ? o->only : "");
 	l->config.delay_ns = o->delay_ns;
 	l->config.duration_ns = o->duration_ns;
 	snprintf(l->config.options, sizeof(l->config.options), "%s", o->text);

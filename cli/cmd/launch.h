@@ -19,6 +19,8 @@ struct launch_options {
 	const char *output; /* NULL: PROG.PID.heapline here */
 	bool force;	    /* overwrite it */
 	bool free_stacks, lossy;
+	bool no_follow;
+	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
 	char *const *argv; /* the program and its arguments */
 	const char *text;  /* our own options as typed, for the profile */

@@ -19,6 +19,8 @@ enum control_fd {
 struct control_config { /* launcher to collector, first */
 	int32_t root_pid; /* the program's; it waits for our word */
 	bool free_stacks, lossy;
+	bool no_follow; /* record the root alone, whatever it executes */
+	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	char options[512]; /* as typed, for the profile */
@@ -37,7 +39,8 @@ struct control_result { /* collector to launcher: the answer to it */
 	bool attached;	     /* the program itself was recorded */
 	uint32_t notes;	     /* enum wire_note, of the program */
 	uint32_t processes;  /* recorded so far */
-	uint32_t running;    /* of them, not ended: the collector stays for them */
+	uint32_t running;    /* not ended: the collector stays for them */
+	uint32_t unfollowed; /* programs executed that could not be recorded */
 	bool abandoned;	     /* a target gave the collector up */
 	int32_t write_error; /* 0 or -errno */
 };

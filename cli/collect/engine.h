@@ -29,7 +29,8 @@
 
 struct engine;
 
-/* A process as its owner sees it. Read only; texts by engine_process_describe(). */
+/* A process as its owner sees it. Texts by engine_process_describe(); else read only,
+ * but for the parent. */
 struct engine_process {
 	uint32_t serial, parent_serial;
 	int32_t pid;

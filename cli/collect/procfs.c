@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 enum { COMMAND_BYTES = 16384 };
@@ -124,4 +126,56 @@ bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])
 bool procfs_thread_exists(pid_t pid, pid_t tid)
 {
 	return !syscall(SYS_tgkill, pid, tid, 0) || errno == EPERM;
+}
+
+/* Field `number` of /proc/PID/stat, counted from 1 as in proc(5), from 3 on. */
+static bool stat_field(pid_t pid, int number, char *ret, size_t room)
+{
+	char path[64], text[1024], *at;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	n = slurp(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	at = strrchr(text, ')'); /* the name before it may hold anything */
+	for (int field = 2; at && field < number; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	snprintf(ret, room, "%.*s", (int)strcspn(at + 1, " \n"), at + 1);
+	return true;
+}
+
+pid_t procfs_parent(pid_t pid)
+{
+	char text[32];
+
+	return stat_field(pid, 4, text, sizeof(text)) ? (pid_t)atoi(text) : 0;
+}
+
+/* linux/pidfd.h of 6.15, the first version of the struct. */
+struct pidfd_facts {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+#define PIDFD_FACTS _IOWR(0xff, 11, struct pidfd_facts)
+enum { PIDFD_HAS_EXIT = 1 << 3 };
+
+bool procfs_exit_status(pid_t pid, int pidfd, int *ret_wait_status)
+{
+	struct pidfd_facts facts = {.mask = PIDFD_HAS_EXIT};
+	char state[8], code[32];
+
+	/* A dead process that nobody has waited for yet: /proc still has it. */
+	if (stat_field(pid, 3, state, sizeof(state)) && *state == 'Z' &&
+	    stat_field(pid, 52, code, sizeof(code))) {
+		*ret_wait_status = atoi(code);
+		return true;
+	}
+	if (pidfd < 0 || ioctl(pidfd, PIDFD_FACTS, &facts) < 0 ||
+	    !(facts.mask & PIDFD_HAS_EXIT))
+		return false;
+	*ret_wait_status = facts.exit_code;
+	return true;
 }

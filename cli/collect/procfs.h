@@ -23,3 +23,11 @@ bool procfs_thread_name(pid_t pid, pid_t tid, char name[16]);
 
 /* Whether a thread exists. */
 bool procfs_thread_exists(pid_t pid, pid_t tid);
+
+/* Its parent's pid; 0 if it cannot be read. */
+pid_t procfs_parent(pid_t pid);
+
+/* How a process ended, as of waitpid(), though it is nobody's child of ours: from its
+ * pidfd once its parent has waited for it (Linux 6.15), from /proc before. False: the
+ * kernel does not tell. */
+bool procfs_exit_status(pid_t pid, int pidfd, int *ret_wait_status);

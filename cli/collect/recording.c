@@ -116,7 +116,17 @@ int recording_listen(char *ret_name, size_t room)
 	return take_fd(fd);
 }
 
-/* A slot for a process that comes by handshake, LIVE; or -1. */
+void recording_session(const char *name, const unsigned char token[WIRE_TOKEN_BYTES],
+		       char ret[WIRE_SESSION_BYTES])
+{
+	int n = snprintf(ret, WIRE_SESSION_BYTES, "%s:", name);
+
+	for (int i = 0; i < WIRE_TOKEN_BYTES && n < WIRE_SESSION_BYTES - 2; i++)
+		n += snprintf(ret + n, WIRE_SESSION_BYTES - (size_t)n, "%02x",
+			      token[i]);
+}
+
+/* A slot for a process that comes by handshake, CLAIMED; or -1. */
 static int claim(struct recording *r, uint32_t own_pid)
 {
 	struct wire_header *h = (struct wire_header *)r->base;
@@ -133,9 +143,8 @@ static int claim(struct recording *r, uint32_t own_pid)
 		p->parent_serial = 0;
 		p->start_stamp = 0; /* known to us without */
 		atomic_store(&p->notes, 0);
-		/* release: the fields, then LIVE. */
-		atomic_store_explicit(&p->state, WIRE_PROCESS_LIVE,
-				      memory_order_release);
+		atomic_store(&p->exec, WIRE_EXEC_NONE);
+		atomic_store(&p->exited, 0);
 		return (int)i;
 	}
 	return -1;
@@ -171,34 +180,50 @@ static bool same_token(const unsigned char *a, const unsigned char *b)
 	return !differ;
 }
 
+void recording_refuse(int peer, enum wire_answer why)
+{
+	struct wire_welcome answer = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .answer = why};
+
+	send_welcome(peer, &answer, -1);
+}
+
 int recording_hear(struct recording *r, int peer, bool trusted,
 		   struct recording_peer *ret)
 {
-	struct wire_welcome answer = {.magic = WIRE_MAGIC, .version = WIRE_VERSION};
 	struct wire_hello hello;
 	struct ucred who;
 	socklen_t len = sizeof(who);
 	ssize_t n = recv(peer, &hello, sizeof(hello), MSG_DONTWAIT);
-	int slot = -1;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
 	if (n != sizeof(hello) || hello.magic != WIRE_MAGIC ||
 	    getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
 		return 0;
-	if (hello.version != WIRE_VERSION)
-		answer.answer = WIRE_BAD_VERSION;
-	else if (!trusted && who.uid != geteuid() && !same_token(hello.token, r->token))
-		answer.answer = WIRE_BAD_TOKEN;
-	else if ((slot = claim(r, hello.pid)) < 0)
-		answer.answer = WIRE_FULL;
-	if (slot < 0) {
-		send_welcome(peer, &answer, -1);
+	if (hello.version != WIRE_VERSION) {
+		recording_refuse(peer, WIRE_BAD_VERSION);
 		return 0;
 	}
-	*ret = (struct recording_peer){who.pid, hello.pid, (uint32_t)slot,
-				       wire_process(r->base, (uint32_t)slot)->serial};
+	if (!trusted && who.uid != geteuid() && !same_token(hello.token, r->token)) {
+		recording_refuse(peer, WIRE_BAD_TOKEN);
+		return 0;
+	}
+	*ret = (struct recording_peer){.pid = who.pid, .own_pid = hello.pid};
 	return 1;
+}
+
+bool recording_claim(struct recording *r, int peer, struct recording_peer *who)
+{
+	int slot = claim(r, who->own_pid);
+
+	if (slot < 0) {
+		recording_refuse(peer, WIRE_FULL);
+		return false;
+	}
+	who->slot = (uint32_t)slot;
+	who->serial = wire_process(r->base, who->slot)->serial;
+	return true;
 }
 
 bool recording_admit(struct recording *r, int peer, const struct recording_peer *who)
@@ -211,6 +236,10 @@ bool recording_admit(struct recording *r, int peer, const struct recording_peer 
 		.process_serial = who->serial,
 	};
 
+	/* release: the fields, then LIVE. */
+	atomic_store_explicit(&wire_process(r->base, who->slot)->state,
+			      WIRE_PROCESS_LIVE, memory_order_release);
+	memcpy(answer.session, r->session, sizeof(answer.session));
 	return send_welcome(peer, &answer, r->memory);
 }
 

@@ -13,6 +13,7 @@ struct recording {
 	int memory;	/* the memfd */
 	char *base;	/* all of it, mapped */
 	unsigned char token[WIRE_TOKEN_BYTES];
+	char session[WIRE_SESSION_BYTES]; /* for those who have it not; "" is none */
 };
 
 struct recording_peer { /* a process that was just let in */
@@ -31,14 +32,24 @@ void recording_close(struct recording *r);
  * the leading NUL. A descriptor, or -errno. */
 int recording_listen(char *ret_name, size_t room);
 
-/* Reads a hello from a connected peer. 1: it may come in, a slot is made and *ret is
- * filled, it waits for recording_admit(); 0: refused or gone; -EAGAIN: nothing there
- * yet. trusted: no token needed. */
+/* "NAME:TOKEN", as WIRE_ENV_SESSION wants it. */
+void recording_session(const char *name, const unsigned char token[WIRE_TOKEN_BYTES],
+		       char ret[WIRE_SESSION_BYTES]);
+
+/* Reads a hello from a connected peer. 1: it may come in; *ret is filled but for its
+ * slot, and it waits for recording_admit() or recording_refuse(). 0: refused or gone;
+ * -EAGAIN: nothing there yet. trusted: no token needed. */
 int recording_hear(struct recording *r, int peer, bool trusted,
 		   struct recording_peer *ret);
 
+/* Makes its slot, to be LIVE once admitted. False: none is left; it was refused. */
+bool recording_claim(struct recording *r, int peer, struct recording_peer *who);
+
 /* Hands the memfd over: from now on the peer runs. False: it is gone. */
 bool recording_admit(struct recording *r, int peer, const struct recording_peer *who);
+
+/* Lets the peer run without us. */
+void recording_refuse(int peer, enum wire_answer why);
 
 /* Whether any process but this one has the memory mapped, known to us or not. To be
  * asked when no process is known to, by the only thread: the mapping is away for a

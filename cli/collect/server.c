@@ -5,6 +5,7 @@
 #include "cli/base/kernel.h"
 #include "cli/collect/bell.h"
 #include "cli/collect/engine.h"
+#include "cli/collect/members.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/profile/file.h"
@@ -12,11 +13,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,8 +28,6 @@
 
 enum {
 	CALLERS = 64, /* connections that have not said hello yet */
-	COMMAND_BYTES = 16384,
-	ROOTS = 64,
 	BUSY_EVENTS = 4096, /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
@@ -39,20 +40,6 @@ enum {
 	GRACE_NS = 100000000, /* for what the program left behind to end as well */
 };
 
-struct member { /* a process that is recorded */
-	struct engine_process *process;
-	uint32_t slot;
-	pid_t pid; /* as we see it */
-	int pidfd; /* -1: none to be had */
-	int root;  /* number of its "/" in server.roots; -1: ours, or not known */
-};
-
-struct root { /* a "/" that is not ours: another container's, a chroot */
-	dev_t device;
-	ino_t inode;
-	int fd; /* held open: it outlives the processes that see it */
-};
-
 struct server {
 	struct server_options *o;
 	struct recording memory;
@@ -62,20 +49,16 @@ struct server {
 	struct profile_writer *writer;
 	struct symbols *symbols;
 
-	struct member *members; /* live ones */
-	size_t member_count, member_room;
-	uint32_t serials_seen;
+	struct members *members;
 	size_t modules; /* seen */
-	struct root roots[ROOTS];
-	size_t root_count;
 
 	int callers[CALLERS];
 	size_t caller_count;
 
 	struct control_result result; /* about the root */
 	struct control_root root;     /* pid 0: not ended yet */
-	uint32_t root_serial;	      /* its last image */
 	bool launcher_gone, answered;
+	uint32_t unwanted; /* programs kept out by --no-follow and --only */
 	bool strangers; /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
 
@@ -91,113 +74,6 @@ static struct wire_header *header(struct server *s)
 	return (struct wire_header *)s->memory.base;
 }
 
-/* ---- who is there -------------------------------------------------------- */
-
-static struct member *member_of(struct server *s, pid_t pid)
-{
-	for (size_t i = 0; i < s->member_count; i++)
-		if (s->members[i].pid == pid)
-			return &s->members[i];
-	return NULL;
-}
-
-/* Where a process finds its files, looked up when it joins (it may be gone when they
- * are needed): a number in s->roots, or -1 for our own "/". */
-static int root_of(struct server *s, pid_t pid)
-{
-	struct stat theirs, ours;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
-	if (stat(path, &theirs) < 0 || stat("/", &ours) < 0 ||
-	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
-		return -1;
-	for (size_t i = 0; i < s->root_count; i++)
-		if (s->roots[i].device == theirs.st_dev &&
-		    s->roots[i].inode == theirs.st_ino)
-			return (int)i;
-	if (s->root_count == ROOTS)
-		return -1;
-	s->roots[s->root_count] =
-		(struct root){theirs.st_dev, theirs.st_ino,
-			      open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
-	return s->roots[s->root_count].fd < 0 ? -1 : (int)s->root_count++;
-}
-
-/* pid: as we see it; the process's own number may be another (PID namespaces). */
-static int member_add(struct server *s, uint32_t slot, pid_t pid)
-{
-	struct wire_process *p = wire_process(s->memory.base, slot);
-	char command[COMMAND_BYTES], exe[4096];
-	struct engine_process *process;
-	struct member *m;
-
-	process =
-		engine_process_begin(s->engine, p->serial, p->parent_serial, pid, slot);
-	if (!process ||
-	    array_reserve(&s->members, &s->member_room, s->member_count + 1) < 0)
-		return -ENOMEM;
-	procfs_command(pid, command, sizeof(command));
-	procfs_exe(pid, exe, sizeof(exe));
-	engine_process_describe(process, command, exe);
-	m = &s->members[s->member_count++];
-	*m = (struct member){.process = process, .slot = slot, .pid = pid};
-	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	m->root = root_of(s, pid);
-	process->owner = process; /* marks it as one of the members, ever */
-	return 0;
-}
-
-/* The process has ended, or its image was replaced: its last word is counted. */
-static void member_end(struct server *s, struct member *m, enum profile_end how,
-		       int status)
-{
-	engine_process_end(s->engine, m->process, how, status);
-	closep(&m->pidfd);
-	*m = s->members[--s->member_count];
-}
-
-/* Fork children attach without a word: their slots tell. */
-static void members_look(struct server *s)
-{
-	uint32_t serials = atomic_load(&header(s)->serial);
-
-	if (serials == s->serials_seen)
-		return;
-	s->serials_seen = serials;
-	for (uint32_t i = 0; i < WIRE_PROCESSES; i++) {
-		struct wire_process *p = wire_process(s->memory.base, i);
-		/* acquire: pairs with the child's release; its fields are whole. */
-		uint32_t state = atomic_load_explicit(&p->state, memory_order_acquire);
-		struct engine_process *known;
-
-		if (state == WIRE_PROCESS_CLAIMED)
-			s->serials_seen = serials - 1; /* look again */
-		if (state != WIRE_PROCESS_LIVE)
-			continue;
-		known = engine_process(s->engine, p->serial);
-		if (!known || !known->owner)
-			member_add(s, i, (pid_t)p->pid);
-	}
-}
-
-/* A process has come by handshake. */
-static void welcome(struct server *s, const struct recording_peer *peer)
-{
-	struct member *before = member_of(s, peer->pid);
-	pid_t root = s->o->config.root_pid;
-
-	/* The same pid again is the same process with another image. */
-	if (before)
-		member_end(s, before, PROFILE_EXECED, 0);
-	if (member_add(s, peer->slot, peer->pid) < 0)
-		return;
-	if (root ? peer->pid == root : !s->root_serial) {
-		s->root_serial = peer->serial;
-		s->result.attached = true;
-	}
-}
-
 /* ---- connections --------------------------------------------------------- */
 
 static void callers_add(struct server *s, int fd)
@@ -206,6 +82,44 @@ static void callers_add(struct server *s, int fd)
 		s->callers[s->caller_count++] = fd;
 	else
 		close(fd);
+}
+
+/* --no-follow and --only. */
+static bool is_wanted(const struct server *s, const struct recording_peer *peer)
+{
+	const struct control_config *c = &s->o->config;
+	char exe[4096];
+	const char *slash;
+
+	if (c->no_follow && c->root_pid && peer->pid != c->root_pid)
+		return false;
+	if (!*c->only)
+		return true;
+	procfs_exe(peer->pid, exe, sizeof(exe));
+	slash = strrchr(exe, '/');
+	return !fnmatch(c->only, exe, 0) || (slash && !fnmatch(c->only, slash + 1, 0));
+}
+
+/* A process wants to come in. What /proc tells is asked while it waits for us. */
+static void let_in(struct server *s, int caller, struct recording_peer *peer)
+{
+	bool root = peer->pid == s->o->config.root_pid;
+
+	if (!is_wanted(s, peer)) {
+		s->result.attached |= root;
+		s->unwanted++;
+		members_unwanted(s->members, peer->pid);
+		recording_refuse(caller, WIRE_NOT_WANTED);
+		return;
+	}
+	if (!recording_claim(&s->memory, caller, peer))
+		return;
+	if (members_welcome(s->members, peer) < 0) {
+		recording_refuse(caller, WIRE_FULL);
+		return;
+	}
+	s->result.attached |= members_root_serial(s->members) == peer->serial;
+	recording_admit(&s->memory, caller, peer);
 }
 
 static void callers_hear(struct server *s)
@@ -219,11 +133,8 @@ static void callers_hear(struct server *s)
 			i++;
 			continue;
 		}
-		/* What /proc tells is asked while the process waits for our answer. */
-		if (answer > 0) {
-			welcome(s, &peer);
-			recording_admit(&s->memory, s->callers[i], &peer);
-		}
+		if (answer > 0)
+			let_in(s, s->callers[i], &peer);
 		close(s->callers[i]);
 		s->callers[i] = s->callers[--s->caller_count];
 	}
@@ -239,10 +150,8 @@ static void module_seen(void *context, const struct engine_module *m)
 	const char *path = *m->path || !p || !p->exe ? m->path : p->exe;
 	char root[64] = "";
 
-	for (size_t i = 0; i < s->member_count; i++)
-		if (s->members[i].process == p && s->members[i].root >= 0)
-			snprintf(root, sizeof(root), "/proc/self/fd/%d",
-				 s->roots[s->members[i].root].fd);
+	if (p)
+		members_root_path(s->members, p, root, sizeof(root));
 	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
@@ -272,6 +181,8 @@ static void write_profile(struct server *s)
 
 	err = engine_fill(s->engine, s->profile);
 	if (!err)
+		err = members_fill(s->members, s->profile);
+	if (!err)
 		err = profile_writer_update(s->writer, s->profile);
 	s->profile->write_error = err;
 }
@@ -300,10 +211,7 @@ static void finalize(struct server *s)
 
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
-	members_look(s);
-	while (s->member_count)
-		member_end(s, &s->members[0], PROFILE_EXITED, -1);
-	engine_fill(s->engine, p);
+	members_end_all(s->members);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		p->stopped = strings_add(
 			&p->strings, "the collector was stopped or starved and did not "
@@ -326,11 +234,12 @@ static void summarize(struct server *s)
 	struct control_result *r = &s->result;
 
 	r->processes = (uint32_t)p->process_count;
-	r->running = (uint32_t)s->member_count + s->strangers;
+	r->running = (uint32_t)members_count(s->members) + s->strangers;
+	r->unfollowed = (uint32_t)p->unfollowed_count;
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
 	r->write_error = p->write_error;
 	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].serial == s->root_serial)
+		if (p->processes[i].serial == members_root_serial(s->members))
 			r->notes = p->processes[i].notes;
 }
 
@@ -347,25 +256,15 @@ static void answer(struct server *s)
 static void hear_launcher(struct server *s)
 {
 	ssize_t n = recv(s->o->control, &s->root, sizeof(s->root), MSG_DONTWAIT);
-	struct member *m;
-	int status = s->root.wait_status;
-
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n != sizeof(s->root)) {
 		s->launcher_gone = true;
+		members_watch_root(s->members);
 		return;
 	}
 	s->root_ended_ns = kernel_monotonic_ns();
-	engine_pass(s->engine);
-	members_look(s);
-	m = member_of(s, s->root.pid);
-	if (!m)
-		return;
-	if (WIFSIGNALED(status))
-		member_end(s, m, PROFILE_SIGNALED, WTERMSIG(status));
-	else
-		member_end(s, m, PROFILE_EXITED, WEXITSTATUS(status));
+	members_end_root(s->members, s->root.pid, s->root.wait_status);
 }
 
 /* The program has ended, and what it left behind goes on: the launcher need not wait.
@@ -384,10 +283,10 @@ static void leave_launcher(struct server *s, uint64_t now)
  * nobody, but it has the memory mapped. */
 static bool is_over(struct server *s)
 {
-	bool started = s->o->control < 0 ? s->serials_seen > 0
+	bool started = s->o->control < 0 ? members_had_any(s->members)
 					 : s->root.pid || s->launcher_gone;
 
-	if (!started || s->member_count || s->caller_count)
+	if (!started || members_count(s->members) || s->caller_count)
 		return false;
 	bell_close(s->bell); /* its thread looks into the memory */
 	s->bell = NULL;
@@ -420,25 +319,14 @@ static void keep_hours(struct server *s, uint64_t now)
 
 static void sample_rss(struct server *s, uint64_t now)
 {
-	uint64_t sum = 0;
-
 	if (now < s->rss_at)
 		return;
-	for (size_t i = 0; i < s->member_count; i++)
-		sum += procfs_rss(s->members[i].pid);
-	engine_rss_sample(s->engine, sum);
+	engine_rss_sample(s->engine, members_rss(s->members));
 	/* Ten milliseconds at first, and a share of the time when there are many. */
 	s->rss_at = now + RSS_NS + 50 * (kernel_monotonic_ns() - now);
 }
 
 enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_FIXED };
-
-/* The program's end is the launcher's to tell, with its status. */
-static bool is_watched(const struct server *s, const struct member *m)
-{
-	return m->pidfd >= 0 && (m->pid != s->o->config.root_pid || s->root.pid ||
-				 s->launcher_gone || s->o->control < 0);
-}
 
 static size_t poll_fill(struct server *s, struct pollfd *fds)
 {
@@ -450,17 +338,7 @@ static size_t poll_fill(struct server *s, struct pollfd *fds)
 	fds[POLL_LISTEN] = (struct pollfd){s->o->listen, POLLIN, 0};
 	for (size_t i = 0; i < s->caller_count; i++)
 		fds[n++] = (struct pollfd){s->callers[i], POLLIN, 0};
-	for (size_t i = 0; i < s->member_count; i++)
-		fds[n++] = (struct pollfd){
-			is_watched(s, &s->members[i]) ? s->members[i].pidfd : -1,
-			POLLIN, 0};
-	return n;
-}
-
-/* Without a pidfd (another PID namespace, an old kernel) the dead are asked for. */
-static bool is_gone(const struct member *m)
-{
-	return m->pidfd < 0 && kill(m->pid, 0) < 0 && errno == ESRCH;
+	return n + members_poll(s->members, fds + n);
 }
 
 /* Sees to everything that happened outside the rings; sleeps up to nap_us for it. */
@@ -468,7 +346,7 @@ static int attend(struct server *s, uint64_t nap_us)
 {
 	struct timespec nap = {(time_t)(nap_us / 1000000),
 			       (long)(nap_us % 1000000 * 1000)};
-	size_t n, members = s->member_count, callers = s->caller_count;
+	size_t n, members = members_count(s->members), callers = s->caller_count;
 	struct pollfd *fds;
 
 	if (array_reserve(&s->fds, &s->fds_room, POLL_FIXED + members + callers) < 0)
@@ -481,10 +359,7 @@ static int attend(struct server *s, uint64_t nap_us)
 		return -errno;
 	if (nap_us)
 		bell_disarm(s->bell);
-	/* From the last: ending a member moves the last one into its place. */
-	for (size_t i = members; i-- > 0;)
-		if (fds[POLL_FIXED + callers + i].revents || is_gone(&s->members[i]))
-			member_end(s, &s->members[i], PROFILE_EXITED, -1);
+	members_polled(s->members, fds + POLL_FIXED + callers, members);
 	if (fds[POLL_CONTROL].revents)
 		hear_launcher(s);
 	if (fds[POLL_LISTEN].revents) {
@@ -505,6 +380,7 @@ static void reap(struct server *s, uint64_t now)
 		return;
 	s->reap_at = now + REAP_NS;
 	engine_reap(s->engine);
+	members_check(s->members, now);
 }
 
 static void adapt_nap(struct server *s, size_t events)
@@ -528,7 +404,7 @@ static int serve(struct server *s)
 		/* relaxed: targets look whether it moves, nothing more. */
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
-		members_look(s);
+		members_look(s->members);
 		reap(s, now);
 		keep_hours(s, now);
 		if (events)
@@ -543,15 +419,34 @@ static int serve(struct server *s)
 	return 0;
 }
 
+/* Without a launcher: a socket of our own, for the programs that the first executes. */
+static int listen_bare(struct server *s)
+{
+	struct server_options *o = s->o;
+	char name[64];
+
+	o->listen = recording_listen(name, sizeof(name));
+	if (o->listen < 0)
+		return o->listen;
+	if (getrandom(o->config.token, sizeof(o->config.token), 0) !=
+	    sizeof(o->config.token))
+		return -EIO;
+	recording_session(name, o->config.token, s->memory.session);
+	return 0;
+}
+
 static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
 	struct engine_hooks hooks = {
 		.context = s, .alive = alive, .module_seen = module_seen};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
-			 (o->config.lossy ? WIRE_LOSSY : 0);
+			 (o->config.lossy ? WIRE_LOSSY : 0) |
+			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
 	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
 
+	if (!err && o->listen < 0)
+		err = listen_bare(s);
 	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));
 	if (!err)
 		err = symbols_open(&s->symbols);
@@ -559,6 +454,9 @@ static int open_all(struct server *s)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
+	if (!err)
+		err = members_open(&s->memory, s->engine, o->config.root_pid,
+				   &s->members);
 	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();
@@ -572,14 +470,10 @@ static void close_all(struct server *s)
 	symbols_close(s->symbols);
 	profile_writer_close(s->writer);
 	profile_close(s->profile);
+	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);
 	recording_close(&s->memory);
-	for (size_t i = 0; i < s->member_count; i++)
-		closep(&s->members[i].pidfd);
-	for (size_t i = 0; i < s->root_count; i++)
-		closep(&s->roots[i].fd);
-	free(s->members);
 	free(s->fds);
 }
 

@@ -10,6 +10,10 @@ static bool doubt(const struct budget_facts *f, char *why, size_t room)
 		snprintf(why, room, "the program was not recorded");
 	else if (f->lost)
 		snprintf(why, room, "%" PRIu64 " events were lost", f->lost);
+	else if (f->unfollowed)
+		snprintf(why, room,
+			 "%" PRIu64 " executed programs could not be recorded",
+			 f->unfollowed);
 	else if (f->running)
 		snprintf(why, room, "%" PRIu32 " processes outlived the program",
 			 f->running);

@@ -23,6 +23,7 @@ struct budget_facts {
 	bool recorded;	    /* the program itself, from its start */
 	bool complete;	    /* the profile, to the end of the last process */
 	uint32_t running;   /* processes that go on unwatched */
+	uint64_t unfollowed; /* programs executed that could not be recorded */
 	uint64_t lost;	    /* events */
 	uint64_t leaked_bytes; /* never freed, apart from the runtime's own */
 };

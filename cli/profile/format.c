@@ -65,8 +65,20 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, events),
 	PROCESS_DOMAIN(PROFILE_MALLOC),
 	PROCESS_DOMAIN(PROFILE_MMAP),
+	PLAIN(struct profile_process, inherited.blocks),
+	PLAIN(struct profile_process, inherited.bytes),
+	BEHIND(struct profile_process, inherited_freed.blocks, inherited.blocks),
+	BEHIND(struct profile_process, inherited_freed.bytes, inherited.bytes),
 };
 _Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
+
+static const struct format_column unfolloweds[] = {
+	PLAIN(struct profile_unfollowed, parent_serial),
+	SIGNED(struct profile_unfollowed, pid),
+	STRING(struct profile_unfollowed, program),
+	BELOW(struct profile_unfollowed, why, PROFILE_WHYS),
+	DELTA(struct profile_unfollowed, at_ns),
+};
 
 static const struct format_column threads[] = {
 	DELTA(struct profile_thread, process_serial),
@@ -186,6 +198,8 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_THREADS] = {"threads", ARRAY(thread), .whole = true},
 	[FORMAT_BINS] = {"timeline", ARRAY(bin), .whole = true},
 	[FORMAT_SITES] = {"sites", ARRAY(site)},
+	[FORMAT_UNFOLLOWED] = {"programs not followed", ARRAY(unfollowed),
+			       .whole = true},
 };
 
 static uint64_t load(const void *at, unsigned bytes)

@@ -51,6 +51,7 @@ enum format_chunk {
 	FORMAT_THREADS = 12,
 	FORMAT_BINS = 13,
 	FORMAT_SITES = 14, /* keyed by process, stack, domain; a later one overrides */
+	FORMAT_UNFOLLOWED = 15, /* replaced whole */
 	FORMAT_CHUNKS
 };
 

@@ -609,6 +609,7 @@ static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_se
 	[FORMAT_THREADS] = load_array,
 	[FORMAT_BINS] = load_array,
 	[FORMAT_SITES] = load_sites,
+	[FORMAT_UNFOLLOWED] = load_array,
 };
 
 /* The payload into l->raw, exactly as long as its header says. */

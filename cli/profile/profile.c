@@ -31,6 +31,7 @@ void profile_close(struct profile *p)
 	free(p->frames);
 	free(p->sites);
 	free(p->bins);
+	free(p->unfolloweds);
 	free(p->sources);
 	free(p);
 }

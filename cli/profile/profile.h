@@ -37,7 +37,7 @@ struct profile_amount {
 
 struct profile_process {
 	uint32_t serial;	/* unique; what sites name */
-	uint32_t parent_serial; /* forked from; 0: none, or an exec */
+	uint32_t parent_serial; /* who forked or spawned it; 0: nobody known */
 	int32_t pid;
 	uint32_t command; /* string: arguments, shell-quoted */
 	uint32_t exe;	  /* string: path of the executable */
@@ -55,12 +55,35 @@ struct profile_process {
 	struct profile_amount
 		temporary; /* freed by the very next event of its thread */
 
+	/* Malloc blocks that were its parent's at the fork, and those of them that it
+	 * freed (or reallocated) itself. In no other figure of the process. */
+	struct profile_amount inherited, inherited_freed;
+
 	uint64_t
-		unknown_frees; /* of blocks older than the recording, or the parent's */
+		unknown_frees; /* of blocks that nobody saw allocated */
 	uint64_t unseen_frees;	/* an address came again without having been freed */
 	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;
+};
+
+enum profile_why { /* a program was not followed; as enum wire_exec */
+	PROFILE_DID_NOT_COME = 1, /* its shim did not get through to the collector */
+	PROFILE_STATIC = 2,	  /* no loader runs in it that could preload */
+	PROFILE_FOREIGN = 3,	  /* of another machine, or 32-bit */
+	PROFILE_OTHER_LIBC = 4,	  /* musl's loader */
+	PROFILE_SECURE = 5,	  /* setuid, setgid, capabilities */
+	PROFILE_NO_SHIM = 6,	  /* the shim's file is not in its root */
+	PROFILE_WHYS
+};
+
+/* A program that a recorded process executed, and that was not recorded. */
+struct profile_unfollowed {
+	uint32_t parent_serial; /* who executed it, as itself or as a child; 0: unknown */
+	int32_t pid;
+	uint32_t program; /* string: path */
+	uint32_t why;	  /* enum profile_why */
+	uint64_t at_ns;
 };
 
 struct profile_thread {
@@ -192,11 +215,12 @@ struct profile {
 	struct profile_site *sites;
 	struct profile_bin *bins;
 	struct profile_source *sources;
+	struct profile_unfollowed *unfolloweds;
 	size_t process_count, thread_count, module_count, stack_count, code_count,
-		frame_count, site_count, bin_count, source_count;
+		frame_count, site_count, bin_count, source_count, unfollowed_count;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
-		frame_room, site_room, bin_room, source_room;
+		frame_room, site_room, bin_room, source_room, unfollowed_room;
 };
 
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without

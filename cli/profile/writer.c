@@ -485,7 +485,9 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 			  p->source_count)) ||
 	    (r = put_rows(w, FORMAT_PROCESSES, p->processes, 0, p->process_count)) ||
 	    (r = put_rows(w, FORMAT_THREADS, p->threads, 0, p->thread_count)) ||
-	    (r = put_rows(w, FORMAT_BINS, p->bins, 0, p->bin_count)))
+	    (r = put_rows(w, FORMAT_BINS, p->bins, 0, p->bin_count)) ||
+	    (r = put_rows(w, FORMAT_UNFOLLOWED, p->unfolloweds, 0,
+			  p->unfollowed_count)))
 		return r;
 	return put_sites(w, p);
 }

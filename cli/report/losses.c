@@ -3,6 +3,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/text.h"
+#include "cli/report/unfollowed.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -53,6 +54,7 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 		     units_count(p->cut_stacks).text);
 	if (!p->symbolised)
 		warn(colour, out, "names of functions and lines were not resolved.");
+	unfollowed_text(p, colour, out);
 }
 
 void losses_json(const struct profile *p, struct json *j)

@@ -9,6 +9,7 @@
 #include "cli/report/losses.h"
 #include "cli/report/runtime.h"
 #include "cli/report/text.h"
+#include "cli/report/unfollowed.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -545,8 +546,8 @@ static void put_recording(const struct page *page, const struct summary *s)
 		"collector\n",
 		units_duration(s->held_back_ns).text);
 	if (s->unknown_frees)
-		fprintf(out, "  unknown      %14s  frees of blocks older than the "
-			     "recording, or a parent's\n",
+		fprintf(out, "  unknown      %14s  frees of blocks that nobody saw "
+			     "allocated\n",
 			units_count(s->unknown_frees).text);
 	if (s->unseen_frees)
 		fprintf(out,
@@ -934,6 +935,7 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	json_put_unsigned(&j, "start_unix_ns", p->start_unix_ns);
 	json_put_string(&j, "version", strings_get(&p->strings, p->version));
 	json_processes(&scope, &j, all);
+	unfollowed_json(p, &j);
 	json_close(&j);
 	json_end(&j);
 	return 0;

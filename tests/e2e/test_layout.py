@@ -25,7 +25,9 @@ USES_WIRE = {"collect", "cmd"}
 HOOKS = {"malloc", "free", "calloc", "realloc", "reallocarray", "memalign",
          "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
          "mmap", "munmap", "mremap", "mmap64"}
-MAY_EXPORT = HOOKS | {"free_sized", "free_aligned_sized", "dlclose", "mremap64"}
+EXECS = {"execve", "execv", "execvpe", "execvp", "execl", "execlp", "execle", "execveat",
+         "fexecve", "posix_spawn", "posix_spawnp", "_exit", "_Exit", "quick_exit"}
+MAY_EXPORT = HOOKS | EXECS | {"free_sized", "free_aligned_sized", "dlclose", "mremap64"}
 SPEAKING = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
 
 

@@ -1,0 +1,733 @@
+#include "cli/collect/members.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/kernel.h"
+#include "cli/base/table.h"
+#include "cli/collect/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum {
+	ROOTS = 64,
+	ANCESTORS = 64,
+	COMMAND_BYTES = 16384,
+	EXE_BYTES = 4096,
+};
+
+#define ARRIVAL_NS 12000000000ull /* a handshake takes no longer */
+#define SETTLED_NS 200000000ull	  /* by then an exec has failed or not */
+
+enum member_kind {
+	MEMBER_RECORDED,
+	MEMBER_BORN,	 /* a fork child without an event so far */
+	MEMBER_EXPECTED, /* executes a program, is to shake hands */
+	MEMBER_STRANGER, /* could not be followed; listed as such */
+};
+
+struct member {
+	enum member_kind kind;
+	struct engine_process *process; /* if recorded */
+	uint32_t serial, parent_serial;
+	uint32_t slot; /* of wire_process; WIRE_PROCESSES: none */
+	pid_t pid;     /* as we see it */
+	int pidfd;     /* -1: none to be had */
+	int root;      /* number of its "/" in members.roots; -1: ours, or not known */
+	char *program; /* owned; of an expected one, or seen to run in its place */
+	uint64_t since_ns; /* expected, or seen to execute; 0: not yet */
+};
+
+struct stranger { /* a program that was not followed */
+	uint32_t parent_serial;
+	pid_t pid;
+	char *program;
+	enum wire_exec why;
+	uint64_t at_ns;
+};
+
+struct root { /* a "/" that is not ours: another container's, a chroot */
+	dev_t device;
+	ino_t inode;
+	int fd; /* held open: it outlives the processes that see it */
+};
+
+struct members {
+	struct recording *memory;
+	struct engine *engine;
+	struct member *items;
+	size_t count, room, recorded;
+	struct stranger *strangers;
+	size_t stranger_count, stranger_room;
+	struct root roots[ROOTS];
+	size_t root_count;
+	struct table came; /* pid -> serial of its last image that came */
+	struct table born; /* serial -> parent's, of those only born so far */
+	uint32_t changes_seen;
+	bool any, root_watched;
+	pid_t root_pid;
+	uint32_t root_serial;
+};
+
+static struct wire_header *header(const struct members *m)
+{
+	return (struct wire_header *)m->memory->base;
+}
+
+int members_open(struct recording *memory, struct engine *engine, pid_t root_pid,
+		 struct members **ret)
+{
+	struct members *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	m->memory = memory;
+	m->engine = engine;
+	m->root_pid = root_pid;
+	*ret = m;
+	return 0;
+}
+
+void members_close(struct members *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->count; i++) {
+		closep(&m->items[i].pidfd);
+		free(m->items[i].program);
+	}
+	for (size_t i = 0; i < m->root_count; i++)
+		closep(&m->roots[i].fd);
+	for (size_t i = 0; i < m->stranger_count; i++)
+		free(m->strangers[i].program);
+	table_done(&m->came);
+	table_done(&m->born);
+	free(m->items);
+	free(m->strangers);
+	free(m);
+}
+
+/* ---- the list ------------------------------------------------------------ */
+
+static struct member *find_pid(struct members *m, pid_t pid)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].pid == pid)
+			return &m->items[i];
+	return NULL;
+}
+
+static struct member *find_serial(struct members *m, uint32_t serial)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].serial == serial)
+			return &m->items[i];
+	return NULL;
+}
+
+static struct member *add(struct members *m, enum member_kind kind, pid_t pid)
+{
+	struct member *i;
+
+	if (array_reserve(&m->items, &m->room, m->count + 1) < 0)
+		return NULL;
+	i = &m->items[m->count++];
+	*i = (struct member){
+		.kind = kind, .pid = pid, .root = -1, .slot = WIRE_PROCESSES};
+	i->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	m->any = true;
+	return i;
+}
+
+static void free_slot(struct members *m, uint32_t slot)
+{
+	/* release: our reads of the slot, before its next owner's writes. */
+	if (slot < WIRE_PROCESSES)
+		atomic_store_explicit(&wire_process(m->memory->base, slot)->state,
+				      WIRE_PROCESS_FREE, memory_order_release);
+}
+
+static void drop(struct members *m, struct member *i)
+{
+	closep(&i->pidfd);
+	free(i->program);
+	*i = m->items[--m->count];
+}
+
+/* ---- what the kernel tells ----------------------------------------------- */
+
+/* Where a process finds its files, looked up when it joins (it may be gone when they
+ * are needed): a number in m->roots, or -1 for our own "/". */
+static int root_of(struct members *m, pid_t pid)
+{
+	struct stat theirs, ours;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
+	if (stat(path, &theirs) < 0 || stat("/", &ours) < 0 ||
+	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
+		return -1;
+	for (size_t i = 0; i < m->root_count; i++)
+		if (m->roots[i].device == theirs.st_dev &&
+		    m->roots[i].inode == theirs.st_ino)
+			return (int)i;
+	if (m->root_count == ROOTS)
+		return -1;
+	m->roots[m->root_count] =
+		(struct root){theirs.st_dev, theirs.st_ino,
+			      open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	return m->roots[m->root_count].fd < 0 ? -1 : (int)m->root_count++;
+}
+
+/* Who of a line of forks is in the profile: a process that has recorded something. */
+static uint32_t known_above(const struct members *m, uint32_t serial)
+{
+	for (int n = 0; serial && n < ANCESTORS; n++) {
+		uint64_t *above;
+
+		if (engine_process(m->engine, serial))
+			return serial;
+		above = table_get(&m->born, (struct table_key){serial, 0});
+		serial = above ? (uint32_t)*above : 0;
+	}
+	return 0;
+}
+
+/* The nearest process above that is known, by the kernel's word; 0: none. */
+static uint32_t ancestor(struct members *m, pid_t pid)
+{
+	for (int n = 0; n < ANCESTORS; n++) {
+		struct member *above;
+
+		pid = procfs_parent(pid);
+		if (pid <= 1)
+			return 0;
+		above = find_pid(m, pid);
+		if (above)
+			return above->serial ? above->serial : above->parent_serial;
+	}
+	return 0;
+}
+
+/* ---- not followed -------------------------------------------------------- */
+
+/* Of a path that a target wrote. */
+static char *copy_path(const struct wire_process *p)
+{
+	return strndup(p->exec_path, sizeof(p->exec_path));
+}
+
+/* Takes the program over. */
+static void list_stranger(struct members *m, uint32_t parent, pid_t pid, char *program,
+			  enum wire_exec why)
+{
+	if (array_reserve(&m->strangers, &m->stranger_room, m->stranger_count + 1) <
+	    0) {
+		free(program);
+		return;
+	}
+	m->strangers[m->stranger_count++] = (struct stranger){
+		known_above(m, parent), pid, program, why, engine_now_ns(m->engine)};
+}
+
+/* What a slot says is executed; NONE also for nonsense. */
+static enum wire_exec exec_of(const struct members *m, const struct member *i)
+{
+	uint32_t is;
+
+	if (i->slot >= WIRE_PROCESSES)
+		return WIRE_EXEC_NONE;
+	/* acquire: pairs with the target's release, the path is there. */
+	is = atomic_load_explicit(&wire_process(m->memory->base, i->slot)->exec,
+				  memory_order_acquire);
+	return is < WIRE_EXECS ? (enum wire_exec)is : WIRE_EXEC_NONE;
+}
+
+/* ---- beginnings ---------------------------------------------------------- */
+
+static void came(struct members *m, pid_t pid, uint32_t serial)
+{
+	uint64_t *last =
+		table_put(&m->came, (struct table_key){(uint64_t)pid, 0}, NULL);
+
+	if (last)
+		*last = serial;
+	m->any = true;
+}
+
+/* A fork child is another of its parent's kind, as far as /proc is concerned. */
+static void describe_child(struct members *m, struct engine_process *p)
+{
+	struct engine_process *parent = engine_process(m->engine, p->parent_serial);
+
+	if (parent && parent->exe)
+		engine_process_describe(p, parent->command, parent->exe);
+}
+
+static void describe(struct members *m, struct member *i)
+{
+	char command[COMMAND_BYTES], exe[EXE_BYTES];
+
+	describe_child(m, i->process);
+	if (i->process->exe)
+		return;
+	procfs_command(i->pid, command, sizeof(command));
+	procfs_exe(i->pid, exe, sizeof(exe));
+	engine_process_describe(i->process, command, exe);
+}
+
+/* i may be a fork child that was only born so far. pid: as we see it; the process's own
+ * number may be another (PID namespaces). */
+static int record(struct members *m, struct member *i, uint32_t slot, uint32_t serial,
+		  uint32_t parent, bool fresh)
+{
+	char command[COMMAND_BYTES], exe[EXE_BYTES];
+	struct engine_process *p;
+
+	parent = known_above(m, parent);
+	p = engine_process_begin(m->engine, serial, parent, i->pid, slot);
+	if (!p)
+		return -ENOMEM;
+	p->parent_serial = parent;
+	i->kind = MEMBER_RECORDED;
+	i->process = p;
+	i->slot = slot;
+	i->serial = serial;
+	i->parent_serial = parent;
+	i->root = root_of(m, i->pid);
+	if (fresh) {
+		procfs_command(i->pid, command, sizeof(command));
+		procfs_exe(i->pid, exe, sizeof(exe));
+		engine_process_describe(p, command, exe);
+	} else {
+		describe(m, i);
+	}
+	p->owner = p; /* marks it as one of the members, ever */
+	m->recorded++;
+	came(m, i->pid, serial);
+	return 0;
+}
+
+/* ---- ends ---------------------------------------------------------------- */
+
+/* The process has ended, or its image was replaced: its last word is counted. */
+static void end_recorded(struct members *m, struct member *i, enum profile_end how,
+			 int status)
+{
+	engine_process_end(m->engine, i->process, how, status);
+	m->recorded--;
+	drop(m, i);
+}
+
+/* It executed what has not come: the program is a stranger, alive or not. */
+static void end_unfollowed(struct members *m, struct member *i, bool alive)
+{
+	enum wire_exec why = exec_of(m, i);
+	char *program = why == WIRE_EXEC_NONE
+				? take_ptr(i->program)
+				: copy_path(wire_process(m->memory->base, i->slot));
+
+	if (why == WIRE_EXEC_NONE)
+		why = WIRE_EXEC_EXPECTED;
+	if (program)
+		list_stranger(m, i->serial, i->pid, program, why);
+	if (i->kind == MEMBER_RECORDED) {
+		engine_process_end(m->engine, i->process, PROFILE_EXECED, 0);
+		m->recorded--;
+	} else {
+		free_slot(m, i->slot);
+	}
+	i->kind = MEMBER_STRANGER;
+	i->process = NULL;
+	i->slot = WIRE_PROCESSES;
+	if (!alive)
+		drop(m, i);
+}
+
+/* The status that a process said it would end with, or -1. */
+static int own_word(const struct members *m, const struct member *i)
+{
+	uint32_t is = atomic_load_explicit(
+		&wire_process(m->memory->base, i->slot)->exited, memory_order_relaxed);
+
+	return is & WIRE_EXITED ? (int)(is & 0xff) : -1;
+}
+
+static void end(struct members *m, struct member *i)
+{
+	enum profile_end how = PROFILE_EXITED;
+	int status = -1, wait_status;
+
+	switch (i->kind) {
+	case MEMBER_RECORDED:
+	case MEMBER_BORN:
+		if (exec_of(m, i) != WIRE_EXEC_NONE || i->program) {
+			end_unfollowed(m, i, false);
+			return;
+		}
+		if (i->kind == MEMBER_BORN) {
+			free_slot(m, i->slot);
+			break;
+		}
+		if (!procfs_exit_status(i->pid, i->pidfd, &wait_status)) {
+			status = own_word(m, i);
+		} else if (WIFSIGNALED(wait_status)) {
+			how = PROFILE_SIGNALED;
+			status = WTERMSIG(wait_status);
+		} else {
+			status = WEXITSTATUS(wait_status);
+		}
+		end_recorded(m, i, how, status);
+		return;
+	case MEMBER_EXPECTED:
+		list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
+			      WIRE_EXEC_EXPECTED);
+		break;
+	case MEMBER_STRANGER:
+		break;
+	}
+	drop(m, i);
+}
+
+/* ---- slots --------------------------------------------------------------- */
+
+static void see_live(struct members *m, uint32_t slot, struct wire_process *p)
+{
+	struct engine_process *known = engine_process(m->engine, p->serial);
+	uint32_t serial = p->serial, parent = p->parent_serial;
+	struct member *i;
+
+	if (known && known->owner)
+		return;
+	i = find_serial(m, serial);
+	if (!i)
+		i = add(m, MEMBER_BORN, (pid_t)p->pid);
+	if (i && record(m, i, slot, serial, parent, false) < 0)
+		drop(m, i);
+}
+
+static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
+{
+	struct member *i;
+	uint64_t *above;
+
+	if (find_serial(m, p->serial))
+		return;
+	i = add(m, MEMBER_BORN, (pid_t)p->pid);
+	if (!i)
+		return;
+	i->slot = slot;
+	i->serial = p->serial;
+	i->parent_serial = p->parent_serial;
+	above = table_put(&m->born, (struct table_key){i->serial, 0}, NULL);
+	if (above)
+		*above = i->parent_serial;
+}
+
+/* The slot is free again at once. */
+static void see_word(struct members *m, uint32_t slot, struct wire_process *p)
+{
+	uint32_t kind = atomic_load_explicit(&p->exec, memory_order_acquire);
+	pid_t pid = (pid_t)p->pid;
+	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, 0});
+	uint32_t serial = p->serial, parent = p->parent_serial;
+	char *program = copy_path(p);
+	struct member *i = NULL;
+
+	free_slot(m, slot);
+	/* It may have come before we got to read of it, and even have gone. */
+	if ((last && *last > serial) || !program || kind >= WIRE_EXECS ||
+	    kind == WIRE_EXEC_NONE) {
+		free(program);
+		return;
+	}
+	i = add(m, MEMBER_EXPECTED, pid);
+	if (!i) {
+		free(program);
+		return;
+	}
+	i->parent_serial = parent;
+	i->since_ns = kernel_monotonic_ns();
+	i->program = program;
+	if (kind == WIRE_EXEC_EXPECTED)
+		return;
+	list_stranger(m, parent, pid, take_ptr(i->program), (enum wire_exec)kind);
+	i->kind = MEMBER_STRANGER;
+}
+
+static bool see(struct members *m, uint32_t slot)
+{
+	struct wire_process *p = wire_process(m->memory->base, slot);
+
+	/* acquire: pairs with the target's release; the fields are whole. */
+	switch (atomic_load_explicit(&p->state, memory_order_acquire)) {
+	case WIRE_PROCESS_CLAIMED:
+		return false; /* soon something else */
+	case WIRE_PROCESS_LIVE:
+		see_live(m, slot, p);
+		break;
+	case WIRE_PROCESS_BORN:
+		see_born(m, slot, p);
+		break;
+	case WIRE_PROCESS_WORD:
+		see_word(m, slot, p);
+		break;
+	case WIRE_PROCESS_VOID:
+		free_slot(m, slot);
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+void members_look(struct members *m)
+{
+	/* acquire: pairs with family_changed(). */
+	uint32_t changes =
+		atomic_load_explicit(&header(m)->changes, memory_order_acquire);
+	bool whole = true;
+
+	if (changes == m->changes_seen)
+		return;
+	for (uint32_t slot = 0; slot < WIRE_PROCESSES; slot++)
+		whole &= see(m, slot);
+	if (whole)
+		m->changes_seen = changes;
+}
+
+/* ---- the handshake ------------------------------------------------------- */
+
+/* What was known of the pid before its new image: gone. Returns the parent's serial. */
+static uint32_t succeed(struct members *m, pid_t pid)
+{
+	uint32_t parent = 0;
+	struct member *i;
+
+	members_look(m);
+	for (i = find_pid(m, pid); i; i = find_pid(m, pid)) {
+		parent = i->parent_serial;
+		if (i->kind == MEMBER_RECORDED) {
+			end_recorded(m, i, PROFILE_EXECED, 0);
+			continue;
+		}
+		if (i->kind == MEMBER_BORN)
+			free_slot(m, i->slot);
+		drop(m, i);
+	}
+	return parent ? parent : ancestor(m, pid);
+}
+
+int members_welcome(struct members *m, const struct recording_peer *peer)
+{
+	uint32_t parent = succeed(m, peer->pid);
+	struct member *i = add(m, MEMBER_EXPECTED, peer->pid);
+
+	if (!i)
+		return -ENOMEM;
+	if (record(m, i, peer->slot, peer->serial, parent, true) < 0) {
+		drop(m, i);
+		return -ENOMEM;
+	}
+	if (m->root_pid ? peer->pid == m->root_pid : !m->root_serial)
+		m->root_serial = peer->serial;
+	return 0;
+}
+
+void members_unwanted(struct members *m, pid_t pid)
+{
+	succeed(m, pid);
+	came(m, pid, atomic_load(&header(m)->serial));
+}
+
+void members_end_root(struct members *m, pid_t pid, int wait_status)
+{
+	struct member *i;
+
+	engine_pass(m->engine);
+	members_look(m);
+	i = find_pid(m, pid);
+	m->root_watched = true;
+	if (!i || i->kind != MEMBER_RECORDED || i->program ||
+	    exec_of(m, i) != WIRE_EXEC_NONE)
+		return; /* its pidfd tells the rest */
+	if (WIFSIGNALED(wait_status))
+		end_recorded(m, i, PROFILE_SIGNALED, WTERMSIG(wait_status));
+	else
+		end_recorded(m, i, PROFILE_EXITED, WEXITSTATUS(wait_status));
+}
+
+void members_watch_root(struct members *m)
+{
+	m->root_watched = true;
+}
+
+/* Dead, if only a zombie. Without a pidfd (an old kernel, or it was gone when we
+ * looked) the kernel is asked by number. */
+static bool is_gone(const struct member *i)
+{
+	struct pollfd fd = {.fd = i->pidfd, .events = POLLIN};
+
+	if (i->pidfd < 0)
+		return kill(i->pid, 0) < 0 && errno == ESRCH;
+	return poll(&fd, 1, 0) > 0;
+}
+
+void members_end_all(struct members *m)
+{
+	members_look(m);
+	while (m->count) {
+		struct member *i = &m->items[m->count - 1];
+
+		if (i->kind == MEMBER_RECORDED && !is_gone(i) &&
+		    exec_of(m, i) == WIRE_EXEC_NONE)
+			end_recorded(m, i, PROFILE_RUNNING, 0);
+		else
+			end(m, i);
+	}
+}
+
+/* ---- now and then -------------------------------------------------------- */
+
+/* Whether another program runs there, executed by a bare system call. */
+static bool is_replaced(struct member *i)
+{
+	char exe[EXE_BYTES];
+	const char *was = i->process ? i->process->exe : NULL;
+
+	if (i->program || !was || !*was)
+		return i->program;
+	procfs_exe(i->pid, exe, sizeof(exe));
+	/* (One that was deleted meanwhile has a word behind its name.) */
+	if (*exe && strncmp(exe, was, strlen(was)) != 0)
+		i->program = strdup(exe);
+	return i->program;
+}
+
+/* The slot says that its process executed something, or the kernel does. */
+static void check_exec(struct members *m, struct member *i, uint64_t now_ns)
+{
+	enum wire_exec kind = exec_of(m, i);
+	uint64_t patience = kind > WIRE_EXEC_EXPECTED ? SETTLED_NS : ARRIVAL_NS;
+
+	if (kind == WIRE_EXEC_NONE && !is_replaced(i))
+		i->since_ns = 0; /* it could not be executed */
+	else if (!i->since_ns)
+		i->since_ns = now_ns;
+	else if (now_ns - i->since_ns > patience)
+		end_unfollowed(m, i, true);
+}
+
+void members_check(struct members *m, uint64_t now_ns)
+{
+	/* From the last: what ends has the last put in its place. */
+	for (size_t n = m->count; n-- > 0;) {
+		struct member *i = &m->items[n];
+
+		if (i->pidfd < 0 && is_gone(i))
+			end(m, i);
+		else if (i->kind == MEMBER_RECORDED || i->kind == MEMBER_BORN)
+			check_exec(m, i, now_ns);
+		else if (i->kind == MEMBER_EXPECTED &&
+			 now_ns - i->since_ns > ARRIVAL_NS) {
+			list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
+				      WIRE_EXEC_EXPECTED);
+			i->kind = MEMBER_STRANGER;
+		}
+	}
+}
+
+size_t members_count(const struct members *m)
+{
+	return m->count;
+}
+
+size_t members_recorded(const struct members *m)
+{
+	return m->recorded;
+}
+
+bool members_had_any(const struct members *m)
+{
+	return m->any;
+}
+
+uint32_t members_root_serial(const struct members *m)
+{
+	return m->root_serial;
+}
+
+/* The program's end is the launcher's to tell, with its status. */
+static bool is_watched(const struct members *m, const struct member *i)
+{
+	return i->pid != m->root_pid || m->root_watched;
+}
+
+size_t members_poll(const struct members *m, struct pollfd *fds)
+{
+	for (size_t i = 0; i < m->count; i++)
+		fds[i] = (struct pollfd){is_watched(m, &m->items[i]) ? m->items[i].pidfd
+								     : -1,
+					 POLLIN, 0};
+	return m->count;
+}
+
+void members_polled(struct members *m, const struct pollfd *fds, size_t n)
+{
+	/* From the last: what ends has the last put in its place. */
+	while (n-- > 0)
+		if (n < m->count && fds[n].revents)
+			end(m, &m->items[n]);
+}
+
+uint64_t members_rss(const struct members *m)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].kind == MEMBER_RECORDED)
+			sum += procfs_rss(m->items[i].pid);
+	return sum;
+}
+
+void members_root_path(const struct members *m, const struct engine_process *p,
+		       char *ret, size_t room)
+{
+	*ret = '\0';
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].process == p && m->items[i].root >= 0)
+			snprintf(ret, room, "/proc/self/fd/%d",
+				 m->roots[m->items[i].root].fd);
+}
+
+/* ---- the profile --------------------------------------------------------- */
+
+int members_fill(const struct members *m, struct profile *p)
+{
+	if (array_reserve(&p->unfolloweds, &p->unfollowed_room, m->stranger_count) < 0)
+		return -ENOMEM;
+	for (size_t i = p->unfollowed_count; i < m->stranger_count; i++) {
+		const struct stranger *from = &m->strangers[i];
+		uint32_t program =
+			strings_add(&p->strings, from->program ? from->program : "");
+
+		if (program == UINT32_MAX)
+			return -ENOMEM;
+		p->unfolloweds[i] = (struct profile_unfollowed){
+			.parent_serial = from->parent_serial,
+			.pid = from->pid,
+			.program = program,
+			.why = from->why,
+			.at_ns = from->at_ns,
+		};
+		p->unfollowed_count = i + 1;
+	}
+	return 0;
+}

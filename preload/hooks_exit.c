@@ -1,0 +1,49 @@
+/*
+ * hooks_exit.c - how a process means to end. Its parent will know, but that may be
+ * nobody who is asked; the kernel tells others only while there is a trace of it.
+ */
+#include "preload/family.h"
+#include "preload/hook.h"
+#include "preload/real.h"
+#include "preload/sys.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HOOK __attribute__((visibility("default")))
+
+static _Noreturn void leave(void (*real_exit)(int), int status)
+{
+	family_word_exit(status);
+	if (real_init() && real_exit)
+		real_exit(status);
+	for (;;)
+		sys_call3(SYS_exit_group, status, 0, 0);
+}
+
+HOOK void _exit(int status)
+{
+	leave(real._exit, status);
+}
+
+HOOK void _Exit(int status)
+{
+	leave(real._Exit, status);
+}
+
+HOOK void quick_exit(int status)
+{
+	leave(real.quick_exit, status);
+}
+
+/* exit(), or main's return. */
+static void at_exit(int status, void *context)
+{
+	(void)context;
+	family_word_exit(status);
+}
+
+void hooks_exit_init(void)
+{
+	on_exit(at_exit, NULL);
+}

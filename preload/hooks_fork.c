@@ -1,0 +1,55 @@
+/*
+ * hooks_fork.c - around libc's fork(): where in the order of events it happens, and
+ * the child's slot.
+ *
+ * Children made by the bare system call pass us by; they attach at their first event.
+ */
+#include "preload/family.h"
+#include "preload/hook.h"
+#include "preload/sys.h"
+
+#include <pthread.h>
+
+#define TLS __thread __attribute__((tls_model("initial-exec")))
+
+/* Of the fork that this thread is making. */
+static TLS uint32_t fork_serial;
+static TLS uint64_t fork_stamp;
+
+/* The order of events says what the child inherits: all that was live at this one. */
+static __attribute__((noinline)) void put_fork(uint32_t serial)
+{
+	struct hook h;
+
+	if (!hook_enter(&h, HOOK_CALL))
+		return;
+	hook_put(&h, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
+	hook_leave(&h);
+}
+
+static void before_fork(void)
+{
+	fork_serial = 0;
+	if (!family_follows())
+		return;
+	fork_serial = family_serial();
+	put_fork(fork_serial);
+	fork_stamp = session_stamp();
+}
+
+static void in_child(void)
+{
+	struct wire_process *p;
+
+	if (!fork_serial || !family_follows())
+		return;
+	p = family_claim(WIRE_PROCESS_BORN, (uint32_t)sys_call3(SYS_getpid, 0, 0, 0),
+			 fork_serial, session_last_serial(), fork_stamp);
+	if (p)
+		session_born(p);
+}
+
+void hooks_fork_init(void)
+{
+	pthread_atfork(before_fork, NULL, in_child);
+}

@@ -1,0 +1,220 @@
+"""Process trees: whatever a process forks, spawns and executes is in the profile, with
+its parent and its end; what could not be followed is listed, with the reason."""
+
+import os
+import shutil
+import signal
+import unittest
+
+import harness
+
+target = harness.target
+EXECS = target("execs")
+EXECS_OF_ITSELF = ("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle",
+                   "execveat", "fexecve")
+CHILDREN = ("fork", "clone", "vfork", "spawn", "spawnp")
+TAKE_AN_ENVIRONMENT = ("execve", "execvpe", "execle", "execveat", "fexecve", "fork",
+                       "clone", "vfork", "spawn", "spawnp")
+
+
+class Family(harness.Case):
+    def processes(self, result):
+        report = self.report_json(result)
+        self.assert_lossless(report)
+        return report["processes"], report["unfollowed"]
+
+    def images_of(self, processes, name):
+        return [p for p in processes if os.path.basename(p["exe"]) == name]
+
+    def tree(self, args, **how):
+        native = self.run_native(args)
+        result = self.record(args, **how)
+        self.assert_same_behaviour(native, result)
+        return self.processes(result)
+
+    # ---- programs that are executed --------------------------------------------
+
+    def test_every_exec_is_followed(self):
+        for how in EXECS_OF_ITSELF:
+            with self.subTest(how=how):
+                processes, unfollowed = self.tree([EXECS, how, target("phases"), "exit"])
+                self.assertEqual([p["end"] for p in processes], ["execed", "exited"])
+                self.assertEqual(processes[1]["exit"], 4)
+                self.assertEqual(processes[0]["pid"], processes[1]["pid"])
+                self.assertEqual(unfollowed, [])
+
+    def test_every_child_is_followed(self):
+        for how in CHILDREN:
+            with self.subTest(how=how):
+                processes, unfollowed = self.tree([EXECS, how, target("phases"), "exit"])
+                root, = self.images_of(processes, "execs")[:1]
+                child, = self.images_of(processes, "phases")
+                self.assertEqual(root["exit"], 4)
+                self.assertEqual((child["end"], child["exit"]), ("exited", 4))
+                self.assertEqual(child["parent_serial"], root["serial"])
+                self.assertEqual(unfollowed, [])
+
+    def test_a_cleared_environment_is_no_way_out(self):
+        for how in TAKE_AN_ENVIRONMENT:
+            with self.subTest(how=how):
+                args = [EXECS, how, "-i", target("phases"), "exit"]
+                processes, unfollowed = self.tree(args)
+                self.assertEqual(len(self.images_of(processes, "phases")), 1)
+                self.assertEqual(unfollowed, [])
+
+    def test_an_environment_is_what_was_given_otherwise(self):
+        env = {"LD_PRELOAD": harness.COUNT, "A": "b c", "COUNT_OUT": self.dir}
+        result = self.record([EXECS, "execve", "/usr/bin/env"], env=env)
+        lines = result.stdout.decode().splitlines()
+        self.assertIn("A=b c", lines)
+        preload, = [line for line in lines if line.startswith("LD_PRELOAD=")]
+        self.assertEqual(preload, "LD_PRELOAD=%s:%s" % (harness.SHIM, harness.COUNT))
+        result = self.record([EXECS, "execve", "-i", "/usr/bin/env"], env=env)
+        names = sorted(l.split("=")[0] for l in result.stdout.decode().splitlines())
+        self.assertEqual(names, ["HEAPLINE_SESSION", "LD_PRELOAD"])
+
+    def test_an_exec_that_fails_changes_nothing(self):
+        self.write("text", "no program\n", 0o644)
+        for how in EXECS_OF_ITSELF:
+            for program in ("/no/such/program", self.dir, self.path("text")):
+                if (how, program) == ("fexecve", "/no/such/program"):
+                    continue  # open() fails, which is another matter
+                with self.subTest(how=how, program=program):
+                    processes, unfollowed = self.tree([EXECS, how, program])
+                    self.assertEqual(len(processes), 1)
+                    self.assertEqual(processes[0]["exit"], 9)
+                    self.assertEqual(unfollowed, [])
+
+    def test_three_images_of_one_pid(self):
+        args = [EXECS, "execv", EXECS, "execve", "-i", target("phases"), "_exit"]
+        processes, _ = self.tree(args)
+        self.assertEqual([os.path.basename(p["exe"]) for p in processes],
+                         ["execs", "execs", "phases"])
+        self.assertEqual({p["pid"] for p in processes}, {processes[0]["pid"]})
+
+    def test_scripts(self):
+        script = self.write("script", "#!/bin/sh -e\nexec %s exit\n" % target("phases"),
+                            0o755)
+        processes, unfollowed = self.tree([EXECS, "fork", script])
+        self.assertEqual(len(self.images_of(processes, "phases")), 1)
+        self.assertEqual(unfollowed, [])
+
+    def test_a_bare_preload_follows_what_is_executed(self):
+        for how in ("vfork", "spawn", "execve"):
+            with self.subTest(how=how):
+                result = self.preload([EXECS, how, "-i", target("phases"), "exit"])
+                self.assertEqual(result.status, 4, result)
+                processes, unfollowed = self.processes(result)
+                self.assertEqual(len(self.images_of(processes, "phases")), 1)
+                self.assertEqual(unfollowed, [])
+
+    # ---- programs that can't be followed ---------------------------------------
+
+    def not_followed(self, args, program, why):
+        processes, unfollowed = self.tree(args)
+        self.assertEqual([(u["program"], u["why"]) for u in unfollowed],
+                         [(program, why)], processes)
+        self.assertIn(unfollowed[0]["parent_serial"], [p["serial"] for p in processes])
+        checked = self.heapline("check", "--max-leaked", "1G", "--", *args)
+        self.assertEqual(checked.status, 70, checked)
+        self.assertIn(program.encode(), checked.stderr)
+
+    def test_static_programs_are_listed(self):
+        program = target("static_example")
+        for how in ("execve", "vfork", "fork", "clone", "spawn"):
+            with self.subTest(how=how):
+                self.not_followed([EXECS, how, program], program, "static")
+
+    def test_a_static_program_s_children_are_followed(self):
+        if not shutil.which("gcc"):
+            self.skipTest("gcc is not installed")
+        source = self.write("run.c", "#include <unistd.h>\n#include <sys/wait.h>\n"
+                            "int main(int c, char **v) { if (!fork()) execv(v[1], v+1);"
+                            "wait(0); return c > 9; }")
+        static = self.path("run")
+        built = self.run_native(["gcc", "-static", "-o", static, source])
+        self.assertEqual(built.status, 0, built)
+        processes, unfollowed = self.tree([EXECS, "fork", static, target("phases"), "exit"])
+        self.assertEqual(len(self.images_of(processes, "phases")), 1)
+        self.assertEqual([u["why"] for u in unfollowed], ["static"])
+
+    def test_musl_programs_run_and_are_listed(self):
+        if not shutil.which("musl-gcc"):
+            self.skipTest("musl-gcc is not installed")
+        source = self.write("hello.c", "#include <stdio.h>\nint main(void)"
+                            "{ return puts(\"hello\") < 0; }\n")
+        program = self.path("hello")
+        built = self.run_native(["musl-gcc", "-o", program, source])
+        self.assertEqual(built.status, 0, built)
+        for how in ("execve", "spawn"):
+            with self.subTest(how=how):
+                self.not_followed([EXECS, how, program], program, "other-libc")
+
+    def test_a_system_call_past_us_is_noticed_in_time(self):
+        result = self.record([EXECS, "syscall", "-i", "/usr/bin/sleep", "0.5"])
+        processes, unfollowed = self.processes(result)
+        self.assertEqual([p["end"] for p in processes], ["execed"])
+        self.assertEqual([os.path.basename(u["program"]) for u in unfollowed], ["sleep"])
+
+    def test_a_system_call_with_our_environment_is_followed(self):
+        processes, unfollowed = self.tree([EXECS, "syscall", target("phases"), "exit"])
+        self.assertEqual([p["end"] for p in processes], ["execed", "exited"])
+        self.assertEqual(unfollowed, [])
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_root_without_the_shim(self):
+        root = self.path("root")
+        os.makedirs(root + "/tmp")
+        for folder in ("bin", "lib", "lib64", "usr"):
+            if os.path.islink("/" + folder):
+                os.symlink(os.readlink("/" + folder), root + "/" + folder)
+        # A handful of files: what echo needs, and nothing of ours.
+        for path in self.libraries("/usr/bin/env") | {"/usr/bin/env"}:
+            os.makedirs(os.path.dirname(root + path), exist_ok=True)
+            shutil.copy(path, root + path)
+        args = ["/usr/sbin/chroot", root, "/usr/bin/env", "-i", "/usr/bin/env"]
+        native = self.run_native(args)
+        self.assertEqual(native.status, 0, native)
+        result = self.record(args)
+        self.assertEqual((result.status, result.stderr), (0, b""), result)
+        _, unfollowed = self.processes(result)
+        self.assertEqual([u["why"] for u in unfollowed], ["no-shim"])
+
+    def libraries(self, program):
+        lines = self.run_native(["ldd", program]).stdout.decode().splitlines()
+        words = [w for line in lines for w in line.split() if w.startswith("/")]
+        return {os.path.join(os.path.realpath(os.path.dirname(w)), os.path.basename(w))
+                for w in words}
+
+    # ---- choosing --------------------------------------------------------------
+
+    def test_no_follow(self):
+        result = self.record([EXECS, "fork", target("phases"), "exit"], ["--no-follow"])
+        processes, unfollowed = self.processes(result)
+        self.assertEqual(len(processes), 1)
+        self.assertEqual(unfollowed, [])
+        result = self.record([EXECS, "execve", target("phases"), "exit"], ["--no-follow"])
+        self.assertEqual(len(self.processes(result)[0]), 2, "the same process")
+
+    def test_only(self):
+        args = ["/bin/sh", "-c", "%s exit; ls; true" % target("phases")]
+        result = self.record(args, ["--only", "phases"])
+        processes, unfollowed = self.processes(result)
+        self.assertEqual([os.path.basename(p["exe"]) for p in processes], ["phases"])
+        self.assertEqual(unfollowed, [])
+
+    # ---- ends -------------------------------------------------------------------
+
+    def test_children_s_ends_are_told(self):
+        script = "%s exit; %s _exit; %s quick_exit; %s segv; %s kill; true" % (
+            (target("phases"),) * 5)
+        # (bash names the dead by their pids on standard error.)
+        processes, _ = self.processes(self.record(["/bin/bash", "-c", script]))
+        ends = [(p["end"], p["exit"]) for p in self.images_of(processes, "phases")]
+        self.assertEqual(ends, [("exited", 4), ("exited", 3), ("exited", 5),
+                                ("signaled", 128 + signal.SIGSEGV),
+                                ("signaled", 128 + signal.SIGKILL)])
+
+
+if __name__ == "__main__":
+    harness.main()
