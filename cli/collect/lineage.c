@@ -1,0 +1,187 @@
+#include "cli/collect/lineage.h"
+
+#include "cli/base/array.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORKS = 4096 }; /* whose children have not come: the oldest are forgotten */
+
+static struct table_key key(uint64_t address)
+{
+	return (struct table_key){address, 0};
+}
+
+static void forget_log(struct lineage *l)
+{
+	table_done(&l->latest);
+	free(l->gone);
+	l->gone = NULL;
+	l->gone_count = l->gone_room = 0;
+}
+
+void lineage_done(struct lineage *l)
+{
+	table_done(&l->given);
+	forget_log(l);
+	free(l->forks);
+	l->forks = NULL;
+	l->fork_count = l->fork_room = 0;
+}
+
+/* Once nobody can ask any more. */
+static void quiet(struct lineage *l)
+{
+	if (!lineage_is_parent(l))
+		forget_log(l);
+}
+
+static void drop_fork(struct lineage *l, size_t i)
+{
+	memmove(&l->forks[i], &l->forks[i + 1],
+		(--l->fork_count - i) * sizeof(*l->forks));
+}
+
+/* Where a fork was dated late, more may be freed than was counted. */
+static uint64_t left(uint64_t of, uint64_t freed)
+{
+	return of > freed ? of - freed : 0;
+}
+
+int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
+		 struct profile_amount live)
+{
+	if (parent->fork_count == FORKS)
+		drop_fork(parent, 0);
+	if (array_reserve(&parent->forks, &parent->fork_room, parent->fork_count + 1) <
+	    0)
+		return -ENOMEM;
+	live.blocks += left(parent->inherited.blocks, parent->freed.blocks);
+	live.bytes += left(parent->inherited.bytes, parent->freed.bytes);
+	parent->forks[parent->fork_count++] = (struct lineage_fork){serial, ns, live};
+	if (ns > parent->last_fork_ns)
+		parent->last_fork_ns = ns;
+	return 0;
+}
+
+void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t serial,
+		   uint64_t ns, struct profile_amount live)
+{
+	size_t i = 0;
+
+	while (i < parent->fork_count && parent->forks[i].serial != serial)
+		i++;
+	if (i == parent->fork_count && lineage_fork(parent, serial, ns, live) < 0)
+		return;
+	if (i >= parent->fork_count)
+		i = parent->fork_count - 1;
+	child->parent = parent;
+	child->fork_ns = parent->forks[i].ns;
+	child->inherited = parent->forks[i].had;
+	parent->heirs++;
+	drop_fork(parent, i);
+}
+
+int lineage_gone(struct lineage *l, uint64_t address, const struct lineage_block *b,
+		 uint64_t ns)
+{
+	uint64_t *latest;
+
+	if (b->born_ns > l->last_fork_ns)
+		return 0; /* no child has it */
+	if (array_reserve(&l->gone, &l->gone_room, l->gone_count + 1) < 0)
+		return -ENOMEM;
+	latest = table_put(&l->latest, key(address), NULL);
+	if (!latest)
+		return -ENOMEM;
+	l->gone[l->gone_count++] = (struct lineage_gone){*b, ns, *latest};
+	*latest = l->gone_count;
+	return 0;
+}
+
+/* What the process had at address at the moment ns, of its own. */
+static bool had(const struct lineage *l, uint64_t address, uint64_t ns,
+		lineage_peek *peek, void *context, struct lineage_block *ret)
+{
+	const uint64_t *latest;
+
+	if (peek(context, l, address, ret) && ret->born_ns <= ns)
+		return true;
+	latest = table_get(&l->latest, key(address));
+	for (uint64_t i = latest ? *latest : 0; i; i = l->gone[i - 1].before) {
+		const struct lineage_gone *gone = &l->gone[i - 1];
+
+		if (gone->block.born_ns <= ns && gone->gone_ns > ns) {
+			*ret = gone->block;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether the process had freed an inherited block at address before ns. */
+static bool had_given(const struct lineage *l, uint64_t address, uint64_t ns)
+{
+	const uint64_t *when = table_get(&l->given, key(address));
+
+	return when && *when && *when - 1 <= ns;
+}
+
+bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek *peek,
+		  void *context, struct lineage_block *ret)
+{
+	uint64_t at = UINT64_MAX, *given;
+	bool found = false;
+
+	for (const struct lineage *p = l; p->parent && !found; p = p->parent) {
+		if (had_given(p, address, at))
+			return false;
+		at = p->fork_ns;
+		found = had(p->parent, address, at, peek, context, ret);
+	}
+	given = found ? table_put(&l->given, key(address), NULL) : NULL;
+	if (!given)
+		return false;
+	*given = ns + 1;
+	l->freed.blocks++;
+	l->freed.bytes += ret->size;
+	return true;
+}
+
+void lineage_give_back(struct lineage *l, uint64_t address,
+		       const struct lineage_block *b)
+{
+	uint64_t *given = table_get(&l->given, key(address));
+
+	if (!given || !*given)
+		return;
+	*given = 0;
+	l->freed.blocks--;
+	l->freed.bytes -= b->size;
+}
+
+void lineage_end(struct lineage *l, void (*release)(void *context, struct lineage *l),
+		 void *context)
+{
+	l->ended = true;
+	l->fork_count = 0; /* whoever it forked and has not come is not told of */
+	while (l && l->ended && !l->heirs) {
+		struct lineage *parent = l->parent;
+
+		l->parent = NULL;
+		release(context, l);
+		if (parent)
+			parent->heirs--;
+		if (parent && !parent->ended)
+			quiet(parent);
+		l = parent;
+	}
+}
+
+void lineage_expire(struct lineage *l, uint64_t ns)
+{
+	while (l->fork_count && l->forks[0].ns < ns)
+		drop_fork(l, 0);
+	quiet(l);
+}
