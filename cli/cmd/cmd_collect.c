@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static void name_output(char *ret, size_t room)
 
 static int open_bare(const char *options, struct server_options *o)
 {
-	char output[4096] = "";
+	char output[4096] = "", full[PATH_MAX];
 	bool force = false;
 
 	if (parse_bare(options, &o->config, output, sizeof(output), &force) < 0)
@@ -104,7 +105,11 @@ static int open_bare(const char *options, struct server_options *o)
 	o->output =
 		open(output,
 		     O_WRONLY | O_CREAT | O_CLOEXEC | (force ? O_TRUNC : O_EXCL), 0666);
-	return o->output < 0 ? -errno : 0;
+	if (o->output < 0)
+		return -errno;
+	if (realpath(output, full) && strlen(full) < sizeof(o->config.profile))
+		strcpy(o->config.profile, full);
+	return 0;
 }
 
 int cmd_collect(int argc, char **argv)

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -126,6 +128,7 @@ static int open_output(struct launch *l, const struct launch_options *o, char *p
 		       size_t room)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (o->force ? O_TRUNC : O_EXCL), n;
+	char full[PATH_MAX];
 
 	if (o->output)
 		n = snprintf(path, room, "%s", o->output);
@@ -137,6 +140,8 @@ static int open_output(struct launch *l, const struct launch_options *o, char *p
 	l->output = open(path, flags, 0666);
 	if (l->output < 0)
 		return say_output(path, errno);
+	if (realpath(path, full) && strlen(full) < sizeof(l->config.profile))
+		strcpy(l->config.profile, full);
 	return 0;
 }
 
@@ -275,9 +280,9 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 		continue;
 	forward_to = 0;
 	ret->wait_status = root.wait_status;
-	ret->has_result = send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL) ==
-				  sizeof(root) &&
-			  hear_result(l, &ret->result);
+	/* A collector that was told to stop has answered already, and is gone. */
+	send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL);
+	ret->has_result = hear_result(l, &ret->result);
 	if (ret->has_result && !ret->result.running)
 		waitpid(l->collector, NULL, 0);
 }

@@ -17,6 +17,8 @@ const struct verb verbs[] = {
 	 cmd_report},
 	{"lines", "show source lines with what each allocated, freed and kept",
 	 cmd_lines},
+	{"ps", "list what is being recorded", cmd_ps},
+	{"stop", "end a recording; the program goes on", cmd_stop},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };

@@ -33,5 +33,7 @@ int cmd_check(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_lines(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_stop(int argc, char **argv);

@@ -24,6 +24,7 @@ struct control_config { /* launcher to collector, first */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	char options[512]; /* as typed, for the profile */
+	char profile[1024]; /* the profile's path, for people */
 };
 
 struct control_ready { /* collector to launcher: the target may start */
@@ -43,4 +44,29 @@ struct control_result { /* collector to launcher: the answer to it */
 	uint32_t unfollowed; /* programs executed that could not be recorded */
 	bool abandoned;	     /* a target gave the collector up */
 	int32_t write_error; /* 0 or -errno */
+};
+
+/* What anybody of the same user may ask of a collector, on the session's socket. */
+#define CONTROL_QUERY_MAGIC 0x3f79727565757168ull
+
+enum control_query_kind {
+	CONTROL_STATUS = 1,
+	CONTROL_STOP = 2, /* end the recording; answered when the profile is written */
+};
+
+struct control_query {
+	uint64_t magic;
+	uint32_t version; /* WIRE_VERSION */
+	uint32_t kind;	  /* enum control_query_kind */
+};
+
+struct control_status { /* the answer */
+	uint64_t magic;
+	uint32_t version, pad;
+	int32_t collector, root; /* pids; of the program, or the first process */
+	uint32_t processes, alive; /* recorded ever; not ended */
+	uint64_t events, live_bytes, wall_ns;
+	bool lossless;
+	char profile[1024];
+	char command[512]; /* of the first process; cut if it is longer */
 };

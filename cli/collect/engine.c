@@ -829,6 +829,11 @@ uint64_t engine_now_ns(const struct engine *e)
 	return clock_ns(&e->clock, now(e));
 }
 
+struct profile_amount engine_live(const struct engine *e)
+{
+	return e->ledger.sites.tree_live;
+}
+
 int engine_error(const struct engine *e)
 {
 	return e->ledger.sites.error;

@@ -107,6 +107,9 @@ int engine_fill(struct engine *e, struct profile *p);
 /* ns since engine_open(). */
 uint64_t engine_now_ns(const struct engine *e);
 
+/* Live blocks of the malloc domain, all processes, as of the last pass. */
+struct profile_amount engine_live(const struct engine *e);
+
 /* The recording is incomplete for want of memory: the first failure, or 0. */
 int engine_error(const struct engine *e);
 

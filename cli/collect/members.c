@@ -621,7 +621,7 @@ static void check_exec(struct members *m, struct member *i, uint64_t now_ns)
 		i->since_ns = 0; /* it could not be executed */
 	else if (!i->since_ns)
 		i->since_ns = now_ns;
-	else if (now_ns - i->since_ns > patience)
+	else if (now_ns > i->since_ns + patience)
 		end_unfollowed(m, i, true);
 }
 
@@ -636,7 +636,7 @@ void members_check(struct members *m, uint64_t now_ns)
 		else if (i->kind == MEMBER_RECORDED || i->kind == MEMBER_BORN)
 			check_exec(m, i, now_ns);
 		else if (i->kind == MEMBER_EXPECTED &&
-			 now_ns - i->since_ns > ARRIVAL_NS) {
+			 now_ns > i->since_ns + ARRIVAL_NS) {
 			list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
 				      WIRE_EXEC_EXPECTED);
 			i->kind = MEMBER_STRANGER;

@@ -27,7 +27,7 @@
 #include <time.h>
 
 enum {
-	CALLERS = 64, /* connections that have not said hello yet */
+	CALLERS = 64,	    /* connections that have not said hello yet */
 	BUSY_EVENTS = 4096, /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
@@ -58,8 +58,9 @@ struct server {
 	struct control_result result; /* about the root */
 	struct control_root root;     /* pid 0: not ended yet */
 	bool launcher_gone, answered;
+	int stopper; /* who asked us to stop, waiting for the answer; -1: nobody */
 	uint32_t unwanted; /* programs kept out by --no-follow and --only */
-	bool strangers; /* some process has the memory mapped that we do not know */
+	bool strangers;	   /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
 
 	struct pollfd *fds;
@@ -122,20 +123,88 @@ static void let_in(struct server *s, int caller, struct recording_peer *peer)
 	recording_admit(&s->memory, caller, peer);
 }
 
+/* For `heapline ps`: as of the last pass. */
+static void fill_status(struct server *s, struct control_status *ret)
+{
+	struct engine_process *first = engine_process_next(s->engine, NULL);
+	struct profile_amount live = engine_live(s->engine);
+
+	*ret = (struct control_status){
+		.magic = CONTROL_QUERY_MAGIC,
+		.version = WIRE_VERSION,
+		.collector = getpid(),
+		.root = s->o->config.root_pid ? s->o->config.root_pid
+			: first		      ? first->pid
+					      : 0,
+		.alive = (uint32_t)members_count(s->members),
+		.live_bytes = live.bytes,
+		.wall_ns = engine_now_ns(s->engine),
+		.lossless = !engine_error(s->engine),
+	};
+	for (struct engine_process *p = first; p;
+	     p = engine_process_next(s->engine, p)) {
+		ret->processes++;
+		ret->events += p->events;
+	}
+	snprintf(ret->profile, sizeof(ret->profile), "%s", s->o->config.profile);
+	snprintf(ret->command, sizeof(ret->command), "%s",
+		 first && first->command ? first->command : "");
+}
+
+static void send_status(struct server *s, int to)
+{
+	struct control_status status;
+
+	fill_status(s, &status);
+	send(to, &status, sizeof(status), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* A question, not a hello? 1: yes, it is answered, or will be (*kept); 0: no;
+ * -EAGAIN: nothing there yet. */
+static int hear_query(struct server *s, int caller, bool *kept)
+{
+	struct control_query q;
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	ssize_t n = recv(caller, &q, sizeof(q), MSG_DONTWAIT | MSG_PEEK);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n < (ssize_t)sizeof(q) || q.magic != CONTROL_QUERY_MAGIC)
+		return 0;
+	recv(caller, &q, sizeof(q), MSG_DONTWAIT); /* unread, it would be a reset */
+	if (getsockopt(caller, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ||
+	    (who.uid != geteuid() && who.uid != 0) || q.version != WIRE_VERSION)
+		return 1;
+	if (q.kind == CONTROL_STATUS)
+		send_status(s, caller);
+	if (q.kind == CONTROL_STOP && s->stopper < 0) {
+		s->stopper = caller;
+		*kept = true;
+	}
+	return 1;
+}
+
 static void callers_hear(struct server *s)
 {
 	for (size_t i = 0; i < s->caller_count;) {
-		bool trusted = s->callers[i] == s->o->first;
+		bool trusted = s->callers[i] == s->o->first, kept = false;
 		struct recording_peer peer;
-		int answer = recording_hear(&s->memory, s->callers[i], trusted, &peer);
+		int answer = hear_query(s, s->callers[i], &kept);
 
+		if (answer > 0)
+			answer = 0;
+		else if (!answer)
+			answer = recording_hear(&s->memory, s->callers[i], trusted,
+						&peer);
 		if (answer == -EAGAIN) {
 			i++;
 			continue;
 		}
 		if (answer > 0)
 			let_in(s, s->callers[i], &peer);
-		close(s->callers[i]);
+		if (!kept)
+			close(s->callers[i]);
 		s->callers[i] = s->callers[--s->caller_count];
 	}
 }
@@ -200,9 +269,10 @@ static void checkpoint(struct server *s, uint64_t now)
 	took = kernel_monotonic_ns() - now;
 	if (s->checkpoint_every < CHECKPOINT_MAX_NS)
 		s->checkpoint_every *= 2;
-	s->checkpoint_at = now + took + (took * CHECKPOINT_SHARE > s->checkpoint_every
-						 ? took * CHECKPOINT_SHARE
-						 : s->checkpoint_every);
+	s->checkpoint_at =
+		now + took +
+		(took * CHECKPOINT_SHARE > s->checkpoint_every ? took * CHECKPOINT_SHARE
+							       : s->checkpoint_every);
 }
 
 static void finalize(struct server *s)
@@ -395,7 +465,7 @@ static void adapt_nap(struct server *s, size_t events)
 
 static int serve(struct server *s)
 {
-	while (!is_over(s)) {
+	while (s->stopper < 0 && !is_over(s)) {
 		uint64_t now = kernel_monotonic_ns();
 		size_t events = engine_pass(s->engine);
 		int err;
@@ -433,6 +503,16 @@ static int listen_bare(struct server *s)
 		return -EIO;
 	recording_session(name, o->config.token, s->memory.session);
 	return 0;
+}
+
+/* By `heapline stop`: the targets go on, unrecorded. */
+static void stop(struct server *s)
+{
+	uint32_t recording = WIRE_RECORDING;
+
+	atomic_compare_exchange_strong(&header(s)->recording, &recording, WIRE_PAUSED);
+	s->profile->stopped =
+		strings_add(&s->profile->strings, "`heapline stop` ended it");
 }
 
 static int open_all(struct server *s)
@@ -487,7 +567,7 @@ static void say_ready(const struct server *s, int err)
 
 int server_run(struct server_options *o)
 {
-	struct server s = {.o = o, .memory = {.memory = -1}};
+	struct server s = {.o = o, .memory = {.memory = -1}, .stopper = -1};
 	int err = open_all(&s);
 
 	say_ready(&s, err);
@@ -500,10 +580,15 @@ int server_run(struct server_options *o)
 		if (o->first >= 0)
 			callers_add(&s, o->first);
 		err = serve(&s);
+		if (s.stopper >= 0)
+			stop(&s);
 		finalize(&s);
 		answer(&s);
+		if (s.stopper >= 0)
+			send_status(&s, s.stopper);
 	}
 	close_all(&s);
+	closep(&s.stopper);
 	closep(&o->control);
 	closep(&o->listen);
 	return err;

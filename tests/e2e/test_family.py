@@ -1,9 +1,11 @@
 """Process trees: whatever a process forks, spawns and executes is in the profile, with
 its parent and its end; what could not be followed is listed, with the reason."""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import unittest
 
 import harness
@@ -214,6 +216,60 @@ class Family(harness.Case):
         self.assertEqual(ends, [("exited", 4), ("exited", 3), ("exited", 5),
                                 ("signaled", 128 + signal.SIGSEGV),
                                 ("signaled", 128 + signal.SIGKILL)])
+
+    # ---- ps and stop -------------------------------------------------------------
+
+    def recordings(self):
+        listed = self.heapline("ps", "--json")
+        self.assertEqual(listed.status, 0, listed)
+        return [r for r in json.loads(listed.stdout)["recordings"]
+                if r["profile"].startswith(self.dir)]
+
+    def test_what_is_recorded_is_listed_and_can_be_stopped(self):
+        profile = self.new_profile()
+        run = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", profile, "--", target("execs"), "system",
+             "sleep 3; exit 6"], env=self.environment(), cwd=self.dir)
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: self.recordings() and self.recordings()[0]["alive"] > 1, 10,
+                      "the recording to be listed")
+        listed, = self.recordings()
+        self.assertEqual(listed["profile"], profile)
+        self.assertIn("sleep 3", listed["command"])
+        table = self.heapline("ps").stdout.decode()
+        self.assertIn(profile, table)
+        stopped = self.heapline("stop", str(listed["program"]))
+        self.assertEqual(stopped.status, 0, stopped)
+        self.assertEqual(self.recordings(), [])
+        report = self.report_json(profile)
+        self.assertFalse(report["losses"]["events"])
+        self.assertIn("stop", report["losses"]["stopped"])
+        self.assertEqual(report["processes"][0]["end"], "running")
+        self.assertEqual(run.wait(), 6, "the program goes on")
+
+    def test_stop_says_what_it_cannot(self):
+        for args, status, word in (
+            (["stop"], 2, b"which"), (["stop", "x"], 2, b"no pid"),
+            (["stop", "1", "2"], 2, b"one pid"), (["stop", "--no"], 2, b"option"),
+            (["stop", "1"], 1, b"nothing of pid 1"), (["ps", "x"], 2, b"option"),
+        ):
+            result = self.heapline(*args)
+            self.assertEqual(result.status, status, result)
+            self.assertIn(word, result.stderr)
+            self.assertIn(b"help: ", result.stderr)
+
+    # ---- daemons -------------------------------------------------------------------
+
+    def test_a_daemon_outlives_the_run_and_is_recorded_to_its_end(self):
+        script = "(setsid sh -c 'sleep 0.4; %s exit' >/dev/null 2>&1 &) ; exit 3" % (
+            target("phases"))
+        result = self.record(["/bin/sh", "-c", script], timeout=20)
+        self.assertEqual(result.status, 3, result)
+        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        processes, unfollowed = self.processes(result)
+        daemon, = self.images_of(processes, "phases")
+        self.assertEqual((daemon["end"], daemon["exit"]), ("exited", 4))
+        self.assertEqual(unfollowed, [])
 
 
 if __name__ == "__main__":

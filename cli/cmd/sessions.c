@@ -1,0 +1,146 @@
+#include "cli/cmd/sessions.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum {
+	ANSWER_MS = 5000, /* a collector answers between two passes */
+	STOP_MS = 600000, /* and writes its profile in that, however large */
+	LINE = 512,
+};
+
+static int connect_to(const char *name)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t len = strlen(name);
+	_cleanup_(closep) int fd =
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (len >= sizeof(to.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(to.sun_path + 1, name, len);
+	if (connect(fd, (struct sockaddr *)&to,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+static int ask(const char *name, enum control_query_kind kind, int patience_ms,
+	       struct control_status *ret)
+{
+	struct control_query q = {CONTROL_QUERY_MAGIC, WIRE_VERSION, kind};
+	_cleanup_(closep) int fd = connect_to(name);
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, &q, sizeof(q), MSG_NOSIGNAL) != sizeof(q))
+		return -errno;
+	if (poll(&answer, 1, patience_ms) <= 0)
+		return -ETIMEDOUT;
+	if (recv(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
+	    ret->magic != CONTROL_QUERY_MAGIC || ret->version != WIRE_VERSION)
+		return -EACCES; /* it hung up: another user's, or another release's */
+	ret->profile[sizeof(ret->profile) - 1] = '\0';
+	ret->command[sizeof(ret->command) - 1] = '\0';
+	return 0;
+}
+
+/* Calls see() with the name of every session's socket until it returns other than 0. */
+static int each_name(int (*see)(void *context, const char *name), void *context)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/net/unix", "re");
+	char line[LINE];
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		char *name = strrchr(line, ' ');
+		int r;
+
+		if (!name || strncmp(name, " @heapline-", 11) != 0)
+			continue;
+		name[strcspn(name, "\n")] = '\0';
+		r = see(context, name + 2);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+struct list {
+	struct control_status *items;
+	size_t count, room;
+};
+
+/* A socket is listed once for itself and once for every connection to it. */
+static bool has(const struct list *l, int32_t collector)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->items[i].collector == collector)
+			return true;
+	return false;
+}
+
+static int add(void *context, const char *name)
+{
+	struct list *l = context;
+	struct control_status status;
+
+	if (ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
+	    has(l, status.collector))
+		return 0; /* not ours, or just gone */
+	if (array_reserve(&l->items, &l->room, l->count + 1) < 0)
+		return -ENOMEM;
+	l->items[l->count++] = status;
+	return 0;
+}
+
+int sessions_list(struct control_status **ret, size_t *ret_count)
+{
+	struct list l = {0};
+	int r = each_name(add, &l);
+
+	if (r < 0) {
+		free(l.items);
+		return r;
+	}
+	*ret = l.items;
+	*ret_count = l.count;
+	return 0;
+}
+
+struct stopping {
+	int32_t collector;
+	struct control_status *ret;
+};
+
+static int stop(void *context, const char *name)
+{
+	struct stopping *s = context;
+	struct control_status status;
+	int r;
+
+	if (ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
+	    status.collector != s->collector)
+		return 0;
+	r = ask(name, CONTROL_STOP, STOP_MS, s->ret);
+	return r < 0 ? r : 1;
+}
+
+int sessions_stop(const struct control_status *which, struct control_status *ret)
+{
+	struct stopping s = {which->collector, ret};
+	int r = each_name(stop, &s);
+
+	return r < 0 ? r : r ? 0 : -ESRCH;
+}

@@ -1,0 +1,17 @@
+/*
+ * sessions.h - the recordings that are under way on this machine: collectors of the
+ * same user (root finds all), asked over their sockets.
+ */
+#pragma once
+
+#include "cli/collect/control.h"
+
+#include <stddef.h>
+
+/* Asks every collector for its status: *ret, malloc'ed, of *ret_count. Those of other
+ * users and network namespaces are not seen. 0 or -errno. */
+int sessions_list(struct control_status **ret, size_t *ret_count);
+
+/* Ends the recording of a collector that sessions_list() told of, and waits until its
+ * profile is written: *ret is its last status. 0 or -errno. */
+int sessions_stop(const struct control_status *which, struct control_status *ret);
