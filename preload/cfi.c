@@ -82,23 +82,23 @@ static void skip(struct reader *r, uint64_t n)
 }
 
 enum pointer_encoding { /* DW_EH_PE_* */
-	PE_ABSPTR = 0x00,
-	PE_ULEB128 = 0x01,
-	PE_UDATA2 = 0x02,
-	PE_UDATA4 = 0x03,
-	PE_UDATA8 = 0x04,
-	PE_SLEB128 = 0x09,
-	PE_SDATA2 = 0x0a,
-	PE_SDATA4 = 0x0b,
-	PE_SDATA8 = 0x0c,
-	PE_FORMAT = 0x0f,
-	PE_PCREL = 0x10,
-	PE_DATAREL = 0x30,
-	PE_FUNCREL = 0x40,
-	PE_ALIGNED = 0x50,
-	PE_BASE = 0x70,
-	PE_INDIRECT = 0x80,
-	PE_OMIT = 0xff,
+			PE_ABSPTR = 0x00,
+			PE_ULEB128 = 0x01,
+			PE_UDATA2 = 0x02,
+			PE_UDATA4 = 0x03,
+			PE_UDATA8 = 0x04,
+			PE_SLEB128 = 0x09,
+			PE_SDATA2 = 0x0a,
+			PE_SDATA4 = 0x0b,
+			PE_SDATA8 = 0x0c,
+			PE_FORMAT = 0x0f,
+			PE_PCREL = 0x10,
+			PE_DATAREL = 0x30,
+			PE_FUNCREL = 0x40,
+			PE_ALIGNED = 0x50,
+			PE_BASE = 0x70,
+			PE_INDIRECT = 0x80,
+			PE_OMIT = 0xff,
 };
 
 static uint64_t take_format(struct reader *r, unsigned encoding)
@@ -403,35 +403,35 @@ int cfi_next(const struct cfi *c, const unsigned char **cursor, uintptr_t *ret_l
 
 /* ---- the program --------------------------------------------------------- */
 
-enum cfi_op { /* DW_CFA_* */
-	OP_ADVANCE_LOC = 0x40, /* these three carry an operand in the low bits */
-	OP_OFFSET = 0x80,
-	OP_RESTORE = 0xc0,
-	OP_NOP = 0x00,
-	OP_SET_LOC = 0x01,
-	OP_ADVANCE_LOC1 = 0x02,
-	OP_ADVANCE_LOC2 = 0x03,
-	OP_ADVANCE_LOC4 = 0x04,
-	OP_OFFSET_EXTENDED = 0x05,
-	OP_RESTORE_EXTENDED = 0x06,
-	OP_UNDEFINED = 0x07,
-	OP_SAME_VALUE = 0x08,
-	OP_REGISTER = 0x09,
-	OP_REMEMBER_STATE = 0x0a,
-	OP_RESTORE_STATE = 0x0b,
-	OP_DEF_CFA = 0x0c,
-	OP_DEF_CFA_REGISTER = 0x0d,
-	OP_DEF_CFA_OFFSET = 0x0e,
-	OP_DEF_CFA_EXPRESSION = 0x0f,
-	OP_EXPRESSION = 0x10,
-	OP_OFFSET_EXTENDED_SF = 0x11,
-	OP_DEF_CFA_SF = 0x12,
-	OP_DEF_CFA_OFFSET_SF = 0x13,
-	OP_VAL_OFFSET = 0x14,
-	OP_VAL_OFFSET_SF = 0x15,
-	OP_VAL_EXPRESSION = 0x16,
-	OP_GNU_ARGS_SIZE = 0x2e,
-	OP_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
+enum cfi_op {			     /* DW_CFA_* */
+	      OP_ADVANCE_LOC = 0x40, /* these three carry an operand in the low bits */
+	      OP_OFFSET = 0x80,
+	      OP_RESTORE = 0xc0,
+	      OP_NOP = 0x00,
+	      OP_SET_LOC = 0x01,
+	      OP_ADVANCE_LOC1 = 0x02,
+	      OP_ADVANCE_LOC2 = 0x03,
+	      OP_ADVANCE_LOC4 = 0x04,
+	      OP_OFFSET_EXTENDED = 0x05,
+	      OP_RESTORE_EXTENDED = 0x06,
+	      OP_UNDEFINED = 0x07,
+	      OP_SAME_VALUE = 0x08,
+	      OP_REGISTER = 0x09,
+	      OP_REMEMBER_STATE = 0x0a,
+	      OP_RESTORE_STATE = 0x0b,
+	      OP_DEF_CFA = 0x0c,
+	      OP_DEF_CFA_REGISTER = 0x0d,
+	      OP_DEF_CFA_OFFSET = 0x0e,
+	      OP_DEF_CFA_EXPRESSION = 0x0f,
+	      OP_EXPRESSION = 0x10,
+	      OP_OFFSET_EXTENDED_SF = 0x11,
+	      OP_DEF_CFA_SF = 0x12,
+	      OP_DEF_CFA_OFFSET_SF = 0x13,
+	      OP_VAL_OFFSET = 0x14,
+	      OP_VAL_OFFSET_SF = 0x15,
+	      OP_VAL_EXPRESSION = 0x16,
+	      OP_GNU_ARGS_SIZE = 0x2e,
+	      OP_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
 };
 
 struct run {
@@ -709,54 +709,54 @@ int cfi_lookup(const struct cfi *c, uintptr_t pc, struct cfi_row *ret)
 /* ---- expressions --------------------------------------------------------- */
 
 enum expression_op { /* DW_OP_* */
-	EX_ADDR = 0x03,
-	EX_DEREF = 0x06,
-	EX_CONST1U = 0x08,
-	EX_CONST1S = 0x09,
-	EX_CONST2U = 0x0a,
-	EX_CONST2S = 0x0b,
-	EX_CONST4U = 0x0c,
-	EX_CONST4S = 0x0d,
-	EX_CONST8U = 0x0e,
-	EX_CONST8S = 0x0f,
-	EX_CONSTU = 0x10,
-	EX_CONSTS = 0x11,
-	EX_DUP = 0x12,
-	EX_DROP = 0x13,
-	EX_OVER = 0x14,
-	EX_PICK = 0x15,
-	EX_SWAP = 0x16,
-	EX_ROT = 0x17,
-	EX_ABS = 0x19,
-	EX_AND = 0x1a,
-	EX_DIV = 0x1b,
-	EX_MINUS = 0x1c,
-	EX_MOD = 0x1d,
-	EX_MUL = 0x1e,
-	EX_NEG = 0x1f,
-	EX_NOT = 0x20,
-	EX_OR = 0x21,
-	EX_PLUS = 0x22,
-	EX_PLUS_UCONST = 0x23,
-	EX_SHL = 0x24,
-	EX_SHR = 0x25,
-	EX_SHRA = 0x26,
-	EX_XOR = 0x27,
-	EX_BRA = 0x28,
-	EX_EQ = 0x29,
-	EX_GE = 0x2a,
-	EX_GT = 0x2b,
-	EX_LE = 0x2c,
-	EX_LT = 0x2d,
-	EX_NE = 0x2e,
-	EX_SKIP = 0x2f,
-	EX_LIT0 = 0x30,
-	EX_LIT31 = 0x4f,
-	EX_BREG0 = 0x70,
-	EX_BREG31 = 0x8f,
-	EX_BREGX = 0x92,
-	EX_DEREF_SIZE = 0x94,
-	EX_NOP = 0x96,
+		     EX_ADDR = 0x03,
+		     EX_DEREF = 0x06,
+		     EX_CONST1U = 0x08,
+		     EX_CONST1S = 0x09,
+		     EX_CONST2U = 0x0a,
+		     EX_CONST2S = 0x0b,
+		     EX_CONST4U = 0x0c,
+		     EX_CONST4S = 0x0d,
+		     EX_CONST8U = 0x0e,
+		     EX_CONST8S = 0x0f,
+		     EX_CONSTU = 0x10,
+		     EX_CONSTS = 0x11,
+		     EX_DUP = 0x12,
+		     EX_DROP = 0x13,
+		     EX_OVER = 0x14,
+		     EX_PICK = 0x15,
+		     EX_SWAP = 0x16,
+		     EX_ROT = 0x17,
+		     EX_ABS = 0x19,
+		     EX_AND = 0x1a,
+		     EX_DIV = 0x1b,
+		     EX_MINUS = 0x1c,
+		     EX_MOD = 0x1d,
+		     EX_MUL = 0x1e,
+		     EX_NEG = 0x1f,
+		     EX_NOT = 0x20,
+		     EX_OR = 0x21,
+		     EX_PLUS = 0x22,
+		     EX_PLUS_UCONST = 0x23,
+		     EX_SHL = 0x24,
+		     EX_SHR = 0x25,
+		     EX_SHRA = 0x26,
+		     EX_XOR = 0x27,
+		     EX_BRA = 0x28,
+		     EX_EQ = 0x29,
+		     EX_GE = 0x2a,
+		     EX_GT = 0x2b,
+		     EX_LE = 0x2c,
+		     EX_LT = 0x2d,
+		     EX_NE = 0x2e,
+		     EX_SKIP = 0x2f,
+		     EX_LIT0 = 0x30,
+		     EX_LIT31 = 0x4f,
+		     EX_BREG0 = 0x70,
+		     EX_BREG31 = 0x8f,
+		     EX_BREGX = 0x92,
+		     EX_DEREF_SIZE = 0x94,
+		     EX_NOP = 0x96,
 };
 
 struct machine {
@@ -1016,28 +1016,38 @@ static int evaluate(const struct cfi_row *row, int32_t at, const struct cfi_regs
 	return 0;
 }
 
-bool cfi_cfa_is_at_fp(const struct cfi_row *row, int32_t *ret_offset)
+/* Is the expression at `at` no more than rbp + *ret_offset, or the word there? */
+static bool is_at_fp(const struct cfi_row *row, int32_t at, bool deref,
+		     int32_t *ret_offset)
 {
-	struct reader r = {.end = row->end};
-	uint64_t length;
+	struct reader r = {.p = row->base + at, .end = row->end};
+	uint64_t length = take_uleb(&r);
 	int64_t offset;
 
-	if (row->rules.cfa_kind != CFI_VAL_EXPRESSION)
-		return false;
-	r.p = row->base + row->rules.cfa_expression;
-	length = take_uleb(&r);
 	if (length > (uint64_t)(r.end - r.p))
 		return false;
 	r.end = r.p + length;
 	if (take(&r, 1) != EX_BREG0 + ARCH_FP)
 		return false;
 	offset = take_sleb(&r);
-	if (take(&r, 1) != EX_DEREF || r.bad || r.p != r.end)
+	if ((deref && take(&r, 1) != EX_DEREF) || r.bad || r.p != r.end)
 		return false;
 	if (offset < INT32_MIN || offset > INT32_MAX)
 		return false;
 	*ret_offset = (int32_t)offset;
 	return true;
+}
+
+bool cfi_cfa_is_at_fp(const struct cfi_row *row, int32_t *ret_offset)
+{
+	return row->rules.cfa_kind == CFI_VAL_EXPRESSION &&
+	       is_at_fp(row, row->rules.cfa_expression, true, ret_offset);
+}
+
+bool cfi_fp_is_at_fp(const struct cfi_row *row, int32_t *ret_offset)
+{
+	return row->rules.kind[ARCH_FP] == CFI_EXPRESSION &&
+	       is_at_fp(row, row->rules.value[ARCH_FP], false, ret_offset);
 }
 
 /* ---- a step -------------------------------------------------------------- */

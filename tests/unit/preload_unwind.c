@@ -107,6 +107,40 @@ static void a_broken_stack_ends_as_lost(void **state)
 			 WIRE_CUT_LOST | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS);
 }
 
+static __attribute__((noinline)) void stack_at(int depth)
+{
+	if (depth)
+		stack_at(depth - 1);
+	else
+		take_stack();
+	__asm__ volatile("");
+}
+
+static void a_wrong_guess_of_a_callers_slot_changes_nothing(void **state)
+{
+	static struct unwind_frame before[UNWIND_FRAMES];
+	uint32_t random = 1;
+	size_t n = 0;
+
+	(void)state;
+	for (int pass = 0; pass < 300; pass++) {
+		stack_at(50);
+		if (!pass) {
+			n = count;
+			assert_true(n > 50);
+			memcpy(before, frames, n * sizeof(*frames));
+		}
+		assert_int_equal(count, n);
+		for (size_t i = 0; i < n; i++) /* 51 is here, perhaps unrolled */
+			assert_true(i == 51 || memcmp(&before[i], &frames[i],
+						      sizeof(*frames)) == 0);
+		for (size_t i = 0; i < UNWIND_CALLERS; i++) {
+			random = random * 1103515245u + 12345u;
+			thread.callers[i] = (uint16_t)(random >> 16);
+		}
+	}
+}
+
 static void errno_is_left_alone(void **state)
 {
 	(void)state;
@@ -219,6 +253,7 @@ int main(void)
 		cmocka_unit_test(a_word_is_read_up_to_the_guard_page_and_no_further),
 		cmocka_unit_test(code_without_tables_is_walked_by_frame_pointers),
 		cmocka_unit_test(a_broken_stack_ends_as_lost),
+		cmocka_unit_test(a_wrong_guess_of_a_callers_slot_changes_nothing),
 		cmocka_unit_test(errno_is_left_alone),
 		cmocka_unit_test(the_list_of_link_maps_gives_the_same_stack),
 		cmocka_unit_test(modules_are_published_once),
