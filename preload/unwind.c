@@ -146,14 +146,28 @@ static bool plausible(uintptr_t pc)
 	return pc >= ARCH_PAGE && (modules_has(pc - 1) || probe_readable(pc - 1));
 }
 
+/* Where the psABI marks the outermost frame, by an rbp of zero: _start and the loader's
+ * _dl_start_user, whose code has no tables. Generated code uses rbp for other things.
+ */
+static bool is_outermost(const struct place *p)
+{
+	return !p->fp && modules_has(p->pc - 1);
+}
+
 /* A frame without tables, if it kept the frame pointer by the book. */
 static enum outcome guess(struct place *p)
 {
 	uint64_t fp, ra;
 
+	if (is_outermost(p))
+		return ENDED;
 	if (p->fp < p->sp || p->fp - p->sp > GUESS_FRAME ||
 	    !probe_read(p->t, &p->window, p->fp, &fp) ||
-	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra) || !plausible(ra))
+	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra))
+		return LOST;
+	if (!ra)
+		return ENDED;
+	if (!plausible(ra))
 		return LOST;
 	p->sp = p->fp + 2 * ARCH_WORD;
 	p->fp = fp;

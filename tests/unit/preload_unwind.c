@@ -86,6 +86,67 @@ static void code_without_tables_is_walked_by_frame_pointers(void **state)
 	munmap(code, ARCH_PAGE);
 }
 
+/* void call_with_no_rbp(void (*f)(void)): as _start, without tables and with an rbp of
+ * zero. A copy of it elsewhere is generated code. */
+extern const unsigned char call_with_no_rbp[], call_with_no_rbp_end[];
+__asm__(".text\n"
+	"call_with_no_rbp:\n"
+	"	push %rbx\n"
+	"	mov %rbp, %rbx\n"
+	"	xor %ebp, %ebp\n"
+	"	call *%rdi\n"
+	"	mov %rbx, %rbp\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"call_with_no_rbp_end:\n");
+
+static void call_code(const void *code, void (*f)(void))
+{
+	void (*call)(void (*)(void));
+
+	memcpy(&call, &code, sizeof(call));
+	call(f);
+}
+
+static void a_start_without_tables_is_the_end_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	call_code(call_with_no_rbp, take_stack);
+	assert_int_equal(count, 1);
+	assert_in_range(frames[0].pc_flags, (uintptr_t)call_with_no_rbp,
+			(uintptr_t)call_with_no_rbp_end);
+}
+
+static void generated_code_without_rbp_is_lost(void **state)
+{
+	void *code = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	memcpy(code, call_with_no_rbp,
+	       (size_t)(call_with_no_rbp_end - call_with_no_rbp));
+	mprotect(code, ARCH_PAGE, PROT_READ | PROT_EXEC);
+	call_code(code, take_stack);
+	assert_int_equal(count, 2);
+	assert_int_equal(flags_of(1), WIRE_NODE_CUT);
+	munmap(code, ARCH_PAGE);
+}
+
+static void a_return_address_of_zero_is_the_end(void **state)
+{
+	uint64_t bottom[4] = {0};
+
+	(void)state;
+	count = unwind_stack(&thread, 12345, (uintptr_t)bottom, (uintptr_t)&bottom[1],
+			     frames);
+	assert_int_equal(count, 1);
+	bottom[2] = 1; /* nobody returns there */
+	count = unwind_stack(&thread, 12345, (uintptr_t)bottom, (uintptr_t)&bottom[1],
+			     frames);
+	assert_int_equal(count, 2);
+	assert_int_equal(flags_of(1), WIRE_NODE_CUT);
+}
+
 static void a_broken_stack_ends_as_lost(void **state)
 {
 	static uint64_t fake[64];
@@ -252,6 +313,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_word_is_read_up_to_the_guard_page_and_no_further),
 		cmocka_unit_test(code_without_tables_is_walked_by_frame_pointers),
+		cmocka_unit_test(a_start_without_tables_is_the_end_and_nothing_is_lost),
+		cmocka_unit_test(generated_code_without_rbp_is_lost),
+		cmocka_unit_test(a_return_address_of_zero_is_the_end),
 		cmocka_unit_test(a_broken_stack_ends_as_lost),
 		cmocka_unit_test(a_wrong_guess_of_a_callers_slot_changes_nothing),
 		cmocka_unit_test(errno_is_left_alone),
