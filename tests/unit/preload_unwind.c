@@ -5,6 +5,7 @@
 #include "preload/unwind.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -275,6 +276,125 @@ static void a_fork_child_finds_its_parents_modules(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- small stacks ---------------------------------------------------------- */
+
+enum { SMALL = 4 * ARCH_PAGE, NEEDED = 3 * ARCH_PAGE };
+
+/* SMALL bytes between pages that nobody may touch. */
+static unsigned char *small_stack(void)
+{
+	unsigned char *p = mmap(NULL, SMALL + 2 * ARCH_PAGE, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(p + ARCH_PAGE, SMALL, PROT_READ | PROT_WRITE);
+	memset(p + ARCH_PAGE, 0xa5, SMALL);
+	return p + ARCH_PAGE;
+}
+
+static size_t used_of(const unsigned char *stack)
+{
+	size_t i = 0;
+
+	while (i < SMALL && stack[i] == 0xa5)
+		i++;
+	return SMALL - i;
+}
+
+/* With rows to be made, modules to be met, and each frame by all registers. */
+static void take_cold_stack(int number)
+{
+	(void)number;
+	unwind_dlclose_begin();
+	unwind_dlclose_end();
+	unwind_unmapped();
+	take_stack();
+}
+
+static void a_handlers_small_stack_is_enough(void **state)
+{
+	unsigned char *stack = small_stack();
+	stack_t alternate = {.ss_sp = stack, .ss_size = SMALL}, old;
+	struct sigaction a = {.sa_handler = take_cold_stack, .sa_flags = SA_ONSTACK};
+
+	(void)state;
+	sigaltstack(&alternate, &old);
+	sigaction(SIGUSR2, &a, NULL);
+	raise(SIGUSR2);
+	assert_true(count > 5);
+	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
+	assert_in_range(used_of(stack), 1, NEEDED);
+	sigaltstack(&old, NULL);
+	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
+}
+
+static void *thread_body(void *arg)
+{
+	take_cold_stack(0);
+	return arg;
+}
+
+static void a_small_threads_stack_is_walked_to_its_end(void **state)
+{
+	unsigned char *stack = small_stack();
+	pthread_attr_t attr;
+	pthread_t t;
+
+	(void)state;
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, SMALL), 0);
+	assert_int_equal(pthread_create(&t, &attr, thread_body, NULL), 0);
+	pthread_join(t, NULL);
+	pthread_attr_destroy(&attr);
+	assert_in_range(count, 3, 10);
+	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
+	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
+}
+
+/* ---- both ends ------------------------------------------------------------- */
+
+/* Of generated code as of any other: frames 1, 3, 5, ... of this recursion are it. */
+static void *generated;
+static int left;
+
+static __attribute__((noinline)) void recurse_through_generated(void)
+{
+	if (!left--) {
+		take_stack();
+		return;
+	}
+	call_code(generated, recurse_through_generated);
+	__asm__ volatile("");
+}
+
+static void a_very_deep_stack_keeps_both_ends(void **state)
+{
+	static struct unwind_frame shallow[UNWIND_FRAMES];
+	size_t n, others = 0;
+
+	(void)state;
+	generated = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(generated, jitted, sizeof(jitted));
+	mprotect(generated, ARCH_PAGE, PROT_READ | PROT_EXEC);
+	left = 500;
+	call_code(generated, recurse_through_generated);
+	n = count;
+	assert_true(n > 1000 && n < UNWIND_FRAMES);
+	memcpy(shallow, frames, n * sizeof(*frames));
+	left = 5000;
+	call_code(generated, recurse_through_generated);
+	assert_int_equal(count, UNWIND_FRAMES);
+	assert_int_equal(frames[UNWIND_INNER].pc_flags,
+			 WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS);
+	for (size_t i = 0; i < 900; i++) {
+		assert_int_equal(frames[i].pc_flags, shallow[i].pc_flags);
+		others += frames[UNWIND_FRAMES - 1 - i].pc_flags !=
+			  shallow[n - 1 - i].pc_flags;
+	}
+	assert_int_equal(others, 1); /* here: two calls */
+	munmap(generated, ARCH_PAGE);
+}
+
 /* ---- ancestors ------------------------------------------------------------- */
 
 static uintptr_t wanted;
@@ -322,6 +442,9 @@ int main(void)
 		cmocka_unit_test(the_list_of_link_maps_gives_the_same_stack),
 		cmocka_unit_test(modules_are_published_once),
 		cmocka_unit_test(a_fork_child_finds_its_parents_modules),
+		cmocka_unit_test(a_handlers_small_stack_is_enough),
+		cmocka_unit_test(a_small_threads_stack_is_walked_to_its_end),
+		cmocka_unit_test(a_very_deep_stack_keeps_both_ends),
 		cmocka_unit_test(an_ancestor_called_or_was_interrupted_or_is_gone),
 	};
 
