@@ -84,3 +84,6 @@ int cfi_step(const struct cfi_row *row, uint64_t cfa, struct cfi_regs *regs,
 
 /* True if the CFA is the word at rbp + *ret_offset (over-aligned frames). */
 bool cfi_cfa_is_at_fp(const struct cfi_row *row, int32_t *ret_offset);
+
+/* True if the caller's rbp is saved at rbp + *ret_offset, likewise. */
+bool cfi_fp_is_at_fp(const struct cfi_row *row, int32_t *ret_offset);

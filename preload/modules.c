@@ -12,8 +12,8 @@
 enum {
 	KNOWN_SLOTS = 8192, /* of the private table; a power of two > WIRE_MODULES */
 	KNOWN_WINDOW = 8,
-	LINK_MAPS = 1 << 16,  /* bound of a list that may be broken */
-	SEGMENTS = 128,	      /* likewise, of one file's program headers */
+	LINK_MAPS = 1 << 16, /* bound of a list that may be broken */
+	SEGMENTS = 128,	     /* likewise, of one file's program headers */
 };
 
 /* glibc's struct dl_find_object, which older headers lack. */
@@ -27,8 +27,12 @@ struct found_object {
 
 /* What the loader says of a module. */
 struct image {
-	uintptr_t start, end, bias;
-	uintptr_t hdr; /* .eh_frame_hdr; 0: none */
+	/* All of it, or one segment with code where the loader says that there are gaps
+	 * between them (an executable's can be far apart). */
+	uintptr_t start, end;
+	uintptr_t bias;
+	uintptr_t low, high; /* around all segments, if they are known */
+	uintptr_t hdr;	     /* .eh_frame_hdr; 0: none */
 	const char *path;
 	const ElfW(Phdr) * segments; /* NULL: their place is not known */
 	size_t segment_count;
@@ -63,6 +67,22 @@ static bool readable(uintptr_t from, size_t bytes)
 	       probe_readable(from + bytes - 1);
 }
 
+static void measure(struct image *m)
+{
+	m->low = UINTPTR_MAX;
+	m->high = 0;
+	for (size_t i = 0; i < m->segment_count; i++) {
+		const ElfW(Phdr) *p = &m->segments[i];
+		uintptr_t low = m->bias + p->p_vaddr, high = low + p->p_memsz;
+
+		if (p->p_type != PT_LOAD)
+			continue;
+		low &= ~(uintptr_t)(ARCH_PAGE - 1);
+		m->low = low < m->low ? low : m->low;
+		m->high = high > m->high ? high : m->high;
+	}
+}
+
 /* The program headers in memory: of the executable as the kernel says, of others
  * behind the ELF header that their first segment begins with. */
 static bool find_segments(struct image *m, uintptr_t header, bool executable)
@@ -87,26 +107,31 @@ static bool find_segments(struct image *m, uintptr_t header, bool executable)
 		return false;
 	m->segments = (const ElfW(Phdr) *)at;
 	m->segment_count = count;
+	measure(m);
 	return true;
 }
 
-/* The range of a module whose segments are known, and its .eh_frame_hdr. */
-static void measure(struct image *m)
+/* As find_segments(), for a module whose range the loader told: they must be its own.
+ * If its range does not begin with the ELF header, the bias is where a library has it.
+ */
+static void find_own_segments(struct image *m)
 {
-	m->start = UINTPTR_MAX;
-	m->end = 0;
-	for (size_t i = 0; i < m->segment_count; i++) {
-		const ElfW(Phdr) *p = &m->segments[i];
-		uintptr_t low = m->bias + p->p_vaddr, high = low + p->p_memsz;
+	bool executable = !m->path || !*m->path;
 
-		if (p->p_type == PT_GNU_EH_FRAME)
-			m->hdr = low;
-		if (p->p_type != PT_LOAD)
-			continue;
-		low &= ~(uintptr_t)(ARCH_PAGE - 1);
-		m->start = low < m->start ? low : m->start;
-		m->end = high > m->end ? high : m->end;
-	}
+	if ((find_segments(m, m->start, executable) ||
+	     find_segments(m, m->bias, executable)) &&
+	    m->low <= m->start && m->end <= m->high + ARCH_PAGE)
+		return;
+	m->segments = NULL;
+	m->segment_count = 0;
+}
+
+static uintptr_t find_hdr(const struct image *m)
+{
+	for (size_t i = 0; i < m->segment_count; i++)
+		if (m->segments[i].p_type == PT_GNU_EH_FRAME)
+			return m->bias + m->segments[i].p_vaddr;
+	return 0;
 }
 
 /* Without _dl_find_object: walks the list of link maps without the loader's lock. Each
@@ -124,7 +149,9 @@ static int find_by_link_maps(uintptr_t pc, struct image *ret)
 		m.path = map->l_name;
 		if (!find_segments(&m, map->l_addr, i == 0))
 			continue;
-		measure(&m);
+		m.start = m.low;
+		m.end = m.high;
+		m.hdr = find_hdr(&m);
 		if (pc - m.start >= m.end - m.start)
 			continue;
 		*ret = m;
@@ -168,8 +195,8 @@ static bool segment_around(const struct image *m, uintptr_t at, uintptr_t *ret_l
 		uintptr_t low = m->bias + p->p_vaddr;
 
 		if (p->p_type != PT_LOAD || !(p->p_flags & PF_R) ||
-		    at - low >= p->p_filesz || low < m->start || low > m->end ||
-		    p->p_filesz > m->end - low)
+		    at - low >= p->p_filesz || low < m->low || low > m->high ||
+		    p->p_filesz > m->high - low)
 			continue;
 		if (!readable(at, low + p->p_filesz - at) || !probe_readable(low))
 			return false;
@@ -287,8 +314,8 @@ static uint32_t publish(const struct image *m)
 	unsigned char id[WIRE_BUILD_ID_BYTES];
 	uint32_t id_len = build_id(m, id), index;
 	const char *path = m->path && *m->path ? m->path : self.exe;
-	size_t path_len = path == self.exe ? self.exe_len
-					   : strnlen(path, sizeof(self.exe) - 1);
+	size_t path_len =
+		path == self.exe ? self.exe_len : strnlen(path, sizeof(self.exe) - 1);
 
 	for (index = 1; index < used && index < WIRE_MODULES; index++)
 		if (is_record(wire_module(self.base, index), m, path, path_len, id,
@@ -397,9 +424,8 @@ static void keep(const struct module *m, uintptr_t hdr)
 	struct kept *k = &self.kept[m->index];
 	uint32_t none = 0;
 
-	if (!atomic_compare_exchange_strong_explicit(&k->state, &none, 1,
-						     memory_order_relaxed,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &k->state, &none, 1, memory_order_relaxed, memory_order_relaxed))
 		return;
 	k->module = *m;
 	k->hdr = hdr;
@@ -437,7 +463,7 @@ static uint32_t next_generation(void)
 static void meet(struct image *m, uint32_t generation, struct module *ret)
 {
 	if (!m->segments)
-		find_segments(m, m->start, !m->path || !*m->path);
+		find_own_segments(m);
 	*ret = (struct module){.start = m->start, .end = m->end, .bias = m->bias};
 	ret->has_cfi = open_cfi(m, &ret->cfi);
 	if (replaces_another(m, generation))

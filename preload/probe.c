@@ -28,15 +28,20 @@ void probe_forget(void)
 	atomic_fetch_add_explicit(&forgotten, 1, memory_order_release);
 }
 
+void probe_drop(struct unwind_thread *t)
+{
+	/* relaxed, all of it: one thread, and its handlers see single words. */
+	for (size_t i = 0; i < UNWIND_RANGES; i++)
+		atomic_store_explicit(&t->range[i], 0, memory_order_relaxed);
+}
+
 void probe_begin(struct unwind_thread *t)
 {
 	uint32_t now = atomic_load_explicit(&forgotten, memory_order_acquire);
 
 	if (__builtin_expect(t->forgotten == now, 1))
 		return;
-	/* relaxed, all of it: one thread, and its handlers see single words. */
-	for (size_t i = 0; i < UNWIND_RANGES; i++)
-		atomic_store_explicit(&t->range[i], 0, memory_order_relaxed);
+	probe_drop(t);
 	t->forgotten = now;
 }
 
@@ -74,7 +79,7 @@ static void remember(struct unwind_thread *t, struct probe_window *w, uint64_t p
 		i = t->next_range++ % UNWIND_RANGES;
 		range = (page << COUNT_BITS) | 1;
 	}
-	/* relaxed: see probe_begin(). A handler may have put another range here in
+	/* relaxed: see probe_drop(). A handler may have put another range here in
 	 * between; that one is forgotten, no harm. */
 	atomic_store_explicit(&t->range[i], range, memory_order_relaxed);
 	set_window(w, range);

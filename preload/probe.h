@@ -27,10 +27,23 @@ void probe_forget(void);
 /* To be called at each start of an unwinding: drops ranges that are void. */
 void probe_begin(struct unwind_thread *t);
 
+/* Drops the ranges of this thread: they are looked at afresh. */
+void probe_drop(struct unwind_thread *t);
+
 /* Sets the window to a range that holds the page of `at`. False: not readable. */
 bool probe_find(struct unwind_thread *t, struct probe_window *w, uintptr_t at);
 
 ARCH_PEEK uint64_t probe_peek(uintptr_t at);
+
+/* The word at `at`, which was seen to be readable. */
+static inline uint64_t probe_load(uintptr_t at)
+{
+#ifdef ARCH_SANITIZED
+	return probe_peek(at);
+#else
+	return *(const volatile uint64_t *)at;
+#endif
+}
 
 /* The word at `at`. False: unaligned, or not readable. */
 static inline bool probe_read(struct unwind_thread *t, struct probe_window *w,
@@ -40,10 +53,6 @@ static inline bool probe_read(struct unwind_thread *t, struct probe_window *w,
 		return false;
 	if (__builtin_expect(at < w->low || at >= w->high, 0) && !probe_find(t, w, at))
 		return false;
-#ifdef ARCH_SANITIZED
-	*ret = probe_peek(at);
-#else
-	*ret = *(const volatile uint64_t *)at;
-#endif
+	*ret = probe_load(at);
 	return true;
 }

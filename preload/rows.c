@@ -3,16 +3,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-static size_t level_slots(size_t level)
-{
-	return (size_t)1 << (ROWS_FIRST_BITS + 3 * level);
-}
-
-static size_t level_bytes(size_t level)
-{
-	return level_slots(level) * sizeof(struct rows_slot);
-}
-
 /* ---- packing ------------------------------------------------------------- */
 
 /* Words as a field of that many bits; false if it does not fit. */
@@ -31,14 +21,39 @@ static bool is_same(uint8_t kind)
 	return kind == CFI_UNSPECIFIED || kind == CFI_SAME;
 }
 
-static enum row_kind cfa_kind(const struct cfi_row *cfi, int32_t *ret_offset)
+/* Where the caller's rbp is: `slot` bytes from the CFA, or (at_fp) from rbp. */
+struct saved_fp {
+	int32_t slot; /* from the CFA: 0 if it is unchanged */
+	bool at_fp;
+};
+
+static bool find_fp(const struct cfi_row *cfi, struct saved_fp *ret)
 {
-	*ret_offset = cfi->rules.cfa_offset;
-	if (cfi->rules.cfa_kind == CFI_REGISTER && cfi->rules.cfa_register == ARCH_SP)
-		return ROW_SP;
-	if (cfi->rules.cfa_kind == CFI_REGISTER && cfi->rules.cfa_register == ARCH_FP)
+	*ret = (struct saved_fp){0};
+	if (is_same(cfi->rules.kind[ARCH_FP]))
+		return true;
+	if (cfi->rules.kind[ARCH_FP] == CFI_OFFSET) {
+		ret->slot = cfi->rules.value[ARCH_FP];
+		return ret->slot != 0;
+	}
+	ret->at_fp = true;
+	return cfi_fp_is_at_fp(cfi, &ret->slot);
+}
+
+static enum row_kind plain_kind(const struct cfi_row *cfi, const struct saved_fp *fp,
+				int32_t *ret_offset)
+{
+	const struct cfi_rules *r = &cfi->rules;
+	bool simple = r->cfa_kind == CFI_REGISTER && !fp->at_fp;
+
+	*ret_offset = r->cfa_offset;
+	if (simple && r->cfa_register == ARCH_SP)
+		return r->cfa_offset > 0 && fp->slot <= 0 && fp->slot >= -r->cfa_offset
+			       ? ROW_SP
+			       : ROW_SP_ANY;
+	if (simple && r->cfa_register == ARCH_FP && fp->slot <= 0)
 		return ROW_FP;
-	return cfi_cfa_is_at_fp(cfi, ret_offset) ? ROW_FP_WORD : ROW_FULL;
+	return fp->at_fp && cfi_cfa_is_at_fp(cfi, ret_offset) ? ROW_FP_WORD : ROW_FULL;
 }
 
 static bool is_plain(const struct cfi_row *cfi)
@@ -48,15 +63,14 @@ static bool is_plain(const struct cfi_row *cfi)
 	return !cfi->signal && cfi->ra == ARCH_RA && r->kind[ARCH_RA] == CFI_OFFSET &&
 	       r->value[ARCH_RA] == -ARCH_WORD &&
 	       (r->kind[ARCH_SP] == CFI_UNSPECIFIED ||
-		(r->kind[ARCH_SP] == CFI_VAL_OFFSET && r->value[ARCH_SP] == 0)) &&
-	       (is_same(r->kind[ARCH_FP]) ||
-		(r->kind[ARCH_FP] == CFI_OFFSET && r->value[ARCH_FP] != 0));
+		(r->kind[ARCH_SP] == CFI_VAL_OFFSET && r->value[ARCH_SP] == 0));
 }
 
 uint64_t row_pack(const struct cfi_row *cfi, uint32_t module)
 {
 	uint64_t row = (uint64_t)module << ROW_MODULE_SHIFT;
 	uint64_t plain = row;
+	struct saved_fp fp;
 	enum row_kind kind;
 	int32_t offset;
 
@@ -64,38 +78,45 @@ uint64_t row_pack(const struct cfi_row *cfi, uint32_t module)
 		return row | (uint64_t)ROW_GUESS << ROW_KIND_SHIFT;
 	if (cfi->rules.kind[cfi->ra] == CFI_UNDEFINED && !cfi->signal)
 		return row | (uint64_t)ROW_END << ROW_KIND_SHIFT;
-	kind = is_plain(cfi) ? cfa_kind(cfi, &offset) : ROW_FULL;
+	kind = is_plain(cfi) && find_fp(cfi, &fp) ? plain_kind(cfi, &fp, &offset)
+						  : ROW_FULL;
 	if (kind != ROW_FULL &&
-	    put_words(&plain, offset, ROW_CFA_BITS, ROW_CFA_SHIFT) &&
-	    (is_same(cfi->rules.kind[ARCH_FP]) ||
-	     put_words(&plain, cfi->rules.value[ARCH_FP], ROW_FP_BITS, 0)))
+	    put_words(&plain, offset, 64 - ROW_CFA_SHIFT, ROW_CFA_SHIFT) &&
+	    put_words(&plain, fp.slot, ROW_FP_BITS, 0))
 		return plain | (uint64_t)kind << ROW_KIND_SHIFT;
 	return row | (uint64_t)ROW_FULL << ROW_KIND_SHIFT;
 }
 
 /* ---- the cache ----------------------------------------------------------- */
 
+static size_t bytes(size_t levels)
+{
+	size_t slots = rows_begin(levels);
+
+	return (slots < ROWS_READABLE ? ROWS_READABLE : slots) *
+	       sizeof(struct rows_slot);
+}
+
 int rows_init(struct rows *r)
 {
-	for (size_t i = 0; i < ROWS_LEVELS; i++) {
-		void *p = mmap(NULL, level_bytes(i), PROT_READ | PROT_WRITE,
+	/* Where address space is scarce, fewer tables do: see rows_put(). */
+	for (size_t levels = ROWS_LEVELS; levels; levels--) {
+		void *p = mmap(NULL, bytes(levels), PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-		/* Where address space is scarce, fewer tables do: see rows_put(). */
 		if (p == MAP_FAILED)
-			return i ? 0 : -ENOMEM;
-		r->table[i] = p;
+			continue;
+		*r = (struct rows){.slots = p, .levels = levels};
+		return 0;
 	}
-	return 0;
+	return -ENOMEM;
 }
 
 void rows_done(struct rows *r)
 {
-	for (size_t i = 0; i < ROWS_LEVELS; i++) {
-		if (r->table[i])
-			munmap(r->table[i], level_bytes(i));
-		r->table[i] = NULL;
-	}
+	if (r->slots)
+		munmap(r->slots, bytes(r->levels));
+	*r = (struct rows){0};
 }
 
 /* Zeroes appear under readers and writers: a reader finds nothing; a writer between
@@ -103,24 +124,23 @@ void rows_done(struct rows *r)
  * which spoils that slot: its tag then matches no key. */
 void rows_wipe(struct rows *r)
 {
-	for (size_t i = 0; i < ROWS_LEVELS && r->table[i]; i++)
-		arch_syscall4(ARCH_SYS_MADVISE, (uintptr_t)r->table[i], level_bytes(i),
-			      MADV_DONTNEED, 0);
+	arch_syscall4(ARCH_SYS_MADVISE, (uintptr_t)r->slots, bytes(r->levels),
+		      MADV_DONTNEED, 0);
 }
 
-/* The key's slot, or a free one if it may be claimed there; NULL: full. */
-static struct rows_slot *find(const struct rows *r, uint64_t key, uint64_t hash,
-			      bool *ret_found)
+/* The key's slot, or a free one if it may be claimed there, or ROWS_NOWHERE: full. */
+static size_t find(const struct rows *r, uint64_t key, bool *ret_found)
 {
+	uint64_t hash = rows_hash(key);
+
 	*ret_found = false;
-	for (size_t level = 0; level < ROWS_LEVELS && r->table[level]; level++) {
-		struct rows_slot *group = rows_group(r, level, hash);
+	for (size_t level = 0; level < r->levels; level++) {
+		size_t first = rows_first(level, hash) - rows_begin(level);
 
 		for (size_t i = 0; i < ROWS_WINDOW; i++) {
-			struct rows_slot *slot =
-				group + (((hash >> 49) + i) & (ROWS_WINDOW - 1));
-			/* relaxed: see rows_get(). */
-			uint64_t k = atomic_load_explicit(&slot->key,
+			size_t slot = rows_begin(level) + (first ^ i);
+			/* relaxed: see rows_is_at(). */
+			uint64_t k = atomic_load_explicit(&r->slots[slot].key,
 							  memory_order_relaxed);
 
 			*ret_found = k == key;
@@ -128,42 +148,36 @@ static struct rows_slot *find(const struct rows *r, uint64_t key, uint64_t hash,
 				return slot;
 		}
 	}
-	return NULL;
+	return ROWS_NOWHERE;
 }
 
-uint64_t rows_search(const struct rows *r, uint64_t key)
+size_t rows_search(const struct rows *r, uint64_t key)
 {
-	uint64_t hash = rows_hash(key), row;
 	bool found;
-	struct rows_slot *slot = find(r, key, hash, &found);
+	size_t slot = find(r, key, &found);
 
-	if (!found)
-		return 0;
-	/* acquire: see rows_get(). */
-	row = atomic_load_explicit(&slot->row, memory_order_acquire);
-	return (row ^ rows_tag(hash)) >> ROW_TAG_SHIFT ? 0 : row;
+	return found ? slot : ROWS_NOWHERE;
 }
 
 void rows_put(struct rows *r, uint64_t key, uint64_t row)
 {
-	uint64_t hash = rows_hash(key);
-
 	/* A lost race for a slot starts the search again behind the winner: slots fill
 	 * only, so this ends. */
 	for (size_t i = 0; i < (size_t)ROWS_LEVELS * ROWS_WINDOW; i++) {
 		uint64_t none = 0;
 		bool found;
-		struct rows_slot *slot = find(r, key, hash, &found);
+		size_t slot = find(r, key, &found);
 
-		if (!slot || found)
+		if (slot == ROWS_NOWHERE || found)
 			return;
 		/* relaxed: nothing is read on the strength of a key alone. */
-		if (!atomic_compare_exchange_strong_explicit(&slot->key, &none, key,
-							     memory_order_relaxed,
+		if (!atomic_compare_exchange_strong_explicit(&r->slots[slot].key, &none,
+							     key, memory_order_relaxed,
 							     memory_order_relaxed))
 			continue;
-		/* release: pairs with rows_get()'s acquire. */
-		atomic_store_explicit(&slot->row, row | rows_tag(hash),
+		/* release: pairs with rows_row()'s acquire. */
+		atomic_store_explicit(&r->slots[slot].row,
+				      row | rows_tag(key, key) << ROW_TAG_SHIFT,
 				      memory_order_release);
 		return;
 	}

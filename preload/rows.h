@@ -6,14 +6,14 @@
  * It needs no other register than pc, rsp and rbp, which is why frames can be stepped
  * by rows alone.
  *
- *	row	tag (12) | module (12) | kind (3) | CFA offset / 8 (21) | rbp slot / 8
+ *	row	CFA offset / 8 (21) | module (12) | kind (3) | tag (12) | rbp slot / 8
  *(16) key	generation (16) | interrupted (1) | pc (47)
  *
  * The cache is shared by all threads of a process and takes no lock. It is a cascade
- * of tables as the wire's tree index: slots fill once, a window of 8 is looked at in
- * each table, a free slot ends the search. A slot is claimed by its key; its row
- * follows. The row's tag is a hash of the key, so that a row is not taken for another
- * key's when tables were emptied in between.
+ * of tables as the wire's tree index, one behind the other: slots fill once, a window
+ * of 8 is looked at in each table, a free slot ends the search. A slot is claimed by
+ * its key; its row follows. The row's tag is the key's low bits and its generation, so
+ * that a row is not taken for another key's when tables were emptied in between.
  *
  * What a pc means may change when a module goes. Then a new generation starts, whose
  * keys match no old row; now and then the tables are emptied.
@@ -29,21 +29,23 @@
 
 enum row_kind {
 	ROW_UNKNOWN = 0, /* the row 0: not in the cache */
-	ROW_SP,		 /* CFA = rsp + offset */
-	ROW_FP,		 /* CFA = rbp + offset */
-	ROW_FP_WORD,	 /* CFA = the word at rbp + offset */
-	ROW_END,	 /* the outermost frame */
-	ROW_FULL,	 /* no row: needs all registers */
-	ROW_GUESS,	 /* no tables: by frame pointer, perhaps */
+	ROW_SP,		 /* CFA = rsp + offset > rsp; rbp, if saved, is in between */
+	ROW_SP_ANY,	 /* CFA = rsp + offset, without these bounds */
+	ROW_FP,		 /* CFA = rbp + offset; rbp, if saved, is below */
+	ROW_FP_WORD, /* CFA = the word at rbp + offset; rbp is saved at rbp + slot */
+	ROW_END,     /* the outermost frame */
+	ROW_FULL,    /* no row: needs all registers */
+	ROW_GUESS,   /* no tables: by frame pointer, perhaps */
 };
 
 enum row_field {
 	ROW_FP_BITS = 16,
-	ROW_CFA_SHIFT = 16,
-	ROW_CFA_BITS = 21,
-	ROW_KIND_SHIFT = 37,
-	ROW_MODULE_SHIFT = 40,
-	ROW_TAG_SHIFT = 52,
+	ROW_TAG_SHIFT = 16,
+	ROW_TAG_BITS = 12,
+	ROW_KIND_SHIFT = ROW_TAG_SHIFT + ROW_TAG_BITS,
+	ROW_KIND_BITS = 3,
+	ROW_MODULE_SHIFT = 31,
+	ROW_CFA_SHIFT = 43, /* on top: one shift on the way from frame to frame */
 };
 
 static inline enum row_kind row_kind(uint64_t row)
@@ -59,14 +61,13 @@ static inline uint32_t row_module(uint64_t row)
 /* Bytes. */
 static inline int64_t row_cfa_offset(uint64_t row)
 {
-	return ((int64_t)(row << (64 - ROW_CFA_SHIFT - ROW_CFA_BITS)) >>
-		(64 - ROW_CFA_BITS)) * 8;
+	return ((int64_t)row >> ROW_CFA_SHIFT) * ARCH_WORD;
 }
 
 /* Bytes from the CFA to the saved rbp; 0: rbp is unchanged. */
 static inline int64_t row_fp_slot(uint64_t row)
 {
-	return ((int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS)) * 8;
+	return ((int64_t)(row << (64 - ROW_FP_BITS)) >> (64 - ROW_FP_BITS)) * ARCH_WORD;
 }
 
 /* The row without its tag. cfi NULL: the module has no tables for the pc. */
@@ -78,7 +79,8 @@ enum rows_limit {
 	ROWS_LEVELS = 4,
 	ROWS_FIRST_BITS = 12, /* slots of the first table, log2; +3 for each further */
 	ROWS_WINDOW = 8,
-	ROWS_WIPE_AFTER = 64, /* generations */
+	ROWS_WIPE_AFTER = 64,		/* generations */
+	ROWS_READABLE = UINT16_MAX + 1, /* slots may be looked at, be they no table's */
 };
 
 struct rows_slot {
@@ -87,7 +89,8 @@ struct rows_slot {
 };
 
 struct rows {
-	struct rows_slot *table[ROWS_LEVELS]; /* NULL from some level on */
+	struct rows_slot *slots; /* of all tables */
+	size_t levels;		 /* tables */
 };
 
 /* Reserves the tables (address space only). 0 or -ENOMEM. */
@@ -101,8 +104,8 @@ void rows_wipe(struct rows *r);
 
 static inline uint64_t rows_key(uint32_t generation, uintptr_t pc, bool interrupted)
 {
-	return (uint64_t)generation << 48 |
-	       (uint64_t)interrupted << ARCH_ADDRESS_BITS | pc;
+	return (uint64_t)generation << 48 | (uint64_t)interrupted << ARCH_ADDRESS_BITS |
+	       pc;
 }
 
 static inline uint64_t rows_hash(uint64_t key)
@@ -110,38 +113,75 @@ static inline uint64_t rows_hash(uint64_t key)
 	return (key ^ key >> 32) * 0x9e3779b97f4a7c15ull;
 }
 
-static inline uint64_t rows_tag(uint64_t hash)
+/* key: generation and pc, in one word or in two. */
+static inline uint64_t rows_tag(uint64_t key, uint64_t generation)
 {
-	return (hash >> 20 & 0xfff) << ROW_TAG_SHIFT;
+	return (key ^ generation >> 48) & ((1u << ROW_TAG_BITS) - 1);
 }
 
-/* The table's group of slots that a key may be in: 8, from a multiple of 8. */
-static inline struct rows_slot *rows_group(const struct rows *r, size_t level,
-					   uint64_t hash)
+static inline bool rows_matches(uint64_t row, uint64_t key, uint64_t generation)
 {
-	unsigned bits = ROWS_FIRST_BITS + 3 * (unsigned)level;
+	uint64_t mask = (1u << ROW_TAG_BITS) - 1;
 
-	return r->table[level] + (hash >> (64 - bits) & ~(uint64_t)(ROWS_WINDOW - 1));
+	return (row >> ROW_TAG_SHIFT & mask) == rows_tag(key, generation);
 }
 
-/* Continues rows_get() behind the slot that the hash names. */
-uint64_t rows_search(const struct rows *r, uint64_t key);
+/* Kind and tag, which lie side by side, the tag below. */
+static inline uint64_t row_signature(uint64_t row)
+{
+	return row >> ROW_TAG_SHIFT & ((1u << (ROW_TAG_BITS + ROW_KIND_BITS)) - 1);
+}
+
+/* The slots before a table's. */
+static inline size_t rows_begin(size_t level)
+{
+	return (((size_t)1 << (ROWS_FIRST_BITS + 3 * level)) -
+		((size_t)1 << ROWS_FIRST_BITS)) /
+	       7;
+}
+
+/* The slot of a table where a key is looked for first; then in the rest of its group of
+ * 8, from a multiple of 8. */
+static inline size_t rows_first(size_t level, uint64_t hash)
+{
+	return rows_begin(level) + (hash >> (64 - ROWS_FIRST_BITS - 3 * level));
+}
+
+#define ROWS_NOWHERE SIZE_MAX
+
+/* Continues rows_find() behind the slot that the hash names. */
+size_t rows_search(const struct rows *r, uint64_t key);
+
+static inline bool rows_is_at(const struct rows *r, size_t slot, uint64_t key)
+{
+	/* relaxed: the row names its key by itself (tag). */
+	return atomic_load_explicit(&r->slots[slot].key, memory_order_relaxed) == key;
+}
+
+/* The slot of a key, or ROWS_NOWHERE. */
+static inline size_t rows_find(const struct rows *r, uint64_t key)
+{
+	size_t slot = rows_first(0, rows_hash(key));
+
+	return __builtin_expect(rows_is_at(r, slot, key), 1) ? slot
+							     : rows_search(r, key);
+}
+
+/* What is in a slot: a key's row if the tag is the key's. */
+static inline uint64_t rows_row(const struct rows *r, size_t slot)
+{
+	/* acquire: pairs with rows_put()'s release. Whoever hands on the row's module
+	 * hands on its published record as well. */
+	return atomic_load_explicit(&r->slots[slot].row, memory_order_acquire);
+}
 
 /* The row of a key with its tag, or 0. */
 static inline uint64_t rows_get(const struct rows *r, uint64_t key)
 {
-	uint64_t hash = rows_hash(key), row;
-	struct rows_slot *slot =
-		rows_group(r, 0, hash) + (hash >> 49 & (ROWS_WINDOW - 1));
+	size_t slot = rows_find(r, key);
+	uint64_t row = slot == ROWS_NOWHERE ? 0 : rows_row(r, slot);
 
-	/* relaxed: the row names its key by itself (tag). */
-	if (__builtin_expect(
-		    atomic_load_explicit(&slot->key, memory_order_relaxed) != key, 0))
-		return rows_search(r, key);
-	/* acquire: pairs with rows_put()'s release. Whoever hands on the row's module
-	 * hands on its published record as well. */
-	row = atomic_load_explicit(&slot->row, memory_order_acquire);
-	return (row ^ rows_tag(hash)) >> ROW_TAG_SHIFT ? 0 : row;
+	return rows_matches(row, key, key) ? row : 0;
 }
 
 /* Caches a row (without tag) if there is room. */

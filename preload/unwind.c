@@ -8,22 +8,23 @@
 /*
  * Who may call whom: unwind_stack() steps by rows (walk_rows), by frame pointers where
  * there are none (guess), past signal handlers by what the kernel saved (step_signal),
- * and starts over with all registers (walk_full) at any other frame that is no row. The
- * memory of a thread's last stack will have its place in walk_rows(): pc, sp and fp are
- * all the state that a row frame has.
+ * and starts over with all registers (walk_full) at any other frame that is no row.
+ * Within walk_rows(), walk_known() does the same for the most usual frames alone, and
+ * fast. The memory of a thread's last stack will have its place between the two: pc, sp
+ * and fp are all the state that a row frame has.
  */
 
 enum {
-	SWITCHES = 64,	      /* times that a stack may go on at a lower address */
-	OWN_FRAMES = 64,      /* between walk_full() and the hook */
-	STEPS = 1 << 24,      /* frames, whatever the stack says */
+	SWITCHES = 64,	       /* times that a stack may go on at a lower address */
+	OWN_FRAMES = 64,       /* between walk_full() and the hook */
+	STEPS = 1 << 24,       /* frames, whatever the stack says */
 	GUESS_FRAME = 8 << 20, /* greatest frame that a frame pointer may span */
 };
 
 static struct {
 	struct rows rows;
 	_Atomic uint32_t wiped; /* generation that the rows were last emptied in */
-	uintptr_t start, end; /* where this object is mapped */
+	uintptr_t start, end;	/* where this object is mapped */
 	bool ready;
 } self;
 
@@ -145,14 +146,28 @@ static bool plausible(uintptr_t pc)
 	return pc >= ARCH_PAGE && (modules_has(pc - 1) || probe_readable(pc - 1));
 }
 
+/* Where the psABI marks the outermost frame, by an rbp of zero: _start and the loader's
+ * _dl_start_user, whose code has no tables. Generated code uses rbp for other things.
+ */
+static bool is_outermost(const struct place *p)
+{
+	return !p->fp && modules_has(p->pc - 1);
+}
+
 /* A frame without tables, if it kept the frame pointer by the book. */
 static enum outcome guess(struct place *p)
 {
 	uint64_t fp, ra;
 
+	if (is_outermost(p))
+		return ENDED;
 	if (p->fp < p->sp || p->fp - p->sp > GUESS_FRAME ||
 	    !probe_read(p->t, &p->window, p->fp, &fp) ||
-	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra) || !plausible(ra))
+	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra))
+		return LOST;
+	if (!ra)
+		return ENDED;
+	if (!plausible(ra))
 		return LOST;
 	p->sp = p->fp + 2 * ARCH_WORD;
 	p->fp = fp;
@@ -211,25 +226,24 @@ static __attribute__((noinline)) uint64_t fill_row(uintptr_t pc, bool interrupte
 	return row;
 }
 
-/* Steps by a row of kind ROW_SP, ROW_FP or ROW_FP_WORD. */
-static inline enum outcome step_row(struct place *p, uint64_t row)
+/* Steps by a row of kind ROW_SP to ROW_FP_WORD. */
+static enum outcome step_row(struct place *p, uint64_t row)
 {
 	enum row_kind kind = row_kind(row);
-	uintptr_t cfa =
-		(kind == ROW_SP ? p->sp : p->fp) + (uintptr_t)row_cfa_offset(row);
-	int64_t slot = row_fp_slot(row);
+	uintptr_t offset = (uintptr_t)row_cfa_offset(row);
+	uintptr_t slot = (uintptr_t)row_fp_slot(row);
+	uintptr_t cfa = (kind <= ROW_SP_ANY ? p->sp : p->fp) + offset;
+	uintptr_t fp_at = slot ? cfa + slot : 0;
 	uint64_t pc, fp = p->fp;
 
-	if (__builtin_expect(kind == ROW_FP_WORD, 0)) {
-		uint64_t word;
-
-		if (!probe_read(p->t, &p->window, cfa, &word))
+	if (kind == ROW_FP_WORD) {
+		fp_at = p->fp + slot;
+		if (!probe_read(p->t, &p->window, cfa, &cfa))
 			return LOST;
-		cfa = word;
 	}
 	if (!may_follow(p, cfa) || !probe_read(p->t, &p->window, cfa - ARCH_WORD, &pc))
 		return LOST;
-	if (slot && !probe_read(p->t, &p->window, cfa + (uintptr_t)slot, &fp))
+	if (fp_at && !probe_read(p->t, &p->window, fp_at, &fp))
 		return LOST;
 	p->sp = cfa;
 	p->fp = fp;
@@ -373,16 +387,17 @@ static void walk_from(struct full *f, struct sink *s)
 		emit_lost(s);
 }
 
-static __attribute__((noinline)) void walk_full(uintptr_t pc, uintptr_t sp,
-						uintptr_t fp, struct sink *s)
+static __attribute__((noinline)) void walk_full(struct unwind_thread *t, uintptr_t pc,
+						uintptr_t sp, uintptr_t fp,
+						struct sink *s)
 {
-	/* Pages are looked at afresh: a guess may lead to where a stack once was. */
-	struct unwind_thread t = {0};
-	struct full f = {.place.t = &t};
+	struct full f = {.place.t = t};
 
+	/* A guess may lead to where a stack once was. */
+	probe_drop(t);
 	full_here(&f);
 	if (!leave_hook(&f, sp) || f.place.pc != pc) {
-		f = (struct full){.place.t = &t};
+		f = (struct full){.place.t = t};
 		set_place(&f, pc, sp, fp);
 	}
 	f.interrupted = f.guessed = false;
@@ -422,6 +437,89 @@ static inline uint64_t row_at(const struct place *p, bool interrupted, bool cach
 	return row;
 }
 
+/* The slot of a return address's row, for the frame that `hint` speaks of. */
+static __attribute__((noinline)) size_t find_known(uintptr_t pc, uint64_t generation,
+						   uint16_t *hint)
+{
+	size_t slot = pc >> ARCH_ADDRESS_BITS ? ROWS_NOWHERE
+					      : rows_find(&self.rows, generation | pc);
+
+	if (slot <= UINT16_MAX)
+		*hint = (uint16_t)slot;
+	return slot;
+}
+
+/*
+ * Steps as far as there are rows of kind ROW_SP and ROW_FP within the window. At every
+ * frame that is not so simple p stands still, for others to do it; its row is returned,
+ * or 0 if it has to be looked up.
+ *
+ * From frame to frame, only the slot of the row is waited for: a caller's is guessed
+ * from its callee's. What the guess is checked by, the rows and the stack, is read
+ * beside it, since processors go ahead at a predicted branch.
+ *
+ * A ROW_SP's words are between sp, which is in the window, and its CFA: see rows.h. sp
+ * stays aligned, as its offsets are.
+ */
+static __attribute__((noinline)) uint64_t walk_known(struct place *p, struct sink *s,
+						     uint64_t generation)
+{
+	const struct rows rows = self.rows;
+	struct unwind_frame *f = s->frames + s->total, *end = s->frames + UNWIND_FRAMES;
+	uint16_t *callers = p->t->callers, *hint = callers;
+	uintptr_t pc = p->pc, sp = p->sp, fp = p->fp, high = p->window.high;
+	uint64_t row = 0;
+	size_t slot = *hint;
+
+	for (; f < end; row = 0) {
+		uintptr_t cfa, fp_at;
+		uint64_t signature;
+
+		if (!rows_is_at(&rows, slot, generation | pc)) {
+			slot = find_known(pc, generation, hint);
+			if (slot > UINT16_MAX)
+				break;
+		}
+		row = rows_row(&rows, slot);
+		hint = &callers[slot % UNWIND_CALLERS];
+		slot = *hint;
+		signature = row_signature(row) ^ rows_tag(pc, generation);
+		if (signature == ROW_SP << ROW_TAG_BITS) {
+			cfa = sp + (uintptr_t)row_cfa_offset(row);
+			fp_at = cfa + (uintptr_t)row_fp_slot(row);
+			if (cfa > high)
+				break;
+		} else {
+			cfa = fp + (uintptr_t)row_cfa_offset(row);
+			fp_at = cfa + (uintptr_t)row_fp_slot(row);
+			if (signature != ROW_FP << ROW_TAG_BITS || cfa <= sp ||
+			    cfa > high || fp_at < sp || cfa % ARCH_WORD)
+				break;
+		}
+		f->pc_flags = pc;
+		f->module = row_module(row);
+		f++->spare = 0;
+		if (row_fp_slot(row))
+			fp = probe_load(fp_at);
+		pc = probe_load(cfa - ARCH_WORD);
+		sp = cfa;
+	}
+	p->pc = pc;
+	p->sp = sp;
+	p->fp = fp;
+	s->total = (size_t)(f - s->frames);
+	return row && rows_matches(row, pc, generation) ? row : 0;
+}
+
+/* May walk_known() go on? No row leads from a higher stack pointer below 0. */
+static bool may_be_known(struct place *p, const struct sink *s)
+{
+	return s->total < UNWIND_FRAMES && p->sp % ARCH_WORD == 0 &&
+	       p->sp >= (uintptr_t)ARCH_WORD << ROW_FP_BITS &&
+	       ((p->sp >= p->window.low && p->sp < p->window.high) ||
+		probe_find(p->t, &p->window, p->sp));
+}
+
 static enum outcome walk_rows(struct place *p, struct sink *s)
 {
 	uint32_t generation = 0, flags = 0;
@@ -429,8 +527,17 @@ static enum outcome walk_rows(struct place *p, struct sink *s)
 	enum outcome o = STEPPED;
 
 	while (o == STEPPED && s->total < STEPS) {
-		uint64_t row = row_at(p, interrupted, cached, generation);
+		uint64_t row = 0;
 
+		if (cached && !interrupted && !flags && may_be_known(p, s)) {
+			size_t before = s->total;
+
+			row = walk_known(p, s, rows_key(generation, 0, false));
+			if (s->total > before && !p->pc)
+				return ENDED;
+		}
+		if (!row)
+			row = row_at(p, interrupted, cached, generation);
 		emit(s, p->pc, flags, row_module(row));
 		flags = 0;
 		if (__builtin_expect(row_kind(row) <= ROW_FP_WORD, 1)) {
@@ -467,7 +574,7 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
 	o = walk_rows(&p, &s);
 	if (o == NEEDS_FULL) {
 		s.total = 0;
-		walk_full(pc, sp, fp, &s);
+		walk_full(t, pc, sp, fp, &s);
 	} else if (o == LOST) {
 		emit_lost(&s);
 	}

@@ -27,6 +27,7 @@ enum unwind_limit {
 	UNWIND_OUTER = 1024,
 	UNWIND_FRAMES = UNWIND_INNER + UNWIND_OUTER + 1,
 	UNWIND_RANGES = 4,
+	UNWIND_CALLERS = 2048, /* a power of two */
 };
 
 struct unwind_frame { /* innermost first; fields as in struct wire_node */
@@ -35,13 +36,15 @@ struct unwind_frame { /* innermost first; fields as in struct wire_node */
 	uint32_t spare;
 };
 
-/* Address ranges of a thread's stacks that were seen to be readable, each packed into
- * one word (probe.c), so that a handler in between sees whole ranges. Zeroed at first.
- */
+/* What a thread knows of its stacks: address ranges that were seen to be readable, each
+ * packed into one word (probe.c), so that a handler in between sees whole ranges; and
+ * for the slot of a frame's row (rows.h), the slot that its caller's row was in last: a
+ * guess, of which nothing but time depends. Zeroed at first. */
 struct unwind_thread {
 	_Atomic uint64_t range[UNWIND_RANGES];
 	uint32_t next_range;
 	uint32_t forgotten; /* state of unwind_unmapped() that the ranges hold for */
+	uint16_t callers[UNWIND_CALLERS];
 };
 
 /* Finds the loader's interfaces and reserves the tables. base: the session's mapping,
@@ -59,9 +62,9 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
 		    struct unwind_frame *frames);
 
 enum unwind_ancestor {
-	UNWIND_NOT_FOUND = 0,	 /* no frame of ours above has that CFA */
-	UNWIND_CALLED = 1,	 /* it called us, directly or indirectly */
-	UNWIND_INTERRUPTED = 2,	 /* a signal handler runs between it and us */
+	UNWIND_NOT_FOUND = 0,	/* no frame of ours above has that CFA */
+	UNWIND_CALLED = 1,	/* it called us, directly or indirectly */
+	UNWIND_INTERRUPTED = 2, /* a signal handler runs between it and us */
 };
 
 /* How the frame of this object (a hook's) whose CFA is `cfa` (0: any of its frames)

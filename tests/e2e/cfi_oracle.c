@@ -287,7 +287,7 @@ static bool compare_register(const struct cfi_row *row, Dwarf_Frame *frame, int 
 static bool compare_packed(const struct cfi_row *row, const struct cfi_regs *regs,
 			   uint64_t cfa, const struct cfi_regs *after)
 {
-	uint64_t packed = row_pack(row, 0xabc), at, word;
+	uint64_t packed = row_pack(row, 0xabc), at, word, fp_base;
 
 	if (row_module(packed) != 0xabc)
 		return false;
@@ -298,7 +298,12 @@ static bool compare_packed(const struct cfi_row *row, const struct cfi_regs *reg
 	case ROW_END:
 		counts->ends++;
 		return row->rules.kind[ARCH_RA] == CFI_UNDEFINED;
-	case ROW_SP:
+	case ROW_SP: /* all of it is between rsp and the CFA */
+		if (row_cfa_offset(packed) < ARCH_WORD || row_fp_slot(packed) > 0 ||
+		    row_cfa_offset(packed) + row_fp_slot(packed) < 0)
+			return false;
+		/* fallthrough */
+	case ROW_SP_ANY:
 		at = regs->value[ARCH_SP] + (uint64_t)row_cfa_offset(packed);
 		break;
 	case ROW_FP:
@@ -316,9 +321,10 @@ static bool compare_packed(const struct cfi_row *row, const struct cfi_regs *reg
 	read_scrambled(NULL, at - 8, &word);
 	if (at != cfa || word != after->value[ARCH_RA] || at != after->value[ARCH_SP])
 		return false;
-	if (!row_fp_slot(packed))
+	if (!row_fp_slot(packed) && row_kind(packed) != ROW_FP_WORD)
 		return after->value[ARCH_FP] == regs->value[ARCH_FP];
-	read_scrambled(NULL, at + (uint64_t)row_fp_slot(packed), &word);
+	fp_base = row_kind(packed) == ROW_FP_WORD ? regs->value[ARCH_FP] : at;
+	read_scrambled(NULL, fp_base + (uint64_t)row_fp_slot(packed), &word);
 	return word == after->value[ARCH_FP];
 }
 

@@ -15,7 +15,9 @@ void check(void);
 extern void (*volatile check_pointer)(void);
 
 void cxx_exceptions(void); /* check() in destructors, handlers, nested throws */
-void cxx_churn(void);	   /* maps, strings, throws: to be interrupted anywhere */
+/* Without check(), to be stopped anywhere. */
+void cxx_churn(void); /* maps, strings, streams */
+void cxx_throws(void);
 
 #ifdef __cplusplus
 }

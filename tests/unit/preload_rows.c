@@ -5,26 +5,78 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+static struct cfi_row plain_row(int32_t cfa, int32_t fp)
+{
+	struct cfi_row c = {.ra = ARCH_RA};
+
+	c.rules.cfa_kind = CFI_REGISTER;
+	c.rules.cfa_register = ARCH_SP;
+	c.rules.cfa_offset = cfa;
+	c.rules.kind[ARCH_RA] = CFI_OFFSET;
+	c.rules.value[ARCH_RA] = -8;
+	c.rules.kind[ARCH_FP] = fp ? CFI_OFFSET : CFI_UNSPECIFIED;
+	c.rules.value[ARCH_FP] = fp;
+	return c;
+}
+
 static void a_packed_row_says_what_the_rules_say(void **state)
 {
 	(void)state;
 	for (int32_t cfa = -4096; cfa < 70000; cfa += 8) {
-		struct cfi_row c = {.ra = ARCH_RA};
+		struct cfi_row c = plain_row(cfa, -16 - abs(cfa));
 		uint64_t row;
 
-		c.rules.cfa_kind = CFI_REGISTER;
 		c.rules.cfa_register = cfa & 8 ? ARCH_SP : ARCH_FP;
-		c.rules.cfa_offset = cfa;
-		c.rules.kind[ARCH_RA] = CFI_OFFSET;
-		c.rules.value[ARCH_RA] = -8;
-		c.rules.kind[ARCH_FP] = CFI_OFFSET;
-		c.rules.value[ARCH_FP] = -16 - abs(cfa);
 		row = row_pack(&c, 4095);
-		assert_int_equal(row_kind(row), cfa & 8 ? ROW_SP : ROW_FP);
+		assert_int_equal(row_kind(row), cfa & 8 ? ROW_SP_ANY : ROW_FP);
 		assert_int_equal(row_module(row), 4095);
 		assert_int_equal(row_cfa_offset(row), cfa);
 		assert_int_equal(row_fp_slot(row), -16 - abs(cfa));
 	}
+}
+
+/* Whoever steps by a ROW_SP relies on it. */
+static void the_simplest_rows_stay_between_rsp_and_the_cfa(void **state)
+{
+	(void)state;
+	for (int32_t cfa = -64; cfa < 64; cfa += 8) {
+		for (int32_t fp = -128; fp < 64; fp += 8) {
+			struct cfi_row c = plain_row(cfa, fp);
+			bool inside = cfa > 0 && fp <= 0 && cfa + fp >= 0;
+			uint64_t row = row_pack(&c, 1);
+
+			assert_int_equal(row_kind(row), inside ? ROW_SP : ROW_SP_ANY);
+			c.rules.cfa_register = ARCH_FP;
+			row = row_pack(&c, 1);
+			assert_int_equal(row_kind(row), fp <= 0 ? ROW_FP : ROW_FULL);
+		}
+	}
+}
+
+/* gcc's: CFA = the word at rbp - 24, rbp is saved at rbp + `fp`. */
+static void an_over_aligned_frame_has_a_row(void **state)
+{
+	static const unsigned char expressions[] = {3, 0x76, 0x68, 0x06, 2, 0x76, 0x78};
+	struct cfi_row c = plain_row(0, 0);
+	uint64_t row;
+
+	(void)state;
+	c.base = expressions;
+	c.end = expressions + sizeof(expressions);
+	c.rules.cfa_kind = CFI_VAL_EXPRESSION;
+	c.rules.cfa_expression = 0;
+	assert_int_equal(row_kind(row_pack(&c, 1)), ROW_FULL);
+	c.rules.kind[ARCH_FP] = CFI_EXPRESSION;
+	c.rules.value[ARCH_FP] = 4;
+	row = row_pack(&c, 1);
+	assert_int_equal(row_kind(row), ROW_FP_WORD);
+	assert_int_equal(row_cfa_offset(row), -24);
+	assert_int_equal(row_fp_slot(row), -8);
+	/* Cut short, or something else: all registers are needed. */
+	c.end--;
+	assert_int_equal(row_kind(row_pack(&c, 1)), ROW_FULL);
+	c.rules.value[ARCH_FP] = 0;
+	assert_int_equal(row_kind(row_pack(&c, 1)), ROW_FULL);
 }
 
 static void what_does_not_fit_is_no_row(void **state)
@@ -177,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_packed_row_says_what_the_rules_say),
+		cmocka_unit_test(the_simplest_rows_stay_between_rsp_and_the_cfa),
+		cmocka_unit_test(an_over_aligned_frame_has_a_row),
 		cmocka_unit_test(what_does_not_fit_is_no_row),
 		cmocka_unit_test(every_row_is_found_again),
 		cmocka_unit_test(a_full_cache_forgets_only_what_is_new),

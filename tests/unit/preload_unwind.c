@@ -5,6 +5,7 @@
 #include "preload/unwind.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -86,6 +87,67 @@ static void code_without_tables_is_walked_by_frame_pointers(void **state)
 	munmap(code, ARCH_PAGE);
 }
 
+/* void call_with_no_rbp(void (*f)(void)): as _start, without tables and with an rbp of
+ * zero. A copy of it elsewhere is generated code. */
+extern const unsigned char call_with_no_rbp[], call_with_no_rbp_end[];
+__asm__(".text\n"
+	"call_with_no_rbp:\n"
+	"	push %rbx\n"
+	"	mov %rbp, %rbx\n"
+	"	xor %ebp, %ebp\n"
+	"	call *%rdi\n"
+	"	mov %rbx, %rbp\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"call_with_no_rbp_end:\n");
+
+static void call_code(const void *code, void (*f)(void))
+{
+	void (*call)(void (*)(void));
+
+	memcpy(&call, &code, sizeof(call));
+	call(f);
+}
+
+static void a_start_without_tables_is_the_end_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	call_code(call_with_no_rbp, take_stack);
+	assert_int_equal(count, 1);
+	assert_in_range(frames[0].pc_flags, (uintptr_t)call_with_no_rbp,
+			(uintptr_t)call_with_no_rbp_end);
+}
+
+static void generated_code_without_rbp_is_lost(void **state)
+{
+	void *code = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	memcpy(code, call_with_no_rbp,
+	       (size_t)(call_with_no_rbp_end - call_with_no_rbp));
+	mprotect(code, ARCH_PAGE, PROT_READ | PROT_EXEC);
+	call_code(code, take_stack);
+	assert_int_equal(count, 2);
+	assert_int_equal(flags_of(1), WIRE_NODE_CUT);
+	munmap(code, ARCH_PAGE);
+}
+
+static void a_return_address_of_zero_is_the_end(void **state)
+{
+	uint64_t bottom[4] = {0};
+
+	(void)state;
+	count = unwind_stack(&thread, 12345, (uintptr_t)bottom, (uintptr_t)&bottom[1],
+			     frames);
+	assert_int_equal(count, 1);
+	bottom[2] = 1; /* nobody returns there */
+	count = unwind_stack(&thread, 12345, (uintptr_t)bottom, (uintptr_t)&bottom[1],
+			     frames);
+	assert_int_equal(count, 2);
+	assert_int_equal(flags_of(1), WIRE_NODE_CUT);
+}
+
 static void a_broken_stack_ends_as_lost(void **state)
 {
 	static uint64_t fake[64];
@@ -105,6 +167,40 @@ static void a_broken_stack_ends_as_lost(void **state)
 	assert_int_equal(n, 2);
 	assert_int_equal(frames[1].pc_flags,
 			 WIRE_CUT_LOST | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS);
+}
+
+static __attribute__((noinline)) void stack_at(int depth)
+{
+	if (depth)
+		stack_at(depth - 1);
+	else
+		take_stack();
+	__asm__ volatile("");
+}
+
+static void a_wrong_guess_of_a_callers_slot_changes_nothing(void **state)
+{
+	static struct unwind_frame before[UNWIND_FRAMES];
+	uint32_t random = 1;
+	size_t n = 0;
+
+	(void)state;
+	for (int pass = 0; pass < 300; pass++) {
+		stack_at(50);
+		if (!pass) {
+			n = count;
+			assert_true(n > 50);
+			memcpy(before, frames, n * sizeof(*frames));
+		}
+		assert_int_equal(count, n);
+		for (size_t i = 0; i < n; i++) /* 51 is here, perhaps unrolled */
+			assert_true(i == 51 || memcmp(&before[i], &frames[i],
+						      sizeof(*frames)) == 0);
+		for (size_t i = 0; i < UNWIND_CALLERS; i++) {
+			random = random * 1103515245u + 12345u;
+			thread.callers[i] = (uint16_t)(random >> 16);
+		}
+	}
 }
 
 static void errno_is_left_alone(void **state)
@@ -180,6 +276,125 @@ static void a_fork_child_finds_its_parents_modules(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- small stacks ---------------------------------------------------------- */
+
+enum { SMALL = 4 * ARCH_PAGE, NEEDED = 3 * ARCH_PAGE };
+
+/* SMALL bytes between pages that nobody may touch. */
+static unsigned char *small_stack(void)
+{
+	unsigned char *p = mmap(NULL, SMALL + 2 * ARCH_PAGE, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(p + ARCH_PAGE, SMALL, PROT_READ | PROT_WRITE);
+	memset(p + ARCH_PAGE, 0xa5, SMALL);
+	return p + ARCH_PAGE;
+}
+
+static size_t used_of(const unsigned char *stack)
+{
+	size_t i = 0;
+
+	while (i < SMALL && stack[i] == 0xa5)
+		i++;
+	return SMALL - i;
+}
+
+/* With rows to be made, modules to be met, and each frame by all registers. */
+static void take_cold_stack(int number)
+{
+	(void)number;
+	unwind_dlclose_begin();
+	unwind_dlclose_end();
+	unwind_unmapped();
+	take_stack();
+}
+
+static void a_handlers_small_stack_is_enough(void **state)
+{
+	unsigned char *stack = small_stack();
+	stack_t alternate = {.ss_sp = stack, .ss_size = SMALL}, old;
+	struct sigaction a = {.sa_handler = take_cold_stack, .sa_flags = SA_ONSTACK};
+
+	(void)state;
+	sigaltstack(&alternate, &old);
+	sigaction(SIGUSR2, &a, NULL);
+	raise(SIGUSR2);
+	assert_true(count > 5);
+	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
+	assert_in_range(used_of(stack), 1, NEEDED);
+	sigaltstack(&old, NULL);
+	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
+}
+
+static void *thread_body(void *arg)
+{
+	take_cold_stack(0);
+	return arg;
+}
+
+static void a_small_threads_stack_is_walked_to_its_end(void **state)
+{
+	unsigned char *stack = small_stack();
+	pthread_attr_t attr;
+	pthread_t t;
+
+	(void)state;
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, SMALL), 0);
+	assert_int_equal(pthread_create(&t, &attr, thread_body, NULL), 0);
+	pthread_join(t, NULL);
+	pthread_attr_destroy(&attr);
+	assert_in_range(count, 3, 10);
+	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
+	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
+}
+
+/* ---- both ends ------------------------------------------------------------- */
+
+/* Of generated code as of any other: frames 1, 3, 5, ... of this recursion are it. */
+static void *generated;
+static int left;
+
+static __attribute__((noinline)) void recurse_through_generated(void)
+{
+	if (!left--) {
+		take_stack();
+		return;
+	}
+	call_code(generated, recurse_through_generated);
+	__asm__ volatile("");
+}
+
+static void a_very_deep_stack_keeps_both_ends(void **state)
+{
+	static struct unwind_frame shallow[UNWIND_FRAMES];
+	size_t n, others = 0;
+
+	(void)state;
+	generated = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(generated, jitted, sizeof(jitted));
+	mprotect(generated, ARCH_PAGE, PROT_READ | PROT_EXEC);
+	left = 500;
+	call_code(generated, recurse_through_generated);
+	n = count;
+	assert_true(n > 1000 && n < UNWIND_FRAMES);
+	memcpy(shallow, frames, n * sizeof(*frames));
+	left = 5000;
+	call_code(generated, recurse_through_generated);
+	assert_int_equal(count, UNWIND_FRAMES);
+	assert_int_equal(frames[UNWIND_INNER].pc_flags,
+			 WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS);
+	for (size_t i = 0; i < 900; i++) {
+		assert_int_equal(frames[i].pc_flags, shallow[i].pc_flags);
+		others += frames[UNWIND_FRAMES - 1 - i].pc_flags !=
+			  shallow[n - 1 - i].pc_flags;
+	}
+	assert_int_equal(others, 1); /* here: two calls */
+	munmap(generated, ARCH_PAGE);
+}
+
 /* ---- ancestors ------------------------------------------------------------- */
 
 static uintptr_t wanted;
@@ -218,11 +433,18 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_word_is_read_up_to_the_guard_page_and_no_further),
 		cmocka_unit_test(code_without_tables_is_walked_by_frame_pointers),
+		cmocka_unit_test(a_start_without_tables_is_the_end_and_nothing_is_lost),
+		cmocka_unit_test(generated_code_without_rbp_is_lost),
+		cmocka_unit_test(a_return_address_of_zero_is_the_end),
 		cmocka_unit_test(a_broken_stack_ends_as_lost),
+		cmocka_unit_test(a_wrong_guess_of_a_callers_slot_changes_nothing),
 		cmocka_unit_test(errno_is_left_alone),
 		cmocka_unit_test(the_list_of_link_maps_gives_the_same_stack),
 		cmocka_unit_test(modules_are_published_once),
 		cmocka_unit_test(a_fork_child_finds_its_parents_modules),
+		cmocka_unit_test(a_handlers_small_stack_is_enough),
+		cmocka_unit_test(a_small_threads_stack_is_walked_to_its_end),
+		cmocka_unit_test(a_very_deep_stack_keeps_both_ends),
 		cmocka_unit_test(an_ancestor_called_or_was_interrupted_or_is_gone),
 	};
 
