@@ -76,6 +76,9 @@ bool real_init(void)
 	next(&found.munmap, "munmap");
 	next(&found.mremap, "mremap");
 	next(&found.dlclose, "dlclose");
+	next(&found.waitpid, "waitpid");
+	next(&found.wait4, "wait4");
+	next(&found.waitid, "waitid");
 	next(&found._exit, "_exit");
 	next(&found._Exit, "_Exit");
 	next(&found.quick_exit, "quick_exit");

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+
+struct rusage;
 
 struct real {
 	void *(*malloc)(size_t);
@@ -31,6 +34,9 @@ struct real {
 	int (*munmap)(void *, size_t);
 	void *(*mremap)(void *, size_t, size_t, int, ...);
 	int (*dlclose)(void *);
+	pid_t (*waitpid)(pid_t, int *, int);
+	pid_t (*wait4)(pid_t, int *, int, struct rusage *);
+	int (*waitid)(idtype_t, id_t, siginfo_t *, int);
 	void (*_exit)(int);
 	void (*_Exit)(int);
 	void (*quick_exit)(int);

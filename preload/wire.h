@@ -246,6 +246,7 @@ enum wire_type {
 	WIRE_MUNMAP = 6,       /* address, size: before */
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
 	WIRE_FORK = 8, /* address: serial of the child to be; before the fork */
+	WIRE_WAITED = 9, /* address: pid of a child, size: its status, of waitpid() */
 	WIRE_TYPES
 };
 

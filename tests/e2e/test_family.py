@@ -217,6 +217,36 @@ class Family(harness.Case):
                                 ("signaled", 128 + signal.SIGSEGV),
                                 ("signaled", 128 + signal.SIGKILL)])
 
+    # ---- storms -------------------------------------------------------------------
+
+    def test_a_storm_of_forks(self):
+        """Each child reports its own truth; the profile must say the same."""
+        children = int(os.environ.get("HEAPLINE_STORM", "300"))
+        result = self.record([target("fork_storm"), str(children), "4", target("phases")])
+        self.assertEqual(result.status, 0, result)
+        processes, unfollowed = self.processes(result)
+        self.assertEqual(unfollowed, [])
+        images = {}
+        for process in processes:
+            images.setdefault(process["pid"], []).append(process)
+        lines = result.stdout.decode().splitlines()
+        self.assertEqual(len(lines), children)
+        for line in lines:
+            pid, allocations, size, frees, inherited, end = map(int, line.split())
+            child = images[pid][0]
+            totals = child["totals"]
+            self.assertEqual(
+                (totals["allocations"], totals["allocated_bytes"], totals["frees"]),
+                (allocations, size, frees), child)
+            self.assertEqual(child["inherited"]["freed_blocks"], inherited, child)
+            self.assertEqual(child["unknown_frees"], 0, child)
+            self.assertEqual(
+                (child["end"], child["exit"]),
+                [("exited", 5), ("exited", 6), ("signaled", 137), ("execed", None)][end])
+            self.assertEqual(len(images[pid]), 2 if end == 3 else 1)
+            if end == 3:
+                self.assertEqual(images[pid][1]["exit"], 4)
+
     # ---- ps and stop -------------------------------------------------------------
 
     def recordings(self):
