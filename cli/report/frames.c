@@ -251,7 +251,7 @@ enum frames_owner frames_owner(struct frames_owners *o,
 				       : OTHER_MODULE;
 	unsigned char file;
 
-	if (module == BASE_MODULE)
+	if (module == BASE_MODULE || frame->stack->flags & PROFILE_STACK_CUT)
 		return FRAMES_BASE;
 	if (!frame->code || !frame->code->line)
 		return FRAMES_LIBRARY;

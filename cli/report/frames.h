@@ -9,7 +9,7 @@
 /* A walk from the innermost frame outwards. */
 struct frames_walk {
 	const struct profile *profile;
-	uint32_t stack;	 /* node; 0: at the root, nothing more */
+	uint32_t stack; /* node; 0: at the root, nothing more */
 	uint32_t inline_depth;
 };
 
@@ -45,7 +45,8 @@ const char *frames_short_name(const char *name, char *buffer, size_t room);
 enum frames_owner {
 	FRAMES_OWN,	/* the program's own code, as far as paths tell */
 	FRAMES_LIBRARY, /* somebody else's */
-	FRAMES_BASE, /* libc, the loader, a language's runtime: they allocate for others
+	FRAMES_BASE, /* missing frames, or libc, the loader, a language's runtime: they
+		      * allocate for others
 		      */
 };
 

@@ -3,12 +3,15 @@
 #include "cli/base/utf8.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum {
 	TAB = 8,
@@ -37,6 +40,92 @@ void text_put(FILE *out, const char *text)
 		show_next(&text, shown);
 		fputs(shown, out);
 	}
+}
+
+/* Columns that the next character takes as it is shown; *text moves on. */
+static size_t next_columns(const char **text)
+{
+	char shown[SHOWN_BYTES];
+	const char *s = shown;
+	uint32_t c;
+	int width;
+
+	show_next(text, shown);
+	if (!utf8_next(&s, &c) || *s)
+		return strlen(shown); /* an escape, plain ASCII */
+	width = wcwidth((wchar_t)c);
+	return width < 0 ? 1 : (size_t)width;
+}
+
+static size_t columns_of(const char *text)
+{
+	size_t columns = 0;
+
+	while (*text)
+		columns += next_columns(&text);
+	return columns;
+}
+
+/* Shows characters while they fit into `columns`. */
+static void put_beginning(FILE *out, const char *text, size_t columns)
+{
+	char shown[SHOWN_BYTES];
+
+	while (*text) {
+		const char *next = text;
+		size_t width = next_columns(&next);
+
+		if (width > columns)
+			break;
+		columns -= width;
+		show_next(&text, shown);
+		fputs(shown, out);
+	}
+}
+
+void text_put_elided(FILE *out, const char *text, size_t columns)
+{
+	const char *dots = text_utf8() ? "\u2026" : "...";
+	size_t whole = columns ? columns_of(text) : 0, mark = text_utf8() ? 1 : 3;
+	size_t rest, end;
+
+	if (whole <= columns) {
+		text_put(out, text);
+		return;
+	}
+	if (columns <= mark + 2) {
+		put_beginning(out, text, columns);
+		return;
+	}
+	/* The end says more than the middle: it has the line or the method. */
+	end = (columns - mark) / 2;
+	put_beginning(out, text, columns - mark - end);
+	fputs(dots, out);
+	for (rest = whole; rest > end;)
+		rest -= next_columns(&text);
+	text_put(out, text);
+}
+
+size_t text_columns(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	char *end;
+
+	if (columns && *columns >= '1' && *columns <= '9') {
+		unsigned long wanted = strtoul(columns, &end, 10);
+
+		if (!*end && wanted <= 10000)
+			return wanted;
+	}
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
+}
+
+bool text_utf8(void)
+{
+	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
 void text_put_source(FILE *out, const char *line, size_t len)

@@ -16,6 +16,18 @@
  * or \u{202e}. */
 void text_put(FILE *out, const char *text);
 
+/* text_put(), but cut in the middle to at most `columns` columns (0: never), as in
+ * "std::vector<Le…>::push_back". */
+void text_put_elided(FILE *out, const char *text, size_t columns);
+
+/* Columns of the terminal that reports go to: $COLUMNS, or the terminal's own. 0: there
+ * is none, lines may be as long as they are. */
+size_t text_columns(void);
+
+/* Whether the locale's characters are UTF-8: lines may be drawn with more than ASCII.
+ */
+bool text_utf8(void);
+
 /* A source line of len bytes, without its newline: tabs become spaces, to the next
  * multiple of eight columns counted from its start. */
 void text_put_source(FILE *out, const char *line, size_t len);

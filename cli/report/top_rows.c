@@ -1,0 +1,288 @@
+#include "cli/report/top_rows.h"
+
+#include "cli/base/array.h"
+#include "cli/report/calls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_blocks(const struct view_sums *s)
+{
+	return s->allocated.blocks || s->peak.blocks || s->leaked.blocks ||
+	       s->runtime.blocks;
+}
+
+/* Room for one more label than was known. */
+static int widen(struct top_rows *r, size_t count)
+{
+	int err = array_reserve(&r->sums, &r->sums_room, count);
+
+	if (!err && r->by == TOP_FUNCTION)
+		err = array_reserve(&r->inclusive, &r->inclusive_room, count);
+	return err;
+}
+
+/* ---- by code ------------------------------------------------------------- */
+
+static enum labels_kind kind_of(enum top_by by)
+{
+	switch (by) {
+	case TOP_FUNCTION:
+		return LABELS_FUNCTION;
+	case TOP_FILE:
+		return LABELS_FILE;
+	case TOP_MODULE:
+		return LABELS_MODULE;
+	default:
+		return LABELS_LINE;
+	}
+}
+
+static int sum_sites(struct top_rows *r)
+{
+	const struct profile *p = r->view.profile;
+
+	for (size_t i = 0; i < p->site_count; i++) {
+		struct frames_frame frame;
+		struct view_sums one;
+		uint32_t label;
+
+		if (!view_site(&r->view, i, &one) || !has_blocks(&one))
+			continue;
+		frame = r->by == TOP_MODULE
+				? view_caller(&r->view, p->sites[i].stack)
+				: view_site_frame(&r->view, p->sites[i].stack);
+		label = labels_of(&r->labels, &frame);
+		if (label == UINT32_MAX || widen(r, r->labels.count) < 0)
+			return -ENOMEM;
+		view_add(&r->sums[label], &one);
+		view_add(&r->total, &one);
+	}
+	return 0;
+}
+
+/* The walk that gives each function what was allocated below it: while a function is
+ * on the path, its outermost frame alone takes sums. */
+struct inclusion {
+	struct top_rows *rows;
+	uint32_t *on_path; /* by label */
+	size_t room;
+	int err;
+};
+
+static void enter(void *context, uint32_t node, size_t depth)
+{
+	struct inclusion *in = context;
+	struct frames_walk walk = frames_of(in->rows->view.profile, node);
+	struct frames_frame frame;
+
+	(void)depth;
+	while (walk.stack == node && frames_next(&walk, &frame)) {
+		uint32_t label = labels_of(&in->rows->labels, &frame);
+
+		if (label == UINT32_MAX || in->err < 0 ||
+		    array_reserve(&in->on_path, &in->room, label + 1ul) < 0 ||
+		    widen(in->rows, label + 1ul) < 0)
+			in->err = -ENOMEM;
+		else
+			in->on_path[label]++;
+	}
+}
+
+static void leave(void *context, uint32_t node, const struct view_sums *sums)
+{
+	struct inclusion *in = context;
+	struct frames_walk walk = frames_of(in->rows->view.profile, node);
+	struct frames_frame frame;
+
+	while (!in->err && walk.stack == node && frames_next(&walk, &frame)) {
+		uint32_t label = labels_of(&in->rows->labels, &frame);
+
+		if (!--in->on_path[label])
+			view_add(&in->rows->inclusive[label], sums);
+	}
+}
+
+static int sum_inclusive(struct top_rows *r)
+{
+	static const struct calls_visitor visitor = {enter, leave};
+	struct inclusion in = {.rows = r};
+	struct calls calls;
+	int err = calls_init(&calls, &r->view);
+
+	if (!err)
+		err = calls_walk(&calls, &visitor, &in);
+	calls_done(&calls);
+	free(in.on_path);
+	if (!err)
+		err = in.err;
+	/* What has no stack was allocated below nothing. */
+	if (!err && widen(r, r->labels.count) < 0)
+		err = -ENOMEM;
+	if (!err)
+		view_add(&r->inclusive[LABELS_NONE], &r->sums[LABELS_NONE]);
+	return err;
+}
+
+static int by_code(struct top_rows *r)
+{
+	int err = labels_init(&r->labels, r->view.profile, kind_of(r->by));
+
+	if (!err)
+		err = view_owners(&r->view);
+	if (!err)
+		err = sum_sites(r);
+	if (!err && r->by == TOP_FUNCTION)
+		err = sum_inclusive(r);
+	r->count = r->labels.count;
+	return err;
+}
+
+/* ---- by process and domain ------------------------------------------------ */
+
+static int by_process(struct top_rows *r)
+{
+	const struct profile *p = r->view.profile;
+
+	if (widen(r, p->process_count + 1) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->site_count; i++) {
+		struct view_sums one;
+
+		if (!view_site(&r->view, i, &one))
+			continue;
+		view_add(&r->sums[scope_process(&r->view.scope, &p->sites[i])], &one);
+		view_add(&r->total, &one);
+	}
+	r->count = p->process_count;
+	return 0;
+}
+
+static int by_domain(struct top_rows *r, const struct scope_options *o)
+{
+	if (widen(r, PROFILE_DOMAINS) < 0)
+		return -ENOMEM;
+	for (unsigned d = 0; d < PROFILE_DOMAINS; d++) {
+		struct scope_options one = *o;
+		struct view view;
+		int err;
+
+		one.domain = (enum profile_domain)d;
+		err = view_init(&view, r->view.profile, &one);
+		if (!err)
+			r->sums[d] = view_total(&view);
+		view_done(&view);
+		if (err < 0)
+			return err;
+	}
+	r->total = r->sums[PROFILE_MALLOC];
+	r->count = PROFILE_DOMAINS;
+	return 0;
+}
+
+/* ---- order --------------------------------------------------------------- */
+
+struct ranking {
+	const struct top_rows *rows;
+	enum view_metric sort;
+};
+
+static int compare(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* Among equals: by words, so that another recording of the same has the same order. */
+static int by_words(const struct top_rows *r, uint32_t left, uint32_t right)
+{
+	char a[LABELS_TEXT], b[LABELS_TEXT];
+	int order = 0;
+
+	if (r->by <= TOP_MODULE)
+		order = strcmp(top_rows_name(r, left, true, a, sizeof(a)),
+			       top_rows_name(r, right, true, b, sizeof(b)));
+	return order ? order : compare(left, right);
+}
+
+static int by_rank(const void *left, const void *right, void *context)
+{
+	const struct ranking *k = context;
+	uint32_t i = *(const uint32_t *)left, j = *(const uint32_t *)right;
+	const struct view_sums *a = &k->rows->sums[i], *b = &k->rows->sums[j];
+	int order = compare(view_value(b, k->sort), view_value(a, k->sort));
+
+	if (!order && k->rows->inclusive)
+		order = compare(view_value(&k->rows->inclusive[j], k->sort),
+				view_value(&k->rows->inclusive[i], k->sort));
+	if (!order)
+		order = compare(b->allocated.bytes, a->allocated.bytes);
+	if (!order)
+		order = compare(b->allocated.blocks, a->allocated.blocks);
+	return order ? order : by_words(k->rows, i, j);
+}
+
+static int arrange(struct top_rows *r, enum view_metric sort)
+{
+	struct ranking ranking = {r, sort};
+	size_t all = r->count;
+
+	r->order = calloc(all + 1, sizeof(*r->order));
+	if (!r->order || widen(r, all) < 0)
+		return -ENOMEM;
+	r->count = 0;
+	for (size_t i = 0; i < all; i++)
+		if (has_blocks(&r->sums[i]) ||
+		    (r->inclusive && has_blocks(&r->inclusive[i])))
+			r->order[r->count++] = (uint32_t)i;
+	if (r->by != TOP_DOMAIN)
+		qsort_r(r->order, r->count, sizeof(*r->order), by_rank, &ranking);
+	return 0;
+}
+
+int top_rows_init(struct top_rows *r, const struct profile *p,
+		  const struct top_options *o)
+{
+	int err;
+
+	*r = (struct top_rows){.by = o->by};
+	err = view_init(&r->view, p, &o->scope);
+	if (err < 0)
+		return err;
+	if (r->by == TOP_DOMAIN)
+		err = by_domain(r, &o->scope);
+	else if (r->by == TOP_PROCESS)
+		err = by_process(r);
+	else
+		err = by_code(r);
+	return err < 0 ? err : arrange(r, o->sort);
+}
+
+void top_rows_done(struct top_rows *r)
+{
+	view_done(&r->view);
+	labels_done(&r->labels);
+	free(r->sums);
+	free(r->inclusive);
+	free(r->order);
+	*r = (struct top_rows){0};
+}
+
+const char *top_rows_name(const struct top_rows *r, uint32_t row, bool full,
+			  char *buffer, size_t room)
+{
+	static const char *const domains[PROFILE_DOMAINS] = {
+		[PROFILE_MALLOC] = "malloc",
+		[PROFILE_MMAP] = "mmap (not part of the total)",
+	};
+	const struct profile *p = r->view.profile;
+
+	if (r->by == TOP_DOMAIN)
+		snprintf(buffer, room, "%s", domains[row]);
+	else if (r->by == TOP_PROCESS)
+		snprintf(buffer, room, "%d %s", (int)p->processes[row].pid,
+			 strings_get(&p->strings, p->processes[row].command));
+	else
+		return labels_text(&r->labels, row, full, buffer, room);
+	return buffer;
+}
