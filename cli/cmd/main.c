@@ -20,6 +20,7 @@ const struct verb verbs[] = {
 	{"ps", "list what is being recorded", cmd_ps},
 	{"stop", "end a recording; the program goes on", cmd_stop},
 	{"top", "show who has most: by line, function, file, module, size, ...", cmd_top},
+	{"tree", "show which functions call which to allocate", cmd_tree},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };

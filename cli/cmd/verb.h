@@ -38,3 +38,4 @@ int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_tree(int argc, char **argv);
