@@ -21,6 +21,8 @@ const struct verb verbs[] = {
 	{"stop", "end a recording; the program goes on", cmd_stop},
 	{"top", "show who has most: by line, function, file, module, size, ...", cmd_top},
 	{"tree", "show which functions call which to allocate", cmd_tree},
+	{"churn", "show which lines allocate most often, and how long blocks live",
+	 cmd_churn},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };

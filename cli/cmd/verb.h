@@ -30,6 +30,7 @@ const struct verb *verb_find(const char *name);
 const struct verb *verb_like(const char *name);
 
 int cmd_check(int argc, char **argv);
+int cmd_churn(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_lines(int argc, char **argv);

@@ -1,0 +1,543 @@
+#include "cli/report/churn.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/json.h"
+#include "cli/report/labels.h"
+#include "cli/report/losses.h"
+#include "cli/report/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- advice --------------------------------------------------------------- */
+
+enum { /* what advice takes, so that it is never given for a trifle or by chance */
+       GROWTH_CLASSES = 5, /* powers of two in a row */
+       GROWTH_SPREAD = 4,  /* the first has at most so many times the last's blocks */
+       GROWTH_BLOCKS = 100,
+       REUSE_BLOCKS = 1000,
+       REUSE_PERCENT = 80,     /* of the blocks are temporary */
+       SAME_SIZE_PERCENT = 95, /* are in one class */
+       POOL_BLOCKS = 10000,
+       POOL_BYTES = 1024, /* of a block, less than */
+       POOL_FREED_PERCENT = 90,
+       POOL_LIFE_NS = 100000000, /* half of the blocks live shorter */
+};
+
+static bool at_least(uint64_t part, unsigned percent, uint64_t whole)
+{
+	return (double)part * 100 >= (double)percent * (double)whole;
+}
+
+/* The class with most blocks. */
+static unsigned main_class(const struct classes *c)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < CLASSES; i++)
+		if (c->count[i] > c->count[best])
+			best = i;
+	return best;
+}
+
+/* Sizes double, as they do in a vector that grows: neighbouring classes without a gap,
+ * later ones with no more blocks than earlier ones, since some series end early. The
+ * first class may have fewer: series start at different sizes. */
+static bool sizes_double(const struct classes *c, unsigned *ret_first,
+			 unsigned *ret_last)
+{
+	unsigned first = 0, last = CLASSES - 1;
+
+	if (!c->total)
+		return false;
+	while (!c->count[first])
+		first++;
+	while (!c->count[last])
+		last--;
+	*ret_first = first;
+	*ret_last = last;
+	/* 1, 2, 4: below 4 bytes every size is a class. */
+	if (last - first + 1 < GROWTH_CLASSES)
+		return false;
+	for (unsigned i = first + 1; i <= last; i++)
+		if (!c->count[i] || (i > first + 1 && c->count[i] > c->count[i - 1]))
+			return false;
+	return c->count[first + 1] / GROWTH_SPREAD <= c->count[last] &&
+	       c->count[first] / GROWTH_SPREAD <= c->count[last];
+}
+
+static bool advise_reserve(const struct churn_site *s, char *reason, size_t room)
+{
+	unsigned first, last;
+
+	if (s->allocs < GROWTH_BLOCKS || !sizes_double(&s->sizes, &first, &last) ||
+	    !at_least(s->freed_here, 50, s->allocs))
+		return false;
+	snprintf(reason, room,
+		 "its sizes double from %s to %s, %s of the largest after %s blocks, "
+		 "and %s of the blocks are freed at the same line: ask for the final "
+		 "size at once.",
+		 units_size(classes_low(first)).text,
+		 units_size(classes_high(last) + 1).text,
+		 units_count(s->sizes.count[last]).text, units_count(s->allocs).text,
+		 units_percent(s->freed_here < s->allocs ? s->freed_here : s->allocs,
+			       s->allocs)
+			 .text);
+	return true;
+}
+
+static bool advise_reuse(const struct churn_site *s, char *reason, size_t room)
+{
+	unsigned size = main_class(&s->sizes);
+
+	if (s->allocs < REUSE_BLOCKS ||
+	    !at_least(s->temporary, REUSE_PERCENT, s->allocs) ||
+	    !at_least(s->sizes.count[size], SAME_SIZE_PERCENT, s->allocs))
+		return false;
+	snprintf(reason, room,
+		 "%s of its %s blocks were freed by the thread's next event, and %s "
+		 "are of %s: keep one and use it again.",
+		 units_percent(s->temporary, s->allocs).text,
+		 units_count(s->allocs).text,
+		 units_percent(s->sizes.count[size], s->allocs).text,
+		 classes_sizes(size).text);
+	return true;
+}
+
+static bool advise_pool(const struct churn_site *s, char *reason, size_t room)
+{
+	unsigned size = main_class(&s->sizes), life;
+
+	if (s->allocs < POOL_BLOCKS || classes_high(size) >= POOL_BYTES ||
+	    !at_least(s->sizes.count[size], SAME_SIZE_PERCENT, s->allocs) ||
+	    !at_least(s->frees, POOL_FREED_PERCENT, s->allocs) || !s->lives.total)
+		return false;
+	life = classes_percentile(&s->lives, 50);
+	if (classes_high(life) > POOL_LIFE_NS)
+		return false;
+	snprintf(reason, room,
+		 "%s blocks, %s of them of %s, %s freed, half of these within %s: take "
+		 "them from a pool.",
+		 units_count(s->allocs).text,
+		 units_percent(s->sizes.count[size], s->allocs).text,
+		 classes_sizes(size).text, units_percent(s->frees, s->allocs).text,
+		 units_duration(classes_high(life) + 1).text);
+	return true;
+}
+
+enum churn_advice churn_advise(const struct churn_site *s, char *reason, size_t room)
+{
+	*reason = '\0';
+	if (advise_reserve(s, reason, room))
+		return CHURN_RESERVE;
+	if (advise_reuse(s, reason, room))
+		return CHURN_REUSE;
+	if (advise_pool(s, reason, room))
+		return CHURN_POOL;
+	return CHURN_NONE;
+}
+
+/* ---- sites ---------------------------------------------------------------- */
+
+/* A site has two histograms of half a kilobyte each: only those that are shown get
+ * them, in a second pass. */
+struct count {
+	uint64_t allocs, bytes, temporary;
+};
+
+struct churn {
+	struct view view;
+	struct labels labels;
+	struct count *counts; /* by label */
+	size_t count_room;
+	uint32_t *order; /* labels that have allocations, the greatest first */
+	size_t count, shown;
+	struct churn_site *sites; /* of those shown */
+	uint32_t *place;	  /* by label: index + 1 into sites; 0: not shown */
+	struct count total;
+};
+
+static void churn_done(struct churn *c)
+{
+	view_done(&c->view);
+	labels_done(&c->labels);
+	free(c->counts);
+	free(c->order);
+	free(c->sites);
+	free(c->place);
+}
+
+static uint32_t label_of(struct churn *c, const struct profile_site *site)
+{
+	struct frames_frame frame = view_site_frame(&c->view, site->stack);
+
+	return labels_of(&c->labels, &frame);
+}
+
+static int count_sites(struct churn *c)
+{
+	const struct profile *p = c->view.profile;
+
+	for (size_t i = 0; i < p->site_count; i++) {
+		const struct profile_site *site = &p->sites[i];
+		struct count *count;
+		uint32_t label;
+
+		if (!site->allocs || !scope_has(&c->view.scope, site))
+			continue;
+		label = label_of(c, site);
+		if (label == UINT32_MAX ||
+		    array_reserve(&c->counts, &c->count_room, c->labels.count) < 0)
+			return -ENOMEM;
+		count = &c->counts[label];
+		count->allocs += site->allocs;
+		count->bytes += site->allocated_bytes;
+		count->temporary += site->temporary.blocks;
+		c->total.allocs += site->allocs;
+		c->total.bytes += site->allocated_bytes;
+		c->total.temporary += site->temporary.blocks;
+	}
+	return array_reserve(&c->counts, &c->count_room, c->labels.count);
+}
+
+struct ranking {
+	const struct churn *churn;
+	enum churn_sort sort;
+};
+
+static uint64_t rank_value(const struct count *c, enum churn_sort sort)
+{
+	return sort == CHURN_BY_TEMPORARY   ? c->temporary
+	       : sort == CHURN_BY_ALLOCATED ? c->bytes
+					    : c->allocs;
+}
+
+static int by_rank(const void *left, const void *right, void *context)
+{
+	const struct ranking *k = context;
+	uint32_t i = *(const uint32_t *)left, j = *(const uint32_t *)right;
+	uint64_t a = rank_value(&k->churn->counts[i], k->sort);
+	uint64_t b = rank_value(&k->churn->counts[j], k->sort);
+	char one[LABELS_TEXT], other[LABELS_TEXT];
+
+	if (a != b)
+		return a < b ? 1 : -1;
+	return strcmp(labels_text(&k->churn->labels, i, true, one, sizeof(one)),
+		      labels_text(&k->churn->labels, j, true, other, sizeof(other)));
+}
+
+static int choose(struct churn *c, enum churn_sort sort, size_t limit)
+{
+	struct ranking ranking = {c, sort};
+
+	c->order = calloc(c->labels.count + 1, sizeof(*c->order));
+	c->place = calloc(c->labels.count + 1, sizeof(*c->place));
+	if (!c->order || !c->place)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->labels.count; i++)
+		if (c->counts[i].allocs)
+			c->order[c->count++] = (uint32_t)i;
+	qsort_r(c->order, c->count, sizeof(*c->order), by_rank, &ranking);
+	c->shown = limit < c->count ? limit : c->count;
+	c->sites = calloc(c->shown + 1, sizeof(*c->sites));
+	for (size_t i = 0; i < c->shown; i++)
+		c->place[c->order[i]] = (uint32_t)i + 1;
+	return c->sites ? 0 : -ENOMEM;
+}
+
+static void add_site(struct churn_site *to, const struct profile_site *site)
+{
+	to->allocs += site->allocs;
+	to->bytes += site->allocated_bytes;
+	to->frees += site->frees;
+	to->temporary += site->temporary.blocks;
+	to->freed_here += site->freed_here;
+	classes_add(&to->sizes, site->sizes, site->sizes_count);
+	classes_add(&to->lives, site->lives, site->lives_count);
+}
+
+static int churn_init(struct churn *c, const struct profile *p,
+		      const struct churn_options *o, size_t limit)
+{
+	int err;
+
+	*c = (struct churn){0};
+	err = view_init(&c->view, p, &o->scope);
+	if (!err)
+		err = view_owners(&c->view);
+	if (!err)
+		err = labels_init(&c->labels, p, LABELS_LINE);
+	if (!err)
+		err = count_sites(c);
+	if (!err)
+		err = choose(c, o->sort, limit);
+	for (size_t i = 0; i < p->site_count && !err; i++) {
+		uint32_t label;
+
+		if (!scope_has(&c->view.scope, &p->sites[i]))
+			continue;
+		label = label_of(c, &p->sites[i]);
+		/* One that has frees alone may be new here. */
+		if (label == UINT32_MAX)
+			err = -ENOMEM;
+		else if (label < c->count_room && c->counts[label].allocs &&
+			 c->place[label])
+			add_site(&c->sites[c->place[label] - 1], &p->sites[i]);
+	}
+	return err;
+}
+
+/* ---- text ---------------------------------------------------------------- */
+
+static const char *const advice_words[] = {
+	[CHURN_RESERVE] = "reserve",
+	[CHURN_REUSE] = "reuse",
+	[CHURN_POOL] = "pool",
+};
+
+static struct units_text size(const struct churn_options *o, uint64_t bytes)
+{
+	return o->bytes ? units_count(bytes) : units_size(bytes);
+}
+
+/* Bytes in one second of the recording. */
+static uint64_t rate(const struct profile *p, uint64_t bytes)
+{
+	return p->wall_ns ? (uint64_t)((double)bytes * 1e9 / (double)p->wall_ns) : 0;
+}
+
+static struct units_text life(const struct churn_site *s, unsigned percent)
+{
+	struct units_text t = {"-"};
+
+	if (s->lives.total)
+		t = units_duration(
+			classes_high(classes_percentile(&s->lives, percent)) + 1);
+	return t;
+}
+
+static void put_heading(const struct profile *p, const struct churn_options *o,
+			FILE *out)
+{
+	static const char *const orders[] = {
+		[CHURN_BY_ALLOCATIONS] = "allocations",
+		[CHURN_BY_TEMPORARY] = "temporary blocks",
+		[CHURN_BY_ALLOCATED] = "bytes allocated",
+	};
+
+	text_style(out, o->colour, TEXT_BOLD);
+	fprintf(out, "Churn of %s, whole run\n",
+		o->scope.domain == PROFILE_MMAP ? "mapped memory (mmap)"
+						: "the heap (malloc)");
+	text_style(out, o->colour, TEXT_PLAIN);
+	fputs("A block counts at the innermost line of the program's own code. "
+	      "Temporary: freed by the\nthread's next event. Half, 90 %: of the freed "
+	      "blocks lived shorter than that.\n",
+	      out);
+	fprintf(out, "Per second: of the whole recording, %s. Ordered by %s.\n",
+		units_duration(p->wall_ns).text, orders[o->sort]);
+	losses_text(p, o->colour, out);
+	fputc('\n', out);
+}
+
+static size_t put_titles(const struct churn_options *o, FILE *out)
+{
+	int used;
+
+	text_style(out, o->colour, TEXT_BOLD);
+	used = fprintf(out, "%13s %9s %10s %10s %14s %14s  ", "Allocations",
+		       "Temporary", "Half", "90 %", "Mean size", "Per second");
+	fputs("Site\n", out);
+	text_style(out, o->colour, TEXT_PLAIN);
+	for (int i = 0; i < used + 8; i++)
+		fputc('=', out);
+	fputc('\n', out);
+	return (size_t)used;
+}
+
+static void put_figures(const struct churn_options *o, uint64_t allocs,
+			uint64_t temporary, uint64_t bytes, uint64_t per_second,
+			const struct churn_site *s, FILE *out)
+{
+	fprintf(out, "%13s %9s %10s %10s %14s %14s  ", units_count(allocs).text,
+		units_percent(temporary, allocs).text, s ? life(s, 50).text : "",
+		s ? life(s, 90).text : "", allocs ? size(o, bytes / allocs).text : "",
+		size(o, per_second).text);
+}
+
+/* In lines of the terminal's width, or of 88 columns, below the site's allocations. */
+static void put_advice(const struct churn_options *o, enum churn_advice advice,
+		       const char *reason, FILE *out)
+{
+	enum { INDENT = 15, LEAST = 40, USUAL = 88 };
+	int wanted = o->columns && o->columns < USUAL ? (int)o->columns : USUAL;
+	int at = fprintf(out, "%*s%s:", INDENT, "", advice_words[advice]);
+
+	wanted = wanted > INDENT + LEAST ? wanted : INDENT + LEAST;
+	while (*reason) {
+		int len = (int)strcspn(reason, " ");
+
+		if (at + 1 + len > wanted)
+			at = fprintf(out, "\n%*s", INDENT, "") - 1;
+		else
+			at += fprintf(out, " ");
+		at += fprintf(out, "%.*s", len, reason);
+		reason += len;
+		reason += *reason == ' ';
+	}
+	fputc('\n', out);
+}
+
+static void put_site(const struct churn *c, const struct churn_options *o, size_t at,
+		     size_t used, FILE *out)
+{
+	enum { NAME_LEAST = 24 };
+	const struct churn_site *s = &c->sites[at];
+	char name[LABELS_TEXT], reason[512];
+	size_t columns = o->columns;
+	enum churn_advice advice;
+
+	put_figures(o, s->allocs, s->temporary, s->bytes,
+		    rate(c->view.profile, s->bytes), s, out);
+	if (columns)
+		columns = columns > used + NAME_LEAST ? columns - used : NAME_LEAST;
+	labels_text(&c->labels, c->order[at], false, name, sizeof(name));
+	text_put_elided(out, name, columns);
+	fputc('\n', out);
+	advice = churn_advise(s, reason, sizeof(reason));
+	if (advice)
+		put_advice(o, advice, reason, out);
+}
+
+int churn_text(const struct profile *p, const struct churn_options *o, FILE *out)
+{
+	_cleanup_(churn_done) struct churn c;
+	int err = churn_init(&c, p, o, o->limit ? o->limit : CHURN_LIMIT);
+	struct count rest;
+	size_t used;
+
+	if (err < 0)
+		return err;
+	put_heading(p, o, out);
+	used = put_titles(o, out);
+	rest = c.total;
+	for (size_t i = 0; i < c.shown; i++) {
+		put_site(&c, o, i, used, out);
+		rest.allocs -= c.sites[i].allocs;
+		rest.bytes -= c.sites[i].bytes;
+		rest.temporary -= c.sites[i].temporary;
+	}
+	if (c.shown < c.count) {
+		put_figures(o, rest.allocs, rest.temporary, rest.bytes,
+			    rate(p, rest.bytes), NULL, out);
+		fprintf(out, "... %zu more; -n COUNT shows more\n", c.count - c.shown);
+	}
+	text_style(out, o->colour, TEXT_BOLD);
+	put_figures(o, c.total.allocs, c.total.temporary, c.total.bytes,
+		    rate(p, c.total.bytes), NULL, out);
+	fputs("total\n", out);
+	text_style(out, o->colour, TEXT_PLAIN);
+	return 0;
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static void json_classes(struct json *j, const char *name, const struct classes *c)
+{
+	json_key(j, name);
+	json_array(j);
+	for (unsigned i = 0; i < CLASSES; i++) {
+		if (!c->count[i])
+			continue;
+		json_object(j);
+		json_put_unsigned(j, "least", classes_low(i));
+		json_put_unsigned(j, "most", classes_high(i));
+		json_put_unsigned(j, "count", c->count[i]);
+		json_close(j);
+	}
+	json_close(j);
+}
+
+static void json_site(const struct churn *c, size_t at, struct json *j)
+{
+	const struct profile *p = c->view.profile;
+	const struct frames_frame *f = &c->labels.frames[c->order[at]];
+	const struct churn_site *s = &c->sites[at];
+	char name[LABELS_TEXT], reason[512];
+	enum churn_advice advice = churn_advise(s, reason, sizeof(reason));
+
+	json_object(j);
+	json_put_string(
+		j, "name",
+		labels_text(&c->labels, c->order[at], true, name, sizeof(name)));
+	json_put_string(j, "file",
+			f->code ? strings_get(&p->strings, f->code->file) : "");
+	json_put_unsigned(j, "line", f->code ? f->code->line : 0);
+	json_put_unsigned(j, "allocations", s->allocs);
+	json_put_unsigned(j, "allocated_bytes", s->bytes);
+	json_put_unsigned(j, "frees", s->frees);
+	json_put_unsigned(j, "temporary", s->temporary);
+	json_put_unsigned(j, "freed_here", s->freed_here);
+	json_put_unsigned(j, "bytes_per_second", rate(p, s->bytes));
+	json_classes(j, "sizes", &s->sizes);
+	json_classes(j, "lifetimes_ns", &s->lives);
+	json_key(j, "advice");
+	if (advice)
+		json_string(j, advice_words[advice]);
+	else
+		json_null(j);
+	json_put_string(j, "reason", reason);
+	json_close(j);
+}
+
+int churn_json(const struct profile *p, const struct churn_options *o, FILE *out)
+{
+	_cleanup_(churn_done) struct churn c;
+	struct json j = {.out = out, .spread = 3};
+	/* The rest is a tail of trifles, in half a kilobyte each. */
+	int err = churn_init(&c, p, o, o->limit ? o->limit : CHURN_JSON_LIMIT);
+
+	if (err < 0)
+		return err;
+	json_object(&j);
+	json_put_unsigned(&j, "schema", CHURN_SCHEMA);
+	json_put_string(&j, "domain",
+			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
+	json_put_unsigned(&j, "wall_ns", p->wall_ns);
+	losses_json(p, &j);
+	json_key(&j, "total");
+	json_object(&j);
+	json_put_unsigned(&j, "allocations", c.total.allocs);
+	json_put_unsigned(&j, "allocated_bytes", c.total.bytes);
+	json_put_unsigned(&j, "temporary", c.total.temporary);
+	json_put_unsigned(&j, "sites", c.count);
+	json_close(&j);
+	json_key(&j, "sites");
+	json_array(&j);
+	for (size_t i = 0; i < c.shown; i++)
+		json_site(&c, i, &j);
+	json_close(&j);
+	json_close(&j);
+	json_end(&j);
+	return 0;
+}
+
+/* ---- options ------------------------------------------------------------- */
+
+bool churn_parse_sort(const char *word, enum churn_sort *ret)
+{
+	static const char *const names[] = {
+		[CHURN_BY_ALLOCATIONS] = "allocations",
+		[CHURN_BY_TEMPORARY] = "temporary",
+		[CHURN_BY_ALLOCATED] = "allocated",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(word, names[i])) {
+			*ret = (enum churn_sort)i;
+			return true;
+		}
+	return false;
+}
