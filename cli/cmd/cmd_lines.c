@@ -7,16 +7,18 @@
 
 #include <string.h>
 
-enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, DOMAIN };
+enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, PRECISION, FOLD, DOMAIN };
 
 static const struct reader_option options[] = {
 	[FUNCTION] = {"function", "REGEX", "functions whose full name matches"},
 	[FILE_NAME] = {"file", "NAME",
-		       "functions of a source file: a glob, or a path's end"},
+		       "functions of a source file, in order: a glob, or a path's end"},
 	[ALL] = {"all", NULL, "every function, of libraries too"},
 	[NONZERO] = {"nonzero", NULL, "only lines with events"},
 	[COLUMNS] = {"columns", "LIST",
 		     "more columns: allocated,freed,peak,leaked,temporary or all"},
+	[PRECISION] = {"precision", "DIGITS", "digits of a MiB behind the point (1)"},
+	[FOLD] = {"fold", NULL, "the instantiations of a template as one function"},
 	[DOMAIN] = {"domain", "NAME", "malloc (the default), or mmap"},
 	{NULL, NULL, NULL},
 };
@@ -57,6 +59,15 @@ static const char *take(void *own, size_t i, const char *value)
 			       ? NULL
 			       : "a list of allocated, freed, peak, leaked, temporary; "
 				 "or all";
+	case PRECISION:
+		if (*value < '0' || *value > '0' + LINES_PRECISION || value[1])
+			return "a number from 0 to 6";
+		o->options.precise = true;
+		o->options.precision = (unsigned)(*value - '0');
+		return NULL;
+	case FOLD:
+		o->options.fold = true;
+		return NULL;
 	case DOMAIN:
 		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
 			return "malloc or mmap";
@@ -80,7 +91,7 @@ static const struct reader_spec spec = {
 		 "of what it calls:\nthe live heap after the line's last event, bytes "
 		 "allocated minus bytes freed by code at\nthe line, and its "
 		 "allocations.",
-	.sorts = "peak (the default), leaked, allocated or temporary",
+	.sorts = "peak (the default), leaked, allocated, temporary or line",
 	.sort = sort,
 	.options = options,
 	.take = take,

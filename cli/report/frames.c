@@ -263,3 +263,11 @@ enum frames_owner frames_owner(struct frames_owners *o,
 		return FRAMES_LIBRARY;
 	return FRAMES_OWN;
 }
+
+bool frames_own_module(struct frames_owners *o, const struct profile_stack *stack)
+{
+	uint32_t index = stack->module;
+
+	return index && index <= o->profile->module_count &&
+	       module_kind(o, index) == OTHER_MODULE;
+}

@@ -62,6 +62,10 @@ static inline void frames_owners_closep(struct frames_owners **o)
 	frames_owners_close(*o);
 }
 
+/* Whether a node's code is in the executable, or in a library that no system brought
+ * along. */
+bool frames_own_module(struct frames_owners *o, const struct profile_stack *stack);
+
 /* The program's own is what has line information and whose source and module are in
  * none of the system's folders; the executable may be anywhere. */
 enum frames_owner frames_owner(struct frames_owners *o,

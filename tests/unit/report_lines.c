@@ -155,6 +155,159 @@ static void without_stacks_of_frees_nothing_is_subtracted_and_it_says_so(void **
 	profile_close(p);
 }
 
+static void digits_of_a_mib_are_as_many_as_wanted(void **state)
+{
+	struct profile *p = report_example();
+	struct lines_options o = {.precise = true, .precision = 3};
+	char *text = REPORT_TEXT(lines_text(p, &o, out));
+
+	(void)state;
+	check_has(text, "     5    7.629 MiB -152.588 MiB           0 ");
+	free(text);
+	o.precision = 0;
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "     5        8 MiB     -153 MiB           0 ");
+	free(text);
+	/* Less than half of one is none: never "-0 MiB". */
+	p->sites[2].freed_here_bytes = 1000;
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "     5        8 MiB        0 MiB           0 ");
+	free(text);
+	profile_close(p);
+}
+
+static void a_whole_file_is_in_the_order_of_its_lines(void **state)
+{
+	struct profile *p = report_example();
+	struct lines_options o = {.file = "demo.c"};
+	char *text;
+
+	(void)state;
+	o.sort = LINES_BY_LEAKED;
+	p->sites[0].freed_bytes = p->sites[0].frees = 0;
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "Functions by bytes never freed.");
+	free(text);
+	o.sort = LINES_BY_DEFAULT;
+	report_kept(p, 1, report_call(p, 0, 1, "late", "/src/u/demo.c", 31, 30, 32), 1);
+	report_kept(p, 1, report_call(p, 0, 1, "early", "/src/u/demo.c", 1, 1, 1), 1);
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "Functions in the order of their files and lines.");
+	assert_true(strstr(text, "Function: early") <
+		    strstr(text, "Function: my_func"));
+	assert_true(strstr(text, "Function: my_func") < strstr(text, "Function: main"));
+	assert_true(strstr(text, "Function: main") < strstr(text, "Function: late"));
+	free(text);
+	profile_close(p);
+}
+
+static struct profile *two_instantiations(void)
+{
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/src/u/demo"), node;
+
+	report_process(p, 1, 100, "./demo");
+	node = report_call(p, 0, module, "void f<int>(int)", "/src/u/f.h", 3, 1, 5);
+	report_kept(p, 1, node, 1000);
+	/* One calls the other: an event at a line that both are on counts once. */
+	node = report_call(p, node, module, "void f<long>(long)", "/src/u/f.h", 3, 1,
+			   5);
+	report_kept(p, 1, node, 100);
+	/* An overload is no instantiation: it is elsewhere. */
+	node = report_call(p, 0, module, "void f<int>(int, int)", "/src/u/f.h", 9, 8,
+			   9);
+	report_kept(p, 1, node, 10);
+	report_sum_up(p);
+	return p;
+}
+
+static void instantiations_are_apart_unless_folded(void **state)
+{
+	struct profile *p = two_instantiations();
+	struct lines_options o = {.bytes = true};
+	char *text = REPORT_TEXT(lines_text(p, &o, out));
+
+	(void)state;
+	check_has(text, "Function: void f<int>(int) in demo\n");
+	check_has(text, "     3            0         1100           2 ");
+	check_has(text, "Function: void f<long>(long) in demo\n");
+	check_has(text, "     3            0          100           1 ");
+	check_has(text, "Function: void f<int>(int, int) in demo\n");
+	free(text);
+	o.fold = true;
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "Function: void f<...> in demo, 2 instantiations together\n");
+	check_has(text, "     3            0         1100           2 ");
+	check_lacks(text, "     3            0          100           1 ");
+	check_has(text, "Function: void f<int>(int, int) in demo\n");
+	free(text);
+	profile_close(p);
+}
+
+static void functions_without_lines_are_shown_with_their_numbers(void **state)
+{
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/src/u/demo"), node;
+	uint32_t libc = report_module(p, "/lib/x86_64-linux-gnu/libc.so.6");
+	struct lines_options o = {.bytes = true};
+	char *text;
+
+	(void)state;
+	report_process(p, 1, 100, "./demo");
+	node = report_call(p, 0, libc, "__libc_start_main", "", 0, 0, 0);
+	node = report_call(p, node, module, "main", "", 0, 0, 0);
+	node = report_call(p, node, module, "main", "", 0, 0, 0); /* calls itself */
+	report_kept(p, 1, node, 1000);
+	report_kept(p, 1, report_node(p, node, module, 0), 10);
+	report_sum_up(p);
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "                  0         1010           2   main (demo)\n"
+			"                  0           10           1   demo+0x1004\n");
+	check_lacks(text, "__libc_start_main");
+	free(text);
+	o.all = true;
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "__libc_start_main (libc.so.6)\n");
+	free(text);
+	o.all = false;
+	text = REPORT_TEXT(lines_json(p, &o, out));
+	check_has(text, "\"name\": \"main\",\n      \"module\": \"/src/u/demo\",\n"
+			"      \"own\": true,\n      \"mem_usage\": 0,\n"
+			"      \"increment\": 1010,\n");
+	free(text);
+	/* A module with lines somewhere has its functions shown by them. */
+	report_kept(p, 1, report_call(p, 0, module, "f", "/src/u/f.c", 2, 1, 3), 5);
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_lacks(text, "main (demo)");
+	check_has(text, "Function: f in demo");
+	free(text);
+	profile_close(p);
+}
+
+static void modules_of_one_name_are_told_apart(void **state)
+{
+	struct profile *p = report_profile();
+	struct lines_options o = {.bytes = true};
+	uint32_t one = report_module(p, "/src/u/a/x.so");
+	uint32_t two = report_module(p, "/src/u/b/x.so");
+	uint32_t same = report_module(p, "/src/u/b/x.so");
+	char *text;
+
+	(void)state;
+	p->modules[same - 1].build_id = report_string(p, "cafe");
+	report_process(p, 1, 100, "./demo");
+	report_kept(p, 1, report_call(p, 0, one, "f", "/src/u/f.c", 2, 1, 3), 100);
+	report_kept(p, 1, report_call(p, 0, two, "f", "/src/u/f.c", 2, 1, 3), 10);
+	report_kept(p, 1, report_call(p, 0, same, "f", "/src/u/f.c", 2, 1, 3), 1);
+	report_sum_up(p);
+	text = REPORT_TEXT(lines_text(p, &o, out));
+	check_has(text, "Function: f in /src/u/a/x.so\n");
+	check_has(text, "Function: f in /src/u/b/x.so, without build id\n");
+	check_has(text, "Function: f in /src/u/b/x.so, build cafe\n");
+	free(text);
+	profile_close(p);
+}
+
 static void recursion_counts_once(void **state)
 {
 	struct profile *p = report_profile();
@@ -297,8 +450,10 @@ static void a_limit_says_how_many_more_there_are(void **state)
 	report_process(p, 1, 100, "./demo");
 	for (uint32_t i = 0; i < 30; i++) {
 		snprintf(name, sizeof(name), "f%02u", i);
-		report_kept(p, 1, report_call(p, 0, module, name, "/src/u/f.c", i + 1,
-					      i + 1, i + 1), 1000 + i);
+		report_kept(p, 1,
+			    report_call(p, 0, module, name, "/src/u/f.c", i + 1, i + 1,
+					i + 1),
+			    1000 + i);
 	}
 	report_sum_up(p);
 	text = REPORT_TEXT(lines_text(p, &o, out));
@@ -364,10 +519,9 @@ static void names_and_sources_cannot_command_the_terminal(void **state)
 
 	(void)state;
 	report_process(p, 1, 100, "./demo");
-	report_kept(
-		p, 1,
-		report_call(p, 0, module, "f\033]0;x\a", "/src/u/\r\nf.c", 1, 1, 2),
-		1000);
+	report_kept(p, 1,
+		    report_call(p, 0, module, "f\033]0;x\a", "/src/u/\r\nf.c", 1, 1, 2),
+		    1000);
 	report_source(p, "/src/u/\r\nf.c", 1, 2,
 		      "\033[2J\x9b\xc2\x9b x\n\t\xe2\x80\xae.\n");
 	text = REPORT_TEXT(lines_text(p, &o, out));
@@ -397,8 +551,10 @@ static void a_range_that_cannot_be_is_not_printed(void **state)
 	report_kept(p, 1,
 		    report_call(p, 0, module, "f", "/src/u/f.c", 7, 1, UINT32_MAX),
 		    1000);
-	report_kept(p, 1, report_call(p, 0, module, "g", "/src/u/f.c", UINT32_MAX,
-				      UINT32_MAX - 1, UINT32_MAX), 1000);
+	report_kept(p, 1,
+		    report_call(p, 0, module, "g", "/src/u/f.c", UINT32_MAX,
+				UINT32_MAX - 1, UINT32_MAX),
+		    1000);
 	report_kept(p, 1, report_call(p, 0, module, "h", "/src/u/f.c", 3, 9, 5), 1000);
 	text = REPORT_TEXT(lines_json(p, &o, out));
 	assert_true(strlen(text) < 4000);
@@ -456,8 +612,8 @@ static struct profile *random_profile(uint64_t seed)
 		report_node(p, (uint32_t)(any(&seed) % p->stack_count), module,
 			    any(&seed) % 8 ? codes[any(&seed) % 40] : 0);
 	for (uint32_t i = 0; i < SITES; i++) {
-		struct profile_site *s = report_site(
-			p, 1, (uint32_t)(any(&seed) % p->stack_count));
+		struct profile_site *s =
+			report_site(p, 1, (uint32_t)(any(&seed) % p->stack_count));
 
 		s->allocs = any(&seed) % 50;
 		s->allocated_bytes = s->allocs * (any(&seed) % 1000);
@@ -581,6 +737,11 @@ int main(void)
 		cmocka_unit_test(columns_that_do_not_exist_are_refused),
 		cmocka_unit_test(
 			without_stacks_of_frees_nothing_is_subtracted_and_it_says_so),
+		cmocka_unit_test(digits_of_a_mib_are_as_many_as_wanted),
+		cmocka_unit_test(a_whole_file_is_in_the_order_of_its_lines),
+		cmocka_unit_test(instantiations_are_apart_unless_folded),
+		cmocka_unit_test(functions_without_lines_are_shown_with_their_numbers),
+		cmocka_unit_test(modules_of_one_name_are_told_apart),
 		cmocka_unit_test(recursion_counts_once),
 		cmocka_unit_test(
 			inlined_functions_have_their_lines_and_so_has_their_caller),

@@ -1,0 +1,6 @@
+#include "several.h"
+
+void *library_new(void)
+{
+	return several_new(5000);
+}
