@@ -224,8 +224,9 @@ static int by_rank(const void *left, const void *right, void *context)
 
 	if (a != b)
 		return a < b ? 1 : -1;
-	return strcmp(labels_text(&k->churn->labels, i, true, one, sizeof(one)),
-		      labels_text(&k->churn->labels, j, true, other, sizeof(other)));
+	return strcmp(
+		labels_text(&k->churn->labels, i, LABELS_FULL, one, sizeof(one)),
+		labels_text(&k->churn->labels, j, LABELS_FULL, other, sizeof(other)));
 }
 
 static int choose(struct churn *c, enum churn_sort sort, size_t limit)
@@ -403,7 +404,7 @@ static void put_site(const struct churn *c, const struct churn_options *o, size_
 		    rate(c->view.profile, s->bytes), s, out);
 	if (columns)
 		columns = columns > used + NAME_LEAST ? columns - used : NAME_LEAST;
-	labels_text(&c->labels, c->order[at], false, name, sizeof(name));
+	labels_text(&c->labels, c->order[at], LABELS_SHORT, name, sizeof(name));
 	text_put_elided(out, name, columns);
 	fputc('\n', out);
 	advice = churn_advise(s, reason, sizeof(reason));
@@ -471,7 +472,7 @@ static void json_site(const struct churn *c, size_t at, struct json *j)
 	json_object(j);
 	json_put_string(
 		j, "name",
-		labels_text(&c->labels, c->order[at], true, name, sizeof(name)));
+		labels_text(&c->labels, c->order[at], LABELS_FULL, name, sizeof(name)));
 	json_put_string(j, "file",
 			f->code ? strings_get(&p->strings, f->code->file) : "");
 	json_put_unsigned(j, "line", f->code ? f->code->line : 0);

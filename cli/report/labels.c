@@ -121,15 +121,15 @@ uint32_t labels_of(struct labels *l, const struct frames_frame *frame)
 
 /* ---- words --------------------------------------------------------------- */
 
-static void module_text(const struct labels *l, const struct frames_frame *f, bool full,
-			char *buffer, size_t room)
+static void module_text(const struct labels *l, const struct frames_frame *f,
+			enum labels_detail detail, char *buffer, size_t room)
 {
 	const char *path = frames_module(l->profile, f->stack);
 
 	snprintf(buffer, room, "%s",
-		 !*path ? "(no module)"
-		 : full ? path
-			: frames_base(path));
+		 !*path	  ? "(no module)"
+		 : detail ? path
+			  : frames_base(path));
 }
 
 static void file_text(const struct labels *l, const struct frames_frame *f,
@@ -145,43 +145,46 @@ static void file_text(const struct labels *l, const struct frames_frame *f,
 			 *path ? frames_base(path) : "");
 }
 
-static void code_text(const struct labels *l, const struct frames_frame *f, bool full,
-		      char *buffer, size_t room)
+static void code_text(const struct labels *l, const struct frames_frame *f,
+		      enum labels_detail detail, char *buffer, size_t room)
 {
 	const struct profile *p = l->profile;
 	char place[256], shortened[512];
 	const char *name = frames_name(p, f, place, sizeof(place));
 	const char *module = frames_module(p, f->stack);
 	bool named = f->code && f->code->function;
+	bool whole = detail == LABELS_WHOLE;
+	const char *in = whole ? " in " : "", *in_module = whole ? module : "";
 
-	if (!full && named)
+	if (!detail && named)
 		name = frames_short_name(name, shortened, sizeof(shortened));
 	if (has_line(f) && l->kind == LABELS_LINE)
-		snprintf(buffer, room, "%s (%s:%" PRIu32 ")", name,
+		snprintf(buffer, room, "%s (%s:%" PRIu32 "%s%s)", name,
 			 frames_base(strings_get(&p->strings, f->code->file)),
-			 f->code->line);
+			 f->code->line, in, in_module);
 	else if (has_line(f))
-		snprintf(buffer, room, "%s (%s)", name,
-			 frames_base(strings_get(&p->strings, f->code->file)));
+		snprintf(buffer, room, "%s (%s%s%s)", name,
+			 frames_base(strings_get(&p->strings, f->code->file)), in,
+			 in_module);
 	else if (named && *module)
 		snprintf(buffer, room, "%s (%s)", name,
-			 full ? module : frames_base(module));
+			 detail ? module : frames_base(module));
 	else
 		snprintf(buffer, room, "%s", name);
 }
 
-const char *labels_text(const struct labels *l, uint32_t label, bool full, char *buffer,
-			size_t room)
+const char *labels_text(const struct labels *l, uint32_t label,
+			enum labels_detail detail, char *buffer, size_t room)
 {
 	const struct frames_frame *f = &l->frames[label];
 
 	if (label == LABELS_NONE)
 		snprintf(buffer, room, "(no stack)");
 	else if (l->kind == LABELS_MODULE)
-		module_text(l, f, full, buffer, room);
+		module_text(l, f, detail, buffer, room);
 	else if (l->kind == LABELS_FILE)
 		file_text(l, f, buffer, room);
 	else
-		code_text(l, f, full, buffer, room);
+		code_text(l, f, detail, buffer, room);
 	return buffer;
 }

@@ -36,10 +36,16 @@ uint32_t labels_of(struct labels *l, const struct frames_frame *frame);
 /* Index + 1 of the first module with the path and build of that one; 0 for 0. */
 uint32_t labels_module(const struct labels *l, uint32_t module);
 
-/* What to call a label: "parse (a.c:12)", "parse (a.c)", "/src/a.c", "libz.so.1".
- * full: with arguments and template arguments, and modules with their path. Raw: for
- * text_put() or text_put_elided(). Returns the buffer. */
-const char *labels_text(const struct labels *l, uint32_t label, bool full, char *buffer,
-			size_t room);
+enum labels_detail {
+	LABELS_SHORT, /* "parse (a.c:12)", "parse (a.c)", "/src/a.c", "libz.so.1" */
+	LABELS_FULL,  /* with arguments and template arguments; modules with their path
+		       */
+	LABELS_WHOLE, /* and with the module of a function: no two labels are equal */
+};
+
+/* What to call a label. Raw: for text_put() or text_put_elided(). Returns the buffer.
+ */
+const char *labels_text(const struct labels *l, uint32_t label,
+			enum labels_detail detail, char *buffer, size_t room);
 
 enum { LABELS_TEXT = 1024 }; /* room that suffices for most; more is cut */

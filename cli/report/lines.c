@@ -89,7 +89,7 @@ static void choose_plain(struct report *r, const struct lines_options *o)
 
 		if (!view_has_event(&s->plain[i].sum) || (!o->all && !s->plain[i].own))
 			continue;
-		labels_text(&s->labels, i, true, name, sizeof(name));
+		labels_text(&s->labels, i, LABELS_FULL, name, sizeof(name));
 		if (!o->function || !regexec(o->function, name, 0, NULL, 0))
 			r->plain[r->plain_chosen++] = i;
 	}
@@ -162,8 +162,9 @@ static int by_plain_rank(const void *left, const void *right, void *context)
 		order = compare(b->allocated.bytes, a->allocated.bytes);
 	if (order)
 		return order;
-	return strcmp(labels_text(&r->sums.labels, i, true, one, sizeof(one)),
-		      labels_text(&r->sums.labels, j, true, other, sizeof(other)));
+	return strcmp(
+		labels_text(&r->sums.labels, i, LABELS_FULL, one, sizeof(one)),
+		labels_text(&r->sums.labels, j, LABELS_FULL, other, sizeof(other)));
 }
 
 static void report_done(struct report *r)
@@ -453,8 +454,8 @@ static void put_plain(const struct report *r, const struct lines_options *o, FIL
 		char name[NAME_ROOM];
 
 		put_numbers(o, 0, &r->sums.plain[r->plain[i]].sum, out);
-		text_put(out, labels_text(&r->sums.labels, r->plain[i], false, name,
-					  sizeof(name)));
+		text_put(out, labels_text(&r->sums.labels, r->plain[i], LABELS_SHORT,
+					  name, sizeof(name)));
 		fputc('\n', out);
 	}
 	if (shown < r->plain_chosen)

@@ -140,15 +140,16 @@ static void put_inclusive(const struct top_rows *r, const struct top_options *o,
 	fputs("  ", out);
 }
 
-/* Whether another of the rows shown has the same short name. */
-static bool ambiguous(const struct top_rows *r, size_t shown, size_t at)
+/* Whether another of the rows shown would have the same name. */
+static bool ambiguous(const struct top_rows *r, size_t shown, size_t at,
+		      enum labels_detail detail)
 {
 	char name[LABELS_TEXT], other[LABELS_TEXT];
 
-	top_rows_name(r, r->order[at], false, name, sizeof(name));
+	top_rows_name(r, r->order[at], detail, name, sizeof(name));
 	for (size_t i = 0; i < shown; i++)
-		if (i != at && !strcmp(name, top_rows_name(r, r->order[i], false, other,
-							   sizeof(other))))
+		if (i != at && !strcmp(name, top_rows_name(r, r->order[i], detail,
+							   other, sizeof(other))))
 			return true;
 	return false;
 }
@@ -158,12 +159,16 @@ static void put_row(const struct top_rows *r, const struct top_options *o, size_
 {
 	enum { COMPARED = 200 }; /* rows; with more, names are given in full */
 	uint32_t row = r->order[at];
-	bool full = shown > COMPARED || ambiguous(r, shown, at);
+	enum labels_detail detail = LABELS_SHORT;
 	char name[LABELS_TEXT];
 
+	if (shown > COMPARED)
+		detail = LABELS_WHOLE;
+	while (detail < LABELS_WHOLE && ambiguous(r, shown, at, detail))
+		detail++;
 	put_sums(o, &r->sums[row], out);
 	put_inclusive(r, o, r->inclusive ? &r->inclusive[row] : NULL, out);
-	put_name(o, top_rows_name(r, row, full, name, sizeof(name)), used, out);
+	put_name(o, top_rows_name(r, row, detail, name, sizeof(name)), used, out);
 }
 
 static void put_totals(const struct top_rows *r, const struct top_options *o,
@@ -257,7 +262,8 @@ static void json_where(const struct top_rows *r, uint32_t row, struct json *j)
 		return;
 	}
 	f = &r->labels.frames[row];
-	json_put_string(j, "name", top_rows_name(r, row, true, name, sizeof(name)));
+	json_put_string(j, "name",
+			top_rows_name(r, row, LABELS_FULL, name, sizeof(name)));
 	if (row == LABELS_NONE)
 		return;
 	if (r->by != TOP_MODULE) {

@@ -200,8 +200,8 @@ static int by_words(const struct top_rows *r, uint32_t left, uint32_t right)
 	int order = 0;
 
 	if (r->by <= TOP_MODULE)
-		order = strcmp(top_rows_name(r, left, true, a, sizeof(a)),
-			       top_rows_name(r, right, true, b, sizeof(b)));
+		order = strcmp(top_rows_name(r, left, LABELS_WHOLE, a, sizeof(a)),
+			       top_rows_name(r, right, LABELS_WHOLE, b, sizeof(b)));
 	return order ? order : compare(left, right);
 }
 
@@ -268,8 +268,8 @@ void top_rows_done(struct top_rows *r)
 	*r = (struct top_rows){0};
 }
 
-const char *top_rows_name(const struct top_rows *r, uint32_t row, bool full,
-			  char *buffer, size_t room)
+const char *top_rows_name(const struct top_rows *r, uint32_t row,
+			  enum labels_detail detail, char *buffer, size_t room)
 {
 	static const char *const domains[PROFILE_DOMAINS] = {
 		[PROFILE_MALLOC] = "malloc",
@@ -283,6 +283,6 @@ const char *top_rows_name(const struct top_rows *r, uint32_t row, bool full,
 		snprintf(buffer, room, "%d %s", (int)p->processes[row].pid,
 			 strings_get(&p->strings, p->processes[row].command));
 	else
-		return labels_text(&r->labels, row, full, buffer, room);
+		return labels_text(&r->labels, row, detail, buffer, room);
 	return buffer;
 }

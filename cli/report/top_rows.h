@@ -27,5 +27,5 @@ int top_rows_init(struct top_rows *r, const struct profile *p,
 void top_rows_done(struct top_rows *r);
 
 /* What a row is called; raw. */
-const char *top_rows_name(const struct top_rows *r, uint32_t row, bool full,
-			  char *buffer, size_t room);
+const char *top_rows_name(const struct top_rows *r, uint32_t row,
+			  enum labels_detail detail, char *buffer, size_t room);

@@ -96,7 +96,7 @@ static void put_name(struct drawing *d, const struct tree_rows *t,
 	used += strlen(mark) + strlen(again);
 	if (columns)
 		columns = columns > used + NAME_LEAST ? columns - used : NAME_LEAST;
-	labels_text(&t->labels, row->label, false, name, sizeof(name));
+	labels_text(&t->labels, row->label, LABELS_SHORT, name, sizeof(name));
 	text_put_elided(d->out, name, columns);
 	fprintf(d->out, "%s%s\n", mark, again);
 }
@@ -200,8 +200,9 @@ static void json_node(const struct tree_rows *t, const struct tree_row *row,
 	const struct frames_frame *f = &t->labels.frames[row->label];
 	char name[LABELS_TEXT];
 
-	json_put_string(j, "name",
-			labels_text(&t->labels, row->label, true, name, sizeof(name)));
+	json_put_string(
+		j, "name",
+		labels_text(&t->labels, row->label, LABELS_FULL, name, sizeof(name)));
 	if (f->stack) {
 		json_put_string(j, "function",
 				f->code ? strings_get(&p->strings, f->code->function)

@@ -243,8 +243,9 @@ static int by_value(const void *left, const void *right, void *context)
 
 	if (a->value != b->value)
 		return a->value < b->value ? 1 : -1;
-	order = strcmp(labels_text(&t->labels, a->label, true, one, sizeof(one)),
-		       labels_text(&t->labels, b->label, true, other, sizeof(other)));
+	order = strcmp(
+		labels_text(&t->labels, a->label, LABELS_FULL, one, sizeof(one)),
+		labels_text(&t->labels, b->label, LABELS_FULL, other, sizeof(other)));
 	return order ? order : a->label < b->label ? -1 : a->label > b->label;
 }
 

@@ -1,3 +1,4 @@
+/* several.h - what the files and the library of several.c share. */
 #pragma once
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The library of several.c. */
 #include "several.h"
 
 void *library_new(void)

@@ -1,0 +1,239 @@
+/*
+ * views.c - what the readers' views cost on a profile with very many stacks.
+ *
+ *	views [STACKS [FILE]]	a million; FILE keeps the profile, for the verbs
+ *themselves
+ *
+ * The profile is made up, but as a program's would be: 5,000 functions in 500 files of
+ * 50 modules, calls from 20,000 places, a tree of them whose every node has allocated.
+ */
+#include "cli/base/cleanup.h"
+#include "cli/profile/file.h"
+#include "cli/report/churn.h"
+#include "cli/report/lines.h"
+#include "cli/report/summary.h"
+#include "cli/report/top.h"
+#include "cli/report/tree.h"
+#include "tests/unit/profile_make.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { MODULES = 50, FILES = 500, FUNCTIONS = 5000, CODES = 20000 };
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void check(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(-r));
+	exit(1);
+}
+
+static uint32_t named(struct profile *p, const char *format, uint32_t n)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), format, n);
+	return strings_add(&p->strings, text);
+}
+
+static void fill_code(struct make *m, struct profile *p)
+{
+	for (uint32_t i = 0; i < MODULES; i++) {
+		struct profile_module *a = make_row(p, module);
+
+		a->path =
+			named(p, i < 10 ? "/opt/app/lib%u.so" : "/usr/lib/lib%u.so", i);
+		a->start = a->bias = 0x7f0000000000 + i * 0x400000ull;
+		a->end = a->start + 0x300000;
+	}
+	for (uint32_t i = 0; i < CODES; i++) {
+		uint32_t frames = 1 + make_below(m, 3);
+
+		*make_row(p, code) =
+			(struct profile_code){(uint32_t)p->frame_count, frames};
+		while (frames--) {
+			uint32_t function = make_below(m, FUNCTIONS);
+			uint32_t first = 1 + function / FILES * 100;
+
+			*make_row(p, frame) = (struct profile_frame){
+				.function =
+					named(p, "space::type%u::method()", function),
+				.file = named(p, "/opt/app/source%u.cc",
+					      function % FILES),
+				.line = first + make_below(m, 40),
+				.function_first = first,
+				.function_last = first + 40,
+			};
+		}
+	}
+}
+
+static void fill_stacks(struct make *m, struct profile *p, uint32_t n)
+{
+	while (p->stack_count < n + 1) {
+		size_t near = p->stack_count < 500 ? p->stack_count : 500;
+		uint32_t parent = (uint32_t)(p->stack_count - 1 - make_below(m, near));
+
+		for (uint32_t depth = 1 + make_below(m, 8); depth; depth--) {
+			struct profile_stack *s = make_row(p, stack);
+			uint32_t code = make_below(m, CODES);
+
+			s->parent = parent;
+			s->code = code + 1;
+			s->module = code % MODULES + 1;
+			s->pc = p->modules[s->module - 1].start + code * 64;
+			parent = (uint32_t)p->stack_count - 1;
+		}
+	}
+}
+
+static void fill_site(struct make *m, struct profile *p, uint32_t stack)
+{
+	struct profile_site *s = make_row(p, site);
+	uint32_t log2 = 4 + make_below(m, 8);
+	struct profile_process *q = &p->processes[0];
+
+	*s = (struct profile_site){.process_serial = 1, .stack = stack, .dirty = 1};
+	s->allocs = 1 + make_below(m, 1000);
+	s->allocated_bytes = s->allocs << log2;
+	s->frees = make_below(m, 10) ? s->allocs : 0;
+	s->freed_bytes = s->frees << log2;
+	s->peak.blocks = make_below(m, s->allocs + 1);
+	s->peak.bytes = s->peak.blocks << log2;
+	s->tree_peak = s->peak;
+	s->temporary.blocks = make_below(m, s->frees + 1);
+	s->temporary.bytes = s->temporary.blocks << log2;
+	s->freed_here = s->frees;
+	s->freed_here_bytes = s->freed_bytes;
+	s->last_rank = stack;
+	s->last_live_bytes = make_any(m) >> 36;
+	s->sizes_count = 1;
+	s->sizes = calloc(1, sizeof(*s->sizes));
+	*s->sizes = (struct profile_class){log2, s->allocs};
+	if (s->frees) {
+		s->lives_count = 1;
+		s->lives = calloc(1, sizeof(*s->lives));
+		*s->lives = (struct profile_class){make_below(m, 30), s->frees};
+	}
+	q->domain[0].allocs += s->allocs;
+	q->domain[0].allocated_bytes += s->allocated_bytes;
+	q->domain[0].frees += s->frees;
+	q->domain[0].freed_bytes += s->freed_bytes;
+	q->domain[0].peak.blocks += s->peak.blocks;
+	q->domain[0].peak.bytes += s->peak.bytes;
+	q->temporary.blocks += s->temporary.blocks;
+	q->temporary.bytes += s->temporary.bytes;
+}
+
+static void make_file(const char *path, uint32_t stacks)
+{
+	struct make m = {.state = 1};
+	struct profile *p = profile_new();
+	struct profile_writer *w = NULL;
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	check(fd < 0 ? -errno : 0, path);
+	check(profile_writer_open(fd, &w), "open");
+	*make_process(p) = (struct profile_process){.serial = 1, .pid = 1};
+	p->symbolised = p->complete = p->free_stacks = true;
+	p->wall_ns = 10000000000;
+	fill_code(&m, p);
+	fill_stacks(&m, p, stacks);
+	for (uint32_t i = 1; i <= stacks; i++)
+		fill_site(&m, p, i);
+	p->tree_peak = p->processes[0].domain[0].peak;
+	check(profile_writer_update(w, p), "write");
+	profile_writer_close(w);
+	profile_close(p);
+}
+
+static int view(const struct profile *p, int which, FILE *out)
+{
+	struct lines_options lines = {.bytes = which == 0};
+	struct top_options top = {.by = (enum top_by)(which - 5)};
+	struct tree_options tree = {.min_percent = TREE_MIN_PERCENT,
+				    .bottom_up = which == 3};
+	struct churn_options churn = {0};
+	struct summary_options summary = {0};
+
+	switch (which) {
+	case 0:
+		return lines_text(p, &lines, out);
+	case 1:
+		return lines_json(p, &lines, out);
+	case 2:
+	case 3:
+		return tree_text(p, &tree, out);
+	case 4:
+		return churn_text(p, &churn, out);
+	case 5 + TOP_KINDS:
+		return summary_text(p, &summary, out);
+	default:
+		return top_text(p, &top, out);
+	}
+}
+
+static void measure(const char *path, int which)
+{
+	static const char *const names[] = {
+		"lines",    "lines --json", "tree",   "tree --bottom-up", "churn",
+		"top site", "function",	    "file",   "module",		  "size",
+		"thread",   "lifetime",	    "domain", "process",	  "report",
+	};
+	struct profile *p = NULL;
+	FILE *out = fopen("/dev/null", "w");
+	struct rusage usage;
+	char why[200] = "";
+	double start = now(), loaded;
+
+	check(profile_load(path, &p, why, sizeof(why)), why);
+	loaded = now();
+	check(view(p, which, out), names[which]);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("%-17s load %6.3f s, view %6.3f s, %4ld MiB\n", names[which],
+	       loaded - start, now() - loaded, usage.ru_maxrss / 1024);
+	fclose(out);
+	profile_close(p);
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t stacks = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000;
+	char path[] = "/tmp/heapline-bench-XXXXXX";
+	const char *file = argc > 2 ? argv[2] : path;
+	int last = 5 + TOP_KINDS;
+
+	if (argc <= 2)
+		close(mkstemp(path));
+	/* Each in a process of its own, so that memory is told of it alone. */
+	for (int which = -1; which <= last; which++) {
+		pid_t pid;
+
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			if (which < 0)
+				make_file(file, stacks);
+			else
+				measure(file, which);
+			fflush(stdout);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+	}
+	if (argc <= 2)
+		unlink(path);
+	return 0;
+}

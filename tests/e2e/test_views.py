@@ -1,0 +1,271 @@
+"""lines, top, tree and churn: the exact text for small programs whose numbers are known
+in advance, and totals that agree, however they are cut, for real programs.
+
+HEAPLINE_GOLDEN=write writes the texts anew, to be read before they are committed."""
+
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import harness
+
+SOURCES = os.path.join(harness.SOURCE, "tests", "targets", "views")
+TEXTS = os.path.join(harness.SOURCE, "tests", "e2e", "views")
+KEEP = ["-g", "-O1", "-fno-builtin", "-fno-optimize-sibling-calls"]
+
+
+class Golden(harness.Case):
+    maxDiff = None
+
+    def build(self, program, *sources, flags=KEEP):
+        """Compiles sources, copied here, into a program of that name."""
+        for name in sources:
+            shutil.copy(os.path.join(SOURCES, name), self.dir)
+        driver = "g++" if sources[0].endswith(".cc") else "gcc"
+        names = [n for n in sources if not n.endswith(".h")]
+        subprocess.run([driver, *flags, *names, "-o", program], cwd=self.dir, check=True)
+        return self.path(program)
+
+    def run_program(self, program):
+        result = self.record([program])
+        self.assertEqual(result.status, 0, result)
+        return result.profile
+
+    def text_of(self, profile, verb, *options):
+        result = self.heapline(verb, "--bytes", *options, profile)
+        self.assertEqual(result.status, 0, result)
+        text = result.stdout.decode().replace(self.dir, "DIR")
+        text = re.sub(r"\+0x[0-9a-f]+", "+0xPLACE", text)
+        # The C runtime's own frames differ from release to release.
+        text = re.sub(r"(?m)^.* (\S*libc_start\S*|_start|\S+libc\.so\S*)( .*)?\n", "", text)
+        text = re.sub(r"recording, .*?\. Ordered", "recording, TIME. Ordered", text)
+        return re.sub(r"(?m) +$", "", text)
+
+    def check(self, name, text):
+        path = os.path.join(TEXTS, name + ".txt")
+        if os.environ.get("HEAPLINE_GOLDEN") == "write":
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(text, file.read())
+
+    def check_lines(self, program, *options, name=None):
+        profile = self.run_program(program)
+        text = self.text_of(profile, "lines", *options)
+        self.check(name or os.path.basename(program), text)
+        return profile
+
+    def test_inlined_functions_have_their_own_lines(self):
+        program = self.build("inlined", "inlined.c", flags=["-g", "-O2", "-fno-builtin"])
+        profile = self.check_lines(program, "--columns", "all")
+        self.check("inlined_tree", self.text_of(profile, "tree"))
+
+    def test_instantiations_and_overloads_are_apart(self):
+        program = self.build("templates", "templates.cc")
+        options = ["--columns", "allocated,freed", "--function", "make|drop|copy"]
+        profile = self.check_lines(program, *options)
+        text = self.text_of(profile, "lines", "--fold", *options)
+        self.check("templates_folded", text)
+
+    def test_containers_count_at_the_lines_that_use_them(self):
+        self.check_lines(self.build("containers", "containers.cc"), "--nonzero")
+
+    def test_closures(self):
+        self.check_lines(self.build("closures", "closures.cc"), "--function", "^main$")
+
+    def test_recursion_counts_once(self):
+        profile = self.check_lines(self.build("recursion", "recursion.c"))
+        options = ["--sort", "allocations", "--min", "0"]
+        self.check("recursion_tree", self.text_of(profile, "tree", *options))
+        options.append("--bottom-up")
+        self.check("recursion_bottom_up", self.text_of(profile, "tree", *options))
+        text = self.text_of(profile, "top", "--by", "function", "--sort", "allocated")
+        self.check("recursion_top", text)
+
+    def test_macros_count_at_the_lines_that_use_them(self):
+        self.check_lines(self.build("macros", "macros.c"))
+
+    def build_several(self):
+        flags = [*KEEP, "-fPIC", "-shared"]
+        self.build("libseveral.so", "several_library.c", "several.h", flags=flags)
+        flags = [*KEEP, "./libseveral.so", "-Wl,-rpath,$ORIGIN"]
+        for name in ("several_part.c", "several.h"):
+            shutil.copy(os.path.join(SOURCES, name), self.dir)
+        shutil.copy(os.path.join(SOURCES, "several.c"), self.dir)
+        subprocess.run(["gcc", *KEEP, "several.c", "several_part.c", "./libseveral.so",
+                        "-Wl,-rpath,$ORIGIN", "-o", "several"], cwd=self.dir, check=True)
+        return self.path("several")
+
+    def test_several_files_and_a_library_with_one_header(self):
+        profile = self.check_lines(self.build_several())
+        for by in ("site", "file", "module"):
+            text = self.text_of(profile, "top", "--by", by, "--sort", "allocated")
+            self.check("several_by_" + by, text)
+
+    def test_one_file_of_several(self):
+        self.check_lines(self.build_several(), "--file", "several.h", name="several_file")
+
+    def test_a_stripped_program_has_its_places(self):
+        program = self.build("stripped", "macros.c", flags=[*KEEP, "-s"])
+        self.check_lines(program)
+
+    def test_symbols_alone_give_functions(self):
+        program = self.build("symbols", "recursion.c", flags=[*KEEP, "-g0"])
+        self.check_lines(program, "--columns", "all")
+
+    def test_debug_information_in_a_file_apart(self):
+        program = self.build("apart", "macros.c")
+        for command in (["objcopy", "--only-keep-debug", "apart", "apart.debug"],
+                        ["strip", "apart"],
+                        ["objcopy", "--add-gnu-debuglink=apart.debug", "apart"]):
+            subprocess.run(command, cwd=self.dir, check=True)
+        self.check_lines(program)
+
+    def test_without_source_there_are_numbers(self):
+        program = self.build("lost", "macros.c")
+        os.remove(self.path("macros.c"))
+        self.check_lines(program)
+
+    def test_advice_where_the_numbers_say_so(self):
+        profile = self.run_program(self.build("growing", "growing.c"))
+        data = self.read_json("churn", profile)
+        found = {(s["line"], s["advice"], s["allocations"], s["temporary"])
+                 for s in data["sites"]}
+        self.assertIn((16, "reuse", 2000, 2000), found)
+        self.assertIn((27, "pool", 20000, 0), found)
+        # The last block of each series is freed at once.
+        self.assertIn((10, "reserve", 1800, 200), found)
+        text = self.text_of(profile, "churn")
+        self.assertIn("reserve: its sizes double from 16 B to 8.0 KiB, 200 of the", text)
+
+    def test_width_cuts_names_in_the_middle(self):
+        profile = self.run_program(self.build("containers", "containers.cc"))
+        for locale, dots in (("C.UTF-8", "…"), ("C", "...")):
+            env = {"COLUMNS": "80", "LANG": locale}
+            text = self.heapline("tree", "--bottom-up", profile, env=env).stdout.decode()
+            table = text.split("===\n")[1]
+            self.assertIn(dots, table)
+            self.assertLessEqual(max(map(len, table.splitlines())), 80, table)
+            self.assertEqual(locale == "C", text.isascii())
+
+
+class Totals(harness.Case):
+    """Sums are equal across report, lines, top and tree."""
+
+    def record_real(self, *args):
+        result = self.record(list(args))
+        self.assertEqual(result.status, 0, result)
+        return result.profile
+
+    def sums(self, row):
+        return [row["peak"]["bytes"], row["leaked"]["bytes"], row["runtime"]["bytes"],
+                row["allocated_bytes"], row["allocations"], row["temporary_bytes"]]
+
+    def check(self, profile):
+        report = self.report_json(profile)
+        totals = report["totals"]
+        expected = [report["peak"]["bytes"], report["leaked"]["bytes"],
+                    report["runtime"]["bytes"], totals["allocated_bytes"],
+                    totals["allocations"], totals["temporary_bytes"]]
+        self.check_top(profile, expected)
+        self.check_trees(profile, expected)
+        self.check_churn(profile, totals)
+        self.check_lines(profile, totals, report)
+
+    def check_top(self, profile, expected):
+        for by in ("site", "function", "file", "module", "process", "domain"):
+            data = self.read_json("top", profile, "--by", by)
+            rows = [r for r in data["rows"] if r.get("name") != "mmap"]
+            columns = [sum(column) for column in zip(*map(self.sums, rows))]
+            self.assertEqual(columns, expected, by)
+            self.assertEqual(self.sums(data["total"]), expected, by)
+        data = self.read_json("top", profile, "--by", "size")
+        self.assertEqual(sum(r["allocations"] for r in data["rows"]), expected[4])
+        self.assertLessEqual(sum(r["allocated_bytes_at_least"] for r in data["rows"]),
+                             expected[3])
+        self.assertGreaterEqual(sum(r["allocated_bytes_at_most"] for r in data["rows"]),
+                                expected[3])
+        data = self.read_json("top", profile, "--by", "lifetime")
+        self.assertEqual(sum(r["allocations"] for r in data["rows"])
+                         + data["never_freed"], expected[4])
+
+    def check_trees(self, profile, expected):
+        metrics = {"peak": 0, "leaked": 1, "allocated": 3, "allocations": 4,
+                   "temporary": 5}
+        foldings = (["--min", "0"], ["--min", "5"], ["--depth", "3"], ["-n", "1"],
+                    ["--lines"])
+        for metric, at in metrics.items():
+            for folding in foldings[metric != "allocated":]:
+                for way in ([], ["--bottom-up"]):
+                    data = self.read_json("tree", profile, "--sort", metric, *folding,
+                                          *way)
+                    self.check_tree(data, expected[at], (metric, folding, way))
+
+    def check_tree(self, data, total, what):
+        self.assertEqual(data["total"], total, what)
+        open_rows = [[total, True]]  # what is not accounted for yet, by depth
+        for node in data["nodes"]:
+            for rest, complete in open_rows[node["depth"] + 1:]:
+                self.assertTrue(rest == 0 or not complete, what)
+            del open_rows[node["depth"] + 1:]
+            open_rows[-1][0] -= node["value"]
+            self.assertGreaterEqual(open_rows[-1][0], 0, what)
+            if "folded" not in node:
+                open_rows.append([node["value"] - node.get("self", 0), "self" in node])
+        self.assertEqual(open_rows[0][0], 0, what)
+
+    def check_churn(self, profile, totals):
+        data = self.read_json("churn", profile)
+        for name in ("allocations", "allocated_bytes", "temporary"):
+            self.assertEqual(data["total"][name], totals[name])
+            self.assertEqual(sum(s[name] for s in data["sites"]), totals[name])
+
+    def check_lines(self, profile, totals, report):
+        """main()'s lines, and all others, have no more than there is; where main's have
+        all that was allocated under it, top's inclusive column agrees."""
+        inclusive = {}
+        for row in self.read_json("top", profile, "--by", "function")["rows"]:
+            key = (row.get("function"), row.get("file"), row.get("module"))
+            inclusive.setdefault(key, []).append(row["inclusive"]["allocated_bytes"])
+        compared = 0
+        for function in self.lines_json(profile, "--nonzero")["functions"]:
+            lines = function["lines"]
+            key = (function["name"], function["file"], function["module"])
+            for line in lines:
+                self.assertLessEqual(line["allocated"], totals["allocated_bytes"])
+                self.assertLessEqual(line["leaked"], report["leaked"]["bytes"])
+                self.assertLessEqual(line["peak"], report["peak"]["bytes"])
+            if len(lines) == 1 and len(inclusive.get(key, [])) == 1:
+                self.assertLessEqual(lines[0]["allocated"], inclusive[key][0], key)
+                compared += lines[0]["allocated"] == inclusive[key][0]
+        self.assertTrue(compared or not inclusive)
+
+    @harness.needs("xmllint")
+    def test_xmllint(self):
+        items = "".join("<item n='%d'>text %d</item>" % (i, i) for i in range(500))
+        path = self.write("a.xml", "<all>" + items + "</all>")
+        self.check(self.record_real("/usr/bin/xmllint", "--format", path))
+
+    @harness.needs("python3")
+    def test_python(self):
+        self.check(self.record_real("/usr/bin/python3", "-c",
+                                    "import json; json.dumps([{i: [i]} for i in range(999)])"))
+
+    @harness.needs("git")
+    def test_git(self):
+        self.record_real("/usr/bin/git", "init", "-q", self.dir)
+        self.write("a.txt", "text\n" * 1000)
+        self.check(self.record_real("/usr/bin/git", "-C", self.dir, "add", "a.txt"))
+
+    @unittest.skipUnless(os.path.exists(harness.target("plusplus")), "no C++ compiler")
+    def test_a_program_in_cpp_with_threads(self):
+        self.check(self.record_real(harness.target("plusplus")))
+
+    def test_forks(self):
+        self.check(self.record_real(harness.target("forks")))
+
+
+if __name__ == "__main__":
+    harness.main()
