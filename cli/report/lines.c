@@ -146,7 +146,7 @@ static int by_rank(const void *left, const void *right, void *context)
 	if (!order)
 		order = compare(b->sum.allocated.bytes, a->sum.allocated.bytes);
 	if (!order)
-		order = compare(b->depth, a->depth);
+		order = compare(r->sums.depth[b - all], r->sums.depth[a - all]);
 	return order ? order : by_place(r, a, b);
 }
 

@@ -58,7 +58,6 @@ static uint32_t function_of(struct lines_sums *s, const struct frames_frame *f)
 		.file = frame->file,
 		.first = frame->function_first,
 		.module = module,
-		.depth = UINT64_MAX,
 	};
 	return (uint32_t)s->function_count++;
 }
@@ -152,59 +151,85 @@ static struct lines_plain *plain_of(struct lines_sums *s, const struct frames_fr
 	return &s->plain[label];
 }
 
-static size_t index_of(const struct lines_sums *s, const struct frames_frame *f)
+static void enter_plain(struct lines_sums *s, const struct frames_frame *frame)
 {
-	return f->code ? (size_t)(f->code - s->view.profile->frames) : SIZE_MAX;
+	struct lines_plain *plain = plain_of(s, frame);
+
+	if (plain)
+		plain->on_path++;
+}
+
+static void leave_plain(struct lines_sums *s, const struct frames_frame *frame,
+			const struct view_sums *sums)
+{
+	struct lines_plain *plain = plain_of(s, frame);
+
+	if (plain && !--plain->on_path)
+		view_add(&plain->sum, sums);
 }
 
 static void enter(void *context, uint32_t node, size_t depth)
 {
 	struct lines_sums *s = context;
-	struct frames_walk walk = frames_of(s->view.profile, node);
-	struct frames_frame frame;
+	const struct profile *p = s->view.profile;
+	const struct profile_code *code = calls_code(p, node);
+	struct frames_frame frame = {.stack = &p->stacks[node]};
 
-	/* Inlined frames, which come first, are deeper than those around them. */
-	for (size_t k = 0; walk.stack == node && frames_next(&walk, &frame); k++) {
-		size_t at = index_of(s, &frame);
-		struct lines_plain *plain;
-		struct lines_function *f;
+	if (!code)
+		enter_plain(s, &frame);
+	for (uint32_t k = 0; code && k < code->frames; k++) {
+		uint32_t line = s->frame_line[code->first_frame + k];
+		uint32_t function = s->frame_function[code->first_frame + k];
 
-		if (at != SIZE_MAX && s->frame_line[at]) {
-			f = &s->functions[s->frame_function[at] - 1];
-			f->on_path++;
-			s->lines[s->frame_line[at] - 1].on_path++;
-			if (depth * 2 + !k < f->depth)
-				f->depth = depth * 2 + !k;
-		} else if ((plain = plain_of(s, &frame))) {
-			plain->on_path++;
+		if (!line) {
+			frame.code = &p->frames[code->first_frame + k];
+			enter_plain(s, &frame);
+			continue;
 		}
+		s->line_on_path[line - 1]++;
+		s->function_on_path[function - 1]++;
+		/* Inlined frames are deeper than those around them. */
+		if (depth * 2 + !k < s->depth[function - 1])
+			s->depth[function - 1] = depth * 2 + !k;
 	}
 }
 
 static void leave(void *context, uint32_t node, const struct view_sums *sums)
 {
 	struct lines_sums *s = context;
-	struct frames_walk walk = frames_of(s->view.profile, node);
-	struct frames_frame frame;
+	const struct profile *p = s->view.profile;
+	const struct profile_code *code = calls_code(p, node);
+	struct frames_frame frame = {.stack = &p->stacks[node]};
 
-	while (walk.stack == node && frames_next(&walk, &frame)) {
-		size_t at = index_of(s, &frame);
-		struct lines_plain *plain;
+	if (!code)
+		leave_plain(s, &frame, sums);
+	for (uint32_t k = 0; code && k < code->frames; k++) {
+		uint32_t line = s->frame_line[code->first_frame + k];
+		uint32_t function = s->frame_function[code->first_frame + k];
 
-		if (at != SIZE_MAX && s->frame_line[at]) {
-			struct lines_line *line = &s->lines[s->frame_line[at] - 1];
-			struct lines_function *f =
-				&s->functions[s->frame_function[at] - 1];
-
-			if (!--line->on_path)
-				view_add(&line->sum, sums);
-			if (!--f->on_path)
-				view_add(&f->sum, sums);
-		} else if ((plain = plain_of(s, &frame))) {
-			if (!--plain->on_path)
-				view_add(&plain->sum, sums);
+		if (!line) {
+			frame.code = &p->frames[code->first_frame + k];
+			leave_plain(s, &frame, sums);
+			continue;
 		}
+		if (!--s->line_on_path[line - 1])
+			view_add(&s->lines[line - 1].sum, sums);
+		if (!--s->function_on_path[function - 1])
+			view_add(&s->functions[function - 1].sum, sums);
 	}
+}
+
+static int prepare_walk(struct lines_sums *s)
+{
+	s->line_on_path = calloc(s->line_count + 1, sizeof(*s->line_on_path));
+	s->function_on_path =
+		calloc(s->function_count + 1, sizeof(*s->function_on_path));
+	s->depth = calloc(s->function_count + 1, sizeof(*s->depth));
+	if (!s->line_on_path || !s->function_on_path || !s->depth)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->function_count; i++)
+		s->depth[i] = UINT64_MAX;
+	return 0;
 }
 
 static int sum_up(struct lines_sums *s)
@@ -213,6 +238,8 @@ static int sum_up(struct lines_sums *s)
 	struct calls calls;
 	int err = calls_init(&calls, &s->view);
 
+	if (!err)
+		err = prepare_walk(s);
 	if (!err)
 		err = calls_walk(&calls, &visitor, s);
 	calls_done(&calls);
@@ -282,5 +309,8 @@ void lines_sums_done(struct lines_sums *s)
 	free(s->module_lined);
 	free(s->frame_line);
 	free(s->frame_function);
+	free(s->line_on_path);
+	free(s->function_on_path);
+	free(s->depth);
 	*s = (struct lines_sums){0};
 }

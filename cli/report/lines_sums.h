@@ -15,7 +15,6 @@
 
 struct lines_line {
 	uint32_t function, number;
-	uint32_t on_path; /* frames on it between the root and the walk's node */
 	struct view_sums sum;
 };
 
@@ -23,10 +22,8 @@ struct lines_function {
 	uint32_t name, file, first, last; /* as in profile_frame; last: the greatest */
 	uint32_t module;    /* index + 1, the first of its path and build */
 	uint32_t instances; /* of a template, folded into this one */
-	uint32_t on_path;
 	bool own;
 	uint32_t first_line, lines; /* in lines_sums.order */
-	uint64_t depth;		    /* of the outermost node seen in it */
 	struct view_sums sum;
 };
 
@@ -54,7 +51,13 @@ struct lines_sums {
 	bool *module_lined;	  /* by index + 1 of the first: has line information */
 	uint32_t *frame_line;	  /* by frame: index + 1 into lines, 0: no line */
 	uint32_t *frame_function; /* by frame: index + 1 into functions */
-	int err;		  /* of the walk */
+
+	/* Of the walk, apart from what it sums: each node asks for several. Frames on
+	 * a line or in a function between the root and the node at hand; and how deep
+	 * the outermost node of a function was seen. */
+	uint32_t *line_on_path, *function_on_path;
+	uint64_t *depth;
+	int err; /* of the walk */
 };
 
 /* fold: instantiations of one template are one function. 0, -ESRCH or -ENOMEM.

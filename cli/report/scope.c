@@ -29,6 +29,27 @@ static int choose_processes(struct scope *s, int32_t pid)
 	return pid && !s->process_count ? -ESRCH : 0;
 }
 
+/* Serials are small numbers as a rule: a site's process is then found at once. */
+static int index_serials(struct scope *s)
+{
+	enum { DENSE = 1 << 20 };
+	const struct profile *p = s->profile;
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].serial > last)
+			last = p->processes[i].serial;
+	if (last >= DENSE)
+		return 0;
+	s->dense = calloc(last + 1ul, sizeof(*s->dense));
+	if (!s->dense)
+		return -ENOMEM;
+	s->dense_count = last + 1ul;
+	for (size_t i = 0; i < p->process_count; i++)
+		s->dense[p->processes[i].serial] = (uint32_t)i + 1;
+	return 0;
+}
+
 /* Processes of one pid follow each other (exec): their peaks are never summed. */
 static void choose_moment(struct scope *s, bool one_pid)
 {
@@ -36,8 +57,8 @@ static void choose_moment(struct scope *s, bool one_pid)
 	uint64_t highest = 0;
 
 	if (s->process_count > 1 && !one_pid) {
-		s->moment = s->domain == PROFILE_MALLOC ? SCOPE_TREE_PEAK
-							: SCOPE_OWN_PEAKS;
+		s->moment =
+			s->domain == PROFILE_MALLOC ? SCOPE_TREE_PEAK : SCOPE_OWN_PEAKS;
 		return;
 	}
 	s->moment = SCOPE_OWN_PEAK;
@@ -144,6 +165,9 @@ int scope_init(struct scope *s, const struct profile *p, const struct scope_opti
 	err = choose_processes(s, o->pid);
 	if (err < 0)
 		return err;
+	err = index_serials(s);
+	if (err < 0)
+		return err;
 	choose_moment(s, o->pid != 0);
 	return choose_stacks(s, o->focus, o->ignore);
 }
@@ -152,15 +176,20 @@ void scope_done(struct scope *s)
 {
 	free(s->process);
 	free(s->stacks);
+	free(s->dense);
 	table_done(&s->serials);
 	*s = (struct scope){0};
 }
 
 size_t scope_process(const struct scope *s, const struct profile_site *site)
 {
-	uint64_t *index =
-		table_get(&s->serials, (struct table_key){.a = site->process_serial});
+	uint64_t *index;
 
+	if (site->process_serial < s->dense_count && s->dense[site->process_serial])
+		return s->dense[site->process_serial] - 1;
+	if (s->dense)
+		return SIZE_MAX;
+	index = table_get(&s->serials, (struct table_key){.a = site->process_serial});
 	return index ? (size_t)*index : SIZE_MAX;
 }
 

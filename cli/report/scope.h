@@ -11,27 +11,30 @@
 
 struct scope_options {
 	enum profile_domain domain;
-	int32_t pid;	      /* 0: all processes */
-	const regex_t *focus; /* stacks with a frame that matches; NULL: all */
+	int32_t pid;	       /* 0: all processes */
+	const regex_t *focus;  /* stacks with a frame that matches; NULL: all */
 	const regex_t *ignore; /* not those with a frame that matches; NULL: none */
 };
 
-enum scope_moment { /* what "at the peak" is */
-	SCOPE_OWN_PEAK,	 /* of the one process that the scope has, or of its images
-			  * (exec) the one that had the highest */
-	SCOPE_TREE_PEAK, /* of the sum of all processes' live bytes */
-	SCOPE_OWN_PEAKS, /* of each process on its own: mmap, where nobody sums */
+enum scope_moment {		     /* what "at the peak" is */
+		    SCOPE_OWN_PEAK,  /* of the one process that the scope has, or of its
+				      * images  (exec) the one that had the highest */
+		    SCOPE_TREE_PEAK, /* of the sum of all processes' live bytes */
+		    SCOPE_OWN_PEAKS, /* of each process on its own: mmap, where nobody
+					sums */
 };
 
 struct scope {
 	const struct profile *profile;
 	enum profile_domain domain;
 	enum scope_moment moment;
-	bool *process;	      /* by index: in scope */
-	size_t process_count; /* of those */
-	size_t peak_process;  /* SCOPE_OWN_PEAK: its index */
+	bool *process;	       /* by index: in scope */
+	size_t process_count;  /* of those */
+	size_t peak_process;   /* SCOPE_OWN_PEAK: its index */
 	unsigned char *stacks; /* by stack: 1 chosen; NULL: all are */
 	struct table serials;  /* serial -> index */
+	uint32_t *dense;       /* by serial below dense_count: index + 1; 0: none */
+	size_t dense_count;
 };
 
 /* -ESRCH: no process has that pid; -ENOMEM. scope_done() in any case. */

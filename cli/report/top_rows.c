@@ -71,6 +71,22 @@ struct inclusion {
 	int err;
 };
 
+/* The label of a frame, with room for it everywhere. UINT32_MAX: without memory. */
+static uint32_t counted_label(struct inclusion *in, const struct frames_frame *frame)
+{
+	uint32_t label = labels_of(&in->rows->labels, frame);
+
+	if (label < in->room && label < in->rows->inclusive_room)
+		return label;
+	if (label == UINT32_MAX ||
+	    array_reserve(&in->on_path, &in->room, label + 1ul) < 0 ||
+	    widen(in->rows, label + 1ul) < 0) {
+		in->err = -ENOMEM;
+		return UINT32_MAX;
+	}
+	return label;
+}
+
 static void enter(void *context, uint32_t node, size_t depth)
 {
 	struct inclusion *in = context;
@@ -78,14 +94,10 @@ static void enter(void *context, uint32_t node, size_t depth)
 	struct frames_frame frame;
 
 	(void)depth;
-	while (walk.stack == node && frames_next(&walk, &frame)) {
-		uint32_t label = labels_of(&in->rows->labels, &frame);
+	while (!in->err && walk.stack == node && frames_next(&walk, &frame)) {
+		uint32_t label = counted_label(in, &frame);
 
-		if (label == UINT32_MAX || in->err < 0 ||
-		    array_reserve(&in->on_path, &in->room, label + 1ul) < 0 ||
-		    widen(in->rows, label + 1ul) < 0)
-			in->err = -ENOMEM;
-		else
+		if (label != UINT32_MAX)
 			in->on_path[label]++;
 	}
 }
