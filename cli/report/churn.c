@@ -306,7 +306,9 @@ static struct units_text size(const struct churn_options *o, uint64_t bytes)
 /* Bytes in one second of the recording. */
 static uint64_t rate(const struct profile *p, uint64_t bytes)
 {
-	return p->wall_ns ? (uint64_t)((double)bytes * 1e9 / (double)p->wall_ns) : 0;
+	double value = p->wall_ns ? (double)bytes * 1e9 / (double)p->wall_ns : 0;
+
+	return value < 0x1p63 ? (uint64_t)value : UINT64_MAX;
 }
 
 static struct units_text life(const struct churn_site *s, unsigned percent)

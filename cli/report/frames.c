@@ -88,9 +88,11 @@ static size_t operator_length(const char *s)
 
 	if (strncmp(s, word, len) != 0)
 		return 0;
-	if (!strncmp(s + len, "()", 2))
+	if (s[len] == '(' && s[len + 1] == ')')
 		return len + 2;
-	return len + strspn(s + len, "<>=-");
+	while (s[len] && strchr("<>=-", s[len]))
+		len++;
+	return len;
 }
 
 const char *frames_short_name(const char *name, char *buffer, size_t room)

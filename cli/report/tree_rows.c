@@ -88,7 +88,7 @@ static uint32_t frames_at(const struct tree_rows *t, uint32_t node)
 {
 	const struct profile_code *code = calls_code(t->view.profile, node);
 
-	return code ? code->frames : 1;
+	return code && code->frames ? code->frames : 1;
 }
 
 static struct frames_frame frame_at(const struct tree_rows *t, uint32_t node,
@@ -351,7 +351,8 @@ static int look_under(struct tree_rows *t, struct group *g)
 	copy = malloc((under + 1) * sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, t->under, under * sizeof(*copy));
+	if (under)
+		memcpy(copy, t->under, under * sizeof(*copy));
 	free(g->places);
 	g->places = copy;
 	g->count = under;
