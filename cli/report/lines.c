@@ -446,8 +446,8 @@ static void put_plain(const struct report *r, const struct lines_options *o, FIL
 
 	if (!shown)
 		return;
-	fputs("Without line information (compile with -g, do not strip), by "
-	      "function:\n\n",
+	fputs("Without line information (compile with -g, do not strip), by function "
+	      "or place:\n\n",
 	      out);
 	put_header(o, false, out);
 	for (size_t i = 0; i < shown; i++) {
@@ -647,6 +647,10 @@ static void json_function(const struct report *r, const struct lines_options *o,
 				  : "");
 	json_put_bool(j, "own", f->own);
 	json_put_unsigned(j, "instances", f->instances);
+	json_key(j, "total");
+	json_object(j);
+	json_figures(p, j, &f->sum);
+	json_close(j);
 	json_key(j, "lines");
 	json_array(j);
 	while (step(&r->sums, f, o->nonzero, &at)) {

@@ -165,20 +165,40 @@ static size_t put_titles(const struct tree_options *o, FILE *out)
 	return (size_t)used;
 }
 
+/* Whether a row above all others says no more than that a program was started: all is
+ * below it, and it is libc's. */
+static bool is_start_up(const struct tree_rows *t, const struct tree_row *row)
+{
+	const struct frames_frame *f = &t->labels.frames[row->label];
+
+	if (!row->only || row->folded || row->self || !f->stack)
+		return false;
+	if (frames_owner(t->view.owners, f) == FRAMES_BASE)
+		return true;
+	return f->code &&
+	       !strcmp(strings_get(&t->view.profile->strings, f->code->function),
+		       "_start");
+}
+
 int tree_text(const struct profile *p, const struct tree_options *o, FILE *out)
 {
 	_cleanup_(tree_rows_done) struct tree_rows t;
 	struct drawing d = {.options = o, .out = out};
 	struct tree_row row;
+	size_t steps;
+	bool started = o->bottom_up;
 	int err = tree_rows_init(&t, p, o);
 
 	if (err < 0)
 		return err;
 	put_heading(&t, o, out);
 	d.numbers = put_titles(o, out);
-	while ((err = tree_rows_next(&t, &row)) > 0)
-		if ((err = put_row(&d, &t, &row)) < 0)
+	while ((err = tree_rows_next(&t, &row)) > 0) {
+		started = started || !is_start_up(&t, &row);
+		err = started ? put_row(&d, &t, &row) : note_row(&d, &row, &steps);
+		if (err < 0)
 			break;
+	}
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "%*s %7s", o->bytes ? 17 : 13, amount(o, t.total).text,
 		units_percent(t.total, t.total).text);

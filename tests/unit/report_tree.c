@@ -242,7 +242,6 @@ static void the_example_reads_like_this(void **state)
 	assert_non_null(strstr(text,
 			       "        Bytes   Share          Self  Function\n"
 			       "=============================================\n"
-			       "    160.2 MiB 100.0 %                libc.so.6+0x1001\n"
 			       "    160.2 MiB 100.0 %                main (demo.c)\n"
 			       "    160.2 MiB 100.0 %     160.2 MiB  my_func (demo.c)\n"
 			       "    160.2 MiB 100.0 %                total\n"));
