@@ -14,8 +14,7 @@
 #include <string.h>
 
 enum {
-	BATCH = 256,
-	AHEAD = 8,	 /* events between asking for memory and using it */
+	BATCH = 64,
 	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
@@ -71,7 +70,7 @@ struct engine {
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
 	uint64_t slack; /* that two processors' counters may differ by, in ticks */
-	struct event batch[BATCH + 2 * AHEAD];
+	struct event batch[BATCH];
 	size_t batched, consumed;
 	uint64_t lost; /* events of rings that no process owns */
 };
@@ -325,30 +324,20 @@ static const struct ledger_process *books_of(const struct engine *e,
 	return &e->lanes[ev->ring].process->books;
 }
 
-/* Events i + AHEAD, whose table entries were asked for AHEAD events ago, and i + 2 *
- * AHEAD. */
-static void ask_ahead(struct engine *e, size_t i, size_t n)
-{
-	const struct event *ev = &e->batch[i + AHEAD];
-
-	if (i + AHEAD < n)
-		ledger_prefetch_sites(&e->ledger, books_of(e, ev), ev);
-	ev += AHEAD;
-	if (i + 2 * AHEAD < n)
-		ledger_prefetch(&e->ledger, books_of(e, ev), ev);
-}
-
+/* Each step asks for the memory that the next one reads, for all of the batch, so
+ * that many misses are under way at once. */
 static void flush(struct engine *e)
 {
 	size_t n = e->batched;
 
-	for (size_t i = 0; i < AHEAD && n > 4 * AHEAD; i++)
-		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i + AHEAD]),
-				&e->batch[i + AHEAD]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
+				      &e->batch[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct lane *lane = &e->lanes[e->batch[i].ring];
 
-		ask_ahead(e, i, n);
 		if (lane->process->pub.ended)
 			lane->process->books.lost++;
 		else
