@@ -15,6 +15,9 @@
 
 enum {
 	BATCH = 64,
+	TRIM_RINGS = 256, /* trimmed at most at a time */
+	SLOW_BYTES = 4096, /* read between two looks: more is busy */
+	SLOW_HOLDS = 64 << 10, /* what makes it worth trimming a slow ring */
 	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
@@ -41,6 +44,7 @@ struct lane { /* a ring in use */
 	struct ledger_thread books;
 	size_t thread;
 	uint64_t fence;
+	uint64_t looked_at; /* how far it was read when last looked at for trimming */
 };
 
 struct engine {
@@ -57,6 +61,7 @@ struct engine {
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
 	uint32_t claims; /* as of the last look at all rings */
+	size_t trim;	 /* where the next look for idle rings begins */
 	uint32_t look;	 /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */
 
@@ -498,8 +503,29 @@ static void look_around(struct engine *e)
 	}
 }
 
+/* An idle ring's pages go back. Not a busy one's: it would only fault them in again. */
+static bool trim(struct engine *e, struct lane *lane)
+{
+	struct ring_reader *r = &lane->reader;
+	uint64_t news = r->read - lane->looked_at;
+
+	lane->looked_at = r->read;
+	if (e->fd < 0 || r->dead || news > SLOW_BYTES)
+		return false;
+	return ring_trim(r, e->fd, news ? SLOW_HOLDS : 1);
+}
+
+static void trim_some(struct engine *e)
+{
+	int most = TRIM_RINGS;
+
+	for (size_t i = 0; i < e->open_count && most; i++, e->trim++)
+		most -= trim(e, &e->lanes[e->open[e->trim % e->open_count]]);
+}
+
 void engine_reap(struct engine *e)
 {
+	trim_some(e);
 	for (size_t i = 0; i < e->open_count; i++) {
 		struct lane *lane = &e->lanes[e->open[i]];
 		struct wire_ring *c = lane->reader.control;

@@ -14,12 +14,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum {
 	ADDRESSES = 24,
 	THREADS = 8,
 	NESTED = 3,
 	STACKS = 40,
+	IDLERS = 600,
 	TAKEN = 0xffff,
 };
 
@@ -604,6 +606,65 @@ static void rings_and_slots_are_used_again(void **state)
 	free_profile(p);
 }
 
+/* Every thread allocates and frees one block, n times over. */
+static void burst(void *base, const uint32_t *rings, uint64_t n)
+{
+	for (uint64_t i = 0; i < IDLERS; i++)
+		for (uint64_t k = 0; k < n; k++) {
+			uint64_t at = 4096 + i * 64;
+
+			wire_put(base, rings[i], WIRE_ALLOC, at, 1, 100, 1);
+			wire_put(base, rings[i], WIRE_FREE, at, 1, 0, 1);
+		}
+}
+
+static uint64_t resident(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void idle_threads_rings_give_their_memory_back(void **state)
+{
+	struct profile *p = bare_profile();
+	struct engine *e;
+	uint32_t rings[IDLERS];
+	uint64_t before;
+	int fd;
+	void *base = wire_make_shared(0, &fd);
+
+	(void)state;
+	assert_non_null(base);
+	if (!base)
+		return; /* for the compiler */
+	wire_add_node(base, 1000, 0);
+	wire_add_process(base, 0, 1, 0);
+	for (uint32_t i = 0; i < IDLERS; i++)
+		rings[i] = wire_claim(base, 0, 1, 100 + i);
+	assert_int_equal(engine_open(base, fd, NULL, &e), 0);
+	before = resident(fd);
+	for (int round = 0; round < 9; round++) { /* around the ring more than once */
+		burst(base, rings, 3000);
+		assert_true(resident(fd) > before + IDLERS * 150000ull);
+		while (engine_pass(e))
+			;
+		for (int i = 0; i < 5; i++)
+			engine_reap(e);
+		/* A page that is in use, and one that the next burst begins in. */
+		assert_true(resident(fd) < before + IDLERS * 2 * 4096ull + 65536);
+	}
+	assert_int_equal(engine_fill(e, p), 0);
+	assert_int_equal(p->processes[0].domain[0].allocs, IDLERS * 9 * 3000);
+	assert_int_equal(p->processes[0].domain[0].frees, IDLERS * 9 * 3000);
+	assert_int_equal(p->processes[0].lost, 0);
+	engine_close(e);
+	free_profile(p);
+	wire_unmake(base);
+	close(fd);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -628,6 +689,7 @@ int main(void)
 		cmocka_unit_test(
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
 		cmocka_unit_test(rings_and_slots_are_used_again),
+		cmocka_unit_test(idle_threads_rings_give_their_memory_back),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
