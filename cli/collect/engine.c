@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-	BATCH = 64,
+	BATCH = 128,
 	TRIM_RINGS = 256, /* trimmed at most at a time */
 	SLOW_BYTES = 4096, /* read between two looks: more is busy */
 	SLOW_HOLDS = 64 << 10, /* what makes it worth trimming a slow ring */
@@ -335,11 +335,16 @@ static void flush(struct engine *e)
 {
 	size_t n = e->batched;
 
+	for (size_t i = 1; i < n; i++)
+		if (e->batch[i].address == e->batch[i - 1].address)
+			e->batch[i].met = e->batch[i - 1].met = true;
 	for (size_t i = 0; i < n; i++)
 		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
 	for (size_t i = 0; i < n; i++)
 		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
 				      &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_histograms(&e->ledger, &e->batch[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct lane *lane = &e->lanes[e->batch[i].ring];
 

@@ -114,16 +114,31 @@ static void book_free(struct ledger *l, struct ledger_process *p,
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev)
 {
-	live_prefetch(&p->live, ev->address);
+	if (!ev->met)
+		live_prefetch(&p->live, ev->address);
 	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
 }
 
 void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   const struct event *ev)
+			   struct event *ev)
 {
-	sites_prefetch(&l->sites, sites_peek(&l->sites, &p->sums, ev->stack));
-	if (ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN)
-		sites_prefetch(&l->sites, live_peek(&p->live, ev->address));
+	if (ev->type < WIRE_MMAP)
+		ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
+	sites_prefetch(&l->sites, ev->site);
+	if (ev->met || (ev->type != WIRE_FREE && ev->type != WIRE_REALLOC_BEGIN))
+		return;
+	ev->victim = live_peek(&p->live, ev->address);
+	if (ev->victim)
+		sites_prefetch(&l->sites, ev->victim);
+}
+
+void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
+{
+	if (ev->victim)
+		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
+	else if (ev->site)
+		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
+	__asm__ volatile(""); /* see live_prefetch() */
 }
 
 /* ---- one event of the malloc domain -------------------------------------- */
@@ -136,6 +151,8 @@ static uint64_t moment(const struct ledger *l, const struct event *ev)
 static uint32_t site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev)
 {
+	if (ev->site)
+		return ev->site;
 	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
 }
 

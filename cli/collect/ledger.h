@@ -101,12 +101,13 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* Asks for the memory that the event will need: first for what leads to the sites, and
- * when that has come, for the sites. */
+/* Ask for the memory that the event will need, in steps, each when what the one before
+ * asked for has come: what leads to the sites; the sites; their histograms. */
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev);
 void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   const struct event *ev);
+			   struct event *ev);
+void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that
