@@ -273,7 +273,7 @@ static void apply_legal(struct ledger *l, struct park_lot *lot)
 
 	for (;;) {
 		wanted.live = occupied(l, p, lot->address);
-		item = park_pick(lot, is_legal, &wanted);
+		item = park_pick(&l->park, lot, is_legal, &wanted);
 		if (!item || !apply(l, p, &item->event, item->realloc))
 			return;
 		drop(l, lot, item);
@@ -330,16 +330,11 @@ static struct pair find_pair(const struct park_lot *lot)
 {
 	size_t tries = 0;
 
-	for (struct park_item *i = lot->first; i && tries < PAIR_TRIES; i = i->next) {
-		struct park_item *j = i->next;
-
-		while (j && tries++ < PAIR_TRIES && j->event.ring != i->event.ring)
-			j = j->next;
-		if (j && j->event.ring == i->event.ring &&
+	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
+		if (i->later &&
 		    needs_block(&i->event) == needs_block(&lot->first->event) &&
-		    needs_block(&j->event) != needs_block(&i->event))
-			return (struct pair){i, j};
-	}
+		    needs_block(&i->later->event) != needs_block(&i->event))
+			return (struct pair){i, i->later};
 	return (struct pair){NULL, NULL};
 }
 
@@ -404,7 +399,7 @@ static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 	if (lot->touched > final)
 		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
 	apply_legal(l, lot);
-	while ((item = park_pick(lot, is_final, &wanted))) {
+	while ((item = park_pick(&l->park, lot, is_final, &wanted))) {
 		if (!explain(l, lot, item))
 			apply_anyway(l, lot, item);
 		apply_legal(l, lot);
@@ -442,7 +437,7 @@ static void park(struct ledger *l, struct ledger_process *p, const struct event 
 	p->parked++;
 	lot = park_find(&l->park, p, ev->address);
 	/* Behind another event of its own ring it changes nothing yet. */
-	if (lot->mixed && lot->first->next)
+	if (park_has_choice(lot))
 		settle_lot(l, lot, 0);
 }
 
