@@ -14,8 +14,10 @@
 #include <string.h>
 
 enum {
-	BATCH = 256,
-	AHEAD = 8,	 /* events between asking for memory and using it */
+	BATCH = 128,
+	TRIM_RINGS = 256,      /* trimmed at most at a time */
+	SLOW_BYTES = 4096,     /* read between two looks: more is busy */
+	SLOW_HOLDS = 64 << 10, /* what makes it worth trimming a slow ring */
 	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
@@ -36,12 +38,13 @@ struct thread {
 	bool ended, filled;
 };
 
-struct lane { /* a ring in use */
+struct lane {			   /* a ring in use */
 	struct ring_reader reader; /* first */
 	struct process *process;
 	struct ledger_thread books;
 	size_t thread;
 	uint64_t fence;
+	uint64_t looked_at; /* how far it was read when last looked at for trimming */
 };
 
 struct engine {
@@ -57,8 +60,9 @@ struct engine {
 	uint16_t open[WIRE_RINGS]; /* numbers of lanes in use */
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
-	uint32_t claims; /* as of the last look at all rings */
-	uint32_t look;	 /* where the next look at a few begins */
+	uint32_t claims;       /* as of the last look at all rings */
+	size_t trim;	       /* where the next look for idle rings begins */
+	uint32_t look;	       /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */
 
 	struct process **processes; /* by index */
@@ -71,7 +75,7 @@ struct engine {
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
 	uint64_t slack; /* that two processors' counters may differ by, in ticks */
-	struct event batch[BATCH + 2 * AHEAD];
+	struct event batch[BATCH];
 	size_t batched, consumed;
 	uint64_t lost; /* events of rings that no process owns */
 };
@@ -325,30 +329,25 @@ static const struct ledger_process *books_of(const struct engine *e,
 	return &e->lanes[ev->ring].process->books;
 }
 
-/* Events i + AHEAD, whose table entries were asked for AHEAD events ago, and i + 2 *
- * AHEAD. */
-static void ask_ahead(struct engine *e, size_t i, size_t n)
-{
-	const struct event *ev = &e->batch[i + AHEAD];
-
-	if (i + AHEAD < n)
-		ledger_prefetch_sites(&e->ledger, books_of(e, ev), ev);
-	ev += AHEAD;
-	if (i + 2 * AHEAD < n)
-		ledger_prefetch(&e->ledger, books_of(e, ev), ev);
-}
-
+/* Each step asks for the memory that the next one reads, for all of the batch, so
+ * that many misses are under way at once. */
 static void flush(struct engine *e)
 {
 	size_t n = e->batched;
 
-	for (size_t i = 0; i < AHEAD && n > 4 * AHEAD; i++)
-		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i + AHEAD]),
-				&e->batch[i + AHEAD]);
+	for (size_t i = 1; i < n; i++)
+		if (e->batch[i].address == e->batch[i - 1].address)
+			e->batch[i].met = e->batch[i - 1].met = true;
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
+				      &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_histograms(&e->ledger, &e->batch[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct lane *lane = &e->lanes[e->batch[i].ring];
 
-		ask_ahead(e, i, n);
 		if (lane->process->pub.ended)
 			lane->process->books.lost++;
 		else
@@ -509,8 +508,29 @@ static void look_around(struct engine *e)
 	}
 }
 
+/* An idle ring's pages go back. Not a busy one's: it would only fault them in again. */
+static bool trim(struct engine *e, struct lane *lane)
+{
+	struct ring_reader *r = &lane->reader;
+	uint64_t news = r->read - lane->looked_at;
+
+	lane->looked_at = r->read;
+	if (e->fd < 0 || r->dead || news > SLOW_BYTES)
+		return false;
+	return ring_trim(r, e->fd, news ? SLOW_HOLDS : 1);
+}
+
+static void trim_some(struct engine *e)
+{
+	int most = TRIM_RINGS;
+
+	for (size_t i = 0; i < e->open_count && most; i++, e->trim++)
+		most -= trim(e, &e->lanes[e->open[e->trim % e->open_count]]);
+}
+
 void engine_reap(struct engine *e)
 {
+	trim_some(e);
 	for (size_t i = 0; i < e->open_count; i++) {
 		struct lane *lane = &e->lanes[e->open[i]];
 		struct wire_ring *c = lane->reader.control;

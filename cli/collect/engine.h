@@ -45,7 +45,7 @@ struct engine_process {
 	void *owner; /* for whoever runs the engine */
 };
 
-struct engine_module { /* valid during the call */
+struct engine_module {	      /* valid during the call */
 	const char *path;     /* "" is the process's executable */
 	const char *build_id; /* lower-case hex */
 	uint64_t start, end, bias;
@@ -73,7 +73,8 @@ void engine_close(struct engine *e); /* NULL is fine */
 /* One pass over all rings. Returns the events consumed. */
 size_t engine_pass(struct engine *e);
 
-/* Looks for threads that have ended; their rings are freed by passes to come. */
+/* Looks for threads that have ended; their rings are freed by passes to come. Gives
+ * the memory of rings back that have been idle since the last call. */
 void engine_reap(struct engine *e);
 
 /* Makes a process known before its first ring; finds it if it is. NULL without memory,

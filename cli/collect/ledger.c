@@ -7,7 +7,7 @@
 
 enum {
 	PAIR_TRIES = 4096, /* steps of a search that honest programs end at once */
-	PATIENCE = 16, /* rounds that an event waits for an address to calm down */
+	PATIENCE = 16,	   /* rounds that an event waits for an address to calm down */
 	DISORDER_NS = 100000, /* stamps disagree by far less */
 };
 
@@ -114,16 +114,31 @@ static void book_free(struct ledger *l, struct ledger_process *p,
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev)
 {
-	live_prefetch(&p->live, ev->address);
+	if (!ev->met)
+		live_prefetch(&p->live, ev->address);
 	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
 }
 
 void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   const struct event *ev)
+			   struct event *ev)
 {
-	sites_prefetch(&l->sites, sites_peek(&l->sites, &p->sums, ev->stack));
-	if (ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN)
-		sites_prefetch(&l->sites, live_peek(&p->live, ev->address));
+	if (ev->type < WIRE_MMAP)
+		ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
+	sites_prefetch(&l->sites, ev->site);
+	if (ev->met || (ev->type != WIRE_FREE && ev->type != WIRE_REALLOC_BEGIN))
+		return;
+	ev->victim = live_peek(&p->live, ev->address);
+	if (ev->victim)
+		sites_prefetch(&l->sites, ev->victim);
+}
+
+void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
+{
+	if (ev->victim)
+		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
+	else if (ev->site)
+		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
+	__asm__ volatile(""); /* see live_prefetch() */
 }
 
 /* ---- one event of the malloc domain -------------------------------------- */
@@ -136,6 +151,8 @@ static uint64_t moment(const struct ledger *l, const struct event *ev)
 static uint32_t site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev)
 {
+	if (ev->site)
+		return ev->site;
 	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
 }
 
@@ -256,7 +273,7 @@ static void apply_legal(struct ledger *l, struct park_lot *lot)
 
 	for (;;) {
 		wanted.live = occupied(l, p, lot->address);
-		item = park_pick(lot, is_legal, &wanted);
+		item = park_pick(&l->park, lot, is_legal, &wanted);
 		if (!item || !apply(l, p, &item->event, item->realloc))
 			return;
 		drop(l, lot, item);
@@ -313,16 +330,11 @@ static struct pair find_pair(const struct park_lot *lot)
 {
 	size_t tries = 0;
 
-	for (struct park_item *i = lot->first; i && tries < PAIR_TRIES; i = i->next) {
-		struct park_item *j = i->next;
-
-		while (j && tries++ < PAIR_TRIES && j->event.ring != i->event.ring)
-			j = j->next;
-		if (j && j->event.ring == i->event.ring &&
+	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
+		if (i->later &&
 		    needs_block(&i->event) == needs_block(&lot->first->event) &&
-		    needs_block(&j->event) != needs_block(&i->event))
-			return (struct pair){i, j};
-	}
+		    needs_block(&i->later->event) != needs_block(&i->event))
+			return (struct pair){i, i->later};
 	return (struct pair){NULL, NULL};
 }
 
@@ -387,7 +399,7 @@ static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 	if (lot->touched > final)
 		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
 	apply_legal(l, lot);
-	while ((item = park_pick(lot, is_final, &wanted))) {
+	while ((item = park_pick(&l->park, lot, is_final, &wanted))) {
 		if (!explain(l, lot, item))
 			apply_anyway(l, lot, item);
 		apply_legal(l, lot);
@@ -425,7 +437,7 @@ static void park(struct ledger *l, struct ledger_process *p, const struct event 
 	p->parked++;
 	lot = park_find(&l->park, p, ev->address);
 	/* Behind another event of its own ring it changes nothing yet. */
-	if (lot->mixed && lot->first->next)
+	if (park_has_choice(lot))
 		settle_lot(l, lot, 0);
 }
 

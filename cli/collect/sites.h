@@ -27,8 +27,8 @@ struct site { /* what allocations and frees touch comes first */
 	uint64_t last_rank, last_live_bytes;
 	uint64_t first_ns, last_ns;
 
-	struct peak_part peak;	    /* of the process's domain */
-	struct peak_part tree_peak; /* of the tree's sum */
+	struct peak_part peak;		       /* of the process's domain */
+	struct peak_part tree_peak;	       /* of the tree's sum */
 	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
 
 	uint64_t freed_here, freed_here_bytes;
@@ -105,6 +105,7 @@ static inline void sites_prefetch(const struct sites *s, uint32_t site)
 
 	for (size_t at = 0; at < sizeof(struct site); at += 64)
 		__builtin_prefetch(lines + at, 1);
+	__asm__ volatile(""); /* see live_prefetch() */
 }
 
 /* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block
