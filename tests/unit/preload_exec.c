@@ -166,7 +166,7 @@ static void an_environment_without_us_gets_us(void **state)
 	char *empty[] = {NULL};
 	char *wrong[] = {(char *)"LD_PRELOAD=/lib/x.so /lib/y.so", (char *)"B=2",
 			 (char *)WIRE_ENV_SESSION "=old", NULL};
-	char expected[8192], **made;
+	char expected[16384], **made;
 
 	(void)state;
 	made = make(empty, WIRE_EXEC_EXPECTED);
