@@ -15,8 +15,8 @@
 
 enum {
 	BATCH = 128,
-	TRIM_RINGS = 256,      /* trimmed at most at a time */
-	SLOW_BYTES = 4096,     /* read between two looks: more is busy */
+	TRIM_RINGS = 256, /* trimmed at most at a time */
+	SLOW_BYTES = 4096, /* read between two looks: more is busy */
 	SLOW_HOLDS = 64 << 10, /* what makes it worth trimming a slow ring */
 	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
@@ -38,7 +38,7 @@ struct thread {
 	bool ended, filled;
 };
 
-struct lane {			   /* a ring in use */
+struct lane { /* a ring in use */
 	struct ring_reader reader; /* first */
 	struct process *process;
 	struct ledger_thread books;
@@ -60,9 +60,9 @@ struct engine {
 	uint16_t open[WIRE_RINGS]; /* numbers of lanes in use */
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
-	uint32_t claims;       /* as of the last look at all rings */
-	size_t trim;	       /* where the next look for idle rings begins */
-	uint32_t look;	       /* where the next look at a few begins */
+	uint32_t claims; /* as of the last look at all rings */
+	size_t trim;	 /* where the next look for idle rings begins */
+	uint32_t look;	 /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */
 
 	struct process **processes; /* by index */

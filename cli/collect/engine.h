@@ -45,7 +45,7 @@ struct engine_process {
 	void *owner; /* for whoever runs the engine */
 };
 
-struct engine_module {	      /* valid during the call */
+struct engine_module { /* valid during the call */
 	const char *path;     /* "" is the process's executable */
 	const char *build_id; /* lower-case hex */
 	uint64_t start, end, bias;

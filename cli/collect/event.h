@@ -17,9 +17,9 @@ struct event {
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
 	uint16_t ring;
-	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
+	uint8_t type; /* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
 	bool met; /* the one before or after it in the batch has the same address */
-	uint32_t site;	 /* of the stack, if it was looked for and known; else 0 */
+	uint32_t site;	/* of the stack, if it was looked for and known; else 0 */
 	uint32_t victim; /* site of the block that it frees, as a guess; else 0 */
 };

@@ -7,7 +7,7 @@
 
 enum {
 	PAIR_TRIES = 4096, /* steps of a search that honest programs end at once */
-	PATIENCE = 16,	   /* rounds that an event waits for an address to calm down */
+	PATIENCE = 16, /* rounds that an event waits for an address to calm down */
 	DISORDER_NS = 100000, /* stamps disagree by far less */
 };
 

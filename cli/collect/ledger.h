@@ -32,19 +32,19 @@ struct ledger_process {
 	size_t parked;
 };
 
-enum ledger_held {		       /* what a realloc's begin found */
-		   LEDGER_WAITING = 0, /* it is parked */
-		   LEDGER_HELD,	       /* a block, which belongs to nobody now */
-		   LEDGER_UNKNOWN,     /* none */
+enum ledger_held { /* what a realloc's begin found */
+	LEDGER_WAITING = 0, /* it is parked */
+	LEDGER_HELD,	    /* a block, which belongs to nobody now */
+	LEDGER_UNKNOWN,	    /* none */
 };
 
 enum ledger_outcome { /* what its end said */
-		      LEDGER_OPEN = 0,
-		      LEDGER_FREED,  /* moved, resized in place or freed */
-		      LEDGER_STANDS, /* failed, or the thread died inside */
+	LEDGER_OPEN = 0,
+	LEDGER_FREED, /* moved, resized in place or freed */
+	LEDGER_STANDS, /* failed, or the thread died inside */
 };
 
-struct ledger_realloc {		     /* a realloc between its begin and its end */
+struct ledger_realloc { /* a realloc between its begin and its end */
 	struct ledger_realloc *next; /* the one around it */
 	uint64_t address;
 	struct live_block block;
@@ -54,7 +54,7 @@ struct ledger_realloc {		     /* a realloc between its begin and its end */
 	uint64_t ns;
 };
 
-struct ledger_thread {			 /* what the ledger keeps for each ring */
+struct ledger_thread { /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
 	struct maps_cuts

@@ -116,7 +116,8 @@ int park_push(struct park *k, struct ledger_process *p, const struct event *ev,
 		free(item);
 		return -ENOMEM;
 	}
-	*item = (struct park_item){.event = *ev, .realloc = realloc, .round = round};
+	*item = (struct park_item){
+		.event = *ev, .realloc = realloc, .round = round};
 	append(k, lot, item);
 	lot->touched = round;
 	k->item_count++;

@@ -18,9 +18,9 @@ struct ledger_realloc;
 
 struct park_item {
 	struct event event;
-	struct ledger_realloc *realloc;	   /* of a begin and a restore */
-	uint64_t round;			   /* see engine.c: when it was parked */
-	struct park_item *next, **link;	   /* in the lot; link leads here */
+	struct ledger_realloc *realloc; /* of a begin and a restore */
+	uint64_t round;			/* see engine.c: when it was parked */
+	struct park_item *next, **link; /* in the lot; link leads here */
 	struct park_item *later, *earlier; /* of the same ring */
 
 	/* Of heads, which have no earlier one: */
@@ -33,9 +33,9 @@ struct park_lot {
 	uint64_t address;
 	struct park_item *first, **last;
 	struct park_item *heads, **last_head;
-	bool latest_is_head;	    /* of the event that was pushed last */
-	uint64_t touched;	    /* round of the latest event, waiting or not */
-	struct park_lot *same_hash; /* chain of the hash table */
+	bool latest_is_head; /* of the event that was pushed last */
+	uint64_t touched; /* round of the latest event, waiting or not */
+	struct park_lot *same_hash;	   /* chain of the hash table */
 	struct park_lot *next, **previous; /* all lots */
 };
 

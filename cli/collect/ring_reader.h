@@ -23,8 +23,8 @@ enum {
 
 struct ring_reader { /* the first line is all that an idle ring costs a pass */
 	_Alignas(64) const _Atomic uint64_t *slot; /* at `read` */
-	uint64_t lap;	      /* what the slot's head must have, in its place */
-	uint64_t read;	      /* cursor of the next slot to copy */
+	uint64_t lap; /* what the slot's head must have, in its place */
+	uint64_t read; /* cursor of the next slot to copy */
 	struct event *window; /* RING_WINDOW events, NULL when there are none */
 	uint32_t at, count;   /* window: next, end */
 	bool dead; /* the owner writes no more: all is read up to `end`, but for holes

@@ -27,8 +27,8 @@ struct site { /* what allocations and frees touch comes first */
 	uint64_t last_rank, last_live_bytes;
 	uint64_t first_ns, last_ns;
 
-	struct peak_part peak;		       /* of the process's domain */
-	struct peak_part tree_peak;	       /* of the tree's sum */
+	struct peak_part peak;	    /* of the process's domain */
+	struct peak_part tree_peak; /* of the tree's sum */
 	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
 
 	uint64_t freed_here, freed_here_bytes;

@@ -18,7 +18,7 @@ struct stacks_node {
 };
 
 struct stacks {
-	void *base; /* the wire */
+	void *base;	  /* the wire */
 	uint32_t
 		*copies; /* of wire nodes: number of the copy + 1; WIRE_NODES of them */
 	struct stacks_node *nodes;

@@ -60,7 +60,7 @@ struct world {
 	bool meanwhile, closing;
 	bool flat; /* no signal handlers */
 	struct thread thread[THREADS];
-	bool in_use[ADDRESSES];	  /* by the real allocator */
+	bool in_use[ADDRESSES];	 /* by the real allocator */
 	bool on_offer[ADDRESSES]; /* a pointer that some thread may free */
 	struct block truth[ADDRESSES];
 	uint64_t allocs, frees, allocated, freed;
@@ -175,7 +175,8 @@ static bool step_release(struct world *w, struct thread *t, struct hook *h)
 		return false;
 	case 2:
 		commit(w, t, h, WIRE_FREE, address_of(h->address), 0);
-		now_free(w, &w->truth[h->address], stack_of(address_of(h->address), 0));
+		now_free(w, &w->truth[h->address],
+			 stack_of(address_of(h->address), 0));
 		w->truth[h->address].live = false;
 		return false;
 	default:
@@ -312,8 +313,9 @@ static void *shared_base;
 
 static void open_world(struct world *w, uint64_t seed, uint64_t noise)
 {
-	struct engine_hooks hooks = {
-		.context = w, .now = simulated_now, .meanwhile = simulated_meanwhile};
+	struct engine_hooks hooks = {.context = w,
+				     .now = simulated_now,
+				     .meanwhile = simulated_meanwhile};
 
 	*w = (struct world){.base = shared_base,
 			    .random = seed * 0x9e3779b97f4a7c15ull + 1,

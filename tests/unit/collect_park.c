@@ -95,8 +95,8 @@ static void the_first_of_the_ring_with_the_smallest_stamp_is_picked(void **state
 }
 
 /* Steps, not time. All that waits is looked at as often as something comes or goes. */
-static void
-many_rings_that_hammer_one_address_cost_steps_by_rings_not_events(void **state)
+static void many_rings_that_hammer_one_address_cost_steps_by_rings_not_events(
+	void **state)
 {
 	struct park k = {0};
 	struct park_lot *lot;

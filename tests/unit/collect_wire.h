@@ -134,8 +134,9 @@ static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
 			       enum wire_type type, uint64_t address, uint64_t stamp,
 			       uint64_t size, uint32_t stack)
 {
-	struct wire_slot *slot = (struct wire_slot *)(void *)(wire_data(base, ring) +
-							      cursor % WIRE_RING_BYTES);
+	struct wire_slot *slot =
+		(struct wire_slot *)(void *)(wire_data(base, ring) +
+					     cursor % WIRE_RING_BYTES);
 
 	slot->stamp = stamp;
 	slot->size = size;
