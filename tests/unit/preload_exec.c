@@ -255,7 +255,7 @@ static int tear_down(void **state)
 	return unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_are_told_apart),
@@ -267,5 +267,8 @@ int main(void)
 		cmocka_unit_test(random_environments_keep_what_is_not_ours),
 	};
 
+	/* The loader knows an executable by how it was called. */
+	if (argv[0][0] != '/' && argc == 1 && readlink("/proc/self/exe", us, 4095) > 0)
+		execl(us, us, (char *)NULL);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
