@@ -224,6 +224,13 @@ static void module_seen(void *context, const struct engine_module *m)
 	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
+static void waited(void *context, int32_t pid, int32_t status)
+{
+	struct server *s = context;
+
+	members_waited(s->members, pid, status);
+}
+
 static bool alive(void *context, int32_t pid, int32_t tid)
 {
 	(void)context;
@@ -519,7 +526,8 @@ static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
 	struct engine_hooks hooks = {
-		.context = s, .alive = alive, .module_seen = module_seen};
+		.context = s, .alive = alive, .module_seen = module_seen,
+		.waited = waited};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
