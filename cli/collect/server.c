@@ -263,8 +263,8 @@ static void write_profile(struct server *s)
 	s->profile->write_error = err;
 }
 
-/* Now and then all that is known goes to the file, so that our own death costs little.
- * Most of the time belongs to draining. */
+/* At the first events, then now and then, all that is known goes to the file, so that
+ * our own death costs little. Most of the time belongs to draining. */
 static void checkpoint(struct server *s, uint64_t now)
 {
 	uint64_t took;
@@ -582,8 +582,7 @@ int server_run(struct server_options *o)
 	if (!err) {
 		describe(&s);
 		s.began_ns = kernel_monotonic_ns();
-		s.checkpoint_every = CHECKPOINT_FIRST_NS;
-		s.checkpoint_at = s.began_ns + s.checkpoint_every;
+		s.checkpoint_every = CHECKPOINT_FIRST_NS / 2;
 		s.opened = !o->config.delay_ns;
 		if (o->first >= 0)
 			callers_add(&s, o->first);
