@@ -19,6 +19,7 @@ const struct verb verbs[] = {
 	 cmd_lines},
 	{"ps", "list what is being recorded", cmd_ps},
 	{"stop", "end a recording; the program goes on", cmd_stop},
+	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };

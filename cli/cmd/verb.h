@@ -31,6 +31,7 @@ const struct verb *verb_like(const char *name);
 
 int cmd_check(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_lines(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
