@@ -20,6 +20,7 @@ const struct verb verbs[] = {
 	{"ps", "list what is being recorded", cmd_ps},
 	{"stop", "end a recording; the program goes on", cmd_stop},
 	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
+	{"merge", "make one profile of several", cmd_merge},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };
