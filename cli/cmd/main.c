@@ -19,6 +19,8 @@ const struct verb verbs[] = {
 	 cmd_lines},
 	{"ps", "list what is being recorded", cmd_ps},
 	{"stop", "end a recording; the program goes on", cmd_stop},
+	{"timeline", "chart the heap, resident memory and allocations over time",
+	 cmd_timeline},
 	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
 	{"merge", "make one profile of several", cmd_merge},
 	{"help", "explain a verb", cmd_help},
