@@ -23,6 +23,7 @@ const struct verb verbs[] = {
 	 cmd_timeline},
 	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
 	{"merge", "make one profile of several", cmd_merge},
+	{"info", "tell what a profile is and what is in it", cmd_info},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };

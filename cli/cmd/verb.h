@@ -33,6 +33,7 @@ int cmd_check(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_help(int argc, char **argv);
+int cmd_info(int argc, char **argv);
 int cmd_lines(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_merge(int argc, char **argv);

@@ -142,7 +142,7 @@ uint64_t timeline_rate(const struct profile_bin *cell, uint64_t length_ns)
 
 enum {
 	NAME = 48,  /* bytes of the command in the heading, and one */
-	LABEL = 12, /* columns left of the axis */
+	LABEL = 12, /* columns left of the plots, at least */
 	HEAP_ROWS = 10,
 	SMALL_ROWS = 4,
 	EIGHTHS = 8, /* heights that a block character can have */
@@ -177,6 +177,7 @@ struct chart {
 	struct profile_bin *cells;
 	size_t count;
 	uint64_t end_ns;
+	int label;     /* columns left of the plots */
 	bool has_band; /* some cell's minimum and maximum are apart */
 };
 
@@ -226,10 +227,21 @@ static struct units_text size_label(const struct chart *c, uint64_t value)
 	return c->options->bytes ? units_count(value) : units_size(value);
 }
 
+/* Short: "353.1 k" from 100,000 on. */
 static struct units_text count_label(const struct chart *c, uint64_t value)
 {
+	static const char letters[] = "kMGTPE";
+	double shown = (double)value;
+	struct units_text t;
+	size_t i = 0;
+
 	(void)c;
-	return units_count(value);
+	if (value < 100000)
+		return units_count(value);
+	for (shown /= 1000; shown >= 999.95 && letters[i + 1]; i++)
+		shown /= 1000;
+	snprintf(t.text, sizeof(t.text), "%.1f %c", shown, letters[i]);
+	return t;
 }
 
 /* A height in eighths of rows; something is never nothing. */
@@ -288,14 +300,14 @@ static void put_peak(const struct chart *c)
 	if (!p->tree_peak.blocks)
 		return;
 	if (column + 2 + (size_t)len <= c->count)
-		fprintf(c->out, "%*s%s %s\n", LABEL + (int)column, "", c->marks->peak,
-			text);
+		fprintf(c->out, "%*s%s %s\n", c->label + (int)column, "",
+			c->marks->peak, text);
 	else if (column > (size_t)len)
-		fprintf(c->out, "%*s%s %s\n", LABEL + (int)column - len - 1, "", text,
-			c->marks->peak);
+		fprintf(c->out, "%*s%s %s\n", c->label + (int)column - len - 1, "",
+			text, c->marks->peak);
 	else
-		fprintf(c->out, "%*s%s\n%*s%s\n", LABEL, "", text, LABEL + (int)column,
-			"", c->marks->peak);
+		fprintf(c->out, "  %s\n%*s%s\n", text, c->label + (int)column, "",
+			c->marks->peak);
 }
 
 static void put_plot(const struct chart *c, struct plot plot)
@@ -314,10 +326,10 @@ static void put_plot(const struct chart *c, struct plot plot)
 		uint64_t value = row + 1 == plot.rows ? plot.max : plot.max / 2;
 
 		if (labelled && plot.max)
-			fprintf(c->out, "%*s %s", LABEL - 2, plot.label(c, value).text,
-				c->marks->tick);
+			fprintf(c->out, "%*s %s", c->label - 2,
+				plot.label(c, value).text, c->marks->tick);
 		else
-			fprintf(c->out, "%*s%s", LABEL - 1, "", c->marks->axis);
+			fprintf(c->out, "%*s%s", c->label - 1, "", c->marks->axis);
 		for (size_t i = 0; i < c->count; i++)
 			fputs(mark(c, &plot, i, row), c->out);
 		fputc('\n', c->out);
@@ -343,10 +355,10 @@ static void put_times(const struct chart *c)
 		memcpy(line + column, text, len);
 		free_from = column + len + 2;
 	}
-	fprintf(c->out, "%*s %s", LABEL - 2, "0", c->marks->corner);
+	fprintf(c->out, "%*s %s", c->label - 2, "0", c->marks->corner);
 	for (size_t i = 0; ticks && i < c->count; i++)
 		fputs(ticks[i] ? c->marks->floor_tick : c->marks->floor, c->out);
-	fprintf(c->out, "\n%*s%s\n", LABEL, "", line ? line : "");
+	fprintf(c->out, "\n%*s%s\n", c->label, "", line ? line : "");
 	free(line);
 	free(ticks);
 }
@@ -376,9 +388,8 @@ static void put_head(const struct chart *c)
 static void put_legend(const struct chart *c)
 {
 	if (c->has_band)
-		fprintf(c->out,
-			"%*s%s least in the column's time   %s last   %s most\n", LABEL,
-			"", c->marks->fill, c->marks->last, c->marks->most);
+		fprintf(c->out, "  %s least in the column's time   %s last   %s most\n",
+			c->marks->fill, c->marks->last, c->marks->most);
 }
 
 static void put_chart(const struct chart *c)
@@ -430,32 +441,49 @@ void timeline_hold_rss(const struct profile *p, struct profile_bin *cells, size_
 			cells[i].rss_bytes = cells[i - 1].rss_bytes;
 }
 
-static size_t columns_of(const struct timeline_options *o)
+/* Room for the widest label that the sizes need, and the axis. */
+static int label_width(const struct chart *c)
 {
+	const struct profile *p = c->profile;
+	uint64_t most = 0;
+	int len;
+
+	for (size_t i = 0; i < p->bin_count; i++) {
+		most = p->bins[i].max_bytes > most ? p->bins[i].max_bytes : most;
+		most = p->bins[i].rss_bytes > most ? p->bins[i].rss_bytes : most;
+	}
+	len = (int)strlen(size_label(c, most).text) + 2;
+	return len > LABEL ? len : LABEL;
+}
+
+static size_t columns_of(const struct chart *c)
+{
+	const struct timeline_options *o = c->options;
 	size_t width = o->width ? o->width : 80;
 
 	width = width < TIMELINE_WIDTH_MIN ? TIMELINE_WIDTH_MIN : width;
 	width = width > TIMELINE_WIDTH_MAX ? TIMELINE_WIDTH_MAX : width;
-	if (o->cells && o->cells < width - LABEL - 1)
-		return o->cells;
-	return width - LABEL - 1;
+	width -= (size_t)c->label;
+	return timeline_fit(c->profile,
+			    o->cells && o->cells < width ? o->cells : width);
 }
 
 int timeline_text(const struct profile *p, const struct timeline_options *o, FILE *out)
 {
+	_cleanup_(freep) struct profile_bin *cells = NULL;
 	struct chart c = {
 		.options = o,
 		.marks = o->utf8 ? &utf8_marks : &ascii_marks,
 		.profile = p,
 		.out = out,
-		.count = timeline_fit(p, columns_of(o)),
 	};
-	_cleanup_(freep) struct profile_bin *cells = calloc(c.count, sizeof(*cells));
 	int r;
 
+	c.label = label_width(&c);
+	c.count = columns_of(&c);
+	c.cells = cells = calloc(c.count, sizeof(*cells));
 	if (!cells)
 		return -ENOMEM;
-	c.cells = cells;
 	r = timeline_cells(p, c.count, cells, &c.end_ns);
 	if (r < 0)
 		return r;

@@ -158,7 +158,8 @@ static void put_grid(const struct picture *p, const struct panel *panel)
 
 	fprintf(out, "<text class=\"panel\" x=\"%d\" y=\"%d\">%s</text>\n", LEFT,
 		panel->top - panel->room, panel->title);
-	for (uint64_t v = 0; panel->max; v += panel->step) {
+	for (uint64_t k = 0; panel->max && k <= panel->max / panel->step; k++) {
+		uint64_t v = k * panel->step;
 		double y = y_of(panel, v);
 
 		fprintf(out,
@@ -166,8 +167,6 @@ static void put_grid(const struct picture *p, const struct panel *panel)
 			"y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
 			LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4,
 			v ? panel->label(v).text : "0");
-		if (v > panel->max - panel->step)
-			break;
 	}
 	for (uint64_t k = 0; k <= (p->end_ns - 1) / step; k++) {
 		uint64_t t = k * step;

@@ -151,9 +151,9 @@ static void arbitrary_profiles_fit_the_width_and_are_well_formed(void **state)
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct profile *p = profile_new();
-		struct timeline_options o = {.width = make_below(&m, 200)};
-		size_t width =
-			o.width < TIMELINE_WIDTH_MIN ? TIMELINE_WIDTH_MIN : o.width;
+		struct timeline_options o = {.width = make_below(&m, 200),
+					     .bytes = make_below(&m, 2)};
+		size_t width = !o.width ? 80 : o.width < 64 ? 64 : o.width;
 		char *text;
 
 		make_more(&m, p);
@@ -207,7 +207,7 @@ static void the_chart_has_the_shape_of_the_heap(void **state)
 	assert_non_null(strstr(text, "       800 +       #        \n"));
 	assert_non_null(strstr(text, "       400 +   #####        \n"));
 	assert_non_null(strstr(text, "           |  =#####        \n"));
-	assert_non_null(strstr(text, "\n            peak 800 at 750 ns\n"
+	assert_non_null(strstr(text, "\n  peak 800 at 750 ns\n"
 				     "                   v\n"));
 	assert_null(strchr(text, '\033'));
 	free(text);
