@@ -1,6 +1,7 @@
 /*
  * main.c - finds the verb and runs it.
  */
+#include "cli/cmd/doctor.h"
 #include "cli/cmd/verb.h"
 
 #include "cli/base/message.h"
@@ -24,6 +25,7 @@ const struct verb verbs[] = {
 	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
 	{"merge", "make one profile of several", cmd_merge},
 	{"info", "tell what a profile is and what is in it", cmd_info},
+	{"doctor", "find what would keep heapline from recording here", cmd_doctor},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };
@@ -122,6 +124,8 @@ int main(int argc, char **argv)
 		return cmd_help(1, argv + 1);
 	if (!strcmp(argv[1], "collect"))
 		return cmd_collect(argc - 1, argv + 1); /* not for people */
+	if (!strcmp(argv[1], "doctor-probe"))
+		return doctor_probe(); /* nor this */
 	verb = verb_find(argv[1]);
 	return verb ? verb->run(argc - 1, argv + 1) : unknown(argv[1]);
 }
