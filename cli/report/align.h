@@ -6,8 +6,9 @@
  *		  same whatever its file is called, if each recording ran one program
  *	function  full name and module; and the source's base name too where either
  *		  recording has functions of that name in several files
- *	line	  function, and the line counted from the function's first
- *	stack	  its frames' lines, inlined ones too, outermost first
+ *	line	  function, and the line counted from the function's first; where both
+ *		  have the function's text and it changed, the line of A's text that it
+ *was stack	  its frames' lines, inlined ones too, outermost first
  *
  * Code without a name is known by its place in the module. Addresses and absolute line
  * numbers take no part. Numbers begin at 1; equal numbers, equal things.
@@ -24,10 +25,29 @@ struct align_side {
 	uint32_t *names;   /* by string: number in align.names + 1; 0: not yet asked */
 	uint32_t *modules; /* by index + 1: number in align.names; [0] is none */
 	uint32_t *stacks;  /* by node; made by align_stacks() */
+	uint32_t *sources; /* sources' indices, by file and first line */
+};
+
+/* What a profile has of one function's text: the lines first..last of a file. */
+struct align_body {
+	uint32_t file, first, last; /* file: string; first 0: unknown */
+	bool many;		    /* functions of that number are several */
+};
+
+/* The same of both, by number of the function. */
+struct align_text {
+	struct align_body body[ALIGN_SIDES];
+	uint32_t *map; /* by line of B within its body: line within A's, or EDITS_NONE;
+			* NULL: lines are counted from the first */
+	uint32_t map_count;
+	bool matched; /* it was tried */
 };
 
 struct align {
 	struct align_side side[ALIGN_SIDES];
+	struct align_text *bodies; /* by number */
+	size_t bodies_room;
+	size_t budget; /* for comparing texts: bytes, and pairs of lines */
 	struct strings names;
 	uint32_t *files; /* by name: the one source of that function + 1, or MANY */
 	size_t files_room;

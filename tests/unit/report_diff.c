@@ -429,6 +429,53 @@ static void functions_of_one_name_are_told_apart_by_their_files(void **state)
 	profile_close(p[1]);
 }
 
+/* f() with its text; allocates in the line that says so. */
+static struct profile *written(const char *text, uint32_t first, uint64_t bytes)
+{
+	uint32_t line = first, lines = 0;
+	struct profile *p;
+
+	for (const char *s = text; s < strstr(text, "malloc"); s++)
+		line += *s == '\n';
+	for (const char *s = text; *s; s++)
+		lines += *s == '\n';
+	p = one_block((struct place){"/opt/demo", "f", "/src/f.c", line, first}, bytes);
+	p->frames[0].function_last = first + lines - 1;
+	report_source(p, "/src/f.c", first, lines, text);
+	return p;
+}
+
+static void a_line_matches_by_its_text_in_an_edited_function(void **state)
+{
+	static const char old[] = "f()\n{\n\tg();\n\tmalloc(1);\n}\n",
+			  added[] = "f()\n{\n\ta();\n\tb();\n\tg();\n"
+				    "\tmalloc(1);\n}\n",
+			  edited[] = "f()\n{\n\tg();\n\tmalloc(2);\n}\n",
+			  other[] = "f()\n{\n\tmalloc(3);\n\tg();\n\tmalloc(1);\n}\n";
+	static const struct {
+		const char *text;
+		enum diff_status status;
+	} cases[] = {{old, DIFF_GROWN},
+		     {added, DIFF_GROWN},
+		     {edited, DIFF_GROWN},
+		     {other, DIFF_STATUSES}};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct profile *a = written(old, 10, 1);
+		struct profile *b = written(cases[i].text, 30, 2);
+		struct diff_options o = {.by = DIFF_BY_LINE};
+		struct diff d;
+
+		assert_int_equal(diff_of(a, b, &o, &d), 0);
+		assert_int_equal(d.count == 1 ? d.rows[0].status : DIFF_STATUSES,
+				 cases[i].status);
+		diff_done(&d);
+		profile_close(a);
+		profile_close(b);
+	}
+}
+
 static void blocks_of_no_bytes_count_as_a_change(void **state)
 {
 	struct profile *a = one_block(place, 0), *b = one_block(place, 0);
@@ -479,6 +526,7 @@ int main(void)
 		cmocka_unit_test(a_function_matches_in_another_file_or_binary),
 		cmocka_unit_test(a_function_of_other_arguments_is_another),
 		cmocka_unit_test(functions_of_one_name_are_told_apart_by_their_files),
+		cmocka_unit_test(a_line_matches_by_its_text_in_an_edited_function),
 		cmocka_unit_test(blocks_of_no_bytes_count_as_a_change),
 		cmocka_unit_test(text_names_both_and_says_what_changed),
 	};
