@@ -28,7 +28,7 @@ struct profile_merge {
 
 	/* What is in p already: content -> index + 1. */
 	struct table modules, codes, stacks, sources;
-	/* Numbers of runs of frames, and of (module, flags, code). */
+	/* Numbers of runs of frames, and of (module, flags, run). */
 	struct table frame_names, frame_places, runs, places;
 	struct strings bases;  /* last parts of modules' paths */
 	uint32_t *next_module; /* by index: the next of that build-id + 1, or 0 */
@@ -44,6 +44,7 @@ struct input {
 	uint64_t rank;	    /* what its ranks begin behind */
 	/* Numbers in `to` of what has a number in `from`. */
 	uint32_t *strings, *codes, *stacks;
+	uint64_t *runs; /* by code of `from`: what it stands for, whatever its number */
 	uint32_t *modules; /* index + 1 both; [0] is none */
 	uint32_t *serials; /* by index of the process */
 	struct profile_serials known;
@@ -93,6 +94,7 @@ static void input_done(struct input *in)
 {
 	free(in->strings);
 	free(in->codes);
+	free(in->runs);
 	free(in->stacks);
 	free(in->modules);
 	free(in->serials);
@@ -112,13 +114,14 @@ static int input_open(struct input *in, struct profile_merge *m,
 	in->all_frames = !m->inputs;
 	in->strings = calloc(from->strings.count + 1, sizeof(*in->strings));
 	in->codes = calloc(from->code_count + 1, sizeof(*in->codes));
+	in->runs = calloc(from->code_count + 1, sizeof(*in->runs));
 	in->stacks = calloc(from->stack_count + 1, sizeof(*in->stacks));
 	in->modules = calloc(from->module_count + 1, sizeof(*in->modules));
 	in->serials = calloc(from->process_count + 1, sizeof(*in->serials));
 	in->module_taken = calloc(in->had_modules + 1, 1);
 	in->stack_taken = calloc(in->had_stacks + 1, 1);
-	if (!in->strings || !in->codes || !in->stacks || !in->modules || !in->serials ||
-	    !in->module_taken || !in->stack_taken)
+	if (!in->strings || !in->codes || !in->runs || !in->stacks || !in->modules ||
+	    !in->serials || !in->module_taken || !in->stack_taken)
 		return -ENOMEM;
 	return profile_serials_init(&in->known, from);
 }
@@ -349,6 +352,7 @@ static int add_code(struct input *in, size_t i)
 
 	if (compared && !run)
 		return -ENOMEM;
+	in->runs[i] = run;
 	like = compared ? find(&in->m->codes, run, 0, in->had_codes) : SIZE_MAX;
 	if (like != SIZE_MAX) {
 		in->codes[i] = (uint32_t)like;
@@ -358,6 +362,8 @@ static int add_code(struct input *in, size_t i)
 	if (r < 0)
 		return r;
 	in->codes[i] = (uint32_t)in->to->code_count - 1;
+	if (!compared)
+		in->runs[i] = 1ull << 63 | in->codes[i]; /* like no other */
 	return compared ? note(&in->m->codes, run, 0, in->codes[i]) : 0;
 }
 
@@ -381,9 +387,12 @@ static struct profile_stack node_of(const struct input *in,
 
 static int add_stack(struct input *in, size_t i)
 {
-	struct profile_stack node = node_of(in, &in->from->stacks[i]), *row;
+	const struct profile_stack *from = &in->from->stacks[i];
+	struct profile_stack node = node_of(in, from), *row;
+	/* Several codes may say the same: the code's number is no part of the key. */
+	uint64_t run = from->code ? in->runs[from->code - 1] : 0;
 	uint64_t place = number_of(&in->m->places,
-				   (uint64_t)node.module << 32 | node.flags, node.code);
+				   (uint64_t)node.module << 32 | node.flags, run);
 	uint64_t above = (uint64_t)node.parent << 32 | (uint32_t)place;
 	size_t like;
 

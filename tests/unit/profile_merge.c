@@ -264,6 +264,24 @@ static void a_run_elsewhere_shares_its_code(void **state)
 	close_all(inputs, INPUTS);
 }
 
+static void codes_that_say_the_same_do_not_keep_stacks_apart(void **state)
+{
+	struct profile *inputs[2];
+	struct profile *merged;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		inputs[k] = example_at(0, "aa");
+		/* Two calls on one line. */
+		report_call(inputs[k], 1, 1, "f", "/src/f.c", 7, 5, 9);
+		report_call(inputs[k], 1, 1, "f", "/src/f.c", 7, 5, 9);
+	}
+	merged = merge_of(inputs, 2);
+	assert_int_equal(merged->stack_count, inputs[0]->stack_count);
+	profile_close(merged);
+	close_all(inputs, 2);
+}
+
 static void another_build_shares_nothing(void **state)
 {
 	struct profile *inputs[] = {example_at(0, "aa"), example_at(1 << 30, "bb")};
@@ -414,6 +432,7 @@ int main(void)
 		cmocka_unit_test(what_comes_out_can_be_written_and_read),
 		cmocka_unit_test(totals_are_sums_and_the_peak_is_the_highest),
 		cmocka_unit_test(a_run_elsewhere_shares_its_code),
+		cmocka_unit_test(codes_that_say_the_same_do_not_keep_stacks_apart),
 		cmocka_unit_test(another_build_shares_nothing),
 		cmocka_unit_test(other_words_for_the_same_address_stay_apart),
 		cmocka_unit_test(overlapping_runs_of_frames_do_not_multiply),
