@@ -449,8 +449,12 @@ static int label_width(const struct chart *c)
 	int len;
 
 	for (size_t i = 0; i < p->bin_count; i++) {
-		most = p->bins[i].max_bytes > most ? p->bins[i].max_bytes : most;
-		most = p->bins[i].rss_bytes > most ? p->bins[i].rss_bytes : most;
+		const struct profile_bin *b = &p->bins[i];
+
+		most = b->max_bytes > most ? b->max_bytes : most;
+		/* Not above it but in a made-up file. */
+		most = b->last_bytes > most ? b->last_bytes : most;
+		most = b->rss_bytes > most ? b->rss_bytes : most;
 	}
 	len = (int)strlen(size_label(c, most).text) + 2;
 	return len > LABEL ? len : LABEL;

@@ -151,12 +151,12 @@ static void arbitrary_profiles_fit_the_width_and_are_well_formed(void **state)
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct profile *p = profile_new();
-		struct timeline_options o = {.width = make_below(&m, 200),
-					     .bytes = make_below(&m, 2)};
+		struct timeline_options o = {.width = make_below(&m, 200)};
 		size_t width = !o.width ? 80 : o.width < 64 ? 64 : o.width;
 		char *text;
 
 		make_more(&m, p);
+		o.bytes = make_below(&m, 2);
 		o.cells = make_below(&m, 2) ? 0 : 1 + make_below(&m, 100);
 		text = REPORT_TEXT(timeline_text(p, &o, out));
 		/* Headings and warnings are sentences. */
