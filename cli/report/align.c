@@ -387,7 +387,7 @@ static int line_within(struct align *al, int side, uint32_t function,
 	return 0;
 }
 
-uint32_t align_line(struct align *al, int side, const struct frames_frame *f)
+static uint32_t find_line(struct align *al, int side, const struct frames_frame *f)
 {
 	uint32_t function = align_function(al, side, f);
 	uint64_t line;
@@ -395,6 +395,20 @@ uint32_t align_line(struct align *al, int side, const struct frames_frame *f)
 	if (!function || line_within(al, side, function, f->code, &line) < 0)
 		return 0;
 	return number_of(&al->places, function, line);
+}
+
+uint32_t align_line(struct align *al, int side, const struct frames_frame *f)
+{
+	const struct align_side *s = &al->side[side];
+	struct align_line *known;
+
+	/* What has no name is known by its address, not by its frame. */
+	if (!f->code || !f->code->function)
+		return find_line(al, side, f);
+	known = &s->lines[f->code - s->profile->frames];
+	if (!known->line || known->module != f->stack->module)
+		*known = (struct align_line){f->stack->module, find_line(al, side, f)};
+	return known->line;
 }
 
 /* ---- set up ----------------------------------------------------------------- */
@@ -413,7 +427,8 @@ int align_init(struct align *al, const struct profile *a, const struct profile *
 		s->profile = both[k];
 		s->names = calloc(both[k]->strings.count + 1, sizeof(*s->names));
 		s->modules = calloc(both[k]->module_count + 1, sizeof(*s->modules));
-		if (!s->names || !s->modules)
+		s->lines = calloc(both[k]->frame_count + 1, sizeof(*s->lines));
+		if (!s->names || !s->modules || !s->lines)
 			return -ENOMEM;
 	}
 	r = name_modules(al);
@@ -430,6 +445,7 @@ void align_done(struct align *al)
 		free(al->side[k].names);
 		free(al->side[k].modules);
 		free(al->side[k].stacks);
+		free(al->side[k].lines);
 		free(al->side[k].sources);
 	}
 	for (size_t i = 0; i < al->bodies_room; i++)

@@ -25,7 +25,10 @@ struct align_side {
 	uint32_t *names;   /* by string: number in align.names + 1; 0: not yet asked */
 	uint32_t *modules; /* by index + 1: number in align.names; [0] is none */
 	uint32_t *stacks;  /* by node; made by align_stacks() */
-	uint32_t *sources; /* sources' indices, by file and first line */
+	struct align_line {
+		uint32_t module, line; /* of the last look; line 0: none yet */
+	} * lines;		       /* by frame: a frame is mostly of one module */
+	uint32_t *sources;	       /* sources' indices, by file and first line */
 };
 
 /* What a profile has of one function's text: the lines first..last of a file. */
