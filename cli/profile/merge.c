@@ -475,6 +475,8 @@ static uint64_t extent(const struct profile *p)
 		end = later(end, later(p->threads[i].start_ns, p->threads[i].end_ns));
 	for (size_t i = 0; i < p->site_count; i++)
 		end = later(end, later(p->sites[i].first_ns, p->sites[i].last_ns));
+	for (size_t i = 0; i < p->unfollowed_count; i++)
+		end = later(end, p->unfolloweds[i].at_ns);
 	if (p->bin_count)
 		end = later(end, p->bins[p->bin_count - 1].at_ns);
 	return end < UINT64_MAX ? end + 1 : end;
@@ -518,6 +520,8 @@ static void shift_all(struct profile_merge *m, uint64_t ns)
 		shift_site(&p->sites[i], ns);
 	for (size_t i = 0; i < p->bin_count; i++)
 		p->bins[i].at_ns += ns;
+	for (size_t i = 0; i < p->unfollowed_count; i++)
+		p->unfolloweds[i].at_ns += ns;
 	for (size_t i = 0; i < m->span_count; i++) {
 		m->spans[i].start += ns;
 		m->spans[i].end += ns;
@@ -642,6 +646,22 @@ static int add_processes(struct input *in)
 			return -EBADMSG;
 		t->name = in->strings[t->name];
 		shift_thread(t, in->offset_ns);
+	}
+	return 0;
+}
+
+static int add_unfollowed(struct input *in)
+{
+	for (size_t i = 0; i < in->from->unfollowed_count; i++) {
+		struct profile_unfollowed *u = add_row(in->to, unfollowed);
+
+		if (!u)
+			return -ENOMEM;
+		*u = in->from->unfolloweds[i];
+		if (u->parent_serial)
+			u->parent_serial = serial_of(in, u->parent_serial);
+		u->program = in->strings[u->program];
+		u->at_ns += in->offset_ns;
 	}
 	return 0;
 }
@@ -783,6 +803,8 @@ int profile_merge_add(struct profile_merge *m, const struct profile *from)
 		r = choose_serials(&in);
 	if (!r)
 		r = add_processes(&in);
+	if (!r)
+		r = add_unfollowed(&in);
 	if (!r)
 		r = add_sites(&in);
 	if (!r)

@@ -7,6 +7,7 @@
 #include "cli/report/frames.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
+#include "cli/report/unfollowed.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -184,6 +185,7 @@ static void put_head(const struct page *page)
 	text_style(page->out, page->options->colour, TEXT_PLAIN);
 	fputc('\n', page->out);
 	losses_text(p, page->options->colour, page->out);
+	unfollowed_text(p, page->options->colour, page->out);
 	put_word(page, "command",
 		 p->process_count ? string(page, p->processes[0].command)
 				  : "none: no process was recorded");
@@ -423,6 +425,7 @@ static void json_head(struct json *j, const struct page *page)
 	json_put_bool(j, "lossy", p->lossy);
 	json_put_string(j, "left_out", page->options->why);
 	losses_json(p, j);
+	unfollowed_json(p, j);
 	json_key(j, "contents");
 	json_object(j);
 	json_put_unsigned(j, "stack_nodes", p->stack_count - 1);

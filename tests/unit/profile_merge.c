@@ -399,6 +399,34 @@ static void runs_at_one_time_lie_behind_each_other(void **state)
 	close_all(inputs, INPUTS);
 }
 
+static void programs_that_were_not_followed_keep_their_parents(void **state)
+{
+	struct profile *inputs[] = {run_at(50ull * SECOND, SECOND, 1),
+				    run_at(60ull * SECOND, SECOND, 3)};
+	struct profile *merged;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct profile_unfollowed *u = make_row(inputs[k], unfollowed);
+
+		*u = (struct profile_unfollowed){.parent_serial = 1,
+						 .pid = 5 + k,
+						 .why = PROFILE_STATIC,
+						 .at_ns = 7};
+		u->program = strings_add(&inputs[k]->strings, k ? "/two" : "/one");
+	}
+	merged = merge_of(inputs, 2);
+	assert_int_equal(merged->unfollowed_count, 2);
+	assert_int_equal(merged->unfolloweds[1].parent_serial,
+			 merged->processes[1].serial);
+	assert_int_equal(merged->unfolloweds[1].at_ns, 10ull * SECOND + 7);
+	assert_string_equal(
+		strings_get(&merged->strings, merged->unfolloweds[1].program), "/two");
+	walk(merged);
+	profile_close(merged);
+	close_all(inputs, 2);
+}
+
 static void a_clock_that_is_unknown_or_absurd_lies_behind(void **state)
 {
 	struct profile *inputs[] = {run_at(50ull * SECOND, SECOND, 1),
@@ -438,6 +466,7 @@ int main(void)
 		cmocka_unit_test(overlapping_runs_of_frames_do_not_multiply),
 		cmocka_unit_test(runs_lie_where_their_clocks_put_them),
 		cmocka_unit_test(runs_at_one_time_lie_behind_each_other),
+		cmocka_unit_test(programs_that_were_not_followed_keep_their_parents),
 		cmocka_unit_test(a_clock_that_is_unknown_or_absurd_lies_behind),
 		cmocka_unit_test(times_beyond_64_bits_are_refused),
 	};
