@@ -264,6 +264,50 @@ static void a_run_elsewhere_shares_its_code(void **state)
 	close_all(inputs, INPUTS);
 }
 
+static void the_peak_s_parts_are_those_of_the_highest_alone(void **state)
+{
+	struct profile *inputs[] = {example_at(0, "aa"), example_at(1 << 30, "aa"),
+				    example_at(1 << 20, "aa")};
+	struct profile *merged;
+	char why[200];
+
+	(void)state;
+	inputs[1]->sites[0].tree_peak.bytes += 5;
+	inputs[1]->tree_peak.bytes += 5;
+	merged = merge_of(inputs, INPUTS);
+	assert_int_equal(merged->tree_peak.bytes, inputs[1]->tree_peak.bytes);
+	if (profile_check(merged, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	profile_close(merged);
+	close_all(inputs, INPUTS);
+}
+
+static void nodes_that_are_alike_stay_two(void **state)
+{
+	struct profile *inputs[2];
+	struct profile *merged;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		uint32_t node;
+
+		inputs[k] = example_at(0, "aa");
+		node = report_node(inputs[k], 1, 1, 0);
+		report_node(inputs[k], 1, 1, 0);
+		inputs[k]->stacks[node + 1].pc = inputs[k]->stacks[node].pc;
+		report_kept(inputs[k], 1, node, 10);
+		report_kept(inputs[k], 1, node + 1, 10);
+	}
+	merged = merge_of(inputs, 2);
+	for (size_t i = 0; i < merged->site_count; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_false(merged->sites[i].stack == merged->sites[j].stack &&
+				     merged->sites[i].process_serial ==
+					     merged->sites[j].process_serial);
+	profile_close(merged);
+	close_all(inputs, 2);
+}
+
 static void codes_that_say_the_same_do_not_keep_stacks_apart(void **state)
 {
 	struct profile *inputs[2];
@@ -460,6 +504,8 @@ int main(void)
 		cmocka_unit_test(what_comes_out_can_be_written_and_read),
 		cmocka_unit_test(totals_are_sums_and_the_peak_is_the_highest),
 		cmocka_unit_test(a_run_elsewhere_shares_its_code),
+		cmocka_unit_test(the_peak_s_parts_are_those_of_the_highest_alone),
+		cmocka_unit_test(nodes_that_are_alike_stay_two),
 		cmocka_unit_test(codes_that_say_the_same_do_not_keep_stacks_apart),
 		cmocka_unit_test(another_build_shares_nothing),
 		cmocka_unit_test(other_words_for_the_same_address_stay_apart),
