@@ -185,7 +185,6 @@ static void put_head(const struct page *page)
 	text_style(page->out, page->options->colour, TEXT_PLAIN);
 	fputc('\n', page->out);
 	losses_text(p, page->options->colour, page->out);
-	unfollowed_text(p, page->options->colour, page->out);
 	put_word(page, "command",
 		 p->process_count ? string(page, p->processes[0].command)
 				  : "none: no process was recorded");
