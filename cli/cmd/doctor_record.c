@@ -106,8 +106,7 @@ static int run(const char *profile, char *said, size_t room)
 	return status;
 }
 
-/* ---- what came of it --------------------------------------------------------------
- */
+/* ---- what came of it -------------------------------------------------- */
 
 static bool has_probe(const struct profile *p)
 {

@@ -378,8 +378,7 @@ void doctor_system(struct doctor *d)
 	check_variables(d);
 }
 
-/* ---- what is installed ------------------------------------------------------------
- */
+/* ---- what is installed ------------------------------------------------ */
 
 static void check_libc(struct doctor *d)
 {

@@ -742,8 +742,7 @@ static int add_bins(struct input *in)
 	return 0;
 }
 
-/* ---- the description ----------------------------------------------------------------
- */
+/* ---- the description -------------------------------------------------- */
 
 /* "a, b": what several recordings said, each once. 0 or -ENOMEM. */
 static int join(struct strings *strings, uint32_t *to, uint32_t more)
@@ -815,8 +814,7 @@ int profile_merge_add(struct profile_merge *m, const struct profile *from)
 	return r;
 }
 
-/* ---- the timeline
- * -------------------------------------------------------------------- */
+/* ---- the timeline ----------------------------------------------------- */
 
 static int by_time(const void *left, const void *right)
 {
