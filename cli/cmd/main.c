@@ -1,6 +1,7 @@
 /*
  * main.c - finds the verb and runs it.
  */
+#include "cli/cmd/doctor.h"
 #include "cli/cmd/verb.h"
 
 #include "cli/base/message.h"
@@ -21,8 +22,14 @@ const struct verb verbs[] = {
 	{"tree", "show which functions call which to allocate", cmd_tree},
 	{"churn", "show which lines allocate most often, and how long blocks live",
 	 cmd_churn},
+	{"timeline", "chart the heap, resident memory and allocations over time",
+	 cmd_timeline},
+	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
+	{"merge", "make one profile of several", cmd_merge},
+	{"info", "tell what a profile is and what is in it", cmd_info},
 	{"ps", "list what is being recorded", cmd_ps},
 	{"stop", "end a recording; the program goes on", cmd_stop},
+	{"doctor", "find what would keep heapline from recording here", cmd_doctor},
 	{"help", "explain a verb", cmd_help},
 	{NULL, NULL, NULL},
 };
@@ -121,6 +128,8 @@ int main(int argc, char **argv)
 		return cmd_help(1, argv + 1);
 	if (!strcmp(argv[1], "collect"))
 		return cmd_collect(argc - 1, argv + 1); /* not for people */
+	if (!strcmp(argv[1], "doctor-probe"))
+		return doctor_probe(); /* nor this */
 	verb = verb_find(argv[1]);
 	return verb ? verb->run(argc - 1, argv + 1) : unknown(argv[1]);
 }

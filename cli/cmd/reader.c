@@ -40,6 +40,14 @@ static const struct common {
 
 enum { COMMON = sizeof(common) / sizeof(common[0]) };
 
+/* Whether a verb takes a common option. */
+static bool takes(const struct reader_spec *spec, const struct common *c)
+{
+	if (c->letter == 's' || c->letter == 'n')
+		return c->letter == 's' ? spec->sort != NULL : spec->counts != NULL;
+	return !spec->lacks || !strchr(spec->lacks, c->letter);
+}
+
 /* ---- help ---------------------------------------------------------------- */
 
 static void put_option(const char *name, char letter, const char *argument,
@@ -64,8 +72,8 @@ static int put_help(const struct reader_spec *spec)
 {
 	char text[256];
 
-	printf("Usage: heapline %s [OPTIONS] [PROFILE]\n\n%s\n\nOptions:\n", spec->verb,
-	       spec->about);
+	printf("Usage: heapline %s [OPTIONS] %s\n\n%s\n\nOptions:\n", spec->verb,
+	       spec->profiles ? "A B" : "[PROFILE]", spec->about);
 	for (size_t i = 0; spec->options && spec->options[i].name; i++)
 		put_option(spec->options[i].name, 0, spec->options[i].argument,
 			   spec->options[i].help);
@@ -74,6 +82,8 @@ static int put_help(const struct reader_spec *spec)
 		/* Letters of the long options above are not promised. */
 		char letter = strchr("nhs", common[i].letter) ? common[i].letter : '\0';
 
+		if (!takes(spec, &common[i]))
+			continue;
 		if (common[i].letter == 's')
 			snprintf(text, sizeof(text), "order by: %s", spec->sorts);
 		else if (common[i].letter == 'n')
@@ -83,10 +93,11 @@ static int put_help(const struct reader_spec *spec)
 		put_option(common[i].name, letter == 's' ? '\0' : letter,
 			   common[i].argument, help);
 	}
-	puts("\nPROFILE is the newest *.heapline in this directory if none is named.\n"
-	     "Exit status: 0; 2 for a wrong command line; 3 for a profile that cannot "
-	     "be "
-	     "read.");
+	if (!spec->profiles)
+		puts("\nPROFILE is the newest *.heapline in this directory if none is "
+		     "named.");
+	puts("Exit status: 0; 2 for a wrong command line; 3 for a profile that cannot "
+	     "be read.");
 	return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
 }
 
@@ -195,7 +206,7 @@ static void make_table(const struct reader_spec *spec, struct option table[OPTIO
 	size_t at = 0;
 
 	for (size_t i = 0; i < COMMON; i++)
-		if (common[i].name)
+		if (common[i].name && takes(spec, &common[i]))
 			table[at++] = (struct option){common[i].name,
 						      common[i].argument != NULL, NULL,
 						      common[i].letter};
@@ -244,6 +255,23 @@ static const char *name_of(const struct reader_spec *spec, int code)
 	return letter;
 }
 
+static int check_operands(const struct reader_spec *spec, int count, char **words)
+{
+	int most = spec->profiles ? (int)spec->profiles : 1;
+
+	if (count > most)
+		return usage(spec,
+			     most == 1 ? "one profile at a time, not also "
+				       : "two profiles, not also ",
+			     words[most], "");
+	if (spec->profiles && count < most)
+		return usage(spec,
+			     "name two profiles, to compare the first with the "
+			     "second",
+			     "", "");
+	return -1;
+}
+
 /* -1: go on, with optind at the operands; else an exit status. */
 static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 		 char **argv, void *own)
@@ -255,7 +283,8 @@ static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 	r->colour = want_colour(NULL);
 	opterr = 0;
 	optind = 0; /* glibc: begin anew */
-	while ((code = getopt_long(argc, argv, ":hn:", table, NULL)) != -1) {
+	while ((code = getopt_long(argc, argv, spec->counts ? ":hn:" : ":h", table,
+				   NULL)) != -1) {
 		const char *why;
 
 		if (code == '?' || code == ':')
@@ -267,10 +296,7 @@ static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 		if (why)
 			return bad_value(spec, name_of(spec, code), optarg, why);
 	}
-	if (argc - optind > 1)
-		return usage(spec, "one profile at a time, not also ", argv[optind + 1],
-			     "");
-	return -1;
+	return check_operands(spec, argc - optind, argv + optind);
 }
 
 /* ---- the profile --------------------------------------------------------- */
@@ -309,15 +335,15 @@ static char *newest_profile(void)
 	return name;
 }
 
-static int choose_profile(struct reader *r, const char *named)
+static int choose_profile(struct reader_file *f, const char *named)
 {
 	char clean[WORD];
 
-	r->path = named ? strdup(named) : newest_profile();
-	if (r->path) {
+	f->path = named ? strdup(named) : newest_profile();
+	if (f->path) {
 		if (!named)
 			message_note("reading %s, the newest profile here",
-				     text_clean(r->path, clean, sizeof(clean)));
+				     text_clean(f->path, clean, sizeof(clean)));
 		return -1;
 	}
 	if (named) {
@@ -400,13 +426,13 @@ static int resolve(struct profile *p)
 	return err;
 }
 
-static int load(struct reader *r)
+int reader_load(struct reader_file *f)
 {
-	char clean[WORD], why[sizeof(r->why)];
-	int err = profile_load(r->path, &r->profile, r->why, sizeof(r->why));
+	char clean[WORD], why[sizeof(f->why)];
+	int err = profile_load(f->path, &f->profile, f->why, sizeof(f->why));
 
-	text_clean(r->why, why, sizeof(why));
-	text_clean(r->path, clean, sizeof(clean));
+	text_clean(f->why, why, sizeof(why));
+	text_clean(f->path, clean, sizeof(clean));
 	if (err < 0) {
 		message_error("%s: %s", clean, *why ? why : reason(err));
 		explain(err);
@@ -414,13 +440,13 @@ static int load(struct reader *r)
 	}
 	if (*why)
 		message_note("%s: %s", clean, why);
-	if (r->profile->symbolised)
+	if (f->profile->symbolised)
 		return -1;
 	message_note(
 		"%s: names were not resolved when it was recorded; using the files of "
 		"this machine",
 		clean);
-	if (resolve(r->profile) < 0) {
+	if (resolve(f->profile) < 0) {
 		message_error("out of memory");
 		return VERB_FAILED;
 	}
@@ -429,10 +455,17 @@ static int load(struct reader *r)
 
 /* ---- open and close ------------------------------------------------------ */
 
+void reader_unload(struct reader_file *f)
+{
+	profile_close(f->profile);
+	free(f->path);
+	*f = (struct reader_file){0};
+}
+
 static void done(struct reader *r)
 {
-	profile_close(r->profile);
-	free(r->path);
+	for (size_t i = 0; i < READER_PROFILES; i++)
+		reader_unload(&r->files[i]);
 	if (r->has_focus)
 		regfree(&r->focus);
 	if (r->has_ignore)
@@ -446,10 +479,15 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 
 	*r = (struct reader){.out = stdout, .pager = {.out = stdout}};
 	status = parse(r, spec, argc, argv, own);
-	if (status < 0)
-		status = choose_profile(r, optind < argc ? argv[optind] : NULL);
-	if (status < 0)
-		status = load(r);
+	for (size_t i = 0; status < 0 && (!i || i < spec->profiles); i++) {
+		int at = optind + (int)i;
+
+		status = choose_profile(&r->files[i], at < argc ? argv[at] : NULL);
+		if (status < 0)
+			status = reader_load(&r->files[i]);
+	}
+	r->profile = r->files[0].profile;
+	r->path = r->files[0].path;
 	if (status >= 0) {
 		done(r);
 		*ret_status = status;

@@ -28,20 +28,32 @@ struct reader_option {
 
 struct reader_spec {
 	const char *verb;
-	const char *about;  /* what the verb does, a sentence or two */
-	const char *sorts;  /* the words that --sort takes, for people */
+	const char *about; /* what the verb does, a sentence or two */
+	const char *sorts; /* the words that --sort takes, for people; NULL: none */
 	bool (*sort)(void *own, const char *word); /* false: not one of them */
 	const struct reader_option *options;	   /* may be NULL */
 	/* Takes one of the verb's options, options[i]. value is NULL if it has no
 	 * argument; it stays valid. NULL, or a clause on what is wrong with it. */
 	const char *(*take)(void *own, size_t i, const char *value);
-	const char *counts; /* what -n counts: "functions" */
+	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
+	const char *lacks; /* letters of common options that make no sense, of "pFIb" */
+	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
+	 * here if none is named. */
+	size_t profiles;
+};
+
+enum { READER_PROFILES = 2 }; /* of a spec, at most */
+
+struct reader_file {
+	struct profile *profile;
+	char *path;
+	char why[256]; /* what was left out of a damaged profile, or "" */
 };
 
 struct reader {
-	struct profile *profile;
-	char *path; /* of the profile */
-	char why[256]; /* what was left out of a damaged profile, or "" */
+	struct profile *profile; /* of the first file */
+	const char *path;
+	struct reader_file files[READER_PROFILES];
 	struct scope_options scope;
 	bool json, bytes, colour;
 	size_t limit; /* of -n; 0: none given */
@@ -62,6 +74,11 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 /* Ends the output, says what went wrong, frees everything. result: of the report, 0 or
  * -errno. Returns the exit status. */
 int reader_close(struct reader *r, int result);
+
+/* Reads f->path, resolves names if its collector could not, and says what is wrong or
+ * was left out. -1, or the exit status of a failure. */
+int reader_load(struct reader_file *f);
+void reader_unload(struct reader_file *f); /* frees path too */
 
 /* Compiles an extended regular expression into *ret. NULL, or a clause (static until
  * the next call) on what is wrong. */

@@ -17,20 +17,19 @@ static const char *const beside[] = {"/../preload/libheapline.so",
 				     "/" HEAPLINE_LIBDIR_FROM_BIN "/libheapline.so",
 				     "/libheapline.so"};
 
-static int find_shim(char *ret, size_t room)
+int target_shim(char *ret, size_t room, char *why, size_t why_room)
 {
 	char self[4096], candidate[sizeof(self) + 128];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
+	int err = errno;
 
 	if (n < 0) {
-		message_error("cannot read /proc/self/exe: %s", strerror(errno));
-		message_help("heapline needs /proc to be mounted");
-		return LAUNCH_FAILED;
+		snprintf(why, why_room, "cannot read /proc/self/exe: %s",
+			 strerror(err));
+		return -EIO;
 	}
 	self[n] = '\0';
-	slash = strrchr(self, '/');
-	*slash = '\0';
+	*strrchr(self, '/') = '\0';
 	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
 		char real[4096];
 
@@ -39,17 +38,33 @@ static int find_shim(char *ret, size_t room)
 			continue;
 		/* ld.so splits LD_PRELOAD at these. */
 		if (strpbrk(real, " :")) {
-			message_error("the path of '%s' has a space or a colon in it, "
-				      "which LD_PRELOAD cannot hold", real);
-			message_help("install heapline under another path");
-			return LAUNCH_FAILED;
+			snprintf(why, why_room,
+				 "the path of '%s' has a space or a colon in it, which "
+				 "LD_PRELOAD cannot hold",
+				 real);
+			return -EINVAL;
 		}
 		strcpy(ret, real);
 		return 0;
 	}
-	message_error("libheapline.so is not where it belongs beside '%s/heapline'",
-		      self);
-	message_help("install heapline as a whole, or run it from its build tree");
+	snprintf(why, why_room,
+		 "libheapline.so is not where it belongs beside '%s/heapline'", self);
+	return -ENOENT;
+}
+
+static int find_shim(char *ret, size_t room)
+{
+	char why[2 * 4096];
+	int err = target_shim(ret, room, why, sizeof(why));
+
+	if (!err)
+		return 0;
+	message_error("%s", why);
+	message_help("%s",
+		     err == -EINVAL ? "install heapline under another path"
+		     : err == -ENOENT
+			     ? "install heapline as a whole, or run it from its build tree"
+			     : "heapline needs /proc to be mounted");
 	return LAUNCH_FAILED;
 }
 
@@ -151,19 +166,21 @@ static int check_kind(const char *path)
 	return !err && say_kind(&facts) ? LAUNCH_FAILED : 0;
 }
 
+int target_path(const char *name, char *ret, size_t room, int *ret_err)
+{
+	int code = LAUNCH_NOT_FOUND;
+
+	*ret_err = ENOENT;
+	if (!strchr(name, '/'))
+		return *name ? search(name, ret, room, ret_err) : code;
+	*ret_err = ENAMETOOLONG;
+	return strlen(name) < room ? probe(strcpy(ret, name), ret_err) : code;
+}
+
 int target_find(const char *name, struct target *ret)
 {
-	int err = 0, code;
+	int err = 0, code = target_path(name, ret->path, sizeof(ret->path), &err);
 
-	if (strchr(name, '/')) {
-		code = LAUNCH_NOT_FOUND;
-		err = ENAMETOOLONG;
-		if (strlen(name) < sizeof(ret->path))
-			code = probe(strcpy(ret->path, name), &err);
-	} else {
-		code = *name ? search(name, ret->path, sizeof(ret->path), &err)
-			     : LAUNCH_NOT_FOUND;
-	}
 	if (code) {
 		message_error("cannot execute '%s': %s", name,
 			      strerror(err ? err : ENOENT));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct target {
 	char path[4096]; /* what execv() gets */
@@ -14,3 +15,11 @@ struct target {
  * (enum in launch.h) after the reason and a remedy were said: not there, not
  * executable, or of a kind that cannot be preloaded (static, 32-bit, setuid). */
 int target_find(const char *name, struct target *ret);
+
+/* The file that a program's name stands for, as execvp() finds it. 0; or the exit code,
+ * with the errno in *ret_err, and nothing said. */
+int target_path(const char *name, char *ret, size_t room, int *ret_err);
+
+/* Where our shim is. 0; or, with one clause in why: -ENOENT not beside the binary,
+ * -EINVAL a path that LD_PRELOAD cannot hold, -EIO no /proc. */
+int target_shim(char *ret, size_t room, char *why, size_t why_room);

@@ -14,18 +14,24 @@
 #include <string.h>
 
 enum {
-	BATCH = 256,
-	AHEAD = 8,	 /* events between asking for memory and using it */
+	BATCH = 128,
+	TRIM_RINGS = 256, /* trimmed at most at a time */
+	SLOW_BYTES = 4096, /* read between two looks: more is busy */
+	SLOW_HOLDS = 64 << 10, /* what makes it worth trimming a slow ring */
 	LOOK_RINGS = 64, /* rings looked at in each pass for a dead owner, or a claim */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
+
+#define FORK_PATIENCE_NS 60000000000ull /* by then a child has taken its slot */
 
 struct process {
 	struct engine_process pub; /* first: its address is the process's */
 	struct ledger_process books;
 	uint64_t round; /* what is parked up to this round waits for the fence */
 	bool fenced, ending;
+	uint32_t forked_from; /* a parent that is not known yet; 0: none, or known */
+	uint64_t forked_ns;
 	uint64_t lost, held_back; /* of rings that were freed; ticks */
 };
 
@@ -42,6 +48,7 @@ struct lane { /* a ring in use */
 	struct ledger_thread books;
 	size_t thread;
 	uint64_t fence;
+	uint64_t looked_at; /* how far it was read when last looked at for trimming */
 };
 
 struct engine {
@@ -58,11 +65,13 @@ struct engine {
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
 	uint32_t claims; /* as of the last look at all rings */
+	size_t trim;	 /* where the next look for idle rings begins */
 	uint32_t look;	 /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */
 
 	struct process **processes; /* by index */
 	size_t process_count, process_room;
+	size_t orphans; /* whose parent is not known yet */
 	struct table serials; /* serial -> index + 1 */
 	struct thread *threads;
 	size_t thread_count, thread_room;
@@ -71,7 +80,7 @@ struct engine {
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
 	uint64_t slack; /* that two processors' counters may differ by, in ticks */
-	struct event batch[BATCH + 2 * AHEAD];
+	struct event batch[BATCH];
 	size_t batched, consumed;
 	uint64_t lost; /* events of rings that no process owns */
 };
@@ -140,11 +149,38 @@ struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,
 	return &p->pub;
 }
 
+/* As soon as its parent is known as well. */
+static void inherit(struct engine *e, struct process *p)
+{
+	struct process *parent =
+		(struct process *)engine_process(e, p->forked_from);
+
+	if (!p->forked_from || !parent)
+		return;
+	ledger_process_inherit(&p->books, &parent->books, p->pub.serial, p->forked_ns);
+	p->forked_from = 0;
+	e->orphans--;
+}
+
+void engine_process_forked(struct engine *e, struct engine_process *pub,
+			   uint32_t parent_serial, uint64_t stamp)
+{
+	struct process *p = (struct process *)pub;
+
+	if (p->books.lineage.parent || p->forked_from || !parent_serial)
+		return;
+	p->forked_from = parent_serial;
+	p->forked_ns = clock_ns(&e->clock, stamp);
+	e->orphans++;
+	inherit(e, p);
+}
+
 /* The process that a ring names. A slot that tells another story is not believed. */
 static struct process *process_of(struct engine *e, const struct wire_ring *control)
 {
 	uint32_t slot = control->process, serial = control->process_serial, parent = 0;
 	struct engine_process *known = engine_process(e, serial);
+	uint64_t stamp = 0;
 	int32_t pid = 0;
 
 	if (!known && slot < WIRE_PROCESSES) {
@@ -153,8 +189,11 @@ static struct process *process_of(struct engine *e, const struct wire_ring *cont
 		if (w->serial == serial) {
 			parent = w->parent_serial;
 			pid = (int32_t)w->pid;
+			stamp = w->start_stamp;
 		}
 		known = engine_process_begin(e, serial, parent, pid, slot);
+		if (known && parent)
+			engine_process_forked(e, known, parent, stamp);
 	}
 	return (struct process *)known;
 }
@@ -319,42 +358,45 @@ static void close_lanes(struct engine *e)
 
 /* ---- one pass ------------------------------------------------------------ */
 
+/* One event, in the order of all. */
+static void apply(struct engine *e, struct event *ev)
+{
+	struct lane *lane = &e->lanes[ev->ring];
+	struct process *p = lane->process;
+
+	if (ev->type == WIRE_WAITED && e->hooks.waited)
+		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
+				(int32_t)ev->size);
+	else if (p->pub.ended)
+		p->books.lost++;
+	else
+		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+}
+
 static const struct ledger_process *books_of(const struct engine *e,
 					     const struct event *ev)
 {
 	return &e->lanes[ev->ring].process->books;
 }
 
-/* Events i + AHEAD, whose table entries were asked for AHEAD events ago, and i + 2 *
- * AHEAD. */
-static void ask_ahead(struct engine *e, size_t i, size_t n)
-{
-	const struct event *ev = &e->batch[i + AHEAD];
-
-	if (i + AHEAD < n)
-		ledger_prefetch_sites(&e->ledger, books_of(e, ev), ev);
-	ev += AHEAD;
-	if (i + 2 * AHEAD < n)
-		ledger_prefetch(&e->ledger, books_of(e, ev), ev);
-}
-
+/* Each step asks for the memory that the next one reads, for all of the batch, so
+ * that many misses are under way at once. */
 static void flush(struct engine *e)
 {
 	size_t n = e->batched;
 
-	for (size_t i = 0; i < AHEAD && n > 4 * AHEAD; i++)
-		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i + AHEAD]),
-				&e->batch[i + AHEAD]);
-	for (size_t i = 0; i < n; i++) {
-		struct lane *lane = &e->lanes[e->batch[i].ring];
-
-		ask_ahead(e, i, n);
-		if (lane->process->pub.ended)
-			lane->process->books.lost++;
-		else
-			ledger_event(&e->ledger, &lane->process->books, &lane->books,
-				     &e->batch[i]);
-	}
+	for (size_t i = 1; i < n; i++)
+		if (e->batch[i].address == e->batch[i - 1].address)
+			e->batch[i].met = e->batch[i - 1].met = true;
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
+				      &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_histograms(&e->ledger, &e->batch[i]);
+	for (size_t i = 0; i < n; i++)
+		apply(e, &e->batch[i]);
 	e->consumed += n;
 	e->batched = 0;
 }
@@ -509,8 +551,44 @@ static void look_around(struct engine *e)
 	}
 }
 
+/* An idle ring's pages go back. Not a busy one's: it would only fault them in again. */
+static bool trim(struct engine *e, struct lane *lane)
+{
+	struct ring_reader *r = &lane->reader;
+	uint64_t news = r->read - lane->looked_at;
+
+	lane->looked_at = r->read;
+	if (e->fd < 0 || r->dead || news > SLOW_BYTES)
+		return false;
+	return ring_trim(r, e->fd, news ? SLOW_HOLDS : 1);
+}
+
+static void trim_some(struct engine *e)
+{
+	int most = TRIM_RINGS;
+
+	for (size_t i = 0; i < e->open_count && most; i++, e->trim++)
+		most -= trim(e, &e->lanes[e->open[e->trim % e->open_count]]);
+}
+
+/* Parents that were not known yet, and forks that led to nothing. */
+static void look_at_families(struct engine *e)
+{
+	uint64_t ns = engine_now_ns(e);
+
+	for (size_t i = 0; i < e->process_count; i++) {
+		if (e->orphans)
+			inherit(e, e->processes[i]);
+		if (ns > FORK_PATIENCE_NS && !e->processes[i]->pub.ended)
+			ledger_forget_forks(&e->processes[i]->books,
+					    ns - FORK_PATIENCE_NS);
+	}
+}
+
 void engine_reap(struct engine *e)
 {
+	trim_some(e);
+	look_at_families(e);
 	for (size_t i = 0; i < e->open_count; i++) {
 		struct lane *lane = &e->lanes[e->open[i]];
 		struct wire_ring *c = lane->reader.control;
@@ -651,6 +729,8 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 		.start_ns = p->pub.start_ns,
 		.end_ns = p->pub.end_ns,
 		.temporary = sums->temporary,
+		.inherited = p->books.lineage.inherited,
+		.inherited_freed = p->books.lineage.freed,
 		.unknown_frees = p->books.unknown_frees,
 		.unseen_frees = p->books.unseen_frees,
 		.lost = lost,
@@ -668,6 +748,13 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 	return 0;
 }
 
+/* Ended; how is told a little later, at times. */
+static bool is_final(const struct profile_process *p, const struct engine_process *now)
+{
+	return p->end != PROFILE_RUNNING && p->end == (uint32_t)now->end &&
+	       p->end_status == now->end_status;
+}
+
 static int fill_processes(struct engine *e, struct profile *p)
 {
 	int r = array_reserve(&p->processes, &p->process_room, e->process_count);
@@ -675,8 +762,8 @@ static int fill_processes(struct engine *e, struct profile *p)
 	for (size_t i = 0; r == 0 && i < e->process_count; i++) {
 		struct process *from = e->processes[i];
 
-		if (i < p->process_count && p->processes[i].end != PROFILE_RUNNING)
-			continue; /* final */
+		if (i < p->process_count && is_final(&p->processes[i], &from->pub))
+			continue;
 		r = fill_process(e, from, p, &p->processes[i]);
 		if (r == 0 && i >= p->process_count)
 			p->process_count = i + 1;
@@ -786,8 +873,7 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 
 static void process_close(struct process *p)
 {
-	live_done(&p->books.live);
-	maps_done(&p->books.maps);
+	ledger_process_done(&p->books);
 	free(p->pub.command);
 	free(p->pub.exe);
 	free(p);

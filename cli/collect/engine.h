@@ -30,7 +30,7 @@
 struct engine;
 
 /* A process as its owner sees it. Texts by engine_process_describe(); else read only,
- * but for the parent. */
+ * but for the parent and the end's status. */
 struct engine_process {
 	uint32_t serial, parent_serial;
 	int32_t pid;
@@ -57,6 +57,8 @@ struct engine_hooks { /* any may be NULL */
 	/* Does this thread still run? Asked for rings without a robust word. */
 	bool (*alive)(void *context, int32_t pid, int32_t tid);
 	void (*process_seen)(void *context, struct engine_process *p);
+	/* A process was told how its child ended, as of waitpid(). */
+	void (*waited)(void *context, int32_t pid, int32_t status);
 	void (*module_seen)(void *context, const struct engine_module *m);
 
 	/* For tests: the stamp of now, and what happens while the rings are read. */
@@ -73,7 +75,8 @@ void engine_close(struct engine *e); /* NULL is fine */
 /* One pass over all rings. Returns the events consumed. */
 size_t engine_pass(struct engine *e);
 
-/* Looks for threads that have ended; their rings are freed by passes to come. */
+/* Looks for threads that have ended; their rings are freed by passes to come. Gives
+ * the memory of rings back that have been idle since the last call. */
 void engine_reap(struct engine *e);
 
 /* Makes a process known before its first ring; finds it if it is. NULL without memory,
@@ -82,6 +85,11 @@ struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,
 					    uint32_t parent_serial, int32_t pid,
 					    uint32_t slot);
 struct engine_process *engine_process(struct engine *e, uint32_t serial);
+
+/* It was forked from the process of that serial (known now or later), by a fork that
+ * was told of in the order of events, else at the stamp. */
+void engine_process_forked(struct engine *e, struct engine_process *p,
+			   uint32_t parent_serial, uint64_t stamp);
 
 /* The processes in the order in which they became known: NULL gives the first, the
  * last gives NULL. */

@@ -114,16 +114,31 @@ static void book_free(struct ledger *l, struct ledger_process *p,
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev)
 {
-	live_prefetch(&p->live, ev->address);
+	if (!ev->met)
+		live_prefetch(&p->live, ev->address);
 	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
 }
 
 void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   const struct event *ev)
+			   struct event *ev)
 {
-	sites_prefetch(&l->sites, sites_peek(&l->sites, &p->sums, ev->stack));
-	if (ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN)
-		sites_prefetch(&l->sites, live_peek(&p->live, ev->address));
+	if (ev->type < WIRE_MMAP)
+		ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
+	sites_prefetch(&l->sites, ev->site);
+	if (ev->met || (ev->type != WIRE_FREE && ev->type != WIRE_REALLOC_BEGIN))
+		return;
+	ev->victim = live_peek(&p->live, ev->address);
+	if (ev->victim)
+		sites_prefetch(&l->sites, ev->victim);
+}
+
+void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
+{
+	if (ev->victim)
+		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
+	else if (ev->site)
+		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
+	__asm__ volatile(""); /* see live_prefetch() */
 }
 
 /* ---- one event of the malloc domain -------------------------------------- */
@@ -136,6 +151,8 @@ static uint64_t moment(const struct ledger *l, const struct event *ev)
 static uint32_t site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev)
 {
+	if (ev->site)
+		return ev->site;
 	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
 }
 
@@ -152,6 +169,60 @@ static void allocate(struct ledger *l, struct ledger_process *p, const struct ev
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
 }
 
+/* ---- inherited blocks ---------------------------------------------------- */
+
+static struct ledger_process *owner_of(const struct lineage *of)
+{
+	return (struct ledger_process *)((char *)of -
+					 offsetof(struct ledger_process, lineage));
+}
+
+static bool peek(void *context, const struct lineage *of, uint64_t address,
+		 struct lineage_block *ret)
+{
+	struct ledger_process *p = owner_of(of);
+	struct ledger *l = context;
+	struct live_block b;
+
+	if (!take(l, p, address, &b))
+		return false;
+	put(l, p, address, &b);
+	*ret = (struct lineage_block){b.size, b.born_ns};
+	return true;
+}
+
+/* The process frees none of its own blocks: one that it inherited? */
+static bool take_inherited(struct ledger *l, struct ledger_process *p, uint64_t address,
+			   uint64_t ns, struct live_block *ret)
+{
+	struct lineage_block b;
+
+	if (!p->lineage.parent ||
+	    !lineage_take(&p->lineage, address, ns, peek, l, &b))
+		return false;
+	*ret = (struct live_block){b.size, b.born_ns, 0};
+	return true;
+}
+
+static void give_back(struct ledger_process *p, const struct ledger_realloc *r)
+{
+	struct lineage_block b = {r->block.size, r->block.born_ns};
+
+	lineage_give_back(&p->lineage, r->address, &b);
+}
+
+/* A block has left the table for good, or until a realloc fails. */
+static void leave(struct ledger *l, struct ledger_process *p, uint64_t address,
+		  const struct live_block *b, uint64_t ns)
+{
+	struct lineage_block block = {b->size, b->born_ns};
+
+	note_freed(l, p, address, ns);
+	if (lineage_is_parent(&p->lineage) &&
+	    lineage_gone(&p->lineage, address, &block, ns) < 0)
+		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+}
+
 /* A begin has found its block, or that there is none. Its end may be known already. */
 static void begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r)
 {
@@ -159,10 +230,12 @@ static void begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 		return;
 	if (r->outcome == LEDGER_FREED && r->held == LEDGER_HELD)
 		book_free(l, p, &r->block, r->by, r->ns);
-	else if (r->outcome == LEDGER_FREED)
+	else if (r->outcome == LEDGER_FREED && r->held == LEDGER_UNKNOWN)
 		p->unknown_frees++;
-	else if (r->held == LEDGER_HELD)
+	else if (r->outcome == LEDGER_STANDS && r->held == LEDGER_HELD)
 		put(l, p, r->address, &r->block);
+	else if (r->outcome == LEDGER_STANDS && r->held == LEDGER_INHERITED)
+		give_back(p, r);
 	free(r);
 }
 
@@ -173,14 +246,31 @@ static bool free_block(struct ledger *l, struct ledger_process *p,
 	struct live_block b;
 
 	if (!take(l, p, ev->address, &b))
-		return false;
-	note_freed(l, p, ev->address, ns);
+		return take_inherited(l, p, ev->address, ns, &b);
+	leave(l, p, ev->address, &b, ns);
 	book_free(l, p, &b, site_of(l, p, ev), ns);
 	if (ev->temporary) {
 		struct sites_block block = {b.size, b.born_ns, b.site};
 
 		sites_temporary(&l->sites, &p->sums, &block);
 	}
+	return true;
+}
+
+static bool begin_realloc(struct ledger *l, struct ledger_process *p,
+			  const struct event *ev, struct ledger_realloc *r)
+{
+	uint64_t ns = moment(l, ev);
+
+	if (take(l, p, ev->address, &r->block)) {
+		r->held = LEDGER_HELD;
+		leave(l, p, ev->address, &r->block, ns);
+	} else if (take_inherited(l, p, ev->address, ns, &r->block)) {
+		r->held = LEDGER_INHERITED;
+	} else {
+		return false;
+	}
+	begun(l, p, r);
 	return true;
 }
 
@@ -192,17 +282,14 @@ static bool apply(struct ledger *l, struct ledger_process *p, const struct event
 	case WIRE_FREE:
 		return free_block(l, p, ev);
 	case WIRE_REALLOC_BEGIN:
-		if (!take(l, p, ev->address, &r->block))
-			return false;
-		r->held = LEDGER_HELD;
-		note_freed(l, p, ev->address, moment(l, ev));
-		begun(l, p, r);
-		return true;
+		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:
 		if (r->held == LEDGER_HELD && occupied(l, p, ev->address))
 			return false;
 		if (r->held == LEDGER_HELD)
 			put(l, p, ev->address, &r->block);
+		else if (r->held == LEDGER_INHERITED)
+			give_back(p, r);
 		free(r);
 		return true;
 	default:
@@ -230,7 +317,7 @@ static bool is_legal(const struct park_item *item, void *context)
 	const struct wanted *w = context;
 
 	if (item->event.type == EVENT_RESTORE && item->realloc->held != LEDGER_HELD)
-		return item->realloc->held == LEDGER_UNKNOWN;
+		return item->realloc->held != LEDGER_WAITING;
 	return needs_block(&item->event) == w->live;
 }
 
@@ -256,7 +343,7 @@ static void apply_legal(struct ledger *l, struct park_lot *lot)
 
 	for (;;) {
 		wanted.live = occupied(l, p, lot->address);
-		item = park_pick(lot, is_legal, &wanted);
+		item = park_pick(&l->park, lot, is_legal, &wanted);
 		if (!item || !apply(l, p, &item->event, item->realloc))
 			return;
 		drop(l, lot, item);
@@ -277,6 +364,7 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 	} else {
 		if (take(l, p, lot->address, &b)) {
 			p->unseen_frees++;
+			leave(l, p, lot->address, &b, moment(l, &item->event));
 			book_free(l, p, &b,
 				  sites_find(&l->sites, &p->sums, 0, PROFILE_MALLOC),
 				  moment(l, &item->event));
@@ -313,16 +401,11 @@ static struct pair find_pair(const struct park_lot *lot)
 {
 	size_t tries = 0;
 
-	for (struct park_item *i = lot->first; i && tries < PAIR_TRIES; i = i->next) {
-		struct park_item *j = i->next;
-
-		while (j && tries++ < PAIR_TRIES && j->event.ring != i->event.ring)
-			j = j->next;
-		if (j && j->event.ring == i->event.ring &&
+	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
+		if (i->later &&
 		    needs_block(&i->event) == needs_block(&lot->first->event) &&
-		    needs_block(&j->event) != needs_block(&i->event))
-			return (struct pair){i, j};
-	}
+		    needs_block(&i->later->event) != needs_block(&i->event))
+			return (struct pair){i, i->later};
 	return (struct pair){NULL, NULL};
 }
 
@@ -387,7 +470,7 @@ static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 	if (lot->touched > final)
 		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
 	apply_legal(l, lot);
-	while ((item = park_pick(lot, is_final, &wanted))) {
+	while ((item = park_pick(&l->park, lot, is_final, &wanted))) {
 		if (!explain(l, lot, item))
 			apply_anyway(l, lot, item);
 		apply_legal(l, lot);
@@ -425,7 +508,7 @@ static void park(struct ledger *l, struct ledger_process *p, const struct event 
 	p->parked++;
 	lot = park_find(&l->park, p, ev->address);
 	/* Behind another event of its own ring it changes nothing yet. */
-	if (lot->mixed && lot->first->next)
+	if (park_has_choice(lot))
 		settle_lot(l, lot, 0);
 }
 
@@ -504,6 +587,8 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		 * the counters, at an address that nobody learnt. */
 		if (r->held == LEDGER_HELD && !occupied(l, p, r->address))
 			put(l, p, r->address, &r->block);
+		else if (r->held == LEDGER_INHERITED)
+			give_back(p, r);
 		free(r);
 	}
 	maps_forget(&p->maps, &t->unmapped);
@@ -610,6 +695,11 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		t->last_alloc = ev->address;
 		realloc_end(l, p, t, ev);
 		break;
+	case WIRE_FORK:
+		if (lineage_fork(&p->lineage, (uint32_t)ev->address, moment(l, ev),
+				 p->sums.live[PROFILE_MALLOC]) < 0)
+			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+		break;
 	case WIRE_MMAP:
 		map(l, p, t, ev);
 		break;
@@ -624,15 +714,52 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
+void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
+			    uint32_t serial, uint64_t ns)
+{
+	if (p != parent && !p->lineage.parent)
+		lineage_begin(&p->lineage, &parent->lineage, serial, ns,
+			      parent->sums.live[PROFILE_MALLOC]);
+}
+
+void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
+{
+	if (p->lineage.fork_count)
+		lineage_expire(&p->lineage, ns);
+}
+
+/* Nobody can ask for the process's blocks any more. */
+static void release(void *context, struct lineage *of)
+{
+	struct ledger_process *p = owner_of(of);
+
+	(void)context;
+	live_done(&p->live);
+	lineage_done(of);
+}
+
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
-	for (size_t i = 0; i < LEDGER_WINDOW; i++)
-		if (l->recent[i].process == p)
-			l->recent[i] = (struct ledger_recent){0};
+	for (size_t i = 0; i < LEDGER_WINDOW; i++) {
+		struct ledger_recent *r = &l->recent[i];
+
+		if (r->process != p || !r->address1)
+			continue;
+		if (p->lineage.heirs)
+			live_add(&p->live, r->address1 - 1, &r->block);
+		*r = (struct ledger_recent){0};
+	}
 	sites_process_end(&l->sites, &p->sums, ns);
+	maps_done(&p->maps);
+	lineage_end(&p->lineage, release, NULL);
+}
+
+void ledger_process_done(struct ledger_process *p)
+{
 	live_done(&p->live);
 	maps_done(&p->maps);
+	lineage_done(&p->lineage);
 }
 
 void ledger_each(const struct ledger *l, const struct ledger_process *p,

@@ -13,6 +13,7 @@
 
 #include "cli/collect/clock.h"
 #include "cli/collect/event.h"
+#include "cli/collect/lineage.h"
 #include "cli/collect/live.h"
 #include "cli/collect/maps.h"
 #include "cli/collect/park.h"
@@ -25,6 +26,7 @@ enum {
 
 struct ledger_process {
 	struct sites_process sums;
+	struct lineage lineage; /* what it has of its parent's */
 	struct live live;
 	struct maps maps;
 	uint64_t unknown_frees, unseen_frees;
@@ -36,6 +38,7 @@ enum ledger_held { /* what a realloc's begin found */
 	LEDGER_WAITING = 0, /* it is parked */
 	LEDGER_HELD,	    /* a block, which belongs to nobody now */
 	LEDGER_UNKNOWN,	    /* none */
+	LEDGER_INHERITED, /* a block of the parent's: counted there */
 };
 
 enum ledger_outcome { /* what its end said */
@@ -89,9 +92,20 @@ void ledger_done(struct ledger *l);
 /* 0 or -ENOMEM. p stays where it is until ledger_done(). */
 int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t serial);
 
+/* The process is a fork child: serial as its slot has it, ns its fork if nobody told of
+ * it. Its frees of the parent's blocks are understood from then on. */
+void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
+			    uint32_t serial, uint64_t ns);
+
+/* Forks before ns whose child has not come are forgotten. */
+void ledger_forget_forks(struct ledger_process *p, uint64_t ns);
+
 /* Settles what is parked, then lets the process's blocks go. All its threads have
  * ended. */
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns);
+
+/* Frees what the process holds. After ledger_done(). */
+void ledger_process_done(struct ledger_process *p);
 
 /* The thread will do no more: a realloc that it began did not happen. */
 void ledger_thread_end(struct ledger *l, struct ledger_process *p,
@@ -101,12 +115,13 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* Asks for the memory that the event will need: first for what leads to the sites, and
- * when that has come, for the sites. */
+/* Ask for the memory that the event will need, in steps, each when what the one before
+ * asked for has come: what leads to the sites; the sites; their histograms. */
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev);
 void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   const struct event *ev);
+			   struct event *ev);
+void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

@@ -100,7 +100,10 @@ static inline void live_prefetch(const struct live *l, uint64_t address)
 		return;
 	home += (key * s->homes) >> LIVE_KEY_BITS;
 	__builtin_prefetch(home, 1);
-	__builtin_prefetch(home + 3, 1); /* most searches end here or before */
+	__builtin_prefetch(home + 4, 1); /* most searches end here or before */
+	__builtin_prefetch(home + 8, 1); /* and most insertions */
+	/* Or gcc takes this for a pure function, whose calls may go: they did. */
+	__asm__ volatile("");
 }
 
 /* The site of the block at address, if it stands in the shards; else 0. */

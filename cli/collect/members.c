@@ -68,8 +68,9 @@ struct members {
 	size_t stranger_count, stranger_room;
 	struct root roots[ROOTS];
 	size_t root_count;
-	struct table came; /* pid -> serial of its last image that came */
-	struct table born; /* serial -> parent's, of those only born so far */
+	struct table came;   /* pid -> serial of its last image that came */
+	struct table waited; /* pid -> status + 1 that its parent was told; 0: none */
+	struct table born;   /* serial -> parent's, of those only born so far */
 	uint32_t changes_seen;
 	bool any, root_watched;
 	pid_t root_pid;
@@ -109,6 +110,7 @@ void members_close(struct members *m)
 		free(m->strangers[i].program);
 	table_done(&m->came);
 	table_done(&m->born);
+	table_done(&m->waited);
 	free(m->items);
 	free(m->strangers);
 	free(m);
@@ -317,11 +319,47 @@ static int record(struct members *m, struct member *i, uint32_t slot, uint32_t s
 
 /* ---- ends ---------------------------------------------------------------- */
 
+/* The status that a process said it would end with, or -1. */
+static int own_word(const struct members *m, const struct member *i)
+{
+	uint32_t is = atomic_load_explicit(
+		&wire_process(m->memory->base, i->slot)->exited, memory_order_relaxed);
+
+	return is & WIRE_EXITED ? (int)(is & 0xff) : -1;
+}
+
+static bool was_waited(struct members *m, pid_t pid, int *ret_wait_status)
+{
+	uint64_t *status = table_get(&m->waited, (struct table_key){(uint64_t)pid, 0});
+
+	if (!status || !*status)
+		return false;
+	*ret_wait_status = (int)(uint32_t)(*status - 1);
+	*status = 0;
+	return true;
+}
+
+static void know_end(struct engine_process *p, int wait_status)
+{
+	p->end = WIFSIGNALED(wait_status) ? PROFILE_SIGNALED : PROFILE_EXITED;
+	p->end_status = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status)
+						 : WEXITSTATUS(wait_status);
+}
+
 /* The process has ended, or its image was replaced: its last word is counted. */
 static void end_recorded(struct members *m, struct member *i, enum profile_end how,
 			 int status)
 {
-	engine_process_end(m->engine, i->process, how, status);
+	struct engine_process *p = i->process;
+	int own = own_word(m, i), wait_status;
+
+	engine_process_end(m->engine, p, how, status);
+	/* What its parent was told may have been among the events just read. */
+	if (how == PROFILE_EXITED && status < 0) {
+		p->end_status = own;
+		if (was_waited(m, i->pid, &wait_status))
+			know_end(p, wait_status);
+	}
 	m->recorded--;
 	drop(m, i);
 }
@@ -351,52 +389,22 @@ static void end_unfollowed(struct members *m, struct member *i, bool alive)
 		drop(m, i);
 }
 
-/* The status that a process said it would end with, or -1. */
-static int own_word(const struct members *m, const struct member *i)
+void members_waited(struct members *m, int32_t pid, int32_t wait_status)
 {
-	uint32_t is = atomic_load_explicit(
-		&wire_process(m->memory->base, i->slot)->exited, memory_order_relaxed);
+	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, 0});
+	struct engine_process *p =
+		last ? engine_process(m->engine, (uint32_t)*last) : NULL;
+	uint64_t *status;
 
-	return is & WIRE_EXITED ? (int)(is & 0xff) : -1;
-}
-
-static void end(struct members *m, struct member *i)
-{
-	enum profile_end how = PROFILE_EXITED;
-	int status = -1, wait_status;
-
-	switch (i->kind) {
-	case MEMBER_RECORDED:
-	case MEMBER_BORN:
-		if (exec_of(m, i) != WIRE_EXEC_NONE || i->program) {
-			end_unfollowed(m, i, false);
-			return;
-		}
-		if (i->kind == MEMBER_BORN) {
-			free_slot(m, i->slot);
-			break;
-		}
-		if (!procfs_exit_status(i->pid, i->pidfd, &wait_status)) {
-			status = own_word(m, i);
-		} else if (WIFSIGNALED(wait_status)) {
-			how = PROFILE_SIGNALED;
-			status = WTERMSIG(wait_status);
-		} else {
-			status = WEXITSTATUS(wait_status);
-		}
-		end_recorded(m, i, how, status);
-		return;
-	case MEMBER_EXPECTED:
-		list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
-			      WIRE_EXEC_EXPECTED);
-		break;
-	case MEMBER_STRANGER:
-		break;
+	if (!p || !p->ended) {
+		status = table_put(&m->waited, (struct table_key){(uint64_t)pid, 0},
+				   NULL);
+		if (status)
+			*status = (uint64_t)(uint32_t)wait_status + 1;
+	} else if (p->end == PROFILE_EXITED && p->end_status < 0) {
+		know_end(p, wait_status);
 	}
-	drop(m, i);
 }
-
-/* ---- slots --------------------------------------------------------------- */
 
 static void see_live(struct members *m, uint32_t slot, struct wire_process *p)
 {
@@ -411,7 +419,56 @@ static void see_live(struct members *m, uint32_t slot, struct wire_process *p)
 		i = add(m, MEMBER_BORN, (pid_t)p->pid);
 	if (i && record(m, i, slot, serial, parent, false) < 0)
 		drop(m, i);
+	else if (i)
+		engine_process_forked(m->engine, i->process, parent, p->start_stamp);
 }
+
+/* It recorded something after all, since we looked last. */
+static void see_live_now(struct members *m, struct member *i)
+{
+	struct wire_process *p = wire_process(m->memory->base, i->slot);
+
+	if (i->slot < WIRE_PROCESSES && p->serial == i->serial &&
+	    atomic_load_explicit(&p->state, memory_order_acquire) == WIRE_PROCESS_LIVE)
+		see_live(m, i->slot, p);
+}
+
+static void end(struct members *m, struct member *i)
+{
+	int wait_status;
+
+	if (i->kind == MEMBER_BORN)
+		see_live_now(m, i);
+	switch (i->kind) {
+	case MEMBER_RECORDED:
+	case MEMBER_BORN:
+		if (exec_of(m, i) != WIRE_EXEC_NONE || i->program) {
+			end_unfollowed(m, i, false);
+			return;
+		}
+		if (i->kind == MEMBER_BORN) {
+			was_waited(m, i->pid, &wait_status);
+			free_slot(m, i->slot);
+			break;
+		}
+		if (!procfs_exit_status(i->pid, i->pidfd, &wait_status))
+			end_recorded(m, i, PROFILE_EXITED, -1);
+		else if (WIFSIGNALED(wait_status))
+			end_recorded(m, i, PROFILE_SIGNALED, WTERMSIG(wait_status));
+		else
+			end_recorded(m, i, PROFILE_EXITED, WEXITSTATUS(wait_status));
+		return;
+	case MEMBER_EXPECTED:
+		list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
+			      WIRE_EXEC_EXPECTED);
+		break;
+	case MEMBER_STRANGER:
+		break;
+	}
+	drop(m, i);
+}
+
+/* ---- slots --------------------------------------------------------------- */
 
 static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 {
@@ -528,6 +585,7 @@ static uint32_t succeed(struct members *m, pid_t pid)
 int members_welcome(struct members *m, const struct recording_peer *peer)
 {
 	uint32_t parent = succeed(m, peer->pid);
+	int stale;
 	struct member *i = add(m, MEMBER_EXPECTED, peer->pid);
 
 	if (!i)
@@ -536,6 +594,7 @@ int members_welcome(struct members *m, const struct recording_peer *peer)
 		drop(m, i);
 		return -ENOMEM;
 	}
+	was_waited(m, peer->pid, &stale); /* it lives: of an earlier one's end */
 	if (m->root_pid ? peer->pid == m->root_pid : !m->root_serial)
 		m->root_serial = peer->serial;
 	return 0;

@@ -38,6 +38,9 @@ void members_end_root(struct members *m, pid_t pid, int wait_status);
 /* The root's end is nobody else's to tell any more. */
 void members_watch_root(struct members *m);
 
+/* A parent was told how its child ended, as of waitpid(). */
+void members_waited(struct members *m, int32_t pid, int32_t wait_status);
+
 /* Everything that is still running is said to be so, and let go. Last of all. */
 void members_end_all(struct members *m);
 

@@ -47,6 +47,7 @@ static struct park_lot *open_lot(struct park *k, struct ledger_process *p,
 	lot->process = p;
 	lot->address = address;
 	lot->last = &lot->first;
+	lot->last_head = &lot->heads;
 	lot->same_hash = k->hash[h];
 	k->hash[h] = lot;
 	lot->next = k->lots;
@@ -56,6 +57,51 @@ static struct park_lot *open_lot(struct park *k, struct ledger_process *p,
 	k->lots = lot;
 	k->lot_count++;
 	return lot;
+}
+
+static void head_append(struct park_lot *lot, struct park_item *item)
+{
+	item->next_head = NULL;
+	item->head_link = lot->last_head;
+	*lot->last_head = item;
+	lot->last_head = &item->next_head;
+}
+
+static void head_remove(struct park_lot *lot, struct park_item *item)
+{
+	*item->head_link = item->next_head;
+	if (item->next_head)
+		item->next_head->head_link = item->head_link;
+	else
+		lot->last_head = item->head_link;
+}
+
+static struct park_item *head_of(struct park *k, const struct park_lot *lot,
+				 uint16_t ring)
+{
+	struct park_item *head = lot->heads;
+
+	for (; head && head->event.ring != ring; head = head->next_head)
+		k->steps++;
+	return head;
+}
+
+static void append(struct park *k, struct park_lot *lot, struct park_item *item)
+{
+	struct park_item *head = head_of(k, lot, item->event.ring);
+
+	item->link = lot->last;
+	*lot->last = item;
+	lot->last = &item->next;
+	lot->latest_is_head = !head;
+	if (!head) {
+		item->ring_last = item;
+		head_append(lot, item);
+		return;
+	}
+	item->earlier = head->ring_last;
+	item->earlier->later = item;
+	head->ring_last = item;
 }
 
 int park_push(struct park *k, struct ledger_process *p, const struct event *ev,
@@ -70,49 +116,53 @@ int park_push(struct park *k, struct ledger_process *p, const struct event *ev,
 		free(item);
 		return -ENOMEM;
 	}
-	*item = (struct park_item){*ev, realloc, round, NULL};
-	lot->mixed |= lot->first && lot->first->event.ring != ev->ring;
-	*lot->last = item;
-	lot->last = &item->next;
+	*item = (struct park_item){
+		.event = *ev, .realloc = realloc, .round = round};
+	append(k, lot, item);
 	lot->touched = round;
 	k->item_count++;
 	return 0;
 }
 
-struct park_item *park_pick(const struct park_lot *lot,
+struct park_item *park_pick(struct park *k, const struct park_lot *lot,
 			    bool (*fits)(const struct park_item *item, void *context),
 			    void *context)
 {
-	uint16_t seen[PARK_CANDIDATES];
-	struct park_item *best = NULL;
-	size_t rings = 0;
+	struct park_item *best = NULL, *i = lot->heads;
 
-	if (!lot->mixed)
-		return lot->first && fits(lot->first, context) ? lot->first : NULL;
-	for (struct park_item *i = lot->first; i && rings < PARK_CANDIDATES;
-	     i = i->next) {
-		size_t k = 0;
-
-		while (k < rings && seen[k] != i->event.ring)
-			k++;
-		if (k < rings)
-			continue;
-		seen[rings++] = i->event.ring;
+	for (int n = 0; i && n < PARK_CANDIDATES; n++, i = i->next_head) {
+		k->steps++;
 		if (fits(i, context) && (!best || i->event.stamp < best->event.stamp))
 			best = i;
 	}
 	return best;
 }
 
+static void leave_ring(struct park *k, struct park_lot *lot, struct park_item *item)
+{
+	if (item->later)
+		item->later->earlier = item->earlier;
+	if (item->earlier) {
+		item->earlier->later = item->later;
+		if (!item->later)
+			head_of(k, lot, item->event.ring)->ring_last = item->earlier;
+		return;
+	}
+	head_remove(lot, item);
+	if (!item->later)
+		return;
+	item->later->ring_last = item->ring_last;
+	head_append(lot, item->later);
+}
+
 void park_remove(struct park *k, struct park_lot *lot, struct park_item *item)
 {
-	struct park_item **link = &lot->first;
-
-	while (*link != item)
-		link = &(*link)->next;
-	*link = item->next;
-	if (!item->next)
-		lot->last = link;
+	leave_ring(k, lot, item);
+	*item->link = item->next;
+	if (item->next)
+		item->next->link = item->link;
+	else
+		lot->last = item->link;
 	k->item_count--;
 }
 

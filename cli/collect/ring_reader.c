@@ -1,5 +1,6 @@
 #include "cli/collect/ring_reader.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
@@ -7,6 +8,9 @@
 #include <unistd.h>
 
 #define SLOT sizeof(struct wire_slot)
+#define PAGE 4096ull
+#define AHEAD (16 * SLOT / sizeof(uint64_t))
+#define HELD_MAX (WIRE_RING_BYTES / 4 * 3)
 
 static void look_at(struct ring_reader *r, uint64_t cursor)
 {
@@ -27,6 +31,7 @@ void ring_open(struct ring_reader *r, void *base, uint32_t index)
 				  .data = wire_data(base, index),
 				  .index = (uint16_t)index};
 	look_at(r, head & ~(SLOT - 1));
+	r->given = r->read;
 }
 
 uint64_t ring_bound(const struct ring_reader *r)
@@ -80,19 +85,66 @@ static uint32_t nodes_used(void *base)
 	return used < WIRE_NODES ? used : WIRE_NODES;
 }
 
-/* Tells the producer how far we are, and wakes it if it waits for room. */
-static void publish(struct ring_reader *r)
+/* Gives the slots below `to` back, and wakes the producer if it waits for room. */
+static void publish(struct ring_reader *r, uint64_t to)
 {
 	struct wire_ring *c = r->control;
 
+	r->given = to;
 	/* release: pairs with the producer's acquire of head. We are done reading the
 	 * slots that it may overwrite now. seq_cst, both: the producer stores `waiting`
 	 * before it looks at head, so one of the two sees the other. */
-	atomic_store_explicit(&c->head, r->read, memory_order_seq_cst);
+	atomic_store_explicit(&c->head, to, memory_order_seq_cst);
 	if (!atomic_load_explicit(&c->waiting, memory_order_seq_cst))
 		return;
 	atomic_fetch_add_explicit(&c->room, 1, memory_order_release);
 	syscall(SYS_futex, &c->room, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* As little as will do: what is given back can't be trimmed. The producer always has
+ * a quarter of its ring ahead of it, as of this look; then half of it again. */
+static void give(struct ring_reader *r)
+{
+	/* Relaxed: a lower bound; what it says later is for the next look. */
+	uint64_t reserved =
+		atomic_load_explicit(&r->control->reserved, memory_order_relaxed);
+	uint64_t used = reserved - r->given, half = WIRE_RING_BYTES / 2;
+	uint64_t to = (reserved - half) & ~(PAGE - 1);
+
+	if (used > WIRE_RING_BYTES || r->dead ||
+	    atomic_load_explicit(&r->control->waiting, memory_order_relaxed))
+		publish(r, r->read);
+	else if (used > HELD_MAX)
+		publish(r, to - r->given < r->read - r->given ? to : r->read);
+}
+
+static void punch(int fd, const struct ring_reader *r, uint64_t at, uint64_t len)
+{
+	if (len)
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)(WIRE_AT_DATA + r->index * WIRE_DATA_STRIDE + at),
+			  (off_t)len);
+}
+
+bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
+{
+	uint64_t from = (r->given + PAGE - 1) & ~(PAGE - 1), to = r->read & ~(PAGE - 1);
+	uint64_t at = from % WIRE_RING_BYTES, len, first;
+
+	/* relaxed: seen at the next look otherwise. */
+	if (atomic_load_explicit(&r->control->waiting, memory_order_relaxed)) {
+		publish(r, r->read);
+		return false;
+	}
+	if (to <= from || to - from < least)
+		return false;
+	len = to - from;
+	first = len < WIRE_RING_BYTES - at ? len : WIRE_RING_BYTES - at;
+	punch(fd, r, at, first);
+	punch(fd, r, 0, len - first);
+	/* A page that is ours in part waits until it is ours whole. */
+	publish(r, to);
+	return true;
 }
 
 size_t ring_fill(struct ring_reader *r, void *base)
@@ -106,6 +158,9 @@ size_t ring_fill(struct ring_reader *r, void *base)
 		uint64_t head = atomic_load_explicit(r->slot, memory_order_acquire);
 		bool committed = head >> 56 == r->lap;
 
+		/* Another processor's cache has them: one by one they would cost more
+		 * than all that is done with them. */
+		__builtin_prefetch(r->slot + AHEAD);
 		if (r->dead ? r->read >= r->end : !committed)
 			break;
 		if (committed && copy(r, head, nodes_used(base), &r->window[r->count]))
@@ -118,7 +173,7 @@ size_t ring_fill(struct ring_reader *r, void *base)
 	}
 	r->window_start = start;
 	if (r->read != start)
-		publish(r);
+		give(r);
 	return r->count;
 }
 

@@ -3,9 +3,13 @@
  *
  * The cursor is private: nothing that the target writes moves it but a committed slot,
  * and what the slot says is checked once, while it is copied. Copied events wait in a
- * window; their slots belong to the producer again.
+ * window. Their slots are given back late, a quarter of the ring before the producer
+ * would have to wait for them: until then they are ours, and if the thread falls idle
+ * their pages can be punched out of the memory, with nobody near them.
  *
  *	done <= read <= done + WIRE_RING_BYTES
+ *	given <= read, given <= reserved; the producer writes from reserved up to
+ *		given + WIRE_RING_BYTES, never in [given, read)
  */
 #pragma once
 
@@ -27,6 +31,7 @@ struct ring_reader { /* the first line is all that an idle ring costs a pass */
 		    */
 	uint64_t end;
 
+	uint64_t given; /* the wire's head: slots below it are the producer's again */
 	uint64_t window_start; /* cursor of the window's first slot */
 	struct wire_ring *control;
 	unsigned char *data;
@@ -59,9 +64,14 @@ static inline bool ring_ready(const struct ring_reader *r)
 	return atomic_load_explicit(r->slot, memory_order_relaxed) >> 56 == r->lap;
 }
 
-/* Fills the window, which is empty, with what is committed, and gives the slots back.
+/* Fills the window, which is empty, with what is committed.
  * Returns the number of events; 0 with ring_ready() still true is possible. */
 size_t ring_fill(struct ring_reader *r, void *base);
+
+/* For a ring that is read and idle: gives back the memory of whole pages that were
+ * read, if they are `least` bytes, then their slots. fd: the memory behind the ring.
+ * Whether it did. */
+bool ring_trim(struct ring_reader *r, int fd, uint64_t least);
 
 /* Gives the ring back for another owner. Everything up to its bound was read. */
 void ring_release(struct ring_reader *r);

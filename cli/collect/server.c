@@ -224,6 +224,13 @@ static void module_seen(void *context, const struct engine_module *m)
 	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
+static void waited(void *context, int32_t pid, int32_t status)
+{
+	struct server *s = context;
+
+	members_waited(s->members, pid, status);
+}
+
 static bool alive(void *context, int32_t pid, int32_t tid)
 {
 	(void)context;
@@ -256,8 +263,8 @@ static void write_profile(struct server *s)
 	s->profile->write_error = err;
 }
 
-/* Now and then all that is known goes to the file, so that our own death costs little.
- * Most of the time belongs to draining. */
+/* At the first events, then now and then, all that is known goes to the file, so that
+ * our own death costs little. Most of the time belongs to draining. */
 static void checkpoint(struct server *s, uint64_t now)
 {
 	uint64_t took;
@@ -519,7 +526,8 @@ static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
 	struct engine_hooks hooks = {
-		.context = s, .alive = alive, .module_seen = module_seen};
+		.context = s, .alive = alive, .module_seen = module_seen,
+		.waited = waited};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
@@ -574,8 +582,7 @@ int server_run(struct server_options *o)
 	if (!err) {
 		describe(&s);
 		s.began_ns = kernel_monotonic_ns();
-		s.checkpoint_every = CHECKPOINT_FIRST_NS;
-		s.checkpoint_at = s.began_ns + s.checkpoint_every;
+		s.checkpoint_every = CHECKPOINT_FIRST_NS / 2;
 		s.opened = !o->config.delay_ns;
 		if (o->first >= 0)
 			callers_add(&s, o->first);

@@ -105,6 +105,7 @@ static inline void sites_prefetch(const struct sites *s, uint32_t site)
 
 	for (size_t at = 0; at < sizeof(struct site); at += 64)
 		__builtin_prefetch(lines + at, 1);
+	__asm__ volatile(""); /* see live_prefetch() */
 }
 
 /* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block

@@ -870,6 +870,17 @@ static const char *end_name(uint32_t end)
 	}
 }
 
+static void json_inherited(struct json *j, const struct profile_process *process)
+{
+	json_key(j, "inherited");
+	json_object(j);
+	json_put_unsigned(j, "blocks", process->inherited.blocks);
+	json_put_unsigned(j, "bytes", process->inherited.bytes);
+	json_put_unsigned(j, "freed_blocks", process->inherited_freed.blocks);
+	json_put_unsigned(j, "freed_bytes", process->inherited_freed.bytes);
+	json_close(j);
+}
+
 static void json_process(const struct profile *p, struct json *j,
 			 const struct profile_process *process, const struct summary *s)
 {
@@ -885,6 +896,7 @@ static void json_process(const struct profile *p, struct json *j,
 	json_put_unsigned(j, "start_ns", process->start_ns);
 	json_put_unsigned(j, "end_ns", process->end_ns);
 	json_figures(j, s);
+	json_inherited(j, process);
 	json_put_unsigned(j, "lost", s->lost);
 	json_overheads(j, s);
 	json_close(j);

@@ -1,7 +1,7 @@
 /*
  * collector.c - events a second that one core of the collector handles.
  *
- *	warm	1,000,000 live blocks, random frees and allocations, 4096 stacks
+ *	warm	1,000,000 live blocks, random frees and allocations, 1,000 stacks
  *	pairs	malloc and free of the same address at once
  *	cross	4 rings; each frees what the previous one allocated
  *
@@ -16,7 +16,7 @@
 
 enum {
 	LIVE = 1000000,
-	STACKS = 4096,
+	STACKS = 1000,
 	BURST = WIRE_RING_BYTES / (int)sizeof(struct wire_slot) - 8,
 };
 

@@ -11,25 +11,28 @@
  */
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
 static sigjmp_buf out;
-static volatile sig_atomic_t runs, limit, jumping, jumps;
+static atomic_int runs, jumps;
+static volatile sig_atomic_t limit, jumping;
 static volatile unsigned long sink;
 
 static void handler(int signal)
 {
 	void *volatile p = malloc(100 + (size_t)runs % 50), *volatile q = calloc(3, 33);
+	int run;
 
 	p = realloc(p, 500);
 	free(q);
 	free(p);
-	runs = runs + 1;
-	if (signal == SIGUSR1 || (jumping && runs % 4 == 0)) {
-		jumps = jumps + 1;
+	run = atomic_fetch_add(&runs, 1) + 1; /* handlers interrupt handlers */
+	if (signal == SIGUSR1 || (jumping && run % 4 == 0)) {
+		atomic_fetch_add(&jumps, 1);
 		siglongjmp(out, 1);
 	}
 }

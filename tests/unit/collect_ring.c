@@ -7,9 +7,11 @@
 #include "cli/collect/ring_reader.h"
 #include "tests/unit/collect_wire.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 enum { EVENTS = 400000 };
 
@@ -72,6 +74,100 @@ static void a_reader_sees_whole_slots_in_order(void **state)
 	wire_unmake(race.base);
 }
 
+/* Trimmed as often as can be, while the producer writes as fast as it can. */
+static void trimming_takes_nothing_from_a_producer_at_work(void **state)
+{
+	struct race race = {0};
+	struct ring_reader reader;
+	struct event window[RING_WINDOW];
+	uint64_t i = 0, trimmed = 0;
+	pthread_t producer;
+	int fd;
+
+	(void)state;
+	race.base = wire_make_shared(0, &fd);
+	assert_non_null(race.base);
+	for (int k = 1; k < 5; k++)
+		wire_add_node(race.base, (uint64_t)k, 0);
+	race.ring = wire_claim(race.base, 0, 1, 1);
+	ring_open(&reader, race.base, race.ring);
+	reader.window = window;
+	assert_int_equal(pthread_create(&producer, NULL, produce, &race), 0);
+	while (i < EVENTS) {
+		if (ring_ready(&reader))
+			ring_fill(&reader, race.base);
+		else
+			sched_yield();
+		if (reader.read % 20480 < 4096)
+			trimmed += ring_trim(&reader, fd, 1);
+		for (; reader.at < reader.count; reader.at++, i++) {
+			assert_int_equal(window[reader.at].address, address_of(i));
+			assert_int_equal(window[reader.at].stamp, i);
+			assert_int_equal(window[reader.at].size, i * 3);
+		}
+	}
+	pthread_join(producer, NULL);
+	assert_int_equal(reader.bad, 0);
+	assert_true(trimmed > 100);
+	wire_unmake(race.base);
+	close(fd);
+}
+
+/* A producer that uses all the room there is at the worst of moments: between the
+ * decision to punch and the punching. */
+static struct {
+	void *base;
+	uint32_t ring;
+	uint64_t written;
+} rival;
+
+static void rival_writes(uint64_t most)
+{
+	while (rival.base && most-- && wire_room(rival.base, rival.ring, 1)) {
+		wire_put(rival.base, rival.ring, WIRE_ALLOC, address_of(rival.written),
+			 rival.written, 0, 0);
+		rival.written++;
+	}
+}
+
+/* In place of libc's. */
+int fallocate(int fd, int mode, off_t at, off_t len)
+{
+	rival_writes(UINT64_MAX);
+	return (int)syscall(SYS_fallocate, fd, mode, at, len);
+}
+
+static void no_slot_is_punched_that_may_be_written(void **state)
+{
+	struct ring_reader reader;
+	struct event window[RING_WINDOW];
+	uint64_t seen = 0, trimmed = 0;
+	int fd;
+
+	(void)state;
+	rival.base = wire_make_shared(0, &fd);
+	assert_non_null(rival.base);
+	rival.ring = wire_claim(rival.base, 0, 1, 1);
+	ring_open(&reader, rival.base, rival.ring);
+	reader.window = window;
+	for (uint64_t round = 0; round < 2000; round++) {
+		rival_writes(1 + round * 7919 % 30000);
+		for (uint64_t n = round * 31 % 400; n && ring_ready(&reader); n--) {
+			ring_fill(&reader, rival.base);
+			for (; reader.at < reader.count; reader.at++, seen++)
+				assert_int_equal(window[reader.at].stamp, seen);
+		}
+		trimmed += ring_trim(&reader, fd, 1);
+	}
+	while (ring_ready(&reader))
+		seen += ring_fill(&reader, rival.base);
+	assert_int_equal(seen, rival.written);
+	assert_true(trimmed > 200);
+	wire_unmake(rival.base);
+	rival.base = NULL;
+	close(fd);
+}
+
 static void nonsense_is_counted_and_skipped(void **state)
 {
 	void *base = wire_make(0);
@@ -113,6 +209,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reader_sees_whole_slots_in_order),
+		cmocka_unit_test(trimming_takes_nothing_from_a_producer_at_work),
+		cmocka_unit_test(no_slot_is_punched_that_may_be_written),
 		cmocka_unit_test(nonsense_is_counted_and_skipped),
 		cmocka_unit_test(a_reservation_beyond_reason_is_bounded),
 	};

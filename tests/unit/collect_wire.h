@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static inline void *wire_make(uint32_t flags)
 {
@@ -23,6 +24,26 @@ static inline void *wire_make(uint32_t flags)
 	h->flags = flags;
 	h->nodes_used = 1;
 	h->modules_used = 1;
+	return base;
+}
+
+/* The same in a memfd, which the caller closes. */
+static inline void *wire_make_shared(uint32_t flags, int *ret_fd)
+{
+	int fd = memfd_create("wire", MFD_CLOEXEC);
+	void *base = wire_make(flags);
+
+	*ret_fd = fd;
+	if (!base || fd < 0 || ftruncate(fd, (off_t)WIRE_BYTES) < 0)
+		return NULL;
+	if (mmap(base, WIRE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 0) == MAP_FAILED)
+		return NULL;
+	*(struct wire_header *)base = (struct wire_header){.magic = WIRE_MAGIC,
+							   .version = WIRE_VERSION,
+							   .flags = flags,
+							   .nodes_used = 1,
+							   .modules_used = 1};
 	return base;
 }
 

@@ -1,0 +1,64 @@
+/*
+ * cmd_diff.c - heapline diff [OPTIONS] A B
+ */
+#include "cli/cmd/reader.h"
+#include "cli/cmd/verb.h"
+#include "cli/report/diff.h"
+
+enum option { BY };
+
+static const struct reader_option options[] = {
+	[BY] = {"by", "WORD", "rows: line (the default), function, site or module"},
+	{NULL, NULL, NULL},
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct diff_options *o = own;
+
+	(void)i;
+	return diff_parse_by(value, &o->by) ? NULL : "line, function, site or module";
+}
+
+static bool sort(void *own, const char *word)
+{
+	struct diff_options *o = own;
+
+	return diff_parse_metric(word, &o->metric);
+}
+
+static const struct reader_spec spec = {
+	.verb = "diff",
+	.about = "Compares two recordings: the code whose part of a metric is new, "
+		 "gone, "
+		 "grown or\nshrunk in B, matched by name, so that a rebuilt program "
+		 "aligns with its former self.",
+	.sorts = "peak (the default), leaked, allocated, allocations or temporary",
+	.sort = sort,
+	.options = options,
+	.take = take,
+	.counts = "rows (20; of JSON all)",
+	.lacks = "p",
+	.profiles = 2,
+};
+
+int cmd_diff(int argc, char **argv)
+{
+	struct diff_options o = {0};
+	const struct profile *a, *b;
+	struct reader r;
+	int status;
+
+	if (!reader_open(&r, &spec, argc, argv, &o, &status))
+		return status;
+	o.scope = r.scope;
+	o.limit = r.limit;
+	o.bytes = r.bytes;
+	o.colour = r.colour;
+	for (int k = 0; k < 2; k++)
+		o.paths[k] = r.files[k].path;
+	a = r.files[0].profile;
+	b = r.files[1].profile;
+	return reader_close(&r, r.json ? diff_json(a, b, &o, r.out)
+				       : diff_text(a, b, &o, r.out));
+}

@@ -1,0 +1,260 @@
+/*
+ * cmd_merge.c - heapline merge [OPTIONS] PROFILE... -o FILE
+ */
+#include "cli/base/cleanup.h"
+#include "cli/base/message.h"
+#include "cli/cmd/reader.h"
+#include "cli/cmd/verb.h"
+#include "cli/profile/file.h"
+#include "cli/profile/merge.h"
+#include "cli/report/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char usage[] =
+	"Usage: heapline merge [OPTIONS] PROFILE... -o FILE\n"
+	"\n"
+	"Makes one profile of several, of runs or of processes recorded apart. Sums "
+	"are\n"
+	"sums of the parts; the peak is the highest of theirs.\n"
+	"\n"
+	"Options:\n"
+	"  -o, --output=FILE  the profile to write; needed\n"
+	"  -f, --force        overwrite it\n"
+	"  -q, --quiet        no notes\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Exit status: 0; 1 for a file that cannot be written; 2 for a wrong command\n"
+	"line; 3 for a profile that cannot be read.\n";
+
+static const struct option options[] = {
+	{"output", required_argument, NULL, 'o'},
+	{"force", no_argument, NULL, 'f'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+enum { WORD = 256 };
+
+static int wrong(const char *what, const char *word)
+{
+	char clean[WORD];
+
+	message_error("merge: %s%s", what, text_clean(word, clean, sizeof(clean)));
+	message_help("`heapline help merge` lists what it takes");
+	return VERB_USAGE;
+}
+
+/* A file named twice would count twice. Pipes and files that are not there are looked
+ * at later. */
+static int check_twice(char **paths, size_t count)
+{
+	_cleanup_(freep) struct stat *seen = calloc(count, sizeof(*seen));
+
+	if (!seen) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (stat(paths[i], &seen[i]) < 0 || !S_ISREG(seen[i].st_mode)) {
+			seen[i].st_ino = 0;
+			continue;
+		}
+		for (size_t k = 0; k < i; k++)
+			if (seen[k].st_ino == seen[i].st_ino &&
+			    seen[k].st_dev == seen[i].st_dev)
+				return wrong("each profile counts once, and this is "
+					     "named twice: ",
+					     paths[i]);
+	}
+	return -1;
+}
+
+static int add(struct profile_merge *m, char *path)
+{
+	_cleanup_(reader_unload) struct reader_file file = {.path = strdup(path)};
+	char clean[WORD];
+	int status = VERB_FAILED, err = -ENOMEM;
+
+	if (file.path) {
+		status = reader_load(&file);
+		if (status >= 0)
+			return status;
+		err = profile_merge_add(m, file.profile);
+	}
+	if (!err)
+		return -1;
+	text_clean(path, clean, sizeof(clean));
+	if (err == -ENOMEM) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
+	message_error("%s: %s", clean,
+		      err == -EOVERFLOW
+			      ? "it makes the merged profile too large, or its "
+				"times are impossible"
+			      : "damaged: it contradicts itself");
+	message_help("leave it out, or record it again");
+	return VERB_UNREADABLE;
+}
+
+/* ---- writing ---------------------------------------------------------------- */
+
+struct output {
+	const char *path;
+	char beside[4096]; /* written first, so that a failure leaves path alone; "" */
+	int fd;
+};
+
+static int say_output(const char *path, int err)
+{
+	char clean[WORD];
+
+	message_error("cannot write '%s': %s", text_clean(path, clean, sizeof(clean)),
+		      strerror(err));
+	if (err == EEXIST)
+		message_help("-f overwrites it, -o FILE names another");
+	else
+		message_help("make room, or name a file that can be written with -o");
+	return VERB_FAILED;
+}
+
+static int open_output(struct output *o, bool force)
+{
+	struct stat st;
+	bool there = stat(o->path, &st) == 0;
+	int n;
+
+	if (there && S_ISDIR(st.st_mode))
+		return say_output(o->path, EISDIR);
+	if (there && S_ISREG(st.st_mode) && !force)
+		return say_output(o->path, EEXIST);
+	if (there && !S_ISREG(st.st_mode)) {
+		o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		return o->fd < 0 ? say_output(o->path, errno) : -1;
+	}
+	n = snprintf(o->beside, sizeof(o->beside), "%s.XXXXXX", o->path);
+	if (n < 0 || (size_t)n >= sizeof(o->beside)) {
+		o->beside[0] = '\0';
+		return say_output(o->path, ENAMETOOLONG);
+	}
+	o->fd = mkostemp(o->beside, O_CLOEXEC);
+	if (o->fd < 0) {
+		o->beside[0] = '\0';
+		return say_output(o->path, errno);
+	}
+	/* As open(2) would have made it. */
+	mode_t mask = umask(0);
+
+	umask(mask);
+	fchmod(o->fd, 0666 & ~mask);
+	return -1;
+}
+
+static int write_profile(int fd, struct profile *p)
+{
+	struct profile_writer *w = NULL;
+	int r = profile_writer_open(fd, &w);
+
+	if (!r)
+		r = profile_writer_update(w, p);
+	profile_writer_close(w);
+	return r;
+}
+
+/* Another file of that name may have come meanwhile: only -f may replace it. */
+static int put_in_place(const struct output *o, bool force)
+{
+	if (force ? rename(o->beside, o->path) : link(o->beside, o->path))
+		return -errno;
+	if (!force)
+		unlink(o->beside);
+	return 0;
+}
+
+static int write_output(struct output *o, struct profile *p, bool force)
+{
+	int status = open_output(o, force), r;
+
+	if (status >= 0)
+		return status;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	r = write_profile(o->fd, p);
+	if (!r && *o->beside)
+		r = put_in_place(o, force);
+	if (r < 0 && *o->beside)
+		unlink(o->beside);
+	return r < 0 ? say_output(o->path, -r) : VERB_OK;
+}
+
+static int merge(char **paths, size_t count, const char *output, bool force)
+{
+	_cleanup_(profile_merge_closep) struct profile_merge *m = NULL;
+	_cleanup_(profile_closep) struct profile *p = NULL;
+	struct output o = {.path = output, .fd = -1};
+	char clean[WORD];
+	int status = check_twice(paths, count);
+
+	if (status >= 0)
+		return status;
+	if (profile_merge_open(&m) < 0) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
+	for (size_t i = 0; i < count; i++) {
+		status = add(m, paths[i]);
+		if (status >= 0)
+			return status;
+	}
+	if (profile_merge_finish(m, &p) < 0) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
+	status = write_output(&o, p, force);
+	if (status == VERB_OK)
+		message_note("%zu profile%s, %zu process%s: %s", count,
+			     count == 1 ? "" : "s", p->process_count,
+			     p->process_count == 1 ? "" : "es",
+			     text_clean(output, clean, sizeof(clean)));
+	return status;
+}
+
+int cmd_merge(int argc, char **argv)
+{
+	const char *output = NULL;
+	bool force = false;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:fqh", options, NULL)) != -1)
+		switch (c) {
+		case 'o':
+			output = optarg;
+			break;
+		case 'f':
+			force = true;
+			break;
+		case 'q':
+			message_quiet();
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
+		default:
+			return wrong(c == ':' ? "a value is missing after "
+					      : "no such option: ",
+				     argv[optind - 1]);
+		}
+	if (optind == argc)
+		return wrong("name the profiles to merge", "");
+	if (!output || !*output)
+		return wrong("name the profile to write with -o FILE", "");
+	return merge(argv + optind, (size_t)(argc - optind), output, force);
+}

@@ -1,0 +1,700 @@
+#include "cli/report/diff.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/json.h"
+#include "cli/base/units.h"
+#include "cli/profile/totals.h"
+#include "cli/report/align.h"
+#include "cli/report/charge.h"
+#include "cli/report/losses.h"
+#include "cli/report/runtime.h"
+#include "cli/report/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const metric_words[DIFF_METRICS] = {"peak", "leaked", "allocated",
+						       "allocations", "temporary"};
+static const char *const by_words[] = {"line", "function", "site", "module"};
+static const char *const status_words[DIFF_STATUSES] = {"unchanged", "new", "gone",
+							"grown", "shrunk"};
+
+bool diff_parse_metric(const char *text, enum diff_metric *ret)
+{
+	for (unsigned i = 0; i < DIFF_METRICS; i++)
+		if (!strcmp(text, metric_words[i])) {
+			*ret = (enum diff_metric)i;
+			return true;
+		}
+	return false;
+}
+
+bool diff_parse_by(const char *text, enum diff_by *ret)
+{
+	for (unsigned i = 0; i < sizeof(by_words) / sizeof(by_words[0]); i++)
+		if (!strcmp(text, by_words[i])) {
+			*ret = (enum diff_by)i;
+			return true;
+		}
+	return false;
+}
+
+/* ---- comparing ------------------------------------------------------------- */
+
+struct side {
+	const struct profile *profile;
+	struct scope scope;
+	struct runtime *runtime;
+	struct charge charge;
+};
+
+struct work {
+	const struct diff_options *options;
+	struct side side[2];
+	struct align align;
+	struct table rows; /* number of the thing -> index */
+	struct diff *ret;
+};
+
+static void work_done(struct work *w)
+{
+	for (int k = 0; k < 2; k++) {
+		scope_done(&w->side[k].scope);
+		runtime_close(w->side[k].runtime);
+		charge_done(&w->side[k].charge);
+	}
+	align_done(&w->align);
+	table_done(&w->rows);
+}
+
+static struct profile_amount metric_of(const struct side *s,
+				       const struct profile_site *site,
+				       enum diff_metric metric)
+{
+	struct profile_amount live = profile_site_live(site);
+
+	switch (metric) {
+	case DIFF_LEAKED:
+		if ((live.blocks || live.bytes) &&
+		    runtime_reason(s->runtime, site->stack))
+			return (struct profile_amount){0};
+		return live;
+	case DIFF_ALLOCATED:
+	case DIFF_ALLOCATIONS:
+		return (struct profile_amount){site->allocs, site->allocated_bytes};
+	case DIFF_TEMPORARY:
+		return site->temporary;
+	default:
+		return scope_peak(&s->scope, site);
+	}
+}
+
+/* What a metric is measured in, mainly. */
+static uint64_t value_of(struct profile_amount amount, enum diff_metric metric)
+{
+	return metric == DIFF_ALLOCATIONS ? amount.blocks : amount.bytes;
+}
+
+static uint64_t other_of(struct profile_amount amount, enum diff_metric metric)
+{
+	return metric == DIFF_ALLOCATIONS ? amount.bytes : amount.blocks;
+}
+
+static void add(struct profile_amount *sum, struct profile_amount more)
+{
+	sum->blocks += more.blocks;
+	sum->bytes += more.bytes;
+}
+
+/* The number of what a site counts under; 0 without memory. */
+static uint32_t thing_of(struct work *w, int side, uint32_t stack,
+			 const struct frames_frame *frame)
+{
+	switch (w->options->by) {
+	case DIFF_BY_FUNCTION:
+		return align_function(&w->align, side, frame);
+	case DIFF_BY_SITE:
+		return w->align.side[side].stacks[stack];
+	case DIFF_BY_MODULE:
+		return align_module(&w->align, side, frame);
+	default:
+		return align_line(&w->align, side, frame);
+	}
+}
+
+static int add_row(struct work *w, int side, uint32_t stack,
+		   struct profile_amount amount)
+{
+	struct diff *d = w->ret;
+	struct frames_frame frame = charge_frame(&w->side[side].charge, stack);
+	uint32_t thing = thing_of(w, side, stack, &frame);
+	bool is_new = false;
+	uint64_t *index =
+		thing ? table_put(&w->rows, (struct table_key){.a = thing}, &is_new)
+		      : NULL;
+	struct diff_row *row;
+	uint64_t weight = value_of(amount, w->options->metric);
+
+	if (!index || array_reserve(&d->rows, &d->room, d->count + 1) < 0)
+		return -ENOMEM;
+	if (is_new) {
+		*index = d->count;
+		d->rows[d->count] = (struct diff_row){.order = (uint32_t)d->count};
+		d->count++;
+	}
+	row = &d->rows[*index];
+	add(&row->amount[side], amount);
+	if (row->has[side] && weight <= row->weight[side])
+		return 0;
+	row->has[side] = true;
+	row->stack[side] = stack;
+	row->weight[side] = weight;
+	row->frame[side] = frame;
+	return 0;
+}
+
+static int add_side(struct work *w, int side)
+{
+	struct side *s = &w->side[side];
+	struct diff_totals *t = &w->ret->totals[side];
+
+	scope_peak_total(&s->scope, &t->peak_at_ns);
+	t->moment = s->scope.moment;
+	for (size_t i = 0; i < s->profile->site_count; i++) {
+		const struct profile_site *site = &s->profile->sites[i];
+		struct profile_amount amount;
+
+		if (!scope_has(&s->scope, site))
+			continue;
+		for (unsigned m = 0; m < DIFF_METRICS; m++)
+			add(&t->metric[m], metric_of(s, site, (enum diff_metric)m));
+		amount = metric_of(s, site, w->options->metric);
+		if ((amount.blocks || amount.bytes) &&
+		    add_row(w, side, site->stack, amount) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static enum diff_status status_of(const struct diff_row *row, enum diff_metric metric)
+{
+	uint64_t a = value_of(row->amount[0], metric);
+	uint64_t b = value_of(row->amount[1], metric);
+
+	if (!row->amount[0].blocks && !row->amount[0].bytes)
+		return row->has[1] ? DIFF_NEW : DIFF_UNCHANGED;
+	if (!row->amount[1].blocks && !row->amount[1].bytes)
+		return DIFF_GONE;
+	if (a == b) {
+		a = other_of(row->amount[0], metric);
+		b = other_of(row->amount[1], metric);
+	}
+	return a == b ? DIFF_UNCHANGED : a < b ? DIFF_GROWN : DIFF_SHRUNK;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a < b ? b - a : a - b;
+}
+
+static int by_change(const void *left, const void *right, void *metric)
+{
+	const struct diff_row *l = left, *r = right;
+	enum diff_metric m = *(enum diff_metric *)metric;
+	uint64_t a = distance(value_of(l->amount[0], m), value_of(l->amount[1], m));
+	uint64_t b = distance(value_of(r->amount[0], m), value_of(r->amount[1], m));
+
+	if ((l->status == DIFF_UNCHANGED) != (r->status == DIFF_UNCHANGED))
+		return l->status == DIFF_UNCHANGED ? 1 : -1;
+	if (a == b) {
+		a = distance(other_of(l->amount[0], m), other_of(l->amount[1], m));
+		b = distance(other_of(r->amount[0], m), other_of(r->amount[1], m));
+	}
+	if (a != b)
+		return a < b ? 1 : -1;
+	return l->order < r->order ? -1 : l->order > r->order;
+}
+
+static void settle(struct diff *d, enum diff_metric metric)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		d->rows[i].status = status_of(&d->rows[i], metric);
+		d->status[d->rows[i].status]++;
+	}
+	d->changed = d->count - d->status[DIFF_UNCHANGED];
+	if (d->count)
+		qsort_r(d->rows, d->count, sizeof(*d->rows), by_change, &metric);
+}
+
+static int open_side(struct side *s, const struct profile *p,
+		     const struct diff_options *o)
+{
+	struct scope_options chosen = o->scope;
+	int r;
+
+	chosen.pid = 0;
+	s->profile = p;
+	s->runtime = runtime_open(p);
+	r = s->runtime ? scope_init(&s->scope, p, &chosen) : -ENOMEM;
+	return r < 0 ? r : charge_init(&s->charge, p);
+}
+
+int diff_of(const struct profile *a, const struct profile *b,
+	    const struct diff_options *o, struct diff *ret)
+{
+	_cleanup_(work_done) struct work w = {.options = o, .ret = ret};
+	int r;
+
+	*ret = (struct diff){0};
+	r = align_init(&w.align, a, b);
+	if (!r)
+		r = open_side(&w.side[0], a, o);
+	if (!r)
+		r = open_side(&w.side[1], b, o);
+	if (!r && o->by == DIFF_BY_SITE)
+		r = align_stacks(&w.align);
+	for (int k = 0; !r && k < 2; k++)
+		r = add_side(&w, k);
+	if (!r)
+		settle(ret, o->metric);
+	return r;
+}
+
+void diff_done(struct diff *d)
+{
+	free(d->rows);
+	*d = (struct diff){0};
+}
+
+/* ---- text -------------------------------------------------------------------- */
+
+struct page {
+	const struct profile *profile[2];
+	const struct diff_options *options;
+	const struct diff *diff;
+	FILE *out;
+};
+
+static struct units_text amount_text(const struct page *page,
+				     struct profile_amount amount,
+				     enum diff_metric metric)
+{
+	if (metric == DIFF_ALLOCATIONS)
+		return units_count(amount.blocks);
+	return page->options->bytes ? units_count(amount.bytes)
+				    : units_size(amount.bytes);
+}
+
+/* b - a of the main value, or, where that is equal, of the other. */
+static struct units_text change_text(const struct page *page,
+				     const struct profile_amount amount[2],
+				     enum diff_metric metric)
+{
+	uint64_t a = value_of(amount[0], metric), b = value_of(amount[1], metric);
+	struct units_text size, t;
+
+	if (a == b && amount[0].blocks != amount[1].blocks) {
+		a = amount[0].blocks;
+		b = amount[1].blocks;
+		size = units_count(distance(a, b));
+		snprintf(t.text, sizeof(t.text), "%c%.28s blocks", a < b ? '+' : '-',
+			 size.text);
+		return t;
+	}
+	size = metric == DIFF_ALLOCATIONS || page->options->bytes
+		       ? units_count(distance(a, b))
+		       : units_size(distance(a, b));
+	snprintf(t.text, sizeof(t.text), "%s%.38s",
+		 a < b	 ? "+"
+		 : a > b ? "-"
+			 : "",
+		 size.text);
+	return t;
+}
+
+static void put_title(const struct page *page, const char *title)
+{
+	fputc('\n', page->out);
+	text_style(page->out, page->options->colour, TEXT_BOLD);
+	fputs(title, page->out);
+	text_style(page->out, page->options->colour, TEXT_PLAIN);
+	fputc('\n', page->out);
+}
+
+static const char *command_of(const struct profile *p)
+{
+	return p->process_count ? strings_get(&p->strings, p->processes[0].command)
+				: "nothing";
+}
+
+static void put_heads(const struct page *page)
+{
+	text_style(page->out, page->options->colour, TEXT_BOLD);
+	fputs("What changed on the heap from A to B", page->out);
+	text_style(page->out, page->options->colour, TEXT_PLAIN);
+	fputc('\n', page->out);
+	for (int k = 0; k < 2; k++) {
+		fprintf(page->out, "  %c  ", 'A' + k);
+		if (page->options->paths[k]) {
+			text_put(page->out, page->options->paths[k]);
+			fputs(": ", page->out);
+		}
+		text_put(page->out, command_of(page->profile[k]));
+		fprintf(page->out, ", for %s\n",
+			units_duration(page->profile[k]->wall_ns).text);
+	}
+	for (int k = 0; k < 2; k++) {
+		char *text = NULL;
+		size_t len = 0;
+		FILE *losses = open_memstream(&text, &len);
+
+		if (!losses)
+			continue;
+		losses_text(page->profile[k], page->options->colour, losses);
+		fclose(losses);
+		if (len)
+			fprintf(page->out, "In %c:\n%s", 'A' + k, text);
+		free(text);
+	}
+}
+
+static const char *change_percent(uint64_t a, uint64_t b, char *text, size_t room)
+{
+	if (!a || a == b)
+		return "";
+	snprintf(text, room, "  %+.1f %%", ((double)b - (double)a) * 100 / (double)a);
+	return text;
+}
+
+static void put_totals(const struct page *page)
+{
+	static const char *const names[DIFF_METRICS] = {
+		"peak", "never freed", "allocated", "allocations", "temporary"};
+	const struct diff_totals *t = page->diff->totals;
+	char percent[64];
+
+	put_title(page, page->options->scope.focus || page->options->scope.ignore
+				? "Totals of the stacks chosen by --focus and --ignore"
+				: "Totals");
+	fprintf(page->out, "  %-12s %15s %15s %15s\n", "", "A", "B", "difference");
+	for (unsigned i = 0; i < DIFF_METRICS; i++) {
+		enum diff_metric m = (enum diff_metric)i;
+		struct profile_amount both[2] = {t[0].metric[i], t[1].metric[i]};
+
+		fprintf(page->out, "  %-12s %15s %15s %15s%s\n", names[i],
+			amount_text(page, both[0], m).text,
+			amount_text(page, both[1], m).text,
+			change_text(page, both, m).text,
+			change_percent(value_of(both[0], m), value_of(both[1], m),
+				       percent, sizeof(percent)));
+	}
+}
+
+static void put_frame(const struct page *page, int side, const struct frames_frame *f)
+{
+	const struct profile *p = page->profile[side];
+	char buffer[256], shortened[256];
+	const char *file, *module;
+
+	if (!f->stack) {
+		fputs("(no stack)", page->out);
+		return;
+	}
+	text_put(page->out, frames_short_name(frames_name(p, f, buffer, sizeof(buffer)),
+					      shortened, sizeof(shortened)));
+	file = f->code ? strings_get(&p->strings, f->code->file) : "";
+	module = frames_base(frames_module(p, f->stack));
+	if (*file && f->code->line && page->options->by != DIFF_BY_FUNCTION) {
+		fputs(" (", page->out);
+		text_put(page->out, frames_base(file));
+		fprintf(page->out, ":%" PRIu32, f->code->line);
+	} else if (*file || (f->code && *module)) {
+		fputs(" (", page->out);
+		text_put(page->out, *file ? frames_base(file) : module);
+	} else {
+		return;
+	}
+	fputc(')', page->out);
+}
+
+/* Where A had the line, if that is elsewhere. */
+static void put_former(const struct page *page, const struct diff_row *row)
+{
+	const struct profile_frame *a = row->frame[0].code, *b = row->frame[1].code;
+
+	if (page->options->by == DIFF_BY_LINE && row->has[0] && row->has[1] && a && b &&
+	    a->line != b->line)
+		fprintf(page->out, ", in A line %" PRIu32, a->line);
+}
+
+static void put_callers(const struct page *page, const struct diff_row *row, int side)
+{
+	enum { CALLERS = 6 };
+	struct frames_walk walk = frames_of(page->profile[side], row->stack[side]);
+	const struct frames_frame *from = &row->frame[side];
+	struct frames_frame frame;
+	bool past = false;
+	int shown = 0;
+
+	while (shown < CALLERS && frames_next(&walk, &frame)) {
+		if (!past) {
+			past = frame.stack == from->stack && frame.code == from->code;
+			continue;
+		}
+		fprintf(page->out, "\n%60s< ", "");
+		put_frame(page, side, &frame);
+		shown++;
+	}
+}
+
+static void put_row(const struct page *page, const struct diff_row *row)
+{
+	enum diff_metric metric = page->options->metric;
+	int side = row->has[1] && row->status != DIFF_GONE ? 1 : 0;
+	const struct frames_frame *f = &row->frame[side];
+	const char *module;
+
+	fprintf(page->out, "  %15s %15s %15s  %-7s  ",
+		change_text(page, row->amount, metric).text,
+		amount_text(page, row->amount[0], metric).text,
+		amount_text(page, row->amount[1], metric).text,
+		status_words[row->status]);
+	if (page->options->by == DIFF_BY_MODULE) {
+		module = f->stack ? frames_module(page->profile[side], f->stack) : "";
+		text_put(page->out, *module ? module : "(no module)");
+	} else {
+		put_frame(page, side, f);
+		put_former(page, row);
+		if (page->options->by == DIFF_BY_SITE)
+			put_callers(page, row, side);
+	}
+	fputc('\n', page->out);
+}
+
+static void put_counts(const struct page *page)
+{
+	static const enum diff_status order[] = {DIFF_NEW, DIFF_GONE, DIFF_GROWN,
+						 DIFF_SHRUNK, DIFF_UNCHANGED};
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		fprintf(page->out, "%s%zu %s", i ? ", " : "  ",
+			page->diff->status[order[i]], status_words[order[i]]);
+	fputc('\n', page->out);
+}
+
+static const char *title_of(const struct page *page, char *title, size_t room)
+{
+	static const char *const metrics[DIFF_METRICS] = {
+		"Live at the peak", "Never freed", "Allocated over the whole run",
+		"Allocations over the whole run", "Temporary allocations"};
+	static const char *const things[] = {"by line of code", "by function",
+					     "by whole stack", "by module"};
+
+	snprintf(title, room, "%s, %s, the greatest change first",
+		 metrics[page->options->metric], things[page->options->by]);
+	return title;
+}
+
+static void put_rows(const struct page *page)
+{
+	const struct diff *d = page->diff;
+	size_t limit = page->options->limit ? page->options->limit : DIFF_LIMIT;
+	char title[160];
+
+	put_title(page, title_of(page, title, sizeof(title)));
+	put_counts(page);
+	if (!d->changed)
+		return;
+	fprintf(page->out, "  %15s %15s %15s\n", "difference", "A", "B");
+	for (size_t i = 0; i < d->changed && i < limit; i++)
+		put_row(page, &d->rows[i]);
+	if (d->changed > limit)
+		fprintf(page->out, "  %zu more: -n COUNT shows more of them\n",
+			d->changed - limit);
+}
+
+/* What makes a comparison mean less than it seems to. */
+static void put_remarks(const struct page *page)
+{
+	const struct profile *const *p = page->profile;
+	const struct diff_totals *t = page->diff->totals;
+
+	if (t[0].moment != t[1].moment && p[0]->process_count && p[1]->process_count)
+		fputs("  One ran several processes: its peak is of their sum.\n",
+		      page->out);
+}
+
+int diff_text(const struct profile *a, const struct profile *b,
+	      const struct diff_options *o, FILE *out)
+{
+	_cleanup_(diff_done) struct diff d = {0};
+	struct page page = {{a, b}, o, &d, out};
+	int r = diff_of(a, b, o, &d);
+
+	if (r < 0)
+		return r;
+	put_heads(&page);
+	put_totals(&page);
+	put_remarks(&page);
+	put_rows(&page);
+	return 0;
+}
+
+/* ---- JSON --------------------------------------------------------------------- */
+
+static void json_change(struct json *j, const char *name, uint64_t a, uint64_t b)
+{
+	json_key(j, name);
+	if (b >= a)
+		json_unsigned(j, b - a);
+	else
+		json_signed(j, a - b > INT64_MAX ? INT64_MIN : -(int64_t)(a - b));
+}
+
+static void json_amounts(struct json *j, const struct profile_amount both[2])
+{
+	static const char *const names[2] = {"a", "b"};
+
+	for (int k = 0; k < 2; k++) {
+		json_key(j, names[k]);
+		json_object(j);
+		json_put_unsigned(j, "bytes", both[k].bytes);
+		json_put_unsigned(j, "blocks", both[k].blocks);
+		json_close(j);
+	}
+	json_key(j, "difference");
+	json_object(j);
+	json_change(j, "bytes", both[0].bytes, both[1].bytes);
+	json_change(j, "blocks", both[0].blocks, both[1].blocks);
+	json_close(j);
+}
+
+static void json_frame(struct json *j, const struct profile *p,
+		       const struct frames_frame *f)
+{
+	char buffer[256];
+
+	json_put_string(j, "function",
+			f->stack ? frames_name(p, f, buffer, sizeof(buffer)) : "");
+	json_put_string(j, "file",
+			f->code ? strings_get(&p->strings, f->code->file) : "");
+	json_put_string(j, "module", f->stack ? frames_module(p, f->stack) : "");
+}
+
+static void json_line(struct json *j, const char *name, const struct diff_row *row,
+		      int side)
+{
+	const struct profile_frame *code = row->frame[side].code;
+
+	json_key(j, name);
+	if (row->has[side] && code && code->line)
+		json_unsigned(j, code->line);
+	else
+		json_null(j);
+}
+
+static void json_stack(struct json *j, const struct profile *p, uint32_t stack)
+{
+	struct frames_walk walk = frames_of(p, stack);
+	struct frames_frame f;
+
+	json_key(j, "stack");
+	json_array(j);
+	while (frames_next(&walk, &f)) {
+		json_object(j);
+		json_frame(j, p, &f);
+		json_put_unsigned(j, "line", f.code ? f.code->line : 0);
+		json_close(j);
+	}
+	json_close(j);
+}
+
+static void json_row(struct json *j, const struct page *page,
+		     const struct diff_row *row)
+{
+	int side = row->has[1] && row->status != DIFF_GONE ? 1 : 0;
+	const struct profile *p = page->profile[side];
+	const struct frames_frame *f = &row->frame[side];
+
+	json_object(j);
+	json_put_string(j, "status", status_words[row->status]);
+	if (page->options->by == DIFF_BY_MODULE)
+		json_put_string(j, "module",
+				f->stack ? frames_module(p, f->stack) : "");
+	else
+		json_frame(j, p, f);
+	if (page->options->by == DIFF_BY_LINE || page->options->by == DIFF_BY_SITE) {
+		json_line(j, "line_a", row, 0);
+		json_line(j, "line_b", row, 1);
+	}
+	json_amounts(j, row->amount);
+	if (page->options->by == DIFF_BY_SITE)
+		json_stack(j, p, row->stack[side]);
+	json_close(j);
+}
+
+static void json_profile(struct json *j, const struct page *page, int side)
+{
+	const struct profile *p = page->profile[side];
+	const char *path = page->options->paths[side];
+
+	json_key(j, side ? "b" : "a");
+	json_object(j);
+	json_put_string(j, "profile", path ? path : "");
+	json_put_string(j, "command", p->process_count ? command_of(p) : "");
+	json_put_unsigned(j, "wall_ns", p->wall_ns);
+	json_put_unsigned(j, "peak_at_ns", page->diff->totals[side].peak_at_ns);
+	losses_json(p, j);
+	json_close(j);
+}
+
+static void json_head(struct json *j, const struct page *page)
+{
+	const struct diff *d = page->diff;
+
+	json_put_unsigned(j, "schema", DIFF_SCHEMA);
+	json_profile(j, page, 0);
+	json_profile(j, page, 1);
+	json_put_string(j, "by", by_words[page->options->by]);
+	json_put_string(j, "metric", metric_words[page->options->metric]);
+	json_key(j, "totals");
+	json_object(j);
+	for (unsigned i = 0; i < DIFF_METRICS; i++) {
+		json_key(j, metric_words[i]);
+		json_object(j);
+		json_amounts(j, (struct profile_amount[]){d->totals[0].metric[i],
+							  d->totals[1].metric[i]});
+		json_close(j);
+	}
+	json_close(j);
+	json_key(j, "rows_by_status");
+	json_object(j);
+	for (unsigned i = 0; i < DIFF_STATUSES; i++)
+		json_put_unsigned(j, status_words[i], d->status[i]);
+	json_close(j);
+}
+
+int diff_json(const struct profile *a, const struct profile *b,
+	      const struct diff_options *o, FILE *out)
+{
+	_cleanup_(diff_done) struct diff d = {0};
+	struct page page = {{a, b}, o, &d, out};
+	struct json j = {.out = out, .spread = 2};
+	int r = diff_of(a, b, o, &d);
+
+	if (r < 0)
+		return r;
+	json_object(&j);
+	json_head(&j, &page);
+	json_key(&j, "rows");
+	json_array(&j);
+	for (size_t i = 0; i < d.changed && (!o->limit || i < o->limit); i++)
+		json_row(&j, &page, &d.rows[i]);
+	json_close(&j);
+	json_close(&j);
+	json_end(&j);
+	return 0;
+}

@@ -1,0 +1,92 @@
+/*
+ * diff.h - what changed from one recording to another: by line, function, whole stack
+ * or module, matched as align.h says.
+ *
+ * Each site counts in exactly one row: under the innermost frame of the program's own
+ * code, else of a library's, else the innermost. Hence, of every metric and moment,
+ *
+ *	sum over rows of b - a = B's total - A's total, exactly,
+ *
+ * the rows that did not change adding nothing.
+ */
+#pragma once
+
+#include "cli/report/frames.h"
+#include "cli/report/scope.h"
+
+#include <stdio.h>
+
+enum diff_metric {
+	DIFF_PEAK = 0,	  /* live at each recording's own peak */
+	DIFF_LEAKED,	  /* live at the end, `runtime` apart */
+	DIFF_ALLOCATED,	  /* bytes over the whole run */
+	DIFF_ALLOCATIONS, /* blocks over the whole run */
+	DIFF_TEMPORARY,	  /* freed by the thread's next event */
+	DIFF_METRICS
+};
+
+enum diff_by { DIFF_BY_LINE = 0, DIFF_BY_FUNCTION, DIFF_BY_SITE, DIFF_BY_MODULE };
+
+enum diff_status { /* of a row, going from A to B */
+		   DIFF_UNCHANGED = 0,
+		   DIFF_NEW,
+		   DIFF_GONE,
+		   DIFF_GROWN, /* more bytes (allocations: blocks); if equal, the other
+				*/
+		   DIFF_SHRUNK,
+		   DIFF_STATUSES
+};
+
+enum {
+	DIFF_LIMIT = 20, /* rows listed if options name no number */
+	DIFF_SCHEMA = 1, /* of the JSON: grows with changes that break scripts */
+};
+
+struct diff_options {
+	struct scope_options scope; /* of both; no pid: they differ */
+	enum diff_metric metric;
+	enum diff_by by;
+	size_t limit; /* 0: DIFF_LIMIT; of JSON: all */
+	bool bytes, colour;
+	const char *paths[2]; /* may be NULL */
+};
+
+struct diff_row {
+	struct profile_amount amount[2]; /* of A, of B */
+	enum diff_status status;
+	uint32_t order; /* of coming, to break ties */
+	/* By side: the stack that contributed most to the metric, what it did, and the
+	 * frame of it that the row is about; has[] if there is any. */
+	bool has[2];
+	uint32_t stack[2];
+	uint64_t weight[2];
+	struct frames_frame frame[2];
+};
+
+struct diff_totals {
+	struct profile_amount metric[DIFF_METRICS]; /* of what the scope leaves */
+	uint64_t peak_at_ns;
+	enum scope_moment moment;
+};
+
+struct diff {
+	struct diff_row *rows; /* the greatest change first, unchanged ones last */
+	size_t count, changed, room;
+	size_t status[DIFF_STATUSES]; /* rows of each */
+	struct diff_totals totals[2];
+};
+
+/* Compares a with b. 0 or -ENOMEM; diff_done() in any case. */
+int diff_of(const struct profile *a, const struct profile *b,
+	    const struct diff_options *o, struct diff *ret);
+void diff_done(struct diff *d);
+
+/* Write the report: 0 or -ENOMEM. */
+int diff_text(const struct profile *a, const struct profile *b,
+	      const struct diff_options *o, FILE *out);
+int diff_json(const struct profile *a, const struct profile *b,
+	      const struct diff_options *o, FILE *out);
+
+/* "peak", "leaked", ...; "line", "function", "site", "module". */
+bool diff_parse_metric(const char *text, enum diff_metric *ret);
+bool diff_parse_by(const char *text, enum diff_by *ret);
