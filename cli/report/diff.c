@@ -6,10 +6,9 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/align.h"
-#include "cli/report/charge.h"
 #include "cli/report/losses.h"
-#include "cli/report/runtime.h"
 #include "cli/report/text.h"
+#include "cli/report/view.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -44,16 +43,9 @@ bool diff_parse_by(const char *text, enum diff_by *ret)
 
 /* ---- comparing ------------------------------------------------------------- */
 
-struct side {
-	const struct profile *profile;
-	struct scope scope;
-	struct runtime *runtime;
-	struct charge charge;
-};
-
 struct work {
 	const struct diff_options *options;
-	struct side side[2];
+	struct view side[2];
 	struct align align;
 	struct table rows; /* number of the thing -> index */
 	struct diff *ret;
@@ -61,34 +53,25 @@ struct work {
 
 static void work_done(struct work *w)
 {
-	for (int k = 0; k < 2; k++) {
-		scope_done(&w->side[k].scope);
-		runtime_close(w->side[k].runtime);
-		charge_done(&w->side[k].charge);
-	}
+	for (int k = 0; k < 2; k++)
+		view_done(&w->side[k]);
 	align_done(&w->align);
 	table_done(&w->rows);
 }
 
-static struct profile_amount metric_of(const struct side *s,
-				       const struct profile_site *site,
+static struct profile_amount metric_of(const struct view_sums *s,
 				       enum diff_metric metric)
 {
-	struct profile_amount live = profile_site_live(site);
-
 	switch (metric) {
 	case DIFF_LEAKED:
-		if ((live.blocks || live.bytes) &&
-		    runtime_reason(s->runtime, site->stack))
-			return (struct profile_amount){0};
-		return live;
+		return s->leaked;
 	case DIFF_ALLOCATED:
 	case DIFF_ALLOCATIONS:
-		return (struct profile_amount){site->allocs, site->allocated_bytes};
+		return s->allocated;
 	case DIFF_TEMPORARY:
-		return site->temporary;
+		return s->temporary;
 	default:
-		return scope_peak(&s->scope, site);
+		return s->peak;
 	}
 }
 
@@ -129,7 +112,10 @@ static int add_row(struct work *w, int side, uint32_t stack,
 		   struct profile_amount amount)
 {
 	struct diff *d = w->ret;
-	struct frames_frame frame = charge_frame(&w->side[side].charge, stack);
+	const struct view *view = &w->side[side];
+	struct frames_frame frame = w->options->by == DIFF_BY_MODULE
+					    ? view_caller(view, stack)
+					    : view_site_frame(view, stack);
 	uint32_t thing = thing_of(w, side, stack, &frame);
 	bool is_new = false;
 	uint64_t *index =
@@ -158,22 +144,22 @@ static int add_row(struct work *w, int side, uint32_t stack,
 
 static int add_side(struct work *w, int side)
 {
-	struct side *s = &w->side[side];
+	struct view *v = &w->side[side];
 	struct diff_totals *t = &w->ret->totals[side];
 
-	scope_peak_total(&s->scope, &t->peak_at_ns);
-	t->moment = s->scope.moment;
-	for (size_t i = 0; i < s->profile->site_count; i++) {
-		const struct profile_site *site = &s->profile->sites[i];
+	scope_peak_total(&v->scope, &t->peak_at_ns);
+	t->moment = v->scope.moment;
+	for (size_t i = 0; i < v->profile->site_count; i++) {
 		struct profile_amount amount;
+		struct view_sums sums;
 
-		if (!scope_has(&s->scope, site))
+		if (!view_site(v, i, &sums))
 			continue;
 		for (unsigned m = 0; m < DIFF_METRICS; m++)
-			add(&t->metric[m], metric_of(s, site, (enum diff_metric)m));
-		amount = metric_of(s, site, w->options->metric);
+			add(&t->metric[m], metric_of(&sums, (enum diff_metric)m));
+		amount = metric_of(&sums, w->options->metric);
 		if ((amount.blocks || amount.bytes) &&
-		    add_row(w, side, site->stack, amount) < 0)
+		    add_row(w, side, v->profile->sites[i].stack, amount) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -229,17 +215,15 @@ static void settle(struct diff *d, enum diff_metric metric)
 		qsort_r(d->rows, d->count, sizeof(*d->rows), by_change, &metric);
 }
 
-static int open_side(struct side *s, const struct profile *p,
+static int open_side(struct view *v, const struct profile *p,
 		     const struct diff_options *o)
 {
 	struct scope_options chosen = o->scope;
 	int r;
 
 	chosen.pid = 0;
-	s->profile = p;
-	s->runtime = runtime_open(p);
-	r = s->runtime ? scope_init(&s->scope, p, &chosen) : -ENOMEM;
-	return r < 0 ? r : charge_init(&s->charge, p);
+	r = view_init(v, p, &chosen);
+	return r < 0 ? r : view_owners(v);
 }
 
 int diff_of(const struct profile *a, const struct profile *b,
