@@ -13,37 +13,38 @@
 #include "cli/report/unfollowed.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char usage[] =
-	"usage: heapline check --max-leaked BYTES [OPTION]... [--] PROGRAM [ARG]...\n"
-	"\n"
-	"Runs PROGRAM and fails if it, or a process that it started, never frees\n"
-	"more than BYTES. What libc, the loader and the C++ runtime keep for\n"
-	"themselves is apart.\n"
-	"\n"
-	"      --max-leaked BYTES  the limit; 64K, 1.5M and the like\n"
-	"  -o, --output FILE       keep the profile (default: only while checking)\n"
-	"  -f, --force             overwrite it\n"
-	"  -q, --quiet             no word if the limit is met\n"
-	"  -h, --help              this text\n"
-	"\n"
-	"Exit status: 70 if it could not be checked (not started, not recorded, "
-	"events\n"
-	"lost, a process that goes on), else 23 if the limit was exceeded, else\n"
-	"PROGRAM's own.\n";
+enum option { MAX_LEAKED, OUTPUT, FORCE, QUIET };
 
-enum { MAX_LEAKED = 256 };
-
-static const struct option options[] = {
-	{"max-leaked", required_argument, NULL, MAX_LEAKED},
-	{"output", required_argument, NULL, 'o'},
-	{"force", no_argument, NULL, 'f'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	[MAX_LEAKED] = {.name = "max-leaked",
+			.argument = "BYTES",
+			.help = "the limit; 64K, 1.5M and the like"},
+	[OUTPUT] = {.name = "output",
+		    .argument = "FILE",
+		    .help = "keep the profile (default: only while checking)",
+		    .letter = 'o'},
+	[FORCE] = {.name = "force", .help = "overwrite it", .letter = 'f'},
+	[QUIET] = {.name = "quiet",
+		   .help = "no word if the limit is met",
+		   .letter = 'q'},
 	{0},
+};
+
+const struct options_spec check_spec = {
+	.usage = "[--] PROGRAM [ARGUMENT]...",
+	.about = "Runs PROGRAM and fails if it, or a process that it started, never "
+		 "frees more than\n--max-leaked allows. What libc, the loader and the "
+		 "C++ runtime keep for themselves is\napart.",
+	.options = options,
+	.notes = "Exit status: 70 if it could not be checked (not started, not "
+		 "recorded, events lost,\na process that goes on), else 23 if the "
+		 "limit was exceeded, else PROGRAM's own.",
+	.operands = OPTIONS_COMMAND,
+	.wrong = VERB_USAGE,
 };
 
 struct check {
@@ -52,51 +53,43 @@ struct check {
 	bool has_limit, keep;
 };
 
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct check *c = own;
+
+	switch ((enum option)i) {
+	case MAX_LEAKED:
+		c->has_limit = true;
+		return quantity_parse_size(value, &c->limits.max_leaked_bytes)
+			       ? "write bytes, or a number with K, M or G"
+			       : NULL;
+	case OUTPUT:
+		c->launch.output = value;
+		c->keep = true;
+		break;
+	case FORCE:
+		c->launch.force = true;
+		break;
+	case QUIET:
+		message_quiet();
+		break;
+	}
+	return NULL;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(struct check *c, int argc, char **argv)
 {
-	int o;
+	int status = options_parse("check", &check_spec, argc, argv, take, c);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "+:o:fqh", options, NULL)) != -1)
-		switch (o) {
-		case MAX_LEAKED:
-			if (quantity_parse_size(optarg, &c->limits.max_leaked_bytes) <
-			    0) {
-				message_error("--max-leaked: '%s' is no size", optarg);
-				message_help("write bytes, or a number with K, M or G");
-				return VERB_USAGE;
-			}
-			c->has_limit = true;
-			break;
-		case 'o':
-			c->launch.output = optarg;
-			c->keep = true;
-			break;
-		case 'f':
-			c->launch.force = true;
-			break;
-		case 'q':
-			message_quiet();
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return VERB_OK;
-		case ':':
-			message_error("'%s' needs a value", argv[optind - 1]);
-			message_help("heapline check --help lists the options");
-			return VERB_USAGE;
-		default:
-			message_error("'%s' is no option", argv[optind - 1]);
-			message_help("heapline check --help lists the options");
-			return VERB_USAGE;
-		}
-	if (!c->has_limit || optind == argc) {
-		message_error(c->has_limit ? "no program to check" : "no limit given");
-		message_help(
-			"heapline check --max-leaked BYTES -- PROGRAM [ARGUMENT]...");
-		return VERB_USAGE;
-	}
+	if (status >= 0)
+		return status;
+	if (!c->has_limit)
+		return options_wrong("check", &check_spec,
+				     "no limit given: --max-leaked BYTES", "", "");
+	if (optind == argc)
+		return options_wrong("check", &check_spec, "no program to check", "",
+				     "");
 	c->launch.argv = argv + optind;
 	return -1;
 }
@@ -114,8 +107,8 @@ static bool learn(const char *path, struct budget_facts *facts, struct profile *
 			      *why ? why : strerror(-err));
 		return false;
 	}
-	facts->complete = (*ret)->complete && !strings_get(&(*ret)->strings,
-							   (*ret)->stopped)[0];
+	facts->complete =
+		(*ret)->complete && !strings_get(&(*ret)->strings, (*ret)->stopped)[0];
 	facts->lost = sum.lost;
 	facts->unfollowed = (*ret)->unfollowed_count;
 	facts->leaked_bytes = sum.leaked.bytes;

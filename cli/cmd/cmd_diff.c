@@ -7,9 +7,12 @@
 
 enum option { BY };
 
-static const struct reader_option options[] = {
-	[BY] = {"by", "WORD", "rows: line (the default), function, site or module"},
-	{NULL, NULL, NULL},
+static const struct option_spec options[] = {
+	[BY] = {.name = "by",
+		.argument = "WORD",
+		.help = "rows: line (the default), function, site or module",
+		.words = "line function site module"},
+	{0},
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -27,18 +30,19 @@ static bool sort(void *own, const char *word)
 	return diff_parse_metric(word, &o->metric);
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec diff_spec = {
 	.verb = "diff",
 	.about = "Compares two recordings: the code whose part of a metric is new, "
 		 "gone, "
 		 "grown or\nshrunk in B, matched by name, so that a rebuilt program "
 		 "aligns with its former self.",
 	.sorts = "peak (the default), leaked, allocated, allocations or temporary",
+	.sort_words = "peak leaked allocated allocations temporary",
 	.sort = sort,
 	.options = options,
 	.take = take,
 	.counts = "rows (20; of JSON all)",
-	.lacks = "p",
+	.lacks = "pd",
 	.profiles = 2,
 };
 
@@ -49,7 +53,7 @@ int cmd_diff(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &spec, argc, argv, &o, &status))
+	if (!reader_open(&r, &diff_spec, argc, argv, &o, &status))
 		return status;
 	o.scope = r.scope;
 	o.limit = r.limit;

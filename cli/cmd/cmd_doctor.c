@@ -8,30 +8,37 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/text.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { SCHEMA = 1, WORD = 256 };
+enum { SCHEMA = 1 };
 
-static const char usage[] =
-	"Usage: heapline doctor [OPTIONS] [PROGRAM]\n"
-	"\n"
-	"Looks for what would keep heapline from recording on this system, and "
-	"PROGRAM\n"
-	"in particular (it is not run), says the remedy, and tries a recording.\n"
-	"\n"
-	"Options:\n"
-	"      --json  JSON for scripts\n"
-	"  -h, --help  this text\n"
-	"\n"
-	"Exit status: 0 if recording works, 1 if not, 2 for a wrong command line.\n";
-
-static const struct option options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	{.name = "json", .help = "JSON for scripts"},
 	{0},
 };
+
+const struct options_spec doctor_spec = {
+	.usage = "[PROGRAM]",
+	.about =
+		"Looks for what would keep heapline from recording on this system, and "
+		"PROGRAM in\nparticular (it is not run), says the remedy, and tries a "
+		"recording.",
+	.options = options,
+	.notes = "Exit status: 0 if recording works, 1 if not, 2 for a wrong command "
+		 "line.",
+	.operands = OPTIONS_COMMAND,
+	.wrong = VERB_USAGE,
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	(void)i;
+	(void)value;
+	*(bool *)own = true;
+	return NULL;
+}
 
 static const char *const levels[DOCTOR_LEVELS] = {"ok", "warning", "problem"};
 
@@ -112,15 +119,6 @@ static void put_json(const struct doctor *d)
 	json_end(&j);
 }
 
-static int wrong(const char *what, const char *word)
-{
-	char clean[WORD];
-
-	message_error("doctor: %s%s", what, text_clean(word, clean, sizeof(clean)));
-	message_help("`heapline help doctor` lists what it takes");
-	return VERB_USAGE;
-}
-
 static int examine(const char *program, bool json)
 {
 	struct doctor d = {0};
@@ -146,21 +144,13 @@ static int examine(const char *program, bool json)
 int cmd_doctor(int argc, char **argv)
 {
 	bool json = false;
-	int c;
+	int status = options_parse("doctor", &doctor_spec, argc, argv, take, &json);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1)
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
-		default:
-			return wrong("no such option: ", argv[optind - 1]);
-		}
+	if (status >= 0)
+		return status;
 	if (argc - optind > 1)
-		return wrong("one program at a time, not also ", argv[optind + 1]);
+		return options_wrong("doctor", &doctor_spec,
+				     "one program at a time, not also ",
+				     argv[optind + 1], "");
 	return examine(optind < argc ? argv[optind] : NULL, json);
 }

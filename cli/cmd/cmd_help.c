@@ -7,6 +7,18 @@
 #include "cli/report/text.h"
 
 #include <stdio.h>
+#include <unistd.h>
+
+static const struct option_spec options[] = {{0}};
+
+const struct options_spec help_spec = {
+	.usage = "[VERB]",
+	.about = "Explains a verb, or lists them all.",
+	.options = options,
+	.notes = "Exit status: 0; 2 if there is no such verb.",
+	.operands = OPTIONS_VERB,
+	.wrong = VERB_USAGE,
+};
 
 static int list_verbs(void)
 {
@@ -28,21 +40,27 @@ static int list_verbs(void)
 int cmd_help(int argc, char **argv)
 {
 	char *help[] = {NULL, (char[]){"--help"}, NULL};
+	int status = options_parse("help", &help_spec, argc, argv, NULL, NULL);
 	const struct verb *verb;
 	char clean[128];
 
-	if (argc < 2 || !verb_find(argv[1]) || verb_find(argv[1])->run == cmd_help) {
-		if (argc < 2 || verb_find(argv[1]) || argv[1][0] == '-')
-			return list_verbs();
+	if (status >= 0)
+		return status;
+	if (optind == argc)
+		return list_verbs();
+	if (argc - optind > 1)
+		return options_wrong("help", &help_spec, "one verb at a time, not also ",
+				     argv[optind + 1], "");
+	verb = verb_find(argv[optind]);
+	if (!verb) {
 		message_error("%s: no such verb",
-			      text_clean(argv[1], clean, sizeof(clean)));
-		verb = verb_like(argv[1]);
+			      text_clean(argv[optind], clean, sizeof(clean)));
+		verb = verb_like(argv[optind]);
 		message_help(verb ? "did you mean `heapline help %s`?"
 				  : "`heapline help` lists the verbs",
 			     verb ? verb->name : "");
 		return VERB_USAGE;
 	}
-	verb = verb_find(argv[1]);
-	help[0] = argv[1];
+	help[0] = argv[optind];
 	return verb->run(2, help);
 }

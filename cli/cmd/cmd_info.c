@@ -6,13 +6,13 @@
 #include "cli/report/info.h"
 #include "preload/wire.h"
 
-static const struct reader_spec spec = {
+const struct reader_spec info_spec = {
 	.verb = "info",
 	.about =
 		"Tells what a profile is: what was recorded, where and how, what is in "
 		"it, what its\nfile is made of, and what is missing.",
 	.counts = "entries of each list (20; of JSON all)",
-	.lacks = "pFI",
+	.lacks = "pFId",
 };
 
 static const struct {
@@ -32,7 +32,7 @@ int cmd_info(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &spec, argc, argv, NULL, &status))
+	if (!reader_open(&r, &info_spec, argc, argv, NULL, &status))
 		return status;
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		o.notes[__builtin_ctz(notes[i].bit)] = notes[i].text;

@@ -7,25 +7,33 @@
 
 #include <string.h>
 
-enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, PRECISION, FOLD, DOMAIN };
+enum option { FUNCTION, FILE_NAME, ALL, NONZERO, COLUMNS, PRECISION, FOLD };
 
-static const struct reader_option options[] = {
-	[FUNCTION] = {"function", "REGEX", "functions whose full name matches"},
-	[FILE_NAME] = {"file", "NAME",
-		       "functions of a source file, in order: a glob, or a path's end"},
-	[ALL] = {"all", NULL, "every function, of libraries too"},
-	[NONZERO] = {"nonzero", NULL, "only lines with events"},
-	[COLUMNS] = {"columns", "LIST",
-		     "more columns: allocated,freed,peak,leaked,temporary or all"},
-	[PRECISION] = {"precision", "DIGITS", "digits of a MiB behind the point (1)"},
-	[FOLD] = {"fold", NULL, "the instantiations of a template as one function"},
-	[DOMAIN] = {"domain", "NAME", "malloc (the default), or mmap"},
-	{NULL, NULL, NULL},
+static const struct option_spec options[] = {
+	[FUNCTION] = {.name = "function",
+		      .argument = "REGEX",
+		      .help = "functions whose full name matches"},
+	[FILE_NAME] = {.name = "file",
+		       .argument = "NAME",
+		       .help = "functions of a source file, in order: a glob, or a "
+			       "path's end"},
+	[ALL] = {.name = "all", .help = "every function, of libraries too"},
+	[NONZERO] = {.name = "nonzero", .help = "only lines with events"},
+	[COLUMNS] =
+		{.name = "columns",
+		 .argument = "LIST",
+		 .help = "more columns: allocated,freed,peak,leaked,temporary or all",
+		 .words = "allocated freed peak leaked temporary all"},
+	[PRECISION] = {.name = "precision",
+		       .argument = "DIGITS",
+		       .help = "digits of a MiB behind the point (1)"},
+	[FOLD] = {.name = "fold",
+		  .help = "the instantiations of a template as one function"},
+	{0},
 };
 
 struct own {
 	struct lines_options options;
-	enum profile_domain domain;
 	regex_t function;
 	bool has_function;
 };
@@ -68,11 +76,6 @@ static const char *take(void *own, size_t i, const char *value)
 	case FOLD:
 		o->options.fold = true;
 		return NULL;
-	case DOMAIN:
-		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
-			return "malloc or mmap";
-		o->domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
-		return NULL;
 	}
 	return NULL;
 }
@@ -84,7 +87,7 @@ static bool sort(void *own, const char *word)
 	return lines_parse_sort(word, &o->options.sort);
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec lines_spec = {
 	.verb = "lines",
 	.about = "Shows source lines with what each allocated, freed and kept, "
 		 "inclusive "
@@ -92,6 +95,7 @@ static const struct reader_spec spec = {
 		 "allocated minus bytes freed by code at\nthe line, and its "
 		 "allocations.",
 	.sorts = "peak (the default), leaked, allocated, temporary or line",
+	.sort_words = "peak leaked allocated temporary line",
 	.sort = sort,
 	.options = options,
 	.take = take,
@@ -104,9 +108,8 @@ int cmd_lines(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (reader_open(&r, &spec, argc, argv, &own, &status)) {
+	if (reader_open(&r, &lines_spec, argc, argv, &own, &status)) {
 		own.options.scope = r.scope;
-		own.options.scope.domain = own.domain;
 		own.options.limit = r.limit;
 		own.options.bytes = r.bytes;
 		own.options.colour = r.colour;

@@ -11,44 +11,40 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-static const char usage[] =
-	"Usage: heapline merge [OPTIONS] PROFILE... -o FILE\n"
-	"\n"
-	"Makes one profile of several, of runs or of processes recorded apart. Sums "
-	"are\n"
-	"sums of the parts; the peak is the highest of theirs.\n"
-	"\n"
-	"Options:\n"
-	"  -o, --output=FILE  the profile to write; needed\n"
-	"  -f, --force        overwrite it\n"
-	"  -q, --quiet        no notes\n"
-	"  -h, --help         this text\n"
-	"\n"
-	"Exit status: 0; 1 for a file that cannot be written; 2 for a wrong command\n"
-	"line; 3 for a profile that cannot be read.\n";
+enum option { OUTPUT, FORCE, QUIET };
 
-static const struct option options[] = {
-	{"output", required_argument, NULL, 'o'},
-	{"force", no_argument, NULL, 'f'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	[OUTPUT] = {.name = "output",
+		    .argument = "FILE",
+		    .help = "the profile to write; needed",
+		    .letter = 'o'},
+	[FORCE] = {.name = "force", .help = "overwrite it", .letter = 'f'},
+	[QUIET] = {.name = "quiet", .help = "no notes", .letter = 'q'},
 	{0},
+};
+
+const struct options_spec merge_spec = {
+	.usage = "PROFILE... -o FILE",
+	.about =
+		"Makes one profile of several, of runs or of processes recorded apart. "
+		"Sums are sums\nof the parts; the peak is the highest of theirs.",
+	.options = options,
+	.notes = "Exit status: 0; 1 for a file that cannot be written; 2 for a wrong "
+		 "command line; 3 for\na profile that cannot be read.",
+	.operands = OPTIONS_PROFILES,
+	.wrong = VERB_USAGE,
 };
 
 enum { WORD = 256 };
 
 static int wrong(const char *what, const char *word)
 {
-	char clean[WORD];
-
-	message_error("merge: %s%s", what, text_clean(word, clean, sizeof(clean)));
-	message_help("`heapline help merge` lists what it takes");
-	return VERB_USAGE;
+	return options_wrong("merge", &merge_spec, what, word, "");
 }
 
 /* A file named twice would count twice. Pipes and files that are not there are looked
@@ -226,35 +222,39 @@ static int merge(char **paths, size_t count, const char *output, bool force)
 	return status;
 }
 
+struct own {
+	const char *output;
+	bool force;
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+
+	switch ((enum option)i) {
+	case OUTPUT:
+		o->output = value;
+		return *value ? NULL : "name the profile to write";
+	case FORCE:
+		o->force = true;
+		break;
+	case QUIET:
+		message_quiet();
+		break;
+	}
+	return NULL;
+}
+
 int cmd_merge(int argc, char **argv)
 {
-	const char *output = NULL;
-	bool force = false;
-	int c;
+	struct own o = {0};
+	int status = options_parse("merge", &merge_spec, argc, argv, take, &o);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":o:fqh", options, NULL)) != -1)
-		switch (c) {
-		case 'o':
-			output = optarg;
-			break;
-		case 'f':
-			force = true;
-			break;
-		case 'q':
-			message_quiet();
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
-		default:
-			return wrong(c == ':' ? "a value is missing after "
-					      : "no such option: ",
-				     argv[optind - 1]);
-		}
+	if (status >= 0)
+		return status;
 	if (optind == argc)
 		return wrong("name the profiles to merge", "");
-	if (!output || !*output)
+	if (!o.output)
 		return wrong("name the profile to write with -o FILE", "");
-	return merge(argv + optind, (size_t)(argc - optind), output, force);
+	return merge(argv + optind, (size_t)(argc - optind), o.output, o.force);
 }

@@ -9,24 +9,32 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/text.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char usage[] =
-	"usage: heapline ps [OPTION]...\n"
-	"\n"
-	"Lists the recordings that are under way: the collector's pid, the program's,\n"
-	"processes alive, how long, events, live heap, profile and command.\n"
-	"\n"
-	"  -j, --json           JSON for scripts\n"
-	"  -h, --help           this text\n";
-
-static const struct option options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	{.name = "json", .help = "JSON for scripts", .letter = 'j'},
 	{0},
 };
+
+const struct options_spec ps_spec = {
+	.usage = "",
+	.about = "Lists the recordings that are under way: the collector's pid, the "
+		 "program's, processes\nalive, how long, events, live heap, profile "
+		 "and command.",
+	.options = options,
+	.notes = "Exit status: 0; 1 if it cannot look; 2 for a wrong command line.",
+	.wrong = VERB_USAGE,
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	(void)i;
+	(void)value;
+	*(bool *)own = true;
+	return NULL;
+}
 
 static void put_text(const struct control_status *s, size_t n)
 {
@@ -82,24 +90,13 @@ int cmd_ps(int argc, char **argv)
 	_cleanup_(freep) struct control_status *list = NULL;
 	bool json = false;
 	size_t n = 0;
-	int o, err;
+	int err, status = options_parse("ps", &ps_spec, argc, argv, take, &json);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "jh", options, NULL)) != -1)
-		if (o == 'j') {
-			json = true;
-		} else if (o == 'h') {
-			fputs(usage, stdout);
-			return VERB_OK;
-		} else {
-			optind--;
-			break;
-		}
-	if (optind < argc) {
-		message_error("ps: '%s' is no option of its", argv[optind]);
-		message_help("heapline ps --help lists what it takes");
-		return VERB_USAGE;
-	}
+	if (status >= 0)
+		return status;
+	if (optind < argc)
+		return options_wrong("ps", &ps_spec, "it takes options alone, not ",
+				     argv[optind], "");
 	err = sessions_list(&list, &n);
 	if (err < 0) {
 		message_error("cannot look for recordings: %s", strerror(-err));

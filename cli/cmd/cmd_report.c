@@ -12,13 +12,15 @@ static bool sort(void *own, const char *word)
 	return summary_parse_sort(word, &o->sort);
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec report_spec = {
 	.verb = "report",
 	.about = "Summarises a profile: how the program ended, its peak, what it never "
 		 "freed, where\nboth came from, and what the recording missed.",
 	.sorts = "peak, leaked, allocated or temporary",
+	.sort_words = "peak leaked allocated temporary",
 	.sort = sort,
 	.counts = "sites, and processes",
+	.lacks = "d",
 };
 
 int cmd_report(int argc, char **argv)
@@ -27,7 +29,7 @@ int cmd_report(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &spec, argc, argv, &o, &status))
+	if (!reader_open(&r, &report_spec, argc, argv, &o, &status))
 		return status;
 	o.scope = r.scope;
 	o.limit = r.limit;

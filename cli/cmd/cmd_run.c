@@ -10,53 +10,94 @@
 #include "cli/profile/file.h"
 #include "cli/report/summary.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-static const char usage[] =
-	"usage: heapline run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
-	"\n"
-	"Records the heap of PROGRAM and of what it forks and executes, and exits as\n"
-	"it does (125: heapline itself failed, 126: not executable, 127: not found).\n"
-	"\n"
-	"  -o, --output FILE    the profile (default PROGRAM.PID.heapline)\n"
-	"  -f, --force          overwrite it\n"
-	"  -q, --quiet          no word of heapline's own\n"
-	"      --no-free-stacks record frees without their stacks: faster, but line\n"
-	"                       reports then have no negative increments\n"
-	"      --lossy          drop events rather than make the program wait\n"
-	"      --delay TIME     start recording after TIME (2, 1.5s, 200ms, 3m)\n"
-	"      --duration TIME  stop recording after that long\n"
-	"      --no-follow      record PROGRAM alone, not the processes it starts\n"
-	"      --only GLOB      of all of them, record programs of that name or path\n"
-	"  -h, --help           this text\n";
+enum option {
+	OUTPUT,
+	FORCE,
+	QUIET,
+	NO_FREE_STACKS,
+	LOSSY,
+	DELAY,
+	DURATION,
+	NO_FOLLOW,
+	ONLY
+};
 
-enum { NO_FREE_STACKS = 256, LOSSY, DELAY, DURATION, NO_FOLLOW, ONLY };
-
-static const struct option options[] = {
-	{"output", required_argument, NULL, 'o'},
-	{"force", no_argument, NULL, 'f'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"no-free-stacks", no_argument, NULL, NO_FREE_STACKS},
-	{"lossy", no_argument, NULL, LOSSY},
-	{"delay", required_argument, NULL, DELAY},
-	{"duration", required_argument, NULL, DURATION},
-	{"no-follow", no_argument, NULL, NO_FOLLOW},
-	{"only", required_argument, NULL, ONLY},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	[OUTPUT] = {.name = "output",
+		    .argument = "FILE",
+		    .help = "the profile (default PROGRAM.PID.heapline)",
+		    .letter = 'o'},
+	[FORCE] = {.name = "force", .help = "overwrite it", .letter = 'f'},
+	[QUIET] = {.name = "quiet", .help = "no word of heapline's own", .letter = 'q'},
+	[NO_FREE_STACKS] = {.name = "no-free-stacks",
+			    .help = "record frees without their stacks: faster, but "
+				    "line reports then have no negative increments"},
+	[LOSSY] = {.name = "lossy",
+		   .help = "drop events rather than make the program wait"},
+	[DELAY] = {.name = "delay",
+		   .argument = "TIME",
+		   .help = "start recording after TIME (2, 1.5s, 200ms, 3m)"},
+	[DURATION] = {.name = "duration",
+		      .argument = "TIME",
+		      .help = "stop recording after that long"},
+	[NO_FOLLOW] = {.name = "no-follow",
+		       .help = "record PROGRAM alone, not the processes it starts"},
+	[ONLY] = {.name = "only",
+		  .argument = "GLOB",
+		  .help = "of all of them, record programs of that name or path"},
 	{0},
 };
 
-static bool parse_time(const char *name, const char *text, uint64_t *ret)
+const struct options_spec run_spec = {
+	.usage = "[--] PROGRAM [ARGUMENT]...",
+	.about = "Records the heap of PROGRAM and of what it forks and executes, and "
+		 "exits as it does.",
+	.options = options,
+	.notes = "Exit status: PROGRAM's; 125 if heapline itself failed, 126 if "
+		 "PROGRAM cannot be\nexecuted, 127 if it is not found.",
+	.operands = OPTIONS_COMMAND,
+	.wrong = LAUNCH_FAILED,
+};
+
+static const char *take(void *own, size_t i, const char *value)
 {
-	if (!quantity_parse_duration(text, ret))
-		return true;
-	message_error("--%s: '%s' is no time", name, text);
-	message_help("write seconds, or a number with ms, s, m or h: 200ms");
-	return false;
+	static const char no_time[] = "write seconds, or a number with ms, s, m or h";
+	struct launch_options *o = own;
+
+	switch ((enum option)i) {
+	case OUTPUT:
+		o->output = value;
+		break;
+	case FORCE:
+		o->force = true;
+		break;
+	case QUIET:
+		message_quiet();
+		break;
+	case NO_FREE_STACKS:
+		o->free_stacks = false;
+		break;
+	case LOSSY:
+		o->lossy = true;
+		break;
+	case DELAY:
+		return quantity_parse_duration(value, &o->delay_ns) ? no_time : NULL;
+	case DURATION:
+		return quantity_parse_duration(value, &o->duration_ns) ? no_time : NULL;
+	case NO_FOLLOW:
+		o->no_follow = true;
+		break;
+	case ONLY:
+		o->only = value;
+		break;
+	}
+	return NULL;
 }
 
 /* The options as typed, for the profile. */
@@ -138,57 +179,12 @@ int cmd_run(int argc, char **argv)
 	struct launch_options o = {.free_stacks = true};
 	struct launch_outcome done;
 	char typed[512];
-	int c, code;
+	int code = options_parse("run", &run_spec, argc, argv, take, &o);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:o:fqh", options, NULL)) != -1)
-		switch (c) {
-		case 'o':
-			o.output = optarg;
-			break;
-		case 'f':
-			o.force = true;
-			break;
-		case 'q':
-			message_quiet();
-			break;
-		case NO_FREE_STACKS:
-			o.free_stacks = false;
-			break;
-		case LOSSY:
-			o.lossy = true;
-			break;
-		case DELAY:
-			if (!parse_time("delay", optarg, &o.delay_ns))
-				return LAUNCH_FAILED;
-			break;
-		case DURATION:
-			if (!parse_time("duration", optarg, &o.duration_ns))
-				return LAUNCH_FAILED;
-			break;
-		case NO_FOLLOW:
-			o.no_follow = true;
-			break;
-		case ONLY:
-			o.only = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case ':':
-			message_error("'%s' needs a value", argv[optind - 1]);
-			message_help("heapline run --help lists the options");
-			return LAUNCH_FAILED;
-		default:
-			message_error("'%s' is no option", argv[optind - 1]);
-			message_help("heapline run --help lists the options");
-			return LAUNCH_FAILED;
-		}
-	if (optind == argc) {
-		message_error("no program to run");
-		message_help("heapline run [OPTION]... [--] PROGRAM [ARGUMENT]...");
-		return LAUNCH_FAILED;
-	}
+	if (code >= 0)
+		return code;
+	if (optind == argc)
+		return options_wrong("run", &run_spec, "no program to run", "", "");
 	join(argv + 1, optind - 1, typed, sizeof(typed));
 	o.argv = argv + optind;
 	o.text = typed;

@@ -7,30 +7,41 @@
 #include "cli/cmd/verb.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char usage[] =
-	"usage: heapline stop [OPTION]... PID|all\n"
-	"\n"
-	"Ends the recording of the program, or by the collector, of that pid, or all\n"
-	"of them, and waits until the profile is written. The program goes on.\n"
-	"\n"
-	"  -q, --quiet          no word if all goes well\n"
-	"  -h, --help           this text\n";
-
-static const struct option options[] = {
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
+static const struct option_spec options[] = {
+	{.name = "quiet", .help = "no word if all goes well", .letter = 'q'},
 	{0},
 };
 
+const struct options_spec stop_spec = {
+	.usage = "PID|all",
+	.about = "Ends the recording of the program, or by the collector, of that pid, "
+		 "or all of them,\nand waits until the profile is written. The program "
+		 "goes on.",
+	.options = options,
+	.notes =
+		"Exit status: 0; 1 if there is none, or it did not stop; 2 for a wrong "
+		"command line.",
+	.operands = OPTIONS_RECORDINGS,
+	.wrong = VERB_USAGE,
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	(void)own;
+	(void)i;
+	(void)value;
+	message_quiet();
+	return NULL;
+}
+
 static int wrong(const char *what, const char *word)
 {
-	message_error("stop: %s%s", what, word);
-	message_help("heapline stop PID, or heapline stop all; heapline ps lists them");
-	return VERB_USAGE;
+	return options_wrong("stop", &stop_spec, what, word,
+			     "; heapline ps lists what is recorded");
 }
 
 /* -1 is all; 0 is wrong. */
@@ -90,20 +101,12 @@ static int stop_those(int32_t pid)
 int cmd_stop(int argc, char **argv)
 {
 	int32_t pid;
-	int o;
+	int status = options_parse("stop", &stop_spec, argc, argv, take, NULL);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "qh", options, NULL)) != -1)
-		if (o == 'q') {
-			message_quiet();
-		} else if (o == 'h') {
-			fputs(usage, stdout);
-			return VERB_OK;
-		} else {
-			return wrong("no such option: ", argv[optind - 1]);
-		}
+	if (status >= 0)
+		return status;
 	if (optind + 1 != argc)
-		return optind == argc ? wrong("which one?", "")
+		return optind == argc ? wrong("name a pid, or all", "")
 				      : wrong("one pid at a time, not also ",
 					      argv[optind + 1]);
 	pid = parse_pid(argv[optind]);

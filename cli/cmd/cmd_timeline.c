@@ -7,17 +7,15 @@
 #include "cli/report/timeline.h"
 
 #include <errno.h>
-#include <langinfo.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 enum option { SVG };
 
-static const struct reader_option options[] = {
-	[SVG] = {"svg", "FILE", "a picture into FILE instead (- is standard output)"},
-	{NULL, NULL, NULL},
+static const struct option_spec options[] = {
+	[SVG] = {.name = "svg",
+		 .argument = "FILE",
+		 .help = "a picture into FILE instead (- is standard output)"},
+	{0},
 };
 
 struct own {
@@ -31,25 +29,15 @@ static const char *take(void *own, size_t i, const char *value)
 	return *value ? NULL : "name a file, or -";
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec timeline_spec = {
 	.verb = "timeline",
 	.about = "Shows the heap over time, of all processes together: live bytes with "
 		 "their peak,\nresident memory, and allocations per second.",
 	.options = options,
 	.take = take,
 	.counts = "columns, or bins of the JSON (all)",
-	.lacks = "pFI",
+	.lacks = "pFId",
 };
-
-static unsigned terminal_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-		return size.ws_col;
-	return columns ? (unsigned)strtoul(columns, NULL, 10) : 0;
-}
 
 /* 0 with the picture in the file, or a status after the reason was said. */
 static int write_svg(const struct profile *p, const struct timeline_options *o,
@@ -73,13 +61,12 @@ static int write_svg(const struct profile *p, const struct timeline_options *o,
 
 int cmd_timeline(int argc, char **argv)
 {
-	struct timeline_options o = {.width = terminal_width()};
+	struct timeline_options o = {.width = text_columns(), .utf8 = text_utf8()};
 	struct own own = {0};
 	struct reader r;
 	int status, failed = 0;
 
-	o.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	if (!reader_open(&r, &spec, argc, argv, &own, &status))
+	if (!reader_open(&r, &timeline_spec, argc, argv, &own, &status))
 		return status;
 	o.cells = r.limit;
 	o.bytes = r.bytes;

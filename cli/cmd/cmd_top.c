@@ -7,17 +7,19 @@
 
 #include <string.h>
 
-enum option { BY, DOMAIN };
+enum option { BY };
 
-static const struct reader_option options[] = {
-	[BY] = {"by", "WHAT", TOP_WORDS},
-	[DOMAIN] = {"domain", "NAME", "malloc (the default), or mmap"},
-	{NULL, NULL, NULL},
+static const struct option_spec options[] = {
+	[BY] = {.name = "by",
+		.argument = "WHAT",
+		.help = TOP_WORDS,
+		.words = "site function file module size thread lifetime domain "
+			 "process"},
+	{0},
 };
 
 struct own {
 	struct top_options options;
-	enum profile_domain domain;
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -27,11 +29,6 @@ static const char *take(void *own, size_t i, const char *value)
 	switch ((enum option)i) {
 	case BY:
 		return top_parse_by(value, &o->options.by) ? NULL : TOP_WORDS;
-	case DOMAIN:
-		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
-			return "malloc or mmap";
-		o->domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
-		return NULL;
 	}
 	return NULL;
 }
@@ -43,13 +40,14 @@ static bool sort(void *own, const char *word)
 	return view_parse_metric(word, &o->options.sort);
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec top_spec = {
 	.verb = "top",
 	.about =
 		"Shows who has most, in one table: by the lines that asked for memory, "
 		"or by\nfunction, file, module, size, thread, lifetime, domain or "
 		"process.",
 	.sorts = VIEW_SORTS,
+	.sort_words = VIEW_SORT_WORDS,
 	.sort = sort,
 	.options = options,
 	.take = take,
@@ -62,10 +60,9 @@ int cmd_top(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &spec, argc, argv, &own, &status))
+	if (!reader_open(&r, &top_spec, argc, argv, &own, &status))
 		return status;
 	own.options.scope = r.scope;
-	own.options.scope.domain = own.domain;
 	own.options.limit = r.limit;
 	own.options.bytes = r.bytes;
 	own.options.colour = r.colour;

@@ -9,20 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option { BOTTOM_UP, MIN, DEPTH, LINES, DOMAIN };
+enum option { BOTTOM_UP, MIN, DEPTH, LINES };
 
-static const struct reader_option options[] = {
-	[BOTTOM_UP] = {"bottom-up", NULL, "from the allocations up to main"},
-	[MIN] = {"min", "PERCENT", "fold what has less of the total (1); 0: nothing"},
-	[DEPTH] = {"depth", "LEVELS", "fold what is deeper"},
-	[LINES] = {"lines", NULL, "tell the lines of a function apart"},
-	[DOMAIN] = {"domain", "NAME", "malloc (the default), or mmap"},
-	{NULL, NULL, NULL},
+static const struct option_spec options[] = {
+	[BOTTOM_UP] = {.name = "bottom-up", .help = "from the allocations up to main"},
+	[MIN] = {.name = "min",
+		 .argument = "PERCENT",
+		 .help = "fold what has less of the total (1); 0: nothing"},
+	[DEPTH] = {.name = "depth",
+		   .argument = "LEVELS",
+		   .help = "fold what is deeper"},
+	[LINES] = {.name = "lines", .help = "tell the lines of a function apart"},
+	{0},
 };
 
 struct own {
 	struct tree_options options;
-	enum profile_domain domain;
 };
 
 /* "1", "0.25", "5%". */
@@ -75,11 +77,6 @@ static const char *take(void *own, size_t i, const char *value)
 	case LINES:
 		o->options.lines = true;
 		return NULL;
-	case DOMAIN:
-		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
-			return "malloc or mmap";
-		o->domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
-		return NULL;
 	}
 	return NULL;
 }
@@ -91,12 +88,13 @@ static bool sort(void *own, const char *word)
 	return view_parse_metric(word, &o->options.metric);
 }
 
-static const struct reader_spec spec = {
+const struct reader_spec tree_spec = {
 	.verb = "tree",
 	.about = "Shows which functions call which to allocate, as a tree from the top "
 		 "down, or from\nthe allocations up; small parts are folded, and their "
 		 "sums shown.",
 	.sorts = VIEW_SORTS,
+	.sort_words = VIEW_SORT_WORDS,
 	.sort = sort,
 	.options = options,
 	.take = take,
@@ -109,10 +107,9 @@ int cmd_tree(int argc, char **argv)
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &spec, argc, argv, &own, &status))
+	if (!reader_open(&r, &tree_spec, argc, argv, &own, &status))
 		return status;
 	own.options.scope = r.scope;
-	own.options.scope.domain = own.domain;
 	own.options.limit = r.limit;
 	own.options.bytes = r.bytes;
 	own.options.colour = r.colour;

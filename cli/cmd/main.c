@@ -5,6 +5,7 @@
 #include "cli/cmd/verb.h"
 
 #include "cli/base/message.h"
+#include "cli/base/nearest.h"
 #include "cli/report/text.h"
 
 #include <locale.h>
@@ -12,26 +13,35 @@
 #include <string.h>
 
 const struct verb verbs[] = {
-	{"run", "run a program and record its heap", cmd_run},
-	{"check", "run a program and fail if it leaks more than it may", cmd_check},
+	{"run", "run a program and record its heap", cmd_run, .options = &run_spec},
+	{"check", "run a program and fail if it leaks more than it may", cmd_check,
+	 .options = &check_spec},
 	{"report", "summarise a profile: peak, never freed, where both came from",
-	 cmd_report},
+	 cmd_report, .reader = &report_spec},
 	{"lines", "show source lines with what each allocated, freed and kept",
-	 cmd_lines},
-	{"top", "show who has most: by line, function, file, module, size, ...", cmd_top},
-	{"tree", "show which functions call which to allocate", cmd_tree},
+	 cmd_lines, .reader = &lines_spec},
+	{"top", "show who has most: by line, function, file, module, size, ...",
+	 cmd_top, .reader = &top_spec},
+	{"tree", "show which functions call which to allocate", cmd_tree,
+	 .reader = &tree_spec},
 	{"churn", "show which lines allocate most often, and how long blocks live",
-	 cmd_churn},
+	 cmd_churn, .reader = &churn_spec},
 	{"timeline", "chart the heap, resident memory and allocations over time",
-	 cmd_timeline},
-	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff},
-	{"merge", "make one profile of several", cmd_merge},
-	{"info", "tell what a profile is and what is in it", cmd_info},
-	{"ps", "list what is being recorded", cmd_ps},
-	{"stop", "end a recording; the program goes on", cmd_stop},
-	{"doctor", "find what would keep heapline from recording here", cmd_doctor},
-	{"help", "explain a verb", cmd_help},
-	{NULL, NULL, NULL},
+	 cmd_timeline, .reader = &timeline_spec},
+	{"diff", "compare two profiles: what is new, gone, grown and shrunk", cmd_diff,
+	 .reader = &diff_spec},
+	{"merge", "make one profile of several", cmd_merge, .options = &merge_spec},
+	{"info", "tell what a profile is and what is in it", cmd_info,
+	 .reader = &info_spec},
+	{"ps", "list what is being recorded", cmd_ps, .options = &ps_spec},
+	{"stop", "end a recording; the program goes on", cmd_stop,
+	 .options = &stop_spec},
+	{"doctor", "find what would keep heapline from recording here", cmd_doctor,
+	 .options = &doctor_spec},
+	{"completion", "write a shell's completions of heapline's command line",
+	 cmd_completion, .options = &completion_spec},
+	{"help", "explain a verb", cmd_help, .options = &help_spec},
+	{0},
 };
 
 const struct verb *verb_find(const char *name)
@@ -42,58 +52,22 @@ const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
-enum { NAME_ROOM = 32 };
-
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Insertions, deletions, replacements and swaps of neighbours that make b of a. Both
- * are shorter than NAME_ROOM. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t rows[3][NAME_ROOM + 1], n = strlen(b);
-	size_t *before = rows[0], *last = rows[1], *row = rows[2];
-
-	for (size_t k = 0; k <= n; k++)
-		last[k] = k;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t *oldest = before;
-
-		row[0] = i;
-		for (size_t k = 1; k <= n; k++) {
-			row[k] = least(last[k - 1] + (a[i - 1] != b[k - 1]),
-				       least(last[k], row[k - 1]) + 1);
-			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] &&
-			    a[i - 2] == b[k - 1])
-				row[k] = least(row[k], before[k - 2] + 1);
-		}
-		before = last;
-		last = row;
-		row = oldest;
-	}
-	return last[n];
-}
-
 const struct verb *verb_like(const char *name)
 {
-	const struct verb *best = NULL;
-	size_t best_distance = 3, len = strlen(name);
+	struct nearest n = nearest_to(name);
 
-	if (!len || len >= NAME_ROOM)
-		return NULL;
-	for (const struct verb *v = verbs; v->name; v++) {
-		size_t d = distance(name, v->name);
+	for (const struct verb *v = verbs; v->name; v++)
+		nearest_offer(&n, v->name);
+	return n.best ? verb_find(n.best) : NULL;
+}
 
-		if (!strncmp(name, v->name, len))
-			d = 1; /* its beginning */
-		if (d < best_distance && d < strlen(v->name)) {
-			best_distance = d;
-			best = v;
-		}
-	}
-	return best;
+const struct options_spec *verb_options(const struct verb *verb,
+					struct reader_options *buffer)
+{
+	if (verb->options)
+		return verb->options;
+	reader_options(verb->reader, buffer);
+	return &buffer->spec;
 }
 
 static int unknown(const char *name)

@@ -9,33 +9,47 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
-	OWN = 0x1000, /* getopt values of the verb's own options: OWN + index */
-	OPTIONS = 64,
 	WORD = 256, /* room for a word of the user's in a message */
 };
 
+/* By letter, which take_common() goes by. */
 static const struct common {
-	const char *name;
-	char letter; /* 0: long only */
-	const char *argument, *help;
+	char letter;
+	struct option_spec option;
 } common[] = {
-	{"process", 'p', "PID", "only the process of that pid"},
-	{"focus", 'F', "REGEX",
-	 "only stacks with a function, file or module that matches"},
-	{"ignore", 'I', "REGEX", "not the stacks with one that matches"},
-	{"sort", 's', "WORD", NULL},
-	{NULL, 'n', "COUNT", NULL},
-	{"bytes", 'b', NULL, "exact numbers of bytes"},
-	{"json", 'j', NULL, "JSON for scripts, in exact bytes"},
-	{"color", 'C', "WHEN", "auto, always or never (NO_COLOR is respected)"},
-	{"no-pager", 'P', NULL, "no pager on a terminal"},
-	{"help", 'h', NULL, "this text"},
+	{'p',
+	 {.name = "process",
+	  .argument = "PID",
+	  .help = "only the process of that pid"}},
+	{'F',
+	 {.name = "focus",
+	  .argument = "REGEX",
+	  .help = "only stacks with a function, file or module that matches"}},
+	{'I',
+	 {.name = "ignore",
+	  .argument = "REGEX",
+	  .help = "not the stacks with one that matches"}},
+	{'d',
+	 {.name = "domain",
+	  .argument = "NAME",
+	  .help = "malloc (the default), or mmap",
+	  .words = "malloc mmap"}},
+	{'s', {.name = "sort", .argument = "WORD"}},
+	{'n', {.argument = "COUNT", .letter = 'n'}},
+	{'b', {.name = "bytes", .help = "exact numbers of bytes"}},
+	{'j', {.name = "json", .help = "JSON for scripts, in exact bytes"}},
+	{'C',
+	 {.name = "color",
+	  .argument = "WHEN",
+	  .help = "auto, always or never (NO_COLOR is respected)",
+	  .words = "auto always never"}},
+	{'P', {.name = "no-pager", .help = "no pager on a terminal"}},
 };
 
 enum { COMMON = sizeof(common) / sizeof(common[0]) };
@@ -48,57 +62,46 @@ static bool takes(const struct reader_spec *spec, const struct common *c)
 	return !spec->lacks || !strchr(spec->lacks, c->letter);
 }
 
-/* ---- help ---------------------------------------------------------------- */
-
-static void put_option(const char *name, char letter, const char *argument,
-		       const char *help)
+void reader_options(const struct reader_spec *spec, struct reader_options *ret)
 {
-	char left[64];
-	int at = 0;
+	size_t at = 0;
 
-	if (letter)
-		at = snprintf(left, sizeof(left), "-%c%s", letter, name ? ", " : "");
-	else
-		at = snprintf(left, sizeof(left), "    ");
-	if (name)
-		snprintf(left + at, sizeof(left) - (size_t)at, "--%s%s%s", name,
-			 argument ? "=" : "", argument ? argument : "");
-	else
-		snprintf(left + at, sizeof(left) - (size_t)at, " %s", argument);
-	printf("  %-24s %s\n", left, help);
-}
-
-static int put_help(const struct reader_spec *spec)
-{
-	char text[256];
-
-	printf("Usage: heapline %s [OPTIONS] %s\n\n%s\n\nOptions:\n", spec->verb,
-	       spec->profiles ? "A B" : "[PROFILE]", spec->about);
-	for (size_t i = 0; spec->options && spec->options[i].name; i++)
-		put_option(spec->options[i].name, 0, spec->options[i].argument,
-			   spec->options[i].help);
+	snprintf(ret->sort_help, sizeof(ret->sort_help), "order by: %s",
+		 spec->sorts ? spec->sorts : "");
+	snprintf(ret->count_help, sizeof(ret->count_help), "at most COUNT %s",
+		 spec->counts ? spec->counts : "");
+	for (size_t i = 0; spec->options && !options_end(&spec->options[i]); i++)
+		ret->options[at++] = spec->options[i];
+	ret->own = at;
 	for (size_t i = 0; i < COMMON; i++) {
-		const char *help = common[i].help;
-		/* Letters of the long options above are not promised. */
-		char letter = strchr("nhs", common[i].letter) ? common[i].letter : '\0';
+		struct option_spec *o = &ret->options[at];
 
 		if (!takes(spec, &common[i]))
 			continue;
-		if (common[i].letter == 's')
-			snprintf(text, sizeof(text), "order by: %s", spec->sorts);
-		else if (common[i].letter == 'n')
-			snprintf(text, sizeof(text), "at most COUNT %s", spec->counts);
-		if (!help)
-			help = text;
-		put_option(common[i].name, letter == 's' ? '\0' : letter,
-			   common[i].argument, help);
+		*o = common[i].option;
+		if (common[i].letter == 's') {
+			o->help = ret->sort_help;
+			o->words = spec->sort_words;
+		} else if (common[i].letter == 'n') {
+			o->help = ret->count_help;
+		}
+		ret->letters[at++] = common[i].letter;
 	}
-	if (!spec->profiles)
-		puts("\nPROFILE is the newest *.heapline in this directory if none is "
-		     "named.");
-	puts("Exit status: 0; 2 for a wrong command line; 3 for a profile that cannot "
-	     "be read.");
-	return fflush(stdout) == 0 ? VERB_OK : VERB_FAILED;
+	ret->options[at] = (struct option_spec){0};
+	ret->spec = (struct options_spec){
+		.usage = spec->profiles ? "A B" : "[PROFILE]",
+		.about = spec->about,
+		.options = ret->options,
+		.notes = spec->profiles
+				 ? "Exit status: 0; 2 for a wrong command line; 3 for "
+				   "a profile that cannot be read."
+				 : "PROFILE is the newest *.heapline in this directory "
+				   "if none is named.\n"
+				   "Exit status: 0; 2 for a wrong command line; 3 for "
+				   "a profile that cannot be read.",
+		.operands = OPTIONS_PROFILES,
+		.wrong = VERB_USAGE,
+	};
 }
 
 /* ---- options ------------------------------------------------------------- */
@@ -112,17 +115,6 @@ const char *reader_regex(const char *pattern, regex_t *ret)
 		return NULL;
 	regerror(err, ret, why, sizeof(why));
 	return why;
-}
-
-static int usage(const struct reader_spec *spec, const char *what, const char *word,
-		 const char *why)
-{
-	char clean[WORD];
-
-	message_error("%s: %s%s%s", spec->verb, what,
-		      text_clean(word, clean, sizeof(clean)), why);
-	message_help("`heapline help %s` lists what it takes", spec->verb);
-	return VERB_USAGE;
 }
 
 static bool parse_count(const char *text, unsigned long long most,
@@ -176,6 +168,11 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 			r->scope.ignore = why ? NULL : regex;
 		return why;
 	}
+	case 'd':
+		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
+			return "malloc or mmap";
+		r->scope.domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
+		return NULL;
 	case 's':
 		return spec->sort(own, value) ? NULL : spec->sorts;
 	case 'n':
@@ -201,74 +198,37 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 	}
 }
 
-static void make_table(const struct reader_spec *spec, struct option table[OPTIONS])
-{
-	size_t at = 0;
+struct taking {
+	struct reader *reader;
+	const struct reader_spec *spec;
+	const struct reader_options *options;
+	void *own;
+};
 
-	for (size_t i = 0; i < COMMON; i++)
-		if (common[i].name && takes(spec, &common[i]))
-			table[at++] = (struct option){common[i].name,
-						      common[i].argument != NULL, NULL,
-						      common[i].letter};
-	for (size_t i = 0; spec->options && spec->options[i].name && at + 1 < OPTIONS;
-	     i++)
-		table[at++] = (struct option){spec->options[i].name,
-					      spec->options[i].argument != NULL, NULL,
-					      OWN + (int)i};
-	table[at] = (struct option){0};
+static const char *take(void *context, size_t i, const char *value)
+{
+	const struct taking *t = context;
+
+	return i < t->options->own ? t->spec->take(t->own, i, value)
+				   : take_common(t->reader, t->spec, t->own,
+						 t->options->letters[i], value);
 }
 
-static int bad_option(const struct reader_spec *spec, int code, char **argv)
-{
-	const char *word = argv[optind - 1];
-	char letter[3] = {'-', (char)optopt, '\0'};
-
-	if (optopt > 0 && optopt < OWN && strncmp(word, "--", 2) != 0)
-		word = letter;
-	return usage(spec,
-		     code == ':' ? "a value is missing after " : "no such option: ",
-		     word, "");
-}
-
-/* What to say of a value that option `name` does not take. */
-static int bad_value(const struct reader_spec *spec, const char *name,
-		     const char *value, const char *why)
-{
-	char what[WORD], clean[WORD], tail[WORD + 4];
-
-	snprintf(what, sizeof(what), "%s%s: ", strlen(name) > 1 ? "--" : "-", name);
-	snprintf(tail, sizeof(tail), ": %s", why);
-	return usage(spec, what, text_clean(value ? value : "", clean, sizeof(clean)),
-		     tail);
-}
-
-static const char *name_of(const struct reader_spec *spec, int code)
-{
-	static char letter[2];
-
-	if (code >= OWN)
-		return spec->options[code - OWN].name;
-	for (size_t i = 0; i < COMMON; i++)
-		if (common[i].letter == code && common[i].name)
-			return common[i].name;
-	letter[0] = (char)code;
-	return letter;
-}
-
-static int check_operands(const struct reader_spec *spec, int count, char **words)
+static int check_operands(const struct reader_spec *spec,
+			  const struct options_spec *options, int count, char **words)
 {
 	int most = spec->profiles ? (int)spec->profiles : 1;
 
 	if (count > most)
-		return usage(spec,
-			     most == 1 ? "one profile at a time, not also "
-				       : "two profiles, not also ",
-			     words[most], "");
+		return options_wrong(spec->verb, options,
+				     most == 1 ? "one profile at a time, not also "
+					       : "two profiles, not also ",
+				     words[most], "");
 	if (spec->profiles && count < most)
-		return usage(spec,
-			     "name two profiles, to compare the first with the "
-			     "second",
-			     "", "");
+		return options_wrong(
+			spec->verb, options,
+			"name two profiles, to compare the first with the second", "",
+			"");
 	return -1;
 }
 
@@ -276,27 +236,16 @@ static int check_operands(const struct reader_spec *spec, int count, char **word
 static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 		 char **argv, void *own)
 {
-	struct option table[OPTIONS];
-	int code;
+	struct reader_options options;
+	struct taking taking = {r, spec, &options, own};
+	int status;
 
-	make_table(spec, table);
+	reader_options(spec, &options);
 	r->colour = want_colour(NULL);
-	opterr = 0;
-	optind = 0; /* glibc: begin anew */
-	while ((code = getopt_long(argc, argv, spec->counts ? ":hn:" : ":h", table,
-				   NULL)) != -1) {
-		const char *why;
-
-		if (code == '?' || code == ':')
-			return bad_option(spec, code, argv);
-		if (code == 'h')
-			return put_help(spec);
-		why = code >= OWN ? spec->take(own, (size_t)(code - OWN), optarg)
-				  : take_common(r, spec, own, code, optarg);
-		if (why)
-			return bad_value(spec, name_of(spec, code), optarg, why);
-	}
-	return check_operands(spec, argc - optind, argv + optind);
+	status = options_parse(spec->verb, &options.spec, argc, argv, take, &taking);
+	return status >= 0 ? status
+			   : check_operands(spec, &options.spec, argc - optind,
+					    argv + optind);
 }
 
 /* ---- the profile --------------------------------------------------------- */

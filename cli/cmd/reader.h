@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "cli/cmd/options.h"
 #include "cli/profile/profile.h"
 #include "cli/report/scope.h"
 #include "cli/report/text.h"
@@ -19,28 +20,32 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* An option of one verb, beside the common ones. */
-struct reader_option {
-	const char *name;     /* long, without dashes; NULL ends the table */
-	const char *argument; /* what its value is called; NULL: it takes none */
-	const char *help;     /* one line */
-};
-
 struct reader_spec {
 	const char *verb;
 	const char *about; /* what the verb does, a sentence or two */
 	const char *sorts; /* the words that --sort takes, for people; NULL: none */
 	bool (*sort)(void *own, const char *word); /* false: not one of them */
-	const struct reader_option *options;	   /* may be NULL */
-	/* Takes one of the verb's options, options[i]. value is NULL if it has no
-	 * argument; it stays valid. NULL, or a clause on what is wrong with it. */
-	const char *(*take)(void *own, size_t i, const char *value);
+	const char *sort_words; /* the same, apart by spaces */
+	const struct option_spec *options; /* beside the common ones; may be NULL */
+	options_take *take;		   /* of those */
 	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
-	const char *lacks; /* letters of common options that make no sense, of "pFIb" */
+	const char *lacks; /* letters of common options that make no sense, of "pFIdb" */
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;
 };
+
+/* All that a verb takes, made from its spec. The pointers in it are into itself: it
+ * must not be copied. */
+struct reader_options {
+	struct options_spec spec;
+	struct option_spec options[OPTIONS_MOST];
+	char letters[OPTIONS_MOST]; /* of common ones, from [own] on */
+	size_t own;
+	char sort_help[256], count_help[256];
+};
+
+void reader_options(const struct reader_spec *spec, struct reader_options *ret);
 
 enum { READER_PROFILES = 2 }; /* of a spec, at most */
 

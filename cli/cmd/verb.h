@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include "cli/cmd/reader.h"
+
 #include <stddef.h>
 
 enum verb_status { /* exit statuses that all verbs share */
@@ -18,6 +20,9 @@ struct verb {
 	/* argv[0] is the verb's name. Returns the exit status. Must understand
 	 * --help. */
 	int (*run)(int argc, char **argv);
+	/* What it takes: the one or the other. */
+	const struct options_spec *options;
+	const struct reader_spec *reader;
 };
 
 /* All verbs, in the order of the list; ended by a NULL name. */
@@ -29,9 +34,14 @@ const struct verb *verb_find(const char *name);
 /* The verb whose name is most like `name`, or NULL if none is. */
 const struct verb *verb_like(const char *name);
 
+/* What a verb takes; *buffer is filled if need be. */
+const struct options_spec *verb_options(const struct verb *verb,
+					struct reader_options *buffer);
+
 int cmd_check(int argc, char **argv);
 int cmd_churn(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
@@ -45,3 +55,20 @@ int cmd_stop(int argc, char **argv);
 int cmd_timeline(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
+
+extern const struct options_spec check_spec;
+extern const struct options_spec completion_spec;
+extern const struct options_spec doctor_spec;
+extern const struct options_spec help_spec;
+extern const struct options_spec merge_spec;
+extern const struct options_spec ps_spec;
+extern const struct options_spec run_spec;
+extern const struct options_spec stop_spec;
+extern const struct reader_spec churn_spec;
+extern const struct reader_spec diff_spec;
+extern const struct reader_spec info_spec;
+extern const struct reader_spec lines_spec;
+extern const struct reader_spec report_spec;
+extern const struct reader_spec timeline_spec;
+extern const struct reader_spec top_spec;
+extern const struct reader_spec tree_spec;

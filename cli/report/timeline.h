@@ -21,7 +21,7 @@ enum {
 
 struct timeline_options {
 	size_t cells;	/* that text, picture and numbers have; 0: what fits */
-	unsigned width; /* of the text, columns; 0: 80 */
+	size_t width; /* of the text, columns; 0: 80 */
 	bool utf8;	/* block characters, else ASCII */
 	bool bytes, colour;
 };

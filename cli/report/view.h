@@ -70,6 +70,7 @@ const char *view_metric_phrase(const struct view *v, enum view_metric metric);
 
 /* false: the word is no metric's name. */
 bool view_parse_metric(const char *word, enum view_metric *ret);
+#define VIEW_SORT_WORDS "peak leaked allocated temporary allocations"
 #define VIEW_SORTS "peak (the default), leaked, allocated, temporary or allocations"
 
 /* "the process's peak" and its like. */

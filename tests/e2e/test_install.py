@@ -68,6 +68,16 @@ class Install(harness.Case):
         self.assertEqual(self.report_json(profile)["live_at_end"]["bytes"], 40)
 
     @harness.needs("meson")
+    def test_installed_completions_and_pages(self):
+        files = self.installed()
+        for name in ("/bash-completion/completions/heapline.bash",
+                     "/zsh/site-functions/_heapline",
+                     "/fish/vendor_completions.d/heapline.fish",
+                     "/man/man1/heapline-completion.1"):
+            with open(self.one(files, name)) as file:
+                self.assertIn("heapline", file.read())
+
+    @harness.needs("meson")
     def test_installed_moves(self):
         self.installed()
         os.rename(self.path("root"), self.path("a root with spaces, moved"))
