@@ -1,0 +1,234 @@
+#include "cli/collect/blocks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- the window, and the table behind it --------------------------------- */
+
+static struct ledger_recent *recent(struct ledger *l, uint64_t address)
+{
+	uint64_t h = address * 0x9e3779b97f4a7c15ull;
+
+	return &l->recent[(h >> 40) % LEDGER_WINDOW];
+}
+
+static bool is_recent(const struct ledger_recent *r, const struct ledger_process *p,
+		      uint64_t address)
+{
+	return r->address1 == address + 1 && r->process == p;
+}
+
+bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
+{
+	return is_recent(recent(l, address), p, address) || live_has(&p->live, address);
+}
+
+void blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		const struct live_block *b)
+{
+	struct ledger_recent *r = recent(l, address);
+
+	if (r->address1 &&
+	    live_add(&r->process->live, r->address1 - 1, &r->block) < 0) {
+		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+		r->process->lost++;
+	}
+	*r = (struct ledger_recent){address + 1, p, *b};
+}
+
+bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
+		 struct live_block *ret)
+{
+	struct ledger_recent *r = recent(l, address);
+
+	if (!is_recent(r, p, address))
+		return live_take(&p->live, address, ret);
+	*ret = r->block;
+	r->address1 = 0;
+	return true;
+}
+
+struct ledger_freed *blocks_freed_slot(struct ledger *l, uint64_t address)
+{
+	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) %
+			 LEDGER_RECENT_FREES];
+}
+
+uint64_t blocks_freed_key(const struct ledger_process *p, uint64_t address)
+{
+	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+}
+
+static void note_freed(struct ledger *l, const struct ledger_process *p,
+		       uint64_t address, uint64_t ns)
+{
+	*blocks_freed_slot(l, address) =
+		(struct ledger_freed){blocks_freed_key(p, address), ns};
+}
+
+void blocks_book_free(struct ledger *l, struct ledger_process *p,
+		      const struct live_block *b, uint32_t by, uint64_t ns)
+{
+	struct sites_block block = {b->size, b->born_ns, b->site};
+
+	sites_free(&l->sites, &p->sums, &block, 1, by, ns);
+}
+
+/* ---- one event of the malloc domain -------------------------------------- */
+
+uint64_t blocks_moment(const struct ledger *l, const struct event *ev)
+{
+	return clock_ns(l->clock, ev->stamp);
+}
+
+uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
+			const struct event *ev)
+{
+	if (ev->site)
+		return ev->site;
+	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
+}
+
+/* The block lies where nothing lay. */
+static void allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	struct live_block b = {ev->size, blocks_moment(l, ev),
+			       blocks_site_of(l, p, ev)};
+
+	if (!b.site) {
+		p->lost++;
+		return;
+	}
+	blocks_put(l, p, ev->address, &b);
+	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
+}
+
+/* ---- inherited blocks ---------------------------------------------------- */
+
+struct ledger_process *blocks_owner_of(const struct lineage *of)
+{
+	return (struct ledger_process *)((char *)of -
+					 offsetof(struct ledger_process, lineage));
+}
+
+static bool peek(void *context, const struct lineage *of, uint64_t address,
+		 struct lineage_block *ret)
+{
+	struct ledger_process *p = blocks_owner_of(of);
+	struct ledger *l = context;
+	struct live_block b;
+
+	if (!blocks_take(l, p, address, &b))
+		return false;
+	blocks_put(l, p, address, &b);
+	*ret = (struct lineage_block){b.size, b.born_ns};
+	return true;
+}
+
+/* The process frees none of its own blocks: one that it inherited? */
+static bool take_inherited(struct ledger *l, struct ledger_process *p, uint64_t address,
+			   uint64_t ns, struct live_block *ret)
+{
+	struct lineage_block b;
+
+	if (!p->lineage.parent || !lineage_take(&p->lineage, address, ns, peek, l, &b))
+		return false;
+	*ret = (struct live_block){b.size, b.born_ns, 0};
+	return true;
+}
+
+void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r)
+{
+	struct lineage_block b = {r->block.size, r->block.born_ns};
+
+	lineage_give_back(&p->lineage, r->address, &b);
+}
+
+/* A block has left the table for good, or until a realloc fails. */
+void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
+		  const struct live_block *b, uint64_t ns)
+{
+	struct lineage_block block = {b->size, b->born_ns};
+
+	note_freed(l, p, address, ns);
+	if (lineage_is_parent(&p->lineage) &&
+	    lineage_gone(&p->lineage, address, &block, ns) < 0)
+		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+}
+
+/* A begin has found its block, or that there is none. Its end may be known already. */
+void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r)
+{
+	if (r->outcome == LEDGER_OPEN)
+		return;
+	if (r->outcome == LEDGER_FREED && r->held == LEDGER_HELD)
+		blocks_book_free(l, p, &r->block, r->by, r->ns);
+	else if (r->outcome == LEDGER_FREED && r->held == LEDGER_UNKNOWN)
+		p->unknown_frees++;
+	else if (r->outcome == LEDGER_STANDS && r->held == LEDGER_HELD)
+		blocks_put(l, p, r->address, &r->block);
+	else if (r->outcome == LEDGER_STANDS && r->held == LEDGER_INHERITED)
+		blocks_give_back(p, r);
+	free(r);
+}
+
+static bool free_block(struct ledger *l, struct ledger_process *p,
+		       const struct event *ev)
+{
+	uint64_t ns = blocks_moment(l, ev);
+	struct live_block b;
+
+	if (!blocks_take(l, p, ev->address, &b))
+		return take_inherited(l, p, ev->address, ns, &b);
+	blocks_leave(l, p, ev->address, &b, ns);
+	blocks_book_free(l, p, &b, blocks_site_of(l, p, ev), ns);
+	if (ev->temporary) {
+		struct sites_block block = {b.size, b.born_ns, b.site};
+
+		sites_temporary(&l->sites, &p->sums, &block);
+	}
+	return true;
+}
+
+static bool begin_realloc(struct ledger *l, struct ledger_process *p,
+			  const struct event *ev, struct ledger_realloc *r)
+{
+	uint64_t ns = blocks_moment(l, ev);
+
+	if (blocks_take(l, p, ev->address, &r->block)) {
+		r->held = LEDGER_HELD;
+		blocks_leave(l, p, ev->address, &r->block, ns);
+	} else if (take_inherited(l, p, ev->address, ns, &r->block)) {
+		r->held = LEDGER_INHERITED;
+	} else {
+		return false;
+	}
+	blocks_begun(l, p, r);
+	return true;
+}
+
+/* Applies the event if it is legal. */
+bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event *ev,
+		  struct ledger_realloc *r)
+{
+	switch (ev->type) {
+	case WIRE_FREE:
+		return free_block(l, p, ev);
+	case WIRE_REALLOC_BEGIN:
+		return begin_realloc(l, p, ev, r);
+	case EVENT_RESTORE:
+		if (r->held == LEDGER_HELD && blocks_has(l, p, ev->address))
+			return false;
+		if (r->held == LEDGER_HELD)
+			blocks_put(l, p, ev->address, &r->block);
+		else if (r->held == LEDGER_INHERITED)
+			blocks_give_back(p, r);
+		free(r);
+		return true;
+	default:
+		if (blocks_has(l, p, ev->address))
+			return false;
+		allocate(l, p, ev);
+		return true;
+	}
+}

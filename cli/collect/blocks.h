@@ -1,0 +1,44 @@
+/*
+ * blocks.h - the live blocks of the malloc domain, as the ledger's events change them:
+ * the window of the newest, the tables behind it, what a fork child inherits. For
+ * ledger.c and settle.c alone.
+ */
+#pragma once
+
+#include "cli/collect/ledger.h"
+
+/* Is there a block of p at address? */
+bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address);
+
+/* Puts a block where none is; takes one out, false if there is none. */
+void blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		const struct live_block *b);
+bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
+		 struct live_block *ret);
+
+/* When a block of p at address was last freed, if slot->key is the key. */
+struct ledger_freed *blocks_freed_slot(struct ledger *l, uint64_t address);
+uint64_t blocks_freed_key(const struct ledger_process *p, uint64_t address);
+
+/* A block has left the table for good, or until a realloc fails. */
+void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
+		  const struct live_block *b, uint64_t ns);
+
+/* Counts a free, by code at site `by`. */
+void blocks_book_free(struct ledger *l, struct ledger_process *p,
+		      const struct live_block *b, uint32_t by, uint64_t ns);
+
+uint64_t blocks_moment(const struct ledger *l, const struct event *ev);
+uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
+			const struct event *ev);
+struct ledger_process *blocks_owner_of(const struct lineage *of);
+
+/* A realloc of an inherited block did not happen. */
+void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r);
+
+/* A begin has found its block, or that there is none: frees r if its end is known. */
+void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r);
+
+/* Applies the event if it is legal. */
+bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event *ev,
+		  struct ledger_realloc *r);

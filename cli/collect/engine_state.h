@@ -1,0 +1,94 @@
+/*
+ * engine_state.h - what the parts of the engine share: its processes, threads and
+ * lanes. For engine.c, engine_fill.c, processes.c and lanes.c alone.
+ */
+#pragma once
+
+#include "cli/base/table.h"
+#include "cli/collect/engine.h"
+#include "cli/collect/ledger.h"
+#include "cli/collect/merge.h"
+#include "cli/collect/modules.h"
+
+#include <errno.h>
+
+enum {
+	ENGINE_BATCH = 128,
+};
+
+struct process {
+	struct engine_process pub; /* first: its address is the process's */
+	struct ledger_process books;
+	uint64_t round; /* what is parked up to this round waits for the fence */
+	bool fenced, ending;
+	uint32_t forked_from; /* a parent that is not known yet; 0: none, or known */
+	uint64_t forked_ns;
+	uint64_t lost, held_back; /* of rings that were freed; ticks */
+};
+
+struct thread {
+	uint32_t process, tid; /* index */
+	char name[WIRE_THREAD_NAME_BYTES + 1];
+	uint64_t events, start_ns, end_ns;
+	bool ended, filled;
+};
+
+struct lane {			   /* a ring in use */
+	struct ring_reader reader; /* first */
+	struct process *process;
+	struct ledger_thread books;
+	size_t thread;
+	uint64_t fence;
+	uint64_t looked_at; /* how far it was read when last looked at for trimming */
+};
+
+struct engine {
+	void *base;
+	int fd;
+	struct engine_hooks hooks;
+	struct stamp_clock clock;
+	struct ledger ledger;
+	struct modules modules;
+	size_t modules_told;
+
+	struct lane lanes[WIRE_RINGS];
+	uint16_t open[WIRE_RINGS]; /* numbers of lanes in use */
+	size_t open_count;
+	bool in_use[WIRE_RINGS];
+	uint32_t claims;       /* as of the last look at all rings */
+	size_t trim;	       /* where the next look for idle rings begins */
+	uint32_t look;	       /* where the next look at a few begins */
+	struct event *windows; /* free ones, linked through their first word */
+
+	struct process **processes; /* by index */
+	size_t process_count, process_room;
+	size_t orphans;	      /* whose parent is not known yet */
+	struct table serials; /* serial -> index + 1 */
+	struct thread *threads;
+	size_t thread_count, thread_room;
+	size_t threads_final; /* all below have ended and are in the profile */
+
+	struct merge merge;
+	uint64_t stamp; /* of this pass */
+	uint64_t slack; /* that two processors' counters may differ by, in ticks */
+	struct event batch[ENGINE_BATCH];
+	size_t batched, consumed;
+	uint64_t lost; /* events of rings that no process owns */
+};
+
+static inline struct wire_header *engine_header(const struct engine *e)
+{
+	return e->base;
+}
+
+static inline uint64_t engine_stamp(const struct engine *e)
+{
+	return e->hooks.now ? e->hooks.now(e->hooks.context) : clock_stamp(&e->clock);
+}
+
+/* Without memory: the recording is incomplete from here on. */
+static inline void engine_fail(struct engine *e)
+{
+	if (!e->ledger.sites.error)
+		e->ledger.sites.error = -ENOMEM;
+}

@@ -1,0 +1,80 @@
+#include "cli/collect/mappings.h"
+
+#include "cli/collect/blocks.h"
+
+#include <stdlib.h>
+
+#define PAGE 4096ull
+
+static bool pages_of(const struct event *ev, uint64_t *ret_start, uint64_t *ret_end)
+{
+	uint64_t limit = 1ull << LIVE_ADDRESS_BITS;
+
+	if (!ev->size || ev->size > limit - ev->address)
+		return false;
+	*ret_start = ev->address & ~(PAGE - 1);
+	*ret_end = (ev->address + ev->size + PAGE - 1) & ~(PAGE - 1);
+	return true;
+}
+
+static struct sites_block block_of(const struct ledger_process *p,
+				   const struct maps_cut *cut)
+{
+	const struct maps_mapping *m = &p->maps.mappings[cut->mapping];
+
+	return (struct sites_block){cut->end - cut->start, m->born_ns, m->site};
+}
+
+void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		    const struct event *ev)
+{
+	uint64_t start, end;
+
+	maps_forget(&p->maps, &t->unmapped);
+	if (!pages_of(ev, &start, &end))
+		return;
+	t->unmapped_by = sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MMAP);
+	t->unmapped_ns = blocks_moment(l, ev);
+	if (maps_cut(&p->maps, start, end, &t->unmapped) < 0) {
+		p->lost++;
+		return;
+	}
+	for (size_t i = 0; i < t->unmapped.count; i++) {
+		struct sites_block b = block_of(p, &t->unmapped.items[i]);
+
+		sites_free(&l->sites, &p->sums, &b, t->unmapped.items[i].last,
+			   t->unmapped_by, t->unmapped_ns);
+	}
+}
+
+void mappings_unmap_failed(struct ledger *l, struct ledger_process *p,
+			   struct ledger_thread *t, const struct event *ev)
+{
+	/* Backwards: the cut that was the mapping's last comes back first. */
+	for (size_t i = t->unmapped.count; i-- > 0;) {
+		struct maps_cut *cut = &t->unmapped.items[i];
+		struct sites_block b = block_of(p, cut);
+		uint32_t first;
+
+		if (maps_restore(&p->maps, cut, &first) == 0)
+			sites_unfree(&l->sites, &p->sums, &b, first, t->unmapped_by,
+				     t->unmapped_ns, blocks_moment(l, ev));
+	}
+	maps_forget(&p->maps, &t->unmapped);
+}
+
+void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		  const struct event *ev)
+{
+	uint64_t start, end, ns = blocks_moment(l, ev);
+	uint32_t site = sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MMAP);
+
+	mappings_unmap(l, p, t, ev);
+	maps_forget(&p->maps, &t->unmapped);
+	if (!pages_of(ev, &start, &end))
+		return;
+	if (!site || maps_add(&p->maps, start, end, site, ns) < 0)
+		p->lost++;
+	else
+		sites_alloc(&l->sites, &p->sums, site, end - start, 1, ns);
+}

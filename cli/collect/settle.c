@@ -1,0 +1,224 @@
+#include "cli/collect/settle.h"
+
+#include "cli/collect/blocks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	PAIR_TRIES = 4096, /* steps of a search that honest programs end at once */
+	PATIENCE = 16,	   /* rounds that an event waits for an address to calm down */
+	DISORDER_NS = 100000, /* stamps disagree by far less */
+};
+
+struct wanted {
+	bool live;
+	uint64_t final; /* latest round that counts */
+};
+
+static bool needs_block(const struct event *ev)
+{
+	return ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN;
+}
+
+static bool is_legal(const struct park_item *item, void *context)
+{
+	const struct wanted *w = context;
+
+	if (item->event.type == EVENT_RESTORE && item->realloc->held != LEDGER_HELD)
+		return item->realloc->held != LEDGER_WAITING;
+	return needs_block(&item->event) == w->live;
+}
+
+static bool is_final(const struct park_item *item, void *context)
+{
+	const struct wanted *w = context;
+
+	return item->round <= w->final;
+}
+
+static void drop(struct ledger *l, struct park_lot *lot, struct park_item *item)
+{
+	park_remove(&l->park, lot, item);
+	lot->process->parked--;
+	free(item);
+}
+
+static void apply_legal(struct ledger *l, struct park_lot *lot)
+{
+	struct ledger_process *p = lot->process;
+	struct wanted wanted = {0};
+	struct park_item *item;
+
+	for (;;) {
+		wanted.live = blocks_has(l, p, lot->address);
+		item = park_pick(&l->park, lot, is_legal, &wanted);
+		if (!item || !blocks_apply(l, p, &item->event, item->realloc))
+			return;
+		drop(l, lot, item);
+	}
+}
+
+/* No event explains this one. */
+static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_item *item)
+{
+	struct ledger_process *p = lot->process;
+	struct live_block b;
+
+	if (item->event.type == WIRE_FREE) {
+		p->unknown_frees++;
+	} else if (item->event.type == WIRE_REALLOC_BEGIN) {
+		item->realloc->held = LEDGER_UNKNOWN;
+		blocks_begun(l, p, item->realloc);
+	} else {
+		if (blocks_take(l, p, lot->address, &b)) {
+			p->unseen_frees++;
+			blocks_leave(l, p, lot->address, &b,
+				     blocks_moment(l, &item->event));
+			blocks_book_free(
+				l, p, &b,
+				sites_find(&l->sites, &p->sums, 0, PROFILE_MALLOC),
+				blocks_moment(l, &item->event));
+		}
+		blocks_apply(l, p, &item->event, item->realloc);
+	}
+	drop(l, lot, item);
+}
+
+/* May the last event applied at this address have been applied before its time? */
+static bool is_suspect(struct ledger *l, const struct park_lot *lot,
+		       const struct park_item *stuck)
+{
+	const struct ledger_freed *freed = blocks_freed_slot(l, lot->address);
+	struct ledger_process *p = lot->process;
+	uint64_t ns = blocks_moment(l, &stuck->event);
+	struct live_block b;
+
+	if (needs_block(&stuck->event))
+		return freed->key == blocks_freed_key(p, lot->address) &&
+		       freed->ns + DISORDER_NS >= ns;
+	if (!blocks_take(l, p, lot->address, &b))
+		return false;
+	blocks_put(l, p, lot->address, &b);
+	return b.born_ns + DISORDER_NS >= ns;
+}
+
+/* Two events that followed each other in one ring, the first of the stuck kind. */
+struct pair {
+	struct park_item *first, *second;
+};
+
+static struct pair find_pair(const struct park_lot *lot)
+{
+	size_t tries = 0;
+
+	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
+		if (i->later &&
+		    needs_block(&i->event) == needs_block(&lot->first->event) &&
+		    needs_block(&i->later->event) != needs_block(&i->event))
+			return (struct pair){i, i->later};
+	return (struct pair){NULL, NULL};
+}
+
+/* The allocation of a pair, and its free, on their own: whatever lies there steps
+ * aside, for a pair in a row leaves an address as it was. */
+static void apply_pair(struct ledger *l, struct park_lot *lot, struct pair pair)
+{
+	struct park_item *born = pair.first, *dead = pair.second;
+	struct ledger_process *p = lot->process;
+	struct live_block aside;
+	bool lay;
+
+	if (needs_block(&born->event)) {
+		born = pair.second;
+		dead = pair.first;
+	}
+	if (born->event.type == EVENT_RESTORE && born->realloc == dead->realloc) {
+		free(born->realloc); /* began and failed: nothing happened */
+	} else {
+		lay = blocks_take(l, p, lot->address, &aside);
+		blocks_apply(l, p, &born->event, born->realloc);
+		blocks_apply(l, p, &dead->event, dead->realloc);
+		if (lay)
+			blocks_put(l, p, lot->address, &aside);
+	}
+	drop(l, lot, pair.first);
+	drop(l, lot, pair.second);
+}
+
+/*
+ * Stuck for good: with the address live (free), the next events of all rings are
+ * allocations (frees). If that can be explained at all, then an event was applied too
+ * early, on account of its stamp, and what belongs before it is still here: among
+ * the waiting there are as many events of the other kind as it takes. Each stands
+ * behind one of the stuck kind in its ring, so somewhere two of different kinds stand
+ * in a row. They belong together, before what was applied too early.
+ *
+ * A block older than the recording, or a parent's, looks alike: its free, then the
+ * next allocation there, from one ring. Hence is_suspect(): too early is not long ago.
+ */
+static bool explain(struct ledger *l, struct park_lot *lot,
+		    const struct park_item *item)
+{
+	struct pair pair;
+
+	if (!is_suspect(l, lot, item))
+		return false;
+	pair = find_pair(lot);
+	if (!pair.first)
+		return false;
+	apply_pair(l, lot, pair);
+	return true;
+}
+
+static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
+{
+	struct wanted wanted = {.final = final};
+	struct park_item *item;
+
+	/* What came here since may have been applied for want of what is yet to be
+	 * read; but a busy address is not waited for until it is quiet. */
+	if (lot->touched > final)
+		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
+	apply_legal(l, lot);
+	while ((item = park_pick(&l->park, lot, is_final, &wanted))) {
+		if (!explain(l, lot, item))
+			apply_anyway(l, lot, item);
+		apply_legal(l, lot);
+	}
+	if (!lot->first)
+		park_close(&l->park, lot);
+}
+
+void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final)
+{
+	struct park_lot *next;
+
+	for (struct park_lot *lot = l->park.lots; lot && p->parked; lot = next) {
+		next = lot->next;
+		if (lot->process == p)
+			settle_lot(l, lot, final);
+	}
+}
+
+/* Rounds count from 1: nothing is final here. */
+void settle_park(struct ledger *l, struct ledger_process *p, const struct event *ev,
+		 struct ledger_realloc *r)
+{
+	struct park_lot *lot;
+
+	if (park_push(&l->park, p, ev, r, l->round + 1) < 0) {
+		l->sites.error = -ENOMEM;
+		p->lost++;
+		if (ev->type == EVENT_RESTORE)
+			free(r);
+		else if (r)
+			r->held = LEDGER_UNKNOWN;
+		return;
+	}
+	p->parked++;
+	lot = park_find(&l->park, p, ev->address);
+	/* Behind another event of its own ring it changes nothing yet. */
+	if (park_has_choice(lot))
+		settle_lot(l, lot, 0);
+}
