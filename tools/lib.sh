@@ -7,7 +7,7 @@ packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
 packages_demo=(libxml2-utils python3)
 packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools
-	zsh fish)
+	zsh fish make strace nginx-light postgresql)
 
 say() {
 	printf '== %s\n' "$*"
@@ -58,7 +58,23 @@ install_packages() {
 }
 
 get_packages() {
-	as_root apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+	local failed=0
+	services off
+	as_root apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
+		failed=1
+	services on
+	return $failed
+}
+
+# Servers are wanted for their programs: none is to be started by being installed.
+services() {
+	local policy=/usr/sbin/policy-rc.d
+	if [ "$1" = off ] && [ ! -e $policy ]; then
+		printf '#!/bin/sh\n# heapline tests\nexit 101\n' | as_root tee $policy >/dev/null
+		as_root chmod 755 $policy
+	elif [ "$1" = on ] && grep -qs '^# heapline tests' $policy; then
+		as_root rm -f $policy
+	fi
 }
 
 install_for_demo() {

@@ -5,6 +5,8 @@
 #include "cli/base/kernel.h"
 #include "cli/base/table.h"
 #include "cli/collect/procfs.h"
+#include "cli/collect/roots.h"
+#include "cli/collect/strangers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +19,6 @@
 #include <sys/wait.h>
 
 enum {
-	ROOTS = 64,
 	ANCESTORS = 64,
 	COMMAND_BYTES = 16384,
 	EXE_BYTES = 4096,
@@ -40,23 +41,9 @@ struct member {
 	uint32_t slot; /* of wire_process; WIRE_PROCESSES: none */
 	pid_t pid;     /* as we see it */
 	int pidfd;     /* -1: none to be had */
-	int root;      /* number of its "/" in members.roots; -1: ours, or not known */
+	int root;      /* of members.roots */
 	char *program; /* owned; of an expected one, or seen to run in its place */
 	uint64_t since_ns; /* expected, or seen to execute; 0: not yet */
-};
-
-struct stranger { /* a program that was not followed */
-	uint32_t parent_serial;
-	pid_t pid;
-	char *program;
-	enum wire_exec why;
-	uint64_t at_ns;
-};
-
-struct root { /* a "/" that is not ours: another container's, a chroot */
-	dev_t device;
-	ino_t inode;
-	int fd; /* held open: it outlives the processes that see it */
 };
 
 struct members {
@@ -64,10 +51,8 @@ struct members {
 	struct engine *engine;
 	struct member *items;
 	size_t count, room, recorded;
-	struct stranger *strangers;
-	size_t stranger_count, stranger_room;
-	struct root roots[ROOTS];
-	size_t root_count;
+	struct strangers strangers;
+	struct roots roots;
 	struct table came;   /* pid -> serial of its last image that came */
 	struct table waited; /* pid -> status + 1 that its parent was told; 0: none */
 	struct table born;   /* serial -> parent's, of those only born so far */
@@ -104,15 +89,12 @@ void members_close(struct members *m)
 		closep(&m->items[i].pidfd);
 		free(m->items[i].program);
 	}
-	for (size_t i = 0; i < m->root_count; i++)
-		closep(&m->roots[i].fd);
-	for (size_t i = 0; i < m->stranger_count; i++)
-		free(m->strangers[i].program);
+	roots_done(&m->roots);
+	strangers_done(&m->strangers);
 	table_done(&m->came);
 	table_done(&m->born);
 	table_done(&m->waited);
 	free(m->items);
-	free(m->strangers);
 	free(m);
 }
 
@@ -165,29 +147,6 @@ static void drop(struct members *m, struct member *i)
 
 /* ---- what the kernel tells ----------------------------------------------- */
 
-/* Where a process finds its files, looked up when it joins (it may be gone when they
- * are needed): a number in m->roots, or -1 for our own "/". */
-static int root_of(struct members *m, pid_t pid)
-{
-	struct stat theirs, ours;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
-	if (stat(path, &theirs) < 0 || stat("/", &ours) < 0 ||
-	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
-		return -1;
-	for (size_t i = 0; i < m->root_count; i++)
-		if (m->roots[i].device == theirs.st_dev &&
-		    m->roots[i].inode == theirs.st_ino)
-			return (int)i;
-	if (m->root_count == ROOTS)
-		return -1;
-	m->roots[m->root_count] =
-		(struct root){theirs.st_dev, theirs.st_ino,
-			      open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)};
-	return m->roots[m->root_count].fd < 0 ? -1 : (int)m->root_count++;
-}
-
 /* Who of a line of forks is in the profile: a process that has recorded something. */
 static uint32_t known_above(const struct members *m, uint32_t serial)
 {
@@ -230,13 +189,13 @@ static char *copy_path(const struct wire_process *p)
 static void list_stranger(struct members *m, uint32_t parent, pid_t pid, char *program,
 			  enum wire_exec why)
 {
-	if (array_reserve(&m->strangers, &m->stranger_room, m->stranger_count + 1) <
-	    0) {
-		free(program);
-		return;
-	}
-	m->strangers[m->stranger_count++] = (struct stranger){
-		known_above(m, parent), pid, program, why, engine_now_ns(m->engine)};
+	struct stranger stranger = {.parent_serial = known_above(m, parent),
+				    .pid = pid,
+				    .program = program,
+				    .why = why,
+				    .at_ns = engine_now_ns(m->engine)};
+
+	strangers_add(&m->strangers, &stranger);
 }
 
 /* What a slot says is executed; NONE also for nonsense. */
@@ -303,7 +262,7 @@ static int record(struct members *m, struct member *i, uint32_t slot, uint32_t s
 	i->slot = slot;
 	i->serial = serial;
 	i->parent_serial = parent;
-	i->root = root_of(m, i->pid);
+	i->root = roots_of(&m->roots, i->pid);
 	if (fresh) {
 		procfs_command(i->pid, command, sizeof(command));
 		procfs_exe(i->pid, exe, sizeof(exe));
@@ -761,32 +720,13 @@ void members_root_path(const struct members *m, const struct engine_process *p,
 {
 	*ret = '\0';
 	for (size_t i = 0; i < m->count; i++)
-		if (m->items[i].process == p && m->items[i].root >= 0)
-			snprintf(ret, room, "/proc/self/fd/%d",
-				 m->roots[m->items[i].root].fd);
+		if (m->items[i].process == p)
+			roots_path(&m->roots, m->items[i].root, ret, room);
 }
 
 /* ---- the profile --------------------------------------------------------- */
 
 int members_fill(const struct members *m, struct profile *p)
 {
-	if (array_reserve(&p->unfolloweds, &p->unfollowed_room, m->stranger_count) < 0)
-		return -ENOMEM;
-	for (size_t i = p->unfollowed_count; i < m->stranger_count; i++) {
-		const struct stranger *from = &m->strangers[i];
-		uint32_t program =
-			strings_add(&p->strings, from->program ? from->program : "");
-
-		if (program == UINT32_MAX)
-			return -ENOMEM;
-		p->unfolloweds[i] = (struct profile_unfollowed){
-			.parent_serial = from->parent_serial,
-			.pid = from->pid,
-			.program = program,
-			.why = from->why,
-			.at_ns = from->at_ns,
-		};
-		p->unfollowed_count = i + 1;
-	}
-	return 0;
+	return strangers_fill(&m->strangers, p);
 }
