@@ -1,23 +1,15 @@
 #include "cli/base/strings.h"
 
 #include "cli/base/array.h"
+#include "cli/base/hash.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-static size_t hash(const char *text, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * 0x100000001b3ull;
-	return (size_t)(h ^ (h >> 32));
-}
-
 static uint32_t *seek(const struct strings *s, const char *text, size_t len)
 {
-	for (size_t i = hash(text, len);; i++) {
+	for (size_t i = hash_bytes(text, len);; i++) {
 		uint32_t *slot = &s->slots[i & (s->slots_room - 1)];
 
 		if (!*slot || (!strncmp(s->items[*slot - 1], text, len) &&

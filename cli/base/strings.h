@@ -1,5 +1,6 @@
 /*
  * strings.h - each distinct string once, named by a small number. Number 0 is "".
+ * Strings may come from anywhere: none can be made to collide (hash.h).
  */
 #pragma once
 

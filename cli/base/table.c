@@ -1,5 +1,7 @@
 #include "cli/base/table.h"
 
+#include "cli/base/hash.h"
+
 #include <stdlib.h>
 
 struct table_entry {
@@ -8,19 +10,10 @@ struct table_entry {
 	bool used;
 };
 
-static size_t hash(struct table_key key)
-{
-	uint64_t h = key.a * 0x9e3779b97f4a7c15ull;
-
-	h ^= h >> 32;
-	h = (h + key.b) * 0xc2b2ae3d27d4eb4full;
-	return (size_t)(h ^ (h >> 29));
-}
-
 /* The key's entry, or the free one where it belongs. room > count. */
 static struct table_entry *seek(const struct table *t, struct table_key key)
 {
-	for (size_t i = hash(key);; i++) {
+	for (size_t i = hash_pair(key.a, key.b);; i++) {
 		struct table_entry *e = &t->entries[i & (t->room - 1)];
 
 		if (!e->used || (e->key.a == key.a && e->key.b == key.b))

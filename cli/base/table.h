@@ -1,6 +1,7 @@
 /*
  * table.h - a hash table from 128-bit keys to 64-bit values, for everything that is
  * not hot enough to deserve a table of its own. Open addressing; nothing is removed.
+ * Keys may come from anywhere: none can be made to collide (hash.h).
  */
 #pragma once
 

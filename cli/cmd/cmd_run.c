@@ -111,6 +111,14 @@ static void join(char *const *words, int n, char *ret, size_t room)
 					 words[i]);
 }
 
+static const char *freed_when(const struct launch_outcome *done,
+			      const struct summary *sum)
+{
+	if (done->result.running)
+		return "not freed yet";
+	return sum->went_on ? "not freed until recording ended" : "never freed";
+}
+
 /* A line of figures, as `report` has them. */
 static void say_figures(const struct launch_outcome *done)
 {
@@ -123,8 +131,7 @@ static void say_figures(const struct launch_outcome *done)
 		return;
 	message_note("%s allocations, at most %s live at once, %s %s%s",
 		     units_count(sum.allocs).text, units_size(sum.peak.bytes).text,
-		     units_size(sum.leaked.bytes).text,
-		     done->result.running ? "live now" : "never freed",
+		     units_size(sum.leaked.bytes).text, freed_when(done, &sum),
 		     sum.lost ? "; EVENTS WERE LOST" : "");
 }
 

@@ -6,6 +6,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/frames.h"
+#include "cli/report/images.h"
 #include "cli/report/losses.h"
 #include "cli/report/runtime.h"
 #include "cli/report/text.h"
@@ -22,6 +23,13 @@
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
+}
+
+/* Whether frees may have come after the last that was recorded: its blocks were not
+ * freed until then, which is not never. */
+static bool went_on(const struct profile *p, const struct profile_process *process)
+{
+	return process->end == PROFILE_RUNNING || *strings_get(&p->strings, p->stopped);
 }
 
 static struct profile_amount live_of(const struct profile_site *site)
@@ -88,6 +96,10 @@ static int of_processes(const struct scope *scope, struct summary **ret)
 
 		s->leaked.blocks = less(s->live_at_end.blocks, s->runtime.blocks);
 		s->leaked.bytes = less(s->live_at_end.bytes, s->runtime.bytes);
+		s->ended = scope->process[i] && !went_on(p, &p->processes[i]);
+		s->went_on = scope->process[i] && !s->ended;
+		if (s->went_on)
+			s->not_yet = s->leaked;
 	}
 	*ret = all;
 	return 0;
@@ -108,6 +120,9 @@ static struct summary total_of(const struct scope *scope, const struct summary *
 		add_amount(&sum.live_at_end, s->live_at_end);
 		add_amount(&sum.runtime, s->runtime);
 		add_amount(&sum.leaked, s->leaked);
+		add_amount(&sum.not_yet, s->not_yet);
+		sum.ended += s->ended;
+		sum.went_on += s->went_on;
 		sum.unknown_frees += s->unknown_frees;
 		sum.unseen_frees += s->unseen_frees;
 		sum.lost += s->lost;
@@ -135,38 +150,18 @@ int summary_of(const struct profile *p, const struct scope_options *o,
 
 /* ---- how processes ended ------------------------------------------------- */
 
-/* The process that the recording began with: the first in scope. NULL: none. */
-static const struct profile_process *root_of(const struct scope *scope)
+/* Index of the process that the recording began with: the first in scope. SIZE_MAX:
+ * none. */
+static size_t root_of(const struct scope *scope)
 {
-	const struct profile *p = scope->profile;
-	const struct profile_process *root = NULL;
+	const struct profile_process *items = scope->profile->processes;
+	size_t root = SIZE_MAX;
 
-	for (size_t i = 0; i < p->process_count; i++)
+	for (size_t i = 0; i < scope->profile->process_count; i++)
 		if (scope->process[i] &&
-		    (!root || p->processes[i].serial < root->serial))
-			root = &p->processes[i];
+		    (root == SIZE_MAX || items[i].serial < items[root].serial))
+			root = i;
 	return root;
-}
-
-/* What a process became by exec, over and over: its last image that was recorded. */
-static const struct profile_process *last_image(const struct profile *p,
-						const struct profile_process *process)
-{
-	for (bool found = true; found && process->end == PROFILE_EXECED;) {
-		const struct profile_process *next = NULL;
-
-		for (size_t i = 0; i < p->process_count; i++) {
-			const struct profile_process *q = &p->processes[i];
-
-			if (q->pid == process->pid && q->serial > process->serial &&
-			    !q->parent_serial && (!next || q->serial < next->serial))
-				next = q;
-		}
-		found = next != NULL;
-		if (found)
-			process = next;
-	}
-	return process;
 }
 
 /* Its status as a shell gives it, or -1: unknown. */
@@ -217,8 +212,8 @@ struct groups {
 	const struct profile *profile;
 	struct frames_owners *owners;
 	/* By node: the nearest node, outwards from it, with own code; with code that
-	 * is no base library's. 0: none. */
-	uint32_t *own, *other;
+	 * is no base library's; with code. 0: none. */
+	uint32_t *own, *other, *any;
 
 	struct table ids; /* -> index */
 	struct group *items;
@@ -231,17 +226,21 @@ static void groups_done(struct groups *g)
 	frames_owners_close(g->owners);
 	free(g->own);
 	free(g->other);
+	free(g->any);
 	free(g->items);
 	table_done(&g->ids);
 	*g = (struct groups){0};
 }
 
-/* The innermost frame of a node whose owner is at most `worst`. */
+/* The innermost frame of a node whose owner is at most `worst`. Where frames are
+ * missing nobody's code is. */
 static bool frame_at(struct groups *g, uint32_t node, enum frames_owner worst,
 		     struct frames_frame *ret)
 {
 	struct frames_walk walk = frames_of(g->profile, node);
 
+	if (g->profile->stacks[node].flags & PROFILE_STACK_CUT)
+		return false;
 	while (walk.stack == node && frames_next(&walk, ret))
 		if (frames_owner(g->owners, ret) <= worst)
 			return true;
@@ -255,20 +254,23 @@ static int groups_init(struct groups *g, const struct profile *p)
 	*g = (struct groups){.profile = p, .owners = frames_owners_open(p)};
 	g->own = calloc(p->stack_count + 1, sizeof(*g->own));
 	g->other = calloc(p->stack_count + 1, sizeof(*g->other));
-	if (!g->owners || !g->own || !g->other)
+	g->any = calloc(p->stack_count + 1, sizeof(*g->any));
+	if (!g->owners || !g->own || !g->other || !g->any)
 		return -ENOMEM;
 	for (uint32_t i = 1; i < p->stack_count; i++) {
 		uint32_t parent = p->stacks[i].parent;
 
 		g->own[i] = frame_at(g, i, FRAMES_OWN, &frame) ? i : g->own[parent];
-		g->other[i] = frame_at(g, i, FRAMES_LIBRARY, &frame) ? i
-								     : g->other[parent];
+		g->other[i] =
+			frame_at(g, i, FRAMES_LIBRARY, &frame) ? i : g->other[parent];
+		g->any[i] = frame_at(g, i, FRAMES_BASE, &frame) ? i : g->any[parent];
 	}
 	return 0;
 }
 
 /* The frame that a stack is counted under: the innermost of the program's own; without
- * one, of the libraries that it uses; without one, the innermost. */
+ * one, of the libraries that it uses; without one, the innermost; and where every frame
+ * is missing, what says so. */
 static struct frames_frame frame_of(struct groups *g, uint32_t stack)
 {
 	struct frames_frame frame = {0};
@@ -279,8 +281,10 @@ static struct frames_frame frame_of(struct groups *g, uint32_t stack)
 		frame_at(g, g->own[stack], FRAMES_OWN, &frame);
 	else if (g->other[stack])
 		frame_at(g, g->other[stack], FRAMES_LIBRARY, &frame);
+	else if (g->any[stack])
+		frame_at(g, g->any[stack], FRAMES_BASE, &frame);
 	else
-		frame_at(g, stack, FRAMES_BASE, &frame);
+		frame.stack = &g->profile->stacks[stack];
 	return frame;
 }
 
@@ -385,6 +389,7 @@ struct page { /* what all parts of the text need */
 	const struct profile *profile;
 	const struct summary_options *options;
 	struct scope *scope;
+	const struct images *images;
 	FILE *out;
 };
 
@@ -429,26 +434,47 @@ static void put_when(const struct page *page)
 	fputc('\n', page->out);
 }
 
+/* How many processes there were, and how many programs they were in turn. */
+static void put_population(const struct page *page)
+{
+	size_t programs = page->scope->process_count, processes = 0;
+
+	if (programs < 2)
+		return;
+	for (size_t i = 0; i < page->profile->process_count; i++)
+		processes += page->scope->process[i] && page->images->first[i];
+	if (processes < 2)
+		fprintf(page->out,
+			"; %zu programs recorded, each by exec of the one "
+			"before",
+			programs);
+	else if (programs == processes)
+		fprintf(page->out, "; %zu processes recorded", processes);
+	else
+		fprintf(page->out, "; %zu processes recorded, %zu programs", processes,
+			programs);
+}
+
 static void put_top(const struct page *page)
 {
 	const struct profile *p = page->profile;
-	const struct profile_process *root = root_of(page->scope);
+	size_t root = root_of(page->scope);
 
 	text_style(page->out, page->options->colour, TEXT_BOLD);
 	fputs("Heap report of ", page->out);
-	text_put(page->out, root ? strings_get(&p->strings, root->command) : "nothing");
+	text_put(page->out, root == SIZE_MAX ? "nothing"
+					     : strings_get(&p->strings,
+							   p->processes[root].command));
 	text_style(page->out, page->options->colour, TEXT_PLAIN);
 	fputc('\n', page->out);
 	put_when(page);
-	if (!root) {
+	if (root == SIZE_MAX) {
 		fputs("  ended        no process was recorded\n", page->out);
 		return;
 	}
 	fprintf(page->out, "  ended        ");
-	put_end(last_image(p, root), page->out);
-	if (page->scope->process_count > 1)
-		fprintf(page->out, "; %zu processes recorded",
-			page->scope->process_count);
+	put_end(images_last(page->images, root), page->out);
+	put_population(page);
 	fputc('\n', page->out);
 }
 
@@ -483,8 +509,14 @@ static void put_figures(const struct page *page, const struct scope *scope,
 		fprintf(out, ", %s after the start",
 			units_duration(s->peak_at_ns).text);
 	fprintf(out, "%s\n", peak_phrase(scope));
-	fprintf(out, "  never freed  %14s  in %s live at the end\n",
-		size(page, s->leaked.bytes).text, blocks(s->leaked.blocks).text);
+	if (s->ended || !s->went_on)
+		fprintf(out, "  never freed  %14s  in %s live at the end\n",
+			size(page, s->leaked.bytes - s->not_yet.bytes).text,
+			blocks(s->leaked.blocks - s->not_yet.blocks).text);
+	if (s->went_on)
+		fprintf(out, "  not freed    %14s  in %s until recording ended\n",
+			size(page, s->not_yet.bytes).text,
+			blocks(s->not_yet.blocks).text);
 	if (s->runtime.blocks)
 		fprintf(out,
 			"  runtime      %14s  in %s live at the end, kept by libc and "
@@ -546,8 +578,9 @@ static void put_recording(const struct page *page, const struct summary *s)
 		"collector\n",
 		units_duration(s->held_back_ns).text);
 	if (s->unknown_frees)
-		fprintf(out, "  unknown      %14s  frees of blocks that nobody saw "
-			     "allocated\n",
+		fprintf(out,
+			"  unknown      %14s  frees of blocks that nobody saw "
+			"allocated\n",
 			units_count(s->unknown_frees).text);
 	if (s->unseen_frees)
 		fprintf(out,
@@ -628,8 +661,16 @@ static void put_groups(const struct page *page, struct groups *g, const char *ti
 			g->count - limit);
 }
 
+static const char *leaked_title(const struct summary *s)
+{
+	if (!s->went_on)
+		return "Never freed: live at the end";
+	return s->ended ? "Never freed, or not until recording ended"
+			: "Not freed until recording ended";
+}
+
 static const char *group_title(const struct page *page, enum summary_sort sort,
-			       uint64_t peak_at_ns, char *title, size_t room)
+			       const struct summary *s, char *title, size_t room)
 {
 	const char *chosen = page->options->scope.focus || page->options->scope.ignore
 				     ? " (stacks chosen by --focus and --ignore)"
@@ -637,8 +678,7 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 
 	switch (sort) {
 	case SUMMARY_BY_LEAKED:
-		snprintf(title, room, "Never freed: live at the end, by code%s",
-			 chosen);
+		snprintf(title, room, "%s, by code%s", leaked_title(s), chosen);
 		break;
 	case SUMMARY_BY_ALLOCATED:
 		snprintf(title, room, "Allocated over the whole run, by code%s",
@@ -652,7 +692,7 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 	default:
 		snprintf(title, room,
 			 "Live at the peak (%s after the start), by code%s",
-			 units_duration(peak_at_ns).text, chosen);
+			 units_duration(s->peak_at_ns).text, chosen);
 	}
 	return title;
 }
@@ -677,8 +717,7 @@ static int put_sites(const struct page *page, const struct summary *s)
 		if (err < 0)
 			return err;
 		put_groups(page, &g,
-			   group_title(page, lists[i], s->peak_at_ns, title,
-				       sizeof(title)));
+			   group_title(page, lists[i], s, title, sizeof(title)));
 	}
 	return 0;
 }
@@ -690,7 +729,8 @@ static void put_processes(const struct page *page, const struct summary *all)
 
 	if (page->scope->process_count < 2)
 		return;
-	put_title(page, "Processes: own peak, never freed at the end");
+	put_title(page,
+		  "Programs: own peak, and what they had not freed when they ended");
 	for (size_t i = 0; i < p->process_count && shown < limit; i++) {
 		if (!page->scope->process[i])
 			continue;
@@ -733,7 +773,9 @@ static void put_next(const struct page *page, const struct summary *s)
 		if (s->leaked.blocks)
 			put_command(page,
 				    "heapline lines --sort leaked --columns leaked",
-				    "the lines whose blocks were never freed");
+				    s->went_on ? "the lines whose blocks were not freed"
+					       : "the lines whose blocks were never "
+						 "freed");
 	} else {
 		fputs("  compile the program with -g and record it again: `heapline "
 		      "lines` then shows its lines\n",
@@ -774,11 +816,14 @@ int summary_text(const struct profile *p, const struct summary_options *o, FILE 
 {
 	_cleanup_(scope_done) struct scope scope;
 	struct scope_options chosen = o->scope;
-	struct page page = {p, o, &scope, out};
+	_cleanup_(images_done) struct images images = {0};
+	struct page page = {p, o, &scope, &images, out};
 	int err;
 
 	chosen.domain = PROFILE_MALLOC;
 	err = scope_init(&scope, p, &chosen);
+	if (!err)
+		err = images_init(&images, p);
 	return err < 0 ? err : put_page(&page);
 }
 
@@ -813,6 +858,7 @@ static void json_figures(struct json *j, const struct summary *s)
 	json_amount(j, "live_at_end", s->live_at_end);
 	json_amount(j, "runtime", s->runtime);
 	json_amount(j, "leaked", s->leaked);
+	json_amount(j, "not_yet_freed", s->not_yet);
 }
 
 static void json_exit(struct json *j, const struct profile_process *process)
@@ -920,13 +966,16 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	struct scope_options whole = {.pid = o->scope.pid};
 	_cleanup_(scope_done) struct scope scope;
 	_cleanup_(freep) struct summary *all = NULL;
+	_cleanup_(images_done) struct images images = {0};
 	struct json j = {.out = out, .spread = 3};
-	const struct profile_process *root;
 	struct summary sum;
+	size_t root;
 	int err = scope_init(&scope, p, &whole);
 
 	if (!err)
 		err = of_processes(&scope, &all);
+	if (!err)
+		err = images_init(&images, p);
 	if (err < 0)
 		return err;
 	sum = total_of(&scope, all);
@@ -934,8 +983,10 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	json_object(&j);
 	json_put_unsigned(&j, "schema", SUMMARY_SCHEMA);
 	json_put_string(&j, "command",
-			root ? strings_get(&p->strings, root->command) : "");
-	json_exit(&j, root ? last_image(p, root) : NULL);
+			root == SIZE_MAX
+				? ""
+				: strings_get(&p->strings, p->processes[root].command));
+	json_exit(&j, root == SIZE_MAX ? NULL : images_last(&images, root));
 	json_put_bool(&j, "complete", p->complete);
 	json_figures(&j, &sum);
 	err = json_domains(p, o->scope.pid, &j);

@@ -24,8 +24,8 @@ enum summary_sort {
 struct summary_options {
 	struct scope_options scope; /* focus and ignore choose among the sites listed */
 	enum summary_sort sort;
-	size_t limit;	  /* sites listed; 0: SUMMARY_SITES */
-	bool bytes;	  /* exact bytes */
+	size_t limit; /* sites listed; 0: SUMMARY_SITES */
+	bool bytes;   /* exact bytes */
 	bool colour;
 	const char *path; /* of the profile, for the commands to type; may be NULL */
 };
@@ -38,6 +38,10 @@ struct summary {
 	uint64_t peak_at_ns;
 	struct profile_amount runtime; /* of live_at_end: kept by libc and the loader */
 	struct profile_amount leaked;  /* live_at_end apart from runtime */
+	/* Of leaked: of programs that ran on when their recording ended, and may have
+	 * freed it since. */
+	struct profile_amount not_yet;
+	size_t ended, went_on; /* programs that were recorded to their end, or not */
 	uint64_t unknown_frees, unseen_frees, lost, held_back_ns, events;
 };
 

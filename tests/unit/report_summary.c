@@ -13,6 +13,12 @@ static void check_has(const char *text, const char *part)
 		fail_msg("not in the text:\n%s\n---- text ----\n%s", part, text);
 }
 
+static void check_lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("in the text:\n%s\n---- text ----\n%s", part, text);
+}
+
 static void the_example_in_a_screenful(void **state)
 {
 	static const char expected[] =
@@ -148,7 +154,7 @@ static void several_processes_have_the_peak_of_their_sum(void **state)
 	check_has(text, "\"end\": \"signaled\",\n      \"exit\": 137,");
 	free(text);
 	text = REPORT_TEXT(summary_text(p, &o, out));
-	check_has(text, "3 processes recorded");
+	check_has(text, "; 2 processes recorded, 3 programs\n");
 	check_has(text, "./child (killed by signal 9 (SIGKILL))");
 	free(text);
 	profile_close(p);
@@ -171,6 +177,130 @@ static void one_process_has_its_own_peak(void **state)
 	free(text);
 	o.scope.pid = 300;
 	assert_int_equal(summary_json(p, &o, stdout), -ESRCH);
+	profile_close(p);
+}
+
+/* Rows of a profile are programs; a process may be several of them in turn. */
+static void processes_and_programs_are_counted_apart(void **state)
+{
+	static const struct {
+		uint32_t parent;
+		int32_t pid;
+		enum profile_end end;
+	} rows[] = {
+		{0, 10, PROFILE_EXECED}, {0, 10, PROFILE_EXECED},
+		{0, 10, PROFILE_EXITED}, /* so far one process */
+		{1, 20, PROFILE_EXITED}, /* two */
+		{1, 20, PROFILE_EXITED}, /* the pid again, but no exec: three */
+		{2, 30, PROFILE_EXECED}, /* became a program that was not followed: four
+					  */
+	};
+	static const char *const said[] = {
+		"status 0\n",
+		"(exec); 2 programs recorded, each by exec of the one before\n",
+		"status 0; 3 programs recorded, each by exec of the one before\n",
+		"status 0; 2 processes recorded, 4 programs\n",
+		"status 0; 3 processes recorded, 5 programs\n",
+		"status 0; 4 processes recorded, 6 programs\n",
+	};
+	struct profile *p = report_profile();
+	struct summary_options o = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < 6; i++) {
+		struct profile_process *process =
+			report_process(p, i + 1, rows[i].pid, "x");
+		char *text;
+
+		process->parent_serial = rows[i].parent;
+		if (i)
+			process->end = rows[i].end;
+		text = REPORT_TEXT(summary_text(p, &o, out));
+		check_has(text, said[i]);
+		free(text);
+		p->processes[i].end = rows[i].end;
+	}
+	profile_close(p);
+}
+
+/* What goes on when its recording ends may free its blocks yet. */
+static void what_still_runs_has_never_freed_nothing(void **state)
+{
+	struct profile *p = family();
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	p->processes[2].end = PROFILE_RUNNING;
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text,
+		  "\n  never freed         1.3 KiB  in 2 blocks live at the end\n");
+	check_has(
+		text,
+		"\n  not freed              20 B  in 1 block until recording ended\n");
+	check_has(text, "\nNever freed, or not until recording ended, by code\n");
+	free(text);
+	text = REPORT_TEXT(summary_json(p, &o, out));
+	assert_true(json_check(text));
+	check_has(
+		text,
+		"  \"leaked\": {\n    \"bytes\": 1320,\n    \"blocks\": 3\n  },\n"
+		"  \"not_yet_freed\": {\n    \"bytes\": 20,\n    \"blocks\": 1\n  },");
+	free(text);
+	o.scope.pid = 100; /* two programs; the second runs on */
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text,
+		  "\n  never freed          1000 B  in 1 block live at the end\n");
+	free(text);
+	p->processes[0].end = p->processes[1].end = PROFILE_RUNNING;
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_lacks(text, "ever freed");
+	check_has(text, "\nNot freed until recording ended, by code\n");
+	free(text);
+	profile_close(p);
+}
+
+static void what_ends_after_its_recording_has_never_freed_nothing(void **state)
+{
+	struct profile *p = report_example();
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	p->stopped = report_string(p, "--duration was over");
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_lacks(text, "ever freed");
+	check_has(
+		text,
+		"\n  not freed           7.6 MiB  in 1 block until recording ended\n");
+	check_has(text, "      the lines whose blocks were not freed\n");
+	free(text);
+	profile_close(p);
+}
+
+static void a_place_where_frames_are_lost_names_no_site(void **state)
+{
+	struct profile *p = report_profile();
+	uint32_t libc = report_module(p, "/lib/x86_64-linux-gnu/libc.so.6");
+	uint32_t lost = report_node(p, 0, 0, 0), inner, only;
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	report_process(p, 1, 100, "./demo");
+	p->stacks[lost].flags = PROFILE_STACK_CUT;
+	p->stacks[lost].pc = PROFILE_CUT_LOST;
+	inner = report_call(p, lost, libc, "getline", "", 0, 0, 0);
+	only = report_node(p, lost, 0, 0);
+	p->stacks[only].flags = PROFILE_STACK_CUT;
+	report_kept(p, 1, inner, 300);
+	report_kept(p, 1, only, 20);
+	report_sum_up(p);
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text, " 1 block  getline (libc.so.6)\n"
+			"                                            < [frames lost: ");
+	check_has(text, " 20 B    6.2 %        1 block  [frames lost: no unwind");
+	free(text);
 	profile_close(p);
 }
 
@@ -226,6 +356,10 @@ int main(void)
 		cmocka_unit_test(one_process_has_its_own_peak),
 		cmocka_unit_test(main_s_line_and_the_report_have_the_same_totals),
 		cmocka_unit_test(mapped_memory_stands_apart),
+		cmocka_unit_test(processes_and_programs_are_counted_apart),
+		cmocka_unit_test(what_still_runs_has_never_freed_nothing),
+		cmocka_unit_test(what_ends_after_its_recording_has_never_freed_nothing),
+		cmocka_unit_test(a_place_where_frames_are_lost_names_no_site),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
