@@ -6,6 +6,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/frames.h"
+#include "cli/report/groups.h"
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
 #include "cli/report/runtime.h"
@@ -197,190 +198,6 @@ static void put_end(const struct profile_process *process, FILE *out)
 	default:
 		fputs("still running when recording ended", out);
 	}
-}
-
-/* ---- sites: blocks by the code that asked for them ----------------------- */
-
-struct group {
-	struct frames_frame frame; /* stack NULL: of no known stack */
-	struct profile_amount amount;
-	uint32_t stack;	 /* the one that contributed most */
-	uint64_t weight; /* bytes that it contributed */
-};
-
-struct groups {
-	const struct profile *profile;
-	struct frames_owners *owners;
-	/* By node: the nearest node, outwards from it, with own code; with code that
-	 * is no base library's; with code. 0: none. */
-	uint32_t *own, *other, *any;
-
-	struct table ids; /* -> index */
-	struct group *items;
-	size_t count, room;
-	struct profile_amount total;
-};
-
-static void groups_done(struct groups *g)
-{
-	frames_owners_close(g->owners);
-	free(g->own);
-	free(g->other);
-	free(g->any);
-	free(g->items);
-	table_done(&g->ids);
-	*g = (struct groups){0};
-}
-
-/* The innermost frame of a node whose owner is at most `worst`. Where frames are
- * missing nobody's code is. */
-static bool frame_at(struct groups *g, uint32_t node, enum frames_owner worst,
-		     struct frames_frame *ret)
-{
-	struct frames_walk walk = frames_of(g->profile, node);
-
-	if (g->profile->stacks[node].flags & PROFILE_STACK_CUT)
-		return false;
-	while (walk.stack == node && frames_next(&walk, ret))
-		if (frames_owner(g->owners, ret) <= worst)
-			return true;
-	return false;
-}
-
-static int groups_init(struct groups *g, const struct profile *p)
-{
-	struct frames_frame frame;
-
-	*g = (struct groups){.profile = p, .owners = frames_owners_open(p)};
-	g->own = calloc(p->stack_count + 1, sizeof(*g->own));
-	g->other = calloc(p->stack_count + 1, sizeof(*g->other));
-	g->any = calloc(p->stack_count + 1, sizeof(*g->any));
-	if (!g->owners || !g->own || !g->other || !g->any)
-		return -ENOMEM;
-	for (uint32_t i = 1; i < p->stack_count; i++) {
-		uint32_t parent = p->stacks[i].parent;
-
-		g->own[i] = frame_at(g, i, FRAMES_OWN, &frame) ? i : g->own[parent];
-		g->other[i] =
-			frame_at(g, i, FRAMES_LIBRARY, &frame) ? i : g->other[parent];
-		g->any[i] = frame_at(g, i, FRAMES_BASE, &frame) ? i : g->any[parent];
-	}
-	return 0;
-}
-
-/* The frame that a stack is counted under: the innermost of the program's own; without
- * one, of the libraries that it uses; without one, the innermost; and where every frame
- * is missing, what says so. */
-static struct frames_frame frame_of(struct groups *g, uint32_t stack)
-{
-	struct frames_frame frame = {0};
-
-	if (!stack)
-		return frame;
-	if (g->own[stack])
-		frame_at(g, g->own[stack], FRAMES_OWN, &frame);
-	else if (g->other[stack])
-		frame_at(g, g->other[stack], FRAMES_LIBRARY, &frame);
-	else if (g->any[stack])
-		frame_at(g, g->any[stack], FRAMES_BASE, &frame);
-	else
-		frame.stack = &g->profile->stacks[stack];
-	return frame;
-}
-
-static struct table_key key_of(const struct frames_frame *f)
-{
-	if (!f->stack)
-		return (struct table_key){0};
-	if (!f->code || (!f->code->function && !f->code->line))
-		return (struct table_key){f->stack->pc, 1ull << 63 | f->stack->module};
-	return (struct table_key){(uint64_t)f->code->function << 32 | f->code->line,
-				  (uint64_t)f->stack->module << 32 | f->code->file};
-}
-
-static bool same_key(struct table_key a, struct table_key b)
-{
-	return a.a == b.a && a.b == b.b;
-}
-
-static int groups_add(struct groups *g, uint32_t stack, struct profile_amount amount)
-{
-	struct frames_frame frame = frame_of(g, stack);
-	bool is_new;
-	uint64_t *id = table_put(&g->ids, key_of(&frame), &is_new);
-	struct group *group;
-
-	if (!id)
-		return -ENOMEM;
-	if (is_new) {
-		if (array_reserve(&g->items, &g->room, g->count + 1) < 0)
-			return -ENOMEM;
-		*id = g->count++;
-		g->items[*id] = (struct group){.frame = frame};
-	}
-	group = &g->items[*id];
-	add_amount(&group->amount, amount);
-	add_amount(&g->total, amount);
-	if (amount.bytes >= group->weight) {
-		group->weight = amount.bytes;
-		group->stack = stack;
-	}
-	return 0;
-}
-
-static int by_bytes(const void *left, const void *right)
-{
-	const struct group *a = left, *b = right;
-
-	if (a->amount.bytes != b->amount.bytes)
-		return a->amount.bytes < b->amount.bytes ? 1 : -1;
-	if (a->amount.blocks != b->amount.blocks)
-		return a->amount.blocks < b->amount.blocks ? 1 : -1;
-	return a->stack < b->stack ? -1 : a->stack > b->stack;
-}
-
-static struct profile_amount metric(const struct scope *scope,
-				    const struct runtime *runtime,
-				    const struct profile_site *site,
-				    enum summary_sort sort)
-{
-	struct profile_amount live = live_of(site);
-
-	switch (sort) {
-	case SUMMARY_BY_LEAKED:
-		if (live.blocks && runtime_reason(runtime, site->stack))
-			return (struct profile_amount){0};
-		return live;
-	case SUMMARY_BY_ALLOCATED:
-		return (struct profile_amount){site->allocs, site->allocated_bytes};
-	case SUMMARY_BY_TEMPORARY:
-		return site->temporary;
-	default:
-		return scope_peak(scope, site);
-	}
-}
-
-/* Fills g with the blocks of a metric, the greatest first. */
-static int groups_collect(struct groups *g, const struct scope *scope,
-			  const struct runtime *runtime, enum summary_sort sort)
-{
-	const struct profile *p = g->profile;
-
-	g->count = 0;
-	g->total = (struct profile_amount){0};
-	table_done(&g->ids);
-	for (size_t i = 0; i < p->site_count; i++) {
-		struct profile_amount amount;
-
-		if (!scope_has(scope, &p->sites[i]))
-			continue;
-		amount = metric(scope, runtime, &p->sites[i], sort);
-		if (amount.blocks && groups_add(g, p->sites[i].stack, amount) < 0)
-			return -ENOMEM;
-	}
-	if (g->count)
-		qsort(g->items, g->count, sizeof(*g->items), by_bytes);
-	return 0;
 }
 
 /* ---- text ---------------------------------------------------------------- */
@@ -627,10 +444,11 @@ static void put_callers(const struct page *page, struct groups *g,
 
 	while (shown < CALLERS && frames_next(&walk, &frame)) {
 		if (!past) {
-			past = same_key(key_of(&frame), key_of(&group->frame));
+			past = groups_same(&frame, &group->frame);
 			continue;
 		}
-		if (frames_owner(g->owners, &frame) == FRAMES_BASE)
+		if (frames_owner(g->view.owners, &frame) == FRAMES_BASE &&
+		    !(frame.stack->flags & PROFILE_STACK_CUT))
 			continue;
 		fprintf(page->out, shown ? " < " : "\n%44s< ", "");
 		put_frame(page, &frame);
@@ -697,23 +515,36 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 	return title;
 }
 
+static enum view_metric metric_of(enum summary_sort sort)
+{
+	switch (sort) {
+	case SUMMARY_BY_LEAKED:
+		return VIEW_LEAKED;
+	case SUMMARY_BY_ALLOCATED:
+		return VIEW_ALLOCATED;
+	case SUMMARY_BY_TEMPORARY:
+		return VIEW_TEMPORARY;
+	default:
+		return VIEW_PEAK;
+	}
+}
+
 static int put_sites(const struct page *page, const struct summary *s)
 {
 	_cleanup_(groups_done) struct groups g = {0};
-	_cleanup_(runtime_closep) struct runtime *runtime = runtime_open(page->profile);
 	enum summary_sort sort = page->options->sort;
 	enum summary_sort lists[2] = {sort, sort};
 	char title[160];
-	int err = groups_init(&g, page->profile);
+	int err = groups_init(&g, page->profile, &page->options->scope);
 
-	if (err < 0 || !runtime)
-		return -ENOMEM;
+	if (err < 0)
+		return err;
 	if (sort == SUMMARY_BY_BOTH) {
 		lists[0] = SUMMARY_BY_PEAK;
 		lists[1] = SUMMARY_BY_LEAKED;
 	}
 	for (size_t i = 0; i < (sort == SUMMARY_BY_BOTH ? 2 : 1); i++) {
-		err = groups_collect(&g, page->scope, runtime, lists[i]);
+		err = groups_collect(&g, metric_of(lists[i]));
 		if (err < 0)
 			return err;
 		put_groups(page, &g,

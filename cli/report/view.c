@@ -24,6 +24,7 @@ void view_done(struct view *v)
 	runtime_close(v->runtime);
 	free(v->own);
 	free(v->other);
+	free(v->any);
 	*v = (struct view){0};
 }
 
@@ -180,12 +181,15 @@ bool view_parse_metric(const char *word, enum view_metric *ret)
 
 /* ---- whom a stack is counted under ---------------------------------------- */
 
-/* The innermost frame of a node whose owner is at most `worst`. */
+/* The innermost frame of a node whose owner is at most `worst`. Where frames are missing
+ * nobody's code is. */
 static bool frame_at(const struct view *v, uint32_t node, enum frames_owner worst,
 		     struct frames_frame *ret)
 {
 	struct frames_walk walk = frames_of(v->profile, node);
 
+	if (v->profile->stacks[node].flags & PROFILE_STACK_CUT)
+		return false;
 	while (walk.stack == node && frames_next(&walk, ret))
 		if (frames_owner(v->owners, ret) <= worst)
 			return true;
@@ -201,13 +205,15 @@ int view_owners(struct view *v)
 		return 0;
 	v->own = calloc(p->stack_count + 1, sizeof(*v->own));
 	v->other = calloc(p->stack_count + 1, sizeof(*v->other));
-	if (!v->own || !v->other)
+	v->any = calloc(p->stack_count + 1, sizeof(*v->any));
+	if (!v->own || !v->other || !v->any)
 		return -ENOMEM;
 	for (uint32_t i = 1; i < p->stack_count; i++) {
 		uint32_t parent = p->stacks[i].parent;
 
 		v->own[i] = v->own[parent];
 		v->other[i] = v->other[parent];
+		v->any[i] = p->stacks[i].flags & PROFILE_STACK_CUT ? v->any[parent] : i;
 		if (!frame_at(v, i, FRAMES_LIBRARY, &frame))
 			continue;
 		v->other[i] = i;
@@ -233,7 +239,9 @@ struct frames_frame view_caller(const struct view *v, uint32_t stack)
 
 	if (v->other[stack])
 		frame_at(v, v->other[stack], FRAMES_LIBRARY, &frame);
+	else if (v->any[stack])
+		frame_at(v, v->any[stack], FRAMES_BASE, &frame);
 	else if (stack)
-		frame_at(v, stack, FRAMES_BASE, &frame);
+		frame.stack = &v->profile->stacks[stack];
 	return frame;
 }

@@ -37,8 +37,9 @@ struct view {
 	struct frames_owners *owners;
 	struct runtime *runtime;
 	/* By node: the nearest node, outwards from it, with code of the program's own;
-	 * with code that is no base library's. 0: none. NULL before view_owners(). */
-	uint32_t *own, *other;
+	 * with code that is no base library's; with code. 0: none. NULL before
+	 * view_owners(). */
+	uint32_t *own, *other, *any;
 };
 
 /* 0, -ESRCH (no such process) or -ENOMEM. view_done() in any case. */
@@ -81,8 +82,9 @@ int view_owners(struct view *v);
 
 /*
  * The frame that a stack is counted under: the innermost of the program's own; without
- * one, of the libraries that it uses; without one, the innermost. `stack` of the result
- * is NULL for stack 0, that of events without a stack.
+ * one, of the libraries that it uses; without one, the innermost; and where every frame
+ * is missing, what says so. `stack` of the result is NULL for stack 0, that of events
+ * without a stack.
  */
 struct frames_frame view_site_frame(const struct view *v, uint32_t stack);
 

@@ -279,7 +279,7 @@ class Family(harness.Case):
 
     def test_stop_says_what_it_cannot(self):
         for args, status, word in (
-            (["stop"], 2, b"which"), (["stop", "x"], 2, b"no pid"),
+            (["stop"], 2, b"name a pid, or all"), (["stop", "x"], 2, b"no pid"),
             (["stop", "1", "2"], 2, b"one pid"), (["stop", "--no"], 2, b"option"),
             (["stop", "1"], 1, b"nothing of pid 1"), (["ps", "x"], 2, b"option"),
         ):
