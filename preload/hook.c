@@ -1,5 +1,6 @@
 #include "preload/hook.h"
 
+#include "preload/account.h"
 #include "preload/exec.h"
 #include "preload/real.h"
 #include "preload/sys.h"
@@ -81,7 +82,7 @@ bool hook_enter_slowly(struct hook *h)
 		return false;
 	recording = atomic_load_explicit(&session_header()->recording,
 					 memory_order_relaxed);
-	if (recording != WIRE_RECORDING) {
+	if (recording != WIRE_RECORDING && recording != WIRE_ASKING) {
 		if (recording == WIRE_ABANDONED)
 			sys_local_add(&t->ring->lost, 1);
 		return false;
@@ -92,6 +93,8 @@ bool hook_enter_slowly(struct hook *h)
 	if (below < 0 || below >= THREAD_NESTING)
 		return false;
 	hook_begin(h, t, (uint32_t)below);
+	if (recording == WIRE_ASKING && !below)
+		account_answer(h);
 	return true;
 }
 

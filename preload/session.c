@@ -401,16 +401,19 @@ bool session_collector_lives(struct session_patience *p, uint64_t head)
 		atomic_load_explicit(&h->collector.word, memory_order_relaxed);
 	uint64_t beat = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
 	uint64_t now = sys_monotonic_ns();
-	uint32_t recording = WIRE_RECORDING;
+	uint32_t recording =
+		atomic_load_explicit(&h->recording, memory_order_relaxed);
 
-	if (atomic_load_explicit(&h->recording, memory_order_relaxed) == WIRE_ABANDONED)
+	if (recording == WIRE_ABANDONED)
 		return false;
 	if (holder && !(holder & FUTEX_OWNER_DIED) &&
 	    moves(beat, &p->beat, &p->beat_ns, now, SILENCE_NS) &&
 	    (!head || moves(head, &p->head, &p->head_ns, now, STANDSTILL_NS)))
 		return true;
-	atomic_compare_exchange_strong_explicit(&h->recording, &recording,
-						WIRE_ABANDONED, memory_order_relaxed,
-						memory_order_relaxed);
+	while ((recording == WIRE_RECORDING || recording == WIRE_ASKING) &&
+	       !atomic_compare_exchange_weak_explicit(
+		       &h->recording, &recording, WIRE_ABANDONED, memory_order_relaxed,
+		       memory_order_relaxed))
+		;
 	return false;
 }

@@ -66,6 +66,7 @@ enum wire_recording { /* wire_header.recording */
 	WIRE_PAUSED = 0,    /* before --delay, after --duration */
 	WIRE_RECORDING = 1,
 	WIRE_ABANDONED = 2, /* a target declared the collector unresponsive: final */
+	WIRE_ASKING = 3,    /* recording, and some process's `ask` is set */
 };
 
 /*
@@ -150,7 +151,9 @@ struct wire_process {
 	_Atomic uint32_t exec;
 	/* WIRE_EXITED | status, once it is about to end of its own will. */
 	_Atomic uint32_t exited;
-	char exec_path[1024 - 44]; /* cut if it is longer; NUL-terminated */
+	/* 1: the collector asks for a WIRE_ACCOUNT; whoever gives it takes this back. */
+	_Atomic uint32_t ask;
+	char exec_path[1024 - 48]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
@@ -247,6 +250,10 @@ enum wire_type {
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
 	WIRE_FORK = 8, /* address: serial of the child to be; before the fork */
 	WIRE_WAITED = 9, /* address: pid of a child, size: its status, of waitpid() */
+	/* What the allocator says: address: bytes in use, its own overhead included;
+	 * size: bytes that it has of the system. Asked for, or from an exit handler. */
+	WIRE_ACCOUNT = 10,
+	WIRE_ACCOUNT_AT_EXIT = 11,
 	WIRE_TYPES
 };
 

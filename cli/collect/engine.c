@@ -16,6 +16,22 @@ enum {
 
 /* ---- one pass ------------------------------------------------------------ */
 
+static void hear_account(struct engine *e, struct process *p, const struct event *ev)
+{
+	struct engine_account said = {
+		.at_ns = clock_ns(&e->clock, ev->stamp),
+		.used_bytes = ev->address,
+		.system_bytes = ev->size,
+	};
+	uint64_t peak;
+
+	engine_process_heap(e, &p->pub, &said.live_bytes, &peak);
+	/* Made up, unless it fits what the system can give. */
+	if (said.system_bytes >= said.used_bytes &&
+	    said.system_bytes <= WIRE_PC_MASK)
+		e->hooks.account(e->hooks.context, &p->pub, &said);
+}
+
 /* One event, in the order of all. */
 static void apply(struct engine *e, struct event *ev)
 {
@@ -27,6 +43,9 @@ static void apply(struct engine *e, struct event *ev)
 				(int32_t)ev->size);
 	else if (p->pub.ended)
 		p->books.lost++;
+	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
+		 e->hooks.account)
+		hear_account(e, p, ev);
 	else
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
 }

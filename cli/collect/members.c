@@ -705,6 +705,14 @@ void members_polled(struct members *m, const struct pollfd *fds, size_t n)
 			end(m, &m->items[n]);
 }
 
+pid_t members_pid(const struct members *m, const struct engine_process *p)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].process == p)
+			return m->items[i].pid;
+	return 0;
+}
+
 uint64_t members_rss(const struct members *m)
 {
 	uint64_t sum = 0;

@@ -35,6 +35,9 @@ void members_unwanted(struct members *m, pid_t pid);
 /* The root has ended, with a status as of waitpid(). */
 void members_end_root(struct members *m, pid_t pid, int wait_status);
 
+/* The pid, as we see it, of a recorded process; 0 if it has ended. */
+pid_t members_pid(const struct members *m, const struct engine_process *p);
+
 /* The root's end is nobody else's to tell any more. */
 void members_watch_root(struct members *m);
 

@@ -100,6 +100,18 @@ struct process *processes_of_ring(struct engine *e, const struct wire_ring *cont
 	return (struct process *)known;
 }
 
+void engine_process_heap(const struct engine *e, const struct engine_process *pub,
+			 uint64_t *ret_live, uint64_t *ret_peak)
+{
+	const struct process *p = (const struct process *)pub;
+	const struct lineage *l = &p->books.lineage;
+
+	(void)e;
+	*ret_live = p->books.sums.live[PROFILE_MALLOC].bytes + l->inherited.bytes -
+		    l->freed.bytes;
+	*ret_peak = p->books.sums.peak[PROFILE_MALLOC].max.bytes;
+}
+
 struct engine_process *engine_process_next(struct engine *e,
 					   const struct engine_process *after)
 {

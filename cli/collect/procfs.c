@@ -108,6 +108,27 @@ uint64_t procfs_rss(pid_t pid)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+char *procfs_smaps(pid_t pid)
+{
+	enum { FIRST = 64 << 10, MOST = 64 << 20 };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	for (size_t room = FIRST; room <= MOST; room *= 4) {
+		char *text = malloc(room);
+		ssize_t n = text ? slurp(path, text, room - 1) : -1;
+
+		if (n > 0 && (size_t)n < room - 1) {
+			text[n] = '\0';
+			return text;
+		}
+		free(text);
+		if (n <= 0)
+			break;
+	}
+	return NULL;
+}
+
 bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])
 {
 	char path[64], text[32];

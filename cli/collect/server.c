@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/kernel.h"
+#include "cli/collect/accounts.h"
 #include "cli/collect/bell.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/members.h"
@@ -49,6 +50,7 @@ struct server {
 	struct profile_writer *writer;
 	struct symbols *symbols;
 
+	struct accounts *accounts;
 	struct members *members;
 	size_t modules; /* seen */
 
@@ -224,6 +226,21 @@ static void module_seen(void *context, const struct engine_module *m)
 	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
+static pid_t pid_of(void *context, const struct engine_process *p)
+{
+	struct server *s = context;
+
+	return members_pid(s->members, p);
+}
+
+static void account(void *context, struct engine_process *p,
+		    const struct engine_account *said)
+{
+	struct server *s = context;
+
+	accounts_heard(s->accounts, p, said);
+}
+
 static void waited(void *context, int32_t pid, int32_t status)
 {
 	struct server *s = context;
@@ -387,6 +404,7 @@ static void keep_hours(struct server *s, uint64_t now)
 	}
 	if (s->opened && c->duration_ns && since >= c->delay_ns + c->duration_ns) {
 		s->closing_time = true;
+		accounts_hush(s->accounts);
 		if (atomic_compare_exchange_strong(&header(s)->recording, &recording,
 						   WIRE_PAUSED))
 			s->profile->stopped = strings_add(&s->profile->strings,
@@ -486,6 +504,7 @@ static int serve(struct server *s)
 		keep_hours(s, now);
 		if (events)
 			sample_rss(s, now);
+		accounts_tick(s->accounts, now);
 		checkpoint(s, now);
 		leave_launcher(s, now);
 		adapt_nap(s, events);
@@ -517,6 +536,7 @@ static void stop(struct server *s)
 {
 	uint32_t recording = WIRE_RECORDING;
 
+	accounts_hush(s->accounts);
 	atomic_compare_exchange_strong(&header(s)->recording, &recording, WIRE_PAUSED);
 	s->profile->stopped =
 		strings_add(&s->profile->strings, "`heapline stop` ended it");
@@ -527,7 +547,7 @@ static int open_all(struct server *s)
 	struct server_options *o = s->o;
 	struct engine_hooks hooks = {
 		.context = s, .alive = alive, .module_seen = module_seen,
-		.waited = waited};
+		.waited = waited, .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
@@ -546,6 +566,8 @@ static int open_all(struct server *s)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);
 	if (!err)
+		err = accounts_open(s->engine, s->memory.base, pid_of, s, &s->accounts);
+	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();
 	if (!err && !s->profile)
@@ -558,6 +580,7 @@ static void close_all(struct server *s)
 	symbols_close(s->symbols);
 	profile_writer_close(s->writer);
 	profile_close(s->profile);
+	accounts_close(s->accounts);
 	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);

@@ -45,6 +45,19 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile_process, domain[d].peak.bytes),                           \
 	PLAIN(struct profile_process, domain[d].peak_at_ns)
 
+#define PROCESS_MEMORY(m)                                                              \
+	PLAIN(struct profile_process, memory[m].at_ns),                                \
+	PLAIN(struct profile_process, memory[m].live_bytes),                           \
+	PLAIN(struct profile_process, memory[m].used_bytes),                           \
+	BEHIND(struct profile_process, memory[m].system_bytes, memory[m].used_bytes),  \
+	BEHIND(struct profile_process, memory[m].rss_at_ns, memory[m].at_ns),          \
+	PLAIN(struct profile_process, memory[m].rss_bytes),                            \
+	PLAIN(struct profile_process, memory[m].rss_anonymous),                        \
+	PLAIN(struct profile_process, memory[m].rss_files),                            \
+	PLAIN(struct profile_process, memory[m].rss_stack),                            \
+	PLAIN(struct profile_process, memory[m].rss_shared),                           \
+	PLAIN(struct profile_process, memory[m].rss_own)
+
 static const struct format_column processes[] = {
 	DELTA(struct profile_process, serial),
 	PLAIN(struct profile_process, parent_serial),
@@ -69,6 +82,8 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, inherited.bytes),
 	BEHIND(struct profile_process, inherited_freed.blocks, inherited.blocks),
 	BEHIND(struct profile_process, inherited_freed.bytes, inherited.bytes),
+	PROCESS_MEMORY(PROFILE_AT_PEAK),
+	PROCESS_MEMORY(PROFILE_AT_END),
 };
 _Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
 

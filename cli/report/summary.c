@@ -1,6 +1,5 @@
 #include "cli/report/summary.h"
 
-#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
@@ -9,6 +8,7 @@
 #include "cli/report/groups.h"
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
+#include "cli/report/memory.h"
 #include "cli/report/runtime.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
@@ -617,6 +617,23 @@ static void put_next(const struct page *page, const struct summary *s)
 	put_command(page, "heapline report --json", "all figures, exact, for scripts");
 }
 
+/* Of the process that had most. */
+static void put_memory(const struct page *page)
+{
+	const struct profile_process *items = page->profile->processes;
+	size_t most = SIZE_MAX;
+
+	for (size_t i = 0; i < page->profile->process_count; i++)
+		if (page->scope->process[i] &&
+		    (most == SIZE_MAX ||
+		     items[i].domain[PROFILE_MALLOC].peak.bytes >
+			     items[most].domain[PROFILE_MALLOC].peak.bytes))
+			most = i;
+	if (most != SIZE_MAX)
+		memory_text(&items[most], page->options->bytes, page->options->colour,
+			    page->out);
+}
+
 static int put_page(const struct page *page)
 {
 	_cleanup_(freep) struct summary *all = NULL;
@@ -638,6 +655,7 @@ static int put_page(const struct page *page)
 	if (err < 0)
 		return err;
 	put_processes(page, all);
+	put_memory(page);
 	put_recording(page, &sum);
 	put_next(page, &sum);
 	return 0;
@@ -774,6 +792,7 @@ static void json_process(const struct profile *p, struct json *j,
 	json_put_unsigned(j, "end_ns", process->end_ns);
 	json_figures(j, s);
 	json_inherited(j, process);
+	memory_json(process, j);
 	json_put_unsigned(j, "lost", s->lost);
 	json_overheads(j, s);
 	json_close(j);
