@@ -10,5 +10,5 @@
  * within a hook, the allocator's locks may be this thread's own. */
 void account_answer(struct hook *h);
 
-/* From an exit handler. Does nothing where it could do harm. */
+/* From an exit handler. Does nothing where it could do harm, or take long. */
 void account_at_exit(void);

@@ -153,7 +153,10 @@ struct wire_process {
 	_Atomic uint32_t exited;
 	/* 1: the collector asks for a WIRE_ACCOUNT; whoever gives it takes this back. */
 	_Atomic uint32_t ask;
-	char exec_path[1024 - 48]; /* cut if it is longer; NUL-terminated */
+	/* 1: at exit it would take too long to answer. Of the collector. */
+	_Atomic uint32_t dear;
+	_Atomic uint32_t account_us; /* what the last answer took */
+	char exec_path[1024 - 56]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 

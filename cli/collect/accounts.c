@@ -14,13 +14,21 @@
 #define TICK_NS 10000000u
 #define PATIENCE_NS 20000000u /* for an answer; then nobody is asked for a while */
 #define BETWEEN_NS 50000000u  /* from one question to the next */
+#define LATE_NS 200000000u    /* then a small change is reason enough */
 #define SMAPS_NS 200000000u   /* from one look at smaps to the next, and 100 times */
 #define SMAPS_SHARE 100	      /* what the look takes */
 
-enum { LEAST_LIVE = 64 << 10 }; /* bytes: below it nothing is worth a question */
+enum {
+	LEAST_LIVE = 64 << 10, /* bytes: below it nothing is worth a question */
+	ANSWER_SHARE = 200,  /* answers take at most one part in so many of the time */
+	FREE_CHUNK_NS = 200, /* what a free block may cost the allocator to answer */
+	EXIT_NS = 5000000,   /* an answer at exit may take */
+};
 
 struct account {
-	uint64_t asked_ns, asked_live, asked_peak;
+	uint64_t asked_ns;
+	struct engine_heap asked_at;
+	uint64_t took_ns; /* the last answer */
 	bool asked, answers;
 	uint64_t smaps_at;	    /* when to look again */
 	struct profile_memory seen; /* the last look; rss_bytes 0: none */
@@ -179,6 +187,9 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 	if (!i)
 		return;
 	i->answers = true;
+	i->took_ns = 1000ull *
+		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
+					  memory_order_relaxed);
 	look(a, i, p, kernel_monotonic_ns());
 	add_kernels_word(&now, &i->seen);
 	if (now.live_bytes >= p->memory[PROFILE_AT_PEAK].live_bytes)
@@ -206,22 +217,36 @@ static struct wire_header *header(const struct accounts *a)
 	return a->base;
 }
 
-static bool is_due(const struct account *i, uint64_t live, uint64_t peak, uint64_t now)
+/* What an answer may take: as long as the last one, and longer by each free since. */
+static uint64_t may_take(const struct account *i, const struct engine_heap *heap)
 {
-	if (live < LEAST_LIVE || now < i->asked_ns + BETWEEN_NS)
+	return 2 * i->took_ns + (heap->frees - i->asked_at.frees) * FREE_CHUNK_NS;
+}
+
+static bool is_due(const struct account *i, const struct engine_heap *heap,
+		   uint64_t now)
+{
+	uint64_t since = now - i->asked_ns, live = heap->live_bytes;
+
+	if (live < LEAST_LIVE || since < BETWEEN_NS ||
+	    since < 2 * ANSWER_SHARE * i->took_ns)
 		return false;
-	if (live / 11 > i->asked_live / 10)
+	if (live / 11 > i->asked_at.live_bytes / 10 ||
+	    (since > LATE_NS && live / 51 > i->asked_at.live_bytes / 50))
 		return true;
 	/* Past a peak that nobody asked at. */
-	return peak / 51 > i->asked_peak / 50 && live < peak - peak / 100;
+	if (heap->peak_bytes / 51 > i->asked_at.peak_bytes / 50 &&
+	    live < heap->peak_bytes - heap->peak_bytes / 100)
+		return true;
+	return live < i->asked_at.live_bytes / 2 &&
+	       since > ANSWER_SHARE * may_take(i, heap);
 }
 
 static void ask(struct accounts *a, struct account *i, const struct engine_process *p,
-		uint64_t live, uint64_t peak, uint64_t now)
+		const struct engine_heap *heap, uint64_t now)
 {
 	i->asked_ns = now;
-	i->asked_live = live;
-	i->asked_peak = peak;
+	i->asked_at = *heap;
 	i->asked = true;
 	atomic_store(&wire_process(a->base, p->slot)->ask, 1);
 	a->asking_until = now + PATIENCE_NS;
@@ -256,19 +281,20 @@ static bool is_awaited(struct accounts *a, struct account *i,
 static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 		    bool *awaited, bool *due)
 {
+	struct engine_heap heap = engine_process_heap(p);
 	struct account *i = account_of(a, p);
-	uint64_t live, peak;
 
 	if (!i)
 		return;
 	*awaited |= is_awaited(a, i, p, now);
-	engine_process_heap(a->engine, p, &live, &peak);
-	if (now >= i->smaps_at && live) {
+	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
+			      may_take(i, &heap) > EXIT_NS, memory_order_relaxed);
+	if (now >= i->smaps_at && heap.live_bytes) {
 		look(a, i, p, now);
-		note_silent(i, p, live);
+		note_silent(i, p, heap.live_bytes);
 	}
-	if (!a->asking && is_due(i, live, peak, now)) {
-		ask(a, i, p, live, peak, now);
+	if (!a->asking && is_due(i, &heap, now)) {
+		ask(a, i, p, &heap, now);
 		*due = true;
 	}
 }

@@ -23,9 +23,8 @@ static void hear_account(struct engine *e, struct process *p, const struct event
 		.used_bytes = ev->address,
 		.system_bytes = ev->size,
 	};
-	uint64_t peak;
 
-	engine_process_heap(e, &p->pub, &said.live_bytes, &peak);
+	said.live_bytes = engine_process_heap(&p->pub).live_bytes;
 	/* Made up, unless it fits what the system can give. */
 	if (said.system_bytes >= said.used_bytes &&
 	    said.system_bytes <= WIRE_PC_MASK)

@@ -99,9 +99,13 @@ struct engine_process *engine_process(struct engine *e, uint32_t serial);
 void engine_process_forked(struct engine *e, struct engine_process *p,
 			   uint32_t parent_serial, uint64_t stamp);
 
-/* Its live heap now, inherited blocks too, and the peak of its own. Bytes. */
-void engine_process_heap(const struct engine *e, const struct engine_process *p,
-			 uint64_t *ret_live, uint64_t *ret_peak);
+struct engine_heap {
+	uint64_t live_bytes; /* now, inherited blocks too */
+	uint64_t peak_bytes; /* of its own */
+	uint64_t frees;
+};
+
+struct engine_heap engine_process_heap(const struct engine_process *p);
 
 /* The processes in the order in which they became known: NULL gives the first, the
  * last gives NULL. */

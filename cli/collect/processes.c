@@ -100,16 +100,18 @@ struct process *processes_of_ring(struct engine *e, const struct wire_ring *cont
 	return (struct process *)known;
 }
 
-void engine_process_heap(const struct engine *e, const struct engine_process *pub,
-			 uint64_t *ret_live, uint64_t *ret_peak)
+struct engine_heap engine_process_heap(const struct engine_process *pub)
 {
 	const struct process *p = (const struct process *)pub;
 	const struct lineage *l = &p->books.lineage;
+	const struct sites_process *sums = &p->books.sums;
 
-	(void)e;
-	*ret_live = p->books.sums.live[PROFILE_MALLOC].bytes + l->inherited.bytes -
-		    l->freed.bytes;
-	*ret_peak = p->books.sums.peak[PROFILE_MALLOC].max.bytes;
+	return (struct engine_heap){
+		.live_bytes = sums->live[PROFILE_MALLOC].bytes + l->inherited.bytes -
+			      l->freed.bytes,
+		.peak_bytes = sums->peak[PROFILE_MALLOC].max.bytes,
+		.frees = sums->frees[PROFILE_MALLOC],
+	};
 }
 
 struct engine_process *engine_process_next(struct engine *e,

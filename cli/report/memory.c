@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { NEAR = 128 << 10 }; /* bytes that are no difference */
+
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -48,15 +50,27 @@ static bool is_known(const struct memory_parts *p)
 	return p->has_heap || p->has_rss;
 }
 
-/* Of a process that was too short to be asked near its peak, nothing is known there. */
+static uint64_t live_at_end(const struct profile_process *p)
+{
+	return p->domain[PROFILE_MALLOC].allocated_bytes -
+	       p->domain[PROFILE_MALLOC].freed_bytes + p->inherited.bytes -
+	       p->inherited_freed.bytes;
+}
+
+/* What was asked when a fifth more or less was live than at the moment wanted says
+ * nothing of it. */
 static struct memory_parts parts_of(const struct profile_process *p, int moment)
 {
 	const struct profile_memory *m = &p->memory[moment];
 	uint64_t peak = p->domain[PROFILE_MALLOC].peak.bytes;
+	uint64_t wanted = moment == PROFILE_AT_PEAK ? peak : live_at_end(p);
+	uint64_t off = wanted > m->live_bytes ? wanted - m->live_bytes
+					      : m->live_bytes - wanted;
 
-	return moment == PROFILE_AT_PEAK && m->live_bytes < peak - peak / 5
-		       ? (struct memory_parts){0}
-		       : memory_parts(m);
+	if (moment == PROFILE_AT_PEAK && m->live_bytes > wanted)
+		off = 0; /* inherited blocks */
+	return off > wanted / 5 && off > NEAR ? (struct memory_parts){0}
+					      : memory_parts(m);
 }
 
 static struct units_text size(const struct table *t, uint64_t bytes)
@@ -157,7 +171,9 @@ void memory_text(const struct profile_process *p, bool bytes, bool colour, FILE 
 	put_moment(&t, PROFILE_AT_PEAK, "near the peak");
 	put_moment(&t, PROFILE_AT_END, "at the end");
 	if (!is_known(&t.parts[PROFILE_AT_PEAK]))
-		fputs("  near the peak: too short a time to look\n", out);
+		fputs("  near the peak: there was no time to ask\n", out);
+	if (!is_known(&t.parts[PROFILE_AT_END]))
+		fputs("  at the end: there was no time to ask\n", out);
 	if (!t.parts[PROFILE_AT_PEAK].has_heap && !t.parts[PROFILE_AT_END].has_heap)
 		fputs("  the allocator does not tell what it keeps\n", out);
 }
