@@ -1,0 +1,13 @@
+#include <stdlib.h>
+
+void *two(void);
+
+static void *make(void)
+{
+	return calloc(5, 40);
+}
+
+void *two(void)
+{
+	return make();
+}
