@@ -1,3 +1,4 @@
+/* The other file: see twins_one.c. */
 #include <stdlib.h>
 
 void *two(void);
