@@ -29,6 +29,7 @@ enum {
 /* How far the file has come. */
 struct progress {
 	uint64_t at;	 /* bytes */
+	uint64_t raw;	 /* bytes that all chunks inflate to */
 	uint32_t chunks; /* in all */
 	uint32_t commits;
 	uint32_t crc; /* of all chunk headers, in order */
@@ -175,16 +176,15 @@ static bool deflate_payload(struct profile_writer *w)
 static void pad(struct profile_writer *w)
 {
 	static const unsigned char zeroes[4096];
-	size_t stored = w->chunk.len - FORMAT_CHUNK_HEADER_BYTES;
+	uint64_t raw = w->now.raw + w->payload.len;
 
-	while (!w->chunk.failed && w->payload.len > format_raw_max(stored)) {
-		size_t lack = (w->payload.len - format_raw_max(stored) - 1) /
-				      FORMAT_RATIO_MAX +
-			      1;
+	while (!w->chunk.failed &&
+	       !format_ratio_is_fair(raw, w->now.at + w->chunk.len)) {
+		uint64_t lack = (raw - FORMAT_RATIO_SLACK - 1) / FORMAT_RATIO_MAX + 1 -
+				w->now.at - w->chunk.len;
 
-		lack = lack < sizeof(zeroes) ? lack : sizeof(zeroes);
-		bytes_put(&w->chunk, zeroes, lack);
-		stored += lack;
+		bytes_put(&w->chunk, zeroes,
+			  lack < sizeof(zeroes) ? lack : sizeof(zeroes));
 	}
 }
 
@@ -215,6 +215,7 @@ static int put_chunk(struct profile_writer *w, enum format_chunk type)
 	format_put_header(&head, &h);
 	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
 	w->now.chunks++;
+	w->now.raw += h.raw;
 	bytes_reset(&w->payload);
 	return append(w, w->chunk.data, w->chunk.len);
 }

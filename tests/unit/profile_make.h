@@ -138,6 +138,8 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 	a->lost = make_value(m);
 	a->held_back_ns = make_value(m);
 	a->events = make_value(m);
+	a->inherited = make_amount(m);
+	a->inherited_freed = make_amount(m);
 }
 
 static inline struct profile_process *make_process(struct profile *p)
@@ -206,6 +208,20 @@ static inline void make_bins(struct make *m, struct profile *p)
 		};
 		b->min_bytes = make_at_most(m, b->max_bytes);
 	}
+}
+
+static inline void make_unfolloweds(struct make *m, struct profile *p)
+{
+	if (!make_below(m, 4))
+		p->unfollowed_count = 0;
+	for (uint32_t n = make_count(m); n; n--)
+		*make_row(p, unfollowed) = (struct profile_unfollowed){
+			.parent_serial = make_below(m, 3) ? make_serial(m, p) : 0,
+			.pid = (int32_t)make_value32(m),
+			.program = make_string(m, p),
+			.why = make_value32(m),
+			.at_ns = make_value(m),
+		};
 }
 
 static inline void make_symbols(struct make *m, struct profile *p)
@@ -333,6 +349,7 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_processes(m, p);
 	make_threads(m, p);
 	make_bins(m, p);
+	make_unfolloweds(m, p);
 	make_symbols(m, p);
 	make_stacks(m, p);
 	make_sites(m, p);
@@ -393,6 +410,8 @@ static inline const char *make_difference(const struct profile *a,
 		return "processes";
 	if (!make_same_rows(a, b, thread) || !make_same_rows(a, b, bin))
 		return "threads or bins";
+	if (!make_same_rows(a, b, unfollowed))
+		return "programs not followed";
 	if (a->site_count != b->site_count)
 		return "number of sites";
 	for (size_t i = 0; i < a->site_count; i++)

@@ -50,6 +50,8 @@ static struct profile *random_profile(struct make *m)
 		tame(&p->sites[i].first_ns);
 		tame(&p->sites[i].last_ns);
 	}
+	for (size_t i = 0; i < p->unfollowed_count; i++)
+		tame(&p->unfolloweds[i].at_ns);
 	tame(&p->wall_ns);
 	tame(&p->tree_peak_at_ns);
 	p->start_unix_ns = make_below(m, 3) ? 1 + make_below(m, 1u << 31) * 1000ull : 0;

@@ -366,6 +366,7 @@ static const char *file_of(const char *name, const void *data, size_t len)
 static void what_is_no_profile_gets_its_own_words(void **state)
 {
 	static const char newer[] = FORMAT_MAGIC "\2\0\0\0\105\312\033\254";
+	static const char older[] = FORMAT_MAGIC "\0\0\0\0\316\002\022\006";
 
 	(void)state;
 	expect_error(path_of("absent"), ENOENT, "No such file");
@@ -380,6 +381,7 @@ static void what_is_no_profile_gets_its_own_words(void **state)
 	expect_error(file_of("f", FORMAT_MAGIC "\1\0\0\0\0\0\0\0", 16), EBADMSG,
 		     "damaged");
 	expect_error(file_of("f", newer, 16), EPROTONOSUPPORT, "newer heapline");
+	expect_error(file_of("f", older, 16), EPROTO, "no format that there was");
 }
 
 static void an_unreadable_file_is_refused(void **state)
