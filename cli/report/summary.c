@@ -444,7 +444,7 @@ static void put_callers(const struct page *page, struct groups *g,
 
 	while (shown < CALLERS && frames_next(&walk, &frame)) {
 		if (!past) {
-			past = groups_same(&frame, &group->frame);
+			past = groups_same(g, &frame, &group->frame);
 			continue;
 		}
 		if (frames_owner(g->view.owners, &frame) == FRAMES_BASE &&
@@ -598,6 +598,12 @@ static void put_next(const struct page *page, const struct summary *s)
 	for (size_t i = 0; i < page->profile->frame_count && !lines; i++)
 		lines = page->profile->frames[i].line != 0;
 	put_title(page, "Next");
+	if (!page->options->path) {
+		fputs("  the same with -o FILE keeps the profile, for `heapline lines "
+		      "FILE`\n",
+		      page->out);
+		return;
+	}
 	if (lines) {
 		put_command(page, "heapline lines",
 			    "the same, line by line of the program's own code");
