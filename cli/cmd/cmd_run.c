@@ -59,8 +59,17 @@ const struct options_spec run_spec = {
 	.about = "Records the heap of PROGRAM and of what it forks and executes, and "
 		 "exits as it does.",
 	.options = options,
-	.notes = "Exit status: PROGRAM's; 125 if heapline itself failed, 126 if "
-		 "PROGRAM cannot be\nexecuted, 127 if it is not found.",
+	.notes = "What cannot be recorded, since nothing can be preloaded "
+		 "into it: static\nprograms (Go's, mostly), those that "
+		 "change their privileges (setuid, file\ncapabilities), "
+		 "32-bit ones, those of musl's loader, and what is executed "
+		 "by a\nbare system call without LD_PRELOAD in its "
+		 "environment. Nor can a program that\ndefines malloc "
+		 "itself, or asks the kernel for memory past malloc. "
+		 "`heapline\ndoctor PROGRAM` tells before; a report names "
+		 "the programs that it lacks.\n\nExit status: PROGRAM's; 125 "
+		 "if heapline itself failed, 126 if PROGRAM cannot "
+		 "be\nexecuted, 127 if it is not found.",
 	.operands = OPTIONS_COMMAND,
 	.wrong = LAUNCH_FAILED,
 };
