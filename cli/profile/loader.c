@@ -180,9 +180,32 @@ int profile_load_bytes(const void *data, size_t len, bool trusting,
 	return load(&l, ret);
 }
 
-/* Reads a pipe or a device to its end, unless it begins like nothing of ours. */
+/* Whether what was read so far begins like a profile. *at: of the first chunk that
+ * was not looked at. */
+static bool goes_on(const struct bytes *all, uint64_t *at)
+{
+	if (all->len < FORMAT_MAGIC_BYTES)
+		return true;
+	if (memcmp(all->data, FORMAT_MAGIC, FORMAT_MAGIC_BYTES))
+		return false;
+	while (all->len >= FORMAT_CHUNK_HEADER_BYTES &&
+	       *at <= all->len - FORMAT_CHUNK_HEADER_BYTES) {
+		struct format_header h;
+
+		if (!format_get_header(all->data + *at, true, &h) ||
+		    h.stored > FORMAT_STORED_MAX)
+			return false;
+		*at += FORMAT_CHUNK_HEADER_BYTES + (uint64_t)h.stored;
+	}
+	return true;
+}
+
+/* Reads a pipe or a device to its end, or to where it is no profile any more: it may
+ * have no end. */
 static int slurp(struct load *l, struct bytes *all)
 {
+	uint64_t at = FORMAT_FILE_HEADER_BYTES;
+
 	for (;;) {
 		enum { PIECE = 65536 };
 		unsigned char *to = bytes_room(all, PIECE);
@@ -197,8 +220,7 @@ static int slurp(struct load *l, struct bytes *all)
 		if (!n)
 			return 0;
 		all->len += (size_t)n;
-		if (all->len >= FORMAT_MAGIC_BYTES &&
-		    memcmp(all->data, FORMAT_MAGIC, FORMAT_MAGIC_BYTES))
+		if (!goes_on(all, &at))
 			return 0;
 	}
 }

@@ -423,6 +423,41 @@ static void a_profile_may_come_through_a_pipe(void **state)
 	close(fds[0]);
 }
 
+/* What never ends is read as far as it is a profile: until then whole, here. */
+static void a_pipe_without_end_is_left_where_it_is_none(void **state)
+{
+	struct make m = {.state = 9, .size = 30};
+	struct profile *p = profile_new(), *loaded = NULL;
+	struct profile_writer *w = NULL;
+	char path[40], why[200], zeroes[4096] = {0};
+	int fds[2], status;
+	pid_t child;
+
+	(void)state;
+	make_more(&m, p);
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	if (!child) {
+		signal(SIGPIPE, SIG_DFL);
+		close(fds[0]);
+		profile_writer_open(dup(fds[1]), &w);
+		profile_writer_update(w, p);
+		while (write(fds[1], zeroes, sizeof(zeroes)) > 0)
+			;
+		_exit(0);
+	}
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	assert_int_equal(profile_load(path, &loaded, why, sizeof(why)), 0);
+	assert_non_null(strstr(why, "it is damaged at byte"));
+	assert_null(make_difference(p, loaded));
+	close(fds[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	profile_close(loaded);
+	profile_close(p);
+}
+
 /* ---- while it is being written ------------------------------------------------ */
 
 /* Updates whose numbers all say which one they are. */
@@ -570,6 +605,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_profile_gets_its_own_words),
 		cmocka_unit_test(an_unreadable_file_is_refused),
 		cmocka_unit_test(a_profile_may_come_through_a_pipe),
+		cmocka_unit_test(a_pipe_without_end_is_left_where_it_is_none),
 		cmocka_unit_test(a_reader_beside_the_writer_sees_one_update_or_another),
 		cmocka_unit_test(unknown_chunks_are_skipped_if_they_may_be),
 	};
