@@ -140,6 +140,20 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 	a->events = make_value(m);
 	a->inherited = make_amount(m);
 	a->inherited_freed = make_amount(m);
+	for (int k = 0; k < PROFILE_MOMENTS; k++)
+		a->memory[k] = (struct profile_memory){
+			.at_ns = make_value(m),
+			.live_bytes = make_value(m),
+			.used_bytes = make_value(m),
+			.system_bytes = make_value(m),
+			.rss_at_ns = make_value(m),
+			.rss_bytes = make_value(m),
+			.rss_anonymous = make_value(m),
+			.rss_files = make_value(m),
+			.rss_stack = make_value(m),
+			.rss_shared = make_value(m),
+			.rss_own = make_value(m),
+		};
 }
 
 static inline struct profile_process *make_process(struct profile *p)

@@ -41,6 +41,10 @@ static struct profile *random_profile(struct make *m)
 		tame(&p->processes[i].end_ns);
 		for (int d = 0; d < PROFILE_DOMAINS; d++)
 			tame(&p->processes[i].domain[d].peak_at_ns);
+		for (int k = 0; k < PROFILE_MOMENTS; k++) {
+			tame(&p->processes[i].memory[k].at_ns);
+			tame(&p->processes[i].memory[k].rss_at_ns);
+		}
 	}
 	for (size_t i = 0; i < p->thread_count; i++) {
 		tame(&p->threads[i].start_ns);
