@@ -1,6 +1,6 @@
 """docs/guide.md and README.md: whoever types their commands sees what they show.
 
-Blocks of C name their file in their first line. Blocks of `console` are typed, all in
+Blocks of C are files, named in the line before. Blocks of `console` are typed, all in
 one directory. What differs from run to run (times, pids, dates, hosts) may differ, and
 `...` stands for any lines."""
 
@@ -56,8 +56,8 @@ class Guide(harness.Case):
     @harness.needs("gcc")
     @harness.needs("jq")
     def test_what_it_shows_is_what_comes(self):
-        for block in blocks("c", "docs", "guide.md"):
-            name, _, text = block.partition("\n")
+        for name, text in re.findall(r"(?ms)`(\S+)`:\n\n^```c\n(.*?)^```$",
+                                     text_of("docs", "guide.md")):
             self.write(name, text)
         self.assertGreater(self.check_blocks("docs", "guide.md"), 15)
 
