@@ -80,6 +80,14 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
  * -errno. Returns the exit status. */
 int reader_close(struct reader *r, int result);
 
+/* Sets f->path: the one named, or the newest profile here if that is NULL. -1, or the
+ * exit status of a failure. */
+int reader_choose(struct reader_file *f, const char *named);
+
+/* Reads f->path, and says what is wrong or was left out. -1, or the exit status of a
+ * failure. */
+int reader_read(struct reader_file *f);
+
 /* Reads f->path, resolves names if its collector could not, and says what is wrong or
  * was left out. -1, or the exit status of a failure. */
 int reader_load(struct reader_file *f);

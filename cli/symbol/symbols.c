@@ -198,7 +198,7 @@ struct resolver {
 	struct table names; /* linkage string -> readable string + 1 */
 	struct table
 		paths; /* addresses of dir and file, as libdw has them -> string + 1 */
-	uint32_t unknown;   /* the frame that nothing is known of */
+	uint32_t unknown; /* the frame that nothing is known of */
 };
 
 static void resolver_done(struct resolver *r)
@@ -243,8 +243,8 @@ static int code_add(struct resolver *r, struct table_key place, uint32_t image,
 		p->codes[p->code_count++] = (struct profile_code){r->unknown, 1};
 		*code = p->code_count;
 		if (image)
-			r->queries[r->query_count++] = (struct query){
-				place.b, image - 1, (uint32_t)*code - 1};
+			r->queries[r->query_count++] =
+				(struct query){place.b, image - 1, (uint32_t)*code - 1};
 	}
 	*ret = (uint32_t)*code;
 	return 0;
@@ -302,8 +302,8 @@ static int frame_name(struct resolver *r, const struct module_frame *in,
 		      struct profile_frame *out)
 {
 	struct strings *strings = &r->p->strings;
-	uint32_t name = strings_add_n(strings, in->name,
-				      strnlen(in->name, MAX_NAME_BYTES));
+	uint32_t name =
+		strings_add_n(strings, in->name, strnlen(in->name, MAX_NAME_BYTES));
 	_cleanup_(freep) char *readable = NULL;
 	uint64_t *known;
 
@@ -390,8 +390,8 @@ static int by_image(const void *a, const void *b)
 
 static int run_queries(struct resolver *r)
 {
-	_cleanup_(freep) uint64_t *addresses = calloc(r->query_count + 1,
-						      sizeof(*addresses));
+	_cleanup_(freep) uint64_t *addresses =
+		calloc(r->query_count + 1, sizeof(*addresses));
 	int e = 0;
 
 	if (!addresses)
@@ -437,9 +437,9 @@ static int agree_on_last_lines(struct profile *p, size_t first)
 
 		if (f->function_first)
 			f->function_last = (uint32_t)*table_get(
-				&lasts, (struct table_key){
-						(uint64_t)f->function << 32 | f->file,
-						f->function_first});
+				&lasts, (struct table_key){(uint64_t)f->function << 32 |
+								   f->file,
+							   f->function_first});
 	}
 	return 0;
 }
@@ -459,6 +459,171 @@ int symbols_resolve(struct symbols *s, struct profile *p)
 	return e;
 }
 
+/* ---- a second chance ------------------------------------------------------ */
+
+enum { FRAMES_SEEN = MODULE_MAX_FRAMES }; /* of a code; a file may claim more */
+
+static bool is_whole(const struct profile_frame *f)
+{
+	return f->function && f->file && f->line;
+}
+
+/* How much is known of a code: names, and twice the lines. Whether that is all in
+ * *ret_whole. */
+static size_t known_of(const struct profile *p, uint32_t code, bool *ret_whole)
+{
+	const struct profile_code *c = &p->codes[code - 1];
+	size_t count = c->frames < FRAMES_SEEN ? c->frames : FRAMES_SEEN, known = 0;
+
+	*ret_whole = true;
+	for (size_t i = 0; i < count; i++) {
+		const struct profile_frame *f = &p->frames[c->first_frame + i];
+
+		known += (f->function != 0) + 2 * (f->file && f->line);
+		*ret_whole = *ret_whole && is_whole(f);
+	}
+	return known;
+}
+
+struct chance {		/* of one code */
+	uint32_t known; /* + 1; 0: not looked at */
+	bool whole;
+};
+
+struct chances {
+	uint32_t *before;     /* of each stack: its code */
+	struct chance *codes; /* of those that there were */
+	size_t code_count, frame_count;
+};
+
+static void chances_done(struct chances *c)
+{
+	free(c->before);
+	free(c->codes);
+}
+
+/* Takes the codes of which not all is known away from their stacks. */
+static int chances_give(struct profile *p, struct chances *c)
+{
+	c->code_count = p->code_count;
+	c->frame_count = p->frame_count;
+	c->before = calloc(p->stack_count + 1, sizeof(*c->before));
+	c->codes = calloc(p->code_count + 1, sizeof(*c->codes));
+	if (!c->before || !c->codes)
+		return -ENOMEM;
+	for (size_t i = 1; i < p->stack_count; i++) {
+		struct profile_stack *st = &p->stacks[i];
+		struct chance *chance = st->code ? &c->codes[st->code - 1] : NULL;
+
+		if (!chance)
+			continue;
+		if (!chance->known)
+			chance->known =
+				(uint32_t)known_of(p, st->code, &chance->whole) + 1;
+		if (chance->whole)
+			continue;
+		c->before[i] = st->code;
+		st->code = 0;
+	}
+	return 0;
+}
+
+/* Gives the old ones back where nothing better was found. How many codes are better
+ * comes back. */
+static size_t chances_judge(struct profile *p, const struct chances *c,
+			    struct chance *fresh)
+{
+	size_t better = 0;
+
+	for (size_t i = 1; i < p->stack_count; i++) {
+		struct profile_stack *st = &p->stacks[i];
+		uint32_t before = c->before[i];
+		struct chance *now;
+
+		if (!st->code || st->code <= c->code_count) {
+			st->code = before ? before : st->code;
+			continue;
+		}
+		now = &fresh[st->code - c->code_count - 1];
+		if (!now->known) {
+			now->known = (uint32_t)known_of(p, st->code, &now->whole) + 1;
+			better +=
+				now->known > (before ? c->codes[before - 1].known : 1);
+		}
+		if (before && now->known <= c->codes[before - 1].known)
+			st->code = before;
+	}
+	return better;
+}
+
+/* Drops codes and frames that no stack has. They are copied: codes may overlap. */
+static int drop_unused(struct profile *p)
+{
+	_cleanup_(freep) uint32_t *moved = calloc(p->code_count + 1, sizeof(*moved));
+	_cleanup_(freep) struct profile_frame *frames =
+		calloc(p->frame_count + 1, sizeof(*frames));
+	size_t codes = 0, frame_count = 0;
+
+	if (!moved || !frames)
+		return -ENOMEM;
+	for (size_t i = 1; i < p->stack_count; i++)
+		if (p->stacks[i].code)
+			moved[p->stacks[i].code - 1] = 1;
+	for (size_t i = 0; i < p->code_count; i++) {
+		if (!moved[i])
+			continue;
+		if (p->codes[i].frames > p->frame_count - frame_count)
+			return 0; /* they do overlap, and that is smaller */
+		memcpy(frames + frame_count, p->frames + p->codes[i].first_frame,
+		       p->codes[i].frames * sizeof(*frames));
+		frame_count += p->codes[i].frames;
+	}
+	frame_count = 0;
+	for (size_t i = 0; i < p->code_count; i++) {
+		struct profile_code code = p->codes[i];
+
+		if (!moved[i])
+			continue;
+		p->codes[codes++] =
+			(struct profile_code){(uint32_t)frame_count, code.frames};
+		frame_count += code.frames;
+		moved[i] = (uint32_t)codes;
+	}
+	memcpy(p->frames, frames, frame_count * sizeof(*frames));
+	p->frame_count = frame_count;
+	p->code_count = codes;
+	for (size_t i = 1; i < p->stack_count; i++)
+		if (p->stacks[i].code)
+			p->stacks[i].code = moved[p->stacks[i].code - 1];
+	return 0;
+}
+
+int symbols_improve(struct symbols *s, struct profile *p, size_t *ret_better)
+{
+	_cleanup_(chances_done) struct chances c = {0};
+	_cleanup_(freep) struct chance *fresh = NULL;
+	size_t better;
+	int r = chances_give(p, &c);
+
+	if (!r)
+		r = symbols_resolve(s, p);
+	if (!r) {
+		fresh = calloc(p->code_count - c.code_count + 1, sizeof(*fresh));
+		r = fresh ? 0 : -ENOMEM;
+	}
+	if (r) {
+		for (size_t i = 1; c.before && i < p->stack_count; i++)
+			if (c.before[i])
+				p->stacks[i].code = c.before[i];
+		return r;
+	}
+	better = chances_judge(p, &c, fresh);
+	r = drop_unused(p);
+	if (!r)
+		*ret_better = better;
+	return r;
+}
+
 /* ---- sources -------------------------------------------------------------- */
 
 static bool newer_than(const struct timespec *a, const struct timespec *b)
@@ -474,8 +639,8 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 
 	for (size_t i = 0, n; i < plan.count && !r; i += n) {
 		struct source_range *ranges = &plan.ranges[i];
-		uint64_t *number = table_get(&s->files,
-					     (struct table_key){ranges->file, 0});
+		uint64_t *number =
+			table_get(&s->files, (struct table_key){ranges->file, 0});
 		const struct image *image = number ? &s->images[*number - 1] : NULL;
 		struct timespec changed = {0};
 		uint64_t room = plan.room_bytes;

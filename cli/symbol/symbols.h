@@ -39,7 +39,13 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
  */
 int symbols_resolve(struct symbols *s, struct profile *p);
 
-struct symbols_sources { /* what symbols_sources() found */
+/* As symbols_resolve(), and asks once more about places of which not all is known:
+ * debug information may have come since. What is found is taken if it is more than
+ * what was known. How many places gained comes back. Codes and frames that no stack
+ * has any more are gone: p must not have a writer that wrote them. 0 or -ENOMEM. */
+int symbols_improve(struct symbols *s, struct profile *p, size_t *ret_better);
+
+struct symbols_sources {       /* what symbols_sources() found */
 	size_t files, missing; /* embedded; named by frames but not readable */
 	uint64_t bytes;
 	size_t newer;	     /* files changed after their binary was built */
