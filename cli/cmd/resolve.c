@@ -1,9 +1,42 @@
 #include "cli/cmd/resolve.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/base/message.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* ---- progress ------------------------------------------------------------ */
+
+enum { QUIET_MS = 500 }; /* what is over by then needs no word */
+
+struct progress {
+	struct timespec began;
+	bool shown;
+};
+
+static void show(void *arg, size_t done, size_t all)
+{
+	struct progress *progress = arg;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((now.tv_sec - progress->began.tv_sec) * 1000 +
+		    (now.tv_nsec - progress->began.tv_nsec) / 1000000 <
+	    QUIET_MS)
+		return;
+	fprintf(stderr, "\rlooking up names: %3zu %%", all ? done * 100 / all : 100);
+	progress->shown = true;
+}
+
+static void wipe(const struct progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+}
+
+/* ---- what there is ------------------------------------------------------- */
 
 static void count(struct resolve_module *m, const struct profile_frame *f)
 {
@@ -45,6 +78,7 @@ int resolve(struct profile *p, const struct resolve_options *o,
 	    struct resolve_outcome *ret)
 {
 	_cleanup_(symbols_closep) struct symbols *s = NULL;
+	struct progress progress = {0};
 	struct resolve_outcome out = {0};
 	size_t sources = p->source_count;
 	bool was = p->symbolised;
@@ -59,7 +93,12 @@ int resolve(struct profile *p, const struct resolve_options *o,
 		out.modules[i].err = symbols_module(
 			s, i, strings_get(&p->strings, p->modules[i].path), "",
 			strings_get(&p->strings, p->modules[i].build_id));
+	symbols_use_cache(s);
+	if (isatty(STDERR_FILENO) && !message_is_quiet())
+		symbols_on_progress(s, show, &progress);
+	clock_gettime(CLOCK_MONOTONIC, &progress.began);
 	err = symbols_improve(s, p, &out.better);
+	wipe(&progress);
 	if (!err && !o->no_source)
 		err = symbols_sources(s, p, &out.sources);
 	if (!err)

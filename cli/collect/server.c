@@ -559,6 +559,8 @@ static int open_all(struct server *s)
 	if (!err)
 		err = symbols_open(&s->symbols);
 	if (!err)
+		symbols_use_cache(s->symbols);
+	if (!err)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);

@@ -11,16 +11,17 @@
 
 #include "cli/symbol/debugfile.h"
 
+#define MODULE_STAMP 256
 #define MODULE_MAX_FRAMES 1024 /* of one address; outer ones are left out beyond */
 
 struct module;
 
-struct module_frame { /* dir and file live until module_close() */
-	const char *name;     /* "" unknown; lives as long as the sink runs */
-	bool linkage;	      /* name is a linkage name, mangled perhaps */
-	const char *dir; /* of the compilation; "" unknown. file is relative to it */
-	const char *file;     /* "" unknown */
-	uint32_t line;	      /* 0: unknown */
+struct module_frame {	  /* dir and file live until module_close() */
+	const char *name; /* "" unknown; lives as long as the sink runs */
+	bool linkage;	  /* name is a linkage name, mangled perhaps */
+	const char *dir;  /* of the compilation; "" unknown. file is relative to it */
+	const char *file; /* "" unknown */
+	uint32_t line;	  /* 0: unknown */
 	uint32_t first, last; /* lines of the function, if it is in file; else 0 */
 };
 
@@ -38,6 +39,14 @@ void module_close(struct module *m);
 
 /* len 0 if it has none. */
 const struct debugfile_id *module_id(const struct module *m);
+
+/* Names the files that the answers come from, by size and time: as long as it is the
+ * same, so are they. False from module_is_split(), after a lookup: there are others. */
+void module_stamp(struct module *m, char ret[MODULE_STAMP]);
+bool module_is_split(const struct module *m);
+
+/* Gives back what lookups take memory for; the next one loads it again. */
+void module_unload(struct module *m);
 
 /* Looks up count addresses, in an order of its own; damaged or missing debug
  * information gives unknown frames. 0, -ENOMEM, or the sink's failure. */

@@ -3,16 +3,12 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
-#include "cli/symbol/demangle.h"
-#include "cli/symbol/module.h"
-#include "cli/symbol/path.h"
+#include "cli/symbol/crew.h"
 #include "cli/symbol/root.h"
 #include "cli/symbol/source.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define MAX_NAME_BYTES (64u << 10) /* of a linkage name; cut beyond */
 
 /* Table keys of what is in no image: the first word tells it from an image's. */
 #define KEY_MODULE (1ull << 62)
@@ -37,7 +33,10 @@ struct symbols {
 	struct image *images;
 	uint32_t *modules; /* profile module -> image + 1; 0: none */
 	size_t root_count, root_room, image_count, image_room, module_room;
-	struct table files; /* file string -> image + 1 that named it first */
+	struct table files;  /* file string -> image + 1 that named it first */
+	struct cache *cache; /* or NULL */
+	symbols_progress *progress;
+	void *progress_arg;
 };
 
 int symbols_open(struct symbols **ret)
@@ -64,7 +63,20 @@ void symbols_close(struct symbols *s)
 	free(s->roots);
 	free(s->modules);
 	table_done(&s->files);
+	cache_close(s->cache);
 	free(s);
+}
+
+void symbols_use_cache(struct symbols *s)
+{
+	if (!s->cache)
+		cache_open(&s->cache);
+}
+
+void symbols_on_progress(struct symbols *s, symbols_progress *progress, void *arg)
+{
+	s->progress = progress;
+	s->progress_arg = arg;
 }
 
 /* ---- modules -------------------------------------------------------------- */
@@ -192,21 +204,16 @@ struct query {
 struct resolver {
 	struct symbols *s;
 	struct profile *p;
-	struct query *queries, *batch; /* batch: those of the image at work */
+	struct query *queries;
 	size_t query_count, query_room;
 	struct table codes; /* place -> code + 1 */
-	struct table names; /* linkage string -> readable string + 1 */
-	struct table
-		paths; /* addresses of dir and file, as libdw has them -> string + 1 */
-	uint32_t unknown; /* the frame that nothing is known of */
+	uint32_t unknown;   /* the frame that nothing is known of */
 };
 
 static void resolver_done(struct resolver *r)
 {
 	free(r->queries);
 	table_done(&r->codes);
-	table_done(&r->names);
-	table_done(&r->paths);
 }
 
 /* What names the place of a stack's innermost frame; its image + 1, or 0, in *ret. */
@@ -296,89 +303,6 @@ static int list_queries(struct resolver *r)
 	return 0;
 }
 
-/* Strings of a frame's function: what it is called, and its linkage name if that is
- * something else. */
-static int frame_name(struct resolver *r, const struct module_frame *in,
-		      struct profile_frame *out)
-{
-	struct strings *strings = &r->p->strings;
-	uint32_t name =
-		strings_add_n(strings, in->name, strnlen(in->name, MAX_NAME_BYTES));
-	_cleanup_(freep) char *readable = NULL;
-	uint64_t *known;
-
-	if (name == UINT32_MAX)
-		return -ENOMEM;
-	out->function = name;
-	if (!in->linkage)
-		return 0;
-	known = table_put(&r->names, (struct table_key){name, 0}, NULL);
-	if (!known)
-		return -ENOMEM;
-	if (!*known) {
-		readable = demangle(strings_get(strings, name));
-		*known = (readable ? strings_add(strings, readable) : name) + 1ull;
-	}
-	if (*known == UINT32_MAX + 1ull)
-		return -ENOMEM;
-	out->function = (uint32_t)*known - 1;
-	out->linkage = out->function == name ? 0 : name;
-	return 0;
-}
-
-static int frame_file(struct resolver *r, const struct module_frame *in,
-		      struct profile_frame *out)
-{
-	struct table_key key = {(uintptr_t)in->dir, (uintptr_t)in->file};
-	char path[PATH_MAX_BYTES];
-	uint64_t *number, *image;
-
-	if (!*in->file)
-		return 0;
-	number = table_put(&r->paths, key, NULL);
-	if (!number)
-		return -ENOMEM;
-	if (!*number) {
-		size_t len = path_normalise(in->dir, in->file, path);
-
-		*number = strings_add_n(&r->p->strings, path, len) + 1ull;
-	}
-	if (*number == UINT32_MAX + 1ull)
-		return -ENOMEM;
-	out->file = (uint32_t)*number - 1;
-	image = table_put(&r->s->files, (struct table_key){out->file, 0}, NULL);
-	if (!image)
-		return -ENOMEM;
-	if (!*image)
-		*image = r->batch->image + 1ull;
-	return 0;
-}
-
-static int take_frames(void *arg, size_t index, const struct module_frame *frames,
-		       size_t count)
-{
-	struct resolver *r = arg;
-	struct profile *p = r->p;
-	size_t first = p->frame_count;
-
-	if (first > UINT32_MAX - count ||
-	    array_reserve(&p->frames, &p->frame_room, first + count))
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		struct profile_frame *f = &p->frames[first + i];
-
-		*f = (struct profile_frame){.line = frames[i].line,
-					    .function_first = frames[i].first,
-					    .function_last = frames[i].last};
-		if (frame_name(r, &frames[i], f) || frame_file(r, &frames[i], f))
-			return -ENOMEM;
-	}
-	p->frame_count += count;
-	p->codes[r->batch[index].code] =
-		(struct profile_code){(uint32_t)first, (uint32_t)count};
-	return 0;
-}
-
 static int by_image(const void *a, const void *b)
 {
 	const struct query *x = a, *y = b;
@@ -388,26 +312,147 @@ static int by_image(const void *a, const void *b)
 	return x->code < y->code ? -1 : x->code > y->code;
 }
 
-static int run_queries(struct resolver *r)
+/* Answers on their way into the profile. */
+struct takeover {
+	struct resolver *r;
+	const struct answers *from;
+	uint32_t image;
+	uint32_t *strings; /* of the answers' strings: the profile's + 1; 0: not yet */
+};
+
+static int take_string(struct takeover *t, uint32_t number, uint32_t *ret)
 {
-	_cleanup_(freep) uint64_t *addresses =
-		calloc(r->query_count + 1, sizeof(*addresses));
+	const struct strings *from = &t->from->profile->strings;
+	uint32_t *known;
+
+	*ret = 0;
+	if (!number || number >= from->count)
+		return 0;
+	known = &t->strings[number];
+	if (!*known) {
+		uint32_t added =
+			strings_add(&t->r->p->strings, strings_get(from, number));
+
+		if (added == UINT32_MAX)
+			return -ENOMEM;
+		*known = added + 1;
+	}
+	*ret = *known - 1;
+	return 0;
+}
+
+static int take_frame(struct takeover *t, const struct profile_frame *from,
+		      struct profile_frame *to)
+{
+	uint64_t *image;
+
+	*to = *from;
+	if (take_string(t, from->function, &to->function) ||
+	    take_string(t, from->linkage, &to->linkage) ||
+	    take_string(t, from->file, &to->file))
+		return -ENOMEM;
+	if (!to->file)
+		return 0;
+	image = table_put(&t->r->s->files, (struct table_key){to->file, 0}, NULL);
+	if (!image)
+		return -ENOMEM;
+	if (!*image)
+		*image = t->image + 1ull;
+	return 0;
+}
+
+static int take_code(struct takeover *t, const struct query *q)
+{
+	const struct profile *from = t->from->profile;
+	size_t number = answers_find(t->from, q->address), first;
+	struct profile *p = t->r->p;
+	struct profile_code code;
+
+	if (number == SIZE_MAX)
+		return 0;
+	code = from->codes[number];
+	first = p->frame_count;
+	if (first > UINT32_MAX - code.frames ||
+	    array_reserve(&p->frames, &p->frame_room, first + code.frames))
+		return -ENOMEM;
+	for (size_t i = 0; i < code.frames; i++)
+		if (take_frame(t, &from->frames[code.first_frame + i],
+			       &p->frames[first + i]))
+			return -ENOMEM;
+	p->frame_count += code.frames;
+	p->codes[q->code] = (struct profile_code){(uint32_t)first, code.frames};
+	return 0;
+}
+
+static int take_job(struct resolver *r, const struct crew_job *job,
+		    const struct query *queries)
+{
+	struct takeover t = {.r = r, .from = &job->answers, .image = queries->image};
 	int e = 0;
 
-	if (!addresses)
+	t.strings = calloc(job->answers.profile->strings.count + 1, sizeof(*t.strings));
+	if (!t.strings)
 		return -ENOMEM;
-	if (r->query_count)
-		qsort(r->queries, r->query_count, sizeof(*r->queries), by_image);
-	for (size_t i = 0, n; i < r->query_count && !e; i += n) {
-		r->batch = &r->queries[i];
-		for (n = 0; i + n < r->query_count; n++) {
-			if (r->batch[n].image != r->batch->image)
-				break;
-			addresses[n] = r->batch[n].address;
-		}
-		e = module_resolve(r->s->images[r->batch->image].module, addresses, n,
-				   take_frames, r);
+	for (size_t i = 0; i < job->count && !e; i++)
+		e = take_code(&t, &queries[i]);
+	free(t.strings);
+	return e;
+}
+
+struct jobs {
+	struct crew_job *items;
+	size_t count;
+	uint64_t *addresses; /* of all of them, as r->queries has them */
+};
+
+static void jobs_done(struct jobs *j)
+{
+	for (size_t i = 0; i < j->count; i++)
+		answers_done(&j->items[i].answers);
+	free(j->items);
+	free(j->addresses);
+}
+
+/* A job for each image that is asked about. */
+static int jobs_of(struct resolver *r, struct jobs *ret)
+{
+	ret->items = calloc(r->s->image_count + 1, sizeof(*ret->items));
+	ret->addresses = calloc(r->query_count + 1, sizeof(*ret->addresses));
+	if (!ret->items || !ret->addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->query_count; i++) {
+		const struct query *q = &r->queries[i];
+
+		ret->addresses[i] = q->address;
+		if (!i || q->image != q[-1].image)
+			ret->items[ret->count++] = (struct crew_job){
+				.module = r->s->images[q->image].module,
+				.addresses = &ret->addresses[i]};
+		ret->items[ret->count - 1].count++;
 	}
+	return 0;
+}
+
+static int run_queries(struct resolver *r)
+{
+	_cleanup_(jobs_done) struct jobs jobs = {0};
+	struct crew crew = {.cache = r->s->cache,
+			    .progress = r->s->progress,
+			    .progress_arg = r->s->progress_arg};
+	int e;
+
+	if (!r->query_count)
+		return 0;
+	qsort(r->queries, r->query_count, sizeof(*r->queries), by_image);
+	e = jobs_of(r, &jobs);
+	if (e)
+		return e;
+	crew.jobs = jobs.items;
+	crew.count = jobs.count;
+	e = crew_run(&crew);
+	for (size_t i = 0; i < jobs.count && !e; i++)
+		e = take_job(r, &jobs.items[i],
+			     &r->queries[jobs.items[i].addresses - jobs.addresses]);
 	return e;
 }
 

@@ -4,7 +4,8 @@
  * are still there; readers ask for profiles whose collector could not.
  *
  * Local files alone are read: DEBUGINFOD_URLS is never followed. One object serves one
- * profile, from one thread.
+ * profile, from one thread; it looks into several files at a time, in threads of its
+ * own that end with the call.
  */
 #pragma once
 
@@ -17,6 +18,15 @@ int symbols_open(struct symbols **ret);
 
 /* NULL is fine. */
 void symbols_close(struct symbols *s);
+
+/* Looks into the cache on disk first, and keeps there what is found out. Without a
+ * place for one (no home, another's directory) nothing is different. */
+void symbols_use_cache(struct symbols *s);
+
+/* Called by symbols_resolve() several times a second, in its thread: places that are
+ * done, of all. */
+typedef void symbols_progress(void *arg, size_t done, size_t all);
+void symbols_on_progress(struct symbols *s, symbols_progress *progress, void *arg);
 
 /*
  * Opens the file of p->modules[index], early: from then on it may be deleted. path is
