@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum option { OUTPUT, FORCE, NO_SOURCE, JSON, QUIET };
+enum option { OUTPUT, FORCE, SOURCE_PATH, NO_SOURCE, DEBUGINFOD, JSON, QUIET };
 
 static const struct option_spec options[] = {
 	[OUTPUT] = {.name = "output",
@@ -28,7 +28,14 @@ static const struct option_spec options[] = {
 		    .help = "write FILE and leave PROFILE as it is",
 		    .letter = 'o'},
 	[FORCE] = {.name = "force", .help = "overwrite FILE", .letter = 'f'},
+	[SOURCE_PATH] = {.name = "source-path",
+			 .argument = "FROM=TO",
+			 .help = "read sources of FROM/... at TO/... (repeatable)"},
 	[NO_SOURCE] = {.name = "no-source", .help = "embed no source text"},
+	[DEBUGINFOD] = {.name = "debuginfod",
+			.help = "ask the servers of $DEBUGINFOD_URLS for debug "
+				"information that is not here: they learn the "
+				"build-ids"},
 	[JSON] = {.name = "json",
 		  .help = "the outcome as JSON, for scripts",
 		  .letter = 'j'},
@@ -58,6 +65,7 @@ enum { WORD = 256, MODULES_SHOWN = 12 };
 
 struct symbolize {
 	struct resolve_options how;
+	struct source_paths source_paths;
 	const char *output; /* NULL: in its place */
 	bool force, json, quiet;
 	char path[PATH_MAX];  /* of the profile, links followed */
@@ -81,8 +89,13 @@ static const char *take(void *own, size_t i, const char *value)
 	case FORCE:
 		s->force = true;
 		break;
+	case SOURCE_PATH:
+		return source_paths_add(&s->source_paths, value);
 	case NO_SOURCE:
 		s->how.no_source = true;
+		break;
+	case DEBUGINFOD:
+		s->how.servers = true;
 		break;
 	case JSON:
 		s->json = true;
@@ -198,7 +211,8 @@ static void put_hints(const struct symbolize *s)
 			     "files below /usr/lib/debug/.build-id, and repeat it");
 	if (bare)
 		message_help("install the debug symbols (Debian: PACKAGE-dbgsym or "
-			     "PACKAGE-dbg) and repeat it");
+			     "PACKAGE-dbg) and repeat it%s",
+			     s->how.servers ? "" : ", or try --debuginfod");
 }
 
 static int put_text(const struct symbolize *s)
@@ -409,8 +423,14 @@ static int open_profile(struct symbolize *s, const char *named)
 
 static int run(struct symbolize *s)
 {
-	int r = resolve(s->profile, &s->how, &s->outcome);
+	int r;
 
+	s->how.source_paths = s->source_paths.rules;
+	r = resolve(s->profile, &s->how, &s->outcome);
+	if (r == -ENOENT || r == -ELIBACC) {
+		resolve_say_no_servers(r);
+		return VERB_USAGE;
+	}
 	if (r < 0) {
 		message_error("%s", strerror(-r));
 		return VERB_FAILED;
@@ -425,6 +445,9 @@ static int run(struct symbolize *s)
 		put_json(s);
 	else if (!s->quiet && put_text(s) < 0)
 		return VERB_FAILED;
+	if (s->outcome.server_error)
+		message_error("no debuginfod server was of use: %s",
+			      strerror(-s->outcome.server_error));
 	if (!s->outcome.changed)
 		message_note("%s: nothing new was found; it is as it was", s->clean);
 	return fflush(stdout) == 0 && !ferror(stdout) ? VERB_OK : VERB_FAILED;

@@ -49,6 +49,10 @@ static const struct common {
 	  .argument = "WHEN",
 	  .help = "auto, always or never (NO_COLOR is respected)",
 	  .words = "auto always never"}},
+	{'S',
+	 {.name = "source-path",
+	  .argument = "FROM=TO",
+	  .help = "read missing sources of FROM/... at TO/..."}},
 	{'P', {.name = "no-pager", .help = "no pager on a terminal"}},
 };
 
@@ -186,6 +190,8 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 	case 'j':
 		r->json = true;
 		return NULL;
+	case 'S':
+		return source_paths_add(&r->source_paths, value);
 	case 'C':
 		if (strcmp(value, "auto") && strcmp(value, "always") &&
 		    strcmp(value, "never"))
@@ -373,20 +379,23 @@ int reader_read(struct reader_file *f)
 }
 
 /* The collector died before it had resolved names: looks them up here and now, in the
- * modules of this machine that are still the same. What fails stays unknown. */
+ * modules of this machine that are still the same. What fails stays unknown. Sources
+ * that are missing are looked for where the user says. */
 static int name_places(struct reader_file *f)
 {
 	_cleanup_(resolve_done) struct resolve_outcome outcome = {0};
-	struct resolve_options how = {0};
+	struct resolve_options how = {.only_source = f->profile->symbolised,
+				      .source_paths = f->source_paths};
 	char clean[WORD];
 
-	if (f->profile->symbolised)
+	if (how.only_source && !(how.source_paths && *how.source_paths))
 		return -1;
-	message_note(
-		"%s: names were not resolved when it was recorded; using the files of "
-		"this machine",
-		text_clean(f->path, clean, sizeof(clean)));
-	message_help("`heapline symbolize` keeps them in the profile");
+	if (!how.only_source) {
+		message_note("%s: names were not resolved when it was recorded; using "
+			     "the files of this machine",
+			     text_clean(f->path, clean, sizeof(clean)));
+		message_help("`heapline symbolize` keeps them in the profile");
+	}
 	if (!resolve(f->profile, &how, &outcome))
 		return -1;
 	message_error("out of memory");
@@ -430,6 +439,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		int at = optind + (int)i;
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
+		r->files[i].source_paths = r->source_paths.rules;
 		if (status < 0)
 			status = reader_load(&r->files[i]);
 	}

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "cli/cmd/options.h"
+#include "cli/cmd/source_paths.h"
 #include "cli/profile/profile.h"
 #include "cli/report/scope.h"
 #include "cli/report/text.h"
@@ -53,6 +54,7 @@ struct reader_file {
 	struct profile *profile;
 	char *path;
 	char why[256]; /* what was left out of a damaged profile, or "" */
+	const char *source_paths; /* for missing sources, see resolve.h; or NULL */
 };
 
 struct reader {
@@ -66,6 +68,7 @@ struct reader {
 
 	struct text_pager pager;
 	bool no_pager;
+	struct source_paths source_paths;
 	regex_t focus, ignore;
 	bool has_focus, has_ignore;
 };

@@ -2,41 +2,10 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/cmd/progress.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-
-/* ---- progress ------------------------------------------------------------ */
-
-enum { QUIET_MS = 500 }; /* what is over by then needs no word */
-
-struct progress {
-	struct timespec began;
-	bool shown;
-};
-
-static void show(void *arg, size_t done, size_t all)
-{
-	struct progress *progress = arg;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((now.tv_sec - progress->began.tv_sec) * 1000 +
-		    (now.tv_nsec - progress->began.tv_nsec) / 1000000 <
-	    QUIET_MS)
-		return;
-	fprintf(stderr, "\rlooking up names: %3zu %%", all ? done * 100 / all : 100);
-	progress->shown = true;
-}
-
-static void wipe(const struct progress *progress)
-{
-	if (progress->shown)
-		fputs("\r\033[K", stderr);
-}
-
-/* ---- what there is ------------------------------------------------------- */
 
 static void count(struct resolve_module *m, const struct profile_frame *f)
 {
@@ -74,31 +43,51 @@ static void symbols_closep(struct symbols **s)
 	symbols_close(*s);
 }
 
+static void show(void *arg, size_t done, size_t all)
+{
+	progress_show(arg, done, all);
+}
+
+static int look_up(struct symbols *s, struct profile *p,
+		   const struct resolve_options *o, struct resolve_outcome *ret)
+{
+	struct progress progress;
+	int err;
+
+	symbols_use_cache(s);
+	err = o->servers ? symbols_ask_servers(s) : 0;
+	if (err)
+		return err;
+	for (size_t i = 0; i < p->module_count; i++)
+		ret->modules[i].err = symbols_module(
+			s, i, strings_get(&p->strings, p->modules[i].path), "",
+			strings_get(&p->strings, p->modules[i].build_id));
+	progress_begin(&progress);
+	symbols_on_progress(s, show, &progress);
+	err = symbols_improve(s, p, &ret->better);
+	progress_end(&progress);
+	ret->server_error = symbols_server_error(s);
+	return err;
+}
+
 int resolve(struct profile *p, const struct resolve_options *o,
 	    struct resolve_outcome *ret)
 {
 	_cleanup_(symbols_closep) struct symbols *s = NULL;
-	struct progress progress = {0};
 	struct resolve_outcome out = {0};
 	size_t sources = p->source_count;
 	bool was = p->symbolised;
 	int err = symbols_open(&s);
 
+	if (!err && o->source_paths)
+		err = symbols_source_paths(s, o->source_paths);
 	if (err)
 		return err;
 	out.modules = calloc(p->module_count + 1, sizeof(*out.modules));
 	if (!out.modules)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->module_count; i++)
-		out.modules[i].err = symbols_module(
-			s, i, strings_get(&p->strings, p->modules[i].path), "",
-			strings_get(&p->strings, p->modules[i].build_id));
-	symbols_use_cache(s);
-	if (isatty(STDERR_FILENO) && !message_is_quiet())
-		symbols_on_progress(s, show, &progress);
-	clock_gettime(CLOCK_MONOTONIC, &progress.began);
-	err = symbols_improve(s, p, &out.better);
-	wipe(&progress);
+	if (!o->only_source)
+		err = look_up(s, p, o, &out);
 	if (!err && !o->no_source)
 		err = symbols_sources(s, p, &out.sources);
 	if (!err)
@@ -107,9 +96,20 @@ int resolve(struct profile *p, const struct resolve_options *o,
 		resolve_done(&out);
 		return err;
 	}
-	out.changed = !was || out.better || p->source_count != sources;
+	out.changed = was != p->symbolised || out.better || p->source_count != sources;
 	*ret = out;
 	return 0;
+}
+
+void resolve_say_no_servers(int err)
+{
+	if (err == -ENOENT) {
+		message_error("--debuginfod: DEBUGINFOD_URLS names no server");
+		message_help("export DEBUGINFOD_URLS=https://debuginfod.debian.net");
+		return;
+	}
+	message_error("--debuginfod: there is no libdebuginfod.so.1");
+	message_help("install it (Debian: libdebuginfod1)");
 }
 
 void resolve_done(struct resolve_outcome *r)

@@ -9,6 +9,9 @@
 
 struct resolve_options {
 	bool no_source; /* embed no source text */
+	bool only_source; /* names are as they should be */
+	bool servers; /* ask for debug information that is not here */
+	const char *source_paths; /* rules FROM=TO, a line each; NULL: none */
 };
 
 /* What the places (distinct addresses) of one module got. */
@@ -24,11 +27,16 @@ struct resolve_outcome {
 	struct resolve_module all;	/* with code of no module */
 	size_t better;			/* places that know more than before */
 	struct symbols_sources sources;
+	int server_error; /* -errno: debuginfod servers did not answer */
 	bool changed; /* p is another than before */
 };
 
-/* 0 or -ENOMEM. What is not found stays unknown. */
+/* 0 or -ENOMEM, and where servers are to be asked what debugserver_open() says. What is
+ * not found stays unknown. */
 int resolve(struct profile *p, const struct resolve_options *o,
 	    struct resolve_outcome *ret);
+
+/* Says why servers can't be asked, which is -ENOENT or -ELIBACC. */
+void resolve_say_no_servers(int err);
 
 void resolve_done(struct resolve_outcome *r);

@@ -29,9 +29,10 @@ struct module {
 	int fd, root_fd; /* root_fd is not ours */
 	struct debugfile_id id;
 
-	bool searched; /* for the next two */
-	int debug_fd;  /* the separate debug file, or -1 */
-	int shared_fd; /* dwz's, of that or of the file itself, or -1 */
+	struct debugserver *server; /* to be asked, or NULL; not ours */
+	bool searched;		    /* for the next two */
+	int debug_fd;		    /* the separate debug file, or -1 */
+	int shared_fd;		    /* dwz's, of that or of the file itself, or -1 */
 
 	/* From load(), at the first lookup. */
 	bool loaded;
@@ -85,6 +86,11 @@ int module_open(int fd, int root_fd, const char *path, struct module **ret)
 	return 0;
 }
 
+void module_ask_server(struct module *m, struct debugserver *d)
+{
+	m->server = d;
+}
+
 void module_unload(struct module *m)
 {
 	symtab_done(&m->symtab);
@@ -132,6 +138,24 @@ static void real_path(int fd, char path[PATH_MAX])
 	path[len > 0 ? len : 0] = '\0';
 }
 
+/* False where only a separate file can have lines. */
+static bool has_dwarf(Elf *elf)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		size_t names;
+		GElf_Shdr shdr;
+		const char *name;
+
+		if (!gelf_getshdr(scn, &shdr) || elf_getshdrstrndx(elf, &names))
+			return false;
+		name = elf_strptr(elf, names, shdr.sh_name);
+		if (name && shdr.sh_type != SHT_NOBITS &&
+		    (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
+			return true;
+	}
+	return false;
+}
+
 static int find_debug_file(struct module *m, Elf *elf)
 {
 	GElf_Word crc = 0;
@@ -145,6 +169,8 @@ static int find_debug_file(struct module *m, Elf *elf)
 		real_path(m->fd, path);
 		fd = debugfile_by_link(m->root_fd, path, link, crc, &m->id);
 	}
+	if (fd < 0 && m->server && !has_dwarf(elf))
+		fd = debugserver_find(m->server, &m->id);
 	return fd;
 }
 
@@ -187,7 +213,8 @@ static int find_shared_file(const struct module *m, int fd)
 	if (!elf || !read_shared_link(elf, &name, &id) || !id.len)
 		return -1;
 	real_path(fd, path);
-	return debugfile_shared(m->root_fd, path, name, &id);
+	fd = debugfile_shared(m->root_fd, path, name, &id);
+	return fd < 0 && m->server ? debugserver_find(m->server, &id) : fd;
 }
 
 /* Finds the other files that the debug information is in. */

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "cli/symbol/debugfile.h"
+#include "cli/symbol/debugserver.h"
 
 #define MODULE_STAMP 256
 #define MODULE_MAX_FRAMES 1024 /* of one address; outer ones are left out beyond */
@@ -33,6 +33,9 @@ typedef int module_sink(void *arg, size_t index, const struct module_frame *fram
 /* Takes over fd, an ELF file opened from path in the root of root_fd (which must stay
  * open). 0 or -errno; -ENOEXEC for what is no ELF file. fd is closed on failure. */
 int module_open(int fd, int root_fd, const char *path, struct module **ret);
+
+/* Where else to ask for debug information that is not here; d outlives the module. */
+void module_ask_server(struct module *m, struct debugserver *d);
 
 /* NULL is fine. */
 void module_close(struct module *m);

@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
 #include "cli/symbol/crew.h"
+#include "cli/symbol/remap.h"
 #include "cli/symbol/root.h"
 #include "cli/symbol/source.h"
 
@@ -33,8 +34,10 @@ struct symbols {
 	struct image *images;
 	uint32_t *modules; /* profile module -> image + 1; 0: none */
 	size_t root_count, root_room, image_count, image_room, module_room;
-	struct table files;  /* file string -> image + 1 that named it first */
-	struct cache *cache; /* or NULL */
+	struct table files;	    /* file string -> image + 1 that named it first */
+	struct cache *cache;	    /* or NULL */
+	struct debugserver *server; /* or NULL */
+	struct remap remap;
 	symbols_progress *progress;
 	void *progress_arg;
 };
@@ -64,7 +67,24 @@ void symbols_close(struct symbols *s)
 	free(s->modules);
 	table_done(&s->files);
 	cache_close(s->cache);
+	debugserver_close(s->server);
+	remap_done(&s->remap);
 	free(s);
+}
+
+int symbols_ask_servers(struct symbols *s)
+{
+	return s->server ? 0 : debugserver_open(&s->server);
+}
+
+int symbols_server_error(const struct symbols *s)
+{
+	return s->server ? debugserver_error(s->server) : 0;
+}
+
+int symbols_source_paths(struct symbols *s, const char *rules)
+{
+	return remap_add_lines(&s->remap, rules);
 }
 
 void symbols_use_cache(struct symbols *s)
@@ -135,6 +155,7 @@ static int image_of(struct symbols *s, int fd, size_t root, const char *path,
 	r = module_open(take_fd(owned), s->roots[root].fd, path, &image->module);
 	if (r)
 		return r;
+	module_ask_server(image->module, s->server);
 	image->dev = st.st_dev;
 	image->ino = st.st_ino;
 	image->size = st.st_size;
@@ -167,6 +188,8 @@ static int image_by_id(struct symbols *s, size_t root, const char *path,
 
 	if (fd < 0)
 		fd = debugfile_by_id(s->roots[root].fd, id, "");
+	if (fd < 0 && s->server)
+		fd = debugserver_find(s->server, id);
 	return fd < 0 ? fd : image_of(s, fd, root, path, ret);
 }
 
@@ -680,7 +703,7 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 {
 	_cleanup_(source_plan_done) struct source_plan plan = {0};
 	struct symbols_sources found = {0};
-	int r = source_plan_open(p, &plan);
+	int r = source_plan_open(p, &s->remap, &plan);
 
 	for (size_t i = 0, n; i < plan.count && !r; i += n) {
 		struct source_range *ranges = &plan.ranges[i];
@@ -692,8 +715,8 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 
 		for (n = 1; i + n < plan.count && ranges[n].file == ranges->file; n++)
 			;
-		r = source_embed(p, image ? s->roots[image->root].fd : -1, ranges, n,
-				 &plan.room_bytes, &changed);
+		r = source_embed(p, &s->remap, image ? s->roots[image->root].fd : -1,
+				 ranges, n, &plan.room_bytes, &changed);
 		if (r < 0 && r != -ENOMEM) {
 			found.missing++;
 			r = 0;

@@ -1,12 +1,16 @@
 """Names, lines and sources: a profile that lacks them gets them afterwards, keeps what
 it has, and says what could not be found and why."""
 
+import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
+import threading
+import unittest
 
 import harness
 
@@ -26,8 +30,10 @@ static __attribute__((noinline)) void fill(int n)
 int main(int argc, char **argv)
 {
 	fill(64);
-	fclose(fopen(argv[1], "w"));
-	/* Until its collector is gone, or for ever in vain. */
+	FILE *ready = fopen(argv[1], "w");
+	if (ready)
+		fclose(ready);
+	/* Until somebody takes the file away. */
 	for (int i = 0; i < 600 && !access(argv[1], F_OK); i++)
 		usleep(100000);
 	return kept[argc] == NULL;
@@ -36,8 +42,7 @@ int main(int argc, char **argv)
 FILL_LINE = 10
 
 
-@harness.needs("gcc")
-class Symbolize(harness.Case):
+class SymbolCase(harness.Case):
     def setUp(self):
         super().setUp()
         self.build(100)
@@ -93,6 +98,9 @@ class Symbolize(harness.Case):
     def fill_line(self, profile):
         return self.function_lines(profile, "fill")[FILL_LINE]
 
+
+@harness.needs("gcc")
+class Symbolize(SymbolCase):
     def test_a_dead_collectors_profile_gets_names_and_sources(self):
         profile = self.unnamed()
         os.chmod(profile, 0o640)
@@ -210,6 +218,176 @@ class Symbolize(harness.Case):
         self.assert_error(self.heapline("symbolize", self.path("none")), 3, "No such")
         self.assert_error(self.heapline("symbolize"), 3, "no profile")
         self.assert_error(self.heapline("symbolize", "/etc/passwd"), 3, "not a heapline")
+
+
+@harness.needs("gcc")
+class SourcePaths(SymbolCase):
+    """A program compiled elsewhere: its sources are not where it says."""
+
+    def setUp(self):
+        super().setUp()
+        self.remember = ["-fdebug-prefix-map=%s=/nowhere/ci" % self.dir]
+        self.build(100, *self.remember)
+        os.mkdir(self.path("src"))
+        shutil.copy(self.path("app.c"), self.path("src/app.c"))
+        os.unlink(self.path("app.c"))
+        self.here = "--source-path=/nowhere/ci=" + self.path("src")
+
+    def run_app(self, *options):
+        result = self.record([self.path("app"), "/dev/null/x"], options)
+        return result.profile
+
+    def text(self, profile, *options):
+        return self.heapline("lines", *options, profile).stdout.decode()
+
+    def test_run_reads_them_there(self):
+        self.assertNotIn("malloc(100)", self.text(self.run_app()))
+        text = self.text(self.run_app(self.here))
+        self.assertIn("malloc(100)", text)
+        # The code is still what it was compiled as.
+        self.assertIn("/nowhere/ci/app.c", text)
+        self.assertNotIn("malloc(100)", self.text(self.run_app(self.here, "--no-source")))
+
+    def test_a_reader_reads_them_there_and_keeps_nothing(self):
+        profile = self.run_app()
+        before = self.read(profile)
+        self.assertIn("malloc(100)", self.text(profile, self.here))
+        self.assertNotIn("malloc(100)", self.text(profile))
+        self.assertEqual(self.read(profile), before)
+
+    def test_symbolize_embeds_them(self):
+        profile = self.run_app()
+        outcome = self.symbolize(profile)
+        self.assertEqual((outcome["changed"], outcome["source_files_missing"]), (False, 1))
+        outcome = self.symbolize(self.here, profile)
+        self.assertTrue(outcome["changed"])
+        self.assertEqual(outcome["source_files"], 1)
+        shutil.rmtree(self.path("src"))
+        self.assertIn("malloc(100)", self.text(profile))
+
+    def test_the_first_that_has_the_file_counts(self):
+        profile = self.run_app(
+            "--source-path", "/nowhere=" + self.path("void"),
+            "--source-path", "/nowhere/c=" + self.path("src"), self.here)
+        self.assertIn("malloc(100)", self.text(profile))
+
+    def test_relative_paths_are_found_by_a_dot(self):
+        shutil.copy(self.path("src/app.c"), self.path("app.c"))
+        self.build(100, "-ffile-prefix-map=%s=." % self.dir)
+        os.unlink(self.path("app.c"))
+        self.assertNotIn("malloc(100)", self.text(self.run_app()))
+        self.assertIn("malloc(100)",
+                      self.text(self.run_app("--source-path=.=" + self.path("src"))))
+
+    def test_a_bare_preload_takes_them_too(self):
+        for options, found in ((",source-path=/nowhere/ci=" + self.path("src"), True),
+                               (",no-source,source-path=/nowhere/ci=" + self.path("src"),
+                                False)):
+            profile = self.new_profile()
+            self.run_native([self.path("app"), "/dev/null/x"], env={
+                "LD_PRELOAD": harness.SHIM,
+                "HEAPLINE_OPTIONS": "output=" + profile + options})
+            self.wait_for(lambda: not self.collectors(), 60, "the collector to end")
+            self.assertEqual("malloc(100)" in self.text(profile), found, options)
+
+    def test_mistakes_are_explained(self):
+        for verb in (["lines"], ["symbolize"]):
+            for rule in ("x", "=x", "x="):
+                done = self.heapline(*verb, "--source-path", rule, "none")
+                self.assert_error(done, 2, "FROM=TO")
+        done = self.heapline("run", "--source-path", "x", "--", "true")
+        self.assert_error(done, 125, "FROM=TO")
+
+
+class DebugServer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        data = self.server.files.get(self.path)
+        self.send_response(200 if data else 404)
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.end_headers()
+        self.wfile.write(data or b"")
+
+    def log_message(self, *args):
+        pass
+
+
+def have_client():
+    return any(os.path.exists(os.path.join(folder, "libdebuginfod.so.1"))
+               for folder in ("/lib64", "/usr/lib64", "/usr/lib/x86_64-linux-gnu"))
+
+
+@harness.needs("gcc")
+@harness.needs("objcopy")
+@unittest.skipUnless(have_client(), "libdebuginfod is missing")
+class Debuginfod(SymbolCase):
+    """Debug information that only a server has."""
+
+    url = ""
+
+    def setUp(self):
+        super().setUp()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DebugServer)
+        self.server.asked, self.server.files = [], {}
+        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        self.offer()
+
+    def offer(self):
+        app, debug = self.path("app"), self.path("kept")
+        for command in (["objcopy", "--only-keep-debug", app, debug], ["strip", app]):
+            self.assertEqual(self.run_native(command).status, 0)
+        notes = self.run_native(["readelf", "-n", app]).stdout.decode()
+        build_id = re.search(r"Build ID: ([0-9a-f]+)", notes).group(1)
+        self.name = "/buildid/%s/debuginfo" % build_id
+        self.server.files[self.name] = self.read(debug)
+        os.unlink(debug)
+
+    def environment(self, **more):
+        return super().environment(**dict({"DEBUGINFOD_URLS": self.url}, **more))
+
+    def test_nobody_is_asked_unasked(self):
+        profile = self.unnamed()
+        self.symbolize(profile)
+        self.heapline("lines", profile)
+        self.record([self.path("app"), "/dev/null/x"])
+        self.assertEqual(self.server.asked, [])
+
+    def test_symbolize_asks_if_told_to(self):
+        profile = self.unnamed()
+        outcome = self.symbolize("--debuginfod", profile)
+        self.assertIn(self.name, self.server.asked)
+        self.assertGreater(self.module(outcome, "app")["with_line"], 0)
+        self.assertEqual(self.fill_line(profile)["occurrences"], 64)
+
+    def test_symbolize_asks_for_a_program_that_is_gone(self):
+        profile = self.unnamed()
+        os.unlink(self.path("app"))
+        self.symbolize("--debuginfod", profile)
+        self.assertEqual(self.fill_line(profile)["occurrences"], 64)
+
+    def test_run_asks_if_told_to(self):
+        result = self.record([self.path("app"), "/dev/null/x"], ["--debuginfod"])
+        self.assertIn(self.name, self.server.asked)
+        self.assertEqual(self.fill_line(result.profile)["occurrences"], 64)
+
+    def test_a_server_that_does_not_answer_is_named(self):
+        profile = self.unnamed()
+        env = {"DEBUGINFOD_URLS": "http://127.0.0.1:1"}
+        done = self.heapline("symbolize", "--debuginfod", profile, env=env)
+        self.assertEqual(done.status, 0, done)
+        self.assertRegex(done.stderr.decode(), "(?m)^error: no debuginfod server")
+
+    def test_without_a_server_it_is_a_mistake(self):
+        profile = self.unnamed()
+        env = {"DEBUGINFOD_URLS": ""}
+        done = self.heapline("symbolize", "--debuginfod", profile, env=env)
+        self.assert_error(done, 2, "DEBUGINFOD_URLS")
+        done = self.heapline("run", "--debuginfod", "--", "true", env=env)
+        self.assert_error(done, 125, "DEBUGINFOD_URLS")
 
 
 if __name__ == "__main__":
