@@ -369,12 +369,78 @@ static void share_dwarf(struct module *m)
 		dwarf_setalt(m->dwarf, m->shared);
 }
 
+struct unit_spans { /* owners are numbers of units */
+	struct span *items;
+	size_t count, room;
+};
+
+static void unit_spans_done(struct unit_spans *s)
+{
+	free(s->items);
+}
+
+/* What the linker discarded has no place in the code, and is left out. */
+static int unit_span_add(const struct module *m, struct unit_spans *s, uint64_t start,
+			 uint64_t end, size_t unit)
+{
+	if (start < m->text_start + m->dwarf_bias ||
+	    end > m->text_end + m->dwarf_bias || s->count >= MAX_UNIT_SPANS)
+		return 0;
+	if (array_reserve(&s->items, &s->room, s->count + 1))
+		return -ENOMEM;
+	s->items[s->count++] = (struct span){start, end, (uint32_t)unit, 0};
+	return 0;
+}
+
+/* Number of the unit whose entry is at an offset, or NO_UNIT. */
+static size_t unit_at(struct module *m, Dwarf_Off offset)
+{
+	size_t low = 0, high = m->unit_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (dwarf_dieoffset(&m->units[middle]) < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->unit_count && dwarf_dieoffset(&m->units[low]) == offset
+		       ? low
+		       : NO_UNIT;
+}
+
+/* .debug_aranges tell of code that units do not: DWARF 2 has no ranges for units. */
+static int list_aranges(struct module *m, struct unit_spans *spans)
+{
+	Dwarf_Aranges *aranges = NULL;
+	size_t count = 0;
+
+	if (dwarf_getaranges(m->dwarf, &aranges, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		Dwarf_Addr start = 0;
+		Dwarf_Word length = 0;
+		Dwarf_Off offset = 0;
+		size_t unit;
+
+		if (dwarf_getarangeinfo(dwarf_onearange(aranges, i), &start, &length,
+					&offset) ||
+		    length > UINT64_MAX - start)
+			continue;
+		unit = unit_at(m, offset);
+		if (unit != NO_UNIT &&
+		    unit_span_add(m, spans, start, start + length, unit))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Which unit owns which addresses: from the units themselves, as .debug_aranges is
- * often missing. */
+ * often missing, and from those if they are there. */
 static int list_units(struct module *m)
 {
-	_cleanup_(freep) struct span *spans = NULL;
-	size_t count = 0, room = 0;
+	_cleanup_(unit_spans_done) struct unit_spans spans = {0};
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
 	uint8_t type;
@@ -389,19 +455,16 @@ static int list_units(struct module *m)
 			break;
 		if (array_reserve(&m->units, &m->unit_room, m->unit_count + 1))
 			return -ENOMEM;
-		while (count < MAX_UNIT_SPANS &&
-		       (offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0) {
-			if (array_reserve(&spans, &room, count + 1))
+		while (spans.count < MAX_UNIT_SPANS &&
+		       (offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0)
+			if (unit_span_add(m, &spans, start, end, m->unit_count))
 				return -ENOMEM;
-			if (start >= m->text_start + m->dwarf_bias &&
-			    end <= m->text_end + m->dwarf_bias)
-				spans[count++] = (struct span){
-					start, end, (uint32_t)m->unit_count, 0};
-		}
 		m->split = m->split || type == DW_UT_skeleton;
 		m->units[m->unit_count++] = die;
 	}
-	return segments_build(&m->unit_segments, spans, count);
+	if (list_aranges(m, &spans))
+		return -ENOMEM;
+	return segments_build(&m->unit_segments, spans.items, spans.count);
 }
 
 static int load_dwarf(struct module *m)

@@ -219,9 +219,19 @@ static void frames_are_those_of_addr2line(void **state)
 
 static void frames_are_those_of_llvm_symbolizer(void **state)
 {
-	static const char *const options[] = {"g++ -O2 -g",	"g++ -O0 -g",
-					      "g++ -O2 -g1",	"g++ -O2 -g -flto",
-					      "clang++ -O2 -g", "clang++ -O2 -gmlt"};
+	static const char *const options[] = {
+		"g++ -O2 -g",
+		"g++ -O0 -g",
+		"g++ -O2 -g1",
+		"g++ -O2 -g -flto",
+		"g++ -O3 -g -ffunction-sections -Wl,--gc-sections",
+		"g++ -O2 -gdwarf-2 -gstrict-dwarf",
+		"clang++ -O2 -g",
+		"clang++ -O2 -gmlt",
+		"clang++ -O3 -gdwarf-5 -gz=zlib",
+		"clang++ -O2 -gdwarf-4 -gsplit-dwarf",
+		"clang++ -O2 -gdwarf-5 -gsplit-dwarf",
+	};
 
 	(void)state;
 	if (!have_cxx() || !help_has("llvm-addr2line"))
@@ -230,7 +240,8 @@ static void frames_are_those_of_llvm_symbolizer(void **state)
 		struct profile p;
 		struct tally t;
 
-		if (help_run("%s \"$T/symbol_inline.cc\" -o \"$D/way\" 2>/dev/null",
+		if (help_run("cd \"$D\" && %s \"$T/symbol_inline.cc\" -o way "
+			     "2>/dev/null",
 			     options[i]))
 			continue;
 		help_profile(&p, 1);
