@@ -128,6 +128,9 @@ static const char *why(const struct profile *p, size_t number,
 {
 	const char *path = strings_get(&p->strings, p->modules[number].path);
 
+	if (m->lacking)
+		return "its .dwo files are not where they were compiled: no inlined "
+		       "functions";
 	if (m->lined == m->places)
 		return NULL;
 	switch (m->err) {
@@ -171,7 +174,7 @@ static struct order *order_modules(const struct symbolize *s, size_t *ret_count)
 	for (size_t i = 0; order && i < n; i++) {
 		const struct resolve_module *m = &s->outcome.modules[i];
 
-		if (m->places > m->lined)
+		if (m->places > m->lined || m->lacking)
 			order[(*ret_count)++] = (struct order){i, m->places - m->lined};
 	}
 	if (order && *ret_count)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static void count(struct resolve_module *m, const struct profile_frame *f)
 {
@@ -52,8 +53,14 @@ static int look_up(struct symbols *s, struct profile *p,
 		   const struct resolve_options *o, struct resolve_outcome *ret)
 {
 	struct progress progress;
+	struct rlimit files;
 	int err;
 
+	/* Each module's file stays open. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	symbols_use_cache(s);
 	err = o->servers ? symbols_ask_servers(s) : 0;
 	if (err)
@@ -66,6 +73,8 @@ static int look_up(struct symbols *s, struct profile *p,
 	symbols_on_progress(s, show, &progress);
 	err = symbols_improve(s, p, &ret->better);
 	progress_end(&progress);
+	for (size_t i = 0; i < p->module_count; i++)
+		ret->modules[i].lacking = symbols_lacking(s, i);
 	ret->server_error = symbols_server_error(s);
 	return err;
 }

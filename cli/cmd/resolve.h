@@ -16,6 +16,7 @@ struct resolve_options {
 
 /* What the places (distinct addresses) of one module got. */
 struct resolve_module {
+	size_t lacking; /* units of .dwo files that are not there */
 	int err; /* of symbols_module(): why its file could not be used; or 0 */
 	size_t places;
 	size_t lined; /* of them: function and source line are known */

@@ -66,8 +66,10 @@ static int ask(struct work *w, struct crew_job *job)
 	count = list_missing(job, missing);
 	/* relaxed: only shown to people. */
 	atomic_fetch_add_explicit(&w->done, job->count - count, memory_order_relaxed);
-	if (!count)
+	if (!count) {
+		module_unload(job->module);
 		return 0;
+	}
 	r = answers_ask(&job->answers, job->module, missing, count, &w->done);
 	if (!r && cached && !module_is_split(job->module))
 		cache_put(w->crew->cache, module_id(job->module), key, &job->answers);

@@ -36,7 +36,8 @@ struct module {
 
 	/* From load(), at the first lookup. */
 	bool loaded;
-	bool split; /* there are units whose rest is in other files */
+	bool split;	/* there are units whose rest is in other files */
+	size_t lacking; /* units at work whose file was not there */
 	Dwfl *dwfl;
 	Dwfl_Module *mod; /* NULL: the file is of no use */
 	Dwarf *dwarf;	  /* owned by mod; NULL: none */
@@ -105,7 +106,10 @@ void module_unload(struct module *m)
 	m->mod = NULL;
 	m->dwarf = m->shared = NULL;
 	m->shared_elf = NULL;
-	m->loaded = m->have_symtab = false;
+	closep(&m->debug_fd);
+	closep(&m->shared_fd);
+	m->debug_fd = m->shared_fd = -1;
+	m->loaded = m->have_symtab = m->searched = false;
 }
 
 void module_close(struct module *m)
@@ -113,8 +117,6 @@ void module_close(struct module *m)
 	if (!m)
 		return;
 	module_unload(m);
-	closep(&m->debug_fd);
-	closep(&m->shared_fd);
 	closep(&m->fd);
 	free(m->path);
 	free(m);
@@ -248,6 +250,11 @@ static int put_stamp(char *at, size_t room, const char *what, int fd)
 bool module_is_split(const struct module *m)
 {
 	return m->split;
+}
+
+size_t module_lacking(const struct module *m)
+{
+	return m->lacking;
 }
 
 void module_stamp(struct module *m, char ret[MODULE_STAMP])
@@ -638,6 +645,7 @@ static int resolve_unit(struct module *m, const struct lookup *lookups, size_t c
 	if (lookups->unit != NO_UNIT)
 		r = unit_open(&m->units[lookups->unit], m->text_start + m->dwarf_bias,
 			      m->text_end + m->dwarf_bias, &u);
+	m->lacking += u.lacks_split;
 	for (size_t i = 0; i < count && !r; i++)
 		r = sink(arg, lookups[i].index, frames,
 			 frames_at(m, &u, lookups[i].address, frames));

@@ -48,7 +48,10 @@ const struct debugfile_id *module_id(const struct module *m);
 void module_stamp(struct module *m, char ret[MODULE_STAMP]);
 bool module_is_split(const struct module *m);
 
-/* Gives back what lookups take memory for; the next one loads it again. */
+/* Units of .dwo files that lookups wanted, and that were not there. */
+size_t module_lacking(const struct module *m);
+
+/* Gives back memory and descriptors that lookups take; the next one loads it again. */
 void module_unload(struct module *m);
 
 /* Looks up count addresses, in an order of its own; damaged or missing debug

@@ -217,6 +217,13 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
 	return 0;
 }
 
+size_t symbols_lacking(const struct symbols *s, size_t index)
+{
+	uint32_t image = index < s->module_room ? s->modules[index] : 0;
+
+	return image ? module_lacking(s->images[image - 1].module) : 0;
+}
+
 /* ---- resolving ------------------------------------------------------------ */
 
 struct query {

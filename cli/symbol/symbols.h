@@ -59,6 +59,10 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
  */
 int symbols_resolve(struct symbols *s, struct profile *p);
 
+/* How many units of .dwo files were wanted for p->modules[index], and missing: lines
+ * are known without them, inlined functions are not. */
+size_t symbols_lacking(const struct symbols *s, size_t index);
+
 /* As symbols_resolve(), and asks once more about places of which not all is known:
  * debug information may have come since. What is found is taken if it is more than
  * what was known. How many places gained comes back. Codes and frames that no stack

@@ -190,6 +190,23 @@ class Symbolize(SymbolCase):
         self.assertGreater(outcome["new"], 0)
         self.assertEqual(self.fill_line(profile)["occurrences"], 64)
 
+    def test_missing_split_debug_information_is_said(self):
+        self.build(100, "-gsplit-dwarf")
+        profile = self.unnamed()
+        dwos = [n for n in os.listdir(self.dir) if n.endswith(".dwo")]
+        self.assertEqual(len(dwos), 1)
+        shutil.move(self.path(dwos[0]), self.path("hidden"))
+        before = self.symbolize("-o", self.path("without"), profile)
+        self.assertIn(".dwo", self.module(before, "app")["why"])
+        self.assertIn("app: its .dwo files", self.heapline(
+            "symbolize", "-f", "-o", self.path("without"), profile).stdout.decode())
+        os.mkfifo(self.path(dwos[0]))
+        self.assertIn(".dwo", self.module(self.symbolize(
+            "-f", "-o", self.path("without"), profile), "app")["why"])
+        os.unlink(self.path(dwos[0]))
+        shutil.move(self.path("hidden"), self.path(dwos[0]))
+        self.assertNotIn(".dwo", self.module(self.symbolize(profile), "app")["why"] or "")
+
     def test_a_recording_under_way_is_left_alone(self):
         run, collector, profile = self.start()
         before = self.read(profile)
