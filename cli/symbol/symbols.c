@@ -631,45 +631,82 @@ static size_t chances_judge(struct profile *p, const struct chances *c,
 	return better;
 }
 
-/* Drops codes and frames that no stack has. They are copied: codes may overlap. */
+struct kept {		 /* codes and frames that stacks have */
+	uint32_t *codes; /* of each old code: the new one + 1; 0: none */
+	struct profile_frame *frames;
+	size_t code_count, frame_count;
+	struct table runs; /* first frame and their number -> new first frame + 1 */
+};
+
+static void kept_done(struct kept *k)
+{
+	free(k->codes);
+	free(k->frames);
+	table_done(&k->runs);
+}
+
+/* Keeps a code's frames, once if several codes have the same. -ENOSPC: they overlap,
+ * and would take more room than before. */
+static int keep_frames(const struct profile *p, struct kept *k,
+		       const struct profile_code *code, uint32_t *ret_first)
+{
+	struct table_key run = {code->first_frame, code->frames};
+	uint64_t *first = table_put(&k->runs, run, NULL);
+
+	if (!first)
+		return -ENOMEM;
+	if (!*first) {
+		if (code->frames > p->frame_count - k->frame_count)
+			return -ENOSPC;
+		memcpy(k->frames + k->frame_count, p->frames + code->first_frame,
+		       code->frames * sizeof(*k->frames));
+		*first = k->frame_count + 1;
+		k->frame_count += code->frames;
+	}
+	*ret_first = (uint32_t)*first - 1;
+	return 0;
+}
+
+static int keep_codes(struct profile *p, struct kept *k, struct profile_code *codes)
+{
+	for (size_t i = 1; i < p->stack_count; i++)
+		if (p->stacks[i].code)
+			k->codes[p->stacks[i].code - 1] = 1;
+	for (size_t i = 0; i < p->code_count; i++) {
+		uint32_t first;
+		int r;
+
+		if (!k->codes[i])
+			continue;
+		r = keep_frames(p, k, &p->codes[i], &first);
+		if (r)
+			return r;
+		codes[k->code_count++] =
+			(struct profile_code){first, p->codes[i].frames};
+		k->codes[i] = (uint32_t)k->code_count;
+	}
+	return 0;
+}
+
+/* Drops codes and frames that no stack has. */
 static int drop_unused(struct profile *p)
 {
-	_cleanup_(freep) uint32_t *moved = calloc(p->code_count + 1, sizeof(*moved));
-	_cleanup_(freep) struct profile_frame *frames =
-		calloc(p->frame_count + 1, sizeof(*frames));
-	size_t codes = 0, frame_count = 0;
+	_cleanup_(kept_done) struct kept k = {
+		.codes = calloc(p->code_count + 1, sizeof(*k.codes)),
+		.frames = calloc(p->frame_count + 1, sizeof(*k.frames))};
+	_cleanup_(freep) struct profile_code *codes =
+		calloc(p->code_count + 1, sizeof(*codes));
+	int r = k.codes && k.frames && codes ? keep_codes(p, &k, codes) : -ENOMEM;
 
-	if (!moved || !frames)
-		return -ENOMEM;
+	if (r)
+		return r == -ENOSPC ? 0 : r; /* all is kept */
+	memcpy(p->codes, codes, k.code_count * sizeof(*codes));
+	memcpy(p->frames, k.frames, k.frame_count * sizeof(*k.frames));
+	p->code_count = k.code_count;
+	p->frame_count = k.frame_count;
 	for (size_t i = 1; i < p->stack_count; i++)
 		if (p->stacks[i].code)
-			moved[p->stacks[i].code - 1] = 1;
-	for (size_t i = 0; i < p->code_count; i++) {
-		if (!moved[i])
-			continue;
-		if (p->codes[i].frames > p->frame_count - frame_count)
-			return 0; /* they do overlap, and that is smaller */
-		memcpy(frames + frame_count, p->frames + p->codes[i].first_frame,
-		       p->codes[i].frames * sizeof(*frames));
-		frame_count += p->codes[i].frames;
-	}
-	frame_count = 0;
-	for (size_t i = 0; i < p->code_count; i++) {
-		struct profile_code code = p->codes[i];
-
-		if (!moved[i])
-			continue;
-		p->codes[codes++] =
-			(struct profile_code){(uint32_t)frame_count, code.frames};
-		frame_count += code.frames;
-		moved[i] = (uint32_t)codes;
-	}
-	memcpy(p->frames, frames, frame_count * sizeof(*frames));
-	p->frame_count = frame_count;
-	p->code_count = codes;
-	for (size_t i = 1; i < p->stack_count; i++)
-		if (p->stacks[i].code)
-			p->stacks[i].code = moved[p->stacks[i].code - 1];
+			p->stacks[i].code = k.codes[p->stacks[i].code - 1];
 	return 0;
 }
 

@@ -11,7 +11,8 @@ import unittest
 import harness
 from harness import HEAPLINE, SOURCE, target
 
-OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+))?| ([A-Z]+))?  ?")
+OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+)(?:=[A-Z]+)?)?"
+                    r"| ([A-Z]+))?  ?")
 
 
 class Manners(harness.Case):

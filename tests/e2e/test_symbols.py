@@ -407,5 +407,39 @@ class Debuginfod(SymbolCase):
         self.assert_error(done, 125, "DEBUGINFOD_URLS")
 
 
+@harness.needs("rustc")
+class Rust(harness.Case):
+    """Both manglings, as they are written."""
+
+    def functions(self, mangling):
+        app = self.path("names")
+        done = self.run_native(
+            ["rustc", "-g", "-C", "opt-level=1", *mangling, "-o", app,
+             os.path.join(harness.SOURCE, "tests", "targets", "symbol_names.rs")])
+        self.assertEqual(done.status, 0, done)
+        result = self.record([app])
+        self.assertEqual(result.status, 0, result)
+        return {f["name"] for f in self.lines_json(result)["functions"]}
+
+    def check(self, mangling, *expected):
+        found = self.functions(mangling)
+        for name in expected:
+            self.assertIn(name, found)
+        for name in found:
+            self.assertNotRegex(name, r"^_R|^_ZN|17h[0-9a-f]{16}")
+
+    def test_legacy_names(self):
+        self.check([], "symbol_names::main", "symbol_names::closure_user",
+                   "<[u32] as symbol_names::Fill>::fill",
+                   "symbol_names::main::{{closure}}")
+
+    def test_v0_names(self):
+        self.check(["-C", "symbol-mangling-version=v0"], "symbol_names::main",
+                   "<[u32] as symbol_names::Fill>::fill",
+                   "<symbol_names::shapes::Grid<u16, 3>>::new",
+                   "symbol_names::closure_user::<symbol_names::main::{closure#0}>",
+                   "symbol_names::main::{closure#0}")
+
+
 if __name__ == "__main__":
     harness.main()
