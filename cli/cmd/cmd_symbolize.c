@@ -122,12 +122,14 @@ static int parse(struct symbolize *s, int argc, char **argv)
 
 /* ---- what was found ------------------------------------------------------ */
 
-/* A clause on why the names of a module are not whole. NULL: they are. */
-static const char *why(const struct profile *p, size_t number,
-		       const struct resolve_module *m)
+static const char *text_of(const struct symbolize *s, uint32_t number)
 {
-	const char *path = strings_get(&p->strings, p->modules[number].path);
+	return strings_get(&s->profile->strings, number);
+}
 
+/* A clause on why the names of a module are not whole. NULL: they are. */
+static const char *why(const struct symbolize *s, const struct resolve_module *m)
+{
 	if (m->lacking)
 		return "its .dwo files are not where they were compiled: no inlined "
 		       "functions";
@@ -139,8 +141,9 @@ static const char *why(const struct profile *p, size_t number,
 		       : m->named ? "its debug information is not here"
 				  : "it has neither symbols nor debug information";
 	case -ENOENT:
-		return strchr(path, '/') ? "not on this machine"
-					 : "not a file: the kernel provides it";
+		return strchr(text_of(s, m->path), '/')
+			       ? "not on this machine"
+			       : "not a file: the kernel provides it";
 	case -ESTALE:
 		return "another build: it was replaced since the recording";
 	case -ENOEXEC:
@@ -152,64 +155,67 @@ static const char *why(const struct profile *p, size_t number,
 	}
 }
 
-struct order {
-	size_t number, lacking;
-};
-
 static int most_lacking(const void *a, const void *b)
 {
-	const struct order *x = a, *y = b;
+	const struct resolve_module *x = *(const struct resolve_module *const *)a,
+				    *y = *(const struct resolve_module *const *)b;
+	size_t i = x->places - x->lined, j = y->places - y->lined;
 
-	if (x->lacking != y->lacking)
-		return x->lacking > y->lacking ? -1 : 1;
-	return x->number < y->number ? -1 : x->number > y->number;
+	if (i != j)
+		return i > j ? -1 : 1;
+	return x < y ? -1 : x > y;
 }
 
-static struct order *order_modules(const struct symbolize *s, size_t *ret_count)
+/* Those that lack something, the worst first. NULL without memory. */
+static const struct resolve_module **order_modules(const struct symbolize *s,
+						   size_t *ret_count)
 {
-	size_t n = s->profile->module_count;
-	struct order *order = calloc(n + 1, sizeof(*order));
+	const struct resolve_module **order =
+		calloc(s->outcome.module_count + 1, sizeof(*order));
 
 	*ret_count = 0;
-	for (size_t i = 0; order && i < n; i++) {
-		const struct resolve_module *m = &s->outcome.modules[i];
-
-		if (m->places > m->lined || m->lacking)
-			order[(*ret_count)++] = (struct order){i, m->places - m->lined};
-	}
+	for (size_t i = 0; order && i < s->outcome.module_count; i++)
+		if (why(s, &s->outcome.modules[i]))
+			order[(*ret_count)++] = &s->outcome.modules[i];
 	if (order && *ret_count)
 		qsort(order, *ret_count, sizeof(*order), most_lacking);
 	return order;
 }
 
-static void put_module(const struct symbolize *s, size_t number)
+static void put_module(const struct symbolize *s, const struct resolve_module *m)
 {
-	const struct profile *p = s->profile;
-	const struct resolve_module *m = &s->outcome.modules[number];
-	const char *path = strings_get(&p->strings, p->modules[number].path);
+	const char *path = text_of(s, m->path);
 
 	printf("%12s %12s  ", units_count(m->places - m->lined).text,
 	       units_count(m->places - m->lined - m->named).text);
 	text_put(stdout, *path ? path : "(no path)");
-	printf(": %s\n", why(p, number, m));
+	printf(": %s", why(s, m));
+	if (m->err == -ESTALE) {
+		fputs(", with build-id ", stdout);
+		text_put(stdout, text_of(s, m->build_id));
+	}
+	putchar('\n');
 }
 
 static void put_hints(const struct symbolize *s)
 {
-	size_t stale = 0, gone = 0, bare = 0;
+	size_t gone = 0, bare = 0, unsure = 0;
 
-	for (size_t i = 0; i < s->profile->module_count; i++) {
+	for (size_t i = 0; i < s->outcome.module_count; i++) {
 		const struct resolve_module *m = &s->outcome.modules[i];
-		const char *path =
-			strings_get(&s->profile->strings, s->profile->modules[i].path);
+		bool whole = m->lined == m->places;
 
-		if (m->lined == m->places)
-			continue;
-		stale += m->err == -ESTALE;
-		gone += m->err == -ENOENT && strchr(path, '/');
-		bare += !m->err && !m->lined;
+		gone += !whole &&
+			(m->err == -ESTALE ||
+			 (m->err == -ENOENT && strchr(text_of(s, m->path), '/')));
+		bare += !whole && !m->err && !m->lined;
+		unsure += m->places && !m->err && !*text_of(s, m->build_id);
 	}
-	if (stale || gone)
+	if (unsure)
+		message_note("%zu %s no build-id: whether what is here is what was "
+			     "recorded can't be told",
+			     unsure, unsure == 1 ? "file has" : "files have");
+	if (gone)
 		message_help("put the files back that were recorded, or their debug "
 			     "files below /usr/lib/debug/.build-id, and repeat it");
 	if (bare)
@@ -222,7 +228,7 @@ static int put_text(const struct symbolize *s)
 {
 	const struct resolve_module *all = &s->outcome.all;
 	size_t count;
-	_cleanup_(freep) struct order *order = order_modules(s, &count);
+	_cleanup_(freep) const struct resolve_module **order = order_modules(s, &count);
 
 	if (!order)
 		return -ENOMEM;
@@ -239,7 +245,7 @@ static int put_text(const struct symbolize *s)
 	if (count)
 		printf("\n%12s %12s  %s\n", "NO LINE", "NO NAME", "MODULE");
 	for (size_t i = 0; i < count && i < MODULES_SHOWN; i++)
-		put_module(s, order[i].number);
+		put_module(s, order[i]);
 	if (count > MODULES_SHOWN)
 		printf("%25s  and %zu more modules\n", "", count - MODULES_SHOWN);
 	fflush(stdout);
@@ -247,9 +253,27 @@ static int put_text(const struct symbolize *s)
 	return 0;
 }
 
+static void put_json_module(struct json *j, const struct symbolize *s,
+			    const struct resolve_module *m)
+{
+	const char *reason = why(s, m);
+
+	json_object(j);
+	json_put_string(j, "path", text_of(s, m->path));
+	json_put_string(j, "build_id", text_of(s, m->build_id));
+	json_put_unsigned(j, "places", m->places);
+	json_put_unsigned(j, "with_line", m->lined);
+	json_put_unsigned(j, "with_function_only", m->named);
+	json_key(j, "why");
+	if (reason)
+		json_string(j, reason);
+	else
+		json_null(j);
+	json_close(j);
+}
+
 static void put_json(const struct symbolize *s)
 {
-	const struct profile *p = s->profile;
 	const struct resolve_outcome *r = &s->outcome;
 	struct json j = {.out = stdout, .spread = 2};
 
@@ -265,25 +289,8 @@ static void put_json(const struct symbolize *s)
 	json_put_unsigned(&j, "source_files_missing", r->sources.missing);
 	json_key(&j, "modules");
 	json_array(&j);
-	for (size_t i = 0; i < p->module_count; i++) {
-		const struct resolve_module *m = &r->modules[i];
-		const char *reason = why(p, i, m);
-
-		json_object(&j);
-		json_put_string(&j, "path",
-				strings_get(&p->strings, p->modules[i].path));
-		json_put_string(&j, "build_id",
-				strings_get(&p->strings, p->modules[i].build_id));
-		json_put_unsigned(&j, "places", m->places);
-		json_put_unsigned(&j, "with_line", m->lined);
-		json_put_unsigned(&j, "with_function_only", m->named);
-		json_key(&j, "why");
-		if (reason)
-			json_string(&j, reason);
-		else
-			json_null(&j);
-		json_close(&j);
-	}
+	for (size_t i = 0; i < r->module_count; i++)
+		put_json_module(&j, s, &r->modules[i]);
 	json_close(&j);
 	json_close(&j);
 	json_end(&j);

@@ -2,6 +2,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/base/table.h"
 #include "cli/cmd/progress.h"
 
 #include <errno.h>
@@ -17,8 +18,36 @@ static void count(struct resolve_module *m, const struct profile_frame *f)
 		m->named++;
 }
 
+/* Numbers the files of the profile's modules; *ret_of: of each module its file. */
+static int list_files(const struct profile *p, struct resolve_outcome *ret,
+		      uint32_t **ret_of)
+{
+	_cleanup_(table_done) struct table known = {0};
+	uint32_t *of = *ret_of = calloc(p->module_count + 1, sizeof(*of));
+
+	ret->modules = calloc(p->module_count + 1, sizeof(*ret->modules));
+	if (!of || !ret->modules)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->module_count; i++) {
+		const struct profile_module *m = &p->modules[i];
+		uint64_t *number = table_put(
+			&known, (struct table_key){m->path, m->build_id}, NULL);
+
+		if (!number)
+			return -ENOMEM;
+		if (!*number) {
+			ret->modules[ret->module_count++] = (struct resolve_module){
+				.path = m->path, .build_id = m->build_id};
+			*number = ret->module_count;
+		}
+		of[i] = (uint32_t)*number - 1;
+	}
+	return 0;
+}
+
 /* Each code counts once, for the module of the first stack that has it. */
-static int count_places(const struct profile *p, struct resolve_outcome *ret)
+static int count_places(const struct profile *p, const uint32_t *file_of,
+			struct resolve_outcome *ret)
 {
 	_cleanup_(freep) bool *seen = calloc(p->code_count + 1, sizeof(*seen));
 
@@ -34,7 +63,7 @@ static int count_places(const struct profile *p, struct resolve_outcome *ret)
 		f = &p->frames[p->codes[st->code - 1].first_frame];
 		count(&ret->all, f);
 		if (st->module)
-			count(&ret->modules[st->module - 1], f);
+			count(&ret->modules[file_of[st->module - 1]], f);
 	}
 	return 0;
 }
@@ -50,7 +79,8 @@ static void show(void *arg, size_t done, size_t all)
 }
 
 static int look_up(struct symbols *s, struct profile *p,
-		   const struct resolve_options *o, struct resolve_outcome *ret)
+		   const struct resolve_options *o, const uint32_t *file_of,
+		   struct resolve_outcome *ret)
 {
 	struct progress progress;
 	struct rlimit files;
@@ -66,7 +96,7 @@ static int look_up(struct symbols *s, struct profile *p,
 	if (err)
 		return err;
 	for (size_t i = 0; i < p->module_count; i++)
-		ret->modules[i].err = symbols_module(
+		ret->modules[file_of[i]].err = symbols_module(
 			s, i, strings_get(&p->strings, p->modules[i].path), "",
 			strings_get(&p->strings, p->modules[i].build_id));
 	progress_begin(&progress);
@@ -74,7 +104,7 @@ static int look_up(struct symbols *s, struct profile *p,
 	err = symbols_improve(s, p, &ret->better);
 	progress_end(&progress);
 	for (size_t i = 0; i < p->module_count; i++)
-		ret->modules[i].lacking = symbols_lacking(s, i);
+		ret->modules[file_of[i]].lacking = symbols_lacking(s, i);
 	ret->server_error = symbols_server_error(s);
 	return err;
 }
@@ -83,6 +113,7 @@ int resolve(struct profile *p, const struct resolve_options *o,
 	    struct resolve_outcome *ret)
 {
 	_cleanup_(symbols_closep) struct symbols *s = NULL;
+	_cleanup_(freep) uint32_t *file_of = NULL;
 	struct resolve_outcome out = {0};
 	size_t sources = p->source_count;
 	bool was = p->symbolised;
@@ -92,15 +123,13 @@ int resolve(struct profile *p, const struct resolve_options *o,
 		err = symbols_source_paths(s, o->source_paths);
 	if (err)
 		return err;
-	out.modules = calloc(p->module_count + 1, sizeof(*out.modules));
-	if (!out.modules)
-		return -ENOMEM;
-	if (!o->only_source)
-		err = look_up(s, p, o, &out);
+	err = list_files(p, &out, &file_of);
+	if (!err && !o->only_source)
+		err = look_up(s, p, o, file_of, &out);
 	if (!err && !o->no_source)
 		err = symbols_sources(s, p, &out.sources);
 	if (!err)
-		err = count_places(p, &out);
+		err = count_places(p, file_of, &out);
 	if (err) {
 		resolve_done(&out);
 		return err;

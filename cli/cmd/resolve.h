@@ -14,8 +14,9 @@ struct resolve_options {
 	const char *source_paths; /* rules FROM=TO, a line each; NULL: none */
 };
 
-/* What the places (distinct addresses) of one module got. */
+/* What the places (distinct addresses) of one file got, in whatever processes. */
 struct resolve_module {
+	uint32_t path, build_id; /* strings */
 	size_t lacking; /* units of .dwo files that are not there */
 	int err; /* of symbols_module(): why its file could not be used; or 0 */
 	size_t places;
@@ -24,7 +25,8 @@ struct resolve_module {
 };
 
 struct resolve_outcome {
-	struct resolve_module *modules; /* of each of p->modules; owned */
+	struct resolve_module *modules; /* as p->modules has them first; owned */
+	size_t module_count;
 	struct resolve_module all;	/* with code of no module */
 	size_t better;			/* places that know more than before */
 	struct symbols_sources sources;

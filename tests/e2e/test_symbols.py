@@ -158,7 +158,8 @@ class Symbolize(SymbolCase):
         self.assertEqual((app["with_line"], app["with_function_only"]), (0, 0))
         self.assertIn("another build", app["why"])
         done = self.heapline("symbolize", profile)
-        self.assertRegex(done.stdout.decode(), r"(?m)^ .*/app: another build")
+        self.assertRegex(done.stdout.decode(),
+                         r"(?m)^ .*/app: another build: .*build-id " + app["build_id"])
         self.assertRegex(done.stderr.decode(), r"(?m)^help: put the files back")
         # The right one comes back, and is what counts.
         self.build(100)
@@ -218,6 +219,14 @@ class Symbolize(SymbolCase):
         os.unlink(self.path("ready"))
         run.wait(60)
         self.wait_for(lambda: collector not in self.collectors(), 30, "the collector")
+        self.assertEqual(self.fill_line(profile)["occurrences"], 64)
+
+    def test_a_file_without_a_build_id_is_used_and_said(self):
+        self.build(100, "-Wl,--build-id=none")
+        profile = self.unnamed()
+        done = self.heapline("symbolize", profile)
+        self.assertEqual(done.status, 0, done)
+        self.assertRegex(done.stderr.decode(), "(?m)^note: 1 files? ha.* no build-id")
         self.assertEqual(self.fill_line(profile)["occurrences"], 64)
 
     def test_no_source_embeds_none(self):
