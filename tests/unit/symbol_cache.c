@@ -400,10 +400,16 @@ static void compare(size_t count, unsigned seed)
 	help_profile_done(&cached);
 }
 
+/* Once; a fresh copy for each test. */
 static bool compile(void)
 {
-	return !help_run("g++ -O2 -g -Wl,--build-id \"$T/symbol_inline.cc\" -o "
-			 "\"$D/prog\" 2>/dev/null");
+	static int compiled = -1;
+
+	if (compiled < 0)
+		compiled = !help_run("g++ -O2 -g -Wl,--build-id "
+				     "\"$T/symbol_inline.cc\" -o \"$D/built\" "
+				     "2>/dev/null");
+	return compiled && !help_run("cp \"$D/built\" \"$D/prog\"");
 }
 
 /* Unknown, partly known, all known: the answers are those without a cache. */

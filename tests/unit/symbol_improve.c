@@ -2,10 +2,16 @@
 
 enum { STACKS = 400 };
 
+/* Once, for all tests. */
 static bool compile(void)
 {
-	return !help_run("g++ -O2 -g -Wl,--build-id \"$T/symbol_inline.cc\" -o "
-			 "\"$D/prog\" 2>/dev/null");
+	static int compiled = -1;
+
+	if (compiled < 0)
+		compiled = !help_run("g++ -O2 -g -Wl,--build-id "
+				     "\"$T/symbol_inline.cc\" -o \"$D/prog\" "
+				     "2>/dev/null");
+	return compiled;
 }
 
 static void add_stacks(struct profile *p)
