@@ -12,7 +12,7 @@ import harness
 from harness import HEAPLINE, SOURCE, target
 
 OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+)(?:=[A-Z]+)?)?"
-                    r"| ([A-Z]+))?  ?")
+                    r"| ([A-Z]+))?(?:  ?|$)")
 
 
 class Manners(harness.Case):
