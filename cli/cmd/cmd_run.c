@@ -6,6 +6,7 @@
 #include "cli/base/quantity.h"
 #include "cli/base/units.h"
 #include "cli/cmd/launch.h"
+#include "cli/cmd/resolve.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
 #include "cli/report/summary.h"
@@ -25,7 +26,10 @@ enum option {
 	DELAY,
 	DURATION,
 	NO_FOLLOW,
-	ONLY
+	ONLY,
+	SOURCE_PATH,
+	NO_SOURCE,
+	DEBUGINFOD
 };
 
 static const struct option_spec options[] = {
@@ -51,6 +55,15 @@ static const struct option_spec options[] = {
 	[ONLY] = {.name = "only",
 		  .argument = "GLOB",
 		  .help = "of all of them, record programs of that name or path"},
+	[SOURCE_PATH] = {.name = "source-path",
+			 .argument = "FROM=TO",
+			 .help = "read sources of FROM/... at TO/... (repeatable)"},
+	[NO_SOURCE] = {.name = "no-source",
+		       .help = "embed no source text in the profile"},
+	[DEBUGINFOD] = {.name = "debuginfod",
+			.help = "ask the servers of $DEBUGINFOD_URLS for debug "
+				"information that is not here: they learn the "
+				"build-ids"},
 	{0},
 };
 
@@ -105,8 +118,30 @@ static const char *take(void *own, size_t i, const char *value)
 	case ONLY:
 		o->only = value;
 		break;
+	case SOURCE_PATH:
+		return source_paths_add(&o->source_paths, value);
+	case NO_SOURCE:
+		o->no_source = true;
+		break;
+	case DEBUGINFOD:
+		o->debuginfod = true;
+		break;
 	}
 	return NULL;
+}
+
+/* The collector could not say it. */
+static bool can_ask_servers(void)
+{
+	struct symbols *s = NULL;
+	int err = symbols_open(&s);
+
+	if (!err)
+		err = symbols_ask_servers(s);
+	symbols_close(s);
+	if (err)
+		resolve_say_no_servers(err);
+	return !err;
 }
 
 /* The options as typed, for the profile. */
@@ -201,6 +236,8 @@ int cmd_run(int argc, char **argv)
 		return code;
 	if (optind == argc)
 		return options_wrong("run", &run_spec, "no program to run", "", "");
+	if (o.debuginfod && !can_ask_servers())
+		return LAUNCH_FAILED;
 	join(argv + 1, optind - 1, typed, sizeof(typed));
 	o.argv = argv + optind;
 	o.text = typed;

@@ -33,6 +33,8 @@ const struct verb verbs[] = {
 	{"merge", "make one profile of several", cmd_merge, .options = &merge_spec},
 	{"info", "tell what a profile is and what is in it", cmd_info,
 	 .reader = &info_spec},
+	{"symbolize", "look up names and sources that a profile lacks", cmd_symbolize,
+	 .options = &symbolize_spec},
 	{"ps", "list what is being recorded", cmd_ps, .options = &ps_spec},
 	{"stop", "end a recording; the program goes on", cmd_stop,
 	 .options = &stop_spec},

@@ -23,6 +23,9 @@ struct control_config { /* launcher to collector, first */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	unsigned char token[WIRE_TOKEN_BYTES];
+	bool no_source;	 /* embed no source text */
+	bool debuginfod; /* ask servers for debug information */
+	char source_paths[4096]; /* rules FROM=TO, a line each */
 	char options[512]; /* as typed, for the profile */
 	char profile[1024]; /* the profile's path, for people */
 };
@@ -34,6 +37,10 @@ struct control_ready { /* collector to launcher: the target may start */
 struct control_root { /* launcher to collector: the program has ended */
 	int32_t pid;
 	int32_t wait_status; /* as of waitpid() */
+};
+
+struct control_progress { /* collector to launcher, before the result, if it takes time */
+	uint32_t done, all; /* places in the code whose names are looked up */
 };
 
 struct control_result { /* collector to launcher: the answer to it */

@@ -313,7 +313,8 @@ static void finalize(struct server *s)
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
 	if (!symbols_resolve(s->symbols, p)) {
-		symbols_sources(s->symbols, p, NULL);
+		if (!s->o->config.no_source)
+			symbols_sources(s->symbols, p, NULL);
 		p->symbolised = true;
 	}
 	p->complete = true;
@@ -542,6 +543,26 @@ static void stop(struct server *s)
 		strings_add(&s->profile->strings, "`heapline stop` ended it");
 }
 
+static void tell_progress(void *context, size_t done, size_t all)
+{
+	struct server *s = context;
+	struct control_progress p = {(uint32_t)done, (uint32_t)all};
+
+	if (s->o->control >= 0 && !s->answered)
+		send(s->o->control, &p, sizeof(p), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static int prepare_symbols(struct server *s)
+{
+	const struct control_config *c = &s->o->config;
+
+	symbols_use_cache(s->symbols);
+	symbols_on_progress(s->symbols, tell_progress, s);
+	if (c->debuginfod) /* the launcher has said if that can't be */
+		symbols_ask_servers(s->symbols);
+	return symbols_source_paths(s->symbols, c->source_paths);
+}
+
 static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
@@ -558,6 +579,8 @@ static int open_all(struct server *s)
 	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));
 	if (!err)
 		err = symbols_open(&s->symbols);
+	if (!err)
+		err = prepare_symbols(s);
 	if (!err)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
