@@ -214,7 +214,7 @@ static void look_at_families(struct engine *e)
 	for (size_t i = 0; i < e->process_count; i++) {
 		if (e->orphans)
 			processes_inherit(e, e->processes[i]);
-		if (ns > FORK_PATIENCE_NS && !e->processes[i]->pub.ended)
+		if (ns > FORK_PATIENCE_NS)
 			ledger_forget_forks(&e->processes[i]->books,
 					    ns - FORK_PATIENCE_NS);
 	}

@@ -107,6 +107,10 @@ struct engine_heap {
 
 struct engine_heap engine_process_heap(const struct engine_process *p);
 
+/* The child of that serial to be, forked from that process, executed a program before it
+ * recorded anything. */
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial);
+
 /* The processes in the order in which they became known: NULL gives the first, the
  * last gives NULL. */
 struct engine_process *engine_process_next(struct engine *e,

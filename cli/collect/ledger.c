@@ -206,12 +206,6 @@ void ledger_process_inherit(struct ledger_process *p, struct ledger_process *par
 			      parent->sums.live[PROFILE_MALLOC]);
 }
 
-void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
-{
-	if (p->lineage.fork_count)
-		lineage_expire(&p->lineage, ns);
-}
-
 /* Nobody can ask for the process's blocks any more. */
 static void release(void *context, struct lineage *of)
 {
@@ -222,6 +216,16 @@ static void release(void *context, struct lineage *of)
 	lineage_done(of);
 }
 
+void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
+{
+	lineage_expire(&p->lineage, ns, release, NULL);
+}
+
+void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
+{
+	lineage_forget(&p->lineage, serial, release, NULL);
+}
+
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
@@ -230,7 +234,7 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 
 		if (r->process != p || !r->address1)
 			continue;
-		if (p->lineage.heirs)
+		if (lineage_is_parent(&p->lineage))
 			live_add(&p->live, r->address1 - 1, &r->block);
 		*r = (struct ledger_recent){0};
 	}

@@ -161,12 +161,9 @@ void lineage_give_back(struct lineage *l, uint64_t address,
 	l->freed.bytes -= b->size;
 }
 
-void lineage_end(struct lineage *l, void (*release)(void *context, struct lineage *l),
-		 void *context)
+static void release_ended(struct lineage *l, lineage_release *release, void *context)
 {
-	l->ended = true;
-	l->fork_count = 0; /* whoever it forked and has not come is not told of */
-	while (l && l->ended && !l->heirs) {
+	while (l && l->ended && !lineage_is_parent(l)) {
 		struct lineage *parent = l->parent;
 
 		l->parent = NULL;
@@ -179,9 +176,38 @@ void lineage_end(struct lineage *l, void (*release)(void *context, struct lineag
 	}
 }
 
-void lineage_expire(struct lineage *l, uint64_t ns)
+void lineage_end(struct lineage *l, lineage_release *release, void *context)
 {
+	l->ended = true;
+	release_ended(l, release, context);
+}
+
+/* Nobody may be left to ask. */
+static void forget(struct lineage *l, lineage_release *release, void *context)
+{
+	if (l->ended)
+		release_ended(l, release, context);
+	else
+		quiet(l);
+}
+
+void lineage_expire(struct lineage *l, uint64_t ns, lineage_release *release,
+		    void *context)
+{
+	if (!l->fork_count)
+		return; /* it may be released already */
 	while (l->fork_count && l->forks[0].ns < ns)
 		drop_fork(l, 0);
-	quiet(l);
+	forget(l, release, context);
+}
+
+void lineage_forget(struct lineage *l, uint32_t serial, lineage_release *release,
+		    void *context)
+{
+	for (size_t i = l->fork_count; i-- > 0;)
+		if (l->forks[i].serial == serial) {
+			drop_fork(l, i);
+			forget(l, release, context);
+			return;
+		}
 }

@@ -25,6 +25,9 @@ enum {
 	EXE_BYTES = 4096,
 };
 
+/* A child that has done nothing for so long is no way to a program. Less than the
+ * engine's patience with forks. */
+#define WORKER_NS 20000000000ull
 #define ARRIVAL_NS 12000000000ull /* a handshake takes no longer */
 #define SETTLED_NS 200000000ull	  /* by then an exec has failed or not */
 
@@ -47,6 +50,7 @@ struct member {
 	int root;      /* of members.roots */
 	char *program; /* owned; of an expected one, or seen to run in its place */
 	uint64_t since_ns; /* expected, or seen to execute; 0: not yet */
+	uint64_t born_ns;
 };
 
 struct members {
@@ -155,6 +159,13 @@ static void free_slot(struct members *m, uint32_t slot)
 	if (slot < WIRE_PROCESSES)
 		atomic_store_explicit(&wire_process(m->memory->base, slot)->state,
 				      WIRE_PROCESS_FREE, memory_order_release);
+}
+
+/* It executed a program, and was nothing but the way there. */
+static void forget_born(struct members *m, const struct member *i)
+{
+	engine_process_unborn(m->engine, i->parent_serial, i->serial);
+	free_slot(m, i->slot);
 }
 
 static void drop(struct members *m, struct member *i)
@@ -395,7 +406,7 @@ static void end_unfollowed(struct members *m, struct member *i, bool alive)
 		engine_process_end(m->engine, i->process, PROFILE_EXECED, 0);
 		m->recorded--;
 	} else {
-		free_slot(m, i->slot);
+		forget_born(m, i);
 	}
 	i->kind = MEMBER_STRANGER;
 	i->process = NULL;
@@ -519,6 +530,7 @@ static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 	if (!i)
 		return;
 	i->slot = slot;
+	i->born_ns = kernel_monotonic_ns();
 	i->serial = p->serial;
 	i->parent_serial = p->parent_serial;
 	above = table_put(&m->born, (struct table_key){i->serial, 0}, NULL);
@@ -613,7 +625,7 @@ static uint32_t succeed(struct members *m, pid_t pid)
 			continue;
 		}
 		if (i->kind == MEMBER_BORN)
-			free_slot(m, i->slot);
+			forget_born(m, i);
 		drop(m, i);
 	}
 	return parent ? parent : ancestor(m, pid);
@@ -733,6 +745,8 @@ void members_check(struct members *m, uint64_t now_ns)
 
 		if (i->pidfd < 0 && is_gone(i))
 			end(m, i);
+		else if (i->kind == MEMBER_BORN && now_ns > i->born_ns + WORKER_NS)
+			record_born(m, i);
 		else if (i->kind == MEMBER_RECORDED || i->kind == MEMBER_BORN)
 			check_exec(m, i, now_ns);
 		else if (i->kind == MEMBER_EXPECTED &&

@@ -77,6 +77,14 @@ void engine_process_forked(struct engine *e, struct engine_process *pub,
 	processes_inherit(e, p);
 }
 
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial)
+{
+	struct process *parent = (struct process *)engine_process(e, parent_serial);
+
+	if (parent && !engine_process(e, serial))
+		ledger_forget_fork(&parent->books, serial);
+}
+
 /* The process that a ring names. A slot that tells another story is not believed. */
 struct process *processes_of_ring(struct engine *e, const struct wire_ring *control)
 {

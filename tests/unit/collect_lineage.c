@@ -135,12 +135,16 @@ static void fork_one(int parent, int child, uint32_t serial)
 		begin(c);
 }
 
-static bool children_to_come(int parent)
+/* Those that never came: by time, or one by one. */
+static void give_up_children(int parent, int used)
 {
-	for (int i = 0; i < PROCESSES; i++)
-		if (world[i].alive && !world[i].told && world[i].parent == parent)
-			return true;
-	return false;
+	struct lineage *l = &world[parent].lineage;
+
+	if (dice(2))
+		lineage_expire(l, UINT64_MAX, release, NULL);
+	for (int i = 0; i < used && l->fork_count; i++)
+		if (world[i].parent == parent && !world[i].told)
+			lineage_forget(l, world[i].serial, release, NULL);
 }
 
 static void play(unsigned seed)
@@ -169,7 +173,7 @@ static void play(unsigned seed)
 			check_free(m, dice(ADDRESSES));
 		else if (what < 97 && used < PROCESSES)
 			fork_one(i, used, (uint32_t)used + 100), used++;
-		else if (what >= 98 && i && !children_to_come(i)) {
+		else if (what >= 98 && i) {
 			m->alive = false;
 			lineage_end(&m->lineage, release, NULL);
 		}
@@ -179,6 +183,8 @@ static void play(unsigned seed)
 	for (int i = used - 1; i >= 0; i--)
 		if (world[i].alive && world[i].told)
 			lineage_end(&world[i].lineage, release, NULL);
+	for (int i = 0; i < used; i++)
+		give_up_children(i, used);
 	for (int i = 0; i < used; i++)
 		assert_true(world[i].released || !world[i].told);
 }
@@ -219,7 +225,7 @@ static void forks_without_a_child_are_forgotten(void **state)
 		lineage_fork(&parent, i, i, live);
 	assert_true(parent.fork_count <= 4096);
 	assert_true(lineage_is_parent(&parent));
-	lineage_expire(&parent, 1000000);
+	lineage_expire(&parent, 1000000, release, NULL);
 	assert_false(lineage_is_parent(&parent));
 	lineage_done(&parent);
 }
