@@ -47,6 +47,8 @@ static void apply(struct engine *e, struct event *ev)
 		hear_account(e, p, ev);
 	else
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+	if (ev->type == WIRE_FORK)
+		processes_told(e, (uint32_t)ev->address);
 }
 
 static const struct ledger_process *books_of(const struct engine *e,

@@ -30,7 +30,7 @@
 struct engine;
 
 /* A process as its owner sees it. Texts by engine_process_describe(); else read only,
- * but for the parent and the end's status. */
+ * but for the parent, the pid and the end's status. */
 struct engine_process {
 	uint32_t serial, parent_serial;
 	int32_t pid;

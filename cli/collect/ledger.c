@@ -221,6 +221,11 @@ void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
 	lineage_expire(&p->lineage, ns, release, NULL);
 }
 
+void ledger_process_told(struct ledger_process *p, uint32_t serial)
+{
+	lineage_told(&p->lineage, serial);
+}
+
 void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
 {
 	lineage_forget(&p->lineage, serial, release, NULL);

@@ -69,18 +69,35 @@ void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t seria
 		   uint64_t ns, struct profile_amount live)
 {
 	size_t i = 0;
+	bool dated;
 
 	while (i < parent->fork_count && parent->forks[i].serial != serial)
 		i++;
-	if (i == parent->fork_count && lineage_fork(parent, serial, ns, live) < 0)
+	dated = i == parent->fork_count;
+	if (dated && lineage_fork(parent, serial, ns, live) < 0)
 		return;
 	if (i >= parent->fork_count)
 		i = parent->fork_count - 1;
 	child->parent = parent;
+	child->dated = dated;
 	child->fork_ns = parent->forks[i].ns;
 	child->inherited = parent->forks[i].had;
 	parent->heirs++;
 	drop_fork(parent, i);
+}
+
+void lineage_told(struct lineage *child, uint32_t serial)
+{
+	struct lineage *parent = child->parent;
+
+	for (size_t i = parent && child->dated ? parent->fork_count : 0; i-- > 0;)
+		if (parent->forks[i].serial == serial) {
+			child->fork_ns = parent->forks[i].ns;
+			child->inherited = parent->forks[i].had;
+			child->dated = false;
+			drop_fork(parent, i);
+			return;
+		}
 }
 
 int lineage_gone(struct lineage *l, uint64_t address, const struct lineage_block *b,

@@ -44,6 +44,7 @@ struct lineage_fork {	 /* made, its child not heard of yet */
 struct lineage {
 	struct lineage *parent; /* NULL: it inherits nothing */
 	uint64_t fork_ns;
+	bool dated; /* its fork was not told of when it began */
 	struct profile_amount inherited, freed; /* freed: by itself, of those */
 	struct table given; /* address -> when it freed it, + 1; of inherited blocks */
 
@@ -72,6 +73,9 @@ int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
  * live are the parent's own live blocks now. */
 void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t serial,
 		   uint64_t ns, struct profile_amount live);
+
+/* Its fork is told of only now: what was dated is corrected. */
+void lineage_told(struct lineage *child, uint32_t serial);
 
 /* Whether blocks that leave this process's table must be logged. */
 static inline bool lineage_is_parent(const struct lineage *l)

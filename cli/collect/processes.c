@@ -64,6 +64,14 @@ void processes_inherit(struct engine *e, struct process *p)
 	e->orphans--;
 }
 
+void processes_told(struct engine *e, uint32_t serial)
+{
+	struct process *p = (struct process *)engine_process(e, serial);
+
+	if (p)
+		ledger_process_told(&p->books, serial);
+}
+
 void engine_process_forked(struct engine *e, struct engine_process *pub,
 			   uint32_t parent_serial, uint64_t stamp)
 {

@@ -111,7 +111,9 @@ static void begin(struct model *m)
 {
 	struct profile_amount none = {0};
 
-	lineage_begin(&m->lineage, &world[m->parent].lineage, m->serial, now, none);
+	if (!m->lineage.parent)
+		lineage_begin(&m->lineage, &world[m->parent].lineage, m->serial, now,
+			      none);
 	m->told = true;
 	assert_int_equal(m->lineage.inherited.blocks, m->inherited.blocks);
 	assert_int_equal(m->lineage.inherited.bytes, m->inherited.bytes);
@@ -119,9 +121,12 @@ static void begin(struct model *m)
 
 static void fork_one(int parent, int child, uint32_t serial)
 {
+	struct profile_amount none = {0};
 	struct model *p = &world[parent], *c = &world[child];
+	bool late = !dice(4); /* the child is there before its fork was read */
 
-	assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
+	if (!late)
+		assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
 	*c = (struct model){.alive = true, .parent = parent, .serial = serial};
 	for (int a = 0; a < ADDRESSES; a++) {
 		c->has[a] = p->has[a];
@@ -131,7 +136,13 @@ static void fork_one(int parent, int child, uint32_t serial)
 		c->inherited.blocks++;
 		c->inherited.bytes += c->has[a].block.size;
 	}
-	if (dice(2))
+	if (late) {
+		lineage_begin(&c->lineage, &p->lineage, serial, now + dice(3), none);
+		assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
+		lineage_told(&c->lineage, serial);
+		lineage_told(&c->lineage, serial);
+	}
+	if (late || dice(2))
 		begin(c);
 }
 
