@@ -1,5 +1,6 @@
 #include "preload/exec.h"
 
+#include "preload/confined.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 
@@ -114,14 +115,24 @@ static char *interpreter(char *head, long len)
 	return *at ? at : NULL;
 }
 
+/* What the file says goes before where it will run. */
+static enum wire_exec worse(enum wire_exec kind, enum wire_exec of_file)
+{
+	return of_file == WIRE_EXEC_EXPECTED ? kind : of_file;
+}
+
 enum wire_exec exec_kind(const char *path)
 {
 	_Alignas(8) char head[HEAD];
 	char next[HEAD];
 	enum wire_exec kind = WIRE_EXEC_EXPECTED;
 
+	if (confined_is())
+		return WIRE_EXEC_CONFINED;
 	if (shim[0] && sys_call4(SYS_faccessat, AT_FDCWD, shim, R_OK, 0) < 0)
 		return WIRE_EXEC_NO_SHIM;
+	if (session_is_apart())
+		kind = WIRE_EXEC_APART;
 	for (int scripts = 0; scripts < SCRIPTS; scripts++) {
 		long fd = sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC,
 				    0);
@@ -130,8 +141,9 @@ enum wire_exec exec_kind(const char *path)
 		char *to = script ? interpreter(head, len) : NULL;
 
 		if (len >= (long)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG))
-			kind = is_secure(fd) ? WIRE_EXEC_SECURE
-					     : kind_of_elf(fd, path, (void *)head);
+			kind = worse(kind, is_secure(fd) ? WIRE_EXEC_SECURE
+							 : kind_of_elf(fd, path,
+								       (void *)head));
 		if (fd >= 0)
 			sys_call3(SYS_close, fd, 0, 0);
 		if (!to)
@@ -146,7 +158,7 @@ const char *exec_search(const char *file, char *ret, size_t room)
 	const char *path = getenv("PATH"), *end;
 	size_t name = strlen(file);
 
-	if (strchr(file, '/') || !name)
+	if (strchr(file, '/') || !name || confined_is())
 		return file;
 	for (path = path ? path : "/bin:/usr/bin";; path = end + 1) {
 		size_t len;
@@ -191,10 +203,11 @@ static const char *find_us(const char *list)
 	return NULL;
 }
 
-/* A loader that cannot load us would say so on the program's standard error. */
+/* A loader that cannot load us would say so on the program's standard error; a filter
+ * that does not know our calls may kill for them. */
 static bool is_wanted(enum wire_exec kind)
 {
-	return kind != WIRE_EXEC_FOREIGN && kind != WIRE_EXEC_OTHER_LIBC &&
+	return kind != WIRE_EXEC_CONFINED && kind != WIRE_EXEC_FOREIGN && kind != WIRE_EXEC_OTHER_LIBC &&
 	       kind != WIRE_EXEC_NO_SHIM;
 }
 

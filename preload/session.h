@@ -55,6 +55,15 @@ void session_born(const struct wire_process *p);
  * that are not recorded, too. */
 const char *session_name(void);
 
+/* Whether this process is in another network namespace than it was when it joined: what
+ * it executes will not find the collector. */
+bool session_is_apart(void);
+
+/* The stamp counter is to be read no more: stamps stay what they are now. True if it was
+ * read so far; then it may be again. */
+bool session_stop_clock(void);
+void session_start_clock(void);
+
 /* The stamp of now: ticks or ns as the session's flags say. */
 uint64_t session_stamp(void);
 

@@ -42,13 +42,15 @@ struct member {
 	enum member_kind kind;
 	struct engine_process *process; /* if recorded */
 	uint32_t serial, parent_serial;
-	uint32_t slot; /* of wire_process; WIRE_PROCESSES: none */
-	pid_t pid;     /* as we see it */
-	bool nested;   /* it sees another: it is in a PID namespace of its own */
-	bool gone;     /* it was not there any more when we heard of it */
-	int pidfd;     /* -1: none to be had */
-	int root;      /* of members.roots */
-	char *program; /* owned; of an expected one, or seen to run in its place */
+	uint32_t slot;	   /* of wire_process; WIRE_PROCESSES: none */
+	pid_t pid;	   /* as we see it */
+	pid_t own_pid;	   /* as it sees itself */
+	bool nested;	   /* it sees another: it is in a PID namespace of its own */
+	bool fresh;	   /* came by handshake */
+	bool gone;	   /* it was not there any more when we heard of it */
+	int pidfd;	   /* -1: none to be had */
+	int root;	   /* of members.roots */
+	char *program;	   /* owned; of an expected one, or seen to run in its place */
 	uint64_t since_ns; /* expected, or seen to execute; 0: not yet */
 	uint64_t born_ns;
 };
@@ -130,7 +132,7 @@ static struct member *find_serial(struct members *m, uint32_t serial)
 
 /* Who is there: a pid as we see it. */
 struct who {
-	pid_t pid;
+	pid_t pid, own_pid;
 	bool nested, gone;
 };
 
@@ -144,6 +146,7 @@ static struct member *add(struct members *m, enum member_kind kind,
 	i = &m->items[m->count++];
 	*i = (struct member){.kind = kind,
 			     .pid = who->pid,
+			     .own_pid = who->own_pid,
 			     .nested = who->nested,
 			     .gone = who->gone,
 			     .root = -1,
@@ -212,23 +215,31 @@ static bool is_nested(const struct members *m, uint32_t serial)
 	return table_get(&m->nested, (struct table_key){serial, 0});
 }
 
-/* Who a slot speaks of. maps: it has executed nothing so far. */
-static struct who who_is(struct members *m, pid_t pid, uint32_t parent_serial,
-			 bool maps)
+static bool has_word(const struct wire_process *p)
+{
+	return atomic_load_explicit(&p->exec, memory_order_acquire) != WIRE_EXEC_NONE;
+}
+
+/* Who a slot speaks of. Until it executes something it has the memory mapped. */
+static struct who who_is(struct members *m, const struct wire_process *p, pid_t pid,
+			 uint32_t parent_serial)
 {
 	const struct member *above = find_serial(m, parent_serial);
-	const struct engine_process *was =
-		above ? NULL : engine_process(m->engine, parent_serial);
 	struct pids_claim claim = {
 		.pid = pid,
-		.parent = above ? above->pid : was ? was->pid : 0,
+		.parent = above && !above->gone ? above->pid : 0,
 		.nested = is_nested(m, parent_serial),
-		.maps = maps,
+		.maps = !has_word(p),
 	};
-	struct who who = {0};
+	struct who who = {.own_pid = pid};
 
 	who.gone = !pids_resolve(&m->pids, &claim, &who.pid);
-	who.nested = who.pid != pid || (who.gone && claim.nested);
+	if (who.gone && claim.maps && has_word(p)) {
+		claim.maps = false; /* it did so while we looked */
+		who.gone = !pids_resolve(&m->pids, &claim, &who.pid);
+	}
+	/* Nobody is forked as number 1 but in a namespace that begins there. */
+	who.nested = who.pid != pid || (who.gone && (claim.nested || pid == 1));
 	return who;
 }
 
@@ -282,8 +293,7 @@ static void came(struct members *m, pid_t pid, bool nested, uint32_t serial)
  * of some namespace that we know nothing else of. */
 static uint32_t last_of(const struct members *m, pid_t pid, bool nested)
 {
-	uint64_t *last =
-		table_get(&m->came, (struct table_key){(uint64_t)pid, nested});
+	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, nested});
 
 	return last ? (uint32_t)*last : 0;
 }
@@ -322,10 +332,12 @@ static int record(struct members *m, struct member *i, uint32_t slot, uint32_t s
 	if (!p)
 		return -ENOMEM;
 	p->parent_serial = parent;
+	p->pid = i->pid;
 	i->kind = MEMBER_RECORDED;
 	i->process = p;
 	i->slot = slot;
 	i->serial = serial;
+	i->fresh = fresh;
 	i->parent_serial = parent;
 	i->root = roots_of(&m->roots, i->pid);
 	if (fresh) {
@@ -380,6 +392,9 @@ static void end_recorded(struct members *m, struct member *i, enum profile_end h
 	int own = own_word(m, i), wait_status;
 
 	engine_process_end(m->engine, p, how, status);
+	if (i->fresh && !(p->notes & WIRE_NOTE_MAPPED) && p->exe)
+		list_stranger(m, i->parent_serial, i->pid, strdup(p->exe),
+			      WIRE_EXEC_UNMAPPED);
 	/* What its parent was told may have been among the events just read. */
 	if (how == PROFILE_EXITED && status < 0) {
 		p->end_status = own;
@@ -463,7 +478,7 @@ static void see_live(struct members *m, uint32_t slot, struct wire_process *p)
 		record_born(m, i);
 	i = find_serial(m, serial);
 	if (!i) {
-		who = who_is(m, (pid_t)p->pid, parent, true);
+		who = who_is(m, p, (pid_t)p->pid, parent);
 		i = add(m, MEMBER_BORN, &who);
 	}
 	if (i)
@@ -525,7 +540,7 @@ static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 
 	if (find_serial(m, p->serial))
 		return;
-	who = who_is(m, (pid_t)p->pid, p->parent_serial, true);
+	who = who_is(m, p, (pid_t)p->pid, p->parent_serial);
 	i = add(m, MEMBER_BORN, &who);
 	if (!i)
 		return;
@@ -533,6 +548,8 @@ static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 	i->born_ns = kernel_monotonic_ns();
 	i->serial = p->serial;
 	i->parent_serial = p->parent_serial;
+	if (who.nested)
+		table_put(&m->nested, (struct table_key){i->serial, 0}, NULL);
 	above = table_put(&m->born, (struct table_key){i->serial, 0}, NULL);
 	if (above)
 		*above = i->parent_serial;
@@ -545,7 +562,7 @@ static void see_word(struct members *m, uint32_t slot, struct wire_process *p)
 	uint32_t serial = p->serial, parent = p->parent_serial;
 	char *program = copy_path(p);
 	struct member *i = NULL;
-	struct who who = who_is(m, (pid_t)p->pid, parent, false);
+	struct who who = who_is(m, p, (pid_t)p->pid, parent);
 
 	free_slot(m, slot);
 	/* It may have come before we got to read of it, and even have gone. */
@@ -611,14 +628,31 @@ void members_look(struct members *m)
 
 /* ---- the handshake ------------------------------------------------------- */
 
+/* One that was known by its own number alone: it was not found when we looked. */
+static struct member *find_lost(struct members *m, pid_t own_pid)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].gone && m->items[i].nested &&
+		    m->items[i].own_pid == own_pid)
+			return &m->items[i];
+	return NULL;
+}
+
+static struct member *find_before(struct members *m, pid_t pid, pid_t own_pid)
+{
+	struct member *i = find_pid(m, pid);
+
+	return i || pid == own_pid ? i : find_lost(m, own_pid);
+}
+
 /* What was known of the pid before its new image: gone. Returns the parent's serial. */
-static uint32_t succeed(struct members *m, pid_t pid)
+static uint32_t succeed(struct members *m, pid_t pid, pid_t own_pid)
 {
 	uint32_t parent = 0;
 	struct member *i;
 
 	members_look(m);
-	for (i = find_pid(m, pid); i; i = find_pid(m, pid)) {
+	for (i = find_before(m, pid, own_pid); i; i = find_before(m, pid, own_pid)) {
 		parent = i->parent_serial;
 		if (i->kind == MEMBER_RECORDED) {
 			end_recorded(m, i, PROFILE_EXECED, 0);
@@ -633,8 +667,9 @@ static uint32_t succeed(struct members *m, pid_t pid)
 
 int members_welcome(struct members *m, const struct recording_peer *peer)
 {
-	uint32_t parent = succeed(m, peer->pid);
+	uint32_t parent = succeed(m, peer->pid, (pid_t)peer->own_pid);
 	struct who who = {.pid = peer->pid,
+			  .own_pid = (pid_t)peer->own_pid,
 			  .nested = (uint32_t)peer->pid != peer->own_pid};
 	struct member *i = add(m, MEMBER_EXPECTED, &who);
 	int stale;
@@ -655,7 +690,7 @@ int members_welcome(struct members *m, const struct recording_peer *peer)
 
 void members_unwanted(struct members *m, pid_t pid)
 {
-	succeed(m, pid);
+	succeed(m, pid, pid);
 	came(m, pid, false, atomic_load(&header(m)->serial));
 }
 
@@ -729,8 +764,9 @@ static void check_exec(struct members *m, struct member *i, uint64_t now_ns)
 	enum wire_exec kind = exec_of(m, i);
 	uint64_t patience = kind > WIRE_EXEC_EXPECTED ? SETTLED_NS : ARRIVAL_NS;
 
-	if (kind == WIRE_EXEC_NONE && !is_replaced(i))
-		i->since_ns = 0; /* it could not be executed */
+	/* It could not be executed; or it was by a vfork child, behind a filter. */
+	if ((kind == WIRE_EXEC_NONE || kind == WIRE_EXEC_CONFINED) && !is_replaced(i))
+		i->since_ns = 0;
 	else if (!i->since_ns)
 		i->since_ns = now_ns;
 	else if (now_ns > i->since_ns + patience)

@@ -71,8 +71,10 @@ static pid_t search(const struct pids *p, const struct pids_claim *c, pid_t pare
 	for (struct dirent *e; proc && !found && (e = readdir(proc));) {
 		pid_t pid = (pid_t)atoi(e->d_name);
 
-		if (pid > 0 && (!parent || procfs_parent(pid) == parent) &&
-		    is_it(p, c, pid))
+		/* A parent is proof enough: what it made may have executed something. */
+		if (pid > 0 && (parent ? procfs_parent(pid) == parent &&
+						 procfs_is_called(pid, c->pid)
+				       : is_it(p, c, pid)))
 			found = pid;
 	}
 	if (proc)
