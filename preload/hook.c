@@ -16,11 +16,14 @@ static struct thread *claim(void)
 {
 	uint64_t signals;
 	struct thread *t;
+	uint32_t serial;
 
 	sys_signals_block(&signals);
 	t = thread_claim(!ringless);
 	ringless = !t;
 	thread_self = t;
+	if (t && (serial = session_untold()))
+		thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
 	sys_signals_restore(&signals);
 	if (t)
 		return t;

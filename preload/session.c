@@ -311,6 +311,7 @@ static struct wire_process *child_slot(void)
 		family_changed();
 		return p;
 	}
+	session_identity->untold = true;
 	return family_claim(WIRE_PROCESS_LIVE, (uint32_t)own_pid(), 0,
 			    session_last_serial(), session_stamp());
 }
@@ -402,6 +403,14 @@ uint32_t session_last_serial(void)
 {
 	/* relaxed: this process's own, or what it inherited. */
 	return atomic_load_explicit(&identity_pending.serial, memory_order_relaxed);
+}
+
+uint32_t session_untold(void)
+{
+	if (!session_identity->untold)
+		return 0;
+	session_identity->untold = false;
+	return session_last_serial();
 }
 
 void session_born(const struct wire_process *p)

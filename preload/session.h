@@ -24,6 +24,7 @@ struct session_identity {
 	_Atomic uint32_t serial; /* of wire_process; 0: not attached (a fork child) */
 	uint32_t process;	 /* its slot */
 	uint32_t born;		 /* slot + 1 of a fork child that recorded nothing yet */
+	bool untold;		 /* its fork is in nobody's events, nor its own */
 };
 
 extern struct session_identity *session_identity; /* NULL until there is a session */
@@ -47,6 +48,9 @@ struct wire_process *session_own_slot(void);
 
 /* Serial of this process, or of the last one above it that had one. */
 uint32_t session_last_serial(void);
+
+/* Serial of a fork child whose fork is in nobody's events; 0: it is. Asked once. */
+uint32_t session_untold(void);
 
 /* In a fork child: p is to be its slot. */
 void session_born(const struct wire_process *p);

@@ -256,7 +256,9 @@ enum wire_type {
 	WIRE_MMAP = 5,	       /* address, size: after; replaces what it overlaps */
 	WIRE_MUNMAP = 6,       /* address, size: before */
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
-	WIRE_FORK = 8, /* address: serial of the child to be; before the fork */
+	/* address: serial of the child to be; before the fork. Or the process's own:
+	 * nobody told of its fork, which was before this. */
+	WIRE_FORK = 8,
 	WIRE_WAITED = 9, /* address: pid of a child, size: its status, of waitpid() */
 	/* What the allocator says: address: bytes in use, its own overhead included;
 	 * size: bytes that it has of the system. Asked for, or from an exit handler. */

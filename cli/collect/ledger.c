@@ -156,6 +156,22 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 
 /* ---- all events ---------------------------------------------------------- */
 
+/* Of a child to be, or of its own, which nobody told of. */
+static void forked(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	uint64_t ns = blocks_moment(l, ev);
+	struct lineage *parent = p->lineage.parent;
+
+	if ((uint32_t)ev->address != p->sums.serial) {
+		if (lineage_fork(&p->lineage, (uint32_t)ev->address, ns,
+				 p->sums.live[PROFILE_MALLOC]) < 0)
+			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+	} else if (parent) {
+		lineage_untold(&p->lineage, ns,
+			       blocks_owner_of(parent)->sums.live[PROFILE_MALLOC]);
+	}
+}
+
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev)
 {
@@ -179,10 +195,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		realloc_end(l, p, t, ev);
 		break;
 	case WIRE_FORK:
-		if (lineage_fork(&p->lineage, (uint32_t)ev->address,
-				 blocks_moment(l, ev),
-				 p->sums.live[PROFILE_MALLOC]) < 0)
-			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+		forked(l, p, ev);
 		break;
 	case WIRE_MMAP:
 		mappings_map(l, p, t, ev);

@@ -49,6 +49,15 @@ static uint64_t left(uint64_t of, uint64_t freed)
 	return of > freed ? of - freed : 0;
 }
 
+/* All that a child gets, of what is live of the parent's own. */
+static struct profile_amount with_inherited(const struct lineage *parent,
+					    struct profile_amount live)
+{
+	live.blocks += left(parent->inherited.blocks, parent->freed.blocks);
+	live.bytes += left(parent->inherited.bytes, parent->freed.bytes);
+	return live;
+}
+
 int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
 		 struct profile_amount live)
 {
@@ -57,8 +66,7 @@ int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
 	if (array_reserve(&parent->forks, &parent->fork_room, parent->fork_count + 1) <
 	    0)
 		return -ENOMEM;
-	live.blocks += left(parent->inherited.blocks, parent->freed.blocks);
-	live.bytes += left(parent->inherited.bytes, parent->freed.bytes);
+	live = with_inherited(parent, live);
 	parent->forks[parent->fork_count++] = (struct lineage_fork){serial, ns, live};
 	if (ns > parent->last_fork_ns)
 		parent->last_fork_ns = ns;
@@ -98,6 +106,18 @@ void lineage_told(struct lineage *child, uint32_t serial)
 			drop_fork(parent, i);
 			return;
 		}
+}
+
+void lineage_untold(struct lineage *child, uint64_t ns, struct profile_amount live)
+{
+	struct lineage *parent = child->parent;
+
+	if (!parent || !child->dated)
+		return;
+	child->fork_ns = ns;
+	child->inherited = with_inherited(parent, live);
+	if (ns > parent->last_fork_ns)
+		parent->last_fork_ns = ns;
 }
 
 int lineage_gone(struct lineage *l, uint64_t address, const struct lineage_block *b,

@@ -77,6 +77,9 @@ void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t seria
 /* Its fork is told of only now: what was dated is corrected. */
 void lineage_told(struct lineage *child, uint32_t serial);
 
+/* Nobody told of its fork; at ns, its first event, live are its parent's own blocks. */
+void lineage_untold(struct lineage *child, uint64_t ns, struct profile_amount live);
+
 /* Whether blocks that leave this process's table must be logged. */
 static inline bool lineage_is_parent(const struct lineage *l)
 {

@@ -124,8 +124,10 @@ static void fork_one(int parent, int child, uint32_t serial)
 	struct profile_amount none = {0};
 	struct model *p = &world[parent], *c = &world[child];
 	bool late = !dice(4); /* the child is there before its fork was read */
+	bool untold =
+		!late && !dice(4); /* by the bare system call: its own first event */
 
-	if (!late)
+	if (!late && !untold)
 		assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
 	*c = (struct model){.alive = true, .parent = parent, .serial = serial};
 	for (int a = 0; a < ADDRESSES; a++) {
@@ -142,7 +144,11 @@ static void fork_one(int parent, int child, uint32_t serial)
 		lineage_told(&c->lineage, serial);
 		lineage_told(&c->lineage, serial);
 	}
-	if (late || dice(2))
+	if (untold) {
+		lineage_begin(&c->lineage, &p->lineage, serial, now, none);
+		lineage_untold(&c->lineage, now, live_of(p));
+	}
+	if (late || untold || dice(2))
 		begin(c);
 }
 
