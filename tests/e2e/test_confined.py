@@ -57,7 +57,7 @@ class Confined(harness.Case):
 
     def test_a_filter_that_allows_next_to_nothing_does_not_kill_for_us(self):
         for how, processes, unfollowed, losses in self.each(
-                ("strict", "filter", "filter-syscall", "odd", "ours")):
+                ("strict", "filter", "exit+filter", "filter-syscall", "odd", "ours")):
             worker, = processes
             self.assertEqual(worker["totals"]["allocations"], 10 + WORK, how)
             self.assertEqual((worker["end"], worker["exit"]), ("exited", 7), how)

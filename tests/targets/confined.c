@@ -7,8 +7,8 @@
  * Allocates 10 blocks of 100 bytes, confines itself, allocates and frees 70,000 blocks
  * of 40 bytes (more than any ring holds), keeps 3 of 500, and ends with status 7; or
  * executes PROGRAM instead of ending. HOW may be several, joined by "+"; "fork" means
- * that the rest, and the work, are a child's, whose status is passed on. A system that
- * refuses ends it with status 77.
+ * that the rest, and the work, are a child's, whose status is passed on; "exit", that it
+ * ends by exit(), not _exit(). A system that refuses ends it with status 77.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,12 +31,14 @@
 enum { REFUSED = 77, STATUS = 7, PASSING = 70000 };
 
 static void *volatile kept[16];
-static int strict;
+static int strict, plain;
 
 static void finish(int status)
 {
 	if (strict)
 		syscall(SYS_exit, status);
+	if (plain)
+		exit(status);
 	_exit(status);
 }
 
@@ -185,7 +187,9 @@ static void by_kernel(const char *how)
 
 static void by_privilege(const char *how)
 {
-	if (!strcmp(how, "user-id"))
+	if (!strcmp(how, "exit"))
+		plain = 1;
+	else if (!strcmp(how, "user-id"))
 		must(!setgid(65534) && !setuid(65534));
 	else if (!strcmp(how, "dumpable"))
 		must(!prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
