@@ -1,5 +1,6 @@
 #include "preload/account.h"
 
+#include "preload/confined.h"
 #include "preload/real.h"
 #include "preload/sys.h"
 
@@ -28,8 +29,9 @@ void account_answer(struct hook *h)
 {
 	struct wire_process *p = slot();
 
-	/* relaxed: one of the threads answers, whichever. */
-	if (atomic_load_explicit(&p->ask, memory_order_relaxed) &&
+	/* relaxed: one of the threads answers, whichever. Behind a filter none does:
+	 * the allocator may have to wait, and time is not to be had. */
+	if (!confined_is() && atomic_load_explicit(&p->ask, memory_order_relaxed) &&
 	    atomic_exchange_explicit(&p->ask, 0, memory_order_relaxed) &&
 	    real.mallinfo2)
 		tell(h, WIRE_ACCOUNT);
@@ -42,7 +44,8 @@ void account_at_exit(void)
 
 	/* A handler that came in the middle of an allocation and exits: the allocator
 	 * may be locked by this very thread. */
-	if (!t || !thread_is_ours(t) || t->nesting || !real.mallinfo2 ||
+	if (!t || confined_is() || !thread_is_ours(t) || t->nesting ||
+	    !real.mallinfo2 ||
 	    atomic_load_explicit(&slot()->dear, memory_order_relaxed) ||
 	    !hook_enter(&h, HOOK_CALL))
 		return;

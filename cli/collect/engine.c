@@ -47,6 +47,8 @@ static void apply(struct engine *e, struct event *ev)
 		hear_account(e, p, ev);
 	else
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+	if (ev->type == WIRE_FORK)
+		processes_told(e, (uint32_t)ev->address);
 }
 
 static const struct ledger_process *books_of(const struct engine *e,
@@ -214,7 +216,7 @@ static void look_at_families(struct engine *e)
 	for (size_t i = 0; i < e->process_count; i++) {
 		if (e->orphans)
 			processes_inherit(e, e->processes[i]);
-		if (ns > FORK_PATIENCE_NS && !e->processes[i]->pub.ended)
+		if (ns > FORK_PATIENCE_NS)
 			ledger_forget_forks(&e->processes[i]->books,
 					    ns - FORK_PATIENCE_NS);
 	}

@@ -30,7 +30,7 @@
 struct engine;
 
 /* A process as its owner sees it. Texts by engine_process_describe(); else read only,
- * but for the parent and the end's status. */
+ * but for the parent, the pid and the end's status. */
 struct engine_process {
 	uint32_t serial, parent_serial;
 	int32_t pid;
@@ -106,6 +106,10 @@ struct engine_heap {
 };
 
 struct engine_heap engine_process_heap(const struct engine_process *p);
+
+/* The child of that serial to be, forked from that process, executed a program before it
+ * recorded anything. */
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial);
 
 /* The processes in the order in which they became known: NULL gives the first, the
  * last gives NULL. */

@@ -156,6 +156,22 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 
 /* ---- all events ---------------------------------------------------------- */
 
+/* Of a child to be, or of its own, which nobody told of. */
+static void forked(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	uint64_t ns = blocks_moment(l, ev);
+	struct lineage *parent = p->lineage.parent;
+
+	if ((uint32_t)ev->address != p->sums.serial) {
+		if (lineage_fork(&p->lineage, (uint32_t)ev->address, ns,
+				 p->sums.live[PROFILE_MALLOC]) < 0)
+			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+	} else if (parent) {
+		lineage_untold(&p->lineage, ns,
+			       blocks_owner_of(parent)->sums.live[PROFILE_MALLOC]);
+	}
+}
+
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev)
 {
@@ -179,10 +195,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		realloc_end(l, p, t, ev);
 		break;
 	case WIRE_FORK:
-		if (lineage_fork(&p->lineage, (uint32_t)ev->address,
-				 blocks_moment(l, ev),
-				 p->sums.live[PROFILE_MALLOC]) < 0)
-			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+		forked(l, p, ev);
 		break;
 	case WIRE_MMAP:
 		mappings_map(l, p, t, ev);
@@ -206,12 +219,6 @@ void ledger_process_inherit(struct ledger_process *p, struct ledger_process *par
 			      parent->sums.live[PROFILE_MALLOC]);
 }
 
-void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
-{
-	if (p->lineage.fork_count)
-		lineage_expire(&p->lineage, ns);
-}
-
 /* Nobody can ask for the process's blocks any more. */
 static void release(void *context, struct lineage *of)
 {
@@ -222,6 +229,21 @@ static void release(void *context, struct lineage *of)
 	lineage_done(of);
 }
 
+void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
+{
+	lineage_expire(&p->lineage, ns, release, NULL);
+}
+
+void ledger_process_told(struct ledger_process *p, uint32_t serial)
+{
+	lineage_told(&p->lineage, serial);
+}
+
+void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
+{
+	lineage_forget(&p->lineage, serial, release, NULL);
+}
+
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
@@ -230,7 +252,7 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 
 		if (r->process != p || !r->address1)
 			continue;
-		if (p->lineage.heirs)
+		if (lineage_is_parent(&p->lineage))
 			live_add(&p->live, r->address1 - 1, &r->block);
 		*r = (struct ledger_recent){0};
 	}

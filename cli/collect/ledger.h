@@ -97,8 +97,14 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
 			    uint32_t serial, uint64_t ns);
 
+/* Its fork was among the events, and has just been read. */
+void ledger_process_told(struct ledger_process *p, uint32_t serial);
+
 /* Forks before ns whose child has not come are forgotten. */
 void ledger_forget_forks(struct ledger_process *p, uint64_t ns);
+
+/* The fork of that child to be will not lead to one that is recorded. */
+void ledger_forget_fork(struct ledger_process *p, uint32_t serial);
 
 /* Settles what is parked, then lets the process's blocks go. All its threads have
  * ended. */

@@ -50,6 +50,10 @@ void members_end_all(struct members *m);
 /* Now and then: programs that do not come. */
 void members_check(struct members *m, uint64_t now_ns);
 
+/* Whether a thread of a member's is alive, as far as can be told: tid is as the process
+ * itself sees it. */
+bool members_thread_exists(const struct members *m, pid_t pid, pid_t tid);
+
 /* Processes that are alive: recorded, expected or not followed. */
 size_t members_count(const struct members *m);
 

@@ -64,6 +64,14 @@ void processes_inherit(struct engine *e, struct process *p)
 	e->orphans--;
 }
 
+void processes_told(struct engine *e, uint32_t serial)
+{
+	struct process *p = (struct process *)engine_process(e, serial);
+
+	if (p)
+		ledger_process_told(&p->books, serial);
+}
+
 void engine_process_forked(struct engine *e, struct engine_process *pub,
 			   uint32_t parent_serial, uint64_t stamp)
 {
@@ -75,6 +83,14 @@ void engine_process_forked(struct engine *e, struct engine_process *pub,
 	p->forked_ns = clock_ns(&e->clock, stamp);
 	e->orphans++;
 	processes_inherit(e, p);
+}
+
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial)
+{
+	struct process *parent = (struct process *)engine_process(e, parent_serial);
+
+	if (parent && !engine_process(e, serial))
+		ledger_forget_fork(&parent->books, serial);
 }
 
 /* The process that a ring names. A slot that tells another story is not believed. */

@@ -149,6 +149,26 @@ bool procfs_thread_exists(pid_t pid, pid_t tid)
 	return !syscall(SYS_tgkill, pid, tid, 0) || errno == EPERM;
 }
 
+bool procfs_is_called(pid_t pid, pid_t number)
+{
+	char path[64], text[8192], *at, *end;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	n = slurp(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "\nNSpid:"); /* a kernel without namespaces has no such line */
+	if (!at)
+		return n > 0 && pid == number;
+	at += strlen("\nNSpid:");
+	for (long is = strtol(at, &end, 10); end != at; is = strtol(at, &end, 10)) {
+		if (is == number)
+			return true;
+		at = *end == '\n' ? end + strlen(end) : end;
+	}
+	return false;
+}
+
 /* Field `number` of /proc/PID/stat, counted from 1 as in proc(5), from 3 on. */
 static bool stat_field(pid_t pid, int number, char *ret, size_t room)
 {

@@ -28,6 +28,9 @@ bool procfs_thread_name(pid_t pid, pid_t tid, char name[16]);
 /* Whether a thread exists. */
 bool procfs_thread_exists(pid_t pid, pid_t tid);
 
+/* Whether it, or a namespace that it is in, calls it by that number. */
+bool procfs_is_called(pid_t pid, pid_t number);
+
 /* Its parent's pid; 0 if it cannot be read. */
 pid_t procfs_parent(pid_t pid);
 

@@ -250,8 +250,9 @@ static void waited(void *context, int32_t pid, int32_t status)
 
 static bool alive(void *context, int32_t pid, int32_t tid)
 {
-	(void)context;
-	return procfs_thread_exists(pid, tid);
+	struct server *s = context;
+
+	return members_thread_exists(s->members, pid, tid);
 }
 
 static void describe(struct server *s)

@@ -95,6 +95,9 @@ enum profile_why { /* a program was not followed; as enum wire_exec */
 	PROFILE_OTHER_LIBC = 4,	  /* musl's loader */
 	PROFILE_SECURE = 5,	  /* setuid, setgid, capabilities */
 	PROFILE_NO_SHIM = 6,	  /* the shim's file is not in its root */
+	PROFILE_CONFINED = 7,	  /* behind a seccomp filter that may kill for our calls */
+	PROFILE_APART = 8,	  /* its network namespace has not the session's socket */
+	PROFILE_UNMAPPED = 9,	  /* no descriptor, or address space, for the memory */
 	PROFILE_WHYS
 };
 
