@@ -549,7 +549,9 @@ static void tell_progress(void *context, size_t done, size_t all)
 	struct server *s = context;
 	struct control_progress p = {(uint32_t)done, (uint32_t)all};
 
-	if (s->o->control >= 0 && !s->answered)
+	/* Before the program's end the launcher does not listen, and what fills its
+	 * queue would keep the result out. */
+	if (s->o->control >= 0 && s->root_ended_ns && !s->answered)
 		send(s->o->control, &p, sizeof(p), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 

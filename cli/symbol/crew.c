@@ -25,6 +25,8 @@ struct work {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
 	size_t threads; /* that have not ended; under lock */
+	pthread_cond_t freed;
+	uint64_t bytes; /* of the files at work; under lock */
 };
 
 /* ---- one job -------------------------------------------------------------- */
@@ -53,12 +55,36 @@ static size_t list_missing(const struct crew_job *job, uint64_t *missing)
 	return count;
 }
 
+/* Large files wait for each other: memory is bounded by them, not by the threads. One
+ * alone always goes on. */
+static uint64_t take_room(struct work *w, struct crew_job *job)
+{
+	uint64_t weight = module_weight(job->module);
+
+	pthread_mutex_lock(&w->lock);
+	while (w->bytes &&
+	       (weight > CREW_MAX_BYTES || w->bytes > CREW_MAX_BYTES - weight))
+		pthread_cond_wait(&w->freed, &w->lock);
+	w->bytes += weight;
+	pthread_mutex_unlock(&w->lock);
+	return weight;
+}
+
+static void give_room(struct work *w, uint64_t weight)
+{
+	pthread_mutex_lock(&w->lock);
+	w->bytes -= weight;
+	pthread_cond_broadcast(&w->freed);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static int ask(struct work *w, struct crew_job *job)
 {
 	char key[CACHE_KEY];
 	bool cached = w->crew->cache && module_id(job->module)->len >= CACHE_NAME_MIN;
 	int r = cached ? recall(w, job, key) : answers_open(&job->answers);
 	_cleanup_(freep) uint64_t *missing = calloc(job->count + 1, sizeof(*missing));
+	uint64_t weight;
 	size_t count;
 
 	if (r || !missing)
@@ -70,10 +96,12 @@ static int ask(struct work *w, struct crew_job *job)
 		module_unload(job->module);
 		return 0;
 	}
+	weight = take_room(w, job);
 	r = answers_ask(&job->answers, job->module, missing, count, &w->done);
 	if (!r && cached && !module_is_split(job->module))
 		cache_put(w->crew->cache, module_id(job->module), key, &job->answers);
 	module_unload(job->module);
+	give_room(w, weight);
 	return r;
 }
 
@@ -173,7 +201,8 @@ int crew_run(struct crew *c)
 {
 	struct work w = {.crew = c,
 			 .lock = PTHREAD_MUTEX_INITIALIZER,
-			 .ended = PTHREAD_COND_INITIALIZER};
+			 .ended = PTHREAD_COND_INITIALIZER,
+			 .freed = PTHREAD_COND_INITIALIZER};
 	pthread_t threads[CREW_MAX_THREADS];
 	size_t count;
 

@@ -10,6 +10,8 @@
 #include "cli/symbol/cache.h"
 
 #define CREW_MAX_THREADS 8
+#define CREW_MAX_BYTES                                                                 \
+	(512ull << 20) /* of files that are read at a time; or one file */
 
 struct crew_job {
 	struct module *module; /* of this job alone */

@@ -257,6 +257,19 @@ size_t module_lacking(const struct module *m)
 	return m->lacking;
 }
 
+static uint64_t size_of(int fd)
+{
+	struct stat st;
+
+	return fd < 0 || fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+uint64_t module_weight(struct module *m)
+{
+	search(m);
+	return size_of(m->fd) + size_of(m->debug_fd) + size_of(m->shared_fd);
+}
+
 void module_stamp(struct module *m, char ret[MODULE_STAMP])
 {
 	int n;

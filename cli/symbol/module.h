@@ -54,6 +54,9 @@ size_t module_lacking(const struct module *m);
 /* Gives back memory and descriptors that lookups take; the next one loads it again. */
 void module_unload(struct module *m);
 
+/* Bytes of the files that a lookup reads; it takes some five times that in memory. */
+uint64_t module_weight(struct module *m);
+
 /* Looks up count addresses, in an order of its own; damaged or missing debug
  * information gives unknown frames. 0, -ENOMEM, or the sink's failure. */
 int module_resolve(struct module *m, const uint64_t *addresses, size_t count,

@@ -511,6 +511,42 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 	help_profile_done(&single);
 }
 
+/* Larger than what is read at a time, each of them and together. */
+static void large_files_wait_for_each_other(void **state)
+{
+	enum { FILES = 8 };
+	struct profile p;
+	struct symbols *s;
+
+	(void)state;
+	if (!compile())
+		skip();
+	unsetenv("XDG_CACHE_HOME");
+	unsetenv("HOME");
+	help_profile(&p, FILES);
+	assert_int_equal(symbols_open(&s), 0);
+	for (uint32_t i = 0; i < FILES; i++) {
+		char name[16];
+
+		/* Sparse: bytes behind the ELF file that nobody reads. */
+		assert_int_equal(help_run("cp \"$D/prog\" \"$D/large%u\" && "
+					  "truncate -s %uM \"$D/large%u\"",
+					  i, 200 * (1 + i % 4), i),
+				 0);
+		snprintf(name, sizeof(name), "large%u", i);
+		assert_int_equal(symbols_module(s, i, help_path(name), NULL, ""), 0);
+		for (uint64_t at = 0; at < 200; at++)
+			help_stack(&p, 0x2000 + 40 * at, i + 1, PROFILE_STACK_EXACT);
+	}
+	assert_int_equal(symbols_resolve(s, &p), 0);
+	symbols_close(s);
+	for (size_t i = 1; i + 200 < p.stack_count; i++)
+		assert_string_equal(
+			strings_get(&p.strings, help_frame(&p, i, 0)->function),
+			strings_get(&p.strings, help_frame(&p, i + 200, 0)->function));
+	help_profile_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +561,7 @@ int main(void)
 		cmocka_unit_test(answers_change_with_the_files),
 		cmocka_unit_test(answers_from_split_debug_information_are_not_kept),
 		cmocka_unit_test(many_files_at_a_time_give_what_one_at_a_time_does),
+		cmocka_unit_test(large_files_wait_for_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, help_setup, help_teardown);
