@@ -3,67 +3,66 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- the window, and the table behind it --------------------------------- */
+/* ---- the table, and the newest moments beside it ------------------------- */
 
-static struct ledger_recent *recent(struct ledger *l, uint64_t address)
+static struct ledger_moment *moment_slot(struct ledger *l, uint64_t address)
 {
-	uint64_t h = address * 0x9e3779b97f4a7c15ull;
-
-	return &l->recent[(h >> 40) % LEDGER_WINDOW];
+	return &l->moments[((address * 0x9e3779b97f4a7c15ull) >> 40) % LEDGER_MOMENTS];
 }
 
-static bool is_recent(const struct ledger_recent *r, const struct ledger_process *p,
-		      uint64_t address)
+static uint64_t moment_key(const struct ledger_process *p, uint64_t address)
 {
-	return r->address1 == address + 1 && r->process == p;
+	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+}
+
+static void note_moment(struct ledger *l, const struct ledger_process *p,
+			uint64_t address, uint64_t ns)
+{
+	*moment_slot(l, address) = (struct ledger_moment){moment_key(p, address), ns};
+}
+
+uint64_t blocks_touched(struct ledger *l, const struct ledger_process *p,
+			uint64_t address)
+{
+	const struct ledger_moment *m = moment_slot(l, address);
+
+	return m->key == moment_key(p, address) ? m->ns : 0;
 }
 
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
 {
-	return is_recent(recent(l, address), p, address) || live_has(&p->live, address);
+	(void)l;
+	return live_has(&p->live, address);
 }
 
-void blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b)
 {
-	struct ledger_recent *r = recent(l, address);
+	int r = live_add(&p->live, address, b);
 
-	if (r->address1 &&
-	    live_add(&r->process->live, r->address1 - 1, &r->block) < 0) {
-		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
-		r->process->lost++;
+	if (r == -EEXIST)
+		return false;
+	note_moment(l, p, address, b->born_ns);
+	if (r < 0) {
+		l->sites.error = l->sites.error ? l->sites.error : r;
+		p->lost++;
 	}
-	*r = (struct ledger_recent){address + 1, p, *b};
+	return true;
 }
 
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	struct ledger_recent *r = recent(l, address);
+	uint64_t ns;
 
-	if (!is_recent(r, p, address))
-		return live_take(&p->live, address, ret);
-	*ret = r->block;
-	r->address1 = 0;
+	if (!live_take(&p->live, address, ret))
+		return false;
+	/* What was noted is its birth, for it is live; more processes than a key can
+	 * tell apart make no more of it than rounding did. */
+	ns = blocks_touched(l, p, address);
+	if (ns - ret->born_ns < 1ull << ret->shift)
+		ret->born_ns = ns;
 	return true;
-}
-
-struct ledger_freed *blocks_freed_slot(struct ledger *l, uint64_t address)
-{
-	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) %
-			 LEDGER_RECENT_FREES];
-}
-
-uint64_t blocks_freed_key(const struct ledger_process *p, uint64_t address)
-{
-	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
-}
-
-static void note_freed(struct ledger *l, const struct ledger_process *p,
-		       uint64_t address, uint64_t ns)
-{
-	*blocks_freed_slot(l, address) =
-		(struct ledger_freed){blocks_freed_key(p, address), ns};
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
@@ -89,18 +88,23 @@ uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
 }
 
-/* The block lies where nothing lay. */
-static void allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
+/* False: something lies there. A stack is given a site by events that count. */
+static bool allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
-	struct live_block b = {ev->size, blocks_moment(l, ev),
-			       blocks_site_of(l, p, ev)};
+	struct live_block b = {.size = ev->size};
 
+	if (!ev->site && blocks_has(l, p, ev->address))
+		return false;
+	b.born_ns = blocks_moment(l, ev);
+	b.site = blocks_site_of(l, p, ev);
 	if (!b.site) {
 		p->lost++;
-		return;
+		return true;
 	}
-	blocks_put(l, p, ev->address, &b);
+	if (!blocks_put(l, p, ev->address, &b))
+		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
+	return true;
 }
 
 /* ---- inherited blocks ---------------------------------------------------- */
@@ -133,7 +137,7 @@ static bool take_inherited(struct ledger *l, struct ledger_process *p, uint64_t 
 
 	if (!p->lineage.parent || !lineage_take(&p->lineage, address, ns, peek, l, &b))
 		return false;
-	*ret = (struct live_block){b.size, b.born_ns, 0};
+	*ret = (struct live_block){.size = b.size, .born_ns = b.born_ns};
 	return true;
 }
 
@@ -150,7 +154,7 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 {
 	struct lineage_block block = {b->size, b->born_ns};
 
-	note_freed(l, p, address, ns);
+	note_moment(l, p, address, ns);
 	if (lineage_is_parent(&p->lineage) &&
 	    lineage_gone(&p->lineage, address, &block, ns) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
@@ -217,18 +221,29 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 	case WIRE_REALLOC_BEGIN:
 		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:
-		if (r->held == LEDGER_HELD && blocks_has(l, p, ev->address))
+		if (r->held == LEDGER_HELD && !blocks_put(l, p, ev->address, &r->block))
 			return false;
-		if (r->held == LEDGER_HELD)
-			blocks_put(l, p, ev->address, &r->block);
-		else if (r->held == LEDGER_INHERITED)
+		if (r->held == LEDGER_INHERITED)
 			blocks_give_back(p, r);
 		free(r);
 		return true;
 	default:
-		if (blocks_has(l, p, ev->address))
-			return false;
-		allocate(l, p, ev);
-		return true;
+		return allocate(l, p, ev);
 	}
+}
+
+bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
+		       const struct event *born, const struct event *dead)
+{
+	struct live_block b = {.size = born->size, .site = born->site};
+	uint64_t ns;
+
+	if (!born->site || !dead->site || live_has(&p->live, born->address))
+		return false;
+	b.born_ns = blocks_moment(l, born);
+	ns = blocks_moment(l, dead);
+	blocks_leave(l, p, born->address, &b, ns);
+	sites_pair(&l->sites, &p->sums,
+		   &(struct sites_block){b.size, b.born_ns, b.site}, dead->site, ns);
+	return true;
 }

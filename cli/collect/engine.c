@@ -31,22 +31,27 @@ static void hear_account(struct engine *e, struct process *p, const struct event
 		e->hooks.account(e->hooks.context, &p->pub, &said);
 }
 
-/* One event, in the order of all. */
-static void apply(struct engine *e, struct event *ev)
+/* Events in the order of all: one, or two that belong together. How many. */
+static size_t apply(struct engine *e, struct event *ev)
 {
 	struct lane *lane = &e->lanes[ev->ring];
 	struct process *p = lane->process;
 
-	if (ev->type == WIRE_WAITED && e->hooks.waited)
+	if (ev->type == WIRE_WAITED && e->hooks.waited) {
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
-	else if (p->pub.ended)
+	} else if (p->pub.ended) {
 		p->books.lost++;
-	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
-		 e->hooks.account)
+	} else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
+		   e->hooks.account) {
 		hear_account(e, p, ev);
-	else
+	} else if (ev->pair) {
+		ledger_pair(&e->ledger, &p->books, &lane->books, ev, ev + 1);
+		return 2;
+	} else {
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+	}
+	return 1;
 }
 
 static const struct ledger_process *books_of(const struct engine *e,
@@ -55,25 +60,36 @@ static const struct ledger_process *books_of(const struct engine *e,
 	return &e->lanes[ev->ring].process->books;
 }
 
+static bool is_pair(const struct event *born, const struct event *dead)
+{
+	return born->address == dead->address && born->ring == dead->ring &&
+	       born->type == WIRE_ALLOC && dead->type == WIRE_FREE;
+}
+
 /* Each step asks for the memory that the next one reads, for all of the batch, so
  * that many misses are under way at once. */
+static void handle(struct engine *e, struct event *batch, size_t n)
+{
+	const struct ledger *l = &e->ledger;
+
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch(l, books_of(e, &batch[i]), &batch[i]);
+	for (size_t i = 1; i < n; i++)
+		batch[i - 1].pair = is_pair(&batch[i - 1], &batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_blocks(l, books_of(e, &batch[i]), &batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_victims(l, books_of(e, &batch[i]), &batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ledger_prefetch_histograms(l, &batch[i]);
+	for (size_t i = 0; i < n;)
+		i += apply(e, &batch[i]);
+	e->consumed += n;
+}
+
 static void flush(struct engine *e)
 {
-	size_t n = e->batched;
-
-	for (size_t i = 1; i < n; i++)
-		if (e->batch[i].address == e->batch[i - 1].address)
-			e->batch[i].met = e->batch[i - 1].met = true;
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
-				      &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_histograms(&e->ledger, &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		apply(e, &e->batch[i]);
-	e->consumed += n;
+	handle(e, e->batch, e->batched);
 	e->batched = 0;
 }
 

@@ -39,25 +39,35 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 
 /* ---- memory ahead of its use --------------------------------------------- */
 
+static bool is_malloc(const struct event *ev)
+{
+	return ev->type < WIRE_MMAP;
+}
+
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev)
 {
-	if (!ev->met)
-		live_prefetch(&p->live, ev->address);
+	live_prefetch(&p->live, ev->address);
 	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
 }
 
-void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   struct event *ev)
+void ledger_prefetch_blocks(const struct ledger *l, const struct ledger_process *p,
+			    struct event *ev)
 {
-	if (ev->type < WIRE_MMAP)
-		ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
-	sites_prefetch(&l->sites, ev->site);
-	if (ev->met || (ev->type != WIRE_FREE && ev->type != WIRE_REALLOC_BEGIN))
+	if (!is_malloc(ev))
 		return;
-	ev->victim = live_peek(&p->live, ev->address);
-	if (ev->victim)
-		sites_prefetch(&l->sites, ev->victim);
+	ev->seen = live_look(&p->live, ev->address);
+	ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
+	sites_prefetch(&l->sites, ev->site);
+}
+
+void ledger_prefetch_victims(const struct ledger *l, const struct ledger_process *p,
+			     struct event *ev)
+{
+	if (!ev->seen)
+		return;
+	ev->victim = live_peek(&p->live, ev->address, ev->seen);
+	sites_prefetch(&l->sites, ev->victim);
 }
 
 void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
@@ -198,6 +208,17 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
+void ledger_pair(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		 struct event *born, struct event *dead)
+{
+	if (!p->parked && blocks_apply_pair(l, p, born, dead)) {
+		t->last_alloc = 0;
+		return;
+	}
+	ledger_event(l, p, t, born);
+	ledger_event(l, p, t, dead);
+}
+
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
 			    uint32_t serial, uint64_t ns)
 {
@@ -225,15 +246,6 @@ static void release(void *context, struct lineage *of)
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
-	for (size_t i = 0; i < LEDGER_WINDOW; i++) {
-		struct ledger_recent *r = &l->recent[i];
-
-		if (r->process != p || !r->address1)
-			continue;
-		if (p->lineage.heirs)
-			live_add(&p->live, r->address1 - 1, &r->block);
-		*r = (struct ledger_recent){0};
-	}
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
 	lineage_end(&p->lineage, release, NULL);
@@ -251,8 +263,6 @@ void ledger_each(const struct ledger *l, const struct ledger_process *p,
 			     const struct live_block *b),
 		 void *context)
 {
-	for (size_t i = 0; i < LEDGER_WINDOW; i++)
-		if (l->recent[i].address1 && l->recent[i].process == p)
-			see(context, l->recent[i].address1 - 1, &l->recent[i].block);
+	(void)l;
 	live_each(&p->live, see, context);
 }

@@ -6,8 +6,8 @@
  * or until the engine declares that everything that could explain it has been read.
  * For one address, events that need a block and events that need none alternate.
  *
- * The newest blocks stand in a small window before the live table: those freed at
- * once never reach it, and their lifetimes are exact.
+ * The live table rounds the moments of birth. Those of the newest blocks are kept
+ * beside it, so that short lifetimes are exact however long the recording is.
  */
 #pragma once
 
@@ -20,8 +20,7 @@
 #include "cli/collect/sites.h"
 
 enum {
-	LEDGER_WINDOW = 256,
-	LEDGER_RECENT_FREES = 1024,
+	LEDGER_MOMENTS = 1024,
 };
 
 struct ledger_process {
@@ -66,13 +65,8 @@ struct ledger_thread { /* what the ledger keeps for each ring */
 	uint32_t unmapped_by;
 };
 
-struct ledger_recent {
-	uint64_t address1; /* + 1; 0: free */
-	struct ledger_process *process;
-	struct live_block block;
-};
-
-struct ledger_freed { /* a free, not long ago */
+/* When an address was last allocated or freed; of few addresses, the latest. */
+struct ledger_moment {
 	uint64_t key; /* address, and the process's index above */
 	uint64_t ns;
 };
@@ -82,8 +76,7 @@ struct ledger {
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
-	struct ledger_recent recent[LEDGER_WINDOW];
-	struct ledger_freed freed[LEDGER_RECENT_FREES];
+	struct ledger_moment moments[LEDGER_MOMENTS];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
@@ -115,12 +108,20 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
+/* The same for an allocation and, right behind it, its free, by the same thread:
+ * cheaper, for the block comes and goes without a place in the table. */
+void ledger_pair(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		 struct event *born, struct event *dead);
+
 /* Ask for the memory that the event will need, in steps, each when what the one before
- * asked for has come: what leads to the sites; the sites; their histograms. */
+ * asked for has come: what leads to the blocks and to the event's site; these; what
+ * leads to the freed block's site; the histograms. */
 void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
 		     const struct event *ev);
-void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   struct event *ev);
+void ledger_prefetch_blocks(const struct ledger *l, const struct ledger_process *p,
+			    struct event *ev);
+void ledger_prefetch_victims(const struct ledger *l, const struct ledger_process *p,
+			     struct event *ev);
 void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or

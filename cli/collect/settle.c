@@ -89,14 +89,15 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 		       const struct park_item *stuck)
 {
-	const struct ledger_freed *freed = blocks_freed_slot(l, lot->address);
 	struct ledger_process *p = lot->process;
 	uint64_t ns = blocks_moment(l, &stuck->event);
 	struct live_block b;
 
-	if (needs_block(&stuck->event))
-		return freed->key == blocks_freed_key(p, lot->address) &&
-		       freed->ns + DISORDER_NS >= ns;
+	if (needs_block(&stuck->event)) {
+		uint64_t freed_ns = blocks_touched(l, p, lot->address);
+
+		return freed_ns && freed_ns + DISORDER_NS >= ns;
+	}
 	if (!blocks_take(l, p, lot->address, &b))
 		return false;
 	blocks_put(l, p, lot->address, &b);

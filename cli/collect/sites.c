@@ -330,6 +330,46 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 	stamp(s, p, here);
 }
 
+void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t by, uint64_t ns)
+{
+	enum { D = PROFILE_MALLOC };
+	struct site *site = &s->items[b->site], *here = &s->items[by];
+	struct profile_amount before = sites_live(site);
+	struct profile_amount more = {before.blocks + 1, before.bytes + b->size};
+	struct profile_amount process = {p->live[D].blocks + 1,
+					 p->live[D].bytes + b->size};
+	struct profile_amount tree = {s->tree_live.blocks + 1,
+				      s->tree_live.bytes + b->size};
+
+	touch(s, site);
+	touch(s, here);
+	if (!site->allocs || b->born_ns < site->first_ns)
+		site->first_ns = b->born_ns;
+	if (b->born_ns > site->last_ns)
+		site->last_ns = b->born_ns;
+	site->allocs++;
+	site->allocated_bytes += b->size;
+	site->frees++;
+	site->freed_bytes += b->size;
+	p->allocs[D]++;
+	p->allocated_bytes[D] += b->size;
+	p->frees[D]++;
+	p->freed_bytes[D] += b->size;
+	tally(s, &site->sizes, b->size, 1);
+	tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, 1);
+	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
+	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
+	timeline_note(&s->timeline, b->born_ns, tree, 1);
+	timeline_note(&s->timeline, ns, s->tree_live, 0);
+	site->last_rank = ++s->rank;
+	site->last_live_bytes = process.bytes;
+	here->freed_here++;
+	here->freed_here_bytes += b->size;
+	stamp(s, p, here);
+	sites_temporary(s, p, b);
+}
+
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
 {

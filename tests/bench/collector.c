@@ -160,10 +160,11 @@ static void idle(struct bench *b)
 	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / PASSES * 1e6);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct bench b = {.base = wire_make(WIRE_FREE_STACKS),
 			  .random = 88172645463325252ull};
+	const char *what = argc > 1 ? argv[1] : "wpci";
 
 	b.live = malloc(LIVE * sizeof(*b.live));
 	b.spare = malloc(LIVE * sizeof(*b.spare));
@@ -178,10 +179,16 @@ int main(void)
 		return 1;
 	b.stamp = ticks();
 	warm_up(&b);
-	warm(&b);
-	pairs(&b);
-	cross(&b);
-	idle(&b);
+	for (; *what; what++) {
+		if (*what == 'w')
+			warm(&b);
+		if (*what == 'p')
+			pairs(&b);
+		if (*what == 'c')
+			cross(&b);
+		if (*what == 'i')
+			idle(&b);
+	}
 	engine_close(b.engine);
 	wire_unmake(b.base);
 	free(b.live);

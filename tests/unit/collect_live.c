@@ -50,7 +50,7 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 		assert_false(live_take(l, address_of(i), &got));
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
-					 now, 1 + (uint32_t)chance(1000)};
+					 now, 1 + (uint32_t)chance(1000), 0};
 		assert_int_equal(live_add(l, address_of(i), b), 0);
 		return;
 	}
@@ -90,7 +90,7 @@ static void a_block_costs_at_most_24_bytes_at_any_size(void **state)
 	(void)state;
 	random_state = 7;
 	for (size_t n = 1; n <= 1500000; n++) {
-		struct live_block b = {100, n, 1};
+		struct live_block b = {100, n, 1, 0};
 
 		address += 16 + 16 * chance(8);
 		assert_int_equal(live_add(&l, address, &b), 0);
