@@ -3,30 +3,27 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- the table, and the newest moments beside it ------------------------- */
+/* ---- the table, and the latest moments beside it ------------------------- */
 
-static struct ledger_moment *moment_slot(struct ledger *l, uint64_t address)
+static uint64_t hash(uint64_t address)
 {
-	return &l->moments[((address * 0x9e3779b97f4a7c15ull) >> 40) % LEDGER_MOMENTS];
+	return (address * 0x9e3779b97f4a7c15ull) >> 40;
 }
 
-static uint64_t moment_key(const struct ledger_process *p, uint64_t address)
+static struct ledger_moment moment(const struct ledger_process *p, uint64_t address,
+				   uint64_t ns)
 {
-	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+	uint64_t index = p->sums.index;
+
+	return (struct ledger_moment){address | index << LIVE_ADDRESS_BITS, ns};
 }
 
-static void note_moment(struct ledger *l, const struct ledger_process *p,
-			uint64_t address, uint64_t ns)
+uint64_t blocks_freed(const struct ledger *l, const struct ledger_process *p,
+		      uint64_t address)
 {
-	*moment_slot(l, address) = (struct ledger_moment){moment_key(p, address), ns};
-}
+	const struct ledger_moment *m = &l->frees[hash(address) % LEDGER_FREES];
 
-uint64_t blocks_touched(struct ledger *l, const struct ledger_process *p,
-			uint64_t address)
-{
-	const struct ledger_moment *m = moment_slot(l, address);
-
-	return m->key == moment_key(p, address) ? m->ns : 0;
+	return m->key == moment(p, address, 0).key ? m->ns : 0;
 }
 
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
@@ -42,7 +39,7 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 
 	if (r == -EEXIST)
 		return false;
-	note_moment(l, p, address, b->born_ns);
+	l->births[hash(address) % LEDGER_BIRTHS] = moment(p, address, b->born_ns);
 	if (r < 0) {
 		l->sites.error = l->sites.error ? l->sites.error : r;
 		p->lost++;
@@ -53,15 +50,15 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	uint64_t ns;
+	const struct ledger_moment *m = &l->births[hash(address) % LEDGER_BIRTHS];
 
 	if (!live_take(&p->live, address, ret))
 		return false;
-	/* What was noted is its birth, for it is live; more processes than a key can
-	 * tell apart make no more of it than rounding did. */
-	ns = blocks_touched(l, p, address);
-	if (ns - ret->born_ns < 1ull << ret->shift)
-		ret->born_ns = ns;
+	/* If there are more processes than a key can tell apart, the moment of another
+	 * one's block is no worse than the rounded one. */
+	if (m->key == moment(p, address, 0).key &&
+	    m->ns - ret->born_ns < 1ull << ret->shift)
+		ret->born_ns = m->ns;
 	return true;
 }
 
@@ -154,7 +151,7 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 {
 	struct lineage_block block = {b->size, b->born_ns};
 
-	note_moment(l, p, address, ns);
+	l->frees[hash(address) % LEDGER_FREES] = moment(p, address, ns);
 	if (lineage_is_parent(&p->lineage) &&
 	    lineage_gone(&p->lineage, address, &block, ns) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;

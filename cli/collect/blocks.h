@@ -16,9 +16,9 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret);
 
-/* When the address was last allocated or freed; 0: not known any more. */
-uint64_t blocks_touched(struct ledger *l, const struct ledger_process *p,
-			uint64_t address);
+/* When a block at address was last freed; 0: not lately. */
+uint64_t blocks_freed(const struct ledger *l, const struct ledger_process *p,
+		      uint64_t address);
 
 /* A block has left the table for good, or until a realloc fails. */
 void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,

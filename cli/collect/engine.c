@@ -1,5 +1,6 @@
 #include "cli/collect/engine.h"
 
+#include "cli/collect/ahead.h"
 #include "cli/collect/engine_state.h"
 #include "cli/collect/lanes.h"
 #include "cli/collect/processes.h"
@@ -66,22 +67,20 @@ static bool is_pair(const struct event *born, const struct event *dead)
 	       born->type == WIRE_ALLOC && dead->type == WIRE_FREE;
 }
 
-/* Each step asks for the memory that the next one reads, for all of the batch, so
- * that many misses are under way at once. */
 static void handle(struct engine *e, struct event *batch, size_t n)
 {
 	const struct ledger *l = &e->ledger;
 
 	for (size_t i = 0; i < n; i++)
-		ledger_prefetch(l, books_of(e, &batch[i]), &batch[i]);
+		ahead_ways(l, books_of(e, &batch[i]), &batch[i]);
 	for (size_t i = 1; i < n; i++)
 		batch[i - 1].pair = is_pair(&batch[i - 1], &batch[i]);
 	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_blocks(l, books_of(e, &batch[i]), &batch[i]);
+		ahead_blocks(l, books_of(e, &batch[i]), &batch[i]);
 	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_victims(l, books_of(e, &batch[i]), &batch[i]);
+		ahead_victims(l, books_of(e, &batch[i]), &batch[i]);
 	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_histograms(l, &batch[i]);
+		ahead_histograms(l, &batch[i]);
 	for (size_t i = 0; i < n;)
 		i += apply(e, &batch[i]);
 	e->consumed += n;

@@ -37,48 +37,6 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 	return sites_process_start(&l->sites, &p->sums, serial);
 }
 
-/* ---- memory ahead of its use --------------------------------------------- */
-
-static bool is_malloc(const struct event *ev)
-{
-	return ev->type < WIRE_MMAP;
-}
-
-void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
-		     const struct event *ev)
-{
-	live_prefetch(&p->live, ev->address);
-	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
-}
-
-void ledger_prefetch_blocks(const struct ledger *l, const struct ledger_process *p,
-			    struct event *ev)
-{
-	if (!is_malloc(ev))
-		return;
-	ev->seen = live_look(&p->live, ev->address);
-	ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
-	sites_prefetch(&l->sites, ev->site);
-}
-
-void ledger_prefetch_victims(const struct ledger *l, const struct ledger_process *p,
-			     struct event *ev)
-{
-	if (!ev->seen)
-		return;
-	ev->victim = live_peek(&p->live, ev->address, ev->seen);
-	sites_prefetch(&l->sites, ev->victim);
-}
-
-void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
-{
-	if (ev->victim)
-		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
-	else if (ev->site)
-		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
-	__asm__ volatile(""); /* see live_prefetch() */
-}
-
 /* ---- realloc ------------------------------------------------------------- */
 
 static void submit(struct ledger *l, struct ledger_process *p, const struct event *ev,

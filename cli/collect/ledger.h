@@ -20,7 +20,8 @@
 #include "cli/collect/sites.h"
 
 enum {
-	LEDGER_MOMENTS = 1024,
+	LEDGER_BIRTHS = 512,
+	LEDGER_FREES = 1024,
 };
 
 struct ledger_process {
@@ -65,9 +66,8 @@ struct ledger_thread { /* what the ledger keeps for each ring */
 	uint32_t unmapped_by;
 };
 
-/* When an address was last allocated or freed; of few addresses, the latest. */
-struct ledger_moment {
-	uint64_t key; /* address, and the process's index above */
+struct ledger_moment { /* an address's latest allocation, or free; of few addresses */
+	uint64_t key;  /* address, and the process's index above */
 	uint64_t ns;
 };
 
@@ -76,7 +76,7 @@ struct ledger {
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
-	struct ledger_moment moments[LEDGER_MOMENTS];
+	struct ledger_moment births[LEDGER_BIRTHS], frees[LEDGER_FREES];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
@@ -112,17 +112,6 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
  * cheaper, for the block comes and goes without a place in the table. */
 void ledger_pair(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		 struct event *born, struct event *dead);
-
-/* Ask for the memory that the event will need, in steps, each when what the one before
- * asked for has come: what leads to the blocks and to the event's site; these; what
- * leads to the freed block's site; the histograms. */
-void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
-		     const struct event *ev);
-void ledger_prefetch_blocks(const struct ledger *l, const struct ledger_process *p,
-			    struct event *ev);
-void ledger_prefetch_victims(const struct ledger *l, const struct ledger_process *p,
-			     struct event *ev);
-void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

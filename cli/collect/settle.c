@@ -94,7 +94,7 @@ static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 	struct live_block b;
 
 	if (needs_block(&stuck->event)) {
-		uint64_t freed_ns = blocks_touched(l, p, lot->address);
+		uint64_t freed_ns = blocks_freed(l, p, lot->address);
 
 		return freed_ns && freed_ns + DISORDER_NS >= ns;
 	}
