@@ -233,6 +233,7 @@ bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
 		       const struct event *born, const struct event *dead)
 {
 	struct live_block b = {.size = born->size, .site = born->site};
+	struct sites_block block;
 	uint64_t ns;
 
 	if (!born->site || !dead->site || live_has(&p->live, born->address))
@@ -240,7 +241,9 @@ bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
 	b.born_ns = blocks_moment(l, born);
 	ns = blocks_moment(l, dead);
 	blocks_leave(l, p, born->address, &b, ns);
-	sites_pair(&l->sites, &p->sums,
-		   &(struct sites_block){b.size, b.born_ns, b.site}, dead->site, ns);
+	block = (struct sites_block){b.size, b.born_ns, b.site};
+	sites_pair(&l->sites, &p->sums, &block, dead->site, ns);
+	if (dead->temporary)
+		sites_temporary(&l->sites, &p->sums, &block);
 	return true;
 }

@@ -47,7 +47,8 @@ static size_t apply(struct engine *e, struct event *ev)
 		   e->hooks.account) {
 		hear_account(e, p, ev);
 	} else if (ev->pair) {
-		ledger_pair(&e->ledger, &p->books, &lane->books, ev, ev + 1);
+		ledger_pair(&e->ledger, &p->books, &lane->books, ev,
+			    &e->lanes[ev[1].ring].books, ev + 1);
 		return 2;
 	} else {
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
@@ -61,10 +62,13 @@ static const struct ledger_process *books_of(const struct engine *e,
 	return &e->lanes[ev->ring].process->books;
 }
 
-static bool is_pair(const struct event *born, const struct event *dead)
+static bool is_pair(const struct engine *e, const struct event *born)
 {
-	return born->address == dead->address && born->ring == dead->ring &&
-	       born->type == WIRE_ALLOC && dead->type == WIRE_FREE;
+	const struct event *dead = born + 1;
+
+	return born->address == dead->address && born->type == WIRE_ALLOC &&
+	       dead->type == WIRE_FREE &&
+	       e->lanes[born->ring].process == e->lanes[dead->ring].process;
 }
 
 static void handle(struct engine *e, struct event *batch, size_t n)
@@ -73,8 +77,8 @@ static void handle(struct engine *e, struct event *batch, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		ahead_ways(l, books_of(e, &batch[i]), &batch[i]);
-	for (size_t i = 1; i < n; i++)
-		batch[i - 1].pair = is_pair(&batch[i - 1], &batch[i]);
+	for (size_t i = 0; i + 1 < n; i++)
+		batch[i].pair = is_pair(e, &batch[i]);
 	for (size_t i = 0; i < n; i++)
 		ahead_blocks(l, books_of(e, &batch[i]), &batch[i]);
 	for (size_t i = 0; i < n; i++)

@@ -166,15 +166,19 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
-void ledger_pair(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		 struct event *born, struct event *dead)
+void ledger_pair(struct ledger *l, struct ledger_process *p,
+		 struct ledger_thread *born_by, struct event *born,
+		 struct ledger_thread *dead_by, struct event *dead)
 {
-	if (!p->parked && blocks_apply_pair(l, p, born, dead)) {
-		t->last_alloc = 0;
+	dead->temporary = born_by == dead_by || dead_by->last_alloc == dead->address;
+	if ((p->parked && park_find(&l->park, p, born->address)) ||
+	    !blocks_apply_pair(l, p, born, dead)) {
+		ledger_event(l, p, born_by, born);
+		ledger_event(l, p, dead_by, dead);
 		return;
 	}
-	ledger_event(l, p, t, born);
-	ledger_event(l, p, t, dead);
+	born_by->last_alloc = born->address;
+	dead_by->last_alloc = 0;
 }
 
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,

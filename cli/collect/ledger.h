@@ -34,20 +34,20 @@ struct ledger_process {
 	size_t parked;
 };
 
-enum ledger_held { /* what a realloc's begin found */
-	LEDGER_WAITING = 0, /* it is parked */
-	LEDGER_HELD,	    /* a block, which belongs to nobody now */
-	LEDGER_UNKNOWN,	    /* none */
-	LEDGER_INHERITED, /* a block of the parent's: counted there */
+enum ledger_held {		       /* what a realloc's begin found */
+		   LEDGER_WAITING = 0, /* it is parked */
+		   LEDGER_HELD,	       /* a block, which belongs to nobody now */
+		   LEDGER_UNKNOWN,     /* none */
+		   LEDGER_INHERITED,   /* a block of the parent's: counted there */
 };
 
 enum ledger_outcome { /* what its end said */
-	LEDGER_OPEN = 0,
-	LEDGER_FREED, /* moved, resized in place or freed */
-	LEDGER_STANDS, /* failed, or the thread died inside */
+		      LEDGER_OPEN = 0,
+		      LEDGER_FREED,  /* moved, resized in place or freed */
+		      LEDGER_STANDS, /* failed, or the thread died inside */
 };
 
-struct ledger_realloc { /* a realloc between its begin and its end */
+struct ledger_realloc {		     /* a realloc between its begin and its end */
 	struct ledger_realloc *next; /* the one around it */
 	uint64_t address;
 	struct live_block block;
@@ -57,7 +57,7 @@ struct ledger_realloc { /* a realloc between its begin and its end */
 	uint64_t ns;
 };
 
-struct ledger_thread { /* what the ledger keeps for each ring */
+struct ledger_thread {			 /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
 	struct maps_cuts
@@ -108,10 +108,11 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* The same for an allocation and, right behind it, its free, by the same thread:
- * cheaper, for the block comes and goes without a place in the table. */
-void ledger_pair(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		 struct event *born, struct event *dead);
+/* The same for an allocation and, right behind it, its free, maybe by another thread
+ * of p: cheaper, for the block comes and goes without a place in the table. */
+void ledger_pair(struct ledger *l, struct ledger_process *p,
+		 struct ledger_thread *born_by, struct event *born,
+		 struct ledger_thread *dead_by, struct event *dead);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

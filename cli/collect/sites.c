@@ -317,7 +317,6 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	here->freed_here++;
 	here->freed_here_bytes += b->size;
 	stamp(s, p, here);
-	sites_temporary(s, p, b);
 }
 
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,

@@ -167,8 +167,7 @@ void sites_alloc(struct sites *s, struct sites_process *p, uint32_t site, uint64
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns);
 
-/* sites_alloc(), sites_free() and sites_temporary() in a row, of one block of the
- * malloc domain. */
+/* sites_alloc() and sites_free() in a row, of one block of the malloc domain. */
 void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t by, uint64_t ns);
 
