@@ -18,7 +18,8 @@ static inline bool ahead_is_malloc(const struct event *ev)
 static inline void ahead_ways(const struct ledger *l, const struct ledger_process *p,
 			      const struct event *ev)
 {
-	live_prefetch(&p->live, ev->address);
+	if (!ev->paired)
+		live_prefetch(&p->live, ev->address);
 	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
 }
 
@@ -28,7 +29,8 @@ static inline void ahead_blocks(const struct ledger *l, const struct ledger_proc
 {
 	if (!ahead_is_malloc(ev))
 		return;
-	ev->seen = live_look(&p->live, ev->address);
+	if (!ev->paired)
+		ev->seen = live_look(&p->live, ev->address);
 	ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
 	sites_prefetch(&l->sites, ev->site);
 }
@@ -37,7 +39,7 @@ static inline void ahead_blocks(const struct ledger *l, const struct ledger_proc
 static inline void ahead_victims(const struct ledger *l, const struct ledger_process *p,
 				 struct event *ev)
 {
-	if (!ev->seen)
+	if (!ev->seen || ev->seen & LIVE_ROOM)
 		return;
 	ev->victim = live_peek(&p->live, ev->address, ev->seen);
 	sites_prefetch(&l->sites, ev->victim);

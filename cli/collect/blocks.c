@@ -32,10 +32,10 @@ bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
 	return live_has(&p->live, address);
 }
 
-bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
-		const struct live_block *b)
+static inline bool put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		       uint32_t seen, const struct live_block *b)
 {
-	int r = live_add(&p->live, address, b);
+	int r = live_add(&p->live, address, seen, b);
 
 	if (r == -EEXIST)
 		return false;
@@ -47,12 +47,18 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 	return true;
 }
 
-bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
-		 struct live_block *ret)
+bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		const struct live_block *b)
+{
+	return put(l, p, address, 0, b);
+}
+
+static inline bool take(struct ledger *l, struct ledger_process *p, uint64_t address,
+			uint32_t seen, struct live_block *ret)
 {
 	const struct ledger_moment *m = &l->births[hash(address) % LEDGER_BIRTHS];
 
-	if (!live_take(&p->live, address, ret))
+	if (!live_take(&p->live, address, seen, ret))
 		return false;
 	/* If there are more processes than a key can tell apart, the moment of another
 	 * one's block is no worse than the rounded one. */
@@ -60,6 +66,12 @@ bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 	    m->ns - ret->born_ns < 1ull << ret->shift)
 		ret->born_ns = m->ns;
 	return true;
+}
+
+bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
+		 struct live_block *ret)
+{
+	return take(l, p, address, 0, ret);
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
@@ -86,7 +98,8 @@ uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 }
 
 /* False: something lies there. A stack is given a site by events that count. */
-static bool allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
+__attribute__((flatten)) bool
+blocks_allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
 	struct live_block b = {.size = ev->size};
 
@@ -98,7 +111,7 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 		p->lost++;
 		return true;
 	}
-	if (!blocks_put(l, p, ev->address, &b))
+	if (!put(l, p, ev->address, ev->seen, &b))
 		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
 	return true;
@@ -173,13 +186,13 @@ void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 	free(r);
 }
 
-static bool free_block(struct ledger *l, struct ledger_process *p,
-		       const struct event *ev)
+__attribute__((flatten)) bool blocks_free(struct ledger *l, struct ledger_process *p,
+					  const struct event *ev)
 {
 	uint64_t ns = blocks_moment(l, ev);
 	struct live_block b;
 
-	if (!blocks_take(l, p, ev->address, &b))
+	if (!take(l, p, ev->address, ev->seen, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_book_free(l, p, &b, blocks_site_of(l, p, ev), ns);
@@ -214,7 +227,7 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 {
 	switch (ev->type) {
 	case WIRE_FREE:
-		return free_block(l, p, ev);
+		return blocks_free(l, p, ev);
 	case WIRE_REALLOC_BEGIN:
 		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:
@@ -225,7 +238,7 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 		free(r);
 		return true;
 	default:
-		return allocate(l, p, ev);
+		return blocks_allocate(l, p, ev);
 	}
 }
 

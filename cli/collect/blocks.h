@@ -39,7 +39,14 @@ void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r);
 /* A begin has found its block, or that there is none: frees r if its end is known. */
 void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r);
 
-/* Applies the event if it is legal. */
+/* Applies an allocation, or the end of a realloc that is one, if it is legal. */
+bool blocks_allocate(struct ledger *l, struct ledger_process *p,
+		     const struct event *ev);
+
+/* Applies a free if it is legal. */
+bool blocks_free(struct ledger *l, struct ledger_process *p, const struct event *ev);
+
+/* Applies any event if it is legal. */
 bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event *ev,
 		  struct ledger_realloc *r);
 

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)RING_WINDOW <= (int)ENGINE_BATCH, "a window is a batch at times");
+
 enum {
+	LONG_RUN = 32, /* events of one ring */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
@@ -56,12 +59,6 @@ static size_t apply(struct engine *e, struct event *ev)
 	return 1;
 }
 
-static const struct ledger_process *books_of(const struct engine *e,
-					     const struct event *ev)
-{
-	return &e->lanes[ev->ring].process->books;
-}
-
 static bool is_pair(const struct engine *e, const struct event *born)
 {
 	const struct event *dead = born + 1;
@@ -73,16 +70,19 @@ static bool is_pair(const struct engine *e, const struct event *born)
 
 static void handle(struct engine *e, struct event *batch, size_t n)
 {
+	const struct ledger_process *p[ENGINE_BATCH];
 	const struct ledger *l = &e->ledger;
 
-	for (size_t i = 0; i < n; i++)
-		ahead_ways(l, books_of(e, &batch[i]), &batch[i]);
 	for (size_t i = 0; i + 1 < n; i++)
-		batch[i].pair = is_pair(e, &batch[i]);
+		batch[i].pair = batch[i + 1].paired = is_pair(e, &batch[i]);
+	for (size_t i = 0; i < n; i++) {
+		p[i] = &e->lanes[batch[i].ring].process->books;
+		ahead_ways(l, p[i], &batch[i]);
+	}
 	for (size_t i = 0; i < n; i++)
-		ahead_blocks(l, books_of(e, &batch[i]), &batch[i]);
+		ahead_blocks(l, p[i], &batch[i]);
 	for (size_t i = 0; i < n; i++)
-		ahead_victims(l, books_of(e, &batch[i]), &batch[i]);
+		ahead_victims(l, p[i], &batch[i]);
 	for (size_t i = 0; i < n; i++)
 		ahead_histograms(l, &batch[i]);
 	for (size_t i = 0; i < n;)
@@ -96,25 +96,33 @@ static void flush(struct engine *e)
 	e->batched = 0;
 }
 
-/* Events of a ring up to its window's end, or beyond the limit. At least one. */
+/* Events of a ring up to its window's end, or beyond the limit. At least one. A run of
+ * many is a batch where it stands. */
 static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 {
 	struct ring_reader *r = &lane->reader;
-	uint32_t from = r->at;
+	struct event *from = &r->window[r->at], *to = from, *end = &r->window[r->count];
 
 	if (limit > e->stamp)
 		limit = e->stamp;
-	do {
-		struct event *ev = &e->batch[e->batched++];
-
-		*ev = r->window[r->at++];
-		if (ev->stamp > e->stamp)
-			ev->stamp = e->stamp;
-		if (e->batched == ENGINE_BATCH)
-			flush(e);
-	} while (r->at < r->count && r->window[r->at].stamp <= limit);
-	lane->process->pub.events += r->at - from;
-	e->threads[lane->thread].events += r->at - from;
+	if (from->stamp > e->stamp)
+		from->stamp = e->stamp;
+	do
+		to++;
+	while (to < end && to->stamp <= limit);
+	if (to - from >= LONG_RUN) {
+		flush(e);
+		handle(e, from, (size_t)(to - from));
+	} else {
+		for (const struct event *ev = from; ev < to; ev++) {
+			e->batch[e->batched++] = *ev;
+			if (e->batched == ENGINE_BATCH)
+				flush(e);
+		}
+	}
+	r->at += (uint32_t)(to - from);
+	lane->process->pub.events += (size_t)(to - from);
+	e->threads[lane->thread].events += (size_t)(to - from);
 }
 
 /* Has the lane a next event for this pass? Its stamp as far as it is believed. */

@@ -133,11 +133,13 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	switch (ev->type) {
 	case WIRE_ALLOC:
 		t->last_alloc = ev->address;
-		submit(l, p, ev, NULL);
+		if (p->parked || !blocks_allocate(l, p, ev))
+			submit(l, p, ev, NULL);
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
-		submit(l, p, ev, NULL);
+		if (p->parked || !blocks_free(l, p, ev))
+			submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);

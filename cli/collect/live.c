@@ -205,6 +205,7 @@ static int grow(struct live_shard *s)
 	} while (true);
 	if (!s->buckets)
 		grown.shift = FIRST_SHIFT;
+	grown.most = grown.homes * LIVE_BUCKET / 5 * 4;
 	buckets_free(s->buckets, s->homes);
 	*s = grown;
 	return 0;
@@ -228,18 +229,31 @@ static void coarsen(struct live_shard *s, uint64_t ns)
 	s->shift = (uint8_t)(s->shift + more);
 }
 
-static int shard_add(struct live_shard *s, uint64_t key, const struct live_block *b)
+/* Is that free, and in one of the two buckets? */
+static inline bool is_room(const struct live_shard *s, const struct homes *h,
+			   uint32_t room)
+{
+	const struct live_bucket *b = s->buckets + (room - 1) / LIVE_BUCKET;
+
+	return (b == h->of[0] || b == h->of[1]) &&
+	       b->rest[(room - 1) % LIVE_BUCKET] == EMPTY;
+}
+
+static inline int shard_add(struct live_shard *s, uint64_t key, uint32_t seen,
+			    const struct live_block *b)
 {
 	struct live_bucket one;
 	struct homes h = homes_of(s, key);
+	uint32_t room = seen & ~LIVE_ROOM;
 	int r;
 
 	if (s->buckets && find(&h, key) >= 0)
 		return -EEXIST;
-	if (s->used >= s->homes * LIVE_BUCKET / 5 * 4) {
+	if (s->used >= s->most) {
 		r = grow(s);
 		if (r < 0)
 			return r;
+		room = 0;
 	}
 	if (b->born_ns >> s->shift >= TIME_MASK)
 		coarsen(s, b->born_ns);
@@ -248,12 +262,19 @@ static int shard_add(struct live_shard *s, uint64_t key, const struct live_block
 		      (uint32_t)(b->born_ns >> s->shift);
 	one.size[0] = (uint32_t)b->size;
 	one.site[0] = b->site;
+	s->used++;
+	if (room && is_room(s, &h, room)) {
+		copy(s->buckets + (room - 1) / LIVE_BUCKET, (room - 1) % LIVE_BUCKET,
+		     &one, 0);
+		return 0;
+	}
 	while (!place(s, key, &one, 0)) {
 		r = grow(s);
-		if (r < 0)
+		if (r < 0) {
+			s->used--;
 			return r;
+		}
 	}
-	s->used++;
 	return 0;
 }
 
@@ -275,15 +296,28 @@ static bool shard_has(const struct live_shard *s, uint64_t key)
 	return s->buckets && find(&h, key) >= 0;
 }
 
-static bool shard_take(struct live_shard *s, uint64_t key, struct live_block *ret)
+static inline bool is_at(const struct live_bucket *b, int i, uint64_t key)
 {
-	struct homes h = homes_of(s, key);
-	int i = s->buckets ? find(&h, key) : -1;
+	return b->rest[i] != EMPTY && key_at(b, i) == key;
+}
 
-	if (i < 0)
-		return false;
-	unpack(s, h.of[i / LIVE_BUCKET], i % LIVE_BUCKET, ret);
-	h.of[i / LIVE_BUCKET]->rest[i % LIVE_BUCKET] = EMPTY;
+static inline bool shard_take(struct live_shard *s, uint64_t key, uint32_t seen,
+			      struct live_block *ret)
+{
+	struct live_bucket *b = s->buckets + (seen - 1) / LIVE_BUCKET;
+	int i = (int)((seen - 1) % LIVE_BUCKET);
+
+	if ((seen - 1) / LIVE_BUCKET >= s->homes || !is_at(b, i, key)) {
+		struct homes h = homes_of(s, key);
+
+		i = s->buckets ? find(&h, key) : -1;
+		if (i < 0)
+			return false;
+		b = h.of[i / LIVE_BUCKET];
+		i %= LIVE_BUCKET;
+	}
+	unpack(s, b, i, ret);
+	b->rest[i] = EMPTY;
 	s->used--;
 	return true;
 }
@@ -390,29 +424,32 @@ uint32_t live_look(const struct live *l, uint64_t address)
 	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
 	struct homes h = homes_of(s, mixed & KEY_MASK);
 	const struct live_bucket *b;
+	uint32_t what = 0;
 	int i;
 
 	if (is_odd(address) || !s->buckets)
 		return 0;
 	i = find(&h, mixed & KEY_MASK);
-	b = h.of[i >= LIVE_BUCKET];
+	if (i < 0) {
+		what = LIVE_ROOM;
+		i = room(&h);
+	}
 	if (i < 0)
-		b = h.of[room(&h) >= LIVE_BUCKET];
+		return 0;
+	b = h.of[i / LIVE_BUCKET];
 	__builtin_prefetch(b->size, 1);
-	return i < 0 ? 0
-		     : (uint32_t)(b - s->buckets) * LIVE_BUCKET + i % LIVE_BUCKET + 1;
+	return what | ((uint32_t)(b - s->buckets) * LIVE_BUCKET + i % LIVE_BUCKET + 1);
 }
 
 uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen)
 {
 	const struct live_shard *s = &l->shard[live_mix(address) >> LIVE_KEY_BITS];
 
-	return seen ? s->buckets[(seen - 1) / LIVE_BUCKET]
-			       .site[(seen - 1) % LIVE_BUCKET]
-		    : 0;
+	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET];
 }
 
-int live_add(struct live *l, uint64_t address, const struct live_block *b)
+int live_add(struct live *l, uint64_t address, uint32_t seen,
+	     const struct live_block *b)
 {
 	uint64_t mixed = live_mix(address), key = mixed & KEY_MASK;
 	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
@@ -422,18 +459,18 @@ int live_add(struct live *l, uint64_t address, const struct live_block *b)
 	if (side_has(&l->side, address))
 		return -EEXIST;
 	if (!is_odd(address) && b->size <= UINT32_MAX)
-		r = shard_add(s, key, b);
+		r = shard_add(s, key, seen, b);
 	else if (!is_odd(address) && shard_has(s, key))
 		r = -EEXIST;
 	return r == -EXFULL ? side_add(&l->side, address, b) : r;
 }
 
-bool live_take(struct live *l, uint64_t address, struct live_block *ret)
+bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret)
 {
 	uint64_t mixed = live_mix(address);
 
 	if (!is_odd(address) &&
-	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK, ret))
+	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK, seen, ret))
 		return true;
 	return side_take(&l->side, address, ret);
 }

@@ -49,9 +49,9 @@ struct live_bucket {
 
 struct live_shard {
 	struct live_bucket *buckets;
-	uint32_t homes; /* how many */
-	uint32_t used; /* entries */
-	uint8_t shift; /* moments are kept in units of 1 << shift ns */
+	uint32_t homes;	     /* how many */
+	uint32_t used, most; /* entries; as many as make it grow */
+	uint8_t shift;	     /* moments are kept in units of 1 << shift ns */
 };
 
 struct live_side {
@@ -70,11 +70,13 @@ void live_done(struct live *l);
 /* Is there a block at address (48 bits)? */
 bool live_has(const struct live *l, uint64_t address);
 
-/* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. */
-int live_add(struct live *l, uint64_t address, const struct live_block *b);
+/* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. seen: what live_look() said
+ * since the table was empty, or 0. */
+int live_add(struct live *l, uint64_t address, uint32_t seen,
+	     const struct live_block *b);
 
 /* Takes the block at address out. False: there is none, *ret is untouched. */
-bool live_take(struct live *l, uint64_t address, struct live_block *ret);
+bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret);
 
 /* Calls see() for every block, in no order. */
 void live_each(const struct live *l,
@@ -124,9 +126,10 @@ static inline void live_prefetch(const struct live *l, uint64_t address)
 	__asm__ volatile("");
 }
 
-/* Once that has come: where the block is, or 0, and asks for the rest of it, or of
- * where it will be. For live_peek() alone, as long as the table does not change. */
+/* Once that has come: where the block is, or LIVE_ROOM and where one would go, or 0;
+ * asks for the rest of it. A guess, if the table changes. */
+#define LIVE_ROOM (1u << 31)
 uint32_t live_look(const struct live *l, uint64_t address);
 
-/* Once that has come: the site of the block that live_look() saw, or 0. */
+/* Once that has come: the site of the block that live_look() has just seen. */
 uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen);
