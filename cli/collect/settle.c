@@ -109,6 +109,15 @@ struct pair {
 	struct park_item *first, *second;
 };
 
+/* A restore comes after its begin, which may wait here too. */
+static bool is_whole(const struct park_item *i)
+{
+	const struct park_item *born = needs_block(&i->event) ? i->later : i;
+
+	return born->event.type != EVENT_RESTORE ||
+	       born->realloc->held != LEDGER_WAITING || i->realloc == i->later->realloc;
+}
+
 static struct pair find_pair(const struct park_lot *lot)
 {
 	size_t tries = 0;
@@ -116,7 +125,8 @@ static struct pair find_pair(const struct park_lot *lot)
 	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
 		if (i->later &&
 		    needs_block(&i->event) == needs_block(&lot->first->event) &&
-		    needs_block(&i->later->event) != needs_block(&i->event))
+		    needs_block(&i->later->event) != needs_block(&i->event) &&
+		    is_whole(i))
 			return (struct pair){i, i->later};
 	return (struct pair){NULL, NULL};
 }
