@@ -4,6 +4,7 @@
 #include "preload/confined.h"
 #include "preload/exec.h"
 #include "preload/real.h"
+#include "preload/sample.h"
 #include "preload/sys.h"
 
 #define TLS __thread __attribute__((tls_model("initial-exec")))
@@ -97,9 +98,13 @@ bool hook_enter_slowly(struct hook *h)
 {
 	struct thread *t;
 	uint32_t recording;
+	bool samples = sample_on();
 	int below;
 
 	if (busy || !real_init() || !(t = own_thread()))
+		return false;
+	/* Its caller did not draw: a sampled recording begins behind this call. */
+	if (sample_on() && !samples)
 		return false;
 	recording = atomic_load_explicit(&session_header()->recording,
 					 memory_order_relaxed);

@@ -86,6 +86,9 @@ struct wire_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t flags; /* enum wire_flag */
+	/* Record about one allocation in so many bytes (sample.h); 0: all. Constant
+	 * once the memfd is handed over. */
+	uint64_t sample;
 
 	/* Written by the collector. */
 	_Alignas(64) _Atomic uint32_t recording; /* enum wire_recording */
@@ -277,6 +280,14 @@ static inline uint64_t wire_head(uint64_t address, enum wire_type type, uint64_t
 {
 	return (address & WIRE_PC_MASK) | ((uint64_t)type << 48) |
 	       (wire_lap(cursor) << 56);
+}
+
+/* How many blocks of its size a recorded malloc block stands for: see sample.h. */
+static inline uint64_t wire_weight(uint64_t interval, uint64_t size)
+{
+	if (__builtin_expect(interval <= size || !size, 1))
+		return 1;
+	return (interval + size - 1) / size;
 }
 
 enum wire_ring_state {

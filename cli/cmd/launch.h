@@ -25,6 +25,7 @@ struct launch_options {
 	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
+	uint64_t sample; /* bytes; 0: record everything */
 	char *const *argv; /* the program and its arguments */
 	const char *text;  /* our own options as typed, for the profile */
 };

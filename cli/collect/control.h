@@ -22,6 +22,7 @@ struct control_config { /* launcher to collector, first */
 	bool no_follow; /* record the root alone, whatever it executes */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
+	uint64_t sample; /* bytes; 0: record everything */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	bool no_source;	 /* embed no source text */
 	bool debuginfod; /* ask servers for debug information */

@@ -577,6 +577,8 @@ static int open_all(struct server *s)
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
 	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
 
+	if (!err)
+		header(s)->sample = o->config.sample;
 	if (!err && o->listen < 0)
 		err = listen_bare(s);
 	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));
