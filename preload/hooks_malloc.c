@@ -167,8 +167,8 @@ static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
 }
 
 /*
- * Of a sampled recording: the old block may be recorded (had) or not, and so may the new
- * one (has). One that is not goes without its half of the two events.
+ * Of a sampled recording: the old block may be recorded (had) or not, and so may the
+ * new one (has). One that is not goes without its half of the two events.
  */
 static void put_resized(struct hook *h, const void *to, size_t bytes, bool had,
 			bool has, uint32_t stack)

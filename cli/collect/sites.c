@@ -146,8 +146,8 @@ uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t no
 
 /* What a block adds: itself, and in a sampled recording those that it stands for. */
 static inline struct profile_amount amount_of(const struct sites *s,
-					      enum profile_domain domain,
-					      uint64_t size, uint32_t blocks)
+					      enum profile_domain domain, uint64_t size,
+					      uint32_t blocks)
 {
 	uint64_t weight = domain == PROFILE_MALLOC ? wire_weight(s->sample, size) : 1;
 
