@@ -287,9 +287,9 @@ def cc1plus(inputs):
     source = inputs.text("heavy.cc", HEAVY)
     ready = inputs.file("heavy.ii", lambda path: subprocess.run(
         [gxx, "-std=c++17", "-E", "-o", path, source], check=True))
-    return Work("cc1plus", "the C++ compiler on regex, map, variant; -O1",
+    return Work("cc1plus", "the C++ compiler on regex, map, variant; -O0",
                 os.path.realpath(compiler),
-                ["-quiet", "-std=c++17", "-O1", "-fpreprocessed", ready, "-o",
+                ["-quiet", "-std=c++17", "-O0", "-fpreprocessed", ready, "-o",
                  "/dev/null"])
 
 
