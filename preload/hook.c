@@ -101,6 +101,11 @@ bool hook_enter_slowly(struct hook *h)
 	bool samples = sample_on();
 	int below;
 
+	/* Before --delay and after --duration: as little as can be. */
+	if (thread_self && thread_is_ours(thread_self) &&
+	    atomic_load_explicit(&session_header()->recording, memory_order_relaxed) ==
+		    WIRE_PAUSED)
+		return false;
 	if (busy || !real_init() || !(t = own_thread()))
 		return false;
 	/* Its caller did not draw: a sampled recording begins behind this call. */
