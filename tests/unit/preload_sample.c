@@ -124,33 +124,44 @@ static void estimates_are_unbiased_and_as_good_as_the_formula_says(void **unused
 	assert_true(covered >= SEEDS * ESTIMATE_PERCENT / 100);
 }
 
-/* Of one size at a time, the share that is recorded: one in ceil(interval / size). */
+/* Of blocks of one size, the share that is recorded: one in ceil(interval / size). */
+static void check_share(uint64_t interval, size_t size)
+{
+	enum { TRIES = 1000000 };
+	double share = 1.0 / (double)wire_weight(interval, size), off;
+	uint64_t recorded = 0;
+
+	atomic_store(&sample.interval, interval);
+	sample_seed(77 + size);
+	for (int n = 0; n < TRIES; n++)
+		recorded += !sample_skips(size);
+	atomic_store(&sample.interval, INTERVAL);
+	off = (double)recorded - TRIES * share;
+	if (off * off > 4.5 * 4.5 * TRIES * share * (1 - share))
+		fail_msg("size %zu: %d of %d, not 1 in %.0f", size, (int)recorded,
+			 TRIES, 1 / share);
+}
+
 static void each_size_is_recorded_as_often_as_it_stands_for_others(void **unused)
 {
-	static const size_t sizes[] = {1,
-				       7,
-				       64,
-				       1000,
-				       INTERVAL / 3,
-				       INTERVAL / 3 + 1,
-				       INTERVAL / 2 - 1,
-				       INTERVAL / 2,
-				       INTERVAL / 2 + 1,
-				       INTERVAL - 1};
-	enum { TRIES = 2000000 };
+	static const uint64_t intervals[] = {50, INTERVAL};
 
 	(void)unused;
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		double share = 1.0 / (double)wire_weight(INTERVAL, sizes[i]), off;
-		uint64_t recorded = 0;
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t interval = intervals[i];
+		const size_t sizes[] = {1,
+					7,
+					20,
+					interval / 5,
+					interval / 3,
+					interval / 3 + 1,
+					interval / 2 - 1,
+					interval / 2,
+					interval / 2 + 1,
+					interval - 1};
 
-		sample_seed(77 + i);
-		for (int n = 0; n < TRIES; n++)
-			recorded += !sample_skips(sizes[i]);
-		off = (double)recorded - TRIES * share;
-		if (off * off > 4.5 * 4.5 * TRIES * share * (1 - share))
-			fail_msg("size %zu: %d of %d, not 1 in %.0f", sizes[i],
-				 (int)recorded, TRIES, 1 / share);
+		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
+			check_share(interval, sizes[k]);
 	}
 }
 
@@ -210,6 +221,9 @@ static void only_recorded_blocks_are_recorded_as_freed(void **unused)
 	}
 	for (size_t i = 0; i < ADDRESSES; i++)
 		assert_int_equal(sample_skips_free(address(i)), !there[i]);
+	/* And the filter is as before, or frees would look into the set for nothing. */
+	for (size_t i = 0; i < 1 << SAMPLE_FILTER_BITS; i++)
+		assert_int_equal(sample.filter[i], 0);
 }
 
 /* Neighbours in windows and counters, each its own thread's. */
