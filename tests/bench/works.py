@@ -12,16 +12,18 @@ PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 class Work:
     """A program with arguments. `program` is the file that the kernel executes, which
-    is how processes of the work are told from those of a tool."""
+    is how processes of the work are told from those of a tool; `path` how it is called
+    (redis-server is a link to a program of several names)."""
 
-    def __init__(self, name, what, program, args, env=None, stdin=None, packages=()):
-        self.name, self.what, self.program, self.args = name, what, program, args
+    def __init__(self, name, what, path, args, env=None, stdin=None, packages=()):
+        self.name, self.what, self.path, self.args = name, what, path, args
+        self.program = os.path.realpath(path) if path else None
         self.env, self.stdin, self.packages = env or {}, stdin, packages
         self.prints_ns = False  # ns per pair, as its only line of output
         self.drive = None  # a function that loads a server, and its seconds
 
     def command(self):
-        return [self.program, *self.args]
+        return [self.path, *self.args]
 
     def missing(self):
         """Why it cannot be had here, or None."""
@@ -31,8 +33,7 @@ class Work:
 
 
 def which(name):
-    path = shutil.which(name, path=PATH)
-    return os.path.realpath(path) if path else None
+    return shutil.which(name, path=PATH)
 
 
 class Inputs:
@@ -212,7 +213,7 @@ def history(out, commits):
 
 def make_repository(path):
     env = {"PATH": PATH, "HOME": os.path.dirname(path), "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", "init", "-q", "--bare", path], env=env, check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main", "--bare", path], env=env, check=True)
     with subprocess.Popen(["git", "-C", path, "fast-import", "--quiet"], env=env,
                           stdin=subprocess.PIPE) as importer:
         history(importer.stdin, 1500)
