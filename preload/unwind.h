@@ -61,6 +61,11 @@ int unwind_init(void *base, uint32_t process_serial);
 size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp,
 		    struct unwind_frame *frames);
 
+/* The same with every callee-saved register tracked in each frame, from the tables
+ * alone: for tests. */
+size_t unwind_stack_full(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+			 uintptr_t fp, struct unwind_frame *frames);
+
 enum unwind_ancestor {
 	UNWIND_NOT_FOUND = 0,	/* no frame of ours above has that CFA */
 	UNWIND_CALLED = 1,	/* it called us, directly or indirectly */
