@@ -82,11 +82,14 @@ static inline void hook_leave(struct hook *h)
 /* The node of the caller's stack. */
 static inline uint32_t hook_stack(struct hook *h)
 {
-	struct unwind_frame *frames = h->thread->frames[h->depth];
-	size_t n = unwind_stack(&h->thread->unwind, h->call.pc, h->call.cfa, h->call.fp,
-				frames);
+	struct thread *t = h->thread;
+	struct unwind_frame *frames = t->frames[h->depth];
 
-	return tree_intern(session.base, frames, n);
+	if (__builtin_expect(!h->depth, 1))
+		return last_node(&t->last, &t->unwind, session.base, h->call.pc,
+				 h->call.cfa, h->call.fp, frames);
+	return last_unused_node(&t->unwind, session.base, h->call.pc, h->call.cfa,
+				h->call.fp, frames);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)

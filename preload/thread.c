@@ -80,7 +80,8 @@ static struct thread *ring_take(uint32_t i)
 		return NULL;
 	}
 	ring_fill(ring);
-	memset(t, 0, offsetof(struct thread, frames));
+	memset(t, 0, offsetof(struct thread, last));
+	last_init(&t->last);
 	t->serial = ring->process_serial;
 	t->ring = ring;
 	t->slots = wire_data(session.base, i);

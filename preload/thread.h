@@ -13,8 +13,8 @@
  */
 #pragma once
 
+#include "preload/last.h"
 #include "preload/session.h"
-#include "preload/unwind.h"
 
 enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
 
@@ -25,9 +25,10 @@ struct thread {
 	uintptr_t guards[THREAD_NESTING];
 	uint64_t started[THREAD_NESTING]; /* ring cursor when each began */
 	struct wire_ring *ring;
-	unsigned char *slots;	/* the ring's WIRE_RING_BYTES */
-	uint64_t head_seen;	/* ring->head as last read */
+	unsigned char *slots; /* the ring's WIRE_RING_BYTES */
+	uint64_t head_seen;   /* ring->head as last read */
 	struct unwind_thread unwind;
+	struct last last; /* stack of the outermost hook */
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
 };
 _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
