@@ -86,9 +86,9 @@ static inline uint32_t hook_stack(struct hook *h)
 	struct unwind_frame *frames = t->frames[h->depth];
 
 	if (__builtin_expect(!h->depth, 1))
-		return last_node(&t->last, &t->unwind, session.base, h->call.pc,
+		return last_take(&t->last, &t->unwind, session.base, h->call.pc,
 				 h->call.cfa, h->call.fp, frames);
-	return last_unused_node(&t->unwind, session.base, h->call.pc, h->call.cfa,
+	return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
 				h->call.fp, frames);
 }
 

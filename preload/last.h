@@ -18,6 +18,12 @@
  * to a difference: the walk goes on from there. Frames that a comparison of two words
  * can't prove (signal handlers', over-aligned ones) are walked each time.
  *
+ * A frame's rbp matters only if it is *live*: if some frame outside finds its CFA by it
+ * before another one restores it. Else it is neither compared nor kept up to date; code
+ * without frame pointers changes it all the time.
+ *
+ *	live[i] = uses[i] || (slot[i] == 0 && live[i - 1])
+ *
  * What is read is just what a walk would read, in its order, hence as safe; nothing is
  * assumed of a stack that another one may have replaced. A kept stack holds for one
  * generation of modules (modules.h), and while no stack page went (probe.h).
@@ -32,42 +38,64 @@
 #include "preload/tree.h"
 #include "preload/unwind.h"
 
-enum { LAST_RUNS = 512 }; /* a power of two */
+enum last_limit {
+	LAST_STEPS = 512, /* powers of two */
+	LAST_NODES = 1024,
+	LAST_OPAQUE = -(1 << 13),
+};
+
+/* last_frame.how: words from the CFA, which is the sp of the frame outside, to the
+ * saved rbp (14, signed; 0: it is unchanged; LAST_OPAQUE: the step is taken anew each
+ * time) | CHECK | LIVE | USES | flags (3) | module (12) */
+enum last_how {
+	LAST_FLAGS_SHIFT = 12,
+	LAST_USES = 1 << 15,  /* the CFA is found by rbp, or in any other way */
+	LAST_LIVE = 1 << 16,  /* rbp is */
+	LAST_CHECK = 1 << 17, /* the saved rbp is to be compared, or LAST_OPAQUE */
+	LAST_SLOT_SHIFT = 18,
+};
 
 struct last_frame {
 	uintptr_t pc, sp, fp;
 	uint32_t node; /* of the stack that ends here */
-	/* Words from the CFA (the sp of the frame outside) to the saved rbp, or an
-	 * enum last_slot. */
-	int16_t slot;
-	uint16_t module : 12, flags : 4; /* as in struct unwind_frame */
+	uint32_t how;
 };
 _Static_assert(sizeof(struct last_frame) == 32, "two frames a cache line");
 
-enum last_slot {
-	LAST_SAME = -1, /* rbp is as it was: where the return address is */
-	LAST_OPAQUE = INT16_MIN,
+/* What the row of a return address says, if it is of kind ROW_SP or ROW_FP. */
+struct last_step {
+	uintptr_t pc;  /* 0: free */
+	uint64_t word; /* the row's CFA offset, on top as there | last_frame.how */
+};
+
+/* A node that was looked up before. */
+struct last_node {
+	uint64_t pc_flags; /* as wire_node's, and NODE_KNOWN; 0: free */
+	uint32_t outside;  /* parent */
+	uint32_t node;
 };
 
 struct last {
 	uint32_t busy, off;
 	uint32_t count;
-	uint32_t generation, forgotten; /* that it holds for */
-	/* By a hash of a run of new frames and the node outside: the node that the run
-	 * ended in. A guess, which the nodes themselves confirm. */
-	uint32_t runs[LAST_RUNS];
+	uint32_t epoch;	     /* unwind_epoch that all of it holds for; 0: of none */
+	uint32_t generation; /* of the steps and nodes */
+	uintptr_t low,
+		high; /* around the last stack pointer; was seen to be readable */
+	struct last_step steps[LAST_STEPS];
+	struct last_node nodes[LAST_NODES];
 	struct last_frame frames[UNWIND_FRAMES + 1];
 	struct last_frame changed[UNWIND_FRAMES + 1]; /* the innermost first */
 };
 
-/* Remembers nothing. */
+/* Remembers nothing. After unwind_init(). */
 void last_init(struct last *l);
 
 /* The node of the stack that is unwind_stack()'s with these arguments; t is the same
  * thread's. `spare` is for stacks that the memory has no part in. */
-uint32_t last_node(struct last *l, struct unwind_thread *t, void *base, uintptr_t pc,
+uint32_t last_take(struct last *l, struct unwind_thread *t, void *base, uintptr_t pc,
 		   uintptr_t sp, uintptr_t fp, struct unwind_frame *spare);
 
 /* The same without a memory. */
-uint32_t last_unused_node(struct unwind_thread *t, void *base, uintptr_t pc,
-			  uintptr_t sp, uintptr_t fp, struct unwind_frame *frames);
+uint32_t last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc, uintptr_t sp,
+			uintptr_t fp, struct unwind_frame *frames);

@@ -9,6 +9,7 @@ enum {
 };
 
 struct steps steps;
+_Atomic uint32_t unwind_epoch = 1;
 
 int steps_init(void)
 {

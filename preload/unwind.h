@@ -47,6 +47,26 @@ struct unwind_thread {
 	uint16_t callers[UNWIND_CALLERS];
 };
 
+/* Grows with everything that a remembered stack depends on besides the stack itself:
+ * generations of modules, dlclose under way, stack pages that may have gone. Never 0.
+ */
+extern _Atomic uint32_t unwind_epoch;
+
+static inline uint32_t unwind_epoch_now(void)
+{
+	/* acquire: pairs with unwind_epoch_next(); what is read behind it is at least
+	 * as new. */
+	return atomic_load_explicit(&unwind_epoch, memory_order_acquire);
+}
+
+/* After the change. */
+static inline void unwind_epoch_next(void)
+{
+	/* release: the change, then the number. */
+	if (!(atomic_fetch_add_explicit(&unwind_epoch, 1, memory_order_release) + 1))
+		unwind_epoch_next();
+}
+
 /* Finds the loader's interfaces and reserves the tables. base: the session's mapping,
  * where modules are published; process_serial: the process's own. Call again in a
  * fork child with its own serial (tables are kept). Not async-signal-safe the first

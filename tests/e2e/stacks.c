@@ -187,7 +187,7 @@ __attribute__((noinline)) void check(void)
 	/* Again, from rows that are known now. */
 	n = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
 	compare(fp[1], n);
-	node = last_node(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
+	node = last_take(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
 	compare_node(node, n);
 }
 
@@ -643,7 +643,7 @@ static __attribute__((noinline)) void check_here(uintptr_t pc)
 		n = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
 		compare_step(pc, fp[1], n);
 	}
-	node = last_node(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
+	node = last_take(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
 	compare_node(node, n);
 }
 

@@ -1,7 +1,7 @@
 /*
  * stacks_check.c - a shim that unwinds every event's stack a second time, by full
  * register CFI alone, and compares it with the node that the event is recorded with.
- * Linked from the shim's own objects, with last_node() and last_unused_node() wrapped.
+ * Linked from the shim's own objects, with last_take() and last_take_anew() wrapped.
  *
  *	CHECK_STACKS=FILE	counters of all processes, struct tally, at its start;
  *				the first differences as text behind them
@@ -41,18 +41,16 @@ struct own { /* of one thread; the second look's */
 
 static __thread struct own *own;
 
-uint32_t __real_last_node(struct last *l, struct unwind_thread *t, void *base,
+uint32_t __real_last_take(struct last *l, struct unwind_thread *t, void *base,
 			  uintptr_t pc, uintptr_t sp, uintptr_t fp,
 			  struct unwind_frame *spare);
-uint32_t __wrap_last_node(struct last *l, struct unwind_thread *t, void *base,
+uint32_t __wrap_last_take(struct last *l, struct unwind_thread *t, void *base,
 			  uintptr_t pc, uintptr_t sp, uintptr_t fp,
 			  struct unwind_frame *spare);
-uint32_t __real_last_unused_node(struct unwind_thread *t, void *base, uintptr_t pc,
-				 uintptr_t sp, uintptr_t fp,
-				 struct unwind_frame *frames);
-uint32_t __wrap_last_unused_node(struct unwind_thread *t, void *base, uintptr_t pc,
-				 uintptr_t sp, uintptr_t fp,
-				 struct unwind_frame *frames);
+uint32_t __real_last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc,
+			       uintptr_t sp, uintptr_t fp, struct unwind_frame *frames);
+uint32_t __wrap_last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc,
+			       uintptr_t sp, uintptr_t fp, struct unwind_frame *frames);
 
 /* ---- what it found ------------------------------------------------------- */
 
@@ -169,12 +167,12 @@ static __attribute__((noinline)) void look(void *base, uint32_t node, uintptr_t 
 	own->busy = false;
 }
 
-uint32_t __wrap_last_node(struct last *l, struct unwind_thread *t, void *base,
+uint32_t __wrap_last_take(struct last *l, struct unwind_thread *t, void *base,
 			  uintptr_t pc, uintptr_t sp, uintptr_t fp,
 			  struct unwind_frame *spare)
 {
 	uint32_t outermost = l->count ? l->frames[1].node : 0;
-	uint32_t node = __real_last_node(l, t, base, pc, sp, fp, spare);
+	uint32_t node = __real_last_take(l, t, base, pc, sp, fp, spare);
 
 	look(base, node, pc, sp, fp);
 	if (tally && !l->count)
@@ -184,11 +182,10 @@ uint32_t __wrap_last_node(struct last *l, struct unwind_thread *t, void *base,
 	return node;
 }
 
-uint32_t __wrap_last_unused_node(struct unwind_thread *t, void *base, uintptr_t pc,
-				 uintptr_t sp, uintptr_t fp,
-				 struct unwind_frame *frames)
+uint32_t __wrap_last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc,
+			       uintptr_t sp, uintptr_t fp, struct unwind_frame *frames)
 {
-	uint32_t node = __real_last_unused_node(t, base, pc, sp, fp, frames);
+	uint32_t node = __real_last_take_anew(t, base, pc, sp, fp, frames);
 
 	look(base, node, pc, sp, fp);
 	return node;
