@@ -78,7 +78,7 @@ static int depth(struct thread *t, const struct hook_call *call)
 	enum unwind_ancestor is = UNWIND_NOT_FOUND;
 
 	for (; n; n--) {
-		uintptr_t guard = t->guards[n - 1];
+		uintptr_t guard = t->hooks[n - 1].guard;
 
 		/* Where our own frame lies now, another hook's lies no more. */
 		if (guard == call->cfa)

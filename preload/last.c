@@ -404,7 +404,6 @@ static __attribute__((noinline)) uint32_t take_slowly(struct last *l, struct wal
 
 void last_init(struct last *l)
 {
-	memset(l, 0, offsetof(struct last, frames));
 	l->off = !steps.ready;
 	/* Above every stack pointer, and nobody's state. */
 	l->frames[0] =

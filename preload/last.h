@@ -88,7 +88,7 @@ struct last {
 	struct last_frame changed[UNWIND_FRAMES + 1]; /* the innermost first */
 };
 
-/* Remembers nothing. After unwind_init(). */
+/* l is all zeroes. After unwind_init(). */
 void last_init(struct last *l);
 
 /* The node of the stack that is unwind_stack()'s with these arguments; t is the same

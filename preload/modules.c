@@ -512,7 +512,8 @@ void modules_dlclose_begin(void)
 
 void modules_dlclose_end(void)
 {
-	uint32_t closing = atomic_load_explicit(&modules_clock.closing, memory_order_relaxed);
+	uint32_t closing =
+		atomic_load_explicit(&modules_clock.closing, memory_order_relaxed);
 
 	next_generation();
 	/* release: pairs with modules_generation(). A fork child's count began at 0. */
