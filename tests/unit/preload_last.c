@@ -172,29 +172,31 @@ static void coroutine_number(int me)
 	}
 }
 
-static void another_stack_is_never_taken_for_the_last(void **state)
+/* On the stack where another one may have been. */
+static __attribute__((noinline)) void make_coroutine(int me)
 {
 	static _Alignas(64) char stacks[3][128 << 10];
 
+	memset(stacks[me], 0, sizeof(stacks[me]));
+	getcontext(&contexts[me]);
+	contexts[me].uc_stack.ss_sp = stacks[me];
+	contexts[me].uc_stack.ss_size = sizeof(stacks[me]);
+	makecontext(&contexts[me], (void (*)(void))coroutine_number, 1, me);
+}
+
+static void another_stack_is_never_taken_for_the_last(void **state)
+{
 	(void)state;
-	for (int i = 0; i < 3; i++) {
-		getcontext(&contexts[i]);
-		contexts[i].uc_stack.ss_sp = stacks[i];
-		contexts[i].uc_stack.ss_size = sizeof(stacks[i]);
-		makecontext(&contexts[i], (void (*)(void))coroutine_number, 1, i);
-	}
+	for (int i = 0; i < 3; i++)
+		make_coroutine(i);
 	for (int i = 0; i < 300; i++) {
 		int to = (int)random_next(3);
 
 		swapcontext(&main_context, &contexts[to]);
 		if (!random_next(3))
 			event();
-		if (!random_next(10)) {
-			/* Another one's stack in the same place. */
-			memset(stacks[to], 0, sizeof(stacks[to]));
-			makecontext(&contexts[to], (void (*)(void))coroutine_number, 1,
-				    to);
-		}
+		if (!random_next(10))
+			make_coroutine(to);
 	}
 }
 
