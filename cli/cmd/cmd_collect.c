@@ -45,6 +45,7 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 {
 	snprintf(c->options, sizeof(c->options), "%s", options);
 	c->free_stacks = true;
+	c->scan_wait_ms = CONTROL_SCAN_WAIT_MS;
 	while (*options) {
 		size_t len = strcspn(options, ",");
 		_cleanup_(freep) char *word = strndup(options, len);
@@ -63,6 +64,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->no_follow = true;
 		else if (option(word, name, "only") && value)
 			snprintf(c->only, sizeof(c->only), "%s", value + 1);
+		else if (option(word, name, "snapshot-at-exit"))
+			c->scan_at_exit = true;
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)

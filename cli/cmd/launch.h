@@ -22,6 +22,8 @@ struct launch_options {
 	bool no_follow;
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
+	bool scan_at_exit;
+	uint64_t scan_wait_ns; /* 0: the usual */
 	char *const *argv; /* the program and its arguments */
 	const char *text;  /* our own options as typed, for the profile */
 };

@@ -22,10 +22,22 @@ struct control_config { /* launcher to collector, first */
 	bool no_follow; /* record the root alone, whatever it executes */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
+	bool scan_at_exit;     /* the heap graph of each process at its end */
+	uint32_t scan_wait_ms; /* a process waits for that at most */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	char options[512]; /* as typed, for the profile */
 	char profile[1024]; /* the profile's path, for people */
 };
+
+#define CONTROL_SCAN_WAIT_MS 10000u /* usually */
+
+/* For scan_wait_ms; 0: the usual. */
+static inline uint32_t control_scan_wait_ms(uint64_t ns)
+{
+	if (!ns)
+		return CONTROL_SCAN_WAIT_MS;
+	return ns / 1000000 < 3600000 ? (uint32_t)(ns / 1000000) : 3600000;
+}
 
 struct control_ready { /* collector to launcher: the target may start */
 	int32_t err;   /* 0 or -errno */

@@ -8,6 +8,7 @@
 #include "cli/collect/members.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
+#include "cli/collect/scan.h"
 #include "cli/profile/file.h"
 #include "cli/symbol/symbols.h"
 
@@ -50,6 +51,7 @@ struct server {
 	struct symbols *symbols;
 
 	struct members *members;
+	struct scans *scans;
 	size_t modules; /* seen */
 
 	int callers[CALLERS];
@@ -251,13 +253,18 @@ static void describe(struct server *s)
 	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static int fill_profile(void *context, struct profile *p)
+{
+	struct server *s = context;
+	int err = engine_fill(s->engine, p);
+
+	return err ? err : members_fill(s->members, p);
+}
+
 static void write_profile(struct server *s)
 {
-	int err;
+	int err = fill_profile(s, s->profile);
 
-	err = engine_fill(s->engine, s->profile);
-	if (!err)
-		err = members_fill(s->members, s->profile);
 	if (!err)
 		err = profile_writer_update(s->writer, s->profile);
 	s->profile->write_error = err;
@@ -288,6 +295,7 @@ static void finalize(struct server *s)
 
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
+	scans_end(s->scans, p, fill_profile, s);
 	members_end_all(s->members);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		p->stopped = strings_add(
@@ -363,7 +371,8 @@ static bool is_over(struct server *s)
 	bool started = s->o->control < 0 ? members_had_any(s->members)
 					 : s->root.pid || s->launcher_gone;
 
-	if (!started || members_count(s->members) || s->caller_count)
+	if (!started || members_count(s->members) || s->caller_count ||
+	    scans_busy(s->scans))
 		return false;
 	bell_close(s->bell); /* its thread looks into the memory */
 	s->bell = NULL;
@@ -403,7 +412,7 @@ static void sample_rss(struct server *s, uint64_t now)
 	s->rss_at = now + RSS_NS + 50 * (kernel_monotonic_ns() - now);
 }
 
-enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_FIXED };
+enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_SCANS, POLL_FIXED };
 
 static size_t poll_fill(struct server *s, struct pollfd *fds)
 {
@@ -413,6 +422,7 @@ static size_t poll_fill(struct server *s, struct pollfd *fds)
 	fds[POLL_CONTROL] = (struct pollfd){
 		s->root.pid || s->launcher_gone ? -1 : s->o->control, POLLIN, 0};
 	fds[POLL_LISTEN] = (struct pollfd){s->o->listen, POLLIN, 0};
+	fds[POLL_SCANS] = (struct pollfd){scans_fd(s->scans), POLLIN, 0};
 	for (size_t i = 0; i < s->caller_count; i++)
 		fds[n++] = (struct pollfd){s->callers[i], POLLIN, 0};
 	return n + members_poll(s->members, fds + n);
@@ -482,6 +492,7 @@ static int serve(struct server *s)
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
 		members_look(s->members);
+		scans_look(s->scans, s->profile, fill_profile, s);
 		reap(s, now);
 		keep_hours(s, now);
 		if (events)
@@ -530,8 +541,11 @@ static int open_all(struct server *s)
 		.waited = waited};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
-			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
-	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
+			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
+			 (o->config.scan_at_exit ? WIRE_SCAN_AT_EXIT : 0);
+	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy;
+	int err = recording_open(&s->memory, flags, o->config.scan_wait_ms,
+				 !o->config.delay_ns);
 
 	if (!err && o->listen < 0)
 		err = listen_bare(s);
@@ -546,6 +560,8 @@ static int open_all(struct server *s)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);
 	if (!err)
+		err = scans_open(&s->memory, s->engine, partly, &s->scans);
+	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();
 	if (!err && !s->profile)
@@ -558,6 +574,7 @@ static void close_all(struct server *s)
 	symbols_close(s->symbols);
 	profile_writer_close(s->writer);
 	profile_close(s->profile);
+	scans_close(s->scans);
 	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);

@@ -236,6 +236,21 @@ uint32_t heap_blocks_before(const struct heap_blocks *b, uint64_t address)
 	return low - 1; /* the extent's first block begins where it does */
 }
 
+uint32_t heap_blocks_after(const struct heap_blocks *b, uint64_t address)
+{
+	size_t low = 0, high = b->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (b->items[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (uint32_t)low;
+}
+
 uint32_t heap_blocks_at(const struct heap_blocks *b, uint64_t address)
 {
 	uint32_t i = heap_blocks_before(b, address);

@@ -70,6 +70,9 @@ static inline void heap_blocks_prefetch_block(const struct heap_blocks *b,
 		__builtin_prefetch(&b->items[b->buckets[bucket] - 1]);
 }
 
+/* The first block that begins at or behind the address; count: none does. */
+uint32_t heap_blocks_after(const struct heap_blocks *b, uint64_t address);
+
 /* The block that begins at the address, or HEAP_NONE. */
 uint32_t heap_blocks_at(const struct heap_blocks *b, uint64_t address);
 

@@ -49,6 +49,13 @@ static int grow(struct heap_graph *g, size_t room)
 	return 0;
 }
 
+int heap_graph_reserve(struct heap_graph *g, size_t edges)
+{
+	if (edges <= g->edge_room)
+		return 0;
+	return grow(g, edges < g->edge_room * 3 / 2 ? g->edge_room * 3 / 2 : edges);
+}
+
 static int add_edge(struct heap_graph *g, uint64_t word, const struct heap_hit *hit)
 {
 	size_t most = g->edge_max ? g->edge_max : HEAP_NONE - 1, i = g->edge_count;

@@ -106,6 +106,9 @@ int heap_graph_add_words(struct heap_graph *g, const struct heap_area *area,
 int heap_graph_add_area(struct heap_graph *g, const struct heap_area *area,
 			uint32_t *ret);
 
+/* Makes room for that many edges. 0 or -ENOMEM. */
+int heap_graph_reserve(struct heap_graph *g, size_t edges);
+
 /* Adds a root in an area. 0, -ENOMEM, -EOVERFLOW. */
 int heap_graph_add_root(struct heap_graph *g, uint32_t area, uint64_t at,
 			const struct heap_hit *hit);

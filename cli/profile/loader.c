@@ -592,6 +592,18 @@ static int load_sites(struct load *l, const struct format_section *s,
 	return 0;
 }
 
+/* ---- pieces of snapshots: where they are ------------------------------------- */
+
+static int note_piece(struct load *l, uint64_t at)
+{
+	struct profile *p = l->p;
+	int r = array_reserve(&p->pieces, &p->piece_room, p->piece_count + 1);
+
+	if (!r)
+		p->pieces[p->piece_count++] = (struct profile_piece){.at = at};
+	return r;
+}
+
 /* ---- chunks ------------------------------------------------------------------ */
 
 static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_section *,
@@ -610,6 +622,7 @@ static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_se
 	[FORMAT_BINS] = load_array,
 	[FORMAT_SITES] = load_sites,
 	[FORMAT_UNFOLLOWED] = load_array,
+	[FORMAT_SNAPSHOTS] = load_array,
 };
 
 /* The payload into l->raw, exactly as long as its header says. */
@@ -648,6 +661,8 @@ static int load_chunk(struct load *l, uint64_t at, const struct format_header *h
 {
 	int r;
 
+	if (h->type == FORMAT_PIECES)
+		return note_piece(l, at) < 0 ? no_memory(l) : 0;
 	if (h->type >= FORMAT_CHUNKS || !loaders[h->type])
 		return 0;
 	bytes_reset(&l->stored);
@@ -760,6 +775,21 @@ static const char *check_sites(const struct profile *p, struct profile_serials *
 	return NULL;
 }
 
+static const char *check_snapshots(const struct profile *p,
+				   struct profile_serials *serials)
+{
+	for (size_t i = 0; i < p->snapshot_count; i++) {
+		const struct profile_snapshot *s = &p->snapshots[i];
+
+		if (profile_serials_find(serials, s->process_serial) == SIZE_MAX)
+			return "a snapshot is of a process that is not there";
+		if (s->piece_count > p->piece_count ||
+		    s->first_piece > p->piece_count - s->piece_count)
+			return "a snapshot has pieces that are not there";
+	}
+	return NULL;
+}
+
 static const char *check_bins(const struct profile *p)
 {
 	for (size_t i = 0; i < p->bin_count; i++) {
@@ -780,7 +810,8 @@ static int check_references(struct load *l)
 		return no_memory(l);
 	if ((wrong = check_symbols(l->p)) ||
 	    (wrong = check_processes(l->p, &serials)) ||
-	    (wrong = check_sites(l->p, &serials)) || (wrong = check_bins(l->p)))
+	    (wrong = check_sites(l->p, &serials)) ||
+	    (wrong = check_snapshots(l->p, &serials)) || (wrong = check_bins(l->p)))
 		return fail(l, -EBADMSG, "it contradicts itself: %s", wrong);
 	return 0;
 }
@@ -901,4 +932,61 @@ int profile_load(const char *path, struct profile **ret, char *why, size_t why_b
 	if (r < 0)
 		return r;
 	return profile_load_bytes(all.data, all.len, false, ret, why, why_bytes);
+}
+
+/* ---- pieces of snapshots: what is in them ------------------------------------ */
+
+/* Reads the chunk that begins at byte `at`. */
+static int read_piece(struct load *l, uint64_t at, struct bytes_reader *ret)
+{
+	unsigned char bytes[FORMAT_CHUNK_HEADER_BYTES];
+	struct format_header h;
+	int r;
+
+	if (at > l->size || l->size - at < sizeof(bytes))
+		return -EBADMSG;
+	r = read_at(l, at, bytes, sizeof(bytes));
+	if (r < 0)
+		return r;
+	if (!format_get_header(bytes, true, &h) || h.type != FORMAT_PIECES ||
+	    h.stored > FORMAT_STORED_MAX || h.raw > format_raw_max(h.stored) ||
+	    h.stored > l->size - at - sizeof(bytes))
+		return -EBADMSG;
+	if (!bytes_room(&l->stored, h.stored))
+		return -ENOMEM;
+	r = read_at(l, at + sizeof(bytes), l->stored.data, h.stored);
+	if (r < 0)
+		return r;
+	if (crc32(0, l->stored.data, h.stored) != h.crc)
+		return -EBADMSG;
+	*ret = bytes_reader(l->stored.data, h.stored);
+	if (!(h.flags & FORMAT_DEFLATED))
+		return 0;
+	if (inflateInit(&l->inflate) != Z_OK)
+		return -ENOMEM;
+	r = inflate_payload(l, &h);
+	*ret = bytes_reader(l->raw.data, h.raw);
+	return r;
+}
+
+int profile_piece(const char *path, const struct profile *p, size_t i,
+		  struct bytes *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(load_done) struct load l = {.fd = fd};
+	struct bytes_reader in;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESPIPE;
+	l.size = (uint64_t)st.st_size;
+	r = read_piece(&l, p->pieces[i].at, &in);
+	if (r < 0)
+		return r;
+	bytes_reset(ret);
+	bytes_put(ret, in.at, bytes_left(&in));
+	return ret->failed ? -ENOMEM : 0;
 }
