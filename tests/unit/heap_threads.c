@@ -204,7 +204,8 @@ static void a_killed_process_is_its_parents_to_bury(void **state)
 			pause();
 			_exit(2);
 		}
-		expect_end(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, SIGKILL);
 		kill(tracer, SIGTERM);
 		assert_int_equal(waitpid(tracer, &status, 0), tracer);
 		assert_int_equal(status, SIGTERM);
