@@ -1,4 +1,5 @@
 #include "cli/collect/scan.h"
+#include "cli/collect/scan_names.h"
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
@@ -164,8 +165,6 @@ static int find(struct job *j, const struct heap_source *source,
 		r = heap_graph_scan(&j->graph, source);
 	if (!r)
 		r = heap_roots_find(&j->graph, source, memory, threads, &o, &j->roots);
-	if (!r)
-		heap_graph_seal(&j->graph);
 	return r;
 }
 
@@ -224,8 +223,12 @@ static void *run(void *context)
 	struct job *j = context;
 
 	j->err = scan(j);
+	if (!j->err)
+		j->err = scan_names(&j->graph, &j->roots, j->pid);
 	if (j->err)
 		j->cause = cause_of(j->err);
+	else
+		heap_graph_seal(&j->graph);
 	j->row.scan_ns = kernel_monotonic_ns() - j->started_ns;
 	enter(j, READING); /* the process may go on: it was let go */
 	return NULL;

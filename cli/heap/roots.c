@@ -169,6 +169,36 @@ static size_t headers(struct finding *f, uint64_t start, Elf64_Phdr ret[PHDRS])
 	return e.e_phnum;
 }
 
+/* The build-id among the notes at an address. */
+static void read_id(struct finding *f, uint64_t at, uint64_t len,
+		    struct heap_module *ret)
+{
+	unsigned char notes[1024];
+	uint64_t i = 0;
+
+	len = len < sizeof(notes) ? len : sizeof(notes);
+	if (!heap_memory_get(f->memory, at, notes, len))
+		return;
+	while (len - i >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr note;
+		uint64_t name_at = i + sizeof(note), id_at, next;
+
+		memcpy(&note, notes + i, sizeof(note));
+		id_at = name_at + ((note.n_namesz + 3ull) & ~3ull);
+		next = id_at + ((note.n_descsz + 3ull) & ~3ull);
+		if (next > len)
+			return;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+		    !memcmp(notes + name_at, "GNU", 4) &&
+		    note.n_descsz <= sizeof(ret->id)) {
+			ret->id_len = note.n_descsz;
+			memcpy(ret->id, notes + id_at, note.n_descsz);
+			return;
+		}
+		i = next;
+	}
+}
+
 static int add_module(struct finding *f, const struct heap_map *head)
 {
 	Elf64_Phdr ph[PHDRS];
@@ -188,6 +218,8 @@ static int add_module(struct finding *f, const struct heap_map *head)
 		uint64_t start = m.bias + ph[i].p_vaddr;
 		uint64_t end = start + ph[i].p_memsz;
 
+		if (ph[i].p_type == PT_NOTE && !m.id_len)
+			read_id(f, start, ph[i].p_filesz, &m);
 		if (ph[i].p_type == PT_TLS && ph[i].p_memsz < 1 << 28)
 			f->tls_bytes += ph[i].p_memsz + ph[i].p_align % PAGE + 64;
 		if (ph[i].p_type != PT_LOAD || end < start || end >> 47)
@@ -422,8 +454,6 @@ static int find_threads(struct finding *f)
 {
 	int r = 0;
 
-	/* Room that the loader adds for modules to come. */
-	f->tls_bytes += PAGE;
 	for (size_t i = 0; !r && i < f->threads->count; i++)
 		if (f->threads->items[i].sp)
 			r = add_thread(f, &f->threads->items[i]);

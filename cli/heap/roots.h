@@ -17,6 +17,8 @@ struct heap_module {   /* a file whose data was looked at */
 	uint32_t path; /* string */
 	uint64_t bias; /* address - bias: the file's own */
 	uint64_t start, end;
+	unsigned char id[64]; /* its build-id; not kept in profiles */
+	size_t id_len;
 };
 
 struct heap_roots {

@@ -45,7 +45,7 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 	roots->module_count = roots->module_room = 3;
 	for (int i = 0; i < 3; i++)
 		roots->modules[i] = (struct heap_module){1, make_random() >> 20,
-							 make_random() >> 12, 0};
+							 make_random() >> 12, 0, {0}, 0};
 	for (int i = 0; i < 3; i++)
 		roots->modules[i].end = roots->modules[i].start + make_below(1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
