@@ -43,6 +43,8 @@ const struct verb verbs[] = {
 	{"info", "tell what a profile is and what is in it", cmd_info,
 	 .reader = &info_spec},
 	{"ps", "list what is being recorded", cmd_ps, .options = &ps_spec},
+	{"snapshot", "read the heap graph of a recorded process that goes on",
+	 cmd_snapshot, .options = &snapshot_spec},
 	{"stop", "end a recording; the program goes on", cmd_stop,
 	 .options = &stop_spec},
 	{"doctor", "find what would keep heapline from recording here", cmd_doctor,

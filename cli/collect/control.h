@@ -64,12 +64,25 @@ struct control_result { /* collector to launcher: the answer to it */
 enum control_query_kind {
 	CONTROL_STATUS = 1,
 	CONTROL_STOP = 2, /* end the recording; answered when the profile is written */
+	CONTROL_SNAPSHOT = 3, /* of a process; answered when the profile has it */
 };
 
 struct control_query {
 	uint64_t magic;
 	uint32_t version; /* WIRE_VERSION */
 	uint32_t kind;	  /* enum control_query_kind */
+	int32_t pid;	  /* of a snapshot: 0 is the program, or the first process */
+	char name[92];	  /* of a snapshot */
+};
+
+struct control_snapshot { /* the answer to CONTROL_SNAPSHOT */
+	uint64_t magic;
+	int32_t err;	 /* 0, or -errno: -ESRCH no such process is recorded */
+	uint32_t number; /* in the profile, from 1 */
+	uint64_t blocks, bytes, edges, roots, pause_ns, scan_ns;
+	uint32_t threads, running;
+	char cause[256]; /* why it was not scanned; "" */
+	char profile[1024];
 };
 
 struct control_status { /* the answer */

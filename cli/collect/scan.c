@@ -1,4 +1,5 @@
 #include "cli/collect/scan.h"
+#include "cli/collect/procfs.h"
 #include "cli/collect/scan_names.h"
 
 #include "cli/base/array.h"
@@ -57,6 +58,9 @@ struct job { /* one scan; the thread's but where it says otherwise */
 	sem_t go;		 /* posted by the server, with the blocks */
 	int blocks_err;		 /* the server's */
 	struct heap_graph graph; /* whose blocks are the server's to add */
+
+	struct heap_image image; /* of one that goes on */
+	uint64_t image_max;
 
 	int err; /* 0 or -errno: not scanned */
 	const char *cause;
@@ -132,19 +136,22 @@ static const char *cause_of(int err)
 	}
 }
 
+static uint64_t memory_free(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info) < 0)
+		return 1ull << 30;
+	return (info.freeram + info.bufferram) * (uint64_t)info.mem_unit;
+}
+
 /* So that a process full of pointers cannot take all memory. */
 static size_t edge_max(void)
 {
-	struct sysinfo info;
-	uint64_t most = HEAP_NONE - 1, free_bytes;
+	uint64_t most = HEAP_NONE - 1, n = memory_free() / 2 / EDGE_BYTES;
 
-	if (sysinfo(&info) < 0)
-		return 0;
-	free_bytes = (info.freeram + info.bufferram) * (uint64_t)info.mem_unit;
-	free_bytes = free_bytes / 2 / EDGE_BYTES;
-	if (free_bytes < 1 << 20)
-		free_bytes = 1 << 20;
-	return (size_t)(free_bytes < most ? free_bytes : most);
+	n = n < 1 << 20 ? 1 << 20 : n;
+	return (size_t)(n < most ? n : most);
 }
 
 /* Edges and roots, out of memory that stands still. */
@@ -168,22 +175,51 @@ static int find(struct job *j, const struct heap_source *source,
 	return r;
 }
 
-/* The process is stopped, and its blocks are there. */
+static void let_go(struct job *j, struct heap_threads *threads, uint64_t stopped_ns)
+{
+	heap_threads_resume(threads);
+	j->row.pause_ns = kernel_monotonic_ns() - stopped_ns;
+}
+
+/* With the memory open. One that goes on is copied, if that can be, and let go before
+ * anything is looked for. */
+static int read_memory(struct job *j, struct heap_memory *memory,
+		       struct heap_threads *threads, uint64_t stopped_ns)
+{
+	struct heap_source source = {memory, heap_memory_read};
+	int r = j->want.at_exit ? -E2BIG
+				: heap_image_take(&j->image, memory, j->image_max);
+
+	while (sem_wait(&j->go) < 0)
+		;
+	if (j->blocks_err || (r && r != -E2BIG && r != -ENOMEM))
+		return j->blocks_err ? j->blocks_err : r;
+	if (!r) {
+		memory->image = &j->image;
+		let_go(j, threads, stopped_ns);
+	}
+	r = find(j, &source, memory, threads);
+	if (!memory->image)
+		let_go(j, threads, stopped_ns);
+	return r;
+}
+
+/* The process is stopped; its blocks are on their way. */
 static int read_process(struct job *j, struct heap_threads *threads,
 			uint64_t stopped_ns)
 {
 	_cleanup_(heap_maps_done) struct heap_maps maps = {0};
 	struct heap_memory memory;
-	struct heap_source source = {&memory, heap_memory_read};
 	int r = heap_maps_read(j->pid, &maps);
 
-	if (r < 0)
+	if (r < 0) {
+		while (sem_wait(&j->go) < 0)
+			;
 		return r;
+	}
 	heap_memory_open(&memory, j->pid, &maps);
-	r = find(j, &source, &memory, threads);
+	r = read_memory(j, &memory, threads, stopped_ns);
 	heap_memory_close(&memory);
-	heap_threads_resume(threads);
-	j->row.pause_ns = kernel_monotonic_ns() - stopped_ns;
 	return r;
 }
 
@@ -202,18 +238,20 @@ static int put_piece(void *context, const void *data, size_t len)
 static int scan(struct job *j)
 {
 	struct heap_threads threads;
-	uint64_t stopped_ns;
-	int r = heap_threads_stop(&threads, j->pid, STOP_NS);
+	uint64_t stopped_ns, rss = procfs_rss(j->pid);
+	int r;
 
+	j->image_max = memory_free() / 2;
+	if (!j->want.at_exit && rss < j->image_max)
+		heap_image_prepare(&j->image, rss);
+	r = heap_threads_stop(&threads, j->pid, STOP_NS);
 	if (r < 0)
 		return r;
 	stopped_ns = kernel_monotonic_ns();
 	j->row.threads = (uint32_t)threads.count;
 	j->row.running = (uint32_t)threads.running;
 	enter(j, STOPPED);
-	while (sem_wait(&j->go) < 0)
-		;
-	r = j->blocks_err ? j->blocks_err : read_process(j, &threads, stopped_ns);
+	r = read_process(j, &threads, stopped_ns);
 	heap_threads_done(&threads);
 	return r;
 }
@@ -225,6 +263,7 @@ static void *run(void *context)
 	j->err = scan(j);
 	if (!j->err)
 		j->err = scan_names(&j->graph, &j->roots, j->pid);
+	heap_image_done(&j->image);
 	if (j->err)
 		j->cause = cause_of(j->err);
 	else

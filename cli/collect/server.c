@@ -161,6 +161,72 @@ static void send_status(struct server *s, int to)
 	send(to, &status, sizeof(status), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+struct asker { /* waits for a snapshot */
+	struct server *server;
+	int fd; /* owned */
+};
+
+static void write_profile(struct server *s);
+
+static void tell_snapshot(void *context, int result)
+{
+	struct asker *a = context;
+	const struct profile *p = a->server->profile;
+	struct control_snapshot answer = {.magic = CONTROL_QUERY_MAGIC,
+					  .err = result < 0 ? result : 0};
+
+	if (result >= 0) {
+		const struct profile_snapshot *row = &p->snapshots[result];
+
+		write_profile(a->server);
+		answer.number = (uint32_t)result + 1;
+		answer.blocks = row->blocks;
+		answer.bytes = row->bytes;
+		answer.edges = row->edges;
+		answer.roots = row->roots;
+		answer.pause_ns = row->pause_ns;
+		answer.scan_ns = row->scan_ns;
+		answer.threads = row->threads;
+		answer.running = row->running;
+		snprintf(answer.cause, sizeof(answer.cause), "%s",
+			 strings_get(&p->strings, row->cause));
+	}
+	snprintf(answer.profile, sizeof(answer.profile), "%s",
+		 a->server->o->config.profile);
+	send(a->fd, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(a->fd);
+	free(a);
+}
+
+/* The living process of that pid; 0: the program, or the first that lives. */
+static struct engine_process *process_of(struct server *s, int32_t pid)
+{
+	struct engine_process *p = NULL;
+
+	if (!pid)
+		pid = s->o->config.root_pid;
+	while ((p = engine_process_next(s->engine, p)))
+		if (!p->ended && (!pid || p->pid == pid))
+			return p;
+	return NULL;
+}
+
+/* The caller is answered later: it is kept open. */
+static void take_snapshot(struct server *s, int caller, struct control_query *q)
+{
+	struct engine_process *p = process_of(s, q->pid);
+	struct asker *a = malloc(sizeof(*a));
+
+	if (!a) {
+		close(caller);
+		return;
+	}
+	*a = (struct asker){s, caller};
+	q->name[sizeof(q->name) - 1] = '\0';
+	if (!p || scans_ask(s->scans, p, q->name, tell_snapshot, a) < 0)
+		tell_snapshot(a, p ? -EBUSY : -ESRCH);
+}
+
 /* A question, not a hello? 1: yes, it is answered, or will be (*kept); 0: no;
  * -EAGAIN: nothing there yet. */
 static int hear_query(struct server *s, int caller, bool *kept)
@@ -180,6 +246,10 @@ static int hear_query(struct server *s, int caller, bool *kept)
 		return 1;
 	if (q.kind == CONTROL_STATUS)
 		send_status(s, caller);
+	if (q.kind == CONTROL_SNAPSHOT) {
+		take_snapshot(s, caller, &q);
+		*kept = true;
+	}
 	if (q.kind == CONTROL_STOP && s->stopper < 0) {
 		s->stopper = caller;
 		*kept = true;

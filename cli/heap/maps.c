@@ -102,3 +102,21 @@ const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t addres
 	}
 	return low < m->count && m->items[low].start <= address ? &m->items[low] : NULL;
 }
+
+bool heap_map_counts(const struct heap_map *map)
+{
+	if (!map->read || !map->write)
+		return false;
+	if (!strncmp(map->path, "/memfd:heapline", 15))
+		return false;
+	if (!strncmp(map->path, "/dev/", 5) &&
+	    strncmp(map->path, "/dev/zero", 9) != 0 &&
+	    strncmp(map->path, "/dev/shm/", 9) != 0)
+		return false; /* a device's */
+	if (map->shared && map->inode && *map->path == '/' &&
+	    strncmp(map->path, "/dev/", 5) != 0 &&
+	    strncmp(map->path, "/memfd:", 7) != 0 &&
+	    strncmp(map->path, "/SYSV", 5) != 0)
+		return false; /* a file, for other processes and times as well */
+	return *map->path != '[' || !strncmp(map->path, "[anon", 5);
+}

@@ -29,5 +29,9 @@ int heap_maps_parse(char *text, struct heap_maps *ret);
 
 void heap_maps_done(struct heap_maps *m);
 
+/* Whether a mapping may hold blocks for somebody: memory that the program can write and
+ * that is its own, but for heapline's and the heap of brk(). */
+bool heap_map_counts(const struct heap_map *map);
+
 /* The mapping around an address, or NULL. */
 const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t address);

@@ -22,7 +22,7 @@ void heap_memory_open(struct heap_memory *m, pid_t pid, const struct heap_maps *
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	*m = (struct heap_memory){pid, maps, open(path, O_RDONLY | O_CLOEXEC)};
+	*m = (struct heap_memory){pid, maps, open(path, O_RDONLY | O_CLOEXEC), NULL};
 }
 
 void heap_memory_close(struct heap_memory *m)
@@ -98,6 +98,8 @@ ssize_t heap_memory_read(void *context, uint64_t address, void *to, size_t len,
 	bool own;
 	ssize_t n;
 
+	if (m->image)
+		return heap_image_read(m->image, address, to, len, ret_skip);
 	if (!map || !map->read) {
 		*ret_skip = gap(m->maps, map, address) & ~7ull;
 		return 0;
@@ -120,5 +122,7 @@ ssize_t heap_memory_read(void *context, uint64_t address, void *to, size_t len,
 
 bool heap_memory_get(struct heap_memory *m, uint64_t address, void *to, size_t len)
 {
+	if (m->image)
+		return heap_image_get(m->image, address, to, len);
 	return copy(m, address, to, len) == (ssize_t)len;
 }

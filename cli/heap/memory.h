@@ -8,12 +8,14 @@
 #pragma once
 
 #include "cli/heap/graph.h"
+#include "cli/heap/image.h"
 #include "cli/heap/maps.h"
 
 struct heap_memory {
 	pid_t pid;
 	const struct heap_maps *maps;
-	int pagemap; /* -1: none to be had; everything is read */
+	int pagemap;			/* -1: none to be had; everything is read */
+	const struct heap_image *image; /* once copied: read instead; NULL */
 };
 
 /* maps outlive it. */

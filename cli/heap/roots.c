@@ -115,18 +115,41 @@ static bool seen(const struct finding *f, uint64_t start)
 	return false;
 }
 
+/* Reads words, and zeroes for what cannot be read, or was never touched. */
+static bool read_words(struct finding *f, uint64_t start, uint64_t *words, size_t n)
+{
+	uint64_t at = start, end = start + n * 8;
+
+	memset(words, 0, n * 8);
+	while (at < end) {
+		uint64_t skip = 0;
+		ssize_t got =
+			f->source->read(f->source->context, at,
+					words + (at - start) / 8, end - at, &skip);
+
+		if (got < 0)
+			return false;
+		if (!got && (skip < 8 || skip > end - at))
+			return true;
+		at += got ? (uint64_t)got : skip;
+	}
+	return true;
+}
+
 /* glibc's main_arena, in its data: an empty bin is a pair of words that point 16 bytes
  * before themselves, and the last of the 127 bins is always empty. */
 static bool main_arena(struct finding *f, uint64_t start, uint64_t end,
 		       uint64_t *ret_start, uint64_t *ret_end)
 {
-	size_t n = (size_t)(end - start) / 8, pairs = 0, last = 0;
+	size_t n, pairs = 0, last = 0;
 	_cleanup_(freep) uint64_t *words = NULL;
 
-	if (end - start > 1 << 20)
+	start = (start + 7) & ~7ull;
+	if (end <= start || end - start > 1 << 20)
 		return false;
+	n = (size_t)(end - start) / 8;
 	words = malloc(n * 8 + 8);
-	if (!words || !heap_memory_get(f->memory, start, words, n * 8))
+	if (!words || !read_words(f, start, words, n))
 		return false;
 	for (size_t i = 0; i + 1 < n; i++)
 		if (words[i] == start + i * 8 - 16 && words[i + 1] == words[i]) {
@@ -534,26 +557,6 @@ static bool has_thread(const struct finding *f, const struct heap_map *map)
 	return false;
 }
 
-/* Whether a mapping may hold blocks for somebody: memory that the program can write,
- * but for heapline's. */
-static bool counts(const struct heap_map *map)
-{
-	if (!map->read || !map->write)
-		return false;
-	if (!strncmp(map->path, "/memfd:heapline", 15))
-		return false;
-	if (!strncmp(map->path, "/dev/", 5) &&
-	    strncmp(map->path, "/dev/zero", 9) != 0 &&
-	    strncmp(map->path, "/dev/shm/", 9) != 0)
-		return false; /* a device's */
-	if (map->shared && map->inode && *map->path == '/' &&
-	    strncmp(map->path, "/dev/", 5) != 0 &&
-	    strncmp(map->path, "/memfd:", 7) != 0 &&
-	    strncmp(map->path, "/SYSV", 5) != 0)
-		return false; /* a file, for other processes and times as well */
-	return *map->path != '[' || !strncmp(map->path, "[anon", 5);
-}
-
 static bool has_block(const struct finding *f, uint64_t start, uint64_t end)
 {
 	uint32_t i = heap_blocks_after(&f->g->blocks, start);
@@ -596,7 +599,7 @@ static int find_mappings(struct finding *f)
 	for (size_t i = 0; !r && i < f->maps->count; i++) {
 		const struct heap_map *map = &f->maps->items[i];
 
-		if (!counts(map) || map->inode)
+		if (!heap_map_counts(map) || map->inode)
 			continue;
 		r = take_arenas(f, map);
 		if (!r)
@@ -606,7 +609,7 @@ static int find_mappings(struct finding *f)
 	}
 	heap_ranges_tidy(&f->taken);
 	for (size_t i = 0; !r && i < f->maps->count; i++)
-		if (counts(&f->maps->items[i]))
+		if (heap_map_counts(&f->maps->items[i]))
 			r = scan_rest(f, &f->maps->items[i]);
 	return r;
 }
