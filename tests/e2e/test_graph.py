@@ -4,6 +4,7 @@ nobody holds; and that a scan changes nothing that the program or its parent can
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import harness
@@ -137,6 +138,62 @@ class Graph(harness.Case):
                           "no live block")
 
 
+class Living(harness.Case):
+    """A program that goes on, scanned several times."""
+
+    def begin(self, args):
+        self.live_profile = self.new_profile()
+        program = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", self.live_profile, "--", *args],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        return program
+
+    def test_a_program_that_waits(self):
+        program = self.begin([target("graph"), "wait"])
+        lines = iter(program.stdout.readline, b"")
+        named = {}
+        for line in lines:
+            name, where = line.decode().split()
+            if name == "pid":
+                pid = where
+                break
+            named[name] = where
+        for number, name in ((1, "first"), (2, "second")):
+            done = self.heapline("snapshot", pid, "--name", name)
+            self.assertEqual(done.status, 0, done)
+            self.assertIn(b"snapshot %d: " % number, done.stderr)
+        self.assert_error(self.heapline("snapshot", "1"), 1, "no process 1")
+        for snapshot in ("first", "2"):
+            for name, kind in (("table", "global"), ("stack", "stack"), ("tls", "tls"),
+                               ("register", "register"), ("main", "stack")):
+                with self.subTest(snapshot=snapshot, name=name):
+                    block = self.read_json("path", self.live_profile, named[name],
+                                           "--snapshot", snapshot)["blocks"][0]
+                    self.assertEqual(block["paths"][0]["root"]["kind"], kind)
+            single = self.read_json("path", self.live_profile, named["single"],
+                                    "--snapshot", snapshot)["blocks"][0]
+            self.assertEqual(single["held"], "no")
+        os.kill(int(pid), signal.SIGUSR1)  # its own way out
+        out, err = program.communicate(timeout=30)
+        self.assertEqual((program.returncode, out, err), (3, b"", b""))
+
+    def test_a_program_at_work_is_not_changed(self):
+        args = [target("steady"), "4000000", self.path("ready")]
+        native = self.run_native(args)
+        program = self.begin(args)
+        self.wait_for(self.collectors, 20, "a collector")
+        while program.poll() is None:
+            self.heapline("snapshot", "-q", str(self.collectors()[0])
+                          if self.collectors() else "1")
+        out, err = program.communicate(timeout=60)
+        self.assertEqual((program.returncode, out, err),
+                         (native.status, native.stdout, b""))
+        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.assertEqual(self.heapline("roots", self.live_profile).status, 0)
+
+
 class Manners(harness.Case):
     """However a program ends, it ends so with a scan too."""
 
@@ -165,7 +222,6 @@ class Manners(harness.Case):
                 self.record_and_kill(nap)
 
     def record_and_kill(self, nap):
-        import subprocess  # its own child, to be killed in the middle
         profile = self.new_profile()
         program = subprocess.Popen(
             [harness.HEAPLINE, "run", "-q", "-o", profile, "--snapshot-at-exit", "--",

@@ -2,9 +2,11 @@
  * graph.c - a heap whose graph is known: each structure's blocks by an allocating
  * function of its own, held by what its name says.
  *
- *	graph		all of them; prints "NAME ADDRESS" of each last block
+ *	graph [wait]	all of them; prints "NAME ADDRESS" of each last block; then
+ *			waits for SIGUSR1, and leaves with status 3
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,11 +257,31 @@ static void *spinner(void *context)
 	return p;
 }
 
-int main(void)
+/* The signal is blocked: nothing but sigwait() takes it. */
+static int wait_here(void)
+{
+	void *volatile local = malloc(222);
+	sigset_t set;
+	int signal;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	say("main", local);
+	printf("pid %d\n", (int)getpid());
+	sigwait(&set, &signal);
+	free(local);
+	return 3;
+}
+
+int main(int argc, char **argv)
 {
 	static char buffer[4096];
 	pthread_t one, two;
+	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
 	pthread_key_create(&key, NULL);
 	pthread_barrier_init(&ready, NULL, 3);
@@ -274,5 +296,7 @@ int main(void)
 	pthread_barrier_wait(&ready);
 	wipe();
 	usleep(20000);
+	if (argc > 1 && !strcmp(argv[1], "wait"))
+		return wait_here();
 	return 0;
 }
