@@ -40,10 +40,12 @@ const struct options_spec *verb_options(const struct verb *verb,
 
 int cmd_at(int argc, char **argv);
 int cmd_backrefs(int argc, char **argv);
+int cmd_blocks(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_churn(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
+int cmd_cycles(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
@@ -73,7 +75,9 @@ extern const struct options_spec snapshot_spec;
 extern const struct options_spec stop_spec;
 extern const struct reader_spec at_spec;
 extern const struct reader_spec backrefs_spec;
+extern const struct reader_spec blocks_spec;
 extern const struct reader_spec churn_spec;
+extern const struct reader_spec cycles_spec;
 extern const struct reader_spec diff_spec;
 extern const struct reader_spec info_spec;
 extern const struct reader_spec lines_spec;

@@ -71,6 +71,10 @@ class Graph(harness.Case):
             with self.subTest(name):
                 _, _, block = self.path_of(profile, named[name])
                 self.assertEqual((block["held"], block["paths"]), ("no", []))
+        rings = self.read_json("cycles", profile)
+        self.assertEqual([(c["count"], c["bytes"]) for c in rings["cycles"]], [(3, 144)])
+        lost = self.read_json("blocks", profile, "--held=no")["blocks"]
+        self.assertEqual(sorted(b["bytes"] for b in lost), [48] * 4 + [777])
         text = self.heapline("path", named["single"], profile).stdout.decode()
         self.assertIn("nobody holds it: no pointer to it was found", text)
 

@@ -269,7 +269,7 @@ class Manners(harness.Case):
                 continue
             if verb in HAVE_OPERAND:
                 runs[verb] = [["main", one.profile]]
-            if verb == "roots":
+            if verb in ("roots", "blocks", "cycles"):
                 runs[verb] = [[one.profile]]
             runs.setdefault(verb, [[p.profile] for p in (one, tree, static)])
         for by in self.words("diff")["by"]:
