@@ -5,9 +5,13 @@
 
 __attribute__((visibility("default"))) int heapline_recording(void)
 {
+	uint32_t recording;
+
 	/* relaxed: an answer about now. */
-	return session_identity &&
-	       atomic_load_explicit(&session_identity->serial, memory_order_relaxed) &&
-	       atomic_load_explicit(&session_header()->recording,
-				    memory_order_relaxed) == WIRE_RECORDING;
+	if (!session_identity ||
+	    !atomic_load_explicit(&session_identity->serial, memory_order_relaxed))
+		return 0;
+	recording = atomic_load_explicit(&session_header()->recording,
+					 memory_order_relaxed);
+	return recording == WIRE_RECORDING || recording == WIRE_ASKING;
 }

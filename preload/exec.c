@@ -1,5 +1,6 @@
 #include "preload/exec.h"
 
+#include "preload/confined.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 
@@ -52,8 +53,8 @@ static const char *base(const char *path)
 
 static bool is_glibc_loader(const char *path)
 {
-	return !strncmp(base(path), "ld-linux", 8) || !strncmp(base(path), "ld-2.", 5) ||
-	       !strcmp(base(path), "ld.so");
+	return !strncmp(base(path), "ld-linux", 8) ||
+	       !strncmp(base(path), "ld-2.", 5) || !strcmp(base(path), "ld.so");
 }
 
 /* By the program headers: who loads it. */
@@ -114,24 +115,38 @@ static char *interpreter(char *head, long len)
 	return *at ? at : NULL;
 }
 
+static enum wire_exec kind_of_file(long fd, const char *path, const Elf64_Ehdr *e)
+{
+	return is_secure(fd) ? WIRE_EXEC_SECURE : kind_of_elf(fd, path, e);
+}
+
+/* What the file says goes before where it will run. */
+static enum wire_exec worse(enum wire_exec kind, enum wire_exec of_file)
+{
+	return of_file == WIRE_EXEC_EXPECTED ? kind : of_file;
+}
+
 enum wire_exec exec_kind(const char *path)
 {
 	_Alignas(8) char head[HEAD];
 	char next[HEAD];
 	enum wire_exec kind = WIRE_EXEC_EXPECTED;
 
+	if (confined_is())
+		return WIRE_EXEC_CONFINED;
 	if (shim[0] && sys_call4(SYS_faccessat, AT_FDCWD, shim, R_OK, 0) < 0)
 		return WIRE_EXEC_NO_SHIM;
+	if (session_is_apart())
+		kind = WIRE_EXEC_APART;
 	for (int scripts = 0; scripts < SCRIPTS; scripts++) {
-		long fd = sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC,
-				    0);
+		long fd =
+			sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 		long len = fd < 0 ? 0 : read_at(fd, head, sizeof(head), 0);
 		bool script = len > 2 && !memcmp(head, "#!", 2);
 		char *to = script ? interpreter(head, len) : NULL;
 
 		if (len >= (long)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG))
-			kind = is_secure(fd) ? WIRE_EXEC_SECURE
-					     : kind_of_elf(fd, path, (void *)head);
+			kind = worse(kind, kind_of_file(fd, path, (void *)head));
 		if (fd >= 0)
 			sys_call3(SYS_close, fd, 0, 0);
 		if (!to)
@@ -146,7 +161,7 @@ const char *exec_search(const char *file, char *ret, size_t room)
 	const char *path = getenv("PATH"), *end;
 	size_t name = strlen(file);
 
-	if (strchr(file, '/') || !name)
+	if (strchr(file, '/') || !name || confined_is())
 		return file;
 	for (path = path ? path : "/bin:/usr/bin";; path = end + 1) {
 		size_t len;
@@ -191,11 +206,12 @@ static const char *find_us(const char *list)
 	return NULL;
 }
 
-/* A loader that cannot load us would say so on the program's standard error. */
+/* A loader that cannot load us would say so on the program's standard error; a filter
+ * that does not know our calls may kill for them. */
 static bool is_wanted(enum wire_exec kind)
 {
-	return kind != WIRE_EXEC_FOREIGN && kind != WIRE_EXEC_OTHER_LIBC &&
-	       kind != WIRE_EXEC_NO_SHIM;
+	return kind != WIRE_EXEC_CONFINED && kind != WIRE_EXEC_FOREIGN &&
+	       kind != WIRE_EXEC_OTHER_LIBC && kind != WIRE_EXEC_NO_SHIM;
 }
 
 size_t exec_environment_bytes(char *const *envp, enum wire_exec kind)
@@ -206,15 +222,13 @@ size_t exec_environment_bytes(char *const *envp, enum wire_exec kind)
 
 	if (!shim[0] || !session_name()[0])
 		return 0;
-	if (is_wanted(kind) ? find_us(list) && where &&
-				      !strcmp(where, session_name())
+	if (is_wanted(kind) ? find_us(list) && where && !strcmp(where, session_name())
 			    : !find_us(list))
 		return 0;
 	while (envp && envp[n])
 		n++;
 	return (n + 3) * sizeof(char *) + sizeof(preload_name) + strlen(shim) + 1 +
-	       (list ? strlen(list) : 0) + sizeof(session_env) +
-	       strlen(session_name());
+	       (list ? strlen(list) : 0) + sizeof(session_env) + strlen(session_name());
 }
 
 static char *append(char *to, const char *text, size_t n)

@@ -1,5 +1,6 @@
 #include "preload/family.h"
 
+#include "preload/confined.h"
 #include "preload/sys.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ uint32_t family_serial(void)
 {
 	/* relaxed: numbers that differ, nothing more. */
 	return atomic_fetch_add_explicit(&session_header()->serial, 1,
-					 memory_order_relaxed) + 1;
+					 memory_order_relaxed) +
+	       1;
 }
 
 void family_changed(void)
@@ -110,13 +112,15 @@ void family_word_exec(struct family_word *w, const char *path, enum wire_exec ki
 	*w = (struct family_word){0};
 	if (!session_on())
 		return;
-	w->own = own && own->pid == own_pid();
+	/* Behind a filter nobody is asked whether this is a vfork child: the collector
+	 * looks. */
+	w->own = own && (confined_is() || own->pid == own_pid());
 	if (w->own) {
 		w->slot = own;
 		write_word(own, path, kind);
 		return;
 	}
-	if (!family_follows())
+	if (!family_follows() || confined_is())
 		return;
 	w->slot = family_claim(WIRE_PROCESS_CLAIMED, own_pid(), 0,
 			       session_last_serial(), session_stamp());
@@ -144,7 +148,7 @@ void family_word_exit(int status)
 	struct wire_process *own = session_own_slot();
 
 	/* (A vfork child ends alone.) relaxed: read after the process's end. */
-	if (own && own->pid == own_pid())
+	if (own && !confined_is() && own->pid == own_pid())
 		atomic_store_explicit(&own->exited,
 				      WIRE_EXITED | ((uint32_t)status & 0xff),
 				      memory_order_relaxed);

@@ -1,5 +1,6 @@
 #include "preload/farewell.h"
 
+#include "preload/confined.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 
@@ -35,7 +36,8 @@ void farewell(uintptr_t sp)
 	uint32_t none = WIRE_SCAN_NONE;
 	uint64_t signals;
 
-	if (!session_on() || !(session.flags & WIRE_SCAN_AT_EXIT))
+	/* (Behind a seccomp filter, no call of ours is safe.) */
+	if (!session_on() || !(session.flags & WIRE_SCAN_AT_EXIT) || confined_is())
 		return;
 	own = session_own_slot();
 	h = session_header();

@@ -1,5 +1,7 @@
 #include "preload/hook.h"
 
+#include "preload/account.h"
+#include "preload/confined.h"
 #include "preload/exec.h"
 #include "preload/real.h"
 #include "preload/sys.h"
@@ -14,11 +16,14 @@ static struct thread *claim(void)
 {
 	uint64_t signals;
 	struct thread *t;
+	uint32_t serial;
 
 	sys_signals_block(&signals);
 	t = thread_claim(!ringless);
 	ringless = !t;
 	thread_self = t;
+	if (t && (serial = session_untold()))
+		thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
 	sys_signals_restore(&signals);
 	if (t)
 		return t;
@@ -30,6 +35,21 @@ static struct thread *claim(void)
 	return NULL;
 }
 
+/* What would need the kernel is counted, with the reason. */
+static struct thread *lose(void)
+{
+	struct wire_process *own = session_own_slot();
+
+	if (!session_on())
+		return NULL;
+	/* relaxed: counts and notes are read after the fact. */
+	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+	if (own)
+		atomic_fetch_or_explicit(&own->notes, WIRE_NOTE_CONFINED,
+					 memory_order_relaxed);
+	return NULL;
+}
+
 static struct thread *own_thread(void)
 {
 	struct thread *t = thread_self;
@@ -38,6 +58,8 @@ static struct thread *own_thread(void)
 		return t;
 	if (busy)
 		return NULL;
+	if (confined_is())
+		return lose();
 	busy = true;
 	t = session_attach() ? claim() : NULL;
 	busy = false;
@@ -81,7 +103,7 @@ bool hook_enter_slowly(struct hook *h)
 		return false;
 	recording = atomic_load_explicit(&session_header()->recording,
 					 memory_order_relaxed);
-	if (recording != WIRE_RECORDING) {
+	if (recording != WIRE_RECORDING && recording != WIRE_ASKING) {
 		if (recording == WIRE_ABANDONED)
 			sys_local_add(&t->ring->lost, 1);
 		return false;
@@ -92,6 +114,8 @@ bool hook_enter_slowly(struct hook *h)
 	if (below < 0 || below >= THREAD_NESTING)
 		return false;
 	hook_begin(h, t, (uint32_t)below);
+	if (recording == WIRE_ASKING && !below)
+		account_answer(h);
 	return true;
 }
 

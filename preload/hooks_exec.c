@@ -5,6 +5,7 @@
  * libc's own calls (system, popen) do not pass here: they hand on the environment as it
  * is, and a program that does not come to shake hands is noticed all the same.
  */
+#include "preload/confined.h"
 #include "preload/exec.h"
 #include "preload/family.h"
 #include "preload/real.h"
@@ -22,11 +23,19 @@
 
 #define HOOK __attribute__((visibility("default")))
 
-enum { STACK_BYTES = 16 << 10 }; /* more is mapped */
+enum {
+	STACK_BYTES = 16 << 10, /* more is mapped */
+	DEEP_BYTES = 1 << 20,	/* where nothing can be */
+};
+
+static size_t stack_bytes(void)
+{
+	return confined_is() ? DEEP_BYTES : STACK_BYTES;
+}
 
 /* Room for an environment: mapped if it is large; a vfork child's stays behind in its
  * parent then. NULL: there is no memory, the environment is passed as it is. */
-#define ROOM(bytes) ((bytes) <= STACK_BYTES ? alloca(bytes) : map_room(bytes))
+#define ROOM(bytes) ((bytes) <= stack_bytes() ? alloca(bytes) : map_room(bytes))
 
 /* Another thread may be looking them up. */
 static void know_real(void)
@@ -37,15 +46,17 @@ static void know_real(void)
 
 static void *map_room(size_t bytes)
 {
-	long at = sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long at = confined_is()
+			  ? -1
+			  : sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return (unsigned long)at > -4096ul ? NULL : (void *)at;
 }
 
 static void free_room(void *room, size_t bytes)
 {
-	if (room && bytes > STACK_BYTES)
+	if (room && bytes > stack_bytes())
 		sys_call3(SYS_munmap, room, bytes, 0);
 }
 

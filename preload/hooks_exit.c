@@ -2,6 +2,7 @@
  * hooks_exit.c - how a process means to end. Its parent will know, but that may be
  * nobody who is asked; the kernel tells others only while there is a trace of it.
  */
+#include "preload/account.h"
 #include "preload/family.h"
 #include "preload/farewell.h"
 #include "preload/hook.h"
@@ -46,6 +47,7 @@ HOOK void quick_exit(int status)
 static void at_exit(int status, void *context)
 {
 	(void)context;
+	account_at_exit();
 	family_word_exit(status);
 	farewell(0);
 }

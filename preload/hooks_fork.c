@@ -4,6 +4,7 @@
  *
  * Children made by the bare system call pass us by; they attach at their first event.
  */
+#include "preload/confined.h"
 #include "preload/family.h"
 #include "preload/hook.h"
 #include "preload/sys.h"
@@ -41,7 +42,7 @@ static void in_child(void)
 {
 	struct wire_process *p;
 
-	if (!fork_serial || !family_follows())
+	if (!fork_serial || !family_follows() || confined_is())
 		return;
 	p = family_claim(WIRE_PROCESS_BORN, (uint32_t)sys_call3(SYS_getpid, 0, 0, 0),
 			 fork_serial, session_last_serial(), fork_stamp);

@@ -1,5 +1,7 @@
 #include "preload/probe.h"
 
+#include "preload/confined.h"
+
 #include <errno.h>
 
 /* A range packed into a word: first page's number above, count of pages below. */
@@ -15,7 +17,7 @@ bool probe_readable(uintptr_t at)
 	 * never straddles pages, since what is asked for is the page. */
 	uintptr_t word = at & ~(uintptr_t)(ARCH_WORD - 1);
 
-	if (at >> ARCH_ADDRESS_BITS)
+	if (at >> ARCH_ADDRESS_BITS || confined_is())
 		return false;
 	return arch_syscall4(ARCH_SYS_RT_SIGPROCMASK, (uint64_t)-1, word, 0, 8) ==
 	       -EINVAL;

@@ -50,6 +50,17 @@ static void next(void *function, const char *name)
 	*(void **)function = dlsym(RTLD_NEXT, name);
 }
 
+/* Only of the object that has malloc: another one's tells of another heap. */
+static void next_of_allocator(void *function, const char *name)
+{
+	Dl_info malloc_at, at;
+
+	next(function, name);
+	if (!*(void **)function || !dladdr((void *)found.malloc, &malloc_at) ||
+	    !dladdr(*(void **)function, &at) || at.dli_fbase != malloc_at.dli_fbase)
+		*(void **)function = NULL;
+}
+
 bool real_init(void)
 {
 	int state = RESOLVE_NOT, saved = errno;
@@ -72,6 +83,7 @@ bool real_init(void)
 	next(&found.free_sized, "free_sized");
 	next(&found.free_aligned_sized, "free_aligned_sized");
 	next(&found.malloc_usable_size, "malloc_usable_size");
+	next_of_allocator(&found.mallinfo2, "mallinfo2");
 	next(&found.mmap, "mmap");
 	next(&found.munmap, "munmap");
 	next(&found.mremap, "mremap");

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+struct mallinfo2;
 struct rusage;
 
 struct real {
@@ -30,6 +31,7 @@ struct real {
 	void (*free_sized)(void *, size_t);
 	void (*free_aligned_sized)(void *, size_t, size_t);
 	size_t (*malloc_usable_size)(void *);
+	struct mallinfo2 (*mallinfo2)(void); /* of the same object as malloc; or NULL */
 	void *(*mmap)(void *, size_t, int, int, int, off_t);
 	int (*munmap)(void *, size_t);
 	void *(*mremap)(void *, size_t, size_t, int, ...);

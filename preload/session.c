@@ -1,6 +1,7 @@
 #include "preload/session.h"
 
 #include "preload/bare.h"
+#include "preload/confined.h"
 #include "preload/family.h"
 #include "preload/real.h"
 #include "preload/sys.h"
@@ -11,7 +12,9 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #ifndef MADV_WIPEONFORK
@@ -20,10 +23,12 @@
 
 enum {
 	HANDSHAKE_S = 10,
+	DESCRIPTORS = 64, /* as many as a process may need to have two free */
 };
 
-#define SILENCE_NS 3000000000ull /* a heartbeat that stands still that long is death   \
-				  */
+#define SILENCE_NS                                                                     \
+	3000000000ull /* a heartbeat that stands still that long is death              \
+		       */
 #define STANDSTILL_NS 10000000000ull /* so is a full ring's head */
 
 struct session session;
@@ -222,10 +227,55 @@ static bool connect_session(void)
 	return start(&environment);
 }
 
+static uint64_t network;
+
+/* 0: not to be told. */
+static uint64_t network_of_now(void)
+{
+	struct stat st;
+
+	return sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/net", &st, 0) < 0
+		       ? 0
+		       : st.st_ino;
+}
+
+bool session_is_apart(void)
+{
+	uint64_t now;
+
+	if (!session_on() || !network)
+		return false;
+	now = network_of_now();
+	return now && now != network;
+}
+
+/* The handshake takes two descriptors; a limit of our own user's making is put back. */
+static bool connect_within_limits(void)
+{
+	struct rlimit was, more;
+	bool tight = !sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &was) &&
+		     was.rlim_cur < DESCRIPTORS && was.rlim_cur < was.rlim_max;
+	bool ok;
+
+	if (tight) {
+		more = was;
+		more.rlim_cur = was.rlim_max < DESCRIPTORS ? was.rlim_max : DESCRIPTORS;
+		sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, NULL);
+	}
+	ok = connect_session();
+	if (tight)
+		sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, &was, NULL);
+	return ok;
+}
+
 static bool make(void)
 {
-	if (!connect_session())
+	if (!connect_within_limits())
 		return false;
+	network = network_of_now();
+	atomic_fetch_or_explicit(
+		&wire_process(session.base, identity_pending.process)->notes,
+		WIRE_NOTE_MAPPED, memory_order_relaxed);
 	if (!identity_page()) {
 		unmap();
 		return false;
@@ -261,6 +311,7 @@ static struct wire_process *child_slot(void)
 		family_changed();
 		return p;
 	}
+	session_identity->untold = true;
 	return family_claim(WIRE_PROCESS_LIVE, (uint32_t)own_pid(), 0,
 			    session_last_serial(), session_stamp());
 }
@@ -354,6 +405,14 @@ uint32_t session_last_serial(void)
 	return atomic_load_explicit(&identity_pending.serial, memory_order_relaxed);
 }
 
+uint32_t session_untold(void)
+{
+	if (!session_identity->untold)
+		return 0;
+	session_identity->untold = false;
+	return session_last_serial();
+}
+
 void session_born(const struct wire_process *p)
 {
 	session_identity->born = session_slot(p) + 1;
@@ -366,9 +425,35 @@ const char *session_name(void)
 	return environment.session;
 }
 
+/* Time stands still where it can't be asked for. */
+static _Atomic uint64_t last_stamp;
+
+bool session_stop_clock(void)
+{
+	if (!(session.flags & WIRE_CLOCK_TSC))
+		return false;
+	atomic_store_explicit(&last_stamp, sys_ticks(), memory_order_relaxed);
+	session.flags &= ~(uint32_t)WIRE_CLOCK_TSC;
+	return true;
+}
+
+void session_start_clock(void)
+{
+	session.flags |= WIRE_CLOCK_TSC;
+}
+
 uint64_t session_stamp(void)
 {
-	return session.flags & WIRE_CLOCK_TSC ? sys_ticks() : sys_monotonic_ns();
+	uint64_t now;
+
+	if (session.flags & WIRE_CLOCK_TSC)
+		return sys_ticks();
+	/* relaxed: stamps are not trusted. */
+	if (confined_is())
+		return atomic_load_explicit(&last_stamp, memory_order_relaxed);
+	now = sys_monotonic_ns();
+	atomic_store_explicit(&last_stamp, now, memory_order_relaxed);
+	return now;
 }
 
 void session_ring_bell(void)
@@ -377,7 +462,7 @@ void session_ring_bell(void)
 
 	/* relaxed: the collector never sleeps long, a bell that is missed costs a
 	 * little time and nothing else. */
-	if (atomic_load_explicit(asleep, memory_order_relaxed) &&
+	if (atomic_load_explicit(asleep, memory_order_relaxed) && !confined_is() &&
 	    atomic_exchange_explicit(asleep, 0, memory_order_relaxed))
 		sys_futex_wake(asleep);
 }
@@ -400,17 +485,20 @@ bool session_collector_lives(struct session_patience *p, uint64_t head)
 	uint32_t holder =
 		atomic_load_explicit(&h->collector.word, memory_order_relaxed);
 	uint64_t beat = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
-	uint64_t now = sys_monotonic_ns();
-	uint32_t recording = WIRE_RECORDING;
+	uint64_t now = confined_is() ? confined_ns() : sys_monotonic_ns();
+	uint32_t recording =
+		atomic_load_explicit(&h->recording, memory_order_relaxed);
 
-	if (atomic_load_explicit(&h->recording, memory_order_relaxed) == WIRE_ABANDONED)
+	if (recording == WIRE_ABANDONED)
 		return false;
 	if (holder && !(holder & FUTEX_OWNER_DIED) &&
 	    moves(beat, &p->beat, &p->beat_ns, now, SILENCE_NS) &&
 	    (!head || moves(head, &p->head, &p->head_ns, now, STANDSTILL_NS)))
 		return true;
-	atomic_compare_exchange_strong_explicit(&h->recording, &recording,
-						WIRE_ABANDONED, memory_order_relaxed,
-						memory_order_relaxed);
+	while ((recording == WIRE_RECORDING || recording == WIRE_ASKING) &&
+	       !atomic_compare_exchange_weak_explicit(
+		       &h->recording, &recording, WIRE_ABANDONED, memory_order_relaxed,
+		       memory_order_relaxed))
+		;
 	return false;
 }

@@ -24,6 +24,7 @@ struct session_identity {
 	_Atomic uint32_t serial; /* of wire_process; 0: not attached (a fork child) */
 	uint32_t process;	 /* its slot */
 	uint32_t born;		 /* slot + 1 of a fork child that recorded nothing yet */
+	bool untold;		 /* its fork is in nobody's events, nor its own */
 };
 
 extern struct session_identity *session_identity; /* NULL until there is a session */
@@ -48,12 +49,24 @@ struct wire_process *session_own_slot(void);
 /* Serial of this process, or of the last one above it that had one. */
 uint32_t session_last_serial(void);
 
+/* Serial of a fork child whose fork is in nobody's events; 0: it is. Asked once. */
+uint32_t session_untold(void);
+
 /* In a fork child: p is to be its slot. */
 void session_born(const struct wire_process *p);
 
 /* The session for programs to be executed, "NAME:TOKEN"; "" is none. Known to processes
  * that are not recorded, too. */
 const char *session_name(void);
+
+/* Whether this process is in another network namespace than it was when it joined: what
+ * it executes will not find the collector. */
+bool session_is_apart(void);
+
+/* The stamp counter is to be read no more: stamps stay what they are now. True if it was
+ * read so far; then it may be again. */
+bool session_stop_clock(void);
+void session_start_clock(void);
 
 /* The stamp of now: ticks or ns as the session's flags say. */
 uint64_t session_stamp(void);

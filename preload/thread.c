@@ -1,5 +1,6 @@
 #include "preload/thread.h"
 
+#include "preload/confined.h"
 #include "preload/sys.h"
 
 #include <string.h>
@@ -149,7 +150,10 @@ static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint
 		if (there || !session_collector_lives(&patience, t->head_seen))
 			break;
 		session_ring_bell();
-		sys_futex_wait(&ring->room, room, NAP_NS);
+		if (confined_is())
+			confined_rest();
+		else
+			sys_futex_wait(&ring->room, room, NAP_NS);
 	}
 	atomic_store_explicit(&ring->waiting, 0, memory_order_relaxed);
 	/* relaxed: a count of this thread's, read after the fact. */

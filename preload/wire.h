@@ -67,6 +67,7 @@ enum wire_recording { /* wire_header.recording */
 	WIRE_PAUSED = 0,    /* before --delay, after --duration */
 	WIRE_RECORDING = 1,
 	WIRE_ABANDONED = 2, /* a target declared the collector unresponsive: final */
+	WIRE_ASKING = 3,    /* recording, and some process's `ask` is set */
 };
 
 /*
@@ -144,6 +145,9 @@ enum wire_exec {
 	WIRE_EXEC_OTHER_LIBC = 4, /* its loader is not glibc's */
 	WIRE_EXEC_SECURE = 5,	  /* changes privileges: preloads are ignored */
 	WIRE_EXEC_NO_SHIM = 6,	  /* the shim's file is not in its root */
+	WIRE_EXEC_CONFINED = 7,	  /* under a seccomp filter that may kill for our calls */
+	WIRE_EXEC_APART = 8,	  /* in a network namespace without the session's socket */
+	WIRE_EXEC_UNMAPPED = 9,	  /* it came, and could not map the memory (no word) */
 	WIRE_EXECS
 };
 
@@ -160,10 +164,15 @@ struct wire_process {
 	_Atomic uint32_t exec;
 	/* WIRE_EXITED | status, once it is about to end of its own will. */
 	_Atomic uint32_t exited;
+	/* 1: the collector asks for a WIRE_ACCOUNT; whoever gives it takes this back. */
+	_Atomic uint32_t ask;
+	/* 1: at exit it would take too long to answer. Of the collector. */
+	_Atomic uint32_t dear;
+	_Atomic uint32_t account_us; /* what the last answer took */
 	_Atomic uint32_t scan;	   /* enum wire_scan */
 	uint32_t scan_tid;	   /* who ends the process, as it sees itself */
 	uint64_t scan_sp; /* frames below are of the exit; 0: not known */
-	char exec_path[1024 - 64]; /* cut if it is longer; NUL-terminated */
+	char exec_path[1024 - 72]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
@@ -171,6 +180,8 @@ enum wire_note {
 	WIRE_NOTE_OWN_MALLOC = 1u << 0, /* the program defines malloc itself */
 	WIRE_NOTE_NO_RING = 1u << 1,	/* more threads at once than rings */
 	WIRE_NOTE_NO_UNWIND = 1u << 2,	/* stacks are guessed by frame pointers */
+	WIRE_NOTE_CONFINED = 1u << 3,	/* events lost behind a seccomp filter */
+	WIRE_NOTE_MAPPED = 1u << 4,	/* no fault: it has mapped the memory */
 };
 
 /* ---- modules -------------------------------------------------------------
@@ -258,8 +269,14 @@ enum wire_type {
 	WIRE_MMAP = 5,	       /* address, size: after; replaces what it overlaps */
 	WIRE_MUNMAP = 6,       /* address, size: before */
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
-	WIRE_FORK = 8, /* address: serial of the child to be; before the fork */
+	/* address: serial of the child to be; before the fork. Or the process's own:
+	 * nobody told of its fork, which was before this. */
+	WIRE_FORK = 8,
 	WIRE_WAITED = 9, /* address: pid of a child, size: its status, of waitpid() */
+	/* What the allocator says: address: bytes in use, its own overhead included;
+	 * size: bytes that it has of the system. Asked for, or from an exit handler. */
+	WIRE_ACCOUNT = 10,
+	WIRE_ACCOUNT_AT_EXIT = 11,
 	WIRE_TYPES
 };
 

@@ -7,7 +7,7 @@ packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
 packages_demo=(libxml2-utils python3)
 packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl graphviz
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools
-	zsh fish make strace nginx-light postgresql)
+	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc)
 
 say() {
 	printf '== %s\n' "$*"
@@ -90,7 +90,9 @@ configure() {
 	local dir=$1
 	shift
 	if [ -f "$dir/build.ninja" ]; then
-		meson configure "$dir" "$@" >/dev/null
+		# A tree from before an option was there does not know it yet.
+		meson configure "$dir" "$@" >/dev/null 2>&1 ||
+			meson setup --reconfigure "$dir" "$@" >/dev/null
 	else
 		meson setup "$dir" "$@" >/dev/null || {
 			tail -n 20 "$dir/meson-logs/meson-log.txt" >&2

@@ -4,6 +4,7 @@
  */
 #include "cli/base/cleanup.h"
 #include "cli/base/quantity.h"
+#include "cli/cmd/source_paths.h"
 #include "cli/cmd/verb.h"
 #include "cli/collect/server.h"
 
@@ -38,11 +39,14 @@ static bool option(const char *word, size_t len, const char *name)
 	return len == strlen(name) && !strncmp(word, name, len);
 }
 
-/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force", of
- * the environment. */
+/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
+ * no-source,debuginfod,source-path=FROM=TO", of the environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
+	struct source_paths paths = {0};
+
+	_Static_assert(sizeof(c->source_paths) >= sizeof(paths.rules), "");
 	snprintf(c->options, sizeof(c->options), "%s", options);
 	c->free_stacks = true;
 	c->scan_wait_ms = CONTROL_SCAN_WAIT_MS;
@@ -64,6 +68,13 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->no_follow = true;
 		else if (option(word, name, "only") && value)
 			snprintf(c->only, sizeof(c->only), "%s", value + 1);
+		else if (option(word, name, "no-source"))
+			c->no_source = true;
+		else if (option(word, name, "debuginfod"))
+			c->debuginfod = true;
+		else if (option(word, name, "source-path") && value &&
+			 !source_paths_add(&paths, value + 1))
+			strcpy(c->source_paths, paths.rules);
 		else if (option(word, name, "snapshot-at-exit"))
 			c->scan_at_exit = true;
 		else if (option(word, name, "force"))

@@ -23,6 +23,8 @@ static const struct {
 	{WIRE_NOTE_NO_RING, "more threads ran at once than can be recorded"},
 	{WIRE_NOTE_NO_UNWIND, "stacks are guessed by frame pointers, where code has no "
 			      "unwind information"},
+	{WIRE_NOTE_CONFINED, "threads or children that began behind its seccomp filter "
+			     "are not recorded"},
 };
 
 int cmd_info(int argc, char **argv)

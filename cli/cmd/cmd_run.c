@@ -6,6 +6,7 @@
 #include "cli/base/quantity.h"
 #include "cli/base/units.h"
 #include "cli/cmd/launch.h"
+#include "cli/cmd/resolve.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
 #include "cli/report/summary.h"
@@ -28,6 +29,9 @@ enum option {
 	ONLY,
 	SNAPSHOT_AT_EXIT,
 	SNAPSHOT_WAIT,
+	SOURCE_PATH,
+	NO_SOURCE,
+	DEBUGINFOD
 };
 
 static const struct option_spec options[] = {
@@ -59,6 +63,15 @@ static const struct option_spec options[] = {
 	[SNAPSHOT_WAIT] = {.name = "snapshot-wait",
 			   .argument = "TIME",
 			   .help = "a process waits for that no longer (10s)"},
+	[SOURCE_PATH] = {.name = "source-path",
+			 .argument = "FROM=TO",
+			 .help = "read sources of FROM/... at TO/... (repeatable)"},
+	[NO_SOURCE] = {.name = "no-source",
+		       .help = "embed no source text in the profile"},
+	[DEBUGINFOD] = {.name = "debuginfod",
+			.help = "ask the servers of $DEBUGINFOD_URLS for debug "
+				"information that is not here: they learn the "
+				"build-ids"},
 	{0},
 };
 
@@ -67,8 +80,17 @@ const struct options_spec run_spec = {
 	.about = "Records the heap of PROGRAM and of what it forks and executes, and "
 		 "exits as it does.",
 	.options = options,
-	.notes = "Exit status: PROGRAM's; 125 if heapline itself failed, 126 if "
-		 "PROGRAM cannot be\nexecuted, 127 if it is not found.",
+	.notes = "What cannot be recorded, since nothing can be preloaded "
+		 "into it: static\nprograms (Go's, mostly), those that "
+		 "change their privileges (setuid, file\ncapabilities), "
+		 "32-bit ones, those of musl's loader, and what is executed "
+		 "by a\nbare system call without LD_PRELOAD in its "
+		 "environment. Nor can a program that\ndefines malloc "
+		 "itself, or asks the kernel for memory past malloc. "
+		 "`heapline\ndoctor PROGRAM` tells before; a report names "
+		 "the programs that it lacks.\n\nExit status: PROGRAM's; 125 "
+		 "if heapline itself failed, 126 if PROGRAM cannot "
+		 "be\nexecuted, 127 if it is not found.",
 	.operands = OPTIONS_COMMAND,
 	.wrong = LAUNCH_FAILED,
 };
@@ -110,8 +132,30 @@ static const char *take(void *own, size_t i, const char *value)
 	case SNAPSHOT_WAIT:
 		return quantity_parse_duration(value, &o->scan_wait_ns) ? no_time
 									: NULL;
+	case SOURCE_PATH:
+		return source_paths_add(&o->source_paths, value);
+	case NO_SOURCE:
+		o->no_source = true;
+		break;
+	case DEBUGINFOD:
+		o->debuginfod = true;
+		break;
 	}
 	return NULL;
+}
+
+/* The collector could not say it. */
+static bool can_ask_servers(void)
+{
+	struct symbols *s = NULL;
+	int err = symbols_open(&s);
+
+	if (!err)
+		err = symbols_ask_servers(s);
+	symbols_close(s);
+	if (err)
+		resolve_say_no_servers(err);
+	return !err;
 }
 
 /* The options as typed, for the profile. */
@@ -206,6 +250,8 @@ int cmd_run(int argc, char **argv)
 		return code;
 	if (optind == argc)
 		return options_wrong("run", &run_spec, "no program to run", "", "");
+	if (o.debuginfod && !can_ask_servers())
+		return LAUNCH_FAILED;
 	join(argv + 1, optind - 1, typed, sizeof(typed));
 	o.argv = argv + optind;
 	o.text = typed;

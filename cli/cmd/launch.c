@@ -2,6 +2,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/cmd/progress.h"
 #include "cli/cmd/target.h"
 #include "cli/collect/recording.h"
 
@@ -178,6 +179,10 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.free_stacks = o->free_stacks;
 	l->config.lossy = o->lossy;
 	l->config.no_follow = o->no_follow;
+	l->config.no_source = o->no_source;
+	l->config.debuginfod = o->debuginfod;
+	snprintf(l->config.source_paths, sizeof(l->config.source_paths), "%s",
+		 o->source_paths.rules);
 	snprintf(l->config.only, sizeof(l->config.only), "%s", o->only ? o->only : "");
 	l->config.delay_ns = o->delay_ns;
 	l->config.duration_ns = o->duration_ns;
@@ -249,18 +254,45 @@ static void finish(struct launch *l)
 	signals_give_back();
 }
 
+/* What the collector has to say: 1, the result; 0, how far it is; -1, it is gone. */
+static int hear(struct launch *l, struct progress *progress, struct control_result *ret)
+{
+	union {
+		struct control_progress progress;
+		struct control_result result;
+	} said;
+	ssize_t n = recv(l->control[0], &said, sizeof(said), 0);
+
+	_Static_assert(sizeof(said.progress) != sizeof(said.result), "told by size");
+	if (n == sizeof(said.progress)) {
+		progress_show(progress, said.progress.done, said.progress.all);
+		return 0;
+	}
+	progress_end(progress);
+	if (n != sizeof(said.result))
+		return -1;
+	*ret = said.result;
+	return 1;
+}
+
 /* The collector's answer. It may take its time to write a large profile; but one that
  * was stopped is not waited for. */
 static bool hear_result(struct launch *l, struct control_result *ret)
 {
 	struct pollfd control = {.fd = l->control[0], .events = POLLIN};
+	struct progress progress;
 
+	progress_begin(&progress);
 	for (int stopped = 0; stopped < STOPPED_POLLS;) {
 		int status = 0;
 
-		if (poll(&control, 1, POLL_MS) > 0)
-			return recv(l->control[0], ret, sizeof(*ret), 0) ==
-			       sizeof(*ret);
+		if (poll(&control, 1, POLL_MS) > 0) {
+			int heard = hear(l, &progress, ret);
+
+			if (heard)
+				return heard > 0;
+			continue;
+		}
 		/* Stays stopped until it is seen to continue. */
 		if (waitpid(l->collector, &status, WNOHANG | WUNTRACED | WCONTINUED) >
 		    0)
@@ -268,6 +300,7 @@ static bool hear_result(struct launch *l, struct control_result *ret)
 		else if (stopped)
 			stopped++;
 	}
+	progress_end(&progress);
 	message_error("the collector is stopped: what it has in memory is not written");
 	message_help("continue it (kill -CONT %d), and it finishes the profile",
 		     (int)l->collector);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/cmd/source_paths.h"
 #include "cli/collect/control.h"
 
 #include <stdbool.h>
@@ -20,6 +21,8 @@ struct launch_options {
 	bool force;	    /* overwrite it */
 	bool free_stacks, lossy;
 	bool no_follow;
+	bool no_source, debuginfod;
+	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
 	bool scan_at_exit;

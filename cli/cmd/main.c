@@ -46,6 +46,8 @@ const struct verb verbs[] = {
 	{"merge", "make one profile of several", cmd_merge, .options = &merge_spec},
 	{"info", "tell what a profile is and what is in it", cmd_info,
 	 .reader = &info_spec},
+	{"symbolize", "look up names and sources that a profile lacks", cmd_symbolize,
+	 .options = &symbolize_spec},
 	{"ps", "list what is being recorded", cmd_ps, .options = &ps_spec},
 	{"snapshot", "read the heap graph of a recorded process that goes on",
 	 cmd_snapshot, .options = &snapshot_spec},

@@ -2,9 +2,9 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/cmd/resolve.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
-#include "cli/symbol/symbols.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -49,6 +49,10 @@ static const struct common {
 	  .argument = "WHEN",
 	  .help = "auto, always or never (NO_COLOR is respected)",
 	  .words = "auto always never"}},
+	{'S',
+	 {.name = "source-path",
+	  .argument = "FROM=TO",
+	  .help = "read missing sources of FROM/... at TO/..."}},
 	{'P', {.name = "no-pager", .help = "no pager on a terminal"}},
 };
 
@@ -189,6 +193,8 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 	case 'j':
 		r->json = true;
 		return NULL;
+	case 'S':
+		return source_paths_add(&r->source_paths, value);
 	case 'C':
 		if (strcmp(value, "auto") && strcmp(value, "always") &&
 		    strcmp(value, "never"))
@@ -294,7 +300,7 @@ static char *newest_profile(void)
 	return name;
 }
 
-static int choose_profile(struct reader_file *f, const char *named)
+int reader_choose(struct reader_file *f, const char *named)
 {
 	char clean[WORD];
 
@@ -365,27 +371,7 @@ static const char *reason(int err)
 	}
 }
 
-/* The collector died before it had resolved names: look them up here and now, in the
- * modules of this machine that are still the same. What fails stays unknown. */
-static int resolve(struct profile *p)
-{
-	struct symbols *symbols = NULL;
-	int err = symbols_open(&symbols);
-
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < p->module_count; i++)
-		symbols_module(symbols, i, strings_get(&p->strings, p->modules[i].path),
-			       "", strings_get(&p->strings, p->modules[i].build_id));
-	err = symbols_resolve(symbols, p);
-	if (!err)
-		err = symbols_sources(symbols, p, NULL);
-	p->symbolised = !err;
-	symbols_close(symbols);
-	return err;
-}
-
-int reader_load(struct reader_file *f)
+int reader_read(struct reader_file *f)
 {
 	char clean[WORD], why[sizeof(f->why)];
 	int err = profile_load(f->path, &f->profile, f->why, sizeof(f->why));
@@ -399,17 +385,38 @@ int reader_load(struct reader_file *f)
 	}
 	if (*why)
 		message_note("%s: %s", clean, why);
-	if (f->profile->symbolised)
-		return -1;
-	message_note(
-		"%s: names were not resolved when it was recorded; using the files of "
-		"this machine",
-		clean);
-	if (resolve(f->profile) < 0) {
-		message_error("out of memory");
-		return VERB_FAILED;
-	}
 	return -1;
+}
+
+/* The collector died before it had resolved names: looks them up here and now, in the
+ * modules of this machine that are still the same. What fails stays unknown. Sources
+ * that are missing are looked for where the user says. */
+static int name_places(struct reader_file *f)
+{
+	_cleanup_(resolve_done) struct resolve_outcome outcome = {0};
+	struct resolve_options how = {.only_source = f->profile->symbolised,
+				      .source_paths = f->source_paths};
+	char clean[WORD];
+
+	if (how.only_source && !(how.source_paths && *how.source_paths))
+		return -1;
+	if (!how.only_source) {
+		message_note("%s: names were not resolved when it was recorded; using "
+			     "the files of this machine",
+			     text_clean(f->path, clean, sizeof(clean)));
+		message_help("`heapline symbolize` keeps them in the profile");
+	}
+	if (!resolve(f->profile, &how, &outcome))
+		return -1;
+	message_error("out of memory");
+	return VERB_FAILED;
+}
+
+int reader_load(struct reader_file *f)
+{
+	int status = reader_read(f);
+
+	return status >= 0 ? status : name_places(f);
 }
 
 /* ---- open and close ------------------------------------------------------ */
@@ -441,7 +448,8 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	for (size_t i = 0; status < 0 && (!i || i < spec->profiles); i++) {
 		int at = optind + (int)i + !!spec->operand;
 
-		status = choose_profile(&r->files[i], at < argc ? argv[at] : NULL);
+		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
+		r->files[i].source_paths = r->source_paths.rules;
 		if (status < 0)
 			status = reader_load(&r->files[i]);
 	}

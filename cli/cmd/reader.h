@@ -12,6 +12,7 @@
 #pragma once
 
 #include "cli/cmd/options.h"
+#include "cli/cmd/source_paths.h"
 #include "cli/profile/profile.h"
 #include "cli/report/scope.h"
 #include "cli/report/text.h"
@@ -56,6 +57,7 @@ struct reader_file {
 	struct profile *profile;
 	char *path;
 	char why[256]; /* what was left out of a damaged profile, or "" */
+	const char *source_paths; /* for missing sources, see resolve.h; or NULL */
 };
 
 struct reader {
@@ -70,6 +72,7 @@ struct reader {
 
 	struct text_pager pager;
 	bool no_pager;
+	struct source_paths source_paths;
 	regex_t focus, ignore;
 	bool has_focus, has_ignore;
 };
@@ -83,6 +86,14 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 /* Ends the output, says what went wrong, frees everything. result: of the report, 0 or
  * -errno. Returns the exit status. */
 int reader_close(struct reader *r, int result);
+
+/* Sets f->path: the one named, or the newest profile here if that is NULL. -1, or the
+ * exit status of a failure. */
+int reader_choose(struct reader_file *f, const char *named);
+
+/* Reads f->path, and says what is wrong or was left out. -1, or the exit status of a
+ * failure. */
+int reader_read(struct reader_file *f);
 
 /* Reads f->path, resolves names if its collector could not, and says what is wrong or
  * was left out. -1, or the exit status of a failure. */

@@ -3,67 +3,75 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- the window, and the table behind it --------------------------------- */
+/* ---- the table, and the latest moments beside it ------------------------- */
 
-static struct ledger_recent *recent(struct ledger *l, uint64_t address)
+static uint64_t hash(uint64_t address)
 {
-	uint64_t h = address * 0x9e3779b97f4a7c15ull;
-
-	return &l->recent[(h >> 40) % LEDGER_WINDOW];
+	return (address * 0x9e3779b97f4a7c15ull) >> 40;
 }
 
-static bool is_recent(const struct ledger_recent *r, const struct ledger_process *p,
+static struct ledger_moment moment(const struct ledger_process *p, uint64_t address,
+				   uint64_t ns)
+{
+	uint64_t index = p->sums.index;
+
+	return (struct ledger_moment){address | index << LIVE_ADDRESS_BITS, ns};
+}
+
+uint64_t blocks_freed(const struct ledger *l, const struct ledger_process *p,
 		      uint64_t address)
 {
-	return r->address1 == address + 1 && r->process == p;
+	const struct ledger_moment *m = &l->frees[hash(address) % LEDGER_FREES];
+
+	return m->key == moment(p, address, 0).key ? m->ns : 0;
 }
 
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
 {
-	return is_recent(recent(l, address), p, address) || live_has(&p->live, address);
+	(void)l;
+	return live_has(&p->live, address);
 }
 
-void blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+static inline bool put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		       uint32_t seen, const struct live_block *b)
+{
+	int r = live_add(&p->live, address, seen, b);
+
+	if (r == -EEXIST)
+		return false;
+	l->births[hash(address) % LEDGER_BIRTHS] = moment(p, address, b->born_ns);
+	if (r < 0) {
+		l->sites.error = l->sites.error ? l->sites.error : r;
+		p->lost++;
+	}
+	return true;
+}
+
+bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b)
 {
-	struct ledger_recent *r = recent(l, address);
+	return put(l, p, address, 0, b);
+}
 
-	if (r->address1 &&
-	    live_add(&r->process->live, r->address1 - 1, &r->block) < 0) {
-		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
-		r->process->lost++;
-	}
-	*r = (struct ledger_recent){address + 1, p, *b};
+static inline bool take(struct ledger *l, struct ledger_process *p, uint64_t address,
+			uint32_t seen, struct live_block *ret)
+{
+	const struct ledger_moment *m = &l->births[hash(address) % LEDGER_BIRTHS];
+
+	if (!live_take(&p->live, address, seen, ret))
+		return false;
+	/* If there are more processes than a key can tell apart, the moment of another
+	 * one's block is no worse than the rounded one. */
+	if (m->key == moment(p, address, 0).key &&
+	    m->ns - ret->born_ns < 1ull << ret->shift)
+		ret->born_ns = m->ns;
+	return true;
 }
 
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	struct ledger_recent *r = recent(l, address);
-
-	if (!is_recent(r, p, address))
-		return live_take(&p->live, address, ret);
-	*ret = r->block;
-	r->address1 = 0;
-	return true;
-}
-
-struct ledger_freed *blocks_freed_slot(struct ledger *l, uint64_t address)
-{
-	return &l->freed[((address * 0x9e3779b97f4a7c15ull) >> 40) %
-			 LEDGER_RECENT_FREES];
-}
-
-uint64_t blocks_freed_key(const struct ledger_process *p, uint64_t address)
-{
-	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
-}
-
-static void note_freed(struct ledger *l, const struct ledger_process *p,
-		       uint64_t address, uint64_t ns)
-{
-	*blocks_freed_slot(l, address) =
-		(struct ledger_freed){blocks_freed_key(p, address), ns};
+	return take(l, p, address, 0, ret);
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
@@ -89,18 +97,24 @@ uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
 }
 
-/* The block lies where nothing lay. */
-static void allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
+/* False: something lies there. A stack is given a site by events that count. */
+__attribute__((flatten)) bool
+blocks_allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
-	struct live_block b = {ev->size, blocks_moment(l, ev),
-			       blocks_site_of(l, p, ev)};
+	struct live_block b = {.size = ev->size};
 
+	if (!ev->site && blocks_has(l, p, ev->address))
+		return false;
+	b.born_ns = blocks_moment(l, ev);
+	b.site = blocks_site_of(l, p, ev);
 	if (!b.site) {
 		p->lost++;
-		return;
+		return true;
 	}
-	blocks_put(l, p, ev->address, &b);
+	if (!put(l, p, ev->address, ev->seen, &b))
+		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
+	return true;
 }
 
 /* ---- inherited blocks ---------------------------------------------------- */
@@ -133,7 +147,7 @@ static bool take_inherited(struct ledger *l, struct ledger_process *p, uint64_t 
 
 	if (!p->lineage.parent || !lineage_take(&p->lineage, address, ns, peek, l, &b))
 		return false;
-	*ret = (struct live_block){b.size, b.born_ns, 0};
+	*ret = (struct live_block){.size = b.size, .born_ns = b.born_ns};
 	return true;
 }
 
@@ -150,7 +164,7 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 {
 	struct lineage_block block = {b->size, b->born_ns};
 
-	note_freed(l, p, address, ns);
+	l->frees[hash(address) % LEDGER_FREES] = moment(p, address, ns);
 	if (lineage_is_parent(&p->lineage) &&
 	    lineage_gone(&p->lineage, address, &block, ns) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
@@ -172,13 +186,13 @@ void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 	free(r);
 }
 
-static bool free_block(struct ledger *l, struct ledger_process *p,
-		       const struct event *ev)
+__attribute__((flatten)) bool blocks_free(struct ledger *l, struct ledger_process *p,
+					  const struct event *ev)
 {
 	uint64_t ns = blocks_moment(l, ev);
 	struct live_block b;
 
-	if (!blocks_take(l, p, ev->address, &b))
+	if (!take(l, p, ev->address, ev->seen, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_book_free(l, p, &b, blocks_site_of(l, p, ev), ns);
@@ -213,22 +227,36 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 {
 	switch (ev->type) {
 	case WIRE_FREE:
-		return free_block(l, p, ev);
+		return blocks_free(l, p, ev);
 	case WIRE_REALLOC_BEGIN:
 		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:
-		if (r->held == LEDGER_HELD && blocks_has(l, p, ev->address))
+		if (r->held == LEDGER_HELD && !blocks_put(l, p, ev->address, &r->block))
 			return false;
-		if (r->held == LEDGER_HELD)
-			blocks_put(l, p, ev->address, &r->block);
-		else if (r->held == LEDGER_INHERITED)
+		if (r->held == LEDGER_INHERITED)
 			blocks_give_back(p, r);
 		free(r);
 		return true;
 	default:
-		if (blocks_has(l, p, ev->address))
-			return false;
-		allocate(l, p, ev);
-		return true;
+		return blocks_allocate(l, p, ev);
 	}
+}
+
+bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
+		       const struct event *born, const struct event *dead)
+{
+	struct live_block b = {.size = born->size, .site = born->site};
+	struct sites_block block;
+	uint64_t ns;
+
+	if (!born->site || !dead->site || live_has(&p->live, born->address))
+		return false;
+	b.born_ns = blocks_moment(l, born);
+	ns = blocks_moment(l, dead);
+	blocks_leave(l, p, born->address, &b, ns);
+	block = (struct sites_block){b.size, b.born_ns, b.site};
+	sites_pair(&l->sites, &p->sums, &block, dead->site, ns);
+	if (dead->temporary)
+		sites_temporary(&l->sites, &p->sums, &block);
+	return true;
 }

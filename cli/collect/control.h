@@ -25,6 +25,9 @@ struct control_config { /* launcher to collector, first */
 	bool scan_at_exit;     /* the heap graph of each process at its end */
 	uint32_t scan_wait_ms; /* a process waits for that at most */
 	unsigned char token[WIRE_TOKEN_BYTES];
+	bool no_source;	 /* embed no source text */
+	bool debuginfod; /* ask servers for debug information */
+	char source_paths[4096]; /* rules FROM=TO, a line each */
 	char options[512]; /* as typed, for the profile */
 	char profile[1024]; /* the profile's path, for people */
 };
@@ -46,6 +49,10 @@ struct control_ready { /* collector to launcher: the target may start */
 struct control_root { /* launcher to collector: the program has ended */
 	int32_t pid;
 	int32_t wait_status; /* as of waitpid() */
+};
+
+struct control_progress { /* collector to launcher, before the result, if it takes time */
+	uint32_t done, all; /* places in the code whose names are looked up */
 };
 
 struct control_result { /* collector to launcher: the answer to it */

@@ -1,5 +1,6 @@
 #include "cli/collect/engine.h"
 
+#include "cli/collect/ahead.h"
 #include "cli/collect/engine_state.h"
 #include "cli/collect/lanes.h"
 #include "cli/collect/processes.h"
@@ -7,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)RING_WINDOW <= (int)ENGINE_BATCH, "a window is a batch at times");
+
 enum {
+	LONG_RUN = 32, /* events of one ring */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
@@ -16,68 +20,111 @@ enum {
 
 /* ---- one pass ------------------------------------------------------------ */
 
-/* One event, in the order of all. */
-static void apply(struct engine *e, struct event *ev)
+static void hear_account(struct engine *e, struct process *p, const struct event *ev)
+{
+	struct engine_account said = {
+		.at_ns = clock_ns(&e->clock, ev->stamp),
+		.used_bytes = ev->address,
+		.system_bytes = ev->size,
+	};
+
+	said.live_bytes = engine_process_heap(&p->pub).live_bytes;
+	/* Made up, unless it fits what the system can give. */
+	if (said.system_bytes >= said.used_bytes &&
+	    said.system_bytes <= WIRE_PC_MASK)
+		e->hooks.account(e->hooks.context, &p->pub, &said);
+}
+
+/* Events in the order of all: one, or two that belong together. How many. */
+static size_t apply(struct engine *e, struct event *ev)
 {
 	struct lane *lane = &e->lanes[ev->ring];
 	struct process *p = lane->process;
 
-	if (ev->type == WIRE_WAITED && e->hooks.waited)
+	if (ev->type == WIRE_WAITED && e->hooks.waited) {
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
-	else if (p->pub.ended)
+	} else if (p->pub.ended) {
 		p->books.lost++;
-	else
+	} else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
+		   e->hooks.account) {
+		hear_account(e, p, ev);
+	} else if (ev->pair) {
+		ledger_pair(&e->ledger, &p->books, &lane->books, ev,
+			    &e->lanes[ev[1].ring].books, ev + 1);
+		return 2;
+	} else {
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+	}
+	if (ev->type == WIRE_FORK)
+		processes_told(e, (uint32_t)ev->address);
+	return 1;
 }
 
-static const struct ledger_process *books_of(const struct engine *e,
-					     const struct event *ev)
+static bool is_pair(const struct engine *e, const struct event *born)
 {
-	return &e->lanes[ev->ring].process->books;
+	const struct event *dead = born + 1;
+
+	return born->address == dead->address && born->type == WIRE_ALLOC &&
+	       dead->type == WIRE_FREE &&
+	       e->lanes[born->ring].process == e->lanes[dead->ring].process;
 }
 
-/* Each step asks for the memory that the next one reads, for all of the batch, so
- * that many misses are under way at once. */
+static void handle(struct engine *e, struct event *batch, size_t n)
+{
+	const struct ledger_process *p[ENGINE_BATCH];
+	const struct ledger *l = &e->ledger;
+
+	for (size_t i = 0; i + 1 < n; i++)
+		batch[i].pair = batch[i + 1].paired = is_pair(e, &batch[i]);
+	for (size_t i = 0; i < n; i++) {
+		p[i] = &e->lanes[batch[i].ring].process->books;
+		ahead_ways(l, p[i], &batch[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		ahead_blocks(l, p[i], &batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ahead_victims(l, p[i], &batch[i]);
+	for (size_t i = 0; i < n; i++)
+		ahead_histograms(l, &batch[i]);
+	for (size_t i = 0; i < n;)
+		i += apply(e, &batch[i]);
+	e->consumed += n;
+}
+
 static void flush(struct engine *e)
 {
-	size_t n = e->batched;
-
-	for (size_t i = 1; i < n; i++)
-		if (e->batch[i].address == e->batch[i - 1].address)
-			e->batch[i].met = e->batch[i - 1].met = true;
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch(&e->ledger, books_of(e, &e->batch[i]), &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_sites(&e->ledger, books_of(e, &e->batch[i]),
-				      &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ledger_prefetch_histograms(&e->ledger, &e->batch[i]);
-	for (size_t i = 0; i < n; i++)
-		apply(e, &e->batch[i]);
-	e->consumed += n;
+	handle(e, e->batch, e->batched);
 	e->batched = 0;
 }
 
-/* Events of a ring up to its window's end, or beyond the limit. At least one. */
+/* Events of a ring up to its window's end, or beyond the limit. At least one. A run of
+ * many is a batch where it stands. */
 static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 {
 	struct ring_reader *r = &lane->reader;
-	uint32_t from = r->at;
+	struct event *from = &r->window[r->at], *to = from, *end = &r->window[r->count];
 
 	if (limit > e->stamp)
 		limit = e->stamp;
-	do {
-		struct event *ev = &e->batch[e->batched++];
-
-		*ev = r->window[r->at++];
-		if (ev->stamp > e->stamp)
-			ev->stamp = e->stamp;
-		if (e->batched == ENGINE_BATCH)
-			flush(e);
-	} while (r->at < r->count && r->window[r->at].stamp <= limit);
-	lane->process->pub.events += r->at - from;
-	e->threads[lane->thread].events += r->at - from;
+	if (from->stamp > e->stamp)
+		from->stamp = e->stamp;
+	do
+		to++;
+	while (to < end && to->stamp <= limit);
+	if (to - from >= LONG_RUN) {
+		flush(e);
+		handle(e, from, (size_t)(to - from));
+	} else {
+		for (const struct event *ev = from; ev < to; ev++) {
+			e->batch[e->batched++] = *ev;
+			if (e->batched == ENGINE_BATCH)
+				flush(e);
+		}
+	}
+	r->at += (uint32_t)(to - from);
+	lane->process->pub.events += (size_t)(to - from);
+	e->threads[lane->thread].events += (size_t)(to - from);
 }
 
 /* Has the lane a next event for this pass? Its stamp as far as it is believed. */
@@ -196,7 +243,7 @@ static void look_at_families(struct engine *e)
 	for (size_t i = 0; i < e->process_count; i++) {
 		if (e->orphans)
 			processes_inherit(e, e->processes[i]);
-		if (ns > FORK_PATIENCE_NS && !e->processes[i]->pub.ended)
+		if (ns > FORK_PATIENCE_NS)
 			ledger_forget_forks(&e->processes[i]->books,
 					    ns - FORK_PATIENCE_NS);
 	}

@@ -30,7 +30,7 @@
 struct engine;
 
 /* A process as its owner sees it. Texts by engine_process_describe(); else read only,
- * but for the parent and the end's status. */
+ * but for the parent, the pid and the end's status. */
 struct engine_process {
 	uint32_t serial, parent_serial;
 	int32_t pid;
@@ -42,6 +42,7 @@ struct engine_process {
 	int32_t end_status;
 	char *command, *exe; /* owned; may be NULL */
 	uint64_t events;
+	struct profile_memory memory[PROFILE_MOMENTS]; /* for accounts.h to fill */
 	void *owner; /* for whoever runs the engine */
 };
 
@@ -52,6 +53,10 @@ struct engine_module { /* valid during the call */
 	uint32_t process_serial;
 };
 
+struct engine_account { /* WIRE_ACCOUNT, and what is known of that moment */
+	uint64_t at_ns, live_bytes, used_bytes, system_bytes;
+};
+
 struct engine_hooks { /* any may be NULL */
 	void *context;
 	/* Does this thread still run? Asked for rings without a robust word. */
@@ -59,6 +64,9 @@ struct engine_hooks { /* any may be NULL */
 	void (*process_seen)(void *context, struct engine_process *p);
 	/* A process was told how its child ended, as of waitpid(). */
 	void (*waited)(void *context, int32_t pid, int32_t status);
+	/* What a process's allocator says of itself. */
+	void (*account)(void *context, struct engine_process *p,
+			const struct engine_account *said);
 	void (*module_seen)(void *context, const struct engine_module *m);
 
 	/* For tests: the stamp of now, and what happens while the rings are read. */
@@ -90,6 +98,18 @@ struct engine_process *engine_process(struct engine *e, uint32_t serial);
  * was told of in the order of events, else at the stamp. */
 void engine_process_forked(struct engine *e, struct engine_process *p,
 			   uint32_t parent_serial, uint64_t stamp);
+
+struct engine_heap {
+	uint64_t live_bytes; /* now, inherited blocks too */
+	uint64_t peak_bytes; /* of its own */
+	uint64_t frees;
+};
+
+struct engine_heap engine_process_heap(const struct engine_process *p);
+
+/* The child of that serial to be, forked from that process, executed a program before it
+ * recorded anything. */
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial);
 
 /* The processes in the order in which they became known: NULL gives the first, the
  * last gives NULL. */

@@ -56,6 +56,8 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 		.temporary = sums->temporary,
 		.inherited = p->books.lineage.inherited,
 		.inherited_freed = p->books.lineage.freed,
+		.memory = {p->pub.memory[PROFILE_AT_PEAK],
+			   p->pub.memory[PROFILE_AT_END]},
 		.unknown_frees = p->books.unknown_frees,
 		.unseen_frees = p->books.unseen_frees,
 		.lost = lost,

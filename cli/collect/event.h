@@ -19,7 +19,9 @@ struct event {
 	uint16_t ring;
 	uint8_t type; /* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
-	bool met; /* the one before or after it in the batch has the same address */
+	bool pair; /* an allocation; the next event of the batch is its free, ... */
+	bool paired; /* ... which is this one */
 	uint32_t site;	/* of the stack, if it was looked for and known; else 0 */
+	uint32_t seen;	/* of its block, see live_look() */
 	uint32_t victim; /* site of the block that it frees, as a guess; else 0 */
 };

@@ -37,38 +37,6 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 	return sites_process_start(&l->sites, &p->sums, serial);
 }
 
-/* ---- memory ahead of its use --------------------------------------------- */
-
-void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
-		     const struct event *ev)
-{
-	if (!ev->met)
-		live_prefetch(&p->live, ev->address);
-	sites_prefetch_index(&l->sites, &p->sums, ev->stack);
-}
-
-void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   struct event *ev)
-{
-	if (ev->type < WIRE_MMAP)
-		ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
-	sites_prefetch(&l->sites, ev->site);
-	if (ev->met || (ev->type != WIRE_FREE && ev->type != WIRE_REALLOC_BEGIN))
-		return;
-	ev->victim = live_peek(&p->live, ev->address);
-	if (ev->victim)
-		sites_prefetch(&l->sites, ev->victim);
-}
-
-void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev)
-{
-	if (ev->victim)
-		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
-	else if (ev->site)
-		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
-	__asm__ volatile(""); /* see live_prefetch() */
-}
-
 /* ---- realloc ------------------------------------------------------------- */
 
 static void submit(struct ledger *l, struct ledger_process *p, const struct event *ev,
@@ -156,6 +124,22 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 
 /* ---- all events ---------------------------------------------------------- */
 
+/* Of a child to be, or of its own, which nobody told of. */
+static void forked(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	uint64_t ns = blocks_moment(l, ev);
+	struct lineage *parent = p->lineage.parent;
+
+	if ((uint32_t)ev->address != p->sums.serial) {
+		if (lineage_fork(&p->lineage, (uint32_t)ev->address, ns,
+				 p->sums.live[PROFILE_MALLOC]) < 0)
+			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+	} else if (parent) {
+		lineage_untold(&p->lineage, ns,
+			       blocks_owner_of(parent)->sums.live[PROFILE_MALLOC]);
+	}
+}
+
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev)
 {
@@ -165,11 +149,13 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	switch (ev->type) {
 	case WIRE_ALLOC:
 		t->last_alloc = ev->address;
-		submit(l, p, ev, NULL);
+		if (p->parked || !blocks_allocate(l, p, ev))
+			submit(l, p, ev, NULL);
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
-		submit(l, p, ev, NULL);
+		if (p->parked || !blocks_free(l, p, ev))
+			submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);
@@ -179,10 +165,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		realloc_end(l, p, t, ev);
 		break;
 	case WIRE_FORK:
-		if (lineage_fork(&p->lineage, (uint32_t)ev->address,
-				 blocks_moment(l, ev),
-				 p->sums.live[PROFILE_MALLOC]) < 0)
-			l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+		forked(l, p, ev);
 		break;
 	case WIRE_MMAP:
 		mappings_map(l, p, t, ev);
@@ -198,18 +181,27 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
+void ledger_pair(struct ledger *l, struct ledger_process *p,
+		 struct ledger_thread *born_by, struct event *born,
+		 struct ledger_thread *dead_by, struct event *dead)
+{
+	dead->temporary = born_by == dead_by || dead_by->last_alloc == dead->address;
+	if ((p->parked && park_find(&l->park, p, born->address)) ||
+	    !blocks_apply_pair(l, p, born, dead)) {
+		ledger_event(l, p, born_by, born);
+		ledger_event(l, p, dead_by, dead);
+		return;
+	}
+	born_by->last_alloc = born->address;
+	dead_by->last_alloc = 0;
+}
+
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
 			    uint32_t serial, uint64_t ns)
 {
 	if (p != parent && !p->lineage.parent)
 		lineage_begin(&p->lineage, &parent->lineage, serial, ns,
 			      parent->sums.live[PROFILE_MALLOC]);
-}
-
-void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
-{
-	if (p->lineage.fork_count)
-		lineage_expire(&p->lineage, ns);
 }
 
 /* Nobody can ask for the process's blocks any more. */
@@ -222,18 +214,24 @@ static void release(void *context, struct lineage *of)
 	lineage_done(of);
 }
 
+void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
+{
+	lineage_expire(&p->lineage, ns, release, NULL);
+}
+
+void ledger_process_told(struct ledger_process *p, uint32_t serial)
+{
+	lineage_told(&p->lineage, serial);
+}
+
+void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
+{
+	lineage_forget(&p->lineage, serial, release, NULL);
+}
+
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
-	for (size_t i = 0; i < LEDGER_WINDOW; i++) {
-		struct ledger_recent *r = &l->recent[i];
-
-		if (r->process != p || !r->address1)
-			continue;
-		if (p->lineage.heirs)
-			live_add(&p->live, r->address1 - 1, &r->block);
-		*r = (struct ledger_recent){0};
-	}
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
 	lineage_end(&p->lineage, release, NULL);
@@ -251,9 +249,7 @@ void ledger_each(const struct ledger *l, const struct ledger_process *p,
 			     const struct live_block *b),
 		 void *context)
 {
-	for (size_t i = 0; i < LEDGER_WINDOW; i++)
-		if (l->recent[i].address1 && l->recent[i].process == p)
-			see(context, l->recent[i].address1 - 1, &l->recent[i].block);
+	(void)l;
 	live_each(&p->live, see, context);
 }
 

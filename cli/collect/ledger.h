@@ -6,8 +6,8 @@
  * or until the engine declares that everything that could explain it has been read.
  * For one address, events that need a block and events that need none alternate.
  *
- * The newest blocks stand in a small window before the live table: those freed at
- * once never reach it, and their lifetimes are exact.
+ * The live table rounds the moments of birth. Those of the newest blocks are kept
+ * beside it, so that short lifetimes are exact however long the recording is.
  */
 #pragma once
 
@@ -20,8 +20,8 @@
 #include "cli/collect/sites.h"
 
 enum {
-	LEDGER_WINDOW = 256,
-	LEDGER_RECENT_FREES = 1024,
+	LEDGER_BIRTHS = 512,
+	LEDGER_FREES = 1024,
 };
 
 struct ledger_process {
@@ -34,20 +34,20 @@ struct ledger_process {
 	size_t parked;
 };
 
-enum ledger_held { /* what a realloc's begin found */
-	LEDGER_WAITING = 0, /* it is parked */
-	LEDGER_HELD,	    /* a block, which belongs to nobody now */
-	LEDGER_UNKNOWN,	    /* none */
-	LEDGER_INHERITED, /* a block of the parent's: counted there */
+enum ledger_held {		       /* what a realloc's begin found */
+		   LEDGER_WAITING = 0, /* it is parked */
+		   LEDGER_HELD,	       /* a block, which belongs to nobody now */
+		   LEDGER_UNKNOWN,     /* none */
+		   LEDGER_INHERITED,   /* a block of the parent's: counted there */
 };
 
 enum ledger_outcome { /* what its end said */
-	LEDGER_OPEN = 0,
-	LEDGER_FREED, /* moved, resized in place or freed */
-	LEDGER_STANDS, /* failed, or the thread died inside */
+		      LEDGER_OPEN = 0,
+		      LEDGER_FREED,  /* moved, resized in place or freed */
+		      LEDGER_STANDS, /* failed, or the thread died inside */
 };
 
-struct ledger_realloc { /* a realloc between its begin and its end */
+struct ledger_realloc {		     /* a realloc between its begin and its end */
 	struct ledger_realloc *next; /* the one around it */
 	uint64_t address;
 	struct live_block block;
@@ -57,7 +57,7 @@ struct ledger_realloc { /* a realloc between its begin and its end */
 	uint64_t ns;
 };
 
-struct ledger_thread { /* what the ledger keeps for each ring */
+struct ledger_thread {			 /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
 	struct maps_cuts
@@ -66,14 +66,8 @@ struct ledger_thread { /* what the ledger keeps for each ring */
 	uint32_t unmapped_by;
 };
 
-struct ledger_recent {
-	uint64_t address1; /* + 1; 0: free */
-	struct ledger_process *process;
-	struct live_block block;
-};
-
-struct ledger_freed { /* a free, not long ago */
-	uint64_t key; /* address, and the process's index above */
+struct ledger_moment { /* an address's latest allocation, or free; of few addresses */
+	uint64_t key;  /* address, and the process's index above */
 	uint64_t ns;
 };
 
@@ -82,8 +76,7 @@ struct ledger {
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
-	struct ledger_recent recent[LEDGER_WINDOW];
-	struct ledger_freed freed[LEDGER_RECENT_FREES];
+	struct ledger_moment births[LEDGER_BIRTHS], frees[LEDGER_FREES];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
@@ -97,8 +90,14 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
 			    uint32_t serial, uint64_t ns);
 
+/* Its fork was among the events, and has just been read. */
+void ledger_process_told(struct ledger_process *p, uint32_t serial);
+
 /* Forks before ns whose child has not come are forgotten. */
 void ledger_forget_forks(struct ledger_process *p, uint64_t ns);
+
+/* The fork of that child to be will not lead to one that is recorded. */
+void ledger_forget_fork(struct ledger_process *p, uint32_t serial);
 
 /* Settles what is parked, then lets the process's blocks go. All its threads have
  * ended. */
@@ -115,13 +114,11 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* Ask for the memory that the event will need, in steps, each when what the one before
- * asked for has come: what leads to the sites; the sites; their histograms. */
-void ledger_prefetch(const struct ledger *l, const struct ledger_process *p,
-		     const struct event *ev);
-void ledger_prefetch_sites(const struct ledger *l, const struct ledger_process *p,
-			   struct event *ev);
-void ledger_prefetch_histograms(const struct ledger *l, const struct event *ev);
+/* The same for an allocation and, right behind it, its free, maybe by another thread
+ * of p: cheaper, for the block comes and goes without a place in the table. */
+void ledger_pair(struct ledger *l, struct ledger_process *p,
+		 struct ledger_thread *born_by, struct event *born,
+		 struct ledger_thread *dead_by, struct event *dead);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

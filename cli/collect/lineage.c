@@ -49,6 +49,15 @@ static uint64_t left(uint64_t of, uint64_t freed)
 	return of > freed ? of - freed : 0;
 }
 
+/* All that a child gets, of what is live of the parent's own. */
+static struct profile_amount with_inherited(const struct lineage *parent,
+					    struct profile_amount live)
+{
+	live.blocks += left(parent->inherited.blocks, parent->freed.blocks);
+	live.bytes += left(parent->inherited.bytes, parent->freed.bytes);
+	return live;
+}
+
 int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
 		 struct profile_amount live)
 {
@@ -57,8 +66,7 @@ int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
 	if (array_reserve(&parent->forks, &parent->fork_room, parent->fork_count + 1) <
 	    0)
 		return -ENOMEM;
-	live.blocks += left(parent->inherited.blocks, parent->freed.blocks);
-	live.bytes += left(parent->inherited.bytes, parent->freed.bytes);
+	live = with_inherited(parent, live);
 	parent->forks[parent->fork_count++] = (struct lineage_fork){serial, ns, live};
 	if (ns > parent->last_fork_ns)
 		parent->last_fork_ns = ns;
@@ -69,18 +77,47 @@ void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t seria
 		   uint64_t ns, struct profile_amount live)
 {
 	size_t i = 0;
+	bool dated;
 
 	while (i < parent->fork_count && parent->forks[i].serial != serial)
 		i++;
-	if (i == parent->fork_count && lineage_fork(parent, serial, ns, live) < 0)
+	dated = i == parent->fork_count;
+	if (dated && lineage_fork(parent, serial, ns, live) < 0)
 		return;
 	if (i >= parent->fork_count)
 		i = parent->fork_count - 1;
 	child->parent = parent;
+	child->dated = dated;
 	child->fork_ns = parent->forks[i].ns;
 	child->inherited = parent->forks[i].had;
 	parent->heirs++;
 	drop_fork(parent, i);
+}
+
+void lineage_told(struct lineage *child, uint32_t serial)
+{
+	struct lineage *parent = child->parent;
+
+	for (size_t i = parent && child->dated ? parent->fork_count : 0; i-- > 0;)
+		if (parent->forks[i].serial == serial) {
+			child->fork_ns = parent->forks[i].ns;
+			child->inherited = parent->forks[i].had;
+			child->dated = false;
+			drop_fork(parent, i);
+			return;
+		}
+}
+
+void lineage_untold(struct lineage *child, uint64_t ns, struct profile_amount live)
+{
+	struct lineage *parent = child->parent;
+
+	if (!parent || !child->dated)
+		return;
+	child->fork_ns = ns;
+	child->inherited = with_inherited(parent, live);
+	if (ns > parent->last_fork_ns)
+		parent->last_fork_ns = ns;
 }
 
 int lineage_gone(struct lineage *l, uint64_t address, const struct lineage_block *b,
@@ -222,12 +259,9 @@ void lineage_give_back(struct lineage *l, uint64_t address,
 	l->freed.bytes -= b->size;
 }
 
-void lineage_end(struct lineage *l, void (*release)(void *context, struct lineage *l),
-		 void *context)
+static void release_ended(struct lineage *l, lineage_release *release, void *context)
 {
-	l->ended = true;
-	l->fork_count = 0; /* whoever it forked and has not come is not told of */
-	while (l && l->ended && !l->heirs) {
+	while (l && l->ended && !lineage_is_parent(l)) {
 		struct lineage *parent = l->parent;
 
 		l->parent = NULL;
@@ -240,9 +274,38 @@ void lineage_end(struct lineage *l, void (*release)(void *context, struct lineag
 	}
 }
 
-void lineage_expire(struct lineage *l, uint64_t ns)
+void lineage_end(struct lineage *l, lineage_release *release, void *context)
 {
+	l->ended = true;
+	release_ended(l, release, context);
+}
+
+/* Nobody may be left to ask. */
+static void forget(struct lineage *l, lineage_release *release, void *context)
+{
+	if (l->ended)
+		release_ended(l, release, context);
+	else
+		quiet(l);
+}
+
+void lineage_expire(struct lineage *l, uint64_t ns, lineage_release *release,
+		    void *context)
+{
+	if (!l->fork_count)
+		return; /* it may be released already */
 	while (l->fork_count && l->forks[0].ns < ns)
 		drop_fork(l, 0);
-	quiet(l);
+	forget(l, release, context);
+}
+
+void lineage_forget(struct lineage *l, uint32_t serial, lineage_release *release,
+		    void *context)
+{
+	for (size_t i = l->fork_count; i-- > 0;)
+		if (l->forks[i].serial == serial) {
+			drop_fork(l, i);
+			forget(l, release, context);
+			return;
+		}
 }

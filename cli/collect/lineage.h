@@ -11,7 +11,7 @@
  *
  * and a fork costs nothing until somebody asks. The log is no longer than what was
  * live at the last fork, and ends with the last child. An ended process is kept, table
- * and all, while a descendant may ask.
+ * and all, while a descendant may ask, or may come.
  *
  * Forks are told by WIRE_FORK in the order of events; the child of a fork that nobody
  * told of (the bare system call) is taken to be born at its first event.
@@ -44,6 +44,7 @@ struct lineage_fork {	 /* made, its child not heard of yet */
 struct lineage {
 	struct lineage *parent; /* NULL: it inherits nothing */
 	uint64_t fork_ns;
+	bool dated; /* its fork was not told of when it began */
 	struct profile_amount inherited, freed; /* freed: by itself, of those */
 	struct table given; /* address -> when it freed it, + 1; of inherited blocks */
 
@@ -72,6 +73,12 @@ int lineage_fork(struct lineage *parent, uint32_t serial, uint64_t ns,
  * live are the parent's own live blocks now. */
 void lineage_begin(struct lineage *child, struct lineage *parent, uint32_t serial,
 		   uint64_t ns, struct profile_amount live);
+
+/* Its fork is told of only now: what was dated is corrected. */
+void lineage_told(struct lineage *child, uint32_t serial);
+
+/* Nobody told of its fork; at ns, its first event, live are its parent's own blocks. */
+void lineage_untold(struct lineage *child, uint64_t ns, struct profile_amount live);
 
 /* Whether blocks that leave this process's table must be logged. */
 static inline bool lineage_is_parent(const struct lineage *l)
@@ -105,10 +112,18 @@ typedef void lineage_all(void *context, const struct lineage *of, lineage_see *s
 void lineage_each(const struct lineage *l, lineage_all *all, void *context,
 		  lineage_see *see, void *to);
 
-/* The process has ended. Calls release() for every process that nobody can ask for any
- * more: itself, or ancestors that were kept for it, or none. */
-void lineage_end(struct lineage *l, void (*release)(void *context, struct lineage *l),
-		 void *context);
+/* Called for every process that nobody can ask for any more. */
+typedef void lineage_release(void *context, struct lineage *l);
 
-/* Forks whose child should have come by now are forgotten: those before ns. */
-void lineage_expire(struct lineage *l, uint64_t ns);
+/* The process has ended. What can be released now: itself, or ancestors that were kept
+ * for it, or nothing while children may come. */
+void lineage_end(struct lineage *l, lineage_release *release, void *context);
+
+/* Forks whose child should have come by now are forgotten: those before ns. Then an
+ * ended process may be released after all. */
+void lineage_expire(struct lineage *l, uint64_t ns, lineage_release *release,
+		    void *context);
+
+/* So is one whose child will not come: it executed a program instead. */
+void lineage_forget(struct lineage *l, uint32_t serial, lineage_release *release,
+		    void *context);

@@ -4,15 +4,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define KEY_MASK ((1ull << LIVE_KEY_BITS) - 1)
-#define TIME_MASK ((1ull << LIVE_TIME_BITS) - 1)
+#define TIME_MASK ((1u << LIVE_TIME_BITS) - 1)
 #define HASH_MASK ((1ull << LIVE_HASH_BITS) - 1)
+#define EMPTY UINT32_MAX /* as rest: moments are below TIME_MASK */
 
 enum {
-	FIRST_HOMES = 16,
-	TAIL = 16,	 /* entries behind the last home, at least */
-	FIRST_SHIFT = 6, /* 64 ns: two seconds before the first rounding */
+	FIRST_SHIFT = 6,  /* 64 ns: two seconds before the first rounding */
+	MAPPED = 1 << 17, /* bytes from which an array is a mapping of its own */
 };
 
 struct live_odd {
@@ -20,111 +24,190 @@ struct live_odd {
 	struct live_block block;
 };
 
-static const struct live_entry empty = {.key_time = UINT64_MAX};
+/* The two buckets that a key may be in; they differ if there are two. */
+struct homes {
+	struct live_bucket *of[2];
+};
 
-static bool is_empty(const struct live_entry *e)
+static inline struct homes homes_of(const struct live_shard *s, uint64_t key)
 {
-	return !e->size_site;
+	size_t first = live_first(s, key), second = live_second(s, key);
+
+	return (struct homes){{s->buckets + first, s->buckets + second}};
 }
 
-static uint64_t key_of(const struct live_entry *e)
+/* ---- a bucket ------------------------------------------------------------ */
+
+/* Bit i: word i is `what`. */
+static inline unsigned which(const uint32_t word[LIVE_BUCKET], uint32_t what)
 {
-	return e->key_time >> LIVE_TIME_BITS;
+#if defined(__SSE2__)
+	const __m128i *four = (const __m128i *)(const void *)word;
+	__m128i all = _mm_set1_epi32((int)what);
+	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(four), all);
+	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(four + 1), all);
+	__m128i bytes = _mm_packs_epi16(_mm_packs_epi32(low, high), low);
+
+	return (unsigned)_mm_movemask_epi8(bytes) & 0xff;
+#else
+	unsigned set = 0;
+
+	for (int i = 0; i < LIVE_BUCKET; i++)
+		set |= (unsigned)(word[i] == what) << i;
+	return set;
+#endif
 }
 
-/* key < 2^39 and homes < 2^25: no overflow. */
-static size_t home(const struct live_shard *s, uint64_t key)
+static uint64_t key_at(const struct live_bucket *b, int i)
 {
-	return (size_t)((key * s->homes) >> LIVE_KEY_BITS);
+	return (uint64_t)(b->rest[i] >> LIVE_TIME_BITS) << LIVE_TAG_BITS | b->tag[i];
+}
+
+/* Where the key is: 0..7 in its first bucket, 8..15 in its second; -1: nowhere. An
+ * empty slot's tag is what it was. */
+static inline int find(const struct homes *h, uint64_t key)
+{
+	unsigned set = which(h->of[0]->tag, (uint32_t)key) |
+		       which(h->of[1]->tag, (uint32_t)key) << LIVE_BUCKET;
+
+	for (; set; set &= set - 1) {
+		int i = __builtin_ctz(set);
+		uint32_t rest = h->of[i / LIVE_BUCKET]->rest[i % LIVE_BUCKET];
+
+		if (rest >> LIVE_TIME_BITS == key >> LIVE_TAG_BITS && rest != EMPTY)
+			return i;
+	}
+	return -1;
+}
+
+/* Room for another entry, numbered alike: in the emptier bucket. -1: both are full. */
+static inline int room(const struct homes *h)
+{
+	unsigned first = which(h->of[0]->rest, EMPTY);
+	unsigned second = which(h->of[1]->rest, EMPTY);
+	unsigned n = first | second << 16;
+
+	if (!n)
+		return -1;
+	/* The bits of both, counted at once. */
+	n -= n >> 1 & 0x550055;
+	n = (n & 0x330033) + (n >> 2 & 0x330033);
+	n = (n + (n >> 4)) & 0x0f000f;
+	return n >> 16 > (n & 0xf) ? LIVE_BUCKET + __builtin_ctz(second)
+				   : __builtin_ctz(first);
+}
+
+static inline void copy(struct live_bucket *to, int at, const struct live_bucket *from,
+			int i)
+{
+	to->tag[at] = from->tag[i];
+	to->rest[at] = from->rest[i];
+	to->size[at] = from->size[i];
+	to->site[at] = from->site[i];
+}
+
+/* Both are full: one of the entries there goes to its other bucket. */
+static int make_room(const struct live_shard *s, const struct homes *h)
+{
+	for (int i = 0; i < 2 * LIVE_BUCKET; i++) {
+		struct live_bucket *b = h->of[i / LIVE_BUCKET];
+		struct homes others = homes_of(s, key_at(b, i % LIVE_BUCKET));
+		int at = room(&others);
+
+		if (at < 0)
+			continue;
+		copy(others.of[at / LIVE_BUCKET], at % LIVE_BUCKET, b, i % LIVE_BUCKET);
+		b->rest[i % LIVE_BUCKET] = EMPTY;
+		return i;
+	}
+	return -1;
 }
 
 /* ---- one shard ----------------------------------------------------------- */
 
-/* Where the key is, or where it belongs: the first position from its home on that
- * holds no smaller key. An empty entry has the greatest key. May be s->room. */
-static size_t seek(const struct live_shard *s, uint64_t key)
+/* False: no room, or none that is found in a few steps. */
+static inline bool place(struct live_shard *s, uint64_t key,
+			 const struct live_bucket *from, int i)
 {
-	size_t at = home(s, key);
+	struct homes h = homes_of(s, key);
+	int at = room(&h);
 
-	while (at < s->room && key_of(&s->entries[at]) < key)
-		at++;
-	return at;
+	if (at < 0)
+		at = make_room(s, &h);
+	if (at < 0)
+		return false;
+	copy(h.of[at / LIVE_BUCKET], at % LIVE_BUCKET, from, i);
+	return true;
 }
 
-static bool is_at(const struct live_shard *s, size_t at, uint64_t key)
+static size_t bytes_of(size_t buckets)
 {
-	return at < s->room && key_of(&s->entries[at]) == key &&
-	       !is_empty(&s->entries[at]);
+	return buckets * sizeof(struct live_bucket);
 }
 
-/* Entries a sweep over `homes` homes would fill, counted from the first home. */
-static size_t span(const struct live_shard *s, uint32_t homes)
+/* Large ones apart from the heap, whose holes they would not fit when they grow. */
+static struct live_bucket *buckets_new(size_t n)
 {
-	struct live_shard wanted = {.homes = homes};
-	size_t next = 0;
+	struct live_bucket *b;
 
-	for (uint32_t i = 0; i < s->room; i++) {
-		size_t at;
-
-		if (is_empty(&s->entries[i]))
-			continue;
-		at = home(&wanted, key_of(&s->entries[i]));
-		next = (at > next ? at : next) + 1;
+	if (bytes_of(n) >= MAPPED) {
+		b = mmap(NULL, bytes_of(n), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (b == MAP_FAILED)
+			return NULL;
+	} else {
+		b = aligned_alloc(_Alignof(struct live_bucket), bytes_of(n));
+		if (!b)
+			return NULL;
 	}
-	return next;
+	for (size_t i = 0; i < n; i++)
+		memset(b[i].rest, 0xff, sizeof(b[i].rest));
+	return b;
 }
 
-static void pack_at_end(struct live_shard *s, size_t old_room)
+static void buckets_free(struct live_bucket *b, size_t n)
 {
-	size_t to = s->room;
-
-	for (size_t from = old_room; from-- > 0;)
-		if (!is_empty(&s->entries[from]))
-			s->entries[--to] = s->entries[from];
+	if (b && bytes_of(n) >= MAPPED)
+		munmap(b, bytes_of(n));
+	else
+		free(b);
 }
 
-/* Entries, packed at the array's end, go to their places. Writing never overtakes
- * reading: if it did, the entries still to come would not fit, and span() made sure
- * that they do. */
-static void spread(struct live_shard *s)
+static bool place_all(struct live_shard *to, const struct live_shard *from)
 {
-	size_t next = 0;
+	for (uint32_t at = 0; at < from->homes; at++)
+		for (int i = 0; i < LIVE_BUCKET; i++) {
+			const struct live_bucket *b = &from->buckets[at];
 
-	for (size_t from = s->room - s->used; from < s->room; from++) {
-		struct live_entry e = s->entries[from];
-		size_t at = home(s, key_of(&e));
-
-		while (next < at)
-			s->entries[next++] = empty;
-		s->entries[next++] = e;
-	}
-	while (next < s->room)
-		s->entries[next++] = empty;
+			if (b->rest[i] != EMPTY && !place(to, key_at(b, i), b, i))
+				return false;
+		}
+	return true;
 }
 
+/* 0, -ENOMEM, or -EXFULL: the keys are such that a larger array would be no help. */
 static int grow(struct live_shard *s)
 {
-	uint32_t homes = s->homes + s->homes / 6, old_room = s->room;
-	struct live_entry *grown;
-	size_t room;
+	struct live_shard grown = *s;
 
-	if (homes < s->homes + FIRST_HOMES)
-		homes = s->homes + FIRST_HOMES;
-	if (homes >= 1u << 24)
-		return -ENOMEM;
-	room = span(s, homes) + TAIL;
-	if (room < homes + TAIL)
-		room = homes + TAIL;
-	grown = realloc(s->entries, room * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	if (!s->entries)
-		s->shift = FIRST_SHIFT;
-	s->entries = grown;
-	s->homes = homes;
-	s->room = (uint32_t)room;
-	pack_at_end(s, old_room);
-	spread(s);
+	do {
+		if (s->used < grown.homes * LIVE_BUCKET / 2)
+			return -EXFULL;
+		grown.homes += grown.homes / 6 > 2 ? grown.homes / 6 : 2;
+		if (grown.homes >= 1u << 24)
+			return -ENOMEM;
+		grown.buckets = buckets_new(grown.homes);
+		if (!grown.buckets)
+			return -ENOMEM;
+		if (place_all(&grown, s))
+			break;
+		buckets_free(grown.buckets, grown.homes);
+	} while (true);
+	if (!s->buckets)
+		grown.shift = FIRST_SHIFT;
+	grown.most = grown.homes * LIVE_BUCKET / 5 * 4;
+	buckets_free(s->buckets, s->homes);
+	*s = grown;
 	return 0;
 }
 
@@ -133,73 +216,108 @@ static void coarsen(struct live_shard *s, uint64_t ns)
 {
 	uint8_t more = 0;
 
-	while (ns >> (s->shift + more) > TIME_MASK)
+	while (ns >> (s->shift + more) >= TIME_MASK)
 		more++;
-	if (!more)
-		return;
-	for (uint32_t i = 0; i < s->room; i++) {
-		struct live_entry *e = &s->entries[i];
-		uint64_t time = (e->key_time & TIME_MASK) >> more;
+	for (uint32_t at = 0; more && at < s->homes; at++)
+		for (int i = 0; i < LIVE_BUCKET; i++) {
+			uint32_t *rest = &s->buckets[at].rest[i];
 
-		if (!is_empty(e))
-			e->key_time = (e->key_time & ~TIME_MASK) | time;
-	}
+			if (*rest != EMPTY)
+				*rest = (*rest & ~TIME_MASK) |
+					(*rest & TIME_MASK) >> more;
+		}
 	s->shift = (uint8_t)(s->shift + more);
 }
 
-static int shard_add(struct live_shard *s, uint64_t key, const struct live_block *b)
+/* Is that free, and in one of the two buckets? */
+static inline bool is_room(const struct live_shard *s, const struct homes *h,
+			   uint32_t room)
 {
-	size_t at, end;
+	const struct live_bucket *b = s->buckets + (room - 1) / LIVE_BUCKET;
+
+	return (b == h->of[0] || b == h->of[1]) &&
+	       b->rest[(room - 1) % LIVE_BUCKET] == EMPTY;
+}
+
+static inline int shard_add(struct live_shard *s, uint64_t key, uint32_t seen,
+			    const struct live_block *b)
+{
+	struct live_bucket one;
+	struct homes h = homes_of(s, key);
+	uint32_t room = seen & ~LIVE_ROOM;
 	int r;
 
-	if (s->used >= s->homes / 5 * 4) {
+	if (s->buckets && find(&h, key) >= 0)
+		return -EEXIST;
+	if (s->used >= s->most) {
 		r = grow(s);
 		if (r < 0)
 			return r;
+		room = 0;
 	}
-	if (b->born_ns >> s->shift > TIME_MASK)
+	if (b->born_ns >> s->shift >= TIME_MASK)
 		coarsen(s, b->born_ns);
-	for (;;) {
-		at = seek(s, key);
-		end = at;
-		while (end < s->room && !is_empty(&s->entries[end]))
-			end++;
-		if (end < s->room)
-			break;
-		r = grow(s);
-		if (r < 0)
-			return r;
-	}
-	memmove(&s->entries[at + 1], &s->entries[at], (end - at) * sizeof(*s->entries));
-	s->entries[at] = (struct live_entry){
-		.key_time = (key << LIVE_TIME_BITS) | (b->born_ns >> s->shift),
-		.size_site = (b->size << 32) | b->site,
-	};
+	one.tag[0] = (uint32_t)key;
+	one.rest[0] = (uint32_t)(key >> LIVE_TAG_BITS) << LIVE_TIME_BITS |
+		      (uint32_t)(b->born_ns >> s->shift);
+	one.size[0] = (uint32_t)b->size;
+	one.site[0] = b->site;
 	s->used++;
+	if (room && is_room(s, &h, room)) {
+		copy(s->buckets + (room - 1) / LIVE_BUCKET, (room - 1) % LIVE_BUCKET,
+		     &one, 0);
+		return 0;
+	}
+	while (!place(s, key, &one, 0)) {
+		r = grow(s);
+		if (r < 0) {
+			s->used--;
+			return r;
+		}
+	}
 	return 0;
 }
 
-static void unpack(const struct live_shard *s, const struct live_entry *e,
+static void unpack(const struct live_shard *s, const struct live_bucket *b, int i,
 		   struct live_block *ret)
 {
-	ret->size = e->size_site >> 32;
-	ret->site = (uint32_t)e->size_site;
-	ret->born_ns = (e->key_time & TIME_MASK) << s->shift;
+	*ret = (struct live_block){
+		.size = b->size[i],
+		.site = b->site[i],
+		.born_ns = (uint64_t)(b->rest[i] & TIME_MASK) << s->shift,
+		.shift = s->shift,
+	};
 }
 
-static bool shard_take(struct live_shard *s, uint64_t key, struct live_block *ret)
+static bool shard_has(const struct live_shard *s, uint64_t key)
 {
-	size_t at = seek(s, key), end = at + 1;
+	struct homes h = homes_of(s, key);
 
-	if (!is_at(s, at, key))
-		return false;
-	unpack(s, &s->entries[at], ret);
-	while (end < s->room && !is_empty(&s->entries[end]) &&
-	       home(s, key_of(&s->entries[end])) < end)
-		end++;
-	memmove(&s->entries[at], &s->entries[at + 1],
-		(end - at - 1) * sizeof(*s->entries));
-	s->entries[end - 1] = empty;
+	return s->buckets && find(&h, key) >= 0;
+}
+
+static inline bool is_at(const struct live_bucket *b, int i, uint64_t key)
+{
+	return b->rest[i] != EMPTY && key_at(b, i) == key;
+}
+
+static inline bool shard_take(struct live_shard *s, uint64_t key, uint32_t seen,
+			      struct live_block *ret)
+{
+	struct live_bucket *b = s->buckets + (seen - 1) / LIVE_BUCKET;
+	int i = (int)((seen - 1) % LIVE_BUCKET);
+
+	if ((seen - 1) / LIVE_BUCKET >= s->homes || !is_at(b, i, key)) {
+		struct homes h = homes_of(s, key);
+
+		i = s->buckets ? find(&h, key) : -1;
+		if (i < 0)
+			return false;
+		b = h.of[i / LIVE_BUCKET];
+		i %= LIVE_BUCKET;
+	}
+	unpack(s, b, i, ret);
+	b->rest[i] = EMPTY;
 	s->used--;
 	return true;
 }
@@ -277,7 +395,7 @@ static bool side_take(struct live_side *t, uint64_t address, struct live_block *
 
 /* ---- the table ----------------------------------------------------------- */
 
-static bool odd(uint64_t address)
+static bool is_odd(uint64_t address)
 {
 	return address & 7 || address >> LIVE_ADDRESS_BITS;
 }
@@ -285,46 +403,74 @@ static bool odd(uint64_t address)
 void live_done(struct live *l)
 {
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		free(l->shard[i].entries);
+		buckets_free(l->shard[i].buckets, l->shard[i].homes);
 	free(l->side.slots);
 	*l = (struct live){0};
 }
 
 bool live_has(const struct live *l, uint64_t address)
 {
-	uint64_t mixed = live_mix(address), key = mixed & KEY_MASK;
-	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	uint64_t mixed = live_mix(address);
 
-	if (!odd(address) && is_at(s, seek(s, key), key))
+	if (!is_odd(address) &&
+	    shard_has(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK))
 		return true;
 	return side_has(&l->side, address);
 }
 
-uint32_t live_peek(const struct live *l, uint64_t address)
+uint32_t live_look(const struct live *l, uint64_t address)
+{
+	uint64_t mixed = live_mix(address);
+	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	struct homes h = homes_of(s, mixed & KEY_MASK);
+	const struct live_bucket *b;
+	uint32_t what = 0;
+	int i;
+
+	if (is_odd(address) || !s->buckets)
+		return 0;
+	i = find(&h, mixed & KEY_MASK);
+	if (i < 0) {
+		what = LIVE_ROOM;
+		i = room(&h);
+	}
+	if (i < 0)
+		return 0;
+	b = h.of[i / LIVE_BUCKET];
+	__builtin_prefetch(b->size, 1);
+	return what | ((uint32_t)(b - s->buckets) * LIVE_BUCKET + i % LIVE_BUCKET + 1);
+}
+
+uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen)
+{
+	const struct live_shard *s = &l->shard[live_mix(address) >> LIVE_KEY_BITS];
+
+	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET];
+}
+
+int live_add(struct live *l, uint64_t address, uint32_t seen,
+	     const struct live_block *b)
 {
 	uint64_t mixed = live_mix(address), key = mixed & KEY_MASK;
-	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	size_t at = seek(s, key);
-
-	return is_at(s, at, key) ? (uint32_t)s->entries[at].size_site : 0;
-}
-
-int live_add(struct live *l, uint64_t address, const struct live_block *b)
-{
-	uint64_t mixed = live_mix(address);
+	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	int r = -EXFULL;
 
 	assert(b->site);
-	if (odd(address) || b->size > UINT32_MAX)
-		return side_add(&l->side, address, b);
-	return shard_add(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK, b);
+	if (side_has(&l->side, address))
+		return -EEXIST;
+	if (!is_odd(address) && b->size <= UINT32_MAX)
+		r = shard_add(s, key, seen, b);
+	else if (!is_odd(address) && shard_has(s, key))
+		r = -EEXIST;
+	return r == -EXFULL ? side_add(&l->side, address, b) : r;
 }
 
-bool live_take(struct live *l, uint64_t address, struct live_block *ret)
+bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret)
 {
 	uint64_t mixed = live_mix(address);
-	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
 
-	if (!odd(address) && shard_take(s, mixed & KEY_MASK, ret))
+	if (!is_odd(address) &&
+	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK, seen, ret))
 		return true;
 	return side_take(&l->side, address, ret);
 }
@@ -354,13 +500,15 @@ void live_each(const struct live *l,
 	struct live_block b;
 
 	for (uint64_t i = 0; i < LIVE_SHARDS; i++)
-		for (size_t at = 0; at < l->shard[i].room; at++) {
-			const struct live_entry *e = &l->shard[i].entries[at];
+		for (size_t at = 0; at < l->shard[i].homes * LIVE_BUCKET; at++) {
+			const struct live_bucket *bucket =
+				&l->shard[i].buckets[at / LIVE_BUCKET];
+			uint64_t key = key_at(bucket, at % LIVE_BUCKET);
 
-			if (is_empty(e))
+			if (bucket->rest[at % LIVE_BUCKET] == EMPTY)
 				continue;
-			unpack(&l->shard[i], e, &b);
-			see(context, unmix((i << LIVE_KEY_BITS) | key_of(e)), &b);
+			unpack(&l->shard[i], bucket, at % LIVE_BUCKET, &b);
+			see(context, unmix((i << LIVE_KEY_BITS) | key), &b);
 		}
 	for (size_t at = 0; at < l->side.room; at++)
 		if (l->side.slots[at].address1)
@@ -382,6 +530,6 @@ size_t live_footprint(const struct live *l)
 	size_t bytes = sizeof(*l) + l->side.room * sizeof(*l->side.slots);
 
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		bytes += l->shard[i].room * sizeof(struct live_entry);
+		bytes += bytes_of(l->shard[i].homes);
 	return bytes;
 }

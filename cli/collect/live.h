@@ -1,16 +1,18 @@
 /*
  * live.h - the live table of one process: which block lies at an address.
  *
- * 64 shards, by the hash's high bits. A shard is an array that is sorted by key:
+ * 64 shards, by the hash's high bits. A shard is an array of buckets, each with eight
+ * entries in two cache lines, and
  *
- *	home(key) = key * homes / 2^39		(monotone in the key)
- *	position(key) >= home(key), with no empty entry between the two
+ *	an entry lies in one of the two buckets of its key
  *
- * So a search runs from the key's home until the first key that is not smaller, and
- * an array grows by one sweep from left to right, by a sixth at a time, in place:
- * 16 bytes an entry and a load between 0.68 and 0.8 make at most 24 bytes a block.
- * Keys are addresses / 8, mixed one-to-one, so that nothing else need be stored.
- * Blocks of 4 GiB and more, and odd addresses, live in a side table.
+ * in the one that had more room when it came, or where it was moved to since, to make
+ * room for another. So every search looks at two cache lines, which do not depend on
+ * each other; and an array is full to four fifths, with hardly an entry moved, before
+ * it grows by a sixth: 16 bytes an entry make at most 24 bytes a block. Keys are
+ * addresses / 8, mixed one-to-one, so that nothing else need be stored. Blocks of 4 GiB
+ * and more, odd addresses, and keys that somebody made to meet in the same buckets live
+ * in a side table.
  */
 #pragma once
 
@@ -23,26 +25,33 @@ enum live_bits {
 	LIVE_HASH_BITS = 45, /* of address / 8 */
 	LIVE_SHARD_BITS = 6,
 	LIVE_KEY_BITS = LIVE_HASH_BITS - LIVE_SHARD_BITS,
-	LIVE_TIME_BITS = 64 - LIVE_KEY_BITS,
+	LIVE_TAG_BITS = 32,
+	LIVE_TIME_BITS = LIVE_TAG_BITS + 32 - LIVE_KEY_BITS,
 	LIVE_SHARDS = 1 << LIVE_SHARD_BITS,
+	LIVE_BUCKET = 8,
 };
 
 struct live_block {
 	uint64_t size;
-	uint64_t born_ns; /* comes back rounded down, see live_shard.shift */
+	uint64_t born_ns; /* comes back rounded down to units of 1 << shift */
 	uint32_t site;	  /* not 0 */
+	uint8_t shift;	  /* set by live_take() */
 };
 
-struct live_entry {
-	uint64_t key_time;  /* key above, moment of birth >> shift below; ~0: empty */
-	uint64_t size_site; /* size above, site below; 0: empty */
+/* In columns, so that all eight tags are compared
+ * at once; a tag alone is nearly always enough. */
+struct live_bucket {
+	_Alignas(64) uint32_t tag[LIVE_BUCKET]; /* the key's low bits */
+	uint32_t rest[LIVE_BUCKET]; /* the key's high bits, moment; ~0: empty */
+	uint32_t size[LIVE_BUCKET];
+	uint32_t site[LIVE_BUCKET];
 };
 
 struct live_shard {
-	struct live_entry *entries; /* homes + tail of them */
-	uint32_t homes, room;
-	uint32_t used;
-	uint8_t shift; /* moments are kept in units of 1 << shift ns */
+	struct live_bucket *buckets;
+	uint32_t homes;	     /* how many */
+	uint32_t used, most; /* entries; as many as make it grow */
+	uint8_t shift;	     /* moments are kept in units of 1 << shift ns */
 };
 
 struct live_side {
@@ -61,11 +70,13 @@ void live_done(struct live *l);
 /* Is there a block at address (48 bits)? */
 bool live_has(const struct live *l, uint64_t address);
 
-/* Adds a block; none may be there. 0 or -ENOMEM. */
-int live_add(struct live *l, uint64_t address, const struct live_block *b);
+/* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. seen: what live_look() said
+ * since the table was empty, or 0. */
+int live_add(struct live *l, uint64_t address, uint32_t seen,
+	     const struct live_block *b);
 
 /* Takes the block at address out. False: there is none, *ret is untouched. */
-bool live_take(struct live *l, uint64_t address, struct live_block *ret);
+bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret);
 
 /* Calls see() for every block, in no order. */
 void live_each(const struct live *l,
@@ -87,6 +98,19 @@ static inline uint64_t live_mix(uint64_t address)
 	return (x * 0xd6e8feb86659fd93ull) & mask;
 }
 
+/* key < 2^39 and homes < 2^25: no overflow. */
+static inline size_t live_first(const struct live_shard *s, uint64_t key)
+{
+	return (size_t)((key * s->homes) >> LIVE_KEY_BITS);
+}
+
+static inline size_t live_second(const struct live_shard *s, uint64_t key)
+{
+	uint64_t other = (key * 0xa0761d6478bd642full) >> LIVE_TAG_BITS;
+
+	return (size_t)((other * s->homes) >> (64 - LIVE_TAG_BITS));
+}
+
 /* Asks for the memory that a search for address will look at. */
 static inline void live_prefetch(const struct live *l, uint64_t address)
 {
@@ -94,17 +118,18 @@ static inline void live_prefetch(const struct live *l, uint64_t address)
 	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
 	uint64_t key = mixed & ((1ull << LIVE_KEY_BITS) - 1);
 
-	const struct live_entry *home = s->entries;
-
-	if (!home)
+	if (!s->buckets)
 		return;
-	home += (key * s->homes) >> LIVE_KEY_BITS;
-	__builtin_prefetch(home, 1);
-	__builtin_prefetch(home + 4, 1); /* most searches end here or before */
-	__builtin_prefetch(home + 8, 1); /* and most insertions */
+	__builtin_prefetch(s->buckets[live_first(s, key)].tag, 1);
+	__builtin_prefetch(s->buckets[live_second(s, key)].tag, 1);
 	/* Or gcc takes this for a pure function, whose calls may go: they did. */
 	__asm__ volatile("");
 }
 
-/* The site of the block at address, if it stands in the shards; else 0. */
-uint32_t live_peek(const struct live *l, uint64_t address);
+/* Once that has come: where the block is, or LIVE_ROOM and where one would go, or 0;
+ * asks for the rest of it. A guess, if the table changes. */
+#define LIVE_ROOM (1u << 31)
+uint32_t live_look(const struct live *l, uint64_t address);
+
+/* Once that has come: the site of the block that live_look() has just seen. */
+uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen);

@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/kernel.h"
 #include "cli/base/table.h"
+#include "cli/collect/pids.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/roots.h"
 #include "cli/collect/strangers.h"
@@ -24,6 +25,9 @@ enum {
 	EXE_BYTES = 4096,
 };
 
+/* A child that has done nothing for so long is no way to a program. Less than the
+ * engine's patience with forks. */
+#define WORKER_NS 20000000000ull
 #define ARRIVAL_NS 12000000000ull /* a handshake takes no longer */
 #define SETTLED_NS 200000000ull	  /* by then an exec has failed or not */
 
@@ -38,12 +42,17 @@ struct member {
 	enum member_kind kind;
 	struct engine_process *process; /* if recorded */
 	uint32_t serial, parent_serial;
-	uint32_t slot; /* of wire_process; WIRE_PROCESSES: none */
-	pid_t pid;     /* as we see it */
-	int pidfd;     /* -1: none to be had */
-	int root;      /* of members.roots */
-	char *program; /* owned; of an expected one, or seen to run in its place */
+	uint32_t slot;	   /* of wire_process; WIRE_PROCESSES: none */
+	pid_t pid;	   /* as we see it */
+	pid_t own_pid;	   /* as it sees itself */
+	bool nested;	   /* it sees another: it is in a PID namespace of its own */
+	bool fresh;	   /* came by handshake */
+	bool gone;	   /* it was not there any more when we heard of it */
+	int pidfd;	   /* -1: none to be had */
+	int root;	   /* of members.roots */
+	char *program;	   /* owned; of an expected one, or seen to run in its place */
 	uint64_t since_ns; /* expected, or seen to execute; 0: not yet */
+	uint64_t born_ns;
 };
 
 struct members {
@@ -53,7 +62,10 @@ struct members {
 	size_t count, room, recorded;
 	struct strangers strangers;
 	struct roots roots;
-	struct table came;   /* pid -> serial of its last image that came */
+	struct pids pids;
+	struct table came; /* (pid, its number is of a namespace) -> serial of its last
+			    * image that came */
+	struct table nested; /* serial -> 1: its process is in a PID namespace */
 	struct table waited; /* pid -> status + 1 that its parent was told; 0: none */
 	struct table born;   /* serial -> parent's, of those only born so far */
 	uint32_t changes_seen;
@@ -75,6 +87,7 @@ int members_open(struct recording *memory, struct engine *engine, pid_t root_pid
 	if (!m)
 		return -ENOMEM;
 	m->memory = memory;
+	pids_init(&m->pids, memory->memory);
 	m->engine = engine;
 	m->root_pid = root_pid;
 	*ret = m;
@@ -92,6 +105,7 @@ void members_close(struct members *m)
 	roots_done(&m->roots);
 	strangers_done(&m->strangers);
 	table_done(&m->came);
+	table_done(&m->nested);
 	table_done(&m->born);
 	table_done(&m->waited);
 	free(m->items);
@@ -116,16 +130,28 @@ static struct member *find_serial(struct members *m, uint32_t serial)
 	return NULL;
 }
 
-static struct member *add(struct members *m, enum member_kind kind, pid_t pid)
+/* Who is there: a pid as we see it. */
+struct who {
+	pid_t pid, own_pid;
+	bool nested, gone;
+};
+
+static struct member *add(struct members *m, enum member_kind kind,
+			  const struct who *who)
 {
 	struct member *i;
 
 	if (array_reserve(&m->items, &m->room, m->count + 1) < 0)
 		return NULL;
 	i = &m->items[m->count++];
-	*i = (struct member){
-		.kind = kind, .pid = pid, .root = -1, .slot = WIRE_PROCESSES};
-	i->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	*i = (struct member){.kind = kind,
+			     .pid = who->pid,
+			     .own_pid = who->own_pid,
+			     .nested = who->nested,
+			     .gone = who->gone,
+			     .root = -1,
+			     .slot = WIRE_PROCESSES};
+	i->pidfd = who->gone ? -1 : (int)syscall(SYS_pidfd_open, who->pid, 0);
 	m->any = true;
 	return i;
 }
@@ -136,6 +162,13 @@ static void free_slot(struct members *m, uint32_t slot)
 	if (slot < WIRE_PROCESSES)
 		atomic_store_explicit(&wire_process(m->memory->base, slot)->state,
 				      WIRE_PROCESS_FREE, memory_order_release);
+}
+
+/* It executed a program, and was nothing but the way there. */
+static void forget_born(struct members *m, const struct member *i)
+{
+	engine_process_unborn(m->engine, i->parent_serial, i->serial);
+	free_slot(m, i->slot);
 }
 
 static void drop(struct members *m, struct member *i)
@@ -177,6 +210,39 @@ static uint32_t ancestor(struct members *m, pid_t pid)
 	return 0;
 }
 
+static bool is_nested(const struct members *m, uint32_t serial)
+{
+	return table_get(&m->nested, (struct table_key){serial, 0});
+}
+
+static bool has_word(const struct wire_process *p)
+{
+	return atomic_load_explicit(&p->exec, memory_order_acquire) != WIRE_EXEC_NONE;
+}
+
+/* Who a slot speaks of. Until it executes something it has the memory mapped. */
+static struct who who_is(struct members *m, const struct wire_process *p, pid_t pid,
+			 uint32_t parent_serial)
+{
+	const struct member *above = find_serial(m, parent_serial);
+	struct pids_claim claim = {
+		.pid = pid,
+		.parent = above && !above->gone ? above->pid : 0,
+		.nested = is_nested(m, parent_serial),
+		.maps = !has_word(p),
+	};
+	struct who who = {.own_pid = pid};
+
+	who.gone = !pids_resolve(&m->pids, &claim, &who.pid);
+	if (who.gone && claim.maps && has_word(p)) {
+		claim.maps = false; /* it did so while we looked */
+		who.gone = !pids_resolve(&m->pids, &claim, &who.pid);
+	}
+	/* Nobody is forked as number 1 but in a namespace that begins there. */
+	who.nested = who.pid != pid || (who.gone && (claim.nested || pid == 1));
+	return who;
+}
+
 /* ---- not followed -------------------------------------------------------- */
 
 /* Of a path that a target wrote. */
@@ -213,14 +279,23 @@ static enum wire_exec exec_of(const struct members *m, const struct member *i)
 
 /* ---- beginnings ---------------------------------------------------------- */
 
-static void came(struct members *m, pid_t pid, uint32_t serial)
+static void came(struct members *m, pid_t pid, bool nested, uint32_t serial)
 {
 	uint64_t *last =
-		table_put(&m->came, (struct table_key){(uint64_t)pid, 0}, NULL);
+		table_put(&m->came, (struct table_key){(uint64_t)pid, nested}, NULL);
 
 	if (last)
 		*last = serial;
 	m->any = true;
+}
+
+/* Serial of the last image that came under that pid; 0: none. nested: it is a number
+ * of some namespace that we know nothing else of. */
+static uint32_t last_of(const struct members *m, pid_t pid, bool nested)
+{
+	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, nested});
+
+	return last ? (uint32_t)*last : 0;
 }
 
 /* A fork child is another of its parent's kind, as far as /proc is concerned. */
@@ -257,10 +332,12 @@ static int record(struct members *m, struct member *i, uint32_t slot, uint32_t s
 	if (!p)
 		return -ENOMEM;
 	p->parent_serial = parent;
+	p->pid = i->pid;
 	i->kind = MEMBER_RECORDED;
 	i->process = p;
 	i->slot = slot;
 	i->serial = serial;
+	i->fresh = fresh;
 	i->parent_serial = parent;
 	i->root = roots_of(&m->roots, i->pid);
 	if (fresh) {
@@ -272,7 +349,9 @@ static int record(struct members *m, struct member *i, uint32_t slot, uint32_t s
 	}
 	p->owner = p; /* marks it as one of the members, ever */
 	m->recorded++;
-	came(m, i->pid, serial);
+	came(m, i->pid, false, serial);
+	if (i->nested)
+		table_put(&m->nested, (struct table_key){serial, 0}, NULL);
 	return 0;
 }
 
@@ -313,6 +392,9 @@ static void end_recorded(struct members *m, struct member *i, enum profile_end h
 	int own = own_word(m, i), wait_status;
 
 	engine_process_end(m->engine, p, how, status);
+	if (i->fresh && !(p->notes & WIRE_NOTE_MAPPED) && p->exe)
+		list_stranger(m, i->parent_serial, i->pid, strdup(p->exe),
+			      WIRE_EXEC_UNMAPPED);
 	/* What its parent was told may have been among the events just read. */
 	if (how == PROFILE_EXITED && status < 0) {
 		p->end_status = own;
@@ -339,7 +421,7 @@ static void end_unfollowed(struct members *m, struct member *i, bool alive)
 		engine_process_end(m->engine, i->process, PROFILE_EXECED, 0);
 		m->recorded--;
 	} else {
-		free_slot(m, i->slot);
+		forget_born(m, i);
 	}
 	i->kind = MEMBER_STRANGER;
 	i->process = NULL;
@@ -350,11 +432,12 @@ static void end_unfollowed(struct members *m, struct member *i, bool alive)
 
 void members_waited(struct members *m, int32_t pid, int32_t wait_status)
 {
-	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, 0});
-	struct engine_process *p =
-		last ? engine_process(m->engine, (uint32_t)*last) : NULL;
+	struct engine_process *p = engine_process(m->engine, last_of(m, pid, false));
 	uint64_t *status;
 
+	/* The number may be of a namespace, and mean another process here. */
+	if (m->nested.count)
+		return;
 	if (!p || !p->ended) {
 		status = table_put(&m->waited, (struct table_key){(uint64_t)pid, 0},
 				   NULL);
@@ -365,21 +448,41 @@ void members_waited(struct members *m, int32_t pid, int32_t wait_status)
 	}
 }
 
+/* A fork child is one of the recorded from now on. i is gone if there is no memory. */
+static void record_child(struct members *m, struct member *i, uint32_t slot,
+			 uint32_t serial, uint32_t parent, uint64_t stamp)
+{
+	if (record(m, i, slot, serial, parent, false) < 0)
+		drop(m, i);
+	else
+		engine_process_forked(m->engine, i->process, parent, stamp);
+}
+
+static void record_born(struct members *m, struct member *i)
+{
+	record_child(m, i, i->slot, i->serial, i->parent_serial,
+		     wire_process(m->memory->base, i->slot)->start_stamp);
+}
+
 static void see_live(struct members *m, uint32_t slot, struct wire_process *p)
 {
 	struct engine_process *known = engine_process(m->engine, p->serial);
 	uint32_t serial = p->serial, parent = p->parent_serial;
 	struct member *i;
+	struct who who;
 
 	if (known && known->owner)
 		return;
+	i = find_serial(m, parent);
+	if (i && i->kind == MEMBER_BORN)
+		record_born(m, i);
 	i = find_serial(m, serial);
-	if (!i)
-		i = add(m, MEMBER_BORN, (pid_t)p->pid);
-	if (i && record(m, i, slot, serial, parent, false) < 0)
-		drop(m, i);
-	else if (i)
-		engine_process_forked(m->engine, i->process, parent, p->start_stamp);
+	if (!i) {
+		who = who_is(m, p, (pid_t)p->pid, parent);
+		i = add(m, MEMBER_BORN, &who);
+	}
+	if (i)
+		record_child(m, i, slot, serial, parent, p->start_stamp);
 }
 
 /* It recorded something after all, since we looked last. */
@@ -405,11 +508,11 @@ static void end(struct members *m, struct member *i)
 			end_unfollowed(m, i, false);
 			return;
 		}
-		if (i->kind == MEMBER_BORN) {
-			was_waited(m, i->pid, &wait_status);
-			free_slot(m, i->slot);
-			break;
-		}
+		/* It has no heap of its own to tell of, but a beginning and an end. */
+		if (i->kind == MEMBER_BORN)
+			record_born(m, i);
+		if (i->kind == MEMBER_BORN)
+			return;
 		if (!procfs_exit_status(i->pid, i->pidfd, &wait_status))
 			end_recorded(m, i, PROFILE_EXITED, -1);
 		else if (WIFSIGNALED(wait_status))
@@ -433,15 +536,20 @@ static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 {
 	struct member *i;
 	uint64_t *above;
+	struct who who;
 
 	if (find_serial(m, p->serial))
 		return;
-	i = add(m, MEMBER_BORN, (pid_t)p->pid);
+	who = who_is(m, p, (pid_t)p->pid, p->parent_serial);
+	i = add(m, MEMBER_BORN, &who);
 	if (!i)
 		return;
 	i->slot = slot;
+	i->born_ns = kernel_monotonic_ns();
 	i->serial = p->serial;
 	i->parent_serial = p->parent_serial;
+	if (who.nested)
+		table_put(&m->nested, (struct table_key){i->serial, 0}, NULL);
 	above = table_put(&m->born, (struct table_key){i->serial, 0}, NULL);
 	if (above)
 		*above = i->parent_serial;
@@ -451,20 +559,19 @@ static void see_born(struct members *m, uint32_t slot, struct wire_process *p)
 static void see_word(struct members *m, uint32_t slot, struct wire_process *p)
 {
 	uint32_t kind = atomic_load_explicit(&p->exec, memory_order_acquire);
-	pid_t pid = (pid_t)p->pid;
-	uint64_t *last = table_get(&m->came, (struct table_key){(uint64_t)pid, 0});
 	uint32_t serial = p->serial, parent = p->parent_serial;
 	char *program = copy_path(p);
 	struct member *i = NULL;
+	struct who who = who_is(m, p, (pid_t)p->pid, parent);
 
 	free_slot(m, slot);
 	/* It may have come before we got to read of it, and even have gone. */
-	if ((last && *last > serial) || !program || kind >= WIRE_EXECS ||
-	    kind == WIRE_EXEC_NONE) {
+	if (last_of(m, who.pid, who.nested && who.gone) > serial || !program ||
+	    kind >= WIRE_EXECS || kind == WIRE_EXEC_NONE) {
 		free(program);
 		return;
 	}
-	i = add(m, MEMBER_EXPECTED, pid);
+	i = add(m, MEMBER_EXPECTED, &who);
 	if (!i) {
 		free(program);
 		return;
@@ -474,7 +581,7 @@ static void see_word(struct members *m, uint32_t slot, struct wire_process *p)
 	i->program = program;
 	if (kind == WIRE_EXEC_EXPECTED)
 		return;
-	list_stranger(m, parent, pid, take_ptr(i->program), (enum wire_exec)kind);
+	list_stranger(m, parent, who.pid, take_ptr(i->program), (enum wire_exec)kind);
 	i->kind = MEMBER_STRANGER;
 }
 
@@ -521,21 +628,38 @@ void members_look(struct members *m)
 
 /* ---- the handshake ------------------------------------------------------- */
 
+/* One that was known by its own number alone: it was not found when we looked. */
+static struct member *find_lost(struct members *m, pid_t own_pid)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].gone && m->items[i].nested &&
+		    m->items[i].own_pid == own_pid)
+			return &m->items[i];
+	return NULL;
+}
+
+static struct member *find_before(struct members *m, pid_t pid, pid_t own_pid)
+{
+	struct member *i = find_pid(m, pid);
+
+	return i || pid == own_pid ? i : find_lost(m, own_pid);
+}
+
 /* What was known of the pid before its new image: gone. Returns the parent's serial. */
-static uint32_t succeed(struct members *m, pid_t pid)
+static uint32_t succeed(struct members *m, pid_t pid, pid_t own_pid)
 {
 	uint32_t parent = 0;
 	struct member *i;
 
 	members_look(m);
-	for (i = find_pid(m, pid); i; i = find_pid(m, pid)) {
+	for (i = find_before(m, pid, own_pid); i; i = find_before(m, pid, own_pid)) {
 		parent = i->parent_serial;
 		if (i->kind == MEMBER_RECORDED) {
 			end_recorded(m, i, PROFILE_EXECED, 0);
 			continue;
 		}
 		if (i->kind == MEMBER_BORN)
-			free_slot(m, i->slot);
+			forget_born(m, i);
 		drop(m, i);
 	}
 	return parent ? parent : ancestor(m, pid);
@@ -543,9 +667,12 @@ static uint32_t succeed(struct members *m, pid_t pid)
 
 int members_welcome(struct members *m, const struct recording_peer *peer)
 {
-	uint32_t parent = succeed(m, peer->pid);
+	uint32_t parent = succeed(m, peer->pid, (pid_t)peer->own_pid);
+	struct who who = {.pid = peer->pid,
+			  .own_pid = (pid_t)peer->own_pid,
+			  .nested = (uint32_t)peer->pid != peer->own_pid};
+	struct member *i = add(m, MEMBER_EXPECTED, &who);
 	int stale;
-	struct member *i = add(m, MEMBER_EXPECTED, peer->pid);
 
 	if (!i)
 		return -ENOMEM;
@@ -553,6 +680,8 @@ int members_welcome(struct members *m, const struct recording_peer *peer)
 		drop(m, i);
 		return -ENOMEM;
 	}
+	if (who.nested)
+		came(m, (pid_t)peer->own_pid, true, peer->serial);
 	was_waited(m, peer->pid, &stale); /* it lives: of an earlier one's end */
 	if (m->root_pid ? peer->pid == m->root_pid : !m->root_serial)
 		m->root_serial = peer->serial;
@@ -561,8 +690,8 @@ int members_welcome(struct members *m, const struct recording_peer *peer)
 
 void members_unwanted(struct members *m, pid_t pid)
 {
-	succeed(m, pid);
-	came(m, pid, atomic_load(&header(m)->serial));
+	succeed(m, pid, pid);
+	came(m, pid, false, atomic_load(&header(m)->serial));
 }
 
 void members_end_root(struct members *m, pid_t pid, int wait_status)
@@ -594,7 +723,7 @@ static bool is_gone(const struct member *i)
 	struct pollfd fd = {.fd = i->pidfd, .events = POLLIN};
 
 	if (i->pidfd < 0)
-		return kill(i->pid, 0) < 0 && errno == ESRCH;
+		return i->gone || (kill(i->pid, 0) < 0 && errno == ESRCH);
 	return poll(&fd, 1, 0) > 0;
 }
 
@@ -635,8 +764,9 @@ static void check_exec(struct members *m, struct member *i, uint64_t now_ns)
 	enum wire_exec kind = exec_of(m, i);
 	uint64_t patience = kind > WIRE_EXEC_EXPECTED ? SETTLED_NS : ARRIVAL_NS;
 
-	if (kind == WIRE_EXEC_NONE && !is_replaced(i))
-		i->since_ns = 0; /* it could not be executed */
+	/* It could not be executed; or it was by a vfork child, behind a filter. */
+	if ((kind == WIRE_EXEC_NONE || kind == WIRE_EXEC_CONFINED) && !is_replaced(i))
+		i->since_ns = 0;
 	else if (!i->since_ns)
 		i->since_ns = now_ns;
 	else if (now_ns > i->since_ns + patience)
@@ -651,6 +781,8 @@ void members_check(struct members *m, uint64_t now_ns)
 
 		if (i->pidfd < 0 && is_gone(i))
 			end(m, i);
+		else if (i->kind == MEMBER_BORN && now_ns > i->born_ns + WORKER_NS)
+			record_born(m, i);
 		else if (i->kind == MEMBER_RECORDED || i->kind == MEMBER_BORN)
 			check_exec(m, i, now_ns);
 		else if (i->kind == MEMBER_EXPECTED &&
@@ -660,6 +792,14 @@ void members_check(struct members *m, uint64_t now_ns)
 			i->kind = MEMBER_STRANGER;
 		}
 	}
+}
+
+bool members_thread_exists(const struct members *m, pid_t pid, pid_t tid)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].pid == pid && m->items[i].nested)
+			return true; /* the number is none of ours */
+	return procfs_thread_exists(pid, tid);
 }
 
 size_t members_count(const struct members *m)
@@ -703,6 +843,14 @@ void members_polled(struct members *m, const struct pollfd *fds, size_t n)
 	while (n-- > 0)
 		if (n < m->count && fds[n].revents)
 			end(m, &m->items[n]);
+}
+
+pid_t members_pid(const struct members *m, const struct engine_process *p)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].process == p)
+			return m->items[i].pid;
+	return 0;
 }
 
 uint64_t members_rss(const struct members *m)

@@ -35,6 +35,9 @@ void members_unwanted(struct members *m, pid_t pid);
 /* The root has ended, with a status as of waitpid(). */
 void members_end_root(struct members *m, pid_t pid, int wait_status);
 
+/* The pid, as we see it, of a recorded process; 0 if it has ended. */
+pid_t members_pid(const struct members *m, const struct engine_process *p);
+
 /* The root's end is nobody else's to tell any more. */
 void members_watch_root(struct members *m);
 
@@ -46,6 +49,10 @@ void members_end_all(struct members *m);
 
 /* Now and then: programs that do not come. */
 void members_check(struct members *m, uint64_t now_ns);
+
+/* Whether a thread of a member's is alive, as far as can be told: tid is as the process
+ * itself sees it. */
+bool members_thread_exists(const struct members *m, pid_t pid, pid_t tid);
 
 /* Processes that are alive: recorded, expected or not followed. */
 size_t members_count(const struct members *m);

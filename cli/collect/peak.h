@@ -43,6 +43,20 @@ static inline void peak_change(struct peak_total *t, struct peak_part *p,
 	}
 }
 
+/* Two changes of a part, there and back, with the sum in between: as peak_change()
+ * with that sum, then with the one before, which is no maximum. */
+static inline void peak_bump(struct peak_total *t, struct peak_part *p,
+			     struct profile_amount part_before,
+			     struct profile_amount part_between,
+			     struct profile_amount sum_between, uint64_t at_ns)
+{
+	peak_change(t, p, part_before, sum_between, at_ns);
+	if (p->saved_in != t->epoch) {
+		p->saved = part_between;
+		p->saved_in = t->epoch;
+	}
+}
+
 static inline struct profile_amount peak_of(const struct peak_total *t,
 					    const struct peak_part *p,
 					    struct profile_amount part_now)

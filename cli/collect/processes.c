@@ -64,6 +64,14 @@ void processes_inherit(struct engine *e, struct process *p)
 	e->orphans--;
 }
 
+void processes_told(struct engine *e, uint32_t serial)
+{
+	struct process *p = (struct process *)engine_process(e, serial);
+
+	if (p)
+		ledger_process_told(&p->books, serial);
+}
+
 void engine_process_forked(struct engine *e, struct engine_process *pub,
 			   uint32_t parent_serial, uint64_t stamp)
 {
@@ -75,6 +83,14 @@ void engine_process_forked(struct engine *e, struct engine_process *pub,
 	p->forked_ns = clock_ns(&e->clock, stamp);
 	e->orphans++;
 	processes_inherit(e, p);
+}
+
+void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial)
+{
+	struct process *parent = (struct process *)engine_process(e, parent_serial);
+
+	if (parent && !engine_process(e, serial))
+		ledger_forget_fork(&parent->books, serial);
 }
 
 /* The process that a ring names. A slot that tells another story is not believed. */
@@ -98,6 +114,20 @@ struct process *processes_of_ring(struct engine *e, const struct wire_ring *cont
 			engine_process_forked(e, known, parent, stamp);
 	}
 	return (struct process *)known;
+}
+
+struct engine_heap engine_process_heap(const struct engine_process *pub)
+{
+	const struct process *p = (const struct process *)pub;
+	const struct lineage *l = &p->books.lineage;
+	const struct sites_process *sums = &p->books.sums;
+
+	return (struct engine_heap){
+		.live_bytes = sums->live[PROFILE_MALLOC].bytes + l->inherited.bytes -
+			      l->freed.bytes,
+		.peak_bytes = sums->peak[PROFILE_MALLOC].max.bytes,
+		.frees = sums->frees[PROFILE_MALLOC],
+	};
 }
 
 struct engine_process *engine_process_next(struct engine *e,

@@ -13,6 +13,9 @@ struct process *processes_of_ring(struct engine *e, const struct wire_ring *cont
 /* Gives it what its parent had, as soon as the parent is known as well. */
 void processes_inherit(struct engine *e, struct process *p);
 
+/* The fork of that child was read; it may be there already. */
+void processes_told(struct engine *e, uint32_t serial);
+
 /* Brings the notes in its slot home, while the slot is its own. */
 void processes_read_notes(struct engine *e, struct process *p);
 

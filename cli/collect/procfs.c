@@ -108,6 +108,27 @@ uint64_t procfs_rss(pid_t pid)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+char *procfs_smaps(pid_t pid)
+{
+	enum { FIRST = 64 << 10, MOST = 64 << 20 };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	for (size_t room = FIRST; room <= MOST; room *= 4) {
+		char *text = malloc(room);
+		ssize_t n = text ? slurp(path, text, room - 1) : -1;
+
+		if (n > 0 && (size_t)n < room - 1) {
+			text[n] = '\0';
+			return text;
+		}
+		free(text);
+		if (n <= 0)
+			break;
+	}
+	return NULL;
+}
+
 bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])
 {
 	char path[64], text[32];
@@ -126,6 +147,26 @@ bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])
 bool procfs_thread_exists(pid_t pid, pid_t tid)
 {
 	return !syscall(SYS_tgkill, pid, tid, 0) || errno == EPERM;
+}
+
+bool procfs_is_called(pid_t pid, pid_t number)
+{
+	char path[64], text[8192], *at, *end;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	n = slurp(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "\nNSpid:"); /* a kernel without namespaces has no such line */
+	if (!at)
+		return n > 0 && pid == number;
+	at += strlen("\nNSpid:");
+	for (long is = strtol(at, &end, 10); end != at; is = strtol(at, &end, 10)) {
+		if (is == number)
+			return true;
+		at = *end == '\n' ? end + strlen(end) : end;
+	}
+	return false;
 }
 
 /* Field `number` of /proc/PID/stat, counted from 1 as in proc(5), from 3 on. */

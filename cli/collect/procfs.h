@@ -18,11 +18,18 @@ void procfs_exe(pid_t pid, char *ret, size_t room);
 /* Resident set size in bytes; 0 if it cannot be read. */
 uint64_t procfs_rss(pid_t pid);
 
+/* The whole of /proc/PID/smaps, for the caller to free; NULL if it cannot be read, or is
+ * beyond reason (64 MiB). */
+char *procfs_smaps(pid_t pid);
+
 /* A thread's name as it is now, into name of 16 bytes; false if it is gone. */
 bool procfs_thread_name(pid_t pid, pid_t tid, char name[16]);
 
 /* Whether a thread exists. */
 bool procfs_thread_exists(pid_t pid, pid_t tid);
+
+/* Whether it, or a namespace that it is in, calls it by that number. */
+bool procfs_is_called(pid_t pid, pid_t number);
 
 /* Its parent's pid; 0 if it cannot be read. */
 pid_t procfs_parent(pid_t pid);

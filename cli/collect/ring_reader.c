@@ -9,7 +9,7 @@
 
 #define SLOT sizeof(struct wire_slot)
 #define PAGE 4096ull
-#define AHEAD (16 * SLOT / sizeof(uint64_t))
+#define AHEAD 16
 #define HELD_MAX (WIRE_RING_BYTES / 4 * 3)
 
 static void look_at(struct ring_reader *r, uint64_t cursor)
@@ -55,11 +55,10 @@ void ring_bury(struct ring_reader *r)
 	r->dead = true;
 }
 
-/* A checked copy of the slot at the cursor. False: nothing to hand on. */
-static bool copy(struct ring_reader *r, uint64_t head, uint32_t nodes, struct event *ev)
+/* A checked copy of a slot. False: nothing to hand on. */
+static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
+			uint64_t head, uint32_t nodes, struct event *ev)
 {
-	const struct wire_slot *slot = (const struct wire_slot *)r->slot;
-
 	*ev = (struct event){
 		.address = head & WIRE_PC_MASK,
 		.type = (uint8_t)(head >> 48),
@@ -149,28 +148,34 @@ bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 
 size_t ring_fill(struct ring_reader *r, void *base)
 {
-	uint64_t start = r->read;
+	uint64_t start = r->read, stop = start + WIRE_RING_BYTES / 4;
+	struct event *to = r->window, *end = to + RING_WINDOW;
 
-	r->at = r->count = 0;
-	while (r->count < RING_WINDOW && r->read - start < WIRE_RING_BYTES / 4) {
+	if (r->dead && stop - start > r->end - start)
+		stop = r->end;
+	while (to < end && r->read != stop) {
+		const struct wire_slot *slot = (const struct wire_slot *)r->slot;
 		/* acquire: pairs with the producer's release of the head word, so that
-		 * the slot's other words are read as they were before it. */
-		uint64_t head = atomic_load_explicit(r->slot, memory_order_acquire);
+		 * the slot's other words are read as they were before it, and the
+		 * count of nodes as it was when the event named one. */
+		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
 		bool committed = head >> 56 == r->lap;
 
 		/* Another processor's cache has them: one by one they would cost more
 		 * than all that is done with them. */
-		__builtin_prefetch(r->slot + AHEAD);
-		if (r->dead ? r->read >= r->end : !committed)
+		__builtin_prefetch(slot + AHEAD);
+		if (!committed && !r->dead)
 			break;
-		if (committed && copy(r, head, nodes_used(base), &r->window[r->count]))
-			r->count++;
+		if (committed && copy(r, slot, head, nodes_used(base), to))
+			to++;
 		r->read += SLOT;
 		if (r->read % WIRE_RING_BYTES)
-			r->slot += SLOT / sizeof(*r->slot);
+			r->slot = &slot[1].head;
 		else
 			look_at(r, r->read);
 	}
+	r->at = 0;
+	r->count = (uint32_t)(to - r->window);
 	r->window_start = start;
 	if (r->read != start)
 		give(r);

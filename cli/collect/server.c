@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/kernel.h"
+#include "cli/collect/accounts.h"
 #include "cli/collect/bell.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/members.h"
@@ -50,6 +51,7 @@ struct server {
 	struct profile_writer *writer;
 	struct symbols *symbols;
 
+	struct accounts *accounts;
 	struct members *members;
 	struct scans *scans;
 	size_t modules; /* seen */
@@ -296,6 +298,21 @@ static void module_seen(void *context, const struct engine_module *m)
 	symbols_module(s->symbols, s->modules++, path, root, m->build_id);
 }
 
+static pid_t pid_of(void *context, const struct engine_process *p)
+{
+	struct server *s = context;
+
+	return members_pid(s->members, p);
+}
+
+static void account(void *context, struct engine_process *p,
+		    const struct engine_account *said)
+{
+	struct server *s = context;
+
+	accounts_heard(s->accounts, p, said);
+}
+
 static void waited(void *context, int32_t pid, int32_t status)
 {
 	struct server *s = context;
@@ -305,8 +322,9 @@ static void waited(void *context, int32_t pid, int32_t status)
 
 static bool alive(void *context, int32_t pid, int32_t tid)
 {
-	(void)context;
-	return procfs_thread_exists(pid, tid);
+	struct server *s = context;
+
+	return members_thread_exists(s->members, pid, tid);
 }
 
 static void describe(struct server *s)
@@ -374,7 +392,8 @@ static void finalize(struct server *s)
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
 	if (!symbols_resolve(s->symbols, p)) {
-		symbols_sources(s->symbols, p, NULL);
+		if (!s->o->config.no_source)
+			symbols_sources(s->symbols, p, NULL);
 		p->symbolised = true;
 	}
 	p->complete = true;
@@ -466,6 +485,7 @@ static void keep_hours(struct server *s, uint64_t now)
 	}
 	if (s->opened && c->duration_ns && since >= c->delay_ns + c->duration_ns) {
 		s->closing_time = true;
+		accounts_hush(s->accounts);
 		if (atomic_compare_exchange_strong(&header(s)->recording, &recording,
 						   WIRE_PAUSED))
 			s->profile->stopped = strings_add(&s->profile->strings,
@@ -567,6 +587,7 @@ static int serve(struct server *s)
 		keep_hours(s, now);
 		if (events)
 			sample_rss(s, now);
+		accounts_tick(s->accounts, now);
 		checkpoint(s, now);
 		leave_launcher(s, now);
 		adapt_nap(s, events);
@@ -598,9 +619,32 @@ static void stop(struct server *s)
 {
 	uint32_t recording = WIRE_RECORDING;
 
+	accounts_hush(s->accounts);
 	atomic_compare_exchange_strong(&header(s)->recording, &recording, WIRE_PAUSED);
 	s->profile->stopped =
 		strings_add(&s->profile->strings, "`heapline stop` ended it");
+}
+
+static void tell_progress(void *context, size_t done, size_t all)
+{
+	struct server *s = context;
+	struct control_progress p = {(uint32_t)done, (uint32_t)all};
+
+	/* Before the program's end the launcher does not listen, and what fills its
+	 * queue would keep the result out. */
+	if (s->o->control >= 0 && s->root_ended_ns && !s->answered)
+		send(s->o->control, &p, sizeof(p), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static int prepare_symbols(struct server *s)
+{
+	const struct control_config *c = &s->o->config;
+
+	symbols_use_cache(s->symbols);
+	symbols_on_progress(s->symbols, tell_progress, s);
+	if (c->debuginfod) /* the launcher has said if that can't be */
+		symbols_ask_servers(s->symbols);
+	return symbols_source_paths(s->symbols, c->source_paths);
 }
 
 static int open_all(struct server *s)
@@ -608,7 +652,7 @@ static int open_all(struct server *s)
 	struct server_options *o = s->o;
 	struct engine_hooks hooks = {
 		.context = s, .alive = alive, .module_seen = module_seen,
-		.waited = waited};
+		.waited = waited, .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
@@ -623,12 +667,16 @@ static int open_all(struct server *s)
 	if (!err)
 		err = symbols_open(&s->symbols);
 	if (!err)
+		err = prepare_symbols(s);
+	if (!err)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
 	if (!err)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);
+	if (!err)
+		err = accounts_open(s->engine, s->memory.base, pid_of, s, &s->accounts);
 	if (!err)
 		err = scans_open(&s->memory, s->engine, partly, &s->scans);
 	if (!err)
@@ -644,6 +692,7 @@ static void close_all(struct server *s)
 	symbols_close(s->symbols);
 	profile_writer_close(s->writer);
 	profile_close(s->profile);
+	accounts_close(s->accounts);
 	scans_close(s->scans);
 	members_close(s->members);
 	engine_close(s->engine);

@@ -89,14 +89,15 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 		       const struct park_item *stuck)
 {
-	const struct ledger_freed *freed = blocks_freed_slot(l, lot->address);
 	struct ledger_process *p = lot->process;
 	uint64_t ns = blocks_moment(l, &stuck->event);
 	struct live_block b;
 
-	if (needs_block(&stuck->event))
-		return freed->key == blocks_freed_key(p, lot->address) &&
-		       freed->ns + DISORDER_NS >= ns;
+	if (needs_block(&stuck->event)) {
+		uint64_t freed_ns = blocks_freed(l, p, lot->address);
+
+		return freed_ns && freed_ns + DISORDER_NS >= ns;
+	}
 	if (!blocks_take(l, p, lot->address, &b))
 		return false;
 	blocks_put(l, p, lot->address, &b);
@@ -108,6 +109,15 @@ struct pair {
 	struct park_item *first, *second;
 };
 
+/* A restore comes after its begin, which may wait here too. */
+static bool is_whole(const struct park_item *i)
+{
+	const struct park_item *born = needs_block(&i->event) ? i->later : i;
+
+	return born->event.type != EVENT_RESTORE ||
+	       born->realloc->held != LEDGER_WAITING || i->realloc == i->later->realloc;
+}
+
 static struct pair find_pair(const struct park_lot *lot)
 {
 	size_t tries = 0;
@@ -115,7 +125,8 @@ static struct pair find_pair(const struct park_lot *lot)
 	for (struct park_item *i = lot->first; i && tries++ < PAIR_TRIES; i = i->next)
 		if (i->later &&
 		    needs_block(&i->event) == needs_block(&lot->first->event) &&
-		    needs_block(&i->later->event) != needs_block(&i->event))
+		    needs_block(&i->later->event) != needs_block(&i->event) &&
+		    is_whole(i))
 			return (struct pair){i, i->later};
 	return (struct pair){NULL, NULL};
 }

@@ -2,28 +2,9 @@
 
 #include "cli/base/array.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct sites_slot {
-	uint64_t key1; /* + 1; 0: free */
-	uint32_t site;
-};
-
-/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
-static uint64_t key_of(uint32_t process, uint32_t node, enum profile_domain domain)
-{
-	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
-}
-
-static size_t slot_of(const struct sites *s, uint64_t key1)
-{
-	uint64_t h = key1 * 0x9e3779b97f4a7c15ull;
-
-	return (size_t)(h >> 20) & (s->index_room - 1);
-}
 
 int sites_open(struct sites *s, void *base)
 {
@@ -75,15 +56,6 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 
 /* ---- finding a site ------------------------------------------------------ */
 
-static struct sites_slot *seek(const struct sites *s, uint64_t key1)
-{
-	size_t at = slot_of(s, key1);
-
-	while (s->index[at].key1 && s->index[at].key1 != key1)
-		at = (at + 1) & (s->index_room - 1);
-	return &s->index[at];
-}
-
 static int index_grow(struct sites *s)
 {
 	struct sites_slot *old = s->index, *more;
@@ -96,7 +68,7 @@ static int index_grow(struct sites *s)
 	s->index_room = old_room * 2;
 	for (size_t i = 0; i < old_room; i++)
 		if (old[i].key1)
-			*seek(s, old[i].key1) = old[i];
+			*sites_seek(s, old[i].key1) = old[i];
 	free(old);
 	return 0;
 }
@@ -149,10 +121,10 @@ static int add(struct sites *s, struct sites_process *p, uint32_t stack,
 }
 
 /* First sight of a wire node in a process: it may be a copy of one known already. */
-static uint32_t find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
-			    enum profile_domain domain)
+uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
+			   enum profile_domain domain)
 {
-	uint64_t key1 = key_of(p->index, node, domain);
+	uint64_t key1 = sites_key(p->index, node, domain);
 	uint32_t stack, site = 0;
 	int r = stacks_copy(&s->stacks, node, &stack);
 
@@ -164,31 +136,9 @@ static uint32_t find_slowly(struct sites *s, struct sites_process *p, uint32_t n
 		s->error = s->error ? s->error : r;
 		return 0;
 	}
-	*seek(s, key1) = (struct sites_slot){key1, site};
+	*sites_seek(s, key1) = (struct sites_slot){key1, site};
 	s->index_used++;
 	return site;
-}
-
-uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
-		    enum profile_domain domain)
-{
-	const struct sites_slot *slot;
-
-	assert(node < WIRE_NODES);
-	slot = seek(s, key_of(p->index, node, domain));
-	return slot->key1 ? slot->site : find_slowly(s, p, node, domain);
-}
-
-uint32_t sites_peek(const struct sites *s, const struct sites_process *p, uint32_t node)
-{
-	return seek(s, key_of(p->index, node, PROFILE_MALLOC))->site;
-}
-
-void sites_prefetch_index(const struct sites *s, const struct sites_process *p,
-			  uint32_t node)
-{
-	__builtin_prefetch(
-		&s->index[slot_of(s, key_of(p->index, node, PROFILE_MALLOC))]);
 }
 
 /* ---- counting ------------------------------------------------------------ */
@@ -327,6 +277,45 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 	here->freed_here += blocks;
 	here->freed_here_bytes += b->size;
 	follow(s, p, site, before, 0, ns);
+	stamp(s, p, here);
+}
+
+void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t by, uint64_t ns)
+{
+	enum { D = PROFILE_MALLOC };
+	struct site *site = &s->items[b->site], *here = &s->items[by];
+	struct profile_amount before = sites_live(site);
+	struct profile_amount more = {before.blocks + 1, before.bytes + b->size};
+	struct profile_amount process = {p->live[D].blocks + 1,
+					 p->live[D].bytes + b->size};
+	struct profile_amount tree = {s->tree_live.blocks + 1,
+				      s->tree_live.bytes + b->size};
+
+	touch(s, site);
+	touch(s, here);
+	if (!site->allocs || b->born_ns < site->first_ns)
+		site->first_ns = b->born_ns;
+	if (b->born_ns > site->last_ns)
+		site->last_ns = b->born_ns;
+	site->allocs++;
+	site->allocated_bytes += b->size;
+	site->frees++;
+	site->freed_bytes += b->size;
+	p->allocs[D]++;
+	p->allocated_bytes[D] += b->size;
+	p->frees[D]++;
+	p->freed_bytes[D] += b->size;
+	tally(s, &site->sizes, b->size, 1);
+	tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, 1);
+	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
+	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
+	timeline_note(&s->timeline, b->born_ns, tree, 1);
+	timeline_note(&s->timeline, ns, s->tree_live, 0);
+	site->last_rank = ++s->rank;
+	site->last_live_bytes = process.bytes;
+	here->freed_here++;
+	here->freed_here_bytes += b->size;
 	stamp(s, p, here);
 }
 

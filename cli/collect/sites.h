@@ -15,6 +15,8 @@
 #include "cli/collect/stacks.h"
 #include "cli/collect/timeline.h"
 
+#include <assert.h>
+
 /* Counts by floor(log2), for the classes low .. low+span-1. */
 struct sites_histogram {
 	uint8_t low, span;
@@ -27,8 +29,8 @@ struct site { /* what allocations and frees touch comes first */
 	uint64_t last_rank, last_live_bytes;
 	uint64_t first_ns, last_ns;
 
-	struct peak_part peak;	    /* of the process's domain */
-	struct peak_part tree_peak; /* of the tree's sum */
+	struct peak_part peak;		       /* of the process's domain */
+	struct peak_part tree_peak;	       /* of the tree's sum */
 	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
 
 	uint64_t freed_here, freed_here_bytes;
@@ -87,17 +89,65 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 /* The process's blocks leave the tree's sum, as its memory goes back. */
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
 
+struct sites_slot {
+	uint64_t key1; /* + 1; 0: free */
+	uint32_t site;
+};
+
+/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
+static inline uint64_t sites_key(uint32_t process, uint32_t node,
+				 enum profile_domain domain)
+{
+	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
+}
+
+static inline size_t sites_slot_of(const struct sites *s, uint64_t key1)
+{
+	uint64_t h = key1 * 0x9e3779b97f4a7c15ull;
+
+	return (size_t)(h >> 20) & (s->index_room - 1);
+}
+
+/* The slot of a key, or the free one where it belongs. */
+static inline struct sites_slot *sites_seek(const struct sites *s, uint64_t key1)
+{
+	size_t at = sites_slot_of(s, key1);
+
+	while (s->index[at].key1 && s->index[at].key1 != key1)
+		at = (at + 1) & (s->index_room - 1);
+	return &s->index[at];
+}
+
+uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
+			   enum profile_domain domain);
+
 /* The site of a wire node, made if need be; 0 without memory. */
-uint32_t sites_find(struct sites *s, struct sites_process *p, uint32_t node,
-		    enum profile_domain domain);
+static inline uint32_t sites_find(struct sites *s, struct sites_process *p,
+				  uint32_t node, enum profile_domain domain)
+{
+	const struct sites_slot *slot =
+		sites_seek(s, sites_key(p->index, node, domain));
+
+	assert(node < WIRE_NODES);
+	return slot->key1 ? slot->site : sites_find_slowly(s, p, node, domain);
+}
 
 /* The same in the malloc domain, if it is known already; else 0. */
-uint32_t sites_peek(const struct sites *s, const struct sites_process *p,
-		    uint32_t node);
+static inline uint32_t sites_peek(const struct sites *s, const struct sites_process *p,
+				  uint32_t node)
+{
+	return sites_seek(s, sites_key(p->index, node, PROFILE_MALLOC))->site;
+}
 
 /* Ask for memory: of what sites_peek() looks at, and of a site. */
-void sites_prefetch_index(const struct sites *s, const struct sites_process *p,
-			  uint32_t node);
+static inline void sites_prefetch_index(const struct sites *s,
+					const struct sites_process *p, uint32_t node)
+{
+	uint64_t key1 = sites_key(p->index, node, PROFILE_MALLOC);
+
+	__builtin_prefetch(&s->index[sites_slot_of(s, key1)]);
+	__asm__ volatile(""); /* see live_prefetch() */
+}
 
 static inline void sites_prefetch(const struct sites *s, uint32_t site)
 {
@@ -116,6 +166,10 @@ void sites_alloc(struct sites *s, struct sites_process *p, uint32_t site, uint64
 /* A block, or some bytes of one (blocks 0), was freed by code at site `by`. */
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns);
+
+/* sites_alloc() and sites_free() in a row, of one block of the malloc domain. */
+void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t by, uint64_t ns);
 
 /* That free did not happen: takes it back. */
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,

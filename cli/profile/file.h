@@ -46,6 +46,10 @@ int profile_load(const char *path, struct profile **ret, char *why, size_t why_b
 int profile_piece(const char *path, const struct profile *p, size_t i,
 		 struct bytes *ret);
 
+/* Brings the data of all pieces back into p, to be written to another file. 0, or as
+ * profile_piece(). */
+int profile_pieces_load(const char *path, struct profile *p);
+
 /* Makes a piece of a snapshot to be written: a deflated copy of data. From any thread. 0,
  * -ENOMEM or -E2BIG. */
 int profile_piece_make(const void *data, size_t len, struct profile_piece *ret);

@@ -14,7 +14,8 @@
 #define BEHIND(type, field, base)                                                      \
 	{WIDTH(type, field), .coding = FORMAT_BEHIND, .from = offsetof(type, base)}
 
-/* New columns go to the end of a table: older readers skip them there. */
+/* New columns go to the end of a table, and the section's `since` stays: older readers
+ * skip them there, newer ones read files without them. */
 
 static const struct format_column meta[] = {
 	STRING(struct profile, version),
@@ -45,6 +46,19 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile_process, domain[d].peak.bytes),                           \
 	PLAIN(struct profile_process, domain[d].peak_at_ns)
 
+#define PROCESS_MEMORY(m)                                                              \
+	PLAIN(struct profile_process, memory[m].at_ns),                                \
+	PLAIN(struct profile_process, memory[m].live_bytes),                           \
+	PLAIN(struct profile_process, memory[m].used_bytes),                           \
+	BEHIND(struct profile_process, memory[m].system_bytes, memory[m].used_bytes),  \
+	BEHIND(struct profile_process, memory[m].rss_at_ns, memory[m].at_ns),          \
+	PLAIN(struct profile_process, memory[m].rss_bytes),                            \
+	PLAIN(struct profile_process, memory[m].rss_anonymous),                        \
+	PLAIN(struct profile_process, memory[m].rss_files),                            \
+	PLAIN(struct profile_process, memory[m].rss_stack),                            \
+	PLAIN(struct profile_process, memory[m].rss_shared),                           \
+	PLAIN(struct profile_process, memory[m].rss_own)
+
 static const struct format_column processes[] = {
 	DELTA(struct profile_process, serial),
 	PLAIN(struct profile_process, parent_serial),
@@ -69,6 +83,8 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, inherited.bytes),
 	BEHIND(struct profile_process, inherited_freed.blocks, inherited.blocks),
 	BEHIND(struct profile_process, inherited_freed.bytes, inherited.bytes),
+	PROCESS_MEMORY(PROFILE_AT_PEAK),
+	PROCESS_MEMORY(PROFILE_AT_END),
 };
 _Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
 
@@ -76,7 +92,7 @@ static const struct format_column unfolloweds[] = {
 	PLAIN(struct profile_unfollowed, parent_serial),
 	SIGNED(struct profile_unfollowed, pid),
 	STRING(struct profile_unfollowed, program),
-	BELOW(struct profile_unfollowed, why, PROFILE_WHYS),
+	PLAIN(struct profile_unfollowed, why), /* readers know some */
 	DELTA(struct profile_unfollowed, at_ns),
 };
 
@@ -211,6 +227,7 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 				.row_bytes = sizeof(struct format_stack_code)},
 	[FORMAT_SOURCES] = {"sources", ARRAY(source)},
 	[FORMAT_PROCESSES] = {"processes", COLUMNS(processes),
+			      .since = 31, /* without `inherited` */
 			      .row_bytes = sizeof(struct profile_process),
 			      .items_at = offsetof(struct profile, processes),
 			      .count_at = offsetof(struct profile, process_count),
@@ -321,10 +338,23 @@ static bool fits(const struct format_column *c, size_t strings, uint64_t v)
 	return (!c->below || v < c->below) && (!c->string || v < strings);
 }
 
+static void clear_column(const struct format_section *s, size_t column, void *rows,
+			 size_t n)
+{
+	const struct format_column *c = &s->columns[column];
+
+	for (size_t k = 0; k < n; k++)
+		store((char *)rows + k * s->row_bytes + c->at, c->bytes, 0);
+}
+
 int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 		       size_t columns, size_t strings, void *rows, size_t n)
 {
-	for (size_t i = 0; i < s->column_count; i++) {
+	size_t known = columns < s->column_count ? columns : s->column_count;
+
+	for (size_t i = known; i < s->column_count; i++)
+		clear_column(s, i, rows, n);
+	for (size_t i = 0; i < known; i++) {
 		const struct format_column *c = &s->columns[i];
 		uint64_t before = 0;
 

@@ -24,11 +24,13 @@ enum format_limit {
 	FORMAT_VERSION = 1,
 	FORMAT_RAW_MAX = 4 << 20, /* bytes of a chunk's payload, inflated */
 
-	/* Raw bytes are at most this many times the stored ones (plus the slack), so
-	 * that a small file cannot claim a large memory. The writer pads. */
-	FORMAT_RATIO_MAX = 64,
-	FORMAT_RATIO_SLACK = 4096,
-	FORMAT_STORED_MAX = FORMAT_RAW_MAX + FORMAT_RATIO_SLACK,
+	FORMAT_STORED_MAX = FORMAT_RAW_MAX + 4096,
+
+	/* All chunks up to any point of the file inflate to no more than so many times
+	 * the bytes up to there, and the slack: a small file cannot claim a large
+	 * memory. The writer pads. */
+	FORMAT_RATIO_MAX = 16,
+	FORMAT_RATIO_SLACK = 1 << 20,
 };
 
 enum format_chunk_flag {
@@ -87,6 +89,7 @@ struct format_section {
 	const char *name; /* for people, plural */
 	const struct format_column *columns;
 	size_t column_count;
+	size_t since; /* columns of the first files of this version: others may lack */
 	size_t row_bytes;
 	/* Offsets in struct profile of the array, its count and its capacity. */
 	size_t items_at, count_at, room_at;
@@ -121,9 +124,15 @@ static inline size_t *format_room(const struct format_section *s, struct profile
 void format_put_columns(struct bytes *out, const struct format_section *s,
 			const void *rows, const uint32_t *picks, size_t n);
 
-/* Reads n rows' columns, columns >= s->column_count of them; what a newer writer
- * has behind those that we know is skipped. strings: how many there are. 0, or
- * -EBADMSG: too short, or a value out of its range. */
+/* The fewest columns that a file may have. */
+static inline size_t format_columns_min(const struct format_section *s)
+{
+	return !s->columns ? 1 : s->since ? s->since : s->column_count;
+}
+
+/* Reads n rows' columns, columns >= format_columns_min(s) of them. What a newer writer
+ * has behind those that we know is skipped; what an older one lacks is 0. strings: how
+ * many there are. 0, or -EBADMSG: too short, or a value out of its range. */
 int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 		       size_t columns, size_t strings, void *rows, size_t n);
 
@@ -138,12 +147,11 @@ void format_put_header(struct bytes *out, const struct format_header *h);
 bool format_get_header(const unsigned char *bytes, bool check,
 		       struct format_header *ret);
 
-/* The most that a chunk of `stored` bytes may hold. */
-static inline uint64_t format_raw_max(uint64_t stored)
+/* Whether a file of so many bytes may hold so many, inflated. */
+static inline bool format_ratio_is_fair(uint64_t raw, uint64_t file)
 {
-	uint64_t most = stored * FORMAT_RATIO_MAX + FORMAT_RATIO_SLACK;
-
-	return most < FORMAT_RAW_MAX ? most : FORMAT_RAW_MAX;
+	return raw <= FORMAT_RATIO_SLACK ||
+	       (raw - FORMAT_RATIO_SLACK - 1) / FORMAT_RATIO_MAX < file;
 }
 
 /* ---- for tests and benches ----------------------------------------------- */

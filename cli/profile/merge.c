@@ -470,6 +470,9 @@ static uint64_t extent(const struct profile *p)
 		end = later(end, later(q->start_ns, q->end_ns));
 		for (int d = 0; d < PROFILE_DOMAINS; d++)
 			end = later(end, q->domain[d].peak_at_ns);
+		for (int m = 0; m < PROFILE_MOMENTS; m++)
+			end = later(end, later(q->memory[m].at_ns,
+					       q->memory[m].rss_at_ns));
 	}
 	for (size_t i = 0; i < p->thread_count; i++)
 		end = later(end, later(p->threads[i].start_ns, p->threads[i].end_ns));
@@ -487,6 +490,10 @@ static void shift_process(struct profile_process *q, uint64_t ns)
 	q->start_ns += ns;
 	if (q->end != PROFILE_RUNNING || q->end_ns)
 		q->end_ns += ns;
+	for (int m = 0; m < PROFILE_MOMENTS; m++) {
+		q->memory[m].at_ns += q->memory[m].at_ns ? ns : 0;
+		q->memory[m].rss_at_ns += q->memory[m].rss_bytes ? ns : 0;
+	}
 	for (int d = 0; d < PROFILE_DOMAINS; d++)
 		if (q->domain[d].peak.blocks || q->domain[d].peak.bytes)
 			q->domain[d].peak_at_ns += ns;

@@ -35,6 +35,25 @@ struct profile_amount {
 	uint64_t blocks, bytes;
 };
 
+/* Where a process's memory was, at a moment near the one wanted. Bytes. */
+struct profile_memory {
+	uint64_t at_ns;
+	uint64_t live_bytes; /* requested, of blocks in use; inherited ones too */
+	/* As the allocator says: in use, with its overhead; had of the system. Both 0:
+	 * it does not tell. */
+	uint64_t used_bytes, system_bytes;
+	/* Resident, as the kernel says: all, and its parts. rss_bytes 0: not known. */
+	uint64_t rss_at_ns, rss_bytes;
+	uint64_t rss_anonymous, rss_files, rss_stack, rss_shared;
+	uint64_t rss_own; /* heapline's */
+};
+
+enum profile_moment {
+	PROFILE_AT_PEAK = 0, /* of the answers, the one with the most live bytes */
+	PROFILE_AT_END = 1,  /* the last one: at exit, if the process got there */
+	PROFILE_MOMENTS
+};
+
 struct profile_process {
 	uint32_t serial;	/* unique; what sites name */
 	uint32_t parent_serial; /* who forked or spawned it; 0: nobody known */
@@ -59,6 +78,8 @@ struct profile_process {
 	 * freed (or reallocated) itself. In no other figure of the process. */
 	struct profile_amount inherited, inherited_freed;
 
+	struct profile_memory memory[PROFILE_MOMENTS];
+
 	uint64_t
 		unknown_frees; /* of blocks that nobody saw allocated */
 	uint64_t unseen_frees;	/* an address came again without having been freed */
@@ -74,6 +95,9 @@ enum profile_why { /* a program was not followed; as enum wire_exec */
 	PROFILE_OTHER_LIBC = 4,	  /* musl's loader */
 	PROFILE_SECURE = 5,	  /* setuid, setgid, capabilities */
 	PROFILE_NO_SHIM = 6,	  /* the shim's file is not in its root */
+	PROFILE_CONFINED = 7,	  /* behind a seccomp filter that may kill for our calls */
+	PROFILE_APART = 8,	  /* its network namespace has not the session's socket */
+	PROFILE_UNMAPPED = 9,	  /* no descriptor, or address space, for the memory */
 	PROFILE_WHYS
 };
 

@@ -29,6 +29,7 @@ enum {
 /* How far the file has come. */
 struct progress {
 	uint64_t at;	 /* bytes */
+	uint64_t raw;	 /* bytes that all chunks inflate to */
 	uint32_t chunks; /* in all */
 	uint32_t commits;
 	uint32_t crc; /* of all chunk headers, in order */
@@ -172,19 +173,18 @@ static bool deflate_payload(struct profile_writer *w)
 }
 
 /* Fills up with zeroes, behind the deflated stream, what the ratio asks for. */
-static void pad(struct profile_writer *w)
+static void pad(struct profile_writer *w, size_t len)
 {
 	static const unsigned char zeroes[4096];
-	size_t stored = w->chunk.len - FORMAT_CHUNK_HEADER_BYTES;
+	uint64_t raw = w->now.raw + len;
 
-	while (!w->chunk.failed && w->payload.len > format_raw_max(stored)) {
-		size_t lack = (w->payload.len - format_raw_max(stored) - 1) /
-				      FORMAT_RATIO_MAX +
-			      1;
+	while (!w->chunk.failed &&
+	       !format_ratio_is_fair(raw, w->now.at + w->chunk.len)) {
+		uint64_t lack = (raw - FORMAT_RATIO_SLACK - 1) / FORMAT_RATIO_MAX + 1 -
+				w->now.at - w->chunk.len;
 
-		lack = lack < sizeof(zeroes) ? lack : sizeof(zeroes);
-		bytes_put(&w->chunk, zeroes, lack);
-		stored += lack;
+		bytes_put(&w->chunk, zeroes,
+			  lack < sizeof(zeroes) ? lack : sizeof(zeroes));
 	}
 }
 
@@ -213,6 +213,7 @@ static int end_chunk(struct profile_writer *w, struct format_header *h)
 	format_put_header(&head, h);
 	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
 	w->now.chunks++;
+	w->now.raw += h->raw;
 	return append(w, w->chunk.data, w->chunk.len);
 }
 
@@ -225,7 +226,7 @@ static int put_chunk(struct profile_writer *w, enum format_chunk type)
 	begin_chunk(w);
 	if (type != FORMAT_COMMIT && deflate_payload(w)) {
 		h.flags = FORMAT_DEFLATED;
-		pad(w);
+		pad(w, w->payload.len);
 	} else {
 		bytes_put(&w->chunk, w->payload.data, w->payload.len);
 	}
@@ -487,6 +488,8 @@ static int put_snapshot_pieces(struct profile_writer *w, const struct profile *p
 			h.flags |= FORMAT_DEFLATED;
 		begin_chunk(w);
 		bytes_put(&w->chunk, piece->data, piece->stored);
+		if (piece->deflated)
+			pad(w, piece->raw);
 		r = end_chunk(w, &h);
 		if (r < 0)
 			return r;
@@ -498,20 +501,17 @@ int profile_piece_make(const void *data, size_t len, struct profile_piece *ret)
 {
 	uLongf bound = compressBound(len), n = bound;
 	unsigned char *to;
-	size_t least;
 
 	if (len > PROFILE_PIECE_MAX)
 		return -E2BIG;
-	to = calloc(1, bound);
+	to = malloc(bound);
 	if (!to || compress2(to, &n, data, len, LEVEL) != Z_OK) {
 		free(to);
 		return -ENOMEM;
 	}
-	/* Zeroes behind the stream, as the ratio asks for; calloc() made them. */
-	least = len / FORMAT_RATIO_MAX + 1;
 	*ret = (struct profile_piece){
 		.data = to,
-		.stored = (uint32_t)(n < least ? least : n),
+		.stored = (uint32_t)n,
 		.raw = (uint32_t)len,
 		.deflated = true,
 	};

@@ -23,19 +23,31 @@ void groups_done(struct groups *g)
 	*g = (struct groups){0};
 }
 
-static struct table_key key_of(const struct frames_frame *f)
+/* A module is mapped anew in each process: its path tells that it is one, and where
+ * there are no names, its build-id too. */
+static struct table_key key_of(const struct profile *p, const struct frames_frame *f)
 {
+	static const struct profile_module none;
+	const struct profile_module *m = &none;
+	bool nameless = !f->code || (!f->code->function && !f->code->line);
+
 	if (!f->stack)
 		return (struct table_key){0};
-	if (!f->code || (!f->code->function && !f->code->line))
-		return (struct table_key){f->stack->pc, 1ull << 63 | f->stack->module};
+	if (f->stack->module && f->stack->module <= p->module_count)
+		m = &p->modules[f->stack->module - 1];
+	if (nameless)
+		return (struct table_key){f->stack->pc - m->bias,
+					  1ull << 63 | (uint64_t)m->path << 31 |
+						  (m->build_id & 0x7fffffff)};
 	return (struct table_key){(uint64_t)f->code->function << 32 | f->code->line,
-				  (uint64_t)f->stack->module << 32 | f->code->file};
+				  (uint64_t)m->path << 32 | f->code->file};
 }
 
-bool groups_same(const struct frames_frame *a, const struct frames_frame *b)
+bool groups_same(const struct groups *g, const struct frames_frame *a,
+		 const struct frames_frame *b)
 {
-	struct table_key one = key_of(a), other = key_of(b);
+	struct table_key one = key_of(g->view.profile, a);
+	struct table_key other = key_of(g->view.profile, b);
 
 	return one.a == other.a && one.b == other.b;
 }
@@ -50,7 +62,7 @@ static int groups_add(struct groups *g, uint32_t stack, struct profile_amount am
 {
 	struct frames_frame frame = view_site_frame(&g->view, stack);
 	bool is_new;
-	uint64_t *id = table_put(&g->ids, key_of(&frame), &is_new);
+	uint64_t *id = table_put(&g->ids, key_of(g->view.profile, &frame), &is_new);
 	struct group *group;
 
 	if (!id)

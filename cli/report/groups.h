@@ -31,4 +31,5 @@ void groups_done(struct groups *g);
 int groups_collect(struct groups *g, enum view_metric metric);
 
 /* Whether two frames belong to one group. */
-bool groups_same(const struct frames_frame *a, const struct frames_frame *b);
+bool groups_same(const struct groups *g, const struct frames_frame *a,
+		 const struct frames_frame *b);

@@ -1,6 +1,5 @@
 #include "cli/report/summary.h"
 
-#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
@@ -9,6 +8,7 @@
 #include "cli/report/groups.h"
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
+#include "cli/report/memory.h"
 #include "cli/report/runtime.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
@@ -444,7 +444,7 @@ static void put_callers(const struct page *page, struct groups *g,
 
 	while (shown < CALLERS && frames_next(&walk, &frame)) {
 		if (!past) {
-			past = groups_same(&frame, &group->frame);
+			past = groups_same(g, &frame, &group->frame);
 			continue;
 		}
 		if (frames_owner(g->view.owners, &frame) == FRAMES_BASE &&
@@ -598,6 +598,12 @@ static void put_next(const struct page *page, const struct summary *s)
 	for (size_t i = 0; i < page->profile->frame_count && !lines; i++)
 		lines = page->profile->frames[i].line != 0;
 	put_title(page, "Next");
+	if (!page->options->path) {
+		fputs("  the same with -o FILE keeps the profile, for `heapline lines "
+		      "FILE`\n",
+		      page->out);
+		return;
+	}
 	if (lines) {
 		put_command(page, "heapline lines",
 			    "the same, line by line of the program's own code");
@@ -615,6 +621,23 @@ static void put_next(const struct page *page, const struct summary *s)
 	if (page->scope->process_count > 1 && page->scope->moment != SCOPE_OWN_PEAK)
 		put_command(page, "heapline report --process PID", "one process alone");
 	put_command(page, "heapline report --json", "all figures, exact, for scripts");
+}
+
+/* Of the process that had most. */
+static void put_memory(const struct page *page)
+{
+	const struct profile_process *items = page->profile->processes;
+	size_t most = SIZE_MAX;
+
+	for (size_t i = 0; i < page->profile->process_count; i++)
+		if (page->scope->process[i] &&
+		    (most == SIZE_MAX ||
+		     items[i].domain[PROFILE_MALLOC].peak.bytes >
+			     items[most].domain[PROFILE_MALLOC].peak.bytes))
+			most = i;
+	if (most != SIZE_MAX)
+		memory_text(&items[most], page->options->bytes, page->options->colour,
+			    page->out);
 }
 
 static int put_page(const struct page *page)
@@ -638,6 +661,7 @@ static int put_page(const struct page *page)
 	if (err < 0)
 		return err;
 	put_processes(page, all);
+	put_memory(page);
 	put_recording(page, &sum);
 	put_next(page, &sum);
 	return 0;
@@ -774,6 +798,7 @@ static void json_process(const struct profile *p, struct json *j,
 	json_put_unsigned(j, "end_ns", process->end_ns);
 	json_figures(j, s);
 	json_inherited(j, process);
+	memory_json(process, j);
 	json_put_unsigned(j, "lost", s->lost);
 	json_overheads(j, s);
 	json_close(j);

@@ -13,6 +13,9 @@ static const char *const clauses[PROFILE_WHYS] = {
 	[PROFILE_OTHER_LIBC] = "linked against musl",
 	[PROFILE_SECURE] = "it changes its privileges: the loader ignores LD_PRELOAD",
 	[PROFILE_NO_SHIM] = "libheapline.so is not in its root directory",
+	[PROFILE_CONFINED] = "behind a seccomp filter, where our calls might be its end",
+	[PROFILE_APART] = "its network namespace has no way to the collector",
+	[PROFILE_UNMAPPED] = "it had no descriptor, or no address space, for the recording",
 };
 
 static const char *const names[PROFILE_WHYS] = {
@@ -23,6 +26,9 @@ static const char *const names[PROFILE_WHYS] = {
 	[PROFILE_OTHER_LIBC] = "other-libc",
 	[PROFILE_SECURE] = "secure",
 	[PROFILE_NO_SHIM] = "no-shim",
+	[PROFILE_CONFINED] = "confined",
+	[PROFILE_APART] = "apart",
+	[PROFILE_UNMAPPED] = "unmapped",
 };
 
 const char *unfollowed_why(uint32_t why)

@@ -1,6 +1,6 @@
 /*
- * debugfile.h - separate debug files, by build-id and by .gnu_debuglink. Local files
- * only: nothing here, nor in libdw as we drive it, asks a debuginfod server.
+ * debugfile.h - separate debug files of this machine, by build-id and by
+ * .gnu_debuglink.
  */
 #pragma once
 

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_UNIT_SPANS (16u << 20) /* of all units together */
 #define NO_UNIT UINT32_MAX
@@ -28,12 +29,18 @@ struct module {
 	int fd, root_fd; /* root_fd is not ours */
 	struct debugfile_id id;
 
+	struct debugserver *server; /* to be asked, or NULL; not ours */
+	bool searched;		    /* for the next two */
+	int debug_fd;		    /* the separate debug file, or -1 */
+	int shared_fd;		    /* dwz's, of that or of the file itself, or -1 */
+
 	/* From load(), at the first lookup. */
 	bool loaded;
+	bool split;	/* there are units whose rest is in other files */
+	size_t lacking; /* units at work whose file was not there */
 	Dwfl *dwfl;
 	Dwfl_Module *mod; /* NULL: the file is of no use */
 	Dwarf *dwarf;	  /* owned by mod; NULL: none */
-	int shared_fd;	  /* dwz */
 	Elf *shared_elf;
 	Dwarf *shared;
 	Dwarf_Addr mod_bias, dwarf_bias; /* mod's, DWARF's address minus the file's */
@@ -67,7 +74,8 @@ int module_open(int fd, int root_fd, const char *path, struct module **ret)
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	*m = (struct module){.fd = -1, .root_fd = root_fd, .shared_fd = -1};
+	*m = (struct module){
+		.fd = -1, .root_fd = root_fd, .debug_fd = -1, .shared_fd = -1};
 	m->path = strdup(path);
 	if (!m->path) {
 		module_close(m);
@@ -79,17 +87,36 @@ int module_open(int fd, int root_fd, const char *path, struct module **ret)
 	return 0;
 }
 
+void module_ask_server(struct module *m, struct debugserver *d)
+{
+	m->server = d;
+}
+
+void module_unload(struct module *m)
+{
+	symtab_done(&m->symtab);
+	segments_done(&m->unit_segments);
+	free(m->units);
+	m->units = NULL;
+	m->unit_count = m->unit_room = 0;
+	dwfl_end(m->dwfl);
+	dwarf_end(m->shared);
+	elf_end(m->shared_elf);
+	m->dwfl = NULL;
+	m->mod = NULL;
+	m->dwarf = m->shared = NULL;
+	m->shared_elf = NULL;
+	closep(&m->debug_fd);
+	closep(&m->shared_fd);
+	m->debug_fd = m->shared_fd = -1;
+	m->loaded = m->have_symtab = m->searched = false;
+}
+
 void module_close(struct module *m)
 {
 	if (!m)
 		return;
-	symtab_done(&m->symtab);
-	segments_done(&m->unit_segments);
-	free(m->units);
-	dwfl_end(m->dwfl);
-	dwarf_end(m->shared);
-	elf_end(m->shared_elf);
-	closep(&m->shared_fd);
+	module_unload(m);
 	closep(&m->fd);
 	free(m->path);
 	free(m);
@@ -98,6 +125,159 @@ void module_close(struct module *m)
 const struct debugfile_id *module_id(const struct module *m)
 {
 	return &m->id;
+}
+
+/* ---- searching ------------------------------------------------------------ */
+
+/* The name of an open file, as it is without symbolic links; "" if unknown. */
+static void real_path(int fd, char path[PATH_MAX])
+{
+	char link[64];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, PATH_MAX - 1);
+	path[len > 0 ? len : 0] = '\0';
+}
+
+/* False where only a separate file can have lines. */
+static bool has_dwarf(Elf *elf)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		size_t names;
+		GElf_Shdr shdr;
+		const char *name;
+
+		if (!gelf_getshdr(scn, &shdr) || elf_getshdrstrndx(elf, &names))
+			return false;
+		name = elf_strptr(elf, names, shdr.sh_name);
+		if (name && shdr.sh_type != SHT_NOBITS &&
+		    (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
+			return true;
+	}
+	return false;
+}
+
+static int find_debug_file(struct module *m, Elf *elf)
+{
+	GElf_Word crc = 0;
+	const char *link = dwelf_elf_gnu_debuglink(elf, &crc);
+	int fd = debugfile_by_id(m->root_fd, &m->id, ".debug");
+	char path[PATH_MAX];
+
+	if (fd < 0 && link)
+		fd = debugfile_by_link(m->root_fd, m->path, link, crc, &m->id);
+	if (fd < 0 && link && m->root_fd < 0) {
+		real_path(m->fd, path);
+		fd = debugfile_by_link(m->root_fd, path, link, crc, &m->id);
+	}
+	if (fd < 0 && m->server && !has_dwarf(elf))
+		fd = debugserver_find(m->server, &m->id);
+	return fd;
+}
+
+/* Reads .gnu_debugaltlink: a name, and the build-id of the file that it names. */
+static bool read_shared_link(Elf *elf, const char **ret_name, struct debugfile_id *ret)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		size_t names, len;
+		GElf_Shdr shdr;
+		const char *name;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(scn, &shdr) || elf_getshdrstrndx(elf, &names))
+			return false;
+		name = elf_strptr(elf, names, shdr.sh_name);
+		if (!name || strcmp(name, ".gnu_debugaltlink") != 0 ||
+		    shdr.sh_type == SHT_NOBITS)
+			continue;
+		data = elf_rawdata(scn, NULL);
+		if (!data || !data->d_buf)
+			return false;
+		len = strnlen(data->d_buf, data->d_size);
+		if (len == data->d_size || data->d_size - len - 1 > DEBUGFILE_MAX_ID)
+			return false;
+		*ret_name = data->d_buf;
+		ret->len = data->d_size - len - 1;
+		memcpy(ret->bytes, (char *)data->d_buf + len + 1, ret->len);
+		return true;
+	}
+	return false;
+}
+
+static int find_shared_file(const struct module *m, int fd)
+{
+	_cleanup_(elf_endp) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	struct debugfile_id id = {0};
+	const char *name = NULL;
+	char path[PATH_MAX];
+
+	if (!elf || !read_shared_link(elf, &name, &id) || !id.len)
+		return -1;
+	real_path(fd, path);
+	fd = debugfile_shared(m->root_fd, path, name, &id);
+	return fd < 0 && m->server ? debugserver_find(m->server, &id) : fd;
+}
+
+/* Finds the other files that the debug information is in. */
+static void search(struct module *m)
+{
+	_cleanup_(elf_endp) Elf *elf = NULL;
+
+	if (m->searched)
+		return;
+	m->searched = true;
+	elf = elf_begin(m->fd, ELF_C_READ, NULL);
+	if (!elf)
+		return;
+	m->debug_fd = find_debug_file(m, elf);
+	m->shared_fd = find_shared_file(m, m->fd);
+	if (m->shared_fd < 0 && m->debug_fd >= 0)
+		m->shared_fd = find_shared_file(m, m->debug_fd);
+}
+
+static int put_stamp(char *at, size_t room, const char *what, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return snprintf(at, room, "%s: none\n", what);
+	return snprintf(at, room, "%s: %lld bytes of %lld.%09ld\n", what,
+			(long long)st.st_size, (long long)st.st_mtim.tv_sec,
+			st.st_mtim.tv_nsec);
+}
+
+bool module_is_split(const struct module *m)
+{
+	return m->split;
+}
+
+size_t module_lacking(const struct module *m)
+{
+	return m->lacking;
+}
+
+static uint64_t size_of(int fd)
+{
+	struct stat st;
+
+	return fd < 0 || fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+uint64_t module_weight(struct module *m)
+{
+	search(m);
+	return size_of(m->fd) + size_of(m->debug_fd) + size_of(m->shared_fd);
+}
+
+void module_stamp(struct module *m, char ret[MODULE_STAMP])
+{
+	int n;
+
+	search(m);
+	n = put_stamp(ret, MODULE_STAMP, "file", m->fd);
+	n += put_stamp(ret + n, MODULE_STAMP - (size_t)n, "debug", m->debug_fd);
+	put_stamp(ret + n, MODULE_STAMP - (size_t)n, "shared", m->shared_fd);
 }
 
 /* ---- loading: what libdwfl asks for --------------------------------------- */
@@ -119,18 +299,7 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name,
 	return fd;
 }
 
-/* The name of an open file, as it is without symbolic links; "" if unknown. */
-static void real_path(int fd, char path[PATH_MAX])
-{
-	char link[64];
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, PATH_MAX - 1);
-	path[len > 0 ? len : 0] = '\0';
-}
-
-static int find_debug_file(Dwfl_Module *mod, void **userdata, const char *name,
+static int give_debug_file(Dwfl_Module *mod, void **userdata, const char *name,
 			   Dwarf_Addr base, const char *file_name, const char *link,
 			   GElf_Word crc, char **ret_name)
 {
@@ -138,16 +307,10 @@ static int find_debug_file(Dwfl_Module *mod, void **userdata, const char *name,
 	char path[PATH_MAX];
 	int fd;
 
-	(void)mod, (void)name, (void)base;
-	if (!file_name) /* a file shared by dwz: share_dwarf() does that */
+	(void)mod, (void)name, (void)base, (void)link, (void)crc;
+	if (!file_name || m->debug_fd < 0) /* none: one that dwz shares is set by us */
 		return -1;
-	fd = debugfile_by_id(m->root_fd, &m->id, ".debug");
-	if (fd < 0 && link)
-		fd = debugfile_by_link(m->root_fd, m->path, link, crc, &m->id);
-	if (fd < 0 && link && m->root_fd < 0) {
-		real_path(m->fd, path);
-		fd = debugfile_by_link(m->root_fd, path, link, crc, &m->id);
-	}
+	fd = fcntl(m->debug_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	real_path(fd, path);
@@ -158,7 +321,7 @@ static int find_debug_file(Dwfl_Module *mod, void **userdata, const char *name,
 /* Our own find functions: the standard ones would ask debuginfod. */
 static const Dwfl_Callbacks callbacks = {
 	.find_elf = find_elf,
-	.find_debuginfo = find_debug_file,
+	.find_debuginfo = give_debug_file,
 };
 
 /* ---- loading -------------------------------------------------------------- */
@@ -213,26 +376,9 @@ static bool unfolds_sanely(Elf *elf)
 	return true;
 }
 
-/* Opens the file of DWARF that dwz moved out of this one and others. */
+/* Opens the DWARF that dwz moved out of this file and others. */
 static void share_dwarf(struct module *m)
 {
-	const char *name = NULL;
-	const void *bytes = NULL;
-	struct debugfile_id id = {0};
-	char path[PATH_MAX];
-	const char *debug_path = NULL;
-	ssize_t len = dwelf_dwarf_gnu_debugaltlink(m->dwarf, &name, &bytes);
-
-	if (len <= 0 || len > DEBUGFILE_MAX_ID)
-		return;
-	id.len = (size_t)len;
-	memcpy(id.bytes, bytes, id.len);
-	dwfl_module_info(m->mod, NULL, NULL, NULL, NULL, NULL, NULL, &debug_path);
-	if (!debug_path) {
-		real_path(m->fd, path);
-		debug_path = path;
-	}
-	m->shared_fd = debugfile_shared(m->root_fd, debug_path, name, &id);
 	if (m->shared_fd < 0)
 		return;
 	m->shared_elf = elf_begin(m->shared_fd, ELF_C_READ, NULL);
@@ -243,12 +389,78 @@ static void share_dwarf(struct module *m)
 		dwarf_setalt(m->dwarf, m->shared);
 }
 
+struct unit_spans { /* owners are numbers of units */
+	struct span *items;
+	size_t count, room;
+};
+
+static void unit_spans_done(struct unit_spans *s)
+{
+	free(s->items);
+}
+
+/* What the linker discarded has no place in the code, and is left out. */
+static int unit_span_add(const struct module *m, struct unit_spans *s, uint64_t start,
+			 uint64_t end, size_t unit)
+{
+	if (start < m->text_start + m->dwarf_bias ||
+	    end > m->text_end + m->dwarf_bias || s->count >= MAX_UNIT_SPANS)
+		return 0;
+	if (array_reserve(&s->items, &s->room, s->count + 1))
+		return -ENOMEM;
+	s->items[s->count++] = (struct span){start, end, (uint32_t)unit, 0};
+	return 0;
+}
+
+/* Number of the unit whose entry is at an offset, or NO_UNIT. */
+static size_t unit_at(struct module *m, Dwarf_Off offset)
+{
+	size_t low = 0, high = m->unit_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (dwarf_dieoffset(&m->units[middle]) < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->unit_count && dwarf_dieoffset(&m->units[low]) == offset
+		       ? low
+		       : NO_UNIT;
+}
+
+/* .debug_aranges tell of code that units do not: DWARF 2 has no ranges for units. */
+static int list_aranges(struct module *m, struct unit_spans *spans)
+{
+	Dwarf_Aranges *aranges = NULL;
+	size_t count = 0;
+
+	if (dwarf_getaranges(m->dwarf, &aranges, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		Dwarf_Addr start = 0;
+		Dwarf_Word length = 0;
+		Dwarf_Off offset = 0;
+		size_t unit;
+
+		if (dwarf_getarangeinfo(dwarf_onearange(aranges, i), &start, &length,
+					&offset) ||
+		    length > UINT64_MAX - start)
+			continue;
+		unit = unit_at(m, offset);
+		if (unit != NO_UNIT &&
+		    unit_span_add(m, spans, start, start + length, unit))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Which unit owns which addresses: from the units themselves, as .debug_aranges is
- * often missing. */
+ * often missing, and from those if they are there. */
 static int list_units(struct module *m)
 {
-	_cleanup_(freep) struct span *spans = NULL;
-	size_t count = 0, room = 0;
+	_cleanup_(unit_spans_done) struct unit_spans spans = {0};
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
 	uint8_t type;
@@ -263,18 +475,16 @@ static int list_units(struct module *m)
 			break;
 		if (array_reserve(&m->units, &m->unit_room, m->unit_count + 1))
 			return -ENOMEM;
-		while (count < MAX_UNIT_SPANS &&
-		       (offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0) {
-			if (array_reserve(&spans, &room, count + 1))
+		while (spans.count < MAX_UNIT_SPANS &&
+		       (offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0)
+			if (unit_span_add(m, &spans, start, end, m->unit_count))
 				return -ENOMEM;
-			if (start >= m->text_start + m->dwarf_bias &&
-			    end <= m->text_end + m->dwarf_bias)
-				spans[count++] = (struct span){
-					start, end, (uint32_t)m->unit_count, 0};
-		}
+		m->split = m->split || type == DW_UT_skeleton;
 		m->units[m->unit_count++] = die;
 	}
-	return segments_build(&m->unit_segments, spans, count);
+	if (list_aranges(m, &spans))
+		return -ENOMEM;
+	return segments_build(&m->unit_segments, spans.items, spans.count);
 }
 
 static int load_dwarf(struct module *m)
@@ -302,6 +512,7 @@ static int load(struct module *m)
 	Dwfl_Module *mod;
 
 	m->loaded = true;
+	search(m);
 	if (!elf || !range_of(elf, m, &start, &end) || !unfolds_sanely(elf))
 		return 0;
 	m->dwfl = dwfl_begin(&callbacks);
@@ -396,12 +607,12 @@ static size_t frames_at(struct module *m, struct unit *u, uint64_t address,
 	if (!count) {
 		const struct symbol *s = symbol_at(m, address);
 
-		frames[count++] = (struct module_frame){
-			.name = s ? s->name : "",
-			.linkage = true,
-			.dir = dir,
-			.file = place.file ? place.file : "",
-			.line = place.line};
+		frames[count++] =
+			(struct module_frame){.name = s ? s->name : "",
+					      .linkage = true,
+					      .dir = dir,
+					      .file = place.file ? place.file : "",
+					      .line = place.line};
 	}
 	return count;
 }
@@ -447,6 +658,7 @@ static int resolve_unit(struct module *m, const struct lookup *lookups, size_t c
 	if (lookups->unit != NO_UNIT)
 		r = unit_open(&m->units[lookups->unit], m->text_start + m->dwarf_bias,
 			      m->text_end + m->dwarf_bias, &u);
+	m->lacking += u.lacks_split;
 	for (size_t i = 0; i < count && !r; i++)
 		r = sink(arg, lookups[i].index, frames,
 			 frames_at(m, &u, lookups[i].address, frames));

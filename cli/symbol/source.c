@@ -46,11 +46,13 @@ static int range_add(struct source_plan *plan, struct source_range range)
 	return 0;
 }
 
-static int list_frames(const struct profile *p, struct source_plan *plan)
+static int list_frames(const struct profile *p, const struct remap *remap,
+		       struct source_plan *plan)
 {
 	for (size_t i = 0; i < p->frame_count; i++) {
 		const struct profile_frame *f = &p->frames[i];
 		struct source_range range = {f->file, f->line, f->line, 0};
+		const char *path = strings_get(&p->strings, f->file);
 
 		if (f->function_first && f->function_first <= f->line) {
 			range.first = f->function_first;
@@ -58,7 +60,7 @@ static int list_frames(const struct profile *p, struct source_plan *plan)
 				range.last = f->function_last;
 		}
 		if (f->file && f->line &&
-		    is_wanted(strings_get(&p->strings, f->file)) &&
+		    (is_wanted(path) || remap_applies(remap, path)) &&
 		    range_add(plan, range))
 			return -ENOMEM;
 	}
@@ -129,12 +131,13 @@ static int list_present(const struct profile *p, struct source_plan *present)
 	return 0;
 }
 
-int source_plan_open(const struct profile *p, struct source_plan *ret)
+int source_plan_open(const struct profile *p, const struct remap *remap,
+		     struct source_plan *ret)
 {
 	_cleanup_(source_plan_done) struct source_plan wanted = {0}, present = {0};
 	struct source_plan plan = {0};
 
-	if (list_frames(p, &wanted) || list_present(p, &present))
+	if (list_frames(p, remap, &wanted) || list_present(p, &present))
 		return -ENOMEM;
 	merge(&wanted);
 	merge(&present);
@@ -162,12 +165,29 @@ enum { BRACE_LINES = 40 }; /* looked at for a function's closing brace */
 
 /* ---- reading -------------------------------------------------------------- */
 
+/* A relative path that no rule is about is relative to what nobody knows. */
+static int open_source(const struct remap *remap, int root_fd, const char *path,
+		       struct stat *ret_stat)
+{
+	char mapped[PATH_MAX_BYTES];
+
+	for (size_t i = 0; i < remap->count; i++) {
+		int fd = remap_apply(remap, i, path, mapped)
+				 ? root_open(-1, mapped, ret_stat)
+				 : -1;
+
+		if (fd >= 0)
+			return fd;
+	}
+	return *path == '/' ? root_open(root_fd, path, ret_stat) : -ENOENT;
+}
+
 /* Reads a whole text file, NUL-terminated, for the caller to free. */
-static int read_text(int root_fd, const char *path, char **ret, size_t *ret_len,
-		     struct timespec *ret_changed)
+static int read_text(const struct remap *remap, int root_fd, const char *path,
+		     char **ret, size_t *ret_len, struct timespec *ret_changed)
 {
 	struct stat st;
-	_cleanup_(closep) int fd = root_open(root_fd, path, &st);
+	_cleanup_(closep) int fd = open_source(remap, root_fd, path, &st);
 	_cleanup_(freep) char *text = NULL;
 	size_t len = 0;
 	ssize_t n;
@@ -285,20 +305,21 @@ static int range_embed(struct profile *p, struct source_range *range, uint32_t u
 	text = text_add(&p->strings, start, c->at);
 	if (text == UINT32_MAX)
 		return -ENOMEM;
-	p->sources[p->source_count++] = (struct profile_source){
-		range->file, first, c->line - first, text};
+	p->sources[p->source_count++] =
+		(struct profile_source){range->file, first, c->line - first, text};
 	*room_bytes -= (uint64_t)(c->at - start);
 	return 0;
 }
 
-int source_embed(struct profile *p, int root_fd, struct source_range *ranges,
-		 size_t count, uint64_t *room_bytes, struct timespec *ret_changed)
+int source_embed(struct profile *p, const struct remap *remap, int root_fd,
+		 struct source_range *ranges, size_t count, uint64_t *room_bytes,
+		 struct timespec *ret_changed)
 {
 	_cleanup_(freep) char *text = NULL;
 	size_t len;
 	struct cursor c = {.line = 1};
-	int r = read_text(root_fd, strings_get(&p->strings, ranges->file), &text, &len,
-			  ret_changed);
+	int r = read_text(remap, root_fd, strings_get(&p->strings, ranges->file), &text,
+			  &len, ret_changed);
 
 	if (r)
 		return r;
@@ -330,8 +351,8 @@ int source_extend(struct profile *p, const struct source_plan *plan)
 	}
 	for (size_t i = 0; ends.count && i < p->frame_count; i++) {
 		struct profile_frame *f = &p->frames[i];
-		uint64_t *end = table_get(
-			&ends, (struct table_key){f->file, f->function_last});
+		uint64_t *end =
+			table_get(&ends, (struct table_key){f->file, f->function_last});
 
 		if (end)
 			f->function_last = (uint32_t)*end;

@@ -3,16 +3,13 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
-#include "cli/symbol/demangle.h"
-#include "cli/symbol/module.h"
-#include "cli/symbol/path.h"
+#include "cli/symbol/crew.h"
+#include "cli/symbol/remap.h"
 #include "cli/symbol/root.h"
 #include "cli/symbol/source.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define MAX_NAME_BYTES (64u << 10) /* of a linkage name; cut beyond */
 
 /* Table keys of what is in no image: the first word tells it from an image's. */
 #define KEY_MODULE (1ull << 62)
@@ -37,7 +34,12 @@ struct symbols {
 	struct image *images;
 	uint32_t *modules; /* profile module -> image + 1; 0: none */
 	size_t root_count, root_room, image_count, image_room, module_room;
-	struct table files; /* file string -> image + 1 that named it first */
+	struct table files;	    /* file string -> image + 1 that named it first */
+	struct cache *cache;	    /* or NULL */
+	struct debugserver *server; /* or NULL */
+	struct remap remap;
+	symbols_progress *progress;
+	void *progress_arg;
 };
 
 int symbols_open(struct symbols **ret)
@@ -64,7 +66,37 @@ void symbols_close(struct symbols *s)
 	free(s->roots);
 	free(s->modules);
 	table_done(&s->files);
+	cache_close(s->cache);
+	debugserver_close(s->server);
+	remap_done(&s->remap);
 	free(s);
+}
+
+int symbols_ask_servers(struct symbols *s)
+{
+	return s->server ? 0 : debugserver_open(&s->server);
+}
+
+int symbols_server_error(const struct symbols *s)
+{
+	return s->server ? debugserver_error(s->server) : 0;
+}
+
+int symbols_source_paths(struct symbols *s, const char *rules)
+{
+	return remap_add_lines(&s->remap, rules);
+}
+
+void symbols_use_cache(struct symbols *s)
+{
+	if (!s->cache)
+		cache_open(&s->cache);
+}
+
+void symbols_on_progress(struct symbols *s, symbols_progress *progress, void *arg)
+{
+	s->progress = progress;
+	s->progress_arg = arg;
 }
 
 /* ---- modules -------------------------------------------------------------- */
@@ -123,6 +155,7 @@ static int image_of(struct symbols *s, int fd, size_t root, const char *path,
 	r = module_open(take_fd(owned), s->roots[root].fd, path, &image->module);
 	if (r)
 		return r;
+	module_ask_server(image->module, s->server);
 	image->dev = st.st_dev;
 	image->ino = st.st_ino;
 	image->size = st.st_size;
@@ -155,6 +188,8 @@ static int image_by_id(struct symbols *s, size_t root, const char *path,
 
 	if (fd < 0)
 		fd = debugfile_by_id(s->roots[root].fd, id, "");
+	if (fd < 0 && s->server)
+		fd = debugserver_find(s->server, id);
 	return fd < 0 ? fd : image_of(s, fd, root, path, ret);
 }
 
@@ -182,6 +217,13 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
 	return 0;
 }
 
+size_t symbols_lacking(const struct symbols *s, size_t index)
+{
+	uint32_t image = index < s->module_room ? s->modules[index] : 0;
+
+	return image ? module_lacking(s->images[image - 1].module) : 0;
+}
+
 /* ---- resolving ------------------------------------------------------------ */
 
 struct query {
@@ -192,12 +234,9 @@ struct query {
 struct resolver {
 	struct symbols *s;
 	struct profile *p;
-	struct query *queries, *batch; /* batch: those of the image at work */
+	struct query *queries;
 	size_t query_count, query_room;
 	struct table codes; /* place -> code + 1 */
-	struct table names; /* linkage string -> readable string + 1 */
-	struct table
-		paths; /* addresses of dir and file, as libdw has them -> string + 1 */
 	uint32_t unknown;   /* the frame that nothing is known of */
 };
 
@@ -205,8 +244,6 @@ static void resolver_done(struct resolver *r)
 {
 	free(r->queries);
 	table_done(&r->codes);
-	table_done(&r->names);
-	table_done(&r->paths);
 }
 
 /* What names the place of a stack's innermost frame; its image + 1, or 0, in *ret. */
@@ -243,8 +280,8 @@ static int code_add(struct resolver *r, struct table_key place, uint32_t image,
 		p->codes[p->code_count++] = (struct profile_code){r->unknown, 1};
 		*code = p->code_count;
 		if (image)
-			r->queries[r->query_count++] = (struct query){
-				place.b, image - 1, (uint32_t)*code - 1};
+			r->queries[r->query_count++] =
+				(struct query){place.b, image - 1, (uint32_t)*code - 1};
 	}
 	*ret = (uint32_t)*code;
 	return 0;
@@ -296,89 +333,6 @@ static int list_queries(struct resolver *r)
 	return 0;
 }
 
-/* Strings of a frame's function: what it is called, and its linkage name if that is
- * something else. */
-static int frame_name(struct resolver *r, const struct module_frame *in,
-		      struct profile_frame *out)
-{
-	struct strings *strings = &r->p->strings;
-	uint32_t name = strings_add_n(strings, in->name,
-				      strnlen(in->name, MAX_NAME_BYTES));
-	_cleanup_(freep) char *readable = NULL;
-	uint64_t *known;
-
-	if (name == UINT32_MAX)
-		return -ENOMEM;
-	out->function = name;
-	if (!in->linkage)
-		return 0;
-	known = table_put(&r->names, (struct table_key){name, 0}, NULL);
-	if (!known)
-		return -ENOMEM;
-	if (!*known) {
-		readable = demangle(strings_get(strings, name));
-		*known = (readable ? strings_add(strings, readable) : name) + 1ull;
-	}
-	if (*known == UINT32_MAX + 1ull)
-		return -ENOMEM;
-	out->function = (uint32_t)*known - 1;
-	out->linkage = out->function == name ? 0 : name;
-	return 0;
-}
-
-static int frame_file(struct resolver *r, const struct module_frame *in,
-		      struct profile_frame *out)
-{
-	struct table_key key = {(uintptr_t)in->dir, (uintptr_t)in->file};
-	char path[PATH_MAX_BYTES];
-	uint64_t *number, *image;
-
-	if (!*in->file)
-		return 0;
-	number = table_put(&r->paths, key, NULL);
-	if (!number)
-		return -ENOMEM;
-	if (!*number) {
-		size_t len = path_normalise(in->dir, in->file, path);
-
-		*number = strings_add_n(&r->p->strings, path, len) + 1ull;
-	}
-	if (*number == UINT32_MAX + 1ull)
-		return -ENOMEM;
-	out->file = (uint32_t)*number - 1;
-	image = table_put(&r->s->files, (struct table_key){out->file, 0}, NULL);
-	if (!image)
-		return -ENOMEM;
-	if (!*image)
-		*image = r->batch->image + 1ull;
-	return 0;
-}
-
-static int take_frames(void *arg, size_t index, const struct module_frame *frames,
-		       size_t count)
-{
-	struct resolver *r = arg;
-	struct profile *p = r->p;
-	size_t first = p->frame_count;
-
-	if (first > UINT32_MAX - count ||
-	    array_reserve(&p->frames, &p->frame_room, first + count))
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		struct profile_frame *f = &p->frames[first + i];
-
-		*f = (struct profile_frame){.line = frames[i].line,
-					    .function_first = frames[i].first,
-					    .function_last = frames[i].last};
-		if (frame_name(r, &frames[i], f) || frame_file(r, &frames[i], f))
-			return -ENOMEM;
-	}
-	p->frame_count += count;
-	p->codes[r->batch[index].code] =
-		(struct profile_code){(uint32_t)first, (uint32_t)count};
-	return 0;
-}
-
 static int by_image(const void *a, const void *b)
 {
 	const struct query *x = a, *y = b;
@@ -388,26 +342,147 @@ static int by_image(const void *a, const void *b)
 	return x->code < y->code ? -1 : x->code > y->code;
 }
 
-static int run_queries(struct resolver *r)
+/* Answers on their way into the profile. */
+struct takeover {
+	struct resolver *r;
+	const struct answers *from;
+	uint32_t image;
+	uint32_t *strings; /* of the answers' strings: the profile's + 1; 0: not yet */
+};
+
+static int take_string(struct takeover *t, uint32_t number, uint32_t *ret)
 {
-	_cleanup_(freep) uint64_t *addresses = calloc(r->query_count + 1,
-						      sizeof(*addresses));
+	const struct strings *from = &t->from->profile->strings;
+	uint32_t *known;
+
+	*ret = 0;
+	if (!number || number >= from->count)
+		return 0;
+	known = &t->strings[number];
+	if (!*known) {
+		uint32_t added =
+			strings_add(&t->r->p->strings, strings_get(from, number));
+
+		if (added == UINT32_MAX)
+			return -ENOMEM;
+		*known = added + 1;
+	}
+	*ret = *known - 1;
+	return 0;
+}
+
+static int take_frame(struct takeover *t, const struct profile_frame *from,
+		      struct profile_frame *to)
+{
+	uint64_t *image;
+
+	*to = *from;
+	if (take_string(t, from->function, &to->function) ||
+	    take_string(t, from->linkage, &to->linkage) ||
+	    take_string(t, from->file, &to->file))
+		return -ENOMEM;
+	if (!to->file)
+		return 0;
+	image = table_put(&t->r->s->files, (struct table_key){to->file, 0}, NULL);
+	if (!image)
+		return -ENOMEM;
+	if (!*image)
+		*image = t->image + 1ull;
+	return 0;
+}
+
+static int take_code(struct takeover *t, const struct query *q)
+{
+	const struct profile *from = t->from->profile;
+	size_t number = answers_find(t->from, q->address), first;
+	struct profile *p = t->r->p;
+	struct profile_code code;
+
+	if (number == SIZE_MAX)
+		return 0;
+	code = from->codes[number];
+	first = p->frame_count;
+	if (first > UINT32_MAX - code.frames ||
+	    array_reserve(&p->frames, &p->frame_room, first + code.frames))
+		return -ENOMEM;
+	for (size_t i = 0; i < code.frames; i++)
+		if (take_frame(t, &from->frames[code.first_frame + i],
+			       &p->frames[first + i]))
+			return -ENOMEM;
+	p->frame_count += code.frames;
+	p->codes[q->code] = (struct profile_code){(uint32_t)first, code.frames};
+	return 0;
+}
+
+static int take_job(struct resolver *r, const struct crew_job *job,
+		    const struct query *queries)
+{
+	struct takeover t = {.r = r, .from = &job->answers, .image = queries->image};
 	int e = 0;
 
-	if (!addresses)
+	t.strings = calloc(job->answers.profile->strings.count + 1, sizeof(*t.strings));
+	if (!t.strings)
 		return -ENOMEM;
-	if (r->query_count)
-		qsort(r->queries, r->query_count, sizeof(*r->queries), by_image);
-	for (size_t i = 0, n; i < r->query_count && !e; i += n) {
-		r->batch = &r->queries[i];
-		for (n = 0; i + n < r->query_count; n++) {
-			if (r->batch[n].image != r->batch->image)
-				break;
-			addresses[n] = r->batch[n].address;
-		}
-		e = module_resolve(r->s->images[r->batch->image].module, addresses, n,
-				   take_frames, r);
+	for (size_t i = 0; i < job->count && !e; i++)
+		e = take_code(&t, &queries[i]);
+	free(t.strings);
+	return e;
+}
+
+struct jobs {
+	struct crew_job *items;
+	size_t count;
+	uint64_t *addresses; /* of all of them, as r->queries has them */
+};
+
+static void jobs_done(struct jobs *j)
+{
+	for (size_t i = 0; i < j->count; i++)
+		answers_done(&j->items[i].answers);
+	free(j->items);
+	free(j->addresses);
+}
+
+/* A job for each image that is asked about. */
+static int jobs_of(struct resolver *r, struct jobs *ret)
+{
+	ret->items = calloc(r->s->image_count + 1, sizeof(*ret->items));
+	ret->addresses = calloc(r->query_count + 1, sizeof(*ret->addresses));
+	if (!ret->items || !ret->addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->query_count; i++) {
+		const struct query *q = &r->queries[i];
+
+		ret->addresses[i] = q->address;
+		if (!i || q->image != q[-1].image)
+			ret->items[ret->count++] = (struct crew_job){
+				.module = r->s->images[q->image].module,
+				.addresses = &ret->addresses[i]};
+		ret->items[ret->count - 1].count++;
 	}
+	return 0;
+}
+
+static int run_queries(struct resolver *r)
+{
+	_cleanup_(jobs_done) struct jobs jobs = {0};
+	struct crew crew = {.cache = r->s->cache,
+			    .progress = r->s->progress,
+			    .progress_arg = r->s->progress_arg};
+	int e;
+
+	if (!r->query_count)
+		return 0;
+	qsort(r->queries, r->query_count, sizeof(*r->queries), by_image);
+	e = jobs_of(r, &jobs);
+	if (e)
+		return e;
+	crew.jobs = jobs.items;
+	crew.count = jobs.count;
+	e = crew_run(&crew);
+	for (size_t i = 0; i < jobs.count && !e; i++)
+		e = take_job(r, &jobs.items[i],
+			     &r->queries[jobs.items[i].addresses - jobs.addresses]);
 	return e;
 }
 
@@ -437,9 +512,9 @@ static int agree_on_last_lines(struct profile *p, size_t first)
 
 		if (f->function_first)
 			f->function_last = (uint32_t)*table_get(
-				&lasts, (struct table_key){
-						(uint64_t)f->function << 32 | f->file,
-						f->function_first});
+				&lasts, (struct table_key){(uint64_t)f->function << 32 |
+								   f->file,
+							   f->function_first});
 	}
 	return 0;
 }
@@ -459,6 +534,208 @@ int symbols_resolve(struct symbols *s, struct profile *p)
 	return e;
 }
 
+/* ---- a second chance ------------------------------------------------------ */
+
+enum { FRAMES_SEEN = MODULE_MAX_FRAMES }; /* of a code; a file may claim more */
+
+static bool is_whole(const struct profile_frame *f)
+{
+	return f->function && f->file && f->line;
+}
+
+/* How much is known of a code: names, and twice the lines. Whether that is all in
+ * *ret_whole. */
+static size_t known_of(const struct profile *p, uint32_t code, bool *ret_whole)
+{
+	const struct profile_code *c = &p->codes[code - 1];
+	size_t count = c->frames < FRAMES_SEEN ? c->frames : FRAMES_SEEN, known = 0;
+
+	*ret_whole = true;
+	for (size_t i = 0; i < count; i++) {
+		const struct profile_frame *f = &p->frames[c->first_frame + i];
+
+		known += (f->function != 0) + 2 * (f->file && f->line);
+		*ret_whole = *ret_whole && is_whole(f);
+	}
+	return known;
+}
+
+struct chance {		/* of one code */
+	uint32_t known; /* + 1; 0: not looked at */
+	bool whole;
+};
+
+struct chances {
+	uint32_t *before;     /* of each stack: its code */
+	struct chance *codes; /* of those that there were */
+	size_t code_count, frame_count;
+};
+
+static void chances_done(struct chances *c)
+{
+	free(c->before);
+	free(c->codes);
+}
+
+/* Takes the codes of which not all is known away from their stacks. */
+static int chances_give(struct profile *p, struct chances *c)
+{
+	c->code_count = p->code_count;
+	c->frame_count = p->frame_count;
+	c->before = calloc(p->stack_count + 1, sizeof(*c->before));
+	c->codes = calloc(p->code_count + 1, sizeof(*c->codes));
+	if (!c->before || !c->codes)
+		return -ENOMEM;
+	for (size_t i = 1; i < p->stack_count; i++) {
+		struct profile_stack *st = &p->stacks[i];
+		struct chance *chance = st->code ? &c->codes[st->code - 1] : NULL;
+
+		if (!chance)
+			continue;
+		if (!chance->known)
+			chance->known =
+				(uint32_t)known_of(p, st->code, &chance->whole) + 1;
+		if (chance->whole)
+			continue;
+		c->before[i] = st->code;
+		st->code = 0;
+	}
+	return 0;
+}
+
+/* Gives the old ones back where nothing better was found. How many codes are better
+ * comes back. */
+static size_t chances_judge(struct profile *p, const struct chances *c,
+			    struct chance *fresh)
+{
+	size_t better = 0;
+
+	for (size_t i = 1; i < p->stack_count; i++) {
+		struct profile_stack *st = &p->stacks[i];
+		uint32_t before = c->before[i];
+		struct chance *now;
+
+		if (!st->code || st->code <= c->code_count) {
+			st->code = before ? before : st->code;
+			continue;
+		}
+		now = &fresh[st->code - c->code_count - 1];
+		if (!now->known) {
+			now->known = (uint32_t)known_of(p, st->code, &now->whole) + 1;
+			better +=
+				now->known > (before ? c->codes[before - 1].known : 1);
+		}
+		if (before && now->known <= c->codes[before - 1].known)
+			st->code = before;
+	}
+	return better;
+}
+
+struct kept {		 /* codes and frames that stacks have */
+	uint32_t *codes; /* of each old code: the new one + 1; 0: none */
+	struct profile_frame *frames;
+	size_t code_count, frame_count;
+	struct table runs; /* first frame and their number -> new first frame + 1 */
+};
+
+static void kept_done(struct kept *k)
+{
+	free(k->codes);
+	free(k->frames);
+	table_done(&k->runs);
+}
+
+/* Keeps a code's frames, once if several codes have the same. -ENOSPC: they overlap,
+ * and would take more room than before. */
+static int keep_frames(const struct profile *p, struct kept *k,
+		       const struct profile_code *code, uint32_t *ret_first)
+{
+	struct table_key run = {code->first_frame, code->frames};
+	uint64_t *first = table_put(&k->runs, run, NULL);
+
+	if (!first)
+		return -ENOMEM;
+	if (!*first) {
+		if (code->frames > p->frame_count - k->frame_count)
+			return -ENOSPC;
+		memcpy(k->frames + k->frame_count, p->frames + code->first_frame,
+		       code->frames * sizeof(*k->frames));
+		*first = k->frame_count + 1;
+		k->frame_count += code->frames;
+	}
+	*ret_first = (uint32_t)*first - 1;
+	return 0;
+}
+
+static int keep_codes(struct profile *p, struct kept *k, struct profile_code *codes)
+{
+	for (size_t i = 1; i < p->stack_count; i++)
+		if (p->stacks[i].code)
+			k->codes[p->stacks[i].code - 1] = 1;
+	for (size_t i = 0; i < p->code_count; i++) {
+		uint32_t first;
+		int r;
+
+		if (!k->codes[i])
+			continue;
+		r = keep_frames(p, k, &p->codes[i], &first);
+		if (r)
+			return r;
+		codes[k->code_count++] =
+			(struct profile_code){first, p->codes[i].frames};
+		k->codes[i] = (uint32_t)k->code_count;
+	}
+	return 0;
+}
+
+/* Drops codes and frames that no stack has. */
+static int drop_unused(struct profile *p)
+{
+	_cleanup_(kept_done) struct kept k = {
+		.codes = calloc(p->code_count + 1, sizeof(*k.codes)),
+		.frames = calloc(p->frame_count + 1, sizeof(*k.frames))};
+	_cleanup_(freep) struct profile_code *codes =
+		calloc(p->code_count + 1, sizeof(*codes));
+	int r = k.codes && k.frames && codes ? keep_codes(p, &k, codes) : -ENOMEM;
+
+	if (r)
+		return r == -ENOSPC ? 0 : r; /* all is kept */
+	memcpy(p->codes, codes, k.code_count * sizeof(*codes));
+	memcpy(p->frames, k.frames, k.frame_count * sizeof(*k.frames));
+	p->code_count = k.code_count;
+	p->frame_count = k.frame_count;
+	for (size_t i = 1; i < p->stack_count; i++)
+		if (p->stacks[i].code)
+			p->stacks[i].code = k.codes[p->stacks[i].code - 1];
+	return 0;
+}
+
+int symbols_improve(struct symbols *s, struct profile *p, size_t *ret_better)
+{
+	_cleanup_(chances_done) struct chances c = {0};
+	_cleanup_(freep) struct chance *fresh = NULL;
+	size_t better;
+	int r = chances_give(p, &c);
+
+	if (!r)
+		r = symbols_resolve(s, p);
+	if (!r) {
+		fresh = calloc(p->code_count - c.code_count + 1, sizeof(*fresh));
+		r = fresh ? 0 : -ENOMEM;
+	}
+	if (r) {
+		for (size_t i = 1; c.before && i < p->stack_count; i++)
+			if (c.before[i])
+				p->stacks[i].code = c.before[i];
+		return r;
+	}
+	better = chances_judge(p, &c, fresh);
+	r = drop_unused(p);
+	if (!r)
+		*ret_better = better;
+	return r;
+}
+
 /* ---- sources -------------------------------------------------------------- */
 
 static bool newer_than(const struct timespec *a, const struct timespec *b)
@@ -470,20 +747,20 @@ int symbols_sources(struct symbols *s, struct profile *p, struct symbols_sources
 {
 	_cleanup_(source_plan_done) struct source_plan plan = {0};
 	struct symbols_sources found = {0};
-	int r = source_plan_open(p, &plan);
+	int r = source_plan_open(p, &s->remap, &plan);
 
 	for (size_t i = 0, n; i < plan.count && !r; i += n) {
 		struct source_range *ranges = &plan.ranges[i];
-		uint64_t *number = table_get(&s->files,
-					     (struct table_key){ranges->file, 0});
+		uint64_t *number =
+			table_get(&s->files, (struct table_key){ranges->file, 0});
 		const struct image *image = number ? &s->images[*number - 1] : NULL;
 		struct timespec changed = {0};
 		uint64_t room = plan.room_bytes;
 
 		for (n = 1; i + n < plan.count && ranges[n].file == ranges->file; n++)
 			;
-		r = source_embed(p, image ? s->roots[image->root].fd : -1, ranges, n,
-				 &plan.room_bytes, &changed);
+		r = source_embed(p, &s->remap, image ? s->roots[image->root].fd : -1,
+				 ranges, n, &plan.room_bytes, &changed);
 		if (r < 0 && r != -ENOMEM) {
 			found.missing++;
 			r = 0;

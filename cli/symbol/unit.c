@@ -3,10 +3,12 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
+#include "cli/symbol/path.h"
 
 #include <dwarf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_ORIGINS 16 /* hops from a concrete function to its abstract instance */
 
@@ -19,7 +21,7 @@ struct walk { /* what only unit_open() needs */
 	struct level {
 		Dwarf_Die die;
 		uint32_t node; /* index + 1 of the function around it; 0: none */
-	} *levels;
+	} * levels;
 	size_t depth, level_room;
 };
 
@@ -311,15 +313,46 @@ const char *unit_qualified(struct unit *u, uint32_t function)
 
 /* ---- the unit ------------------------------------------------------------- */
 
+static const char *string_of(Dwarf_Die *die, unsigned attribute)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_attr(die, attribute, &attr) ? dwarf_formstring(&attr) : NULL;
+}
+
+/* libdw opens what the unit names and would wait for a FIFO's writer. It looks beside
+ * the file too, where nobody but the file's owner can have put one. */
+static bool names_regular_file(Dwarf_Die *die)
+{
+	const char *name = string_of(die, DW_AT_dwo_name), *dir = "";
+	char path[PATH_MAX_BYTES];
+	struct stat st;
+
+	if (!name)
+		name = string_of(die, DW_AT_GNU_dwo_name);
+	if (!name)
+		return false;
+	if (*name != '/')
+		dir = string_of(die, DW_AT_comp_dir);
+	return path_normalise(dir ? dir : "", name, path) &&
+	       (stat(path, &st) < 0 || S_ISREG(st.st_mode));
+}
+
 /* Where -gsplit-dwarf left only a skeleton, the unit in the .dwo file. */
-static Dwarf_Die whole_unit(Dwarf_Die die)
+static Dwarf_Die whole_unit(Dwarf_Die die, bool *ret_lacks)
 {
 	Dwarf_Die split = {0};
 	uint8_t type = 0;
 
-	if (dwarf_cu_info(die.cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
-	    type == DW_UT_skeleton && split.addr)
+	*ret_lacks = false;
+	if (dwarf_cu_info(die.cu, NULL, &type, NULL, NULL, NULL, NULL, NULL) ||
+	    type != DW_UT_skeleton)
+		return die;
+	if (names_regular_file(&die) &&
+	    !dwarf_cu_info(die.cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) &&
+	    split.addr)
 		return split;
+	*ret_lacks = true;
 	return die;
 }
 
@@ -333,12 +366,13 @@ static void walk_done(struct walk *w)
 int unit_open(const Dwarf_Die *die, uint64_t text_start, uint64_t text_end,
 	      struct unit *ret)
 {
-	struct unit u = {.die = whole_unit(*die)};
+	struct unit u = {0};
 	_cleanup_(walk_done) struct walk w = {
 		.u = &u, .text_start = text_start, .text_end = text_end};
 	size_t count = 0;
 	int r;
 
+	u.die = whole_unit(*die, &u.lacks_split);
 	if (dwarf_getsrcfiles(&u.die, &u.files, &count))
 		u.files = NULL;
 	r = walk(&w);

@@ -14,13 +14,13 @@
 #include <elfutils/libdw.h>
 #include <stdbool.h>
 
-#define UNIT_MAX_DEPTH 1024	    /* of nested entries; deeper ones are not seen */
-#define UNIT_MAX_SPANS (8u << 20)   /* ranges in a unit; further ones are not seen */
+#define UNIT_MAX_DEPTH 1024	   /* of nested entries; deeper ones are not seen */
+#define UNIT_MAX_SPANS (8u << 20)  /* ranges in a unit; further ones are not seen */
 #define UNIT_MAX_WORK (1ull << 28) /* entries walked, each times its depth */
 
-struct unit_function { /* one function, all its instances in the unit together */
-	Dwarf_Die die;	    /* its abstract instance if it has one */
-	const char *file;   /* NULL: unknown */
+struct unit_function {	      /* one function, all its instances in the unit together */
+	Dwarf_Die die;	      /* its abstract instance if it has one */
+	const char *file;     /* NULL: unknown */
 	uint32_t first, last; /* lines; 0: unknown */
 	char *qualified;      /* from unit_qualified(), owned */
 };
@@ -35,7 +35,8 @@ struct unit_node { /* code of a function: its own, or inlined somewhere */
 };
 
 struct unit {
-	Dwarf_Die die; /* of the split unit, if it is split */
+	Dwarf_Die die;	  /* of the split unit, if it is split */
+	bool lacks_split; /* it is, but its file is not there */
 	Dwarf_Files *files;
 	struct unit_node *nodes;
 	struct unit_function *functions;

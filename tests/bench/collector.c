@@ -1,11 +1,14 @@
 /*
- * collector.c - events a second that one core of the collector handles.
+ * collector.c - events a second that one core of the collector handles, and its memory.
  *
- *	warm	1,000,000 live blocks, random frees and allocations, 1,000 stacks
+ *	warm	random frees and allocations among N live blocks, 1,000 stacks
  *	pairs	malloc and free of the same address at once
  *	cross	4 rings; each frees what the previous one allocated
+ *	native	for scale: a malloc and its free, without us
  *
- * Rings are filled up first and then drained: only the draining is timed.
+ * Rings are filled up first and then drained: only the draining is timed, in the
+ * thread's own time. The cases alternate; the median of their rounds is told, with the
+ * least and the greatest. Then the blocks grow to ten millions.
  */
 #include "cli/collect/engine.h"
 #include "tests/unit/collect_wire.h"
@@ -13,11 +16,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
-	LIVE = 1000000,
+	SOME = 100000,
+	MANY = 1000000,
+	MOST = 10000000,
 	STACKS = 1000,
 	BURST = WIRE_RING_BYTES / (int)sizeof(struct wire_slot) - 8,
+	ROUNDS = 9,
+	BURSTS = 30, /* a round */
 };
 
 struct bench {
@@ -26,9 +34,13 @@ struct bench {
 	uint32_t ring[4];
 	uint64_t random, stamp, events;
 	double seconds;
-	uint32_t *live; /* numbers of the live addresses */
-	uint32_t *spare;
-	size_t spares;
+	uint32_t *live; /* numbers of the live addresses; behind them, of free ones */
+	size_t count;
+};
+
+struct result {
+	double ns[ROUNDS];
+	int rounds;
 };
 
 static double seconds(clockid_t clock)
@@ -75,74 +87,157 @@ static void drain(struct bench *b)
 	b->stamp = ticks() - 1000000;
 }
 
-static void tell(struct bench *b, const char *what)
+static void note(struct bench *b, struct result *r)
 {
-	printf("%-6s %7.1f M events/s  (%.1f ns each)\n", what,
-	       (double)b->events / b->seconds / 1e6,
-	       b->seconds / (double)b->events * 1e9);
+	r->ns[r->rounds++] = b->seconds / (double)b->events * 1e9;
 	b->events = 0;
 	b->seconds = 0;
 }
 
-static void warm_up(struct bench *b)
+static int by_value(const void *a, const void *b)
 {
-	for (uint32_t i = 0; i < LIVE; i++) {
-		put(b, 0, WIRE_ALLOC, i);
-		b->live[i] = i;
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void tell(struct result *r, const char *what)
+{
+	double middle;
+
+	qsort(r->ns, (size_t)r->rounds, sizeof(*r->ns), by_value);
+	middle = r->ns[r->rounds / 2];
+	printf("%-11s %6.1f M events/s  %6.1f ns each (%.1f to %.1f)\n", what,
+	       1e3 / middle, middle, r->ns[0], r->ns[r->rounds - 1]);
+}
+
+/* The live blocks become the numbers 0 .. count-1; as many others are free. */
+static void grow_to(struct bench *b, size_t count)
+{
+	for (size_t i = 0; b->count < count; i++) {
+		put(b, 0, WIRE_ALLOC, b->live[b->count++]);
 		if (i % BURST == BURST - 1)
 			drain(b);
 	}
-	for (uint32_t i = 0; i < LIVE; i++)
-		b->spare[b->spares++] = LIVE + i;
 	drain(b);
-	tell(b, "grow");
 }
 
-static void warm(struct bench *b)
+static void warm(struct bench *b, struct result *r)
 {
-	for (int burst = 0; burst < 400; burst++) {
+	for (int burst = 0; burst < BURSTS; burst++) {
 		for (int i = 0; i < BURST / 2; i++) {
-			size_t at = chance(b, LIVE), to = chance(b, b->spares);
-			uint32_t block = b->live[at];
+			uint32_t *out = &b->live[chance(b, b->count)];
+			uint32_t *in = &b->live[b->count + chance(b, b->count)];
+			uint32_t block = *out;
 
 			put(b, 0, WIRE_FREE, block);
-			b->live[at] = b->spare[to];
-			b->spare[to] = block;
-			put(b, 0, WIRE_ALLOC, b->live[at]);
+			put(b, 0, WIRE_ALLOC, *in);
+			*out = *in;
+			*in = block;
 		}
 		drain(b);
 	}
-	tell(b, "warm");
+	note(b, r);
 }
 
-static void pairs(struct bench *b)
+static void pairs(struct bench *b, struct result *r)
 {
-	for (int burst = 0; burst < 400; burst++) {
+	for (int burst = 0; burst < BURSTS; burst++) {
 		for (int i = 0; i < BURST / 2; i++) {
-			uint32_t block = 3 * LIVE + (uint32_t)chance(b, 64);
+			uint32_t block = 3 * MOST + (uint32_t)chance(b, 64);
 
 			put(b, 0, WIRE_ALLOC, block);
 			put(b, 0, WIRE_FREE, block);
 		}
 		drain(b);
 	}
-	tell(b, "pairs");
+	note(b, r);
 }
 
-static void cross(struct bench *b)
+static void cross(struct bench *b, struct result *r)
 {
-	for (int burst = 0; burst < 100; burst++) {
+	for (int burst = 0; burst < BURSTS / 4; burst++) {
 		for (int i = 0; i < BURST / 2; i++)
 			for (int ring = 0; ring < 4; ring++) {
 				uint32_t block =
-					3 * LIVE + (uint32_t)(i % 1000 * 4 + ring);
+					3 * MOST + (uint32_t)(i % 1000 * 4 + ring);
 
 				put(b, ring, WIRE_ALLOC, block);
 				put(b, (ring + 1) % 4, WIRE_FREE, block);
 			}
 		drain(b);
 	}
-	tell(b, "cross");
+	note(b, r);
+}
+
+/* Of sizes and numbers that glibc serves from its lists. */
+static void native(struct bench *b, struct result *r)
+{
+	enum { PAIRS = 1000000 };
+	double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+
+	for (int i = 0; i < PAIRS; i++) {
+		void *volatile block = malloc(16 + chance(b, 500));
+
+		free(block);
+	}
+	b->seconds = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+	b->events = 2 * PAIRS;
+	note(b, r);
+}
+
+static void rates(struct bench *b)
+{
+	struct result some = {0}, many = {0}, paired = {0}, crossed = {0}, alone = {0};
+
+	grow_to(b, SOME);
+	for (int i = 0; i < ROUNDS; i++)
+		warm(b, &some);
+	grow_to(b, MANY);
+	b->events = 0;
+	b->seconds = 0;
+	for (int i = 0; i < ROUNDS; i++) {
+		warm(b, &many);
+		pairs(b, &paired);
+		cross(b, &crossed);
+		native(b, &alone);
+	}
+	tell(&some, "warm 0.1 M");
+	tell(&many, "warm 1 M");
+	tell(&paired, "pairs");
+	tell(&crossed, "cross");
+	tell(&alone, "native");
+}
+
+static double resident_mb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long size, pages = 0;
+
+	if (f && fscanf(f, "%lu %lu", &size, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+}
+
+/* Of the live blocks alone: the numbers in b->live, and the ring, are here before. */
+static void ten_million(struct bench *b)
+{
+	struct result grown = {0}, most = {0};
+	double before = resident_mb();
+	size_t from = b->count;
+
+	grow_to(b, MOST);
+	note(b, &grown);
+	printf("memory      %6.1f MB for %d to %d million live blocks, %.1f bytes "
+	       "each\n",
+	       resident_mb() - before, (int)(from / MANY), MOST / MANY,
+	       (resident_mb() - before) * 1e6 / (double)(MOST - from));
+	for (int i = 0; i < ROUNDS; i++)
+		warm(b, &most);
+	tell(&grown, "grow");
+	tell(&most, "warm 10 M");
 }
 
 static void idle(struct bench *b)
@@ -156,7 +251,7 @@ static void idle(struct bench *b)
 	start = seconds(CLOCK_THREAD_CPUTIME_ID);
 	for (int i = 0; i < PASSES; i++)
 		engine_pass(b->engine);
-	printf("idle   %7.2f us a pass over 2000 rings\n",
+	printf("idle        %6.2f us a pass over 2000 rings\n",
 	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / PASSES * 1e6);
 }
 
@@ -164,27 +259,29 @@ int main(void)
 {
 	struct bench b = {.base = wire_make(WIRE_FREE_STACKS),
 			  .random = 88172645463325252ull};
+	double before;
 
-	b.live = malloc(LIVE * sizeof(*b.live));
-	b.spare = malloc(LIVE * sizeof(*b.spare));
-	if (!b.base || !b.live || !b.spare)
+	b.live = malloc(2ull * MOST * sizeof(*b.live));
+	if (!b.base || !b.live)
 		return 1;
+	for (uint32_t i = 0; i < 2 * MOST; i++)
+		b.live[i] = i;
 	for (uint32_t i = 1; i <= STACKS; i++)
 		wire_add_node(b.base, 0x400000 + i * 16, 0);
 	wire_add_process(b.base, 0, 1, 0);
 	for (int i = 0; i < 4; i++)
 		b.ring[i] = wire_claim(b.base, 0, 1, 10 + (uint32_t)i);
+	before = resident_mb();
 	if (engine_open(b.base, -1, NULL, &b.engine) < 0)
 		return 1;
 	b.stamp = ticks();
-	warm_up(&b);
-	warm(&b);
-	pairs(&b);
-	cross(&b);
+	rates(&b);
+	ten_million(&b);
+	printf("memory      %6.1f MB in all, with the rings' %d MB\n",
+	       resident_mb() - before, 4 * WIRE_RING_BYTES >> 20);
 	idle(&b);
 	engine_close(b.engine);
 	wire_unmake(b.base);
 	free(b.live);
-	free(b.spare);
 	return 0;
 }

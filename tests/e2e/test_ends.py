@@ -20,42 +20,93 @@ class Ends(harness.Case):
         self.assert_same_behaviour(native, counted)
         return self.assert_counts(counted, counts), counts
 
-    def test_exit(self):
-        self.check("exit", 4)
+    # What phases is told, and how it ends then.
+    WAYS = (
+        ("return", 6), ("exit", 4), ("_exit", 3), ("_Exit", 13), ("quick_exit", 5),
+        ("exit_group", 9), ("exit_thread", 11),  # by bare system calls
+        ("abort", -signal.SIGABRT), ("segv", -signal.SIGSEGV), ("fpe", -signal.SIGFPE),
+        ("kill", -signal.SIGKILL), ("term", -signal.SIGTERM),
+        *(("signal%d" % n, -n) for n in (
+            signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGILL, signal.SIGTRAP,
+            signal.SIGBUS, signal.SIGUSR1, signal.SIGPIPE, signal.SIGALRM,
+            signal.SIGXCPU, signal.SIGSYS, signal.SIGRTMAX)),
+        ("stopped", -signal.SIGKILL),
+    )
 
-    def test__exit(self):
-        self.check("_exit", 3)
+    def check_end(self, how, status, *more):
+        with self.subTest(how=" ".join((how, *more))):
+            report, counts = self.check(how, status, *more)
+            last = [p for p in report["processes"] if p["pid"] == counts[0].pid][-1]
+            truth = ("exited", status) if status >= 0 else ("signaled", 128 - status)
+            self.assertEqual((last["end"], last["exit"]), truth)
+            self.assertEqual(report["exit"], truth[1])
+            return report, counts
 
-    def test_quick_exit(self):
-        self.check("quick_exit", 5)
+    def test_every_end_is_told(self):
+        for how, status in self.WAYS:
+            self.check_end(how, status)
 
-    def test_abort(self):
-        self.check("abort", -signal.SIGABRT)
+    def test_a_thread_ends_the_process_while_main_waits(self):
+        for how, status in (("exit", 4), ("_exit", 3), ("quick_exit", 5),
+                            ("abort", -signal.SIGABRT), ("kill", -signal.SIGKILL),
+                            ("stopped", -signal.SIGKILL), ("exit_group", 9)):
+            self.check_end("beside", status, how)
 
-    def test_segmentation_fault(self):
-        self.check("segv", -signal.SIGSEGV)
-
-    def test_sigkill(self):
-        self.check("kill", -signal.SIGKILL)
-
-    def test_sigterm(self):
-        self.check("term", -signal.SIGTERM)
+    def test_main_s_thread_is_gone_and_others_go_on(self):
+        for how, status in (("exit", 4), ("_exit", 3), ("thread", 0), ("exit_thread", 11),
+                            ("segv", -signal.SIGSEGV), ("kill", -signal.SIGKILL),
+                            ("stopped", -signal.SIGKILL)):
+            self.check_end("gone", status, how)
 
     def test_the_last_thread_ends(self):
-        self.check("thread", 0)
+        self.check_end("thread", 0)
 
     def test_exec_as_the_last_act(self):
-        _, counts = self.check("exec", 4, target("phases"), "exit")
-        self.assertEqual(len(counts), 2, "two images of one pid")
+        for before in ((), ("beside",), ("gone",)):
+            report, counts = self.check(*(*before, "exec")[:1], 4, *(*before, "exec")[1:],
+                                        target("phases"), "exit")
+            self.assertEqual(len(counts), 2, "two images of one pid")
+            self.assertEqual([p["end"] for p in report["processes"]], ["execed", "exited"])
+            self.assertEqual(len({p["pid"] for p in report["processes"]}), 1)
 
     def test_exec_of_another_program(self):
         self.check("exec", 0, "/bin/echo", "after exec")
 
-    def test_how_it_ended_is_told(self):
-        for how, status in (("exit", 4), ("_exit", 3), ("kill", 128 + signal.SIGKILL),
-                            ("segv", 128 + signal.SIGSEGV)):
-            result = self.record([target("phases"), how])
-            self.assertEqual(self.report_json(result)["exit"], status, how)
+    def test_a_daemon_that_outlives_the_launcher(self):
+        file = self.path("go")
+        result = self.record([target("phases"), "daemon", file], timeout=60)
+        self.assertEqual(result.status, 0, result)
+        self.assertEqual(len(self.collectors()), 1, "it stays")
+        before = self.report_json(result)
+        self.assertEqual(before["processes"][0]["exit"], 0)
+        self.write("go", "")
+        self.wait_for(lambda: not self.collectors(), 60, "the collector to end")
+        after = self.report_json(result)
+        self.assertTrue(after["complete"])
+        self.assertEqual([(p["end"], p["exit"]) for p in after["processes"]],
+                         [("exited", 0), ("exited", 0), ("exited", 8)])
+        first, between, daemon = after["processes"]
+        self.assertEqual(between["parent_serial"], first["serial"])
+        self.assertEqual(daemon["parent_serial"], between["serial"])
+        self.assertEqual(daemon["totals"]["allocated_bytes"], 3 * 1010)
+        self.assertEqual(first["totals"], before["processes"][0]["totals"])
+
+    def test_children_that_allocate_nothing_are_there_too(self):
+        result = self.record([target("forks"), "silent"])
+        self.assertEqual(result.status, 0, result)
+        report = self.report_json(result)
+        self.assertEqual(report["unfollowed"], [])
+        root, *rest = report["processes"]
+        ends = {p["exit"]: p for p in rest}
+        self.assertEqual(sorted(ends), [21, 22, 23, 137], rest)
+        self.assertEqual(ends[22]["parent_serial"], ends[21]["serial"])
+        for status in (21, 23, 137):
+            self.assertEqual(ends[status]["parent_serial"], root["serial"])
+            self.assertEqual(ends[status]["totals"]["allocations"], 0)
+            self.assertEqual(ends[status]["inherited"]["blocks"],
+                             root["live_at_end"]["blocks"])
+        self.assertEqual(ends[22]["inherited"]["freed_blocks"], 4)
+        self.assertEqual(ends[22]["unknown_frees"], 0)
 
     # ---- SIGKILL in the middle ------------------------------------------------
 

@@ -27,7 +27,7 @@ HOOKS = {"malloc", "free", "calloc", "realloc", "reallocarray", "memalign",
          "mmap", "munmap", "mremap", "mmap64"}
 EXECS = {"execve", "execv", "execvpe", "execvp", "execl", "execlp", "execle", "execveat",
          "fexecve", "posix_spawn", "posix_spawnp", "_exit", "_Exit", "quick_exit",
-         "wait", "waitpid", "wait3", "wait4", "waitid"}
+         "wait", "waitpid", "wait3", "wait4", "waitid", "prctl", "syscall"}
 MAY_EXPORT = HOOKS | EXECS | {"free_sized", "free_aligned_sized", "dlclose", "mremap64"}
 SPEAKING = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
 

@@ -11,7 +11,8 @@ import unittest
 import harness
 from harness import HEAPLINE, SOURCE, target
 
-OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+))?| ([A-Z]+))?  ?")
+OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+)(?:=[A-Z]+)?)?"
+                    r"| ([A-Z]+))?(?:  ?|$)")
 
 HAVE_OPERAND = ("path", "refs", "backrefs", "at")  # before the profile
 
@@ -47,7 +48,8 @@ class Manners(harness.Case):
         """The options that a page's lists describe, as options() has them."""
         found = {}
         for line in re.findall(r"(?m)^\.It (.*\bFl\b.*)$", text):
-            parts = re.findall(r"(?:Fl )?-?([\w-]+)((?: Ns = Ns Ar | Ar )(\w+))?",
+            parts = re.findall(r"(?:Fl )?-?([\w-]+)((?: Ns = Ns Ar | Ar )(\w+)"
+                               r"(?: Ns = Ns Ar \w+)?)?",
                                re.sub(r" , ", "\n", line).replace("Fl ", "Fl -"))
             names = [("" if len(n.lstrip("-")) > 1 else n.lstrip("-"),
                       n.lstrip("-") if len(n.lstrip("-")) > 1 else "", v)

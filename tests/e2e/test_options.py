@@ -1,6 +1,7 @@
 """What run's options do to a recording, names that are resolved only when a profile is
 read, and the manners of everything that reads one."""
 
+import json
 import os
 import pty
 import re
@@ -332,6 +333,46 @@ class Manners(harness.Case):
         shown = self.on_terminal(["lines", "--all", self.profile],
                                  PAGER=self.pager("head -n 1"))
         self.assertEqual(len(shown.splitlines()), 1, shown)
+
+
+@harness.needs("meson")
+@harness.needs("pkg-config")
+class Configuring(harness.Case):
+    """-Dtests, on a machine where cmocka is missing."""
+
+    def setUp(self):
+        super().setUp()
+        folders = self.run_native(["pkg-config", "--variable", "pc_path", "pkg-config"])
+        os.mkdir(self.path("pc"))
+        for folder in folders.stdout.decode().strip().split(":"):
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():
+                if name != "cmocka.pc" and not os.path.lexists(self.path("pc/" + name)):
+                    os.symlink(os.path.join(folder, name), self.path("pc/" + name))
+
+    def configure(self, tests):
+        """The names of the tests that a tree configured so has, and what was said."""
+        result = self.run_native(
+            ["meson", "setup", "-Dtests=" + tests, self.path("tree"), harness.SOURCE],
+            env={"PKG_CONFIG_LIBDIR": self.path("pc")})
+        if result.status:
+            return None, result
+        listed = self.run_native(["meson", "introspect", "--tests", self.path("tree")])
+        return [test["name"] for test in json.loads(listed.stdout)], result
+
+    def test_enabled_tests_fail_the_configuration(self):
+        names, result = self.configure("enabled")
+        self.assertIsNone(names)
+        self.assertRegex(result.stdout + result.stderr, rb'ERROR: .*"cmocka" not found')
+
+    def test_auto_leaves_out_what_needs_it(self):
+        names, result = self.configure("auto")
+        self.assertIsNotNone(names, result)
+        self.assertNotIn("base_hash", names)
+        self.assertIn("layout", names)
+
+    def test_disabled_tests_need_nothing(self):
+        names, result = self.configure("disabled")
+        self.assertEqual(names, [], result)
 
 
 if __name__ == "__main__":

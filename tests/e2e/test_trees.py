@@ -269,9 +269,11 @@ class Trees(harness.Case):
         script = self.write(
             "pool.py", "import multiprocessing, sys\n"
             "def square(n):\n    return sum([n] * n)\n"
+            "def start(b):\n    b.wait()\n"
             "if __name__ == '__main__':\n"
             "    context = multiprocessing.get_context(sys.argv[1])\n"
-            "    with context.Pool(3) as pool:\n"
+            "    b = context.Barrier(4)  # lest one be killed on its way here\n"
+            "    with context.Pool(3, start, (b,)) as pool:\n        b.wait()\n"
             "        print(pool.map(square, range(50)))\n"
             "    q = context.Queue()\n"
             "    p = context.Process(target=q.put, args=(square(7),))\n"

@@ -24,6 +24,9 @@ class Golden(harness.Case):
         for name in sources:
             shutil.copy(os.path.join(SOURCES, name), self.dir)
         driver = "g++" if sources[0].endswith(".cc") else "gcc"
+        if sources[0].endswith(".rs"):
+            driver = "/usr/bin/rustc"  # Debian's: the texts are by its release
+            flags = ["-g", "-C", "opt-level=0"]
         names = [n for n in sources if not n.endswith(".h")]
         subprocess.run([driver, *flags, *names, "-o", program], cwd=self.dir, check=True)
         return self.path(program)
@@ -42,6 +45,13 @@ class Golden(harness.Case):
         text = re.sub(r"(?m)^.* (\S*libc_start\S*|_start|\S+libc\.so\S*)( .*)?\n", "", text)
         text = re.sub(r"recording, .*?\. Ordered", "recording, TIME. Ordered", text)
         return re.sub(r"(?m) +$", "", text)
+
+    def check_rust(self, name, *options):
+        """As check_lines(), but for what Rust's runtime itself keeps, which changes."""
+        profile = self.run_program(self.build(name, name + ".rs"))
+        text = self.text_of(profile, "lines", "--nonzero", "--function", name + "::",
+                            *options)
+        self.check(name, re.sub(r"(?m)^( +\d+) {2,}\d+ ", r"\1      (any) ", text))
 
     def check(self, name, text):
         path = os.path.join(TEXTS, name + ".txt")
@@ -74,6 +84,43 @@ class Golden(harness.Case):
 
     def test_closures(self):
         self.check_lines(self.build("closures", "closures.cc"), "--function", "^main$")
+
+    def test_smart_pointers(self):
+        self.check_lines(self.build("pointers", "pointers.cc"), "--nonzero", "--function",
+                         "^(main|chain|numbers)")
+
+    def test_strings(self):
+        self.check_lines(self.build("strings", "strings.cc"), "--nonzero", "--function",
+                         "^(main|repeat)")
+
+    def test_virtual_methods_and_a_class_s_own_new(self):
+        profile = self.check_lines(self.build("virtual", "virtual.cc"), "--nonzero")
+        self.check("virtual_tree", self.text_of(profile, "tree", "--min", "0", "--focus",
+                                                "^main$"))
+
+    def test_a_vector_that_doubles_and_one_that_does_not(self):
+        profile = self.check_lines(self.build("growth", "growth.c"), "--columns",
+                                   "allocated,freed,temporary")
+        self.check("growth_sizes", self.text_of(profile, "top", "--by", "size"))
+
+    def test_callbacks_from_a_library(self):
+        profile = self.check_lines(self.build("callbacks", "callbacks.c"))
+        self.check("callbacks_top", self.text_of(profile, "top", "--sort", "allocations"))
+
+    def test_static_functions_of_one_name_are_two(self):
+        self.check_lines(self.build("twins", "twins_one.c", "twins_two.c"))
+
+    @harness.needs("/usr/bin/rustc")
+    def test_rust_vectors(self):
+        self.check_rust("vectors")
+
+    @harness.needs("/usr/bin/rustc")
+    def test_rust_boxes_and_cycles(self):
+        self.check_rust("boxes", "--columns", "leaked")
+
+    @harness.needs("/usr/bin/rustc")
+    def test_rust_closures(self):
+        self.check_rust("iterators")
 
     def test_recursion_counts_once(self):
         profile = self.check_lines(self.build("recursion", "recursion.c"))

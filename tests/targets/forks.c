@@ -10,9 +10,13 @@
  *			in its parent's memory, which has one of 90 bytes
  *	forks threads	forks while 3 threads allocate; each of 20 children makes a
  *			thread that allocates 1,234 bytes and frees them
+ *	forks silent	a child that allocates nothing forks a grandchild, which frees 4
+ *			of its grandparent's 10 blocks; they end with 21 and 22. Another
+ *			silent child is killed, and one executes what cannot be
  *	forks orphan	the parent exits first; its child allocates 777 bytes later
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +147,37 @@ static int threaded(void)
 	return 0;
 }
 
+static int silent(void)
+{
+	pid_t pid;
+
+	for (int i = 0; i < 10; i++)
+		kept[i] = malloc(100);
+	pid = fork();
+	if (!pid) {
+		pid = fork();
+		if (!pid) {
+			for (int i = 0; i < 4; i++)
+				free(kept[i]);
+			_exit(22);
+		}
+		_exit(wait_for(pid) == 22 ? 21 : 1);
+	}
+	if (wait_for(pid) != 21)
+		return 96;
+	pid = fork();
+	if (!pid)
+		for (;;)
+			raise(SIGKILL);
+	wait_for(pid);
+	pid = fork();
+	if (!pid) {
+		execl("/no/such/program", "x", (char *)NULL);
+		_exit(23);
+	}
+	return wait_for(pid) == 23 ? 0 : 95;
+}
+
 static int orphan(void)
 {
 	pid_t pid = fork();
@@ -164,5 +199,7 @@ int main(int argc, char **argv)
 		return vforked();
 	if (!strcmp(argv[1], "threads"))
 		return threaded();
+	if (!strcmp(argv[1], "silent"))
+		return silent();
 	return orphan();
 }

@@ -5,7 +5,8 @@
  *
  * Blocks of a phase have a size of their own; one in each phase is kept:
  *	preinit 1001, constructor 1002, main 1003, thread 1004, thread destructor 1005,
- *	atexit 1006, destructor 1007, at_quick_exit 1008
+ *	atexit 1006, destructor 1007, at_quick_exit 1008, a thread that ends the process
+ *	1009, a daemon 1010
  * and twice as many bytes are allocated and freed.
  */
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void *volatile kept[2000];
@@ -68,11 +70,105 @@ static void *thread(void *key)
 	return NULL;
 }
 
+/* Kills the process once that thread of it is stopped. */
+static void kill_when_stopped(pid_t pid, pid_t tid)
+{
+	char path[64], text[512] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	while (!strstr(text, ") T ")) {
+		FILE *f = fopen(path, "r");
+
+		if (!f || !fgets(text, sizeof(text), f))
+			_exit(1);
+		fclose(f);
+	}
+	kill(pid, SIGKILL);
+	_exit(0);
+}
+
+static void stop_and_be_killed(void)
+{
+	pid_t pid = getpid(), tid = (pid_t)syscall(SYS_gettid);
+
+	if (!fork())
+		kill_when_stopped(pid, tid);
+	for (;;)
+		raise(SIGSTOP);
+}
+
+static void end(const char *how, char **argv);
+
+struct ending {
+	pthread_t main;
+	char **argv;
+};
+
+/* What a thread does when main's own has gone, or waits. */
+static void *end_by_thread(void *arg)
+{
+	struct ending *e = arg;
+
+	if (!strcmp(e->argv[1], "gone"))
+		pthread_join(e->main, NULL);
+	phase(1009);
+	end(e->argv[2], e->argv + 1);
+	exit(77);
+}
+
+/* "gone HOW": ended by a thread when main's is no more; "beside HOW": while it waits. */
+static void leave_to_a_thread(char **argv)
+{
+	static struct ending e;
+	pthread_t t;
+
+	e.main = pthread_self();
+	e.argv = argv;
+	pthread_create(&t, NULL, end_by_thread, &e);
+	if (!strcmp(argv[1], "gone"))
+		pthread_exit(NULL);
+	pthread_join(t, NULL);
+}
+
+/* "daemon FILE": allocates once FILE is there, long after the first process ended. */
+static void become_a_daemon(const char *file)
+{
+	if (fork())
+		_exit(0);
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	setsid();
+	if (fork())
+		_exit(0);
+	while (access(file, F_OK) < 0)
+		usleep(2000);
+	phase(1010);
+	_exit(8);
+}
+
 static void end(const char *how, char **argv)
 {
 	struct rlimit no_core = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &no_core);
+	if (!strcmp(how, "gone") || !strcmp(how, "beside"))
+		leave_to_a_thread(argv);
+	if (!strcmp(how, "daemon"))
+		become_a_daemon(argv[2]);
+	if (!strcmp(how, "stopped"))
+		stop_and_be_killed();
+	if (!strcmp(how, "_Exit"))
+		_Exit(13);
+	if (!strcmp(how, "exit_group"))
+		syscall(SYS_exit_group, 9);
+	if (!strcmp(how, "exit_thread"))
+		syscall(SYS_exit, 11);
+	if (!strncmp(how, "signal", 6))
+		kill(getpid(), atoi(how + 6));
+	if (!strcmp(how, "fpe"))
+		raise(SIGFPE);
+	if (!strcmp(how, "return"))
+		return;
 	if (!strcmp(how, "_exit"))
 		_exit(3);
 	if (!strcmp(how, "exit"))

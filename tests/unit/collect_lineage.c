@@ -111,7 +111,9 @@ static void begin(struct model *m)
 {
 	struct profile_amount none = {0};
 
-	lineage_begin(&m->lineage, &world[m->parent].lineage, m->serial, now, none);
+	if (!m->lineage.parent)
+		lineage_begin(&m->lineage, &world[m->parent].lineage, m->serial, now,
+			      none);
 	m->told = true;
 	assert_int_equal(m->lineage.inherited.blocks, m->inherited.blocks);
 	assert_int_equal(m->lineage.inherited.bytes, m->inherited.bytes);
@@ -119,9 +121,14 @@ static void begin(struct model *m)
 
 static void fork_one(int parent, int child, uint32_t serial)
 {
+	struct profile_amount none = {0};
 	struct model *p = &world[parent], *c = &world[child];
+	bool late = !dice(4); /* the child is there before its fork was read */
+	bool untold =
+		!late && !dice(4); /* by the bare system call: its own first event */
 
-	assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
+	if (!late && !untold)
+		assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
 	*c = (struct model){.alive = true, .parent = parent, .serial = serial};
 	for (int a = 0; a < ADDRESSES; a++) {
 		c->has[a] = p->has[a];
@@ -131,7 +138,17 @@ static void fork_one(int parent, int child, uint32_t serial)
 		c->inherited.blocks++;
 		c->inherited.bytes += c->has[a].block.size;
 	}
-	if (dice(2))
+	if (late) {
+		lineage_begin(&c->lineage, &p->lineage, serial, now + dice(3), none);
+		assert_int_equal(lineage_fork(&p->lineage, serial, now, live_of(p)), 0);
+		lineage_told(&c->lineage, serial);
+		lineage_told(&c->lineage, serial);
+	}
+	if (untold) {
+		lineage_begin(&c->lineage, &p->lineage, serial, now, none);
+		lineage_untold(&c->lineage, now, live_of(p));
+	}
+	if (late || untold || dice(2))
 		begin(c);
 }
 
@@ -170,12 +187,16 @@ static void check_each(const struct model *m)
 	}
 }
 
-static bool children_to_come(int parent)
+/* Those that never came: by time, or one by one. */
+static void give_up_children(int parent, int used)
 {
-	for (int i = 0; i < PROCESSES; i++)
-		if (world[i].alive && !world[i].told && world[i].parent == parent)
-			return true;
-	return false;
+	struct lineage *l = &world[parent].lineage;
+
+	if (dice(2))
+		lineage_expire(l, UINT64_MAX, release, NULL);
+	for (int i = 0; i < used && l->fork_count; i++)
+		if (world[i].parent == parent && !world[i].told)
+			lineage_forget(l, world[i].serial, release, NULL);
 }
 
 static void play(unsigned seed)
@@ -204,7 +225,7 @@ static void play(unsigned seed)
 			check_free(m, dice(ADDRESSES));
 		else if (what < 97 && used < PROCESSES)
 			fork_one(i, used, (uint32_t)used + 100), used++;
-		else if (what >= 98 && i && !children_to_come(i)) {
+		else if (what >= 98 && i) {
 			m->alive = false;
 			lineage_end(&m->lineage, release, NULL);
 		}
@@ -216,6 +237,8 @@ static void play(unsigned seed)
 	for (int i = used - 1; i >= 0; i--)
 		if (world[i].alive && world[i].told)
 			lineage_end(&world[i].lineage, release, NULL);
+	for (int i = 0; i < used; i++)
+		give_up_children(i, used);
 	for (int i = 0; i < used; i++)
 		assert_true(world[i].released || !world[i].told);
 }
@@ -256,7 +279,7 @@ static void forks_without_a_child_are_forgotten(void **state)
 		lineage_fork(&parent, i, i, live);
 	assert_true(parent.fork_count <= 4096);
 	assert_true(lineage_is_parent(&parent));
-	lineage_expire(&parent, 1000000);
+	lineage_expire(&parent, 1000000, release, NULL);
 	assert_false(lineage_is_parent(&parent));
 	lineage_done(&parent);
 }

@@ -2,6 +2,7 @@
 
 #include "cli/collect/live.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { ADDRESSES = 4000 };
@@ -44,17 +45,21 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 {
 	uint64_t i = chance(ADDRESSES);
 	struct live_block *b = &x->block[i], got = {0};
+	/* Of now, of another address, or nonsense. */
+	uint32_t seen = chance(2)   ? live_look(l, address_of(i))
+			: chance(2) ? live_look(l, address_of(chance(ADDRESSES)))
+				    : (uint32_t)chance(1ull << 32);
 
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
-		assert_false(live_take(l, address_of(i), &got));
+		assert_false(live_take(l, address_of(i), seen, &got));
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
-					 now, 1 + (uint32_t)chance(1000)};
-		assert_int_equal(live_add(l, address_of(i), b), 0);
+					 now, 1 + (uint32_t)chance(1000), 0};
+		assert_int_equal(live_add(l, address_of(i), seen, b), 0);
 		return;
 	}
-	assert_true(live_take(l, address_of(i), &got));
+	assert_true(live_take(l, address_of(i), seen, &got));
 	assert_int_equal(got.size, b->size);
 	assert_int_equal(got.site, b->site);
 	assert_true(got.born_ns <= b->born_ns);
@@ -90,12 +95,77 @@ static void a_block_costs_at_most_24_bytes_at_any_size(void **state)
 	(void)state;
 	random_state = 7;
 	for (size_t n = 1; n <= 1500000; n++) {
-		struct live_block b = {100, n, 1};
+		struct live_block b = {100, n, 1, 0};
 
 		address += 16 + 16 * chance(8);
-		assert_int_equal(live_add(&l, address, &b), 0);
+		assert_int_equal(live_add(&l, address, 0, &b), 0);
 		if (n >= 100000 && n % 1000 == 0)
 			assert_true(live_footprint(&l) <= 24 * n);
+	}
+	live_done(&l);
+}
+
+/* Addresses whose keys have both their buckets in the first 128th of the first shard,
+ * as a target may choose them. */
+static void colliding(uint64_t *ret, size_t n)
+{
+	const struct live_shard small = {.homes = 128};
+
+	for (uint64_t a = 0x10000; n; a += 16) {
+		uint64_t mixed = live_mix(a);
+
+		if (mixed >> LIVE_KEY_BITS || live_first(&small, mixed) ||
+		    live_second(&small, mixed))
+			continue;
+		*ret++ = a;
+		n--;
+	}
+}
+
+static void blocks_that_want_one_bucket_cost_no_more(void **state)
+{
+	enum { N = 60 };
+	uint64_t at[N];
+	struct live l = {0};
+	struct live_block b = {.size = 1, .site = 1};
+
+	(void)state;
+	colliding(at, N);
+	for (uint64_t i = 0; i < N; i++) {
+		b.site = (uint32_t)i + 1;
+		assert_int_equal(live_add(&l, at[i], 0, &b), 0);
+		assert_int_equal(live_add(&l, at[i], 0, &b), -EEXIST);
+	}
+	assert_int_equal(live_count(&l), N);
+	assert_true(live_footprint(&l) < 100000);
+	for (uint64_t i = 0; i < N; i += 2) {
+		assert_true(live_take(&l, at[i], 0, &b));
+		assert_int_equal(b.site, i + 1);
+		assert_false(live_has(&l, at[i]));
+		assert_true(live_has(&l, at[i + 1]));
+		assert_int_equal(live_add(&l, at[i + 1], 0, &b), -EEXIST);
+	}
+	assert_int_equal(live_count(&l), N / 2);
+	live_done(&l);
+}
+
+static void what_is_seen_ahead_is_the_block(void **state)
+{
+	struct live l = {0};
+	uint64_t n = 5000;
+
+	(void)state;
+	for (uint64_t i = 0; i < n; i++) {
+		struct live_block b = {.size = i, .site = (uint32_t)i + 1};
+		uint32_t seen = live_look(&l, 4096 + i * 16);
+
+		assert_true(!seen || seen & LIVE_ROOM);
+		assert_int_equal(live_add(&l, 4096 + i * 16, 0, &b), 0);
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t seen = live_look(&l, 4096 + i * 16);
+
+		assert_int_equal(live_peek(&l, 4096 + i * 16, seen), i + 1);
 	}
 	live_done(&l);
 }
@@ -104,6 +174,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_holds_what_was_put_in),
+		cmocka_unit_test(blocks_that_want_one_bucket_cost_no_more),
+		cmocka_unit_test(what_is_seen_ahead_is_the_block),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
 	};
 

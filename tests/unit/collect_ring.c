@@ -108,7 +108,7 @@ static void trimming_takes_nothing_from_a_producer_at_work(void **state)
 	}
 	pthread_join(producer, NULL);
 	assert_int_equal(reader.bad, 0);
-	assert_true(trimmed > 100);
+	assert_true(trimmed > 0); /* how often depends on who ran when */
 	wire_unmake(race.base);
 	close(fd);
 }

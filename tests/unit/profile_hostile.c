@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <zlib.h>
 
@@ -22,11 +23,15 @@
 /* No more memory than this, so that what believes a count fails for want of it. */
 static int bound_memory(void **state)
 {
+	struct rlimit limit;
+
 	(void)state;
+	if (getrlimit(RLIMIT_AS, &limit) < 0)
+		return -1;
 #ifndef SANITIZED
-	return setrlimit(RLIMIT_AS, &(struct rlimit){256 << 20, 256 << 20});
+	limit.rlim_cur = 256 << 20;
 #endif
-	return 0;
+	return setrlimit(RLIMIT_AS, &limit);
 }
 
 static void begin(struct bytes *file)
@@ -91,7 +96,7 @@ static void counts_are_believed_as_far_as_there_are_bytes(void **state)
 
 	(void)state;
 	for (uint16_t type = FORMAT_META; type < FORMAT_CHUNKS; type++) {
-		size_t columns = format_sections[type].column_count + !type;
+		size_t columns = format_sections[type].column_count + !type, least;
 
 		if (type == FORMAT_STRING_PART || type == FORMAT_PIECES)
 			continue; /* no rows */
@@ -108,7 +113,9 @@ static void counts_are_believed_as_far_as_there_are_bytes(void **state)
 			assert_int_equal(load_rows(type, 0, 1, counts[i], 1000),
 					 -EBADMSG);
 		}
-		assert_int_equal(load_rows(type, 0, 1, columns - 1, 1000), -EBADMSG);
+		least = format_columns_min(&format_sections[type]);
+		assert_int_equal(load_rows(type, 0, 1, least - 1, 1000), -EBADMSG);
+		assert_int_equal(load_rows(type, 0, 1, least, least - 1), -EBADMSG);
 		assert_int_equal(load_rows(type, 0, 1, columns, columns - 1), -EBADMSG);
 	}
 }
@@ -121,6 +128,43 @@ static void more_columns_than_we_know_are_no_harm(void **state)
 	(void)state;
 	assert_int_equal(load_rows(FORMAT_BINS, 0, 1, known + 3, known + 3), 0);
 	assert_int_equal(load_rows(FORMAT_BINS, 0, 1, known + 3, known + 2), -EBADMSG);
+}
+
+/* A file from before the process's last columns: they are 0, also where a chunk with
+ * more of them was before. */
+static void columns_that_an_older_file_lacks_are_zero(void **state)
+{
+	size_t known = format_sections[FORMAT_PROCESSES].column_count;
+	size_t least = format_columns_min(&format_sections[FORMAT_PROCESSES]);
+	struct profile *p = NULL;
+	struct bytes file = {0};
+	char why[200];
+
+	(void)state;
+	assert_true(least < known);
+	begin(&file);
+	for (int age = 0; age < 2; age++) {
+		_cleanup_(bytes_done) struct bytes payload = {0};
+		size_t columns = age ? least : known;
+
+		bytes_put_varint(&payload, 0);
+		bytes_put_varint(&payload, 1);
+		bytes_put_varint(&payload, columns);
+		for (size_t i = 0; i < columns; i++) /* the serial is a zigzag */
+			bytes_put_varint(&payload, i == 1 || i == 3 || i == 4 ? 0 : 2);
+		plain_chunk(&file, FORMAT_PROCESSES, &payload);
+	}
+	chunk(&file, (struct format_header){.type = FORMAT_COMMIT}, NULL);
+	assert_int_equal(
+		profile_load_bytes(file.data, file.len, true, &p, why, sizeof(why)), 0);
+	assert_int_equal(p->processes[0].serial, 1);
+	assert_int_equal(p->processes[0].notes, 2);
+	assert_int_equal(p->processes[0].inherited.blocks, 0);
+	assert_int_equal(p->processes[0].inherited.bytes, 0);
+	assert_int_equal(p->processes[0].inherited_freed.blocks, 0);
+	assert_int_equal(p->processes[0].inherited_freed.bytes, 0);
+	profile_close(p);
+	bytes_done(&file);
 }
 
 /* One row of a section, its codes given. */
@@ -205,10 +249,10 @@ static struct profile *make_sound(void)
 	*make_row(p, stack) = (struct profile_stack){.module = 1, .code = 1, .pc = 6};
 	*make_row(p, source) = (struct profile_source){.first = 1, .count = 1};
 	make_row(p, bin)->at_ns = 5;
-	*make_row(p, bin) = (struct profile_bin){.at_ns = 6, .min_bytes = 1,
-						 .max_bytes = 1};
-	*make_row(p, site) = (struct profile_site){.process_serial = 5, .stack = 1,
-						   .allocs = 3, .frees = 3};
+	*make_row(p, bin) =
+		(struct profile_bin){.at_ns = 6, .min_bytes = 1, .max_bytes = 1};
+	*make_row(p, site) = (struct profile_site){
+		.process_serial = 5, .stack = 1, .allocs = 3, .frees = 3};
 	return p;
 }
 
@@ -298,7 +342,9 @@ static void a_bomb_is_not_inflated(void **state)
 {
 	size_t len = 4 << 20;
 	_cleanup_(freep) char *zeroes = calloc(1, len + 1);
-	size_t enough = (len - FORMAT_RATIO_SLACK) / FORMAT_RATIO_MAX;
+	/* With the headers before it. */
+	size_t enough = (len - FORMAT_RATIO_SLACK) / FORMAT_RATIO_MAX -
+			FORMAT_FILE_HEADER_BYTES - FORMAT_CHUNK_HEADER_BYTES;
 
 	(void)state;
 	/* A damaged chunk before the first commit, or one that makes no sense. */
@@ -350,6 +396,259 @@ static void many_small_chunks_cost_no_more_than_their_bytes(void **state)
 	start = now();
 	assert_int_equal(load_and_done(&file, why, sizeof(why)), 0);
 	assert_true(now() - start < 5);
+}
+
+/* ---- every byte, every length -------------------------------------------------- */
+
+/* Loads it without looking at checksums, from memory of its own size. */
+static void refuse_or_survive(const struct bytes *b)
+{
+	struct bytes exact = {.data = malloc(b->len + !b->len), .len = b->len};
+	struct profile *p = NULL;
+	char why[200];
+
+	memcpy(exact.data, b->data, b->len);
+	if (profile_load_bytes(exact.data, exact.len, true, &p, why, sizeof(why)) == 0)
+		walk(p);
+	else
+		assert_true(!p && *why);
+	profile_close(p);
+	free(exact.data);
+}
+
+/* A file of everything, stored as it is. */
+static void make_plain(uint64_t seed, struct bytes *ret)
+{
+	struct make m = {.state = seed, .size = 4};
+	struct profile *p = profile_new();
+
+	make_more(&m, p);
+	make_more(&m, p);
+	walk_write(p, 0, ret);
+	profile_close(p);
+}
+
+/* The file with the payload at `at`, of h, replaced. */
+static void splice(const struct bytes *file, size_t at, struct format_header h,
+		   const void *payload, size_t len, struct bytes *ret)
+{
+	size_t behind = at + FORMAT_CHUNK_HEADER_BYTES + h.stored;
+
+	bytes_reset(ret);
+	bytes_put(ret, file->data, at);
+	h.stored = h.raw = (uint32_t)len;
+	format_put_header(ret, &h);
+	bytes_put(ret, payload, len);
+	bytes_put(ret, file->data + behind, file->len - behind);
+}
+
+/* Payloads of one chunk: cut after each byte; with each bit the other way; with each
+ * byte the beginning of the greatest numbers there are. */
+static void try_chunk(const struct bytes *file, size_t at, struct format_header h)
+{
+	static const unsigned char most[][10] = {
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+		{0xff, 0xff, 0xff, 0xff, 0x0f},
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+	};
+	static const size_t lengths[] = {10, 9, 5, 10};
+	const unsigned char *payload = file->data + at + FORMAT_CHUNK_HEADER_BYTES;
+	struct bytes b = {0}, changed = {0};
+
+	for (size_t len = 0; len < h.stored; len++) {
+		splice(file, at, h, payload, len, &b);
+		refuse_or_survive(&b);
+	}
+	for (size_t bit = 0; bit < 8ul * h.stored; bit++) {
+		bytes_reset(&changed);
+		bytes_put(&changed, payload, h.stored);
+		changed.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		splice(file, at, h, changed.data, changed.len, &b);
+		refuse_or_survive(&b);
+	}
+	for (size_t i = 0; i < 4ul * h.stored; i++) {
+		bytes_reset(&changed);
+		bytes_put(&changed, payload, i / 4);
+		bytes_put(&changed, most[i % 4], lengths[i % 4]);
+		bytes_put(&changed, payload + i / 4 + 1, h.stored - i / 4 - 1);
+		splice(file, at, h, changed.data, changed.len, &b);
+		refuse_or_survive(&b);
+	}
+	bytes_done(&b);
+	bytes_done(&changed);
+}
+
+static void every_byte_of_every_chunk_may_lie(void **state)
+{
+	struct bytes file = {0};
+	struct format_header h;
+	bool seen[FORMAT_CHUNKS] = {false};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 4; seed++) {
+		make_plain(seed, &file);
+		for (size_t at = FORMAT_FILE_HEADER_BYTES; at < file.len;
+		     at += FORMAT_CHUNK_HEADER_BYTES + h.stored) {
+			assert_true(format_get_header(file.data + at, true, &h));
+			try_chunk(&file, at, h);
+			seen[h.type] |= h.stored > 3;
+		}
+	}
+	for (int type = FORMAT_COMMIT; type < FORMAT_CHUNKS; type++)
+		assert_true(seen[type] || type == FORMAT_STRING_PART);
+	bytes_done(&file);
+}
+
+/* Headers, too: each bit; and the file cut after each byte. */
+static void every_bit_of_a_file_may_lie(void **state)
+{
+	struct bytes file = {0}, cut;
+
+	(void)state;
+	make_plain(5, &file);
+	for (size_t bit = 0; bit < 8 * file.len; bit++) {
+		file.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		refuse_or_survive(&file);
+		file.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+	}
+	cut = file;
+	for (cut.len = 0; cut.len < file.len; cut.len++)
+		refuse_or_survive(&cut);
+	bytes_done(&file);
+}
+
+/* ---- what a file may cost -------------------------------------------------------- */
+
+/* A deflated chunk of these bytes, padded to what the ratio asks for. */
+static void packed_chunk(struct bytes *file, uint64_t *raw, uint16_t type,
+			 const struct bytes *payload)
+{
+	uLongf len = compressBound(payload->len);
+	_cleanup_(freep) unsigned char *packed =
+		calloc(1, len + payload->len / FORMAT_RATIO_MAX + 1);
+
+	assert_int_equal(compress2(packed, &len, payload->data, payload->len, 9), Z_OK);
+	*raw += payload->len;
+	while (!format_ratio_is_fair(*raw, file->len + FORMAT_CHUNK_HEADER_BYTES + len))
+		len++;
+	chunk(file,
+	      (struct format_header){.type = type,
+				     .flags = FORMAT_DEFLATED,
+				     .stored = (uint32_t)len,
+				     .raw = (uint32_t)payload->len},
+	      packed);
+}
+
+static void row_header(struct bytes *b, uint64_t first, uint64_t rows, uint64_t columns)
+{
+	bytes_reset(b);
+	bytes_put_varint(b, first);
+	bytes_put_varint(b, rows);
+	bytes_put_varint(b, columns);
+}
+
+enum costly { STRINGS, STACKS, SITES, CLASSES, PROCESSES, BINS, COSTLY };
+
+/* About 4 MiB of the rows that take the most memory for their bytes. */
+static void costly_payload(enum costly what, uint64_t first, struct bytes *b,
+			   uint16_t *ret_type)
+{
+	static const uint16_t types[COSTLY] = {FORMAT_STRINGS,	 FORMAT_STACKS,
+					       FORMAT_SITES,	 FORMAT_SITES,
+					       FORMAT_PROCESSES, FORMAT_BINS};
+	const struct format_section *s = &format_sections[types[what]];
+	size_t columns = what == STRINGS ? 4 : s->column_count;
+	size_t row = columns + (what == CLASSES ? 4 : 0);
+	size_t rows = (FORMAT_RAW_MAX - 64) / row;
+
+	*ret_type = types[what];
+	row_header(b,
+		   what >= SITES && what <= CLASSES ? 0 : first * rows + (what < SITES),
+		   rows, what == STRINGS ? 1 : columns);
+	if (what == STRINGS) { /* of three bytes, all different */
+		for (size_t i = 0; i < rows; i++)
+			bytes_put_varint(b, 3);
+		for (size_t i = first * rows; i < (first + 1) * rows; i++)
+			bytes_put(b,
+				  (unsigned char[]){(unsigned char)(1 + i % 255),
+						    (unsigned char)(1 + i / 255 % 255),
+						    (unsigned char)(1 + i / 65025)},
+				  3);
+		return;
+	}
+	for (size_t c = 0; c < columns; c++)
+		for (size_t i = 0; i < rows; i++) {
+			/* Parents one back; serials that differ. */
+			bool ascends = c == (what == STACKS);
+			bool counts = what == CLASSES && c + 2 >= columns;
+
+			uint64_t step = what == STACKS ? 1 : 2;
+
+			if (!i && ascends && what != STACKS)
+				step = 2 * (first * rows + 1);
+			bytes_put_varint(b, counts ? 1 : ascends ? step : 0);
+		}
+	for (size_t i = 0; what == CLASSES && i < 4 * rows; i++)
+		bytes_put_varint(b, 0);
+}
+
+/* Loads a file whose chunks are like that, in a child: what it took, in KiB. */
+static long cost_of(enum costly what, size_t chunks, size_t *ret_file)
+{
+	struct bytes file = {0}, payload = {0};
+	struct rlimit limit;
+	struct rusage used;
+	uint64_t raw = 0;
+	int status;
+	pid_t pid;
+
+	begin(&file);
+	for (size_t i = 0; i < chunks; i++) {
+		uint16_t type;
+
+		costly_payload(what, i, &payload, &type);
+		packed_chunk(&file, &raw, type, &payload);
+	}
+	bytes_done(&payload);
+	*ret_file = file.len;
+	pid = fork();
+	if (!pid) {
+		struct profile *p = NULL;
+		char why[200];
+
+		getrlimit(RLIMIT_AS, &limit);
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_AS, &limit);
+		setrlimit(RLIMIT_CPU, &(struct rlimit){60, 60});
+		chunk(&file, (struct format_header){.type = FORMAT_COMMIT}, NULL);
+		/* Sites are refused, of no process as they are, but at the very end. */
+		if (profile_load_bytes(file.data, file.len, true, &p, why, sizeof(why)))
+			_exit(!strstr(why, "a site is of a process"));
+		_exit(0);
+	}
+	bytes_done(&file);
+	assert_int_equal(wait4(pid, &status, 0, &used), pid);
+	assert_int_equal(status, 0);
+	return used.ru_maxrss;
+}
+
+/* docs/format.md promises it. */
+static void memory_is_in_proportion_to_the_file(void **state)
+{
+	enum { TIMES = 300, FIXED_KB = 64 << 10 };
+
+	(void)state;
+	for (enum costly what = 0; what < COSTLY; what++) {
+		size_t file;
+		long kb = cost_of(what, 6, &file);
+
+		print_message("%d: %zu bytes of file, %ld KiB, %.0f times\n", what,
+			      file, kb, 1024.0 * (double)kb / (double)file);
+#ifndef SANITIZED
+		assert_true((uint64_t)kb < (uint64_t)file * TIMES / 1024 + FIXED_KB);
+#endif
+	}
 }
 
 /* ---- random lies -------------------------------------------------------------- */
@@ -405,6 +704,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_are_believed_as_far_as_there_are_bytes),
 		cmocka_unit_test(more_columns_than_we_know_are_no_harm),
+		cmocka_unit_test(columns_that_an_older_file_lacks_are_zero),
 		cmocka_unit_test(what_does_not_fit_its_field_is_refused),
 		cmocka_unit_test(codes_are_of_stacks_that_are_there),
 		cmocka_unit_test(strings_are_distinct_and_hold_no_nul),
@@ -412,6 +712,9 @@ int main(void)
 		cmocka_unit_test(a_bomb_is_not_inflated),
 		cmocka_unit_test(many_small_chunks_cost_no_more_than_their_bytes),
 		cmocka_unit_test(damaged_contents_are_refused_or_harmless),
+		cmocka_unit_test(every_byte_of_every_chunk_may_lie),
+		cmocka_unit_test(every_bit_of_a_file_may_lie),
+		cmocka_unit_test(memory_is_in_proportion_to_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, bound_memory, NULL);

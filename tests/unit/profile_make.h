@@ -6,7 +6,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/bytes.h"
-#include "cli/profile/profile.h"
+#include "cli/profile/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +138,22 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 	a->lost = make_value(m);
 	a->held_back_ns = make_value(m);
 	a->events = make_value(m);
+	a->inherited = make_amount(m);
+	a->inherited_freed = make_amount(m);
+	for (int k = 0; k < PROFILE_MOMENTS; k++)
+		a->memory[k] = (struct profile_memory){
+			.at_ns = make_value(m),
+			.live_bytes = make_value(m),
+			.used_bytes = make_value(m),
+			.system_bytes = make_value(m),
+			.rss_at_ns = make_value(m),
+			.rss_bytes = make_value(m),
+			.rss_anonymous = make_value(m),
+			.rss_files = make_value(m),
+			.rss_stack = make_value(m),
+			.rss_shared = make_value(m),
+			.rss_own = make_value(m),
+		};
 }
 
 static inline struct profile_process *make_process(struct profile *p)
@@ -205,6 +221,63 @@ static inline void make_bins(struct make *m, struct profile *p)
 			.rss_bytes = make_value(m),
 		};
 		b->min_bytes = make_at_most(m, b->max_bytes);
+	}
+}
+
+static inline void make_unfolloweds(struct make *m, struct profile *p)
+{
+	if (!make_below(m, 4))
+		p->unfollowed_count = 0;
+	for (uint32_t n = make_count(m); n; n--)
+		*make_row(p, unfollowed) = (struct profile_unfollowed){
+			.parent_serial = make_below(m, 3) ? make_serial(m, p) : 0,
+			.pid = (int32_t)make_value32(m),
+			.program = make_string(m, p),
+			.why = make_value32(m),
+			.at_ns = make_value(m),
+		};
+}
+
+static inline void make_pieces(struct make *m, struct profile *p)
+{
+	struct profile_piece pieces[3];
+	unsigned char data[64];
+	size_t count = make_below(m, 4);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = make_below(m, sizeof(data));
+
+		for (size_t k = 0; k < len; k++)
+			data[k] = (unsigned char)make_value32(m);
+		if (profile_piece_make(data, len, &pieces[i]) < 0)
+			abort();
+	}
+	if (profile_pieces_add(p, pieces, count) < 0)
+		abort();
+}
+
+static inline void make_snapshots(struct make *m, struct profile *p)
+{
+	for (uint32_t n = p->process_count ? make_below(m, 3) : 0; n; n--) {
+		*make_row(p, snapshot) = (struct profile_snapshot){
+			.process_serial = make_serial(m, p),
+			.name = make_string(m, p),
+			.cause = make_string(m, p),
+			.kind = make_below(m, PROFILE_SCANS),
+			.at_ns = make_value(m),
+			.blocks = make_value(m),
+			.bytes = make_value(m),
+			.edges = make_value(m),
+			.roots = make_value(m),
+			.read_bytes = make_value(m),
+			.unread_bytes = make_value(m),
+			.pause_ns = make_value(m),
+			.scan_ns = make_value(m),
+			.threads = make_value32(m),
+			.running = make_value32(m),
+			.lacking = make_below(m, 2),
+		};
+		make_pieces(m, p);
 	}
 }
 
@@ -333,6 +406,8 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_processes(m, p);
 	make_threads(m, p);
 	make_bins(m, p);
+	make_unfolloweds(m, p);
+	make_snapshots(m, p);
 	make_symbols(m, p);
 	make_stacks(m, p);
 	make_sites(m, p);
@@ -393,6 +468,10 @@ static inline const char *make_difference(const struct profile *a,
 		return "processes";
 	if (!make_same_rows(a, b, thread) || !make_same_rows(a, b, bin))
 		return "threads or bins";
+	if (!make_same_rows(a, b, snapshot) || a->piece_count != b->piece_count)
+		return "snapshots";
+	if (!make_same_rows(a, b, unfollowed))
+		return "programs not followed";
 	if (a->site_count != b->site_count)
 		return "number of sites";
 	for (size_t i = 0; i < a->site_count; i++)

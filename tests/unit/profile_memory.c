@@ -41,7 +41,7 @@ void *__wrap_realloc(void *old, size_t bytes)
 
 static void a_load_without_memory_says_so(void **state)
 {
-	struct make m = {.state = 31, .size = 20};
+	struct make m = {.state = 31, .size = 40};
 	_cleanup_(profile_closep) struct profile *p = profile_new();
 	_cleanup_(bytes_done) struct bytes b = {0};
 	struct profile *loaded = NULL;

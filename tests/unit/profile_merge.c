@@ -41,6 +41,10 @@ static struct profile *random_profile(struct make *m)
 		tame(&p->processes[i].end_ns);
 		for (int d = 0; d < PROFILE_DOMAINS; d++)
 			tame(&p->processes[i].domain[d].peak_at_ns);
+		for (int k = 0; k < PROFILE_MOMENTS; k++) {
+			tame(&p->processes[i].memory[k].at_ns);
+			tame(&p->processes[i].memory[k].rss_at_ns);
+		}
 	}
 	for (size_t i = 0; i < p->thread_count; i++) {
 		tame(&p->threads[i].start_ns);
@@ -50,8 +54,13 @@ static struct profile *random_profile(struct make *m)
 		tame(&p->sites[i].first_ns);
 		tame(&p->sites[i].last_ns);
 	}
+	for (size_t i = 0; i < p->unfollowed_count; i++)
+		tame(&p->unfolloweds[i].at_ns);
 	tame(&p->wall_ns);
 	tame(&p->tree_peak_at_ns);
+	for (size_t i = 0; i < p->piece_count; i++)
+		free(p->pieces[i].data);
+	p->snapshot_count = p->piece_count = 0; /* they are left out */
 	p->start_unix_ns = make_below(m, 3) ? 1 + make_below(m, 1u << 31) * 1000ull : 0;
 	return p;
 }

@@ -111,6 +111,8 @@ static inline void walk_processes(const struct profile *p,
 			    "a thread of no process");
 		walk_string(p, p->threads[i].name);
 	}
+	for (size_t i = 0; i < p->unfollowed_count; i++)
+		walk_string(p, p->unfolloweds[i].program);
 }
 
 static inline void walk_sites(const struct profile *p, struct profile_serials *known)

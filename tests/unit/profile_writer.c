@@ -366,6 +366,7 @@ static const char *file_of(const char *name, const void *data, size_t len)
 static void what_is_no_profile_gets_its_own_words(void **state)
 {
 	static const char newer[] = FORMAT_MAGIC "\2\0\0\0\105\312\033\254";
+	static const char older[] = FORMAT_MAGIC "\0\0\0\0\316\002\022\006";
 
 	(void)state;
 	expect_error(path_of("absent"), ENOENT, "No such file");
@@ -380,6 +381,7 @@ static void what_is_no_profile_gets_its_own_words(void **state)
 	expect_error(file_of("f", FORMAT_MAGIC "\1\0\0\0\0\0\0\0", 16), EBADMSG,
 		     "damaged");
 	expect_error(file_of("f", newer, 16), EPROTONOSUPPORT, "newer heapline");
+	expect_error(file_of("f", older, 16), EPROTO, "no format that there was");
 }
 
 static void an_unreadable_file_is_refused(void **state)
@@ -419,6 +421,41 @@ static void a_profile_may_come_through_a_pipe(void **state)
 	profile_close(loaded);
 	profile_close(p);
 	close(fds[0]);
+}
+
+/* What never ends is read as far as it is a profile: until then whole, here. */
+static void a_pipe_without_end_is_left_where_it_is_none(void **state)
+{
+	struct make m = {.state = 9, .size = 30};
+	struct profile *p = profile_new(), *loaded = NULL;
+	struct profile_writer *w = NULL;
+	char path[40], why[200], zeroes[4096] = {0};
+	int fds[2], status;
+	pid_t child;
+
+	(void)state;
+	make_more(&m, p);
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	if (!child) {
+		signal(SIGPIPE, SIG_DFL);
+		close(fds[0]);
+		profile_writer_open(dup(fds[1]), &w);
+		profile_writer_update(w, p);
+		while (write(fds[1], zeroes, sizeof(zeroes)) > 0)
+			;
+		_exit(0);
+	}
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	assert_int_equal(profile_load(path, &loaded, why, sizeof(why)), 0);
+	assert_non_null(strstr(why, "it is damaged at byte"));
+	assert_null(make_difference(p, loaded));
+	close(fds[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	profile_close(loaded);
+	profile_close(p);
 }
 
 /* ---- while it is being written ------------------------------------------------ */
@@ -568,6 +605,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_profile_gets_its_own_words),
 		cmocka_unit_test(an_unreadable_file_is_refused),
 		cmocka_unit_test(a_profile_may_come_through_a_pipe),
+		cmocka_unit_test(a_pipe_without_end_is_left_where_it_is_none),
 		cmocka_unit_test(a_reader_beside_the_writer_sees_one_update_or_another),
 		cmocka_unit_test(unknown_chunks_are_skipped_if_they_may_be),
 	};

@@ -263,7 +263,7 @@ static void what_still_runs_has_never_freed_nothing(void **state)
 static void what_ends_after_its_recording_has_never_freed_nothing(void **state)
 {
 	struct profile *p = report_example();
-	struct summary_options o = {0};
+	struct summary_options o = {.path = "p"};
 	char *text;
 
 	(void)state;
@@ -274,6 +274,49 @@ static void what_ends_after_its_recording_has_never_freed_nothing(void **state)
 		text,
 		"\n  not freed           7.6 MiB  in 1 block until recording ended\n");
 	check_has(text, "      the lines whose blocks were not freed\n");
+	free(text);
+	profile_close(p);
+}
+
+/* What is mapped twice, in two processes, is one place all the same. */
+static void a_place_in_two_processes_is_one(void **state)
+{
+	struct profile *p = report_profile();
+	struct summary_options o = {0};
+	char *text;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 2; i++) {
+		uint32_t module = report_module(p, "/src/u/demo");
+		uint32_t node =
+			report_call(p, 0, module, "main", "/src/u/f.c", 2, 1, 3);
+		uint32_t nameless;
+
+		p->modules[module - 1].bias = i * 0x10000;
+		nameless = report_node(p, 0, module, 0);
+		p->stacks[nameless].pc = i * 0x10000 + 0x1234;
+		report_process(p, i, 100 * (int32_t)i, "./demo");
+		report_kept(p, i, node, 1000);
+		report_kept(p, i, nameless, 10);
+	}
+	report_sum_up(p);
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text, "99.0 %       2 blocks  main (f.c:2)\n");
+	check_has(text, " 1.0 %       2 blocks  demo+0x1234");
+	free(text);
+	profile_close(p);
+}
+
+/* Without a file there is nothing to read on with. */
+static void what_is_not_kept_has_no_next(void **state)
+{
+	struct profile *p = report_example();
+	struct summary_options o = {0};
+	char *text = REPORT_TEXT(summary_text(p, &o, out));
+
+	(void)state;
+	check_has(text, "\nNext\n  the same with -o FILE keeps the profile");
+	check_lacks(text, "heapline report");
 	free(text);
 	profile_close(p);
 }
@@ -359,6 +402,8 @@ int main(void)
 		cmocka_unit_test(processes_and_programs_are_counted_apart),
 		cmocka_unit_test(what_still_runs_has_never_freed_nothing),
 		cmocka_unit_test(what_ends_after_its_recording_has_never_freed_nothing),
+		cmocka_unit_test(a_place_in_two_processes_is_one),
+		cmocka_unit_test(what_is_not_kept_has_no_next),
 		cmocka_unit_test(a_place_where_frames_are_lost_names_no_site),
 	};
 

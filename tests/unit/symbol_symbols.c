@@ -13,7 +13,7 @@ struct functions {
 	struct {
 		uint64_t start, size;
 		char name[256];
-	} *items;
+	} * items;
 	size_t count, room;
 };
 
@@ -85,6 +85,18 @@ static void resolve(struct profile *p, const char *file, const char *build_id)
 	assert_int_equal(symbols_resolve(s, p), 0);
 	assert_true(p->symbolised);
 	symbols_close(s);
+}
+
+/* The same, and reads the sources: the last line of a function is then that of its
+ * closing brace, whatever lines the compiler gave code to. */
+static void resolve_with_sources(struct symbols *s, struct profile *p)
+{
+	struct symbols_sources found;
+
+	assert_int_equal(symbols_resolve(s, p), 0);
+	assert_int_equal(symbols_sources(s, p, &found), 0);
+	assert_int_equal(found.files, 1);
+	assert_int_equal(found.missing, 0);
 }
 
 /* ---- oracles -------------------------------------------------------------- */
@@ -207,9 +219,19 @@ static void frames_are_those_of_addr2line(void **state)
 
 static void frames_are_those_of_llvm_symbolizer(void **state)
 {
-	static const char *const options[] = {"g++ -O2 -g", "g++ -O0 -g", "g++ -O2 -g1",
-					      "g++ -O2 -g -flto", "clang++ -O2 -g",
-					      "clang++ -O2 -gmlt"};
+	static const char *const options[] = {
+		"g++ -O2 -g",
+		"g++ -O0 -g",
+		"g++ -O2 -g1",
+		"g++ -O2 -g -flto",
+		"g++ -O3 -g -ffunction-sections -Wl,--gc-sections",
+		"g++ -O2 -gdwarf-2 -gstrict-dwarf",
+		"clang++ -O2 -g",
+		"clang++ -O2 -gmlt",
+		"clang++ -O3 -gdwarf-5 -gz=zlib",
+		"clang++ -O2 -gdwarf-4 -gsplit-dwarf",
+		"clang++ -O2 -gdwarf-5 -gsplit-dwarf",
+	};
 
 	(void)state;
 	if (!have_cxx() || !help_has("llvm-addr2line"))
@@ -218,7 +240,8 @@ static void frames_are_those_of_llvm_symbolizer(void **state)
 		struct profile p;
 		struct tally t;
 
-		if (help_run("%s \"$T/symbol_inline.cc\" -o \"$D/way\" 2>/dev/null",
+		if (help_run("cd \"$D\" && %s \"$T/symbol_inline.cc\" -o way "
+			     "2>/dev/null",
 			     options[i]))
 			continue;
 		help_profile(&p, 1);
@@ -420,6 +443,7 @@ static void assert_frame(const struct profile *p, size_t stack, uint32_t n,
 static void a_return_address_belongs_to_its_call(void **state)
 {
 	const uint64_t bias = 0x7f0000000000;
+	struct symbols *s;
 	struct profile p;
 
 	(void)state;
@@ -429,11 +453,14 @@ static void a_return_address_belongs_to_its_call(void **state)
 	p.modules[0].bias = bias;
 	help_stack(&p, bias + after_call("known_allocate", 0), 1, 0);
 	help_stack(&p, bias + after_call("known_twice", 0), 1, 0);
-	resolve(&p, help_path("lines"), "");
-	assert_frame(&p, 1, 0, "wrapped", 9, 7, 9);
+	assert_int_equal(symbols_open(&s), 0);
+	assert_int_equal(symbols_module(s, 0, help_path("lines"), "", ""), 0);
+	resolve_with_sources(s, &p);
+	assert_frame(&p, 1, 0, "wrapped", 9, 7, 10);
 	assert_frame(&p, 1, 1, "known_allocate", 14, 12, 19);
 	assert_null(help_frame(&p, 1, 2));
 	assert_frame(&p, 2, 0, "known_twice", 23, 21, 25);
+	symbols_close(s);
 	help_profile_done(&p);
 }
 
@@ -498,7 +525,7 @@ static void a_deleted_file_still_resolves_if_it_was_opened(void **state)
 	assert_int_equal(symbols_module(s, 5, "linux-vdso.so.1", "", ""), -ENOENT);
 	assert_int_equal(symbols_module(s, 6, "/dev/null", "", ""), -EINVAL);
 	assert_int_equal(symbols_module(s, 7, "/etc/passwd", "", ""), -ENOEXEC);
-	assert_int_equal(symbols_resolve(s, &p), 0);
+	resolve_with_sources(s, &p);
 	assert_frame(&p, 1, 0, "main", 28, 27, 31);
 	assert_int_equal(help_frame(&p, 2, 0)->function, 0);
 	symbols_close(s);
@@ -544,7 +571,9 @@ static void the_debug_directory_of_the_root_is_searched_by_build_id(void **state
 			"d=root/usr/lib/debug/.build-id/$(cut -c1-2 id) && mkdir -p $d "
 			"root/usr/sbin && ln -s /usr/sbin root/sbin && "
 			"objcopy --only-keep-debug lines $d/$(cut -c3- id).debug && "
-			"strip -o root/usr/sbin/prog lines"),
+			"strip -o root/usr/sbin/prog lines && "
+			"mkdir -p \"root/$T\" && cp \"$T/symbol_lines.c\" "
+			"\"root/$T\""),
 		0);
 	f = fopen(help_path("id"), "r");
 	assert_non_null(f);
@@ -562,7 +591,7 @@ static void the_debug_directory_of_the_root_is_searched_by_build_id(void **state
 	}
 	/* Deleted: its debug file alone will do. */
 	assert_int_equal(symbols_module(s, 1, "/sbin/gone", help_path("root"), id), 0);
-	assert_int_equal(symbols_resolve(s, &p), 0);
+	resolve_with_sources(s, &p);
 	assert_frame(&p, 1, 0, "main", 28, 27, 31);
 	assert_frame(&p, 2, 0, "main", 28, 27, 31);
 	symbols_close(s);
@@ -637,31 +666,55 @@ static void mini_debuginfo_names_static_functions(void **state)
 	help_profile_done(&p);
 }
 
-/* A server that nobody may talk to: it waits, and sees that nobody came. */
+/* A server that nobody may talk to: it waits, and sees that nobody came, whatever part
+ * of the debug information is missing. */
 static void no_debuginfod_server_is_asked(void **state)
 {
+	static const char *const lacking[] = {
+		"strip lines",
+		"objcopy --only-keep-debug lines lines.dbg && strip lines && "
+		"objcopy --add-gnu-debuglink=lines.dbg lines && rm lines.dbg",
+		"cp lines other && dwz -m shared.dwz lines other && rm shared.dwz",
+		"cc -O2 -g -gsplit-dwarf -Wl,--build-id \"$T/symbol_lines.c\" -o lines "
+		"&& "
+		"rm -f *.dwo",
+		"rm lines && ln -s gone lines",
+	};
 	_cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
-	struct profile p;
 	char url[64];
 
 	(void)state;
-	if (!compile_lines("-Wl,--build-id") || help_run("strip \"$D/lines\""))
+	if (!compile_lines("-Wl,--build-id"))
 		skip();
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(listen(fd, 4), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(address.sin_port));
 	setenv("DEBUGINFOD_URLS", url, 1);
-	help_profile(&p, 1);
-	help_stack(&p, 0x1100, 1, PROFILE_STACK_EXACT);
-	resolve(&p, help_path("lines"), "");
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(*lacking); i++) {
+		struct profile p;
+		struct symbols *s;
+
+		assert_true(compile_lines("-Wl,--build-id"));
+		if (help_run("cd \"$D\" && ( %s ) 2>/dev/null", lacking[i]))
+			continue;
+		help_profile(&p, 1);
+		for (uint64_t at = 0x1000; at < 0x1400; at += 8)
+			help_stack(&p, at, 1, PROFILE_STACK_EXACT);
+		assert_int_equal(symbols_open(&s), 0);
+		symbols_module(s, 0, help_path("lines"), NULL,
+			       "0123456789abcdef0123456789abcdef01234567");
+		symbols_module(s, 0, help_path("lines"), NULL, "");
+		assert_int_equal(symbols_resolve(s, &p), 0);
+		symbols_close(s);
+		help_profile_done(&p);
+		assert_int_equal(accept(fd, NULL, NULL), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
 	unsetenv("DEBUGINFOD_URLS");
-	assert_int_equal(accept(fd, NULL, NULL), -1);
-	assert_int_equal(errno, EAGAIN);
-	help_profile_done(&p);
 }
 
 int main(void)

@@ -1,0 +1,318 @@
+#include "cli/collect/accounts.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/base/kernel.h"
+#include "cli/base/table.h"
+#include "cli/collect/procfs.h"
+#include "preload/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_NS 10000000u
+#define PATIENCE_NS 20000000u /* for an answer; then nobody is asked for a while */
+#define BETWEEN_NS 50000000u  /* from one question to the next */
+#define LATE_NS 200000000u    /* then a small change is reason enough */
+#define SMAPS_NS 200000000u   /* from one look at smaps to the next, and 100 times */
+#define SMAPS_SHARE 100	      /* what the look takes */
+
+enum {
+	LEAST_LIVE = 64 << 10, /* bytes: below it nothing is worth a question */
+	ANSWER_SHARE = 200,  /* answers take at most one part in so many of the time */
+	FREE_CHUNK_NS = 200, /* what a free block may cost the allocator to answer */
+	EXIT_NS = 5000000,   /* an answer at exit may take */
+};
+
+struct account {
+	uint64_t asked_ns;
+	struct engine_heap asked_at;
+	uint64_t took_ns; /* the last answer */
+	bool asked, answers;
+	uint64_t smaps_at;	    /* when to look again */
+	struct profile_memory seen; /* the last look; rss_bytes 0: none */
+};
+
+struct accounts {
+	struct engine *engine;
+	void *base;
+	pid_t (*pid_of)(void *context, const struct engine_process *p);
+	void *context;
+	struct account *items;
+	size_t count, room;
+	struct table serials; /* -> index + 1 */
+	uint64_t tick_at, asking_until;
+	bool asking;
+};
+
+int accounts_open(struct engine *engine, void *base,
+		  pid_t (*pid_of)(void *context, const struct engine_process *p),
+		  void *context, struct accounts **ret)
+{
+	struct accounts *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	*a = (struct accounts){
+		.engine = engine, .base = base, .pid_of = pid_of, .context = context};
+	*ret = a;
+	return 0;
+}
+
+void accounts_close(struct accounts *a)
+{
+	if (!a)
+		return;
+	table_done(&a->serials);
+	free(a->items);
+	free(a);
+}
+
+/* NULL without memory: then nobody is asked. */
+static struct account *account_of(struct accounts *a, const struct engine_process *p)
+{
+	uint64_t *index =
+		table_put(&a->serials, (struct table_key){p->serial, 0}, NULL);
+
+	if (index && !*index && array_reserve(&a->items, &a->room, a->count + 1) == 0) {
+		a->items[a->count++] = (struct account){0};
+		*index = a->count;
+	}
+	return index && *index ? &a->items[*index - 1] : NULL;
+}
+
+/* ---- the kernel's word ---------------------------------------------------- */
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+/* The sum that a mapping belongs to, by its name in smaps. */
+static uint64_t *sum_of(struct profile_memory *m, const char *name, size_t len)
+{
+	static const char shim[] = "/libheapline.so";
+
+	if (!len || begins(name, "[heap]") || begins(name, "[anon"))
+		return &m->rss_anonymous;
+	if (begins(name, "[stack"))
+		return &m->rss_stack;
+	if (begins(name, "[v"))
+		return &m->rss_files; /* the kernel's own code */
+	if (begins(name, "/memfd:heapline") ||
+	    (len >= sizeof(shim) - 1 &&
+	     !strncmp(name + len - (sizeof(shim) - 1), shim, sizeof(shim) - 1)))
+		return &m->rss_own;
+	if (begins(name, "/memfd:") || begins(name, "/dev/shm/") ||
+	    begins(name, "/SYSV") || begins(name, "/dev/zero"))
+		return &m->rss_shared;
+	return &m->rss_files;
+}
+
+/* The name at the end of a mapping's first line: behind five words. */
+static const char *name_in(const char *line, const char *end)
+{
+	for (int words = 0; words < 5 && line < end; words++) {
+		line += strcspn(line, " \n");
+		line += strspn(line, " ");
+	}
+	return line < end ? line : end;
+}
+
+void accounts_read_smaps(const char *text, struct profile_memory *ret)
+{
+	uint64_t *sum = &ret->rss_anonymous;
+
+	ret->rss_bytes = ret->rss_anonymous = ret->rss_files = 0;
+	ret->rss_stack = ret->rss_shared = ret->rss_own = 0;
+	while (*text) {
+		const char *end = text + strcspn(text, "\n");
+
+		if (begins(text, "Rss:")) {
+			uint64_t bytes = strtoull(text + 4, NULL, 10) * 1024;
+
+			*sum += bytes;
+			ret->rss_bytes += bytes;
+		} else if (strspn(text, "0123456789abcdef") > 0 &&
+			   text[strspn(text, "0123456789abcdef")] == '-') {
+			const char *name = name_in(text, end);
+
+			sum = sum_of(ret, name, (size_t)(end - name));
+		}
+		text = *end ? end + 1 : end;
+	}
+}
+
+static void look(struct accounts *a, struct account *i, const struct engine_process *p,
+		 uint64_t now)
+{
+	pid_t pid = a->pid_of(a->context, p);
+	_cleanup_(freep) char *text = pid ? procfs_smaps(pid) : NULL;
+	struct profile_memory seen = {.rss_at_ns = engine_now_ns(a->engine)};
+	uint64_t took = kernel_monotonic_ns() - now;
+
+	i->smaps_at = now + SMAPS_NS + SMAPS_SHARE * took;
+	if (text)
+		accounts_read_smaps(text, &seen);
+	if (seen.rss_bytes)
+		i->seen = seen;
+}
+
+/* ---- answers --------------------------------------------------------------- */
+
+static void add_kernels_word(struct profile_memory *to,
+			     const struct profile_memory *seen)
+{
+	to->rss_at_ns = seen->rss_at_ns;
+	to->rss_bytes = seen->rss_bytes;
+	to->rss_anonymous = seen->rss_anonymous;
+	to->rss_files = seen->rss_files;
+	to->rss_stack = seen->rss_stack;
+	to->rss_shared = seen->rss_shared;
+	to->rss_own = seen->rss_own;
+}
+
+void accounts_heard(struct accounts *a, struct engine_process *p,
+		    const struct engine_account *said)
+{
+	struct account *i = account_of(a, p);
+	struct profile_memory now = {
+		.at_ns = said->at_ns,
+		.live_bytes = said->live_bytes,
+		.used_bytes = said->used_bytes,
+		.system_bytes = said->system_bytes,
+	};
+
+	if (!i)
+		return;
+	i->answers = true;
+	i->took_ns = 1000ull *
+		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
+					  memory_order_relaxed);
+	look(a, i, p, kernel_monotonic_ns());
+	add_kernels_word(&now, &i->seen);
+	if (now.live_bytes >= p->memory[PROFILE_AT_PEAK].live_bytes)
+		p->memory[PROFILE_AT_PEAK] = now;
+	p->memory[PROFILE_AT_END] = now;
+}
+
+/* Of an allocator that does not answer: the kernel's word alone. */
+static void note_silent(struct account *i, struct engine_process *p, uint64_t live)
+{
+	struct profile_memory now = {.at_ns = i->seen.rss_at_ns, .live_bytes = live};
+
+	if (i->answers || !i->seen.rss_bytes)
+		return;
+	add_kernels_word(&now, &i->seen);
+	if (live >= p->memory[PROFILE_AT_PEAK].live_bytes)
+		p->memory[PROFILE_AT_PEAK] = now;
+	p->memory[PROFILE_AT_END] = now;
+}
+
+/* ---- questions -------------------------------------------------------------- */
+
+static struct wire_header *header(const struct accounts *a)
+{
+	return a->base;
+}
+
+/* What an answer may take: as long as the last one, and longer by each free since. */
+static uint64_t may_take(const struct account *i, const struct engine_heap *heap)
+{
+	return 2 * i->took_ns + (heap->frees - i->asked_at.frees) * FREE_CHUNK_NS;
+}
+
+static bool is_due(const struct account *i, const struct engine_heap *heap,
+		   uint64_t now)
+{
+	uint64_t since = now - i->asked_ns, live = heap->live_bytes;
+
+	if (live < LEAST_LIVE || since < BETWEEN_NS ||
+	    since < 2 * ANSWER_SHARE * i->took_ns)
+		return false;
+	if (live / 11 > i->asked_at.live_bytes / 10 ||
+	    (since > LATE_NS && live / 51 > i->asked_at.live_bytes / 50))
+		return true;
+	/* Past a peak that nobody asked at. */
+	if (heap->peak_bytes / 51 > i->asked_at.peak_bytes / 50 &&
+	    live < heap->peak_bytes - heap->peak_bytes / 100)
+		return true;
+	return live < i->asked_at.live_bytes / 2 &&
+	       since > ANSWER_SHARE * may_take(i, heap);
+}
+
+static void ask(struct accounts *a, struct account *i, const struct engine_process *p,
+		const struct engine_heap *heap, uint64_t now)
+{
+	i->asked_ns = now;
+	i->asked_at = *heap;
+	i->asked = true;
+	atomic_store(&wire_process(a->base, p->slot)->ask, 1);
+	a->asking_until = now + PATIENCE_NS;
+}
+
+void accounts_hush(struct accounts *a)
+{
+	uint32_t asking = WIRE_ASKING;
+
+	if (!a->asking)
+		return;
+	a->asking = false;
+	atomic_compare_exchange_strong(&header(a)->recording, &asking, WIRE_RECORDING);
+}
+
+/* Whether one who was asked has not answered yet. */
+static bool is_awaited(struct accounts *a, struct account *i,
+		       const struct engine_process *p, uint64_t now)
+{
+	struct wire_process *slot = wire_process(a->base, p->slot);
+
+	if (!i->asked)
+		return false;
+	i->asked = !p->ended && slot->serial == p->serial && atomic_load(&slot->ask);
+	if (i->asked && now >= a->asking_until) {
+		atomic_store(&slot->ask, 0);
+		i->asked = false;
+	}
+	return i->asked;
+}
+
+static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
+		    bool *awaited, bool *due)
+{
+	struct engine_heap heap = engine_process_heap(p);
+	struct account *i = account_of(a, p);
+
+	if (!i)
+		return;
+	*awaited |= is_awaited(a, i, p, now);
+	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
+			      may_take(i, &heap) > EXIT_NS, memory_order_relaxed);
+	if (now >= i->smaps_at && heap.live_bytes) {
+		look(a, i, p, now);
+		note_silent(i, p, heap.live_bytes);
+	}
+	if (!a->asking && is_due(i, &heap, now)) {
+		ask(a, i, p, &heap, now);
+		*due = true;
+	}
+}
+
+void accounts_tick(struct accounts *a, uint64_t now)
+{
+	uint32_t recording = WIRE_RECORDING;
+	bool awaited = false, due = false;
+
+	if (now < a->tick_at)
+		return;
+	a->tick_at = now + TICK_NS;
+	for (struct engine_process *p = NULL; (p = engine_process_next(a->engine, p));)
+		if (!p->ended)
+			look_at(a, p, now, &awaited, &due);
+	if (a->asking && !awaited)
+		accounts_hush(a);
+	else if (due)
+		a->asking = atomic_compare_exchange_strong(&header(a)->recording,
+							   &recording, WIRE_ASKING);
+}

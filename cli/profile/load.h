@@ -1,0 +1,54 @@
+/*
+ * load.h - a profile on its way out of a file: what the parts of the loader share.
+ *
+ *	scan.c		how far the file is whole, by checksums alone
+ *	loader.c	its chunks, one after the other; the way in (file.h)
+ *	rows.c		a chunk's rows into the profile's arrays, each number checked
+ *	site_rows.c	rows of sites, the later over the earlier
+ *	coherence.c	references and what else must hold of the whole
+ */
+#pragma once
+
+#include "cli/base/bytes.h"
+#include "cli/profile/profile.h"
+
+#include <zlib.h>
+
+enum load_tail { LOAD_TAIL_NONE, LOAD_TAIL_TRUNCATED, LOAD_TAIL_DAMAGED };
+
+struct load {
+	int fd;			   /* -1: the bytes are in data */
+	const unsigned char *data; /* size bytes */
+	uint64_t size;
+	bool trusting; /* tests: checksums are not looked at */
+
+	/* Found by scan(). */
+	uint64_t end;	     /* of the last whole commit; 0: there is none */
+	enum load_tail tail; /* what follows it ... */
+	uint64_t tail_at;    /* ... and where that was noticed */
+
+	struct profile *p;
+	z_stream inflate;
+	struct bytes stored, raw; /* of one chunk */
+	struct bytes part;	  /* beginning of the next string */
+
+	/* Sites by process, stack and domain: open addressing, numbers + 1. */
+	uint32_t *slots;
+	size_t slots_room; /* a power of two, or 0 */
+
+	char *why; /* of why_bytes, or NULL */
+	size_t why_bytes;
+};
+
+void load_done(struct load *l);
+
+/* Puts a clause for people into why; returns r. */
+__attribute__((format(printf, 3, 4))) int load_fail(struct load *l, int r,
+						    const char *format, ...);
+
+/* -ENOMEM, with its clause. */
+int load_no_memory(struct load *l);
+
+/* Bytes at..at+len of the file; the caller knows that it was that long. 0 or -errno,
+ * with its clause. */
+int load_read_at(struct load *l, uint64_t at, void *to, size_t len);

@@ -1,0 +1,14 @@
+/*
+ * account.h - what the allocator says of itself: how much it has of the system, and how
+ * much of that is in use. The collector asks now and then; at exit it is told anyway.
+ */
+#pragma once
+
+#include "preload/hook.h"
+
+/* The process was asked (wire_process.ask): answers, once. Only in an outermost hook:
+ * within a hook, the allocator's locks may be this thread's own. */
+void account_answer(struct hook *h);
+
+/* From an exit handler. Does nothing where it could do harm, or take long. */
+void account_at_exit(void);

@@ -1,0 +1,141 @@
+/*
+ * hooks_confine.c - the calls by which a process confines itself: prctl(), and
+ * syscall() for the one that libc has no name for. From before they return, see
+ * confined.h.
+ */
+#include "preload/confined.h"
+#include "preload/hook.h"
+#include "preload/sys.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+
+#define HOOK __attribute__((visibility("default")))
+
+/* This thread gets its ring while there is a kernel to ask for it. */
+static __attribute__((noinline)) void prepare(void)
+{
+	struct hook h;
+
+	if (!hook_enter(&h, HOOK_CALL))
+		return;
+	hook_put(&h, WIRE_NOP, NULL, 0, 0);
+	hook_leave(&h);
+}
+
+static long answer(long result)
+{
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+/* Confined before the kernel knows: between the two no call may slip through. */
+static long confine(long n, const long a[5], bool strict)
+{
+	int was = atomic_load_explicit(&confined, memory_order_relaxed);
+	bool stopped;
+	long result;
+
+	if (!was)
+		prepare();
+	atomic_store_explicit(&confined, 1, memory_order_relaxed);
+	stopped = strict && session_stop_clock();
+	result = sys_call6(n, a[0], a[1], a[2], a[3], a[4], 0);
+	if (result >= 0)
+		return result;
+	atomic_store_explicit(&confined, was, memory_order_relaxed);
+	if (stopped)
+		session_start_clock();
+	return answer(result);
+}
+
+HOOK int prctl(int option, ...)
+{
+	long a[5] = {option};
+	va_list args;
+
+	va_start(args, option);
+	for (int i = 1; i < 5; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (option == PR_SET_SECCOMP)
+		return (int)confine(SYS_prctl, a, a[1] == SECCOMP_MODE_STRICT);
+	return (int)answer(sys_call6(SYS_prctl, a[0], a[1], a[2], a[3], a[4], 0));
+}
+
+/* ---- syscall() ------------------------------------------------------------ */
+
+/* Called from below, in place of syscall(). */
+#define BELOW __attribute__((used, visibility("hidden")))
+BELOW long hooks_confine_seccomp(long n, long operation, long flags, long args);
+BELOW long hooks_confine_failed(long result);
+
+long hooks_confine_seccomp(long n, long operation, long flags, long args)
+{
+	const long a[5] = {operation, flags, args};
+
+	if (operation == SECCOMP_SET_MODE_STRICT ||
+	    operation == SECCOMP_SET_MODE_FILTER)
+		return confine(n, a, operation == SECCOMP_SET_MODE_STRICT);
+	return answer(sys_call3(n, operation, flags, args));
+}
+
+long hooks_confine_failed(long result)
+{
+	return answer(result);
+}
+
+/* As libc's: whatever a call does to its caller's stack (a clone that is given another)
+ * it does here. */
+#if defined(__x86_64__)
+_Static_assert(SYS_seccomp == 317, "below");
+__asm__(".text\n"
+	".globl syscall\n"
+	".type syscall, @function\n"
+	"syscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr64\n"
+	"	cmpq $317, %rdi\n"
+	"	je hooks_confine_seccomp\n"
+	"	movq %rdi, %rax\n"
+	"	movq %rsi, %rdi\n"
+	"	movq %rdx, %rsi\n"
+	"	movq %rcx, %rdx\n"
+	"	movq %r8, %r10\n"
+	"	movq %r9, %r8\n"
+	"	movq 8(%rsp), %r9\n"
+	"	syscall\n"
+	"	cmpq $-4095, %rax\n"
+	"	jae 1f\n"
+	"	ret\n"
+	"1:	movq %rax, %rdi\n"
+	"	jmp hooks_confine_failed\n"
+	"	.cfi_endproc\n"
+	".size syscall, . - syscall\n");
+#elif defined(__aarch64__)
+_Static_assert(SYS_seccomp == 277, "below");
+__asm__(".text\n"
+	".globl syscall\n"
+	".type syscall, %function\n"
+	"syscall:\n"
+	"	.cfi_startproc\n"
+	"	cmp x0, #277\n"
+	"	b.eq hooks_confine_seccomp\n"
+	"	mov x8, x0\n"
+	"	mov x0, x1\n"
+	"	mov x1, x2\n"
+	"	mov x2, x3\n"
+	"	mov x3, x4\n"
+	"	mov x4, x5\n"
+	"	mov x5, x6\n"
+	"	svc 0\n"
+	"	cmn x0, #4095\n"
+	"	b.cs hooks_confine_failed\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size syscall, . - syscall\n");
+#endif

@@ -1,0 +1,75 @@
+"""Where the memory was: what the allocator and the kernel say of a program whose
+memory is known."""
+
+import unittest
+
+import harness
+
+BLOCKS, BYTES = 1000, 100_000
+ALL = BLOCKS * BYTES
+
+
+class Memory(harness.Case):
+    def memory_of(self, result):
+        report = self.report_json(result)
+        self.assert_lossless(report)
+        return report, report["processes"][0]["memory"]
+
+    def check_sum(self, m):
+        parts = ("live", "slack", "free", "files", "stack", "shared", "heapline", "other")
+        self.assertEqual(sum(m[p + "_bytes"] for p in parts), m["rss_bytes"], m)
+
+    def test_of_a_heap_that_is_known(self):
+        report, memory = self.memory_of(self.record(
+            [harness.target("memory"), str(BLOCKS), str(BYTES), "1500"]))
+        peak, end = memory["peak"], memory["end"]
+        self.assertGreater(peak["live_bytes"], 0.95 * report["peak"]["bytes"])
+        self.check_sum(peak)
+        # glibc: 16 bytes of each block are its own, and less than a page is rounding.
+        self.assertGreaterEqual(peak["slack_bytes"], BLOCKS * 8)
+        self.assertLess(peak["slack_bytes"], BLOCKS * 64 + 100_000)
+        self.assertGreater(peak["rss_bytes"], 0.95 * ALL)
+        self.assertLess(abs(peak["other_bytes"]), 10_000_000)
+        self.assertGreater(peak["heapline_bytes"], 0)
+        # At exit one block and the list of all are live, the rest is kept.
+        self.assertEqual(end["live_bytes"], report["live_at_end"]["bytes"])
+        self.assertLess(abs(end["free_bytes"] - (ALL - BYTES)), 1_000_000)
+
+    def test_of_a_fork_child(self):
+        """What it has of its parent's is live, not slack."""
+        result = self.record(["/usr/bin/python3", "-c", "import os\n"
+                              "x = [bytes(100) + str(i).encode() for i in range(50000)]\n"
+                              "p = os.fork()\nif p: os.waitpid(p, 0)"])
+        child = self.report_json(result)["processes"][1]
+        end, inherited = child["memory"]["end"], child["inherited"]
+        self.assertGreater(inherited["bytes"], 1_000_000)
+        kept = inherited["bytes"] - inherited["freed_bytes"]
+        self.assertEqual(end["live_bytes"], kept + child["live_at_end"]["bytes"])
+        self.assertLess(end["slack_bytes"], end["live_bytes"] + 10_000_000)
+
+    def test_of_an_allocator_that_does_not_tell(self):
+        result = self.record([harness.target("memory"), "100", "100000", "1000"],
+                             env={"LD_PRELOAD": harness.BUMP})
+        _, memory = self.memory_of(result)
+        self.assertNotIn("free_bytes", memory["peak"])
+        self.assertGreater(memory["peak"]["rss_bytes"], 10_000_000)
+        text = self.heapline("report", result.profile).stdout
+        self.assertIn(b"does not tell", text)
+
+    def test_the_report_shows_both_moments(self):
+        result = self.record([harness.target("memory"), "1000", "100000", "1000"])
+        text = self.heapline("report", "--bytes", result.profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^  live +\d[\d,]+ +\d[\d,]+  blocks in use")
+        self.assertRegex(text, r"(?m)^  = RSS +\d[\d,]+ +")
+        self.assertRegex(text, r"near the peak: .* after the start, (9\d|100)\.\d % of the peak")
+
+    def test_a_peak_that_nobody_asked_at_is_not_shown_as_one(self):
+        result = self.record([harness.target("example")])
+        report, memory = self.memory_of(result)
+        if memory["peak"]:
+            self.assertGreaterEqual(memory["peak"]["live_bytes"] + 131072,
+                                    0.8 * report["peak"]["bytes"])
+
+
+if __name__ == "__main__":
+    harness.main()

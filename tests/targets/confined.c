@@ -1,0 +1,235 @@
+/*
+ * confined.c - a worker that gives up privileges, or the way to files, processes,
+ * descriptors and the kernel; then works on.
+ *
+ * confined HOW [PROGRAM [ARGUMENT]...]
+ *
+ * Allocates 10 blocks of 100 bytes, confines itself, allocates and frees 70,000 blocks
+ * of 40 bytes (more than any ring holds), keeps 3 of 500, and ends with status 7; or
+ * executes PROGRAM instead of ending. HOW may be several, joined by "+"; "fork" means
+ * that the rest, and the work, are a child's, whose status is passed on; "exit", that it
+ * ends by exit(), not _exit(). A system that refuses ends it with status 77.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { REFUSED = 77, STATUS = 7, PASSING = 70000 };
+
+static void *volatile kept[16];
+static int strict, plain;
+
+static void finish(int status)
+{
+	if (strict)
+		syscall(SYS_exit, status);
+	if (plain)
+		exit(status);
+	_exit(status);
+}
+
+static void must(int ok)
+{
+	if (!ok)
+		_exit(REFUSED);
+}
+
+static void work(void)
+{
+	for (int i = 0; i < PASSING; i++) {
+		void *volatile p = malloc(40);
+
+		free(p);
+	}
+	for (int i = 10; i < 13; i++)
+		kept[i] = malloc(500);
+}
+
+static int status_of(pid_t pid)
+{
+	int status = 0;
+
+	must(pid > 0);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Every call but those listed is deadly; or, with `deny`, those are. */
+static void filter(int by_syscall, int deny, const int *calls, size_t n)
+{
+	struct sock_filter code[64];
+	struct sock_fprog program = {0, code};
+	unsigned short at = 0;
+	unsigned kill = SECCOMP_RET_KILL_PROCESS, allow = SECCOMP_RET_ALLOW;
+
+	code[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						  offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < n; i++) {
+		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							  (unsigned)calls[i], 0, 1);
+		code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+							  deny ? kill : allow);
+	}
+	code[at++] =
+		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, deny ? allow : kill);
+	program.len = at;
+	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	if (by_syscall)
+		must(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+	else
+		must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0));
+}
+
+/* What a worker needs that has opened all it wants. */
+static const int few[] = {SYS_read, SYS_write, SYS_brk, SYS_mmap, SYS_munmap,
+			  SYS_exit, SYS_exit_group, SYS_rt_sigreturn};
+/* What nobody needs who has no name for them. */
+static const int odd[] = {SYS_socket, SYS_connect, SYS_recvmsg, SYS_get_robust_list,
+			  SYS_gettid, SYS_getpid, SYS_memfd_create};
+static const int ours[] = {SYS_socket, SYS_connect, SYS_recvmsg, SYS_get_robust_list};
+
+static void *thread(void *none)
+{
+	for (int i = 0; i < 100; i++) {
+		void *volatile p = malloc(60);
+
+		free(p);
+	}
+	return none;
+}
+
+static void limit(int what, rlim_t soft, int hard_too)
+{
+	struct rlimit is;
+
+	must(!getrlimit(what, &is));
+	is.rlim_cur = soft;
+	if (hard_too)
+		is.rlim_max = soft;
+	must(!setrlimit(what, &is));
+}
+
+static void unshared(int flags)
+{
+	must(!unshare(flags));
+}
+
+static void by_descriptors(const char *how)
+{
+	if (!strcmp(how, "closefrom"))
+		closefrom(3);
+	else if (!strcmp(how, "close_range"))
+		must(!close_range(3, ~0u, 0) || errno == ENOSYS);
+	else if (!strcmp(how, "closeall"))
+		for (int fd = 0; fd < 1024; fd++)
+			close(fd);
+	else if (!strcmp(how, "nofile3"))
+		limit(RLIMIT_NOFILE, 3, 1);
+	else if (!strcmp(how, "nofile4"))
+		limit(RLIMIT_NOFILE, 4, 1);
+	else if (!strcmp(how, "nofile-soft"))
+		limit(RLIMIT_NOFILE, 4, 0);
+	else if (!strcmp(how, "as"))
+		limit(RLIMIT_AS, 60 << 20, 1);
+}
+
+static void by_namespace(const char *how)
+{
+	if (!strcmp(how, "user"))
+		unshared(CLONE_NEWUSER);
+	else if (!strcmp(how, "mount"))
+		unshared(CLONE_NEWNS);
+	else if (!strcmp(how, "net"))
+		unshared(CLONE_NEWNET);
+	else if (!strcmp(how, "ipc"))
+		unshared(CLONE_NEWIPC | CLONE_NEWUTS);
+	else if (!strcmp(how, "pid"))
+		unshared(CLONE_NEWPID);
+	else if (!strcmp(how, "root"))
+		must(!chroot(".") && !chdir("/"));
+}
+
+static void by_kernel(const char *how)
+{
+	pthread_t t;
+
+	if (!strcmp(how, "strict")) {
+		strict = 1;
+		must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0));
+	} else if (!strcmp(how, "filter")) {
+		filter(0, 0, few, sizeof(few) / sizeof(*few));
+	} else if (!strcmp(how, "filter-syscall")) {
+		filter(1, 0, few, sizeof(few) / sizeof(*few));
+	} else if (!strcmp(how, "odd")) {
+		filter(0, 1, odd, sizeof(odd) / sizeof(*odd));
+	} else if (!strcmp(how, "ours")) {
+		filter(1, 1, ours, sizeof(ours) / sizeof(*ours));
+	} else if (!strcmp(how, "thread")) {
+		must(!pthread_create(&t, NULL, thread, NULL));
+		pthread_join(t, NULL);
+	}
+}
+
+static void by_privilege(const char *how)
+{
+	if (!strcmp(how, "exit"))
+		plain = 1;
+	else if (!strcmp(how, "user-id"))
+		must(!setgid(65534) && !setuid(65534));
+	else if (!strcmp(how, "dumpable"))
+		must(!prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+	else if (!strcmp(how, "no-new"))
+		must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	else if (!strcmp(how, "capabilities"))
+		for (int c = 0; c < 40; c++)
+			prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+}
+
+static void confine(char *hows)
+{
+	for (char *how = strtok(hows, "+"); how; how = strtok(NULL, "+")) {
+		pid_t pid = 0;
+
+		if (!strcmp(how, "fork"))
+			pid = fork();
+		else if (!strcmp(how, "clone")) /* a namespace of its own at once */
+			pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0,
+					     0);
+		if (pid)
+			finish(status_of(pid));
+		by_privilege(how);
+		by_descriptors(how);
+		by_namespace(how);
+		by_kernel(how);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return 2;
+	for (int i = 0; i < 10; i++)
+		kept[i] = malloc(100);
+	confine(argv[1]);
+	work();
+	if (argc > 2) {
+		execv(argv[2], argv + 2);
+		finish(127);
+	}
+	finish(STATUS);
+}

@@ -1,0 +1,81 @@
+/* Sums over the kernel's list of mappings. */
+#include "cli/collect/accounts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char text[] =
+	"55d0c0000000-55d0c0001000 r--p 00000000 08:01 1      /usr/bin/a name: with "
+	"Rss\n"
+	"Size:                  4 kB\n"
+	"Rss:                   4 kB\n"
+	"Pss:                   1 kB\n"
+	"VmFlags: rd mr mw me sd\n"
+	"55d0c1000000-55d0c1100000 rw-p 00000000 00:00 0      [heap]\n"
+	"Rss:                1000 kB\n"
+	"7f0000000000-7f0000100000 rw-p 00000000 00:00 0 \n"
+	"Rss:                 500 kB\n"
+	"7f0000200000-7f0000300000 rw-p 00000000 00:00 0      [anon:arena]\n"
+	"Rss:                  50 kB\n"
+	"7f0001000000-7f0002000000 rw-s 00000000 00:01 9      /memfd:heapline "
+	"(deleted)\n"
+	"Rss:                2000 kB\n"
+	"7f0003000000-7f0003001000 r-xp 00000000 08:01 2      /usr/lib/libheapline.so\n"
+	"Rss:                  30 kB\n"
+	"7f0003100000-7f0003101000 rw-s 00000000 00:01 3      /dev/shm/x\n"
+	"Rss:                   7 kB\n"
+	"7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0      [stack]\n"
+	"Rss:                  12 kB\n"
+	"7ffc00100000-7ffc00102000 r-xp 00000000 00:00 0      [vdso]\n"
+	"Rss:                   4 kB\n";
+
+static void mappings_are_told_apart_by_their_names(void **state)
+{
+	struct profile_memory m = {.rss_files = 99};
+
+	(void)state;
+	accounts_read_smaps(text, &m);
+	assert_int_equal(m.rss_anonymous, 1550 * 1024);
+	assert_int_equal(m.rss_own, 2030 * 1024);
+	assert_int_equal(m.rss_shared, 7 * 1024);
+	assert_int_equal(m.rss_stack, 12 * 1024);
+	assert_int_equal(m.rss_files, 8 * 1024);
+	assert_int_equal(m.rss_bytes, 3607 * 1024);
+}
+
+/* Names are a program's own to choose, and the text may end anywhere. */
+static void the_parts_are_the_whole_of_any_text(void **state)
+{
+	char copy[sizeof(text)];
+
+	(void)state;
+	srand(3);
+	for (int i = 0; i < 20000; i++) {
+		struct profile_memory m;
+
+		memcpy(copy, text, sizeof(text));
+		copy[rand() % (int)(sizeof(text) - 1)] = (char)(rand() % 128);
+		copy[rand() % (int)sizeof(text)] = '\0';
+		accounts_read_smaps(copy, &m);
+		assert_int_equal(m.rss_bytes, m.rss_anonymous + m.rss_files +
+						      m.rss_stack + m.rss_shared +
+						      m.rss_own);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mappings_are_told_apart_by_their_names),
+		cmocka_unit_test(the_parts_are_the_whole_of_any_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

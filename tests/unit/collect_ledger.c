@@ -1,0 +1,310 @@
+/*
+ * An allocation and its free at one blow against one after the other: two ledgers are
+ * given the same random events, some of which contradict each other, and must keep the
+ * same books.
+ */
+#include "tests/unit/unit.h"
+
+#include "cli/collect/ahead.h"
+#include "cli/collect/fill.h"
+#include "tests/unit/collect_wire.h"
+
+#include <stdlib.h>
+
+enum {
+	ADDRESSES = 12,
+	RINGS = 3,
+	STACKS = 9,
+	EVENTS = 600,
+	PROCESSES = 2, /* the second is a fork child of the first */
+};
+
+static void *base;
+
+struct side { /* what one of the two ledgers is given */
+	struct ledger ledger;
+	struct ledger_process process[PROCESSES];
+	struct ledger_thread thread[RINGS];
+};
+
+struct world {
+	uint64_t random, stamp;
+	size_t fused;
+	bool live[PROCESSES][ADDRESSES]; /* what a legal event would find */
+	struct stamp_clock clock;
+	struct side plain, paired;
+	struct event events[EVENTS];
+};
+
+static uint64_t chance(struct world *w, uint64_t below)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return (w->random >> 11) % below;
+}
+
+static int process_of(uint16_t ring)
+{
+	return ring == RINGS - 1;
+}
+
+/* ---- the events ---------------------------------------------------------- */
+
+static struct event random_event(struct world *w)
+{
+	uint64_t which = chance(w, 100), at = chance(w, ADDRESSES);
+	struct event ev = {
+		.address = 0x1000 + at * 40 + (at == 7 ? 3 : 0),
+		/* As fine as the live table keeps moments: what it rounds, and
+		 * whether it knows better, is not at issue here. */
+		.stamp = w->stamp += chance(w, 50) * 64,
+		.size = chance(w, 30) ? chance(w, 900) : (6ull << 30) + chance(w, 9),
+		.stack = (uint32_t)chance(w, STACKS + 1),
+		.ring = (uint16_t)chance(w, RINGS),
+		.type = WIRE_ALLOC,
+	};
+
+	bool *live = &w->live[process_of(ev.ring)][at];
+
+	/* Mostly legal. */
+	if (chance(w, 40) ? *live : which < 50)
+		ev.type = WIRE_FREE;
+	*live = ev.type == WIRE_ALLOC;
+	if (which >= 94 && ev.type == WIRE_FREE)
+		ev.type = WIRE_REALLOC_BEGIN;
+	else if (which >= 94)
+		ev.type = WIRE_REALLOC_END;
+	if (which >= 98 && ev.type == WIRE_REALLOC_END)
+		ev.address = 0;
+	return ev;
+}
+
+static void random_events(struct world *w)
+{
+	for (size_t i = 0; i < EVENTS; i++) {
+		struct event *ev = &w->events[i];
+
+		*ev = random_event(w);
+		if (!i || ev[-1].type != WIRE_ALLOC || chance(w, 3))
+			continue;
+		ev->type = WIRE_FREE;
+		ev->address = ev[-1].address;
+		if (chance(w, 4))
+			ev->ring = ev[-1].ring;
+	}
+}
+
+/* ---- the two ledgers ----------------------------------------------------- */
+
+static void open_side(struct world *w, struct side *s)
+{
+	assert_int_equal(ledger_open(&s->ledger, base, &w->clock), 0);
+	for (uint32_t i = 0; i < PROCESSES; i++)
+		assert_int_equal(
+			ledger_process_start(&s->ledger, &s->process[i], i + 1), 0);
+}
+
+static void close_side(struct side *s)
+{
+	for (int i = 0; i < RINGS; i++)
+		ledger_thread_end(&s->ledger, &s->process[process_of((uint16_t)i)],
+				  &s->thread[i]);
+	ledger_done(&s->ledger);
+	for (int i = 0; i < PROCESSES; i++)
+		ledger_process_done(&s->process[i]);
+}
+
+static void give(struct side *s, struct event ev)
+{
+	ahead_blocks(&s->ledger, &s->process[process_of(ev.ring)], &ev);
+	ledger_event(&s->ledger, &s->process[process_of(ev.ring)], &s->thread[ev.ring],
+		     &ev);
+}
+
+static bool is_pair(const struct event *ev)
+{
+	return ev[0].type == WIRE_ALLOC && ev[1].type == WIRE_FREE &&
+	       ev[0].address == ev[1].address &&
+	       process_of(ev[0].ring) == process_of(ev[1].ring);
+}
+
+static size_t give_pair(struct side *s, struct event born, struct event dead)
+{
+	struct ledger_process *p = &s->process[process_of(born.ring)];
+	bool fused = !park_find(&s->ledger.park, p, born.address) &&
+		     !live_has(&p->live, born.address);
+
+	ahead_blocks(&s->ledger, p, &born);
+	ahead_blocks(&s->ledger, p, &dead);
+	fused &= born.site && dead.site;
+	ledger_pair(&s->ledger, p, &s->thread[born.ring], &born, &s->thread[dead.ring],
+		    &dead);
+	return fused;
+}
+
+static void settle(struct side *s, uint64_t behind)
+{
+	uint64_t round = ++s->ledger.round;
+
+	for (int i = 0; i < PROCESSES; i++)
+		ledger_settle(&s->ledger, &s->process[i],
+			      round > behind ? round - behind : 0);
+}
+
+static void inherit(struct side *s, uint64_t ns)
+{
+	ledger_process_inherit(&s->process[1], &s->process[0], 2, ns);
+}
+
+/* ---- what they came to --------------------------------------------------- */
+
+static void compare_histograms(const struct profile_class *a, uint32_t a_count,
+			       const struct profile_class *b, uint32_t b_count)
+{
+	assert_int_equal(a_count, b_count);
+	for (uint32_t i = 0; i < a_count; i++) {
+		assert_int_equal(a[i].log2, b[i].log2);
+		assert_int_equal(a[i].count, b[i].count);
+	}
+}
+
+static void compare_sites(const struct profile *a, const struct profile *b)
+{
+	assert_int_equal(a->site_count, b->site_count);
+	for (size_t i = 0; i < a->site_count; i++) {
+		struct profile_site x = a->sites[i], y = b->sites[i];
+
+		compare_histograms(x.sizes, x.sizes_count, y.sizes, y.sizes_count);
+		compare_histograms(x.lives, x.lives_count, y.lives, y.lives_count);
+		x.sizes = y.sizes = x.lives = y.lives = NULL;
+		assert_memory_equal(&x, &y, sizeof(x));
+	}
+}
+
+static void fill_in(struct side *s, struct profile *p)
+{
+	assert_int_equal(fill_sites(&s->ledger.sites, p), 0);
+	assert_int_equal(fill_timeline(&s->ledger.sites.timeline, p), 0);
+}
+
+static void empty(struct profile *p)
+{
+	for (size_t i = 0; i < p->site_count; i++) {
+		free(p->sites[i].sizes);
+		free(p->sites[i].lives);
+	}
+	free(p->sites);
+	free(p->bins);
+}
+
+static void see(void *context, uint64_t address, const struct live_block *b)
+{
+	const struct ledger_process *other = context;
+
+	(void)b;
+	assert_true(live_has(&other->live, address));
+}
+
+static void compare_processes(struct side *a, struct side *b)
+{
+	for (int i = 0; i < PROCESSES; i++) {
+		struct ledger_process *x = &a->process[i], *y = &b->process[i];
+
+		assert_memory_equal(&x->sums, &y->sums, sizeof(x->sums));
+		assert_int_equal(x->unknown_frees, y->unknown_frees);
+		assert_int_equal(x->unseen_frees, y->unseen_frees);
+		assert_int_equal(x->parked, y->parked);
+		assert_int_equal(x->lineage.freed.bytes, y->lineage.freed.bytes);
+		assert_int_equal(x->lineage.gone_count, y->lineage.gone_count);
+		assert_int_equal(live_count(&x->live), live_count(&y->live));
+		live_each(&x->live, see, y);
+	}
+}
+
+static void compare(struct world *w)
+{
+	struct profile a = {0}, b = {0};
+
+	compare_processes(&w->plain, &w->paired);
+	fill_in(&w->plain, &a);
+	fill_in(&w->paired, &b);
+	compare_sites(&a, &b);
+	assert_int_equal(a.bin_count, b.bin_count);
+	assert_memory_equal(a.bins, b.bins, a.bin_count * sizeof(*a.bins));
+	assert_int_equal(w->plain.ledger.sites.tree_peak.max.bytes,
+			 w->paired.ledger.sites.tree_peak.max.bytes);
+	empty(&a);
+	empty(&b);
+}
+
+static void one_stream(struct world *w, uint64_t seed)
+{
+	*w = (struct world){.random = seed * 0x9e3779b97f4a7c15ull + 1,
+			    .clock = {.rate = 1ull << 32}};
+	open_side(w, &w->plain);
+	open_side(w, &w->paired);
+	random_events(w);
+	for (size_t i = 0; i < EVENTS; i++) {
+		const struct event *ev = &w->events[i];
+		uint64_t behind = chance(w, 4);
+
+		if (i == EVENTS / 3 && seed % 2) {
+			inherit(&w->plain, ev->stamp);
+			inherit(&w->paired, ev->stamp);
+		}
+		give(&w->plain, *ev);
+		if (i + 1 < EVENTS && is_pair(ev)) {
+			give(&w->plain, w->events[++i]);
+			w->fused += give_pair(&w->paired, ev[0], ev[1]);
+		} else {
+			give(&w->paired, *ev);
+		}
+		if (chance(w, 12))
+			continue;
+		settle(&w->plain, behind);
+		settle(&w->paired, behind);
+	}
+	compare(w);
+	close_side(&w->plain);
+	close_side(&w->paired);
+}
+
+static void a_pair_at_one_blow_is_the_same_as_one_after_the_other(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	size_t fused = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 1500; seed++) {
+		one_stream(w, seed);
+		fused += w->fused;
+	}
+	assert_true(fused > 1500 * 20);
+	free(w);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	base = wire_make(0);
+	for (uint32_t i = 1; base && i <= STACKS; i++)
+		wire_add_node(base, 1000 + i, 0);
+	return base ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	wire_unmake(base);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pair_at_one_blow_is_the_same_as_one_after_the_other),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
