@@ -13,7 +13,7 @@ from harness import needs
 target = harness.target
 
 
-class Graph(harness.Case):
+class Scans(harness.Case):
     def scan(self, args, options=(), **how):
         result = self.record(args, ("--snapshot-at-exit", *options), **how)
         self.assertTrue(os.path.exists(result.profile), result)
@@ -35,6 +35,10 @@ class Graph(harness.Case):
         refs = self.read_json("refs", profile, what, "--depth=60", "--too-many=1000")
         return [(r["offset"], r["how"], r["into"])
                 for r in refs["blocks"][0]["references"]]
+
+
+class Graph(Scans):
+    """One process, at its end."""
 
     def test_every_kind_of_root_and_edge(self):
         profile, named = self.scan_graph()
@@ -140,6 +144,33 @@ class Graph(harness.Case):
             self.assert_error(done, 3, "no snapshot", "--snapshot-at-exit")
         self.assert_error(self.heapline("path", "0x10", self.scan_graph()[0]), 2,
                           "no live block")
+
+
+class Children(Scans):
+    """A fork child's graph has what it was born with."""
+
+    def test_a_child_has_its_parents_blocks(self):
+        result = self.scan([target("graph"), "fork"])
+        self.assertEqual(result.status, 0, result)
+        named = dict(line.split() for line in result.stdout.decode().splitlines())
+        child = "--process=" + named["pid"]
+        blocks = self.read_json("blocks", result.profile, child)["blocks"]
+        # The map, its buckets, three entries, two of the three values, its own; where
+        # the one that the parent has freed since was allocated is not known any more.
+        self.assertEqual(sorted(b["bytes"] for b in blocks),
+                         [16, 24, 24, 24, 64, 100, 101, 321])
+        self.assertEqual([b["site"] for b in blocks if b["bytes"] == 101],
+                         ["(no stack)"])
+        for name, offsets in (("child", [0, 40, 16]), ("table", [0, 40, 8, 8, 16])):
+            root, got, block = self.path_of(result.profile, named[name], child)
+            self.assertEqual((root["name"], got, block["held"]),
+                             ("g_table", offsets, "sure"))
+        lost = self.read_json("blocks", result.profile, "--held=no", child)["blocks"]
+        self.assertEqual(lost, [])
+        # The parent's own has lost the one, and has the other.
+        mine = self.read_json("at", result.profile, "make_table", "-n99")
+        self.assertEqual(sorted(b["bytes"] for b in mine["blocks"]),
+                         [16, 24, 24, 24, 64, 100, 102])
 
 
 class Living(harness.Case):

@@ -4,6 +4,8 @@
  *
  *	graph [wait]	all of them; prints "NAME ADDRESS" of each last block; then
  *			waits for SIGUSR1, and leaves with status 3
+ *	graph fork	the first only; then a child frees one of its values, adds one of
+ *			its own, and ends
  */
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -273,6 +276,34 @@ static int wait_here(void)
 	return 3;
 }
 
+/* The parent frees another one before the child ends: it is the child's still. */
+static int fork_here(void)
+{
+	int go[2];
+	char c;
+	pid_t child;
+
+	if (pipe(go) < 0)
+		return 1;
+	child = fork();
+	if (!child) {
+		struct entry *first = g_table.map->buckets[5];
+
+		close(go[1]);
+		if (read(go[0], &c, 1) < 0)
+			_exit(1);
+		free(first->value);
+		first->value = malloc(321);
+		say("child", first->value);
+		printf("pid %d\n", (int)getpid());
+		exit(0);
+	}
+	free(g_table.map->buckets[5]->next->value);
+	g_table.map->buckets[5]->next->value = NULL;
+	close(go[1]); /* the child goes on */
+	return waitpid(child, NULL, 0) == child ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static char buffer[4096];
@@ -286,6 +317,8 @@ int main(int argc, char **argv)
 	pthread_key_create(&key, NULL);
 	pthread_barrier_init(&ready, NULL, 3);
 	make_table();
+	if (argc > 1 && !strcmp(argv[1], "fork"))
+		return fork_here();
 	make_shapes();
 	make_lost();
 	make_single();
