@@ -13,6 +13,7 @@ static void say_missing(const struct reader *r, const char *snapshot, const char
 	if (cause) {
 		message_error("the heap was not scanned: %s",
 			      text_clean(cause, clean, sizeof(clean)));
+		message_help("`heapline snapshot PID` reads a process while it runs");
 	} else if (!r->profile->snapshot_count) {
 		message_error("the profile has no snapshot of a heap");
 		message_help("`heapline run --snapshot-at-exit PROGRAM` records one, "
@@ -35,21 +36,21 @@ bool graph_open(struct reader *r, struct held *h, const char *snapshot, int *ret
 	if (!err)
 		return true;
 	held_done(h);
-	*ret_status = reader_close(r, 0);
+	*ret_status = VERB_UNREADABLE;
 	if (err == -ENODATA) {
 		say_missing(r, snapshot, cause);
-		*ret_status = VERB_UNREADABLE;
 	} else if (err == -ESPIPE) {
 		message_error("the graph cannot be read out of a pipe");
 		message_help("save the profile to a file first");
-		*ret_status = VERB_UNREADABLE;
 	} else if (err == -EBADMSG) {
 		message_error("the graph in it is damaged");
-		*ret_status = VERB_UNREADABLE;
+		message_help("copy the profile again from where it was recorded, or "
+			     "record again");
 	} else {
 		message_error("%s", strerror(-err));
 		*ret_status = VERB_FAILED;
 	}
+	reader_close(r, 0);
 	return false;
 }
 

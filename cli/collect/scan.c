@@ -473,41 +473,52 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 	return 0;
 }
 
+static bool is_known(const struct scans *s, uint32_t serial)
+{
+	if (s->job && s->job->want.at_exit && s->job->want.serial == serial)
+		return true;
+	for (size_t i = 0; i < s->wanted_count; i++)
+		if (s->wanted[i].at_exit && s->wanted[i].serial == serial)
+			return true;
+	return false;
+}
+
+/* A slot whose process stands at its end. False: it is to be looked at again, as the
+ * process is not known yet, or too many wait. */
+static bool hear_slot(struct scans *s, uint32_t slot)
+{
+	struct wire_process *p = wire_process(s->memory->base, slot);
+	struct engine_process *known;
+	uint32_t serial;
+
+	/* acquire: pairs with farewell(). */
+	if (atomic_load_explicit(&p->scan, memory_order_acquire) != WIRE_SCAN_ASKED ||
+	    atomic_load_explicit(&p->state, memory_order_acquire) != WIRE_PROCESS_LIVE)
+		return true;
+	serial = p->serial;
+	known = engine_process(s->engine, serial);
+	if (known && known->ended)
+		return true;
+	if (!known || known->slot != slot || s->wanted_count == WANTED)
+		return false;
+	if (!is_known(s, serial))
+		s->wanted[s->wanted_count++] =
+			(struct want){.serial = serial, .at_exit = true};
+	return true;
+}
+
 /* Those that stand at their end, and wait. */
 static void hear_processes(struct scans *s)
 {
 	struct wire_header *h = (struct wire_header *)s->memory->base;
 	/* acquire: pairs with farewell(). */
 	uint32_t scans = atomic_load_explicit(&h->scans, memory_order_acquire);
-	struct engine_process *p;
 	bool all = true;
 
 	if (scans == s->scans_seen)
 		return;
-	for (p = engine_process_next(s->engine, NULL); p;
-	     p = engine_process_next(s->engine, p)) {
-		struct wire_process *slot = wire_process(s->memory->base, p->slot);
-		struct want *w;
-		bool known = s->job && s->job->want.serial == p->serial &&
-			     s->job->want.at_exit;
-
-		if (p->ended || p->slot >= WIRE_PROCESSES ||
-		    slot->serial != p->serial ||
-		    atomic_load_explicit(&slot->scan, memory_order_acquire) !=
-			    WIRE_SCAN_ASKED)
-			continue;
-		for (size_t i = 0; i < s->wanted_count; i++)
-			known |= s->wanted[i].at_exit &&
-				 s->wanted[i].serial == p->serial;
-		if (known)
-			continue;
-		if (s->wanted_count == WANTED) {
-			all = false;
-			continue;
-		}
-		w = &s->wanted[s->wanted_count++];
-		*w = (struct want){.serial = p->serial, .at_exit = true};
-	}
+	for (uint32_t slot = 0; slot < WIRE_PROCESSES; slot++)
+		all &= hear_slot(s, slot);
 	if (all)
 		s->scans_seen = scans;
 }
@@ -566,6 +577,43 @@ void scans_end(struct scans *s, struct profile *p,
 
 		poll(&fd, 1, END_LOOK_MS);
 		scans_look(s, p, fill, context);
+	}
+}
+
+static bool has_row(const struct profile *p, uint32_t serial)
+{
+	for (size_t i = 0; i < p->snapshot_count; i++)
+		if (p->snapshots[i].process_serial == serial &&
+		    p->snapshots[i].kind == PROFILE_AT_EXIT)
+			return true;
+	return false;
+}
+
+static const char *why_missing(const struct engine_process *p)
+{
+	switch (p->end) {
+	case PROFILE_SIGNALED:
+		return "a signal ended it, which leaves no time for it";
+	case PROFILE_RUNNING:
+		return "it was still running when the recording ended";
+	default:
+		return "it ended without a word: by the bare system call, behind a "
+		       "seccomp filter, or it did not wait any longer";
+	}
+}
+
+void scans_tell_missing(struct scans *s, struct profile *p)
+{
+	struct engine_process *i = NULL;
+
+	while ((i = engine_process_next(s->engine, i))) {
+		struct job none = {.want = {.serial = i->serial, .at_exit = true},
+				   .at_ns = i->end_ns};
+
+		if (i->end == PROFILE_EXECED || has_row(p, i->serial))
+			continue;
+		none.cause = why_missing(i);
+		add_row(s, p, &none);
 	}
 }
 

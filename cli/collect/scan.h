@@ -43,5 +43,9 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 void scans_end(struct scans *s, struct profile *p,
 	       int (*fill)(void *context, struct profile *p), void *context);
 
+/* At the end of all, where every process was to be scanned at its end: says of those
+ * that were not, why. */
+void scans_tell_missing(struct scans *s, struct profile *p);
+
 /* Whether something is asked for or under way. */
 bool scans_busy(const struct scans *s);

@@ -385,6 +385,8 @@ static void finalize(struct server *s)
 	engine_pass(s->engine);
 	scans_end(s->scans, p, fill_profile, s);
 	members_end_all(s->members);
+	if (s->o->config.scan_at_exit)
+		scans_tell_missing(s->scans, p);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		p->stopped = strings_add(
 			&p->strings, "the collector was stopped or starved and did not "

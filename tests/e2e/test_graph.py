@@ -242,7 +242,7 @@ class Manners(harness.Case):
                 if how in ("exit", "_exit", "quick_exit"):
                     self.assertEqual(done.status, 0, done)
                 else:
-                    self.assert_error(done, 3, "no snapshot")
+                    self.assert_error(done, 3, "not scanned: a signal ended it")
 
     def test_trees_of_processes_are_scanned_each(self):
         native = self.run_native([target("forks")])

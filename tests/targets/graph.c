@@ -4,8 +4,8 @@
  *
  *	graph [wait]	all of them; prints "NAME ADDRESS" of each last block; then
  *			waits for SIGUSR1, and leaves with status 3
- *	graph fork	the first only; then a child frees one of its values, adds one of
- *			its own, and ends
+ *	graph fork	the first only; then a child frees one of its values, adds one
+ *of its own, and ends
  */
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOINLINE __attribute__((noinline, noclone))
+#define NOINLINE __attribute__((noinline))
 
 static void say(const char *name, const void *block)
 {
