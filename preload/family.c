@@ -57,6 +57,7 @@ struct wire_process *family_claim(enum wire_process_state state, uint32_t pid,
 	atomic_store_explicit(&p->exec, WIRE_EXEC_NONE, memory_order_relaxed);
 	atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->exited, 0, memory_order_relaxed);
+	atomic_store_explicit(&p->scan, WIRE_SCAN_NONE, memory_order_relaxed);
 	/* release: the fields, then the state; pairs with the collector's look. */
 	atomic_store_explicit(&p->state, state, memory_order_release);
 	family_changed();

@@ -4,6 +4,7 @@
  */
 #include "preload/account.h"
 #include "preload/family.h"
+#include "preload/farewell.h"
 #include "preload/hook.h"
 #include "preload/real.h"
 #include "preload/sys.h"
@@ -13,28 +14,33 @@
 
 #define HOOK __attribute__((visibility("default")))
 
-static _Noreturn void leave(void (*real_exit)(int), int status)
+/* sp: the caller's, at its call of the hook. */
+static _Noreturn void leave(void (*real_exit)(int), int status, uintptr_t sp)
 {
 	family_word_exit(status);
+	farewell(sp);
 	if (real_init() && real_exit)
 		real_exit(status);
 	for (;;)
 		sys_call3(SYS_exit_group, status, 0, 0);
 }
 
+/* The CFA of a hook, which has a frame pointer. */
+#define OWN_CFA ((uintptr_t)__builtin_frame_address(0) + 16)
+
 HOOK void _exit(int status)
 {
-	leave(real._exit, status);
+	leave(real._exit, status, OWN_CFA);
 }
 
 HOOK void _Exit(int status)
 {
-	leave(real._Exit, status);
+	leave(real._Exit, status, OWN_CFA);
 }
 
 HOOK void quick_exit(int status)
 {
-	leave(real.quick_exit, status);
+	leave(real.quick_exit, status, OWN_CFA);
 }
 
 /* exit(), or main's return. */
@@ -43,6 +49,7 @@ static void at_exit(int status, void *context)
 	(void)context;
 	account_at_exit();
 	family_word_exit(status);
+	farewell(0);
 }
 
 void hooks_exit_init(void)

@@ -60,6 +60,7 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_LOSSY = 1u << 1,	    /* a full ring drops and counts, never waits */
 	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc / cntvct, else monotonic ns */
 	WIRE_NO_FOLLOW = 1u << 3,   /* fork children are not recorded */
+	WIRE_SCAN_AT_EXIT = 1u << 4, /* who ends waits for its memory to be read */
 };
 
 enum wire_recording { /* wire_header.recording */
@@ -89,6 +90,7 @@ struct wire_header {
 	/* Record about one allocation in so many bytes (sample.h); 0: all. Constant
 	 * once the memfd is handed over. */
 	uint64_t sample;
+	uint32_t scan_wait_ms; /* at most, of WIRE_SCAN_AT_EXIT; constant like flags */
 
 	/* Written by the collector. */
 	_Alignas(64) _Atomic uint32_t recording; /* enum wire_recording */
@@ -110,6 +112,8 @@ struct wire_header {
 	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
 	 * before its first event, so that the collector need not look at all rings. */
 	_Atomic uint32_t claims;
+	/* Scans ever asked for: added to (release) after a slot's scan became ASKED. */
+	_Atomic uint32_t scans;
 	_Atomic uint64_t cut_stacks; /* stacks cut because the tree was full */
 	_Atomic uint64_t unrung;     /* events lost: every ring was taken */
 };
@@ -128,6 +132,12 @@ enum wire_process_state {
 };
 
 #define WIRE_EXITED 0x100u
+
+enum wire_scan { /* wire_process.scan */
+	WIRE_SCAN_NONE = 0,
+	WIRE_SCAN_ASKED = 1, /* the process stands at its end, and waits (a futex) */
+	WIRE_SCAN_DONE = 2,  /* the collector has read it, or will not */
+};
 
 /* What a process executes. Whoever does not come to shake hands was not followed. */
 enum wire_exec {
@@ -162,7 +172,10 @@ struct wire_process {
 	/* 1: at exit it would take too long to answer. Of the collector. */
 	_Atomic uint32_t dear;
 	_Atomic uint32_t account_us; /* what the last answer took */
-	char exec_path[1024 - 56]; /* cut if it is longer; NUL-terminated */
+	_Atomic uint32_t scan;	   /* enum wire_scan */
+	uint32_t scan_tid;	   /* who ends the process, as it sees itself */
+	uint64_t scan_sp; /* frames below are of the exit; 0: not known */
+	char exec_path[1024 - 72]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 

@@ -64,3 +64,18 @@ uint64_t *table_put(struct table *t, struct table_key key, bool *ret_new)
 	}
 	return &e->value;
 }
+
+bool table_next(const struct table *t, size_t *at, struct table_key *ret_key,
+		uint64_t *ret_value)
+{
+	while (*at < t->room) {
+		const struct table_entry *e = &t->entries[(*at)++];
+
+		if (!e->used)
+			continue;
+		*ret_key = e->key;
+		*ret_value = e->value;
+		return true;
+	}
+	return false;
+}

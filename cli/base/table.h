@@ -24,6 +24,11 @@ void table_done(struct table *t);
 /* The value of a key, or NULL. Valid until the next table_put(). */
 uint64_t *table_get(const struct table *t, struct table_key key);
 
+/* Goes through the table: the next key and its value from *at on, which begins at 0.
+ * False: there is no more. Nothing is put meanwhile. */
+bool table_next(const struct table *t, size_t *at, struct table_key *ret_key,
+		uint64_t *ret_value);
+
 /* The value of a key, made 0 if it was not there (*ret_new tells, may be NULL).
  * NULL without memory. Valid until the next table_put(). */
 uint64_t *table_put(struct table *t, struct table_key key, bool *ret_new);

@@ -49,6 +49,7 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 	_Static_assert(sizeof(c->source_paths) >= sizeof(paths.rules), "");
 	snprintf(c->options, sizeof(c->options), "%s", options);
 	c->free_stacks = true;
+	c->scan_wait_ms = CONTROL_SCAN_WAIT_MS;
 	while (*options) {
 		size_t len = strcspn(options, ",");
 		_cleanup_(freep) char *word = strndup(options, len);
@@ -74,6 +75,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 		else if (option(word, name, "source-path") && value &&
 			 !source_paths_add(&paths, value + 1))
 			strcpy(c->source_paths, paths.rules);
+		else if (option(word, name, "snapshot-at-exit"))
+			c->scan_at_exit = true;
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)

@@ -82,6 +82,9 @@ static int add(struct profile_merge *m, char *path)
 		status = reader_load(&file);
 		if (status >= 0)
 			return status;
+		if (file.profile->snapshot_count)
+			message_note("%s: its snapshots are left out",
+				     text_clean(path, clean, sizeof(clean)));
 		err = profile_merge_add(m, file.profile);
 	}
 	if (!err)

@@ -27,6 +27,8 @@ enum option {
 	DURATION,
 	NO_FOLLOW,
 	ONLY,
+	SNAPSHOT_AT_EXIT,
+	SNAPSHOT_WAIT,
 	SOURCE_PATH,
 	NO_SOURCE,
 	DEBUGINFOD,
@@ -58,6 +60,12 @@ static const struct option_spec options[] = {
 	[ONLY] = {.name = "only",
 		  .argument = "GLOB",
 		  .help = "of all of them, record programs of that name or path"},
+	[SNAPSHOT_AT_EXIT] = {.name = "snapshot-at-exit",
+			      .help = "read each process's heap at its end: who holds "
+				      "each block (`heapline path`)"},
+	[SNAPSHOT_WAIT] = {.name = "snapshot-wait",
+			   .argument = "TIME",
+			   .help = "a process waits for that no longer (10s)"},
 	[SOURCE_PATH] = {.name = "source-path",
 			 .argument = "FROM=TO",
 			 .help = "read sources of FROM/... at TO/... (repeatable)"},
@@ -125,6 +133,12 @@ static const char *take(void *own, size_t i, const char *value)
 	case ONLY:
 		o->only = value;
 		break;
+	case SNAPSHOT_AT_EXIT:
+		o->scan_at_exit = true;
+		break;
+	case SNAPSHOT_WAIT:
+		return quantity_parse_duration(value, &o->scan_wait_ns) ? no_time
+									: NULL;
 	case SOURCE_PATH:
 		return source_paths_add(&o->source_paths, value);
 	case NO_SOURCE:

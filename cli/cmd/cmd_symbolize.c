@@ -342,8 +342,10 @@ static int replace(const struct symbolize *s)
 {
 	char name[PATH_MAX + 16];
 	_cleanup_(closep) int fd = -1;
-	int r;
+	int r = profile_pieces_load(s->path, s->profile);
 
+	if (r < 0)
+		return r;
 	snprintf(name, sizeof(name), "%s.XXXXXX", s->path);
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0)
@@ -367,9 +369,13 @@ static int replace(const struct symbolize *s)
 
 static int write_output(const struct symbolize *s)
 {
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (s->force ? O_TRUNC : O_EXCL), r;
-	_cleanup_(closep) int fd = open(s->output, flags, 0666);
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (s->force ? O_TRUNC : O_EXCL);
+	_cleanup_(closep) int fd = -1;
+	int r = profile_pieces_load(s->path, s->profile);
 
+	if (r < 0)
+		return r;
+	fd = open(s->output, flags, 0666);
 	if (fd < 0)
 		return -errno;
 	r = write_into(fd, s->profile);

@@ -26,6 +26,8 @@ struct launch_options {
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
 	uint64_t sample; /* bytes; 0: record everything */
+	bool scan_at_exit;
+	uint64_t scan_wait_ns; /* 0: the usual */
 	char *const *argv; /* the program and its arguments */
 	const char *text;  /* our own options as typed, for the profile */
 };

@@ -92,8 +92,11 @@ void reader_options(const struct reader_spec *spec, struct reader_options *ret)
 		ret->letters[at++] = common[i].letter;
 	}
 	ret->options[at] = (struct option_spec){0};
+	snprintf(ret->usage, sizeof(ret->usage), "%s%s%s",
+		 spec->operand ? spec->operand : "", spec->operand ? " " : "",
+		 spec->profiles ? "A B" : "[PROFILE]");
 	ret->spec = (struct options_spec){
-		.usage = spec->profiles ? "A B" : "[PROFILE]",
+		.usage = ret->usage,
 		.about = spec->about,
 		.options = ret->options,
 		.notes = spec->profiles
@@ -225,6 +228,13 @@ static int check_operands(const struct reader_spec *spec,
 {
 	int most = spec->profiles ? (int)spec->profiles : 1;
 
+	if (spec->operand && !count)
+		return options_wrong(spec->verb, options, "name one: ", spec->operand,
+				     "");
+	if (spec->operand) {
+		count--;
+		words++;
+	}
 	if (count > most)
 		return options_wrong(spec->verb, options,
 				     most == 1 ? "one profile at a time, not also "
@@ -436,13 +446,14 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	*r = (struct reader){.out = stdout, .pager = {.out = stdout}};
 	status = parse(r, spec, argc, argv, own);
 	for (size_t i = 0; status < 0 && (!i || i < spec->profiles); i++) {
-		int at = optind + (int)i;
+		int at = optind + (int)i + !!spec->operand;
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
 		r->files[i].source_paths = r->source_paths.rules;
 		if (status < 0)
 			status = reader_load(&r->files[i]);
 	}
+	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
 	if (status >= 0) {

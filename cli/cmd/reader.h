@@ -34,6 +34,9 @@ struct reader_spec {
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;
+	/* A first operand of the verb's own, what it is called ("ADDRESS|SITE"); NULL:
+	 * none. */
+	const char *operand;
 };
 
 /* All that a verb takes, made from its spec. The pointers in it are into itself: it
@@ -43,7 +46,7 @@ struct reader_options {
 	struct option_spec options[OPTIONS_MOST];
 	char letters[OPTIONS_MOST]; /* of common ones, from [own] on */
 	size_t own;
-	char sort_help[256], count_help[256];
+	char sort_help[256], count_help[256], usage[64];
 };
 
 void reader_options(const struct reader_spec *spec, struct reader_options *ret);
@@ -61,6 +64,7 @@ struct reader {
 	struct profile *profile; /* of the first file */
 	const char *path;
 	struct reader_file files[READER_PROFILES];
+	const char *operand; /* of a spec that has one */
 	struct scope_options scope;
 	bool json, bytes, colour;
 	size_t limit; /* of -n; 0: none given */

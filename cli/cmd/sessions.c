@@ -37,7 +37,8 @@ static int connect_to(const char *name)
 static int ask(const char *name, enum control_query_kind kind, int patience_ms,
 	       struct control_status *ret)
 {
-	struct control_query q = {CONTROL_QUERY_MAGIC, WIRE_VERSION, kind};
+	const struct control_query q = {
+		.magic = CONTROL_QUERY_MAGIC, .version = WIRE_VERSION, .kind = kind};
 	_cleanup_(closep) int fd = connect_to(name);
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
 
@@ -117,6 +118,61 @@ int sessions_list(struct control_status **ret, size_t *ret_count)
 	*ret = l.items;
 	*ret_count = l.count;
 	return 0;
+}
+
+struct scanning {
+	int32_t collector;
+	struct control_query q;
+	struct control_snapshot *ret;
+};
+
+static int ask_snapshot(const char *name, const struct control_query *q,
+			struct control_snapshot *ret)
+{
+	_cleanup_(closep) int fd = connect_to(name);
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, q, sizeof(*q), MSG_NOSIGNAL) != sizeof(*q))
+		return -errno;
+	if (poll(&answer, 1, STOP_MS) <= 0)
+		return -ETIMEDOUT;
+	if (recv(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
+	    ret->magic != CONTROL_QUERY_MAGIC)
+		return -EPIPE; /* it ended */
+	ret->profile[sizeof(ret->profile) - 1] = '\0';
+	ret->cause[sizeof(ret->cause) - 1] = '\0';
+	return ret->err;
+}
+
+static int scan(void *context, const char *name)
+{
+	struct scanning *s = context;
+	struct control_status status;
+	int r;
+
+	if (ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
+	    status.collector != s->collector)
+		return 0;
+	r = ask_snapshot(name, &s->q, s->ret);
+	return r < 0 ? r : 1;
+}
+
+int sessions_snapshot(const struct control_status *which, int32_t pid, const char *name,
+		      struct control_snapshot *ret)
+{
+	struct scanning s = {.collector = which->collector,
+			     .q = {.magic = CONTROL_QUERY_MAGIC,
+				   .version = WIRE_VERSION,
+				   .kind = CONTROL_SNAPSHOT,
+				   .pid = pid},
+			     .ret = ret};
+	int r;
+
+	snprintf(s.q.name, sizeof(s.q.name), "%s", name);
+	r = each_name(scan, &s);
+	return r < 0 ? r : r ? 0 : -ESRCH;
 }
 
 struct stopping {

@@ -12,6 +12,11 @@
  * users and network namespaces are not seen. 0 or -errno. */
 int sessions_list(struct control_status **ret, size_t *ret_count);
 
+/* Has a collector that sessions_list() told of scan a process of its recording; pid 0:
+ * the program. 0 with *ret filled, or -errno. */
+int sessions_snapshot(const struct control_status *which, int32_t pid, const char *name,
+		      struct control_snapshot *ret);
+
 /* Ends the recording of a collector that sessions_list() told of, and waits until its
  * profile is written: *ret is its last status. 0 or -errno. */
 int sessions_stop(const struct control_status *which, struct control_status *ret);

@@ -23,6 +23,8 @@ struct control_config { /* launcher to collector, first */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	uint64_t sample; /* bytes; 0: record everything */
+	bool scan_at_exit;     /* the heap graph of each process at its end */
+	uint32_t scan_wait_ms; /* a process waits for that at most */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	bool no_source;	 /* embed no source text */
 	bool debuginfod; /* ask servers for debug information */
@@ -30,6 +32,16 @@ struct control_config { /* launcher to collector, first */
 	char options[512]; /* as typed, for the profile */
 	char profile[1024]; /* the profile's path, for people */
 };
+
+#define CONTROL_SCAN_WAIT_MS 10000u /* usually */
+
+/* For scan_wait_ms; 0: the usual. */
+static inline uint32_t control_scan_wait_ms(uint64_t ns)
+{
+	if (!ns)
+		return CONTROL_SCAN_WAIT_MS;
+	return ns / 1000000 < 3600000 ? (uint32_t)(ns / 1000000) : 3600000;
+}
 
 struct control_ready { /* collector to launcher: the target may start */
 	int32_t err;   /* 0 or -errno */
@@ -60,12 +72,25 @@ struct control_result { /* collector to launcher: the answer to it */
 enum control_query_kind {
 	CONTROL_STATUS = 1,
 	CONTROL_STOP = 2, /* end the recording; answered when the profile is written */
+	CONTROL_SNAPSHOT = 3, /* of a process; answered when the profile has it */
 };
 
 struct control_query {
 	uint64_t magic;
 	uint32_t version; /* WIRE_VERSION */
 	uint32_t kind;	  /* enum control_query_kind */
+	int32_t pid;	  /* of a snapshot: 0 is the program, or the first process */
+	char name[92];	  /* of a snapshot */
+};
+
+struct control_snapshot { /* the answer to CONTROL_SNAPSHOT */
+	uint64_t magic;
+	int32_t err;	 /* 0, or -errno: -ESRCH no such process is recorded */
+	uint32_t number; /* in the profile, from 1 */
+	uint64_t blocks, bytes, edges, roots, pause_ns, scan_ns;
+	uint32_t threads, running;
+	char cause[256]; /* why it was not scanned; "" */
+	char profile[1024];
 };
 
 struct control_status { /* the answer */

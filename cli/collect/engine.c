@@ -436,6 +436,14 @@ static void see_block(void *context, uint64_t address, const struct live_block *
 	s->see(s->context, address, b->size, b->site - 1, b->born_ns);
 }
 
+static void see_inherited(void *context, uint64_t address,
+			  const struct lineage_block *b, uint32_t site)
+{
+	const struct seeing *s = context;
+
+	s->see(s->context, address, b->size, site - 1, b->born_ns);
+}
+
 void engine_each_live(const struct engine *e, const struct engine_process *p,
 		      void (*see)(void *context, uint64_t address, uint64_t size,
 				  uint32_t site, uint64_t born_ns),
@@ -443,5 +451,7 @@ void engine_each_live(const struct engine *e, const struct engine_process *p,
 {
 	struct seeing s = {see, context};
 
+	ledger_each_inherited(&e->ledger, &((const struct process *)p)->books,
+			      see_inherited, &s);
 	ledger_each(&e->ledger, &((const struct process *)p)->books, see_block, &s);
 }

@@ -145,7 +145,8 @@ int engine_error(const struct engine *e);
 size_t engine_rings(const struct engine *e);
 uint64_t engine_backlog(const struct engine *e);
 
-/* The blocks that are live in a process, in no order. */
+/* The blocks that are live in a process, its own and those that it has of its parents',
+ * in no order; site: UINT32_MAX if it is not known any more. */
 void engine_each_live(const struct engine *e, const struct engine_process *p,
 		      void (*see)(void *context, uint64_t address, uint64_t size,
 				  uint32_t site, uint64_t born_ns),

@@ -252,3 +252,30 @@ void ledger_each(const struct ledger *l, const struct ledger_process *p,
 	(void)l;
 	live_each(&p->live, see, context);
 }
+
+struct showing {
+	lineage_see *see;
+	void *to;
+};
+
+static void show_block(void *context, uint64_t address, const struct live_block *b)
+{
+	const struct showing *s = context;
+	struct lineage_block block = {b->size, b->born_ns};
+
+	s->see(s->to, address, &block, b->site);
+}
+
+static void show_all(void *context, const struct lineage *of, lineage_see *see,
+		     void *to)
+{
+	struct showing s = {see, to};
+
+	ledger_each(context, blocks_owner_of(of), show_block, &s);
+}
+
+void ledger_each_inherited(const struct ledger *l, const struct ledger_process *p,
+			   lineage_see *see, void *to)
+{
+	lineage_each(&p->lineage, show_all, (void *)l, see, to);
+}

@@ -125,6 +125,11 @@ void ledger_pair(struct ledger *l, struct ledger_process *p,
  * it lies over, a free of nothing is a free of an unknown block. */
 void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final);
 
+/* Calls see() for all that p has of its ancestors' blocks; site 0: their own processes
+ * have freed those. */
+void ledger_each_inherited(const struct ledger *l, const struct ledger_process *p,
+			   lineage_see *see, void *to);
+
 /* Calls see() for all live blocks of p. */
 void ledger_each(const struct ledger *l, const struct ledger_process *p,
 		 void (*see)(void *context, uint64_t address,

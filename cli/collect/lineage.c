@@ -187,6 +187,67 @@ bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek
 	return true;
 }
 
+struct seen { /* of one ancestor's blocks */
+	const struct lineage *heir; /* who asks */
+	const struct lineage *child; /* the ancestor's, in the line to the heir */
+	lineage_see *see;
+	void *to;
+};
+
+/* Whether somebody in the line from the ancestor down to the heir freed it before the
+ * next one was forked. */
+static bool given_away(const struct seen *s, uint64_t address)
+{
+	uint64_t at = UINT64_MAX;
+
+	for (const struct lineage *p = s->heir;; p = p->parent) {
+		if (had_given(p, address, at))
+			return true;
+		if (p == s->child)
+			return false;
+		at = p->fork_ns;
+	}
+}
+
+static void see_own(void *to, uint64_t address, const struct lineage_block *b,
+		    uint32_t site)
+{
+	const struct seen *s = to;
+
+	if (b->born_ns <= s->child->fork_ns && !given_away(s, address))
+		s->see(s->to, address, b, site);
+}
+
+/* What the ancestor had at the fork and has freed since. */
+static void see_gone(const struct seen *s, const struct lineage *of)
+{
+	uint64_t ns = s->child->fork_ns, k;
+	struct table_key address;
+	size_t at = 0;
+
+	while (table_next(&of->latest, &at, &address, &k))
+		for (; k; k = of->gone[k - 1].before) {
+			const struct lineage_gone *gone = &of->gone[k - 1];
+
+			if (gone->block.born_ns > ns || gone->gone_ns <= ns)
+				continue;
+			if (!given_away(s, address.a))
+				s->see(s->to, address.a, &gone->block, 0);
+			break;
+		}
+}
+
+void lineage_each(const struct lineage *l, lineage_all *all, void *context,
+		  lineage_see *see, void *to)
+{
+	for (const struct lineage *p = l; p->parent; p = p->parent) {
+		struct seen s = {l, p, see, to};
+
+		all(context, p->parent, see_own, &s);
+		see_gone(&s, p->parent);
+	}
+}
+
 void lineage_give_back(struct lineage *l, uint64_t address,
 		       const struct lineage_block *b)
 {

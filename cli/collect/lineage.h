@@ -101,6 +101,18 @@ bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek
 void lineage_give_back(struct lineage *l, uint64_t address,
 		       const struct lineage_block *b);
 
+/* How the owner of the tables shows all blocks of one: to see(to, ...), site as it has
+ * it. */
+typedef void lineage_see(void *to, uint64_t address, const struct lineage_block *b,
+			 uint32_t site);
+typedef void lineage_all(void *context, const struct lineage *of, lineage_see *see,
+			 void *to);
+
+/* Calls see() for each block that the process has from those above it, and has not
+ * freed; site 0 for those that their own process has freed since. */
+void lineage_each(const struct lineage *l, lineage_all *all, void *context,
+		  lineage_see *see, void *to);
+
 /* Called for every process that nobody can ask for any more. */
 typedef void lineage_release(void *context, struct lineage *l);
 

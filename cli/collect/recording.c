@@ -48,7 +48,8 @@ static int hold(struct wire_robust *word)
 	return err ? -err : -pthread_mutex_lock((pthread_mutex_t *)word);
 }
 
-int recording_open(struct recording *r, uint32_t flags, bool recording)
+int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
+		   bool recording)
 {
 	struct wire_header *h;
 	int err;
@@ -70,6 +71,7 @@ int recording_open(struct recording *r, uint32_t flags, bool recording)
 	h->magic = WIRE_MAGIC;
 	h->version = WIRE_VERSION;
 	h->flags = flags | (has_steady_ticks() ? WIRE_CLOCK_TSC : 0);
+	h->scan_wait_ms = scan_wait_ms;
 	atomic_store(&h->nodes_used, 1);
 	atomic_store(&h->modules_used, 1);
 	atomic_store(&h->recording, recording ? WIRE_RECORDING : WIRE_PAUSED);
@@ -145,6 +147,7 @@ static int claim(struct recording *r, uint32_t own_pid)
 		atomic_store(&p->notes, 0);
 		atomic_store(&p->exec, WIRE_EXEC_NONE);
 		atomic_store(&p->exited, 0);
+		atomic_store(&p->scan, WIRE_SCAN_NONE);
 		return (int)i;
 	}
 	return -1;

@@ -23,8 +23,9 @@ struct recording_peer { /* a process that was just let in */
 };
 
 /* Makes the memfd and holds its robust word until this thread ends. flags: enum
- * wire_flag but for the clock. 0 or -errno. */
-int recording_open(struct recording *r, uint32_t flags, bool recording);
+ * wire_flag but for the clock. scan_wait_ms: as in wire_header. 0 or -errno. */
+int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
+		   bool recording);
 
 void recording_close(struct recording *r);
 

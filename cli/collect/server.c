@@ -9,6 +9,7 @@
 #include "cli/collect/members.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
+#include "cli/collect/scan.h"
 #include "cli/profile/file.h"
 #include "cli/symbol/symbols.h"
 
@@ -52,6 +53,7 @@ struct server {
 
 	struct accounts *accounts;
 	struct members *members;
+	struct scans *scans;
 	size_t modules; /* seen */
 
 	int callers[CALLERS];
@@ -161,6 +163,72 @@ static void send_status(struct server *s, int to)
 	send(to, &status, sizeof(status), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+struct asker { /* waits for a snapshot */
+	struct server *server;
+	int fd; /* owned */
+};
+
+static void write_profile(struct server *s);
+
+static void tell_snapshot(void *context, int result)
+{
+	struct asker *a = context;
+	const struct profile *p = a->server->profile;
+	struct control_snapshot answer = {.magic = CONTROL_QUERY_MAGIC,
+					  .err = result < 0 ? result : 0};
+
+	if (result >= 0) {
+		const struct profile_snapshot *row = &p->snapshots[result];
+
+		write_profile(a->server);
+		answer.number = (uint32_t)result + 1;
+		answer.blocks = row->blocks;
+		answer.bytes = row->bytes;
+		answer.edges = row->edges;
+		answer.roots = row->roots;
+		answer.pause_ns = row->pause_ns;
+		answer.scan_ns = row->scan_ns;
+		answer.threads = row->threads;
+		answer.running = row->running;
+		snprintf(answer.cause, sizeof(answer.cause), "%s",
+			 strings_get(&p->strings, row->cause));
+	}
+	snprintf(answer.profile, sizeof(answer.profile), "%s",
+		 a->server->o->config.profile);
+	send(a->fd, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(a->fd);
+	free(a);
+}
+
+/* The living process of that pid; 0: the program, or the first that lives. */
+static struct engine_process *process_of(struct server *s, int32_t pid)
+{
+	struct engine_process *p = NULL;
+
+	if (!pid)
+		pid = s->o->config.root_pid;
+	while ((p = engine_process_next(s->engine, p)))
+		if (!p->ended && (!pid || p->pid == pid))
+			return p;
+	return NULL;
+}
+
+/* The caller is answered later: it is kept open. */
+static void take_snapshot(struct server *s, int caller, struct control_query *q)
+{
+	struct engine_process *p = process_of(s, q->pid);
+	struct asker *a = malloc(sizeof(*a));
+
+	if (!a) {
+		close(caller);
+		return;
+	}
+	*a = (struct asker){s, caller};
+	q->name[sizeof(q->name) - 1] = '\0';
+	if (!p || scans_ask(s->scans, p, q->name, tell_snapshot, a) < 0)
+		tell_snapshot(a, p ? -EBUSY : -ESRCH);
+}
+
 /* A question, not a hello? 1: yes, it is answered, or will be (*kept); 0: no;
  * -EAGAIN: nothing there yet. */
 static int hear_query(struct server *s, int caller, bool *kept)
@@ -180,6 +248,10 @@ static int hear_query(struct server *s, int caller, bool *kept)
 		return 1;
 	if (q.kind == CONTROL_STATUS)
 		send_status(s, caller);
+	if (q.kind == CONTROL_SNAPSHOT) {
+		take_snapshot(s, caller, &q);
+		*kept = true;
+	}
 	if (q.kind == CONTROL_STOP && s->stopper < 0) {
 		s->stopper = caller;
 		*kept = true;
@@ -269,13 +341,18 @@ static void describe(struct server *s)
 	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static int fill_profile(void *context, struct profile *p)
+{
+	struct server *s = context;
+	int err = engine_fill(s->engine, p);
+
+	return err ? err : members_fill(s->members, p);
+}
+
 static void write_profile(struct server *s)
 {
-	int err;
+	int err = fill_profile(s, s->profile);
 
-	err = engine_fill(s->engine, s->profile);
-	if (!err)
-		err = members_fill(s->members, s->profile);
 	if (!err)
 		err = profile_writer_update(s->writer, s->profile);
 	s->profile->write_error = err;
@@ -306,7 +383,10 @@ static void finalize(struct server *s)
 
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
+	scans_end(s->scans, p, fill_profile, s);
 	members_end_all(s->members);
+	if (s->o->config.scan_at_exit)
+		scans_tell_missing(s->scans, p);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		p->stopped = strings_add(
 			&p->strings, "the collector was stopped or starved and did not "
@@ -382,7 +462,8 @@ static bool is_over(struct server *s)
 	bool started = s->o->control < 0 ? members_had_any(s->members)
 					 : s->root.pid || s->launcher_gone;
 
-	if (!started || members_count(s->members) || s->caller_count)
+	if (!started || members_count(s->members) || s->caller_count ||
+	    scans_busy(s->scans))
 		return false;
 	bell_close(s->bell); /* its thread looks into the memory */
 	s->bell = NULL;
@@ -423,7 +504,7 @@ static void sample_rss(struct server *s, uint64_t now)
 	s->rss_at = now + RSS_NS + 50 * (kernel_monotonic_ns() - now);
 }
 
-enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_FIXED };
+enum { POLL_BELL, POLL_CONTROL, POLL_LISTEN, POLL_SCANS, POLL_FIXED };
 
 static size_t poll_fill(struct server *s, struct pollfd *fds)
 {
@@ -433,6 +514,7 @@ static size_t poll_fill(struct server *s, struct pollfd *fds)
 	fds[POLL_CONTROL] = (struct pollfd){
 		s->root.pid || s->launcher_gone ? -1 : s->o->control, POLLIN, 0};
 	fds[POLL_LISTEN] = (struct pollfd){s->o->listen, POLLIN, 0};
+	fds[POLL_SCANS] = (struct pollfd){scans_fd(s->scans), POLLIN, 0};
 	for (size_t i = 0; i < s->caller_count; i++)
 		fds[n++] = (struct pollfd){s->callers[i], POLLIN, 0};
 	return n + members_poll(s->members, fds + n);
@@ -502,6 +584,7 @@ static int serve(struct server *s)
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
 		members_look(s->members);
+		scans_look(s->scans, s->profile, fill_profile, s);
 		reap(s, now);
 		keep_hours(s, now);
 		if (events)
@@ -574,8 +657,12 @@ static int open_all(struct server *s)
 		.waited = waited, .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
-			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0);
-	int err = recording_open(&s->memory, flags, !o->config.delay_ns);
+			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
+			 (o->config.scan_at_exit ? WIRE_SCAN_AT_EXIT : 0);
+	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy ||
+		      o->config.sample;
+	int err = recording_open(&s->memory, flags, o->config.scan_wait_ms,
+				 !o->config.delay_ns);
 
 	if (!err)
 		header(s)->sample = o->config.sample;
@@ -596,6 +683,8 @@ static int open_all(struct server *s)
 	if (!err)
 		err = accounts_open(s->engine, s->memory.base, pid_of, s, &s->accounts);
 	if (!err)
+		err = scans_open(&s->memory, s->engine, partly, &s->scans);
+	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();
 	if (!err && !s->profile)
@@ -609,6 +698,7 @@ static void close_all(struct server *s)
 	profile_writer_close(s->writer);
 	profile_close(s->profile);
 	accounts_close(s->accounts);
+	scans_close(s->scans);
 	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);

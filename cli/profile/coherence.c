@@ -69,6 +69,21 @@ static const char *check_sites(const struct profile *p, struct profile_serials *
 	return NULL;
 }
 
+static const char *check_snapshots(const struct profile *p,
+				   struct profile_serials *serials)
+{
+	for (size_t i = 0; i < p->snapshot_count; i++) {
+		const struct profile_snapshot *s = &p->snapshots[i];
+
+		if (profile_serials_find(serials, s->process_serial) == SIZE_MAX)
+			return "a snapshot is of a process that is not there";
+		if (s->piece_count > p->piece_count ||
+		    s->first_piece > p->piece_count - s->piece_count)
+			return "a snapshot has pieces that are not there";
+	}
+	return NULL;
+}
+
 static const char *check_bins(const struct profile *p)
 {
 	for (size_t i = 0; i < p->bin_count; i++) {
@@ -93,6 +108,8 @@ int coherence_check(const struct profile *p, const char **ret_wrong)
 		wrong = check_processes(p, &serials);
 	if (!wrong)
 		wrong = check_sites(p, &serials);
+	if (!wrong)
+		wrong = check_snapshots(p, &serials);
 	*ret_wrong = wrong ? wrong : check_bins(p);
 	return 0;
 }

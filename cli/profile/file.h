@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "cli/base/bytes.h"
 #include "cli/profile/profile.h"
 
 struct profile_writer;
@@ -38,3 +39,23 @@ void profile_writer_close(struct profile_writer *w);
  * and why saying what was left out ("" if nothing was). Memory is bounded by a small
  * multiple of what the file truly holds. */
 int profile_load(const char *path, struct profile **ret, char *why, size_t why_bytes);
+
+/* Reads the data of p->pieces[i] from the file that p was loaded from, at most
+ * PROFILE_PIECE_MAX bytes, into *ret (emptied first; to be freed). 0; -errno of open and
+ * read; -ESPIPE: it came from a pipe, which is gone; -EBADMSG: it is another file now. */
+int profile_piece(const char *path, const struct profile *p, size_t i,
+		 struct bytes *ret);
+
+/* Brings the data of all pieces back into p, to be written to another file. 0, or as
+ * profile_piece(). */
+int profile_pieces_load(const char *path, struct profile *p);
+
+/* Makes a piece of a snapshot to be written: a deflated copy of data. From any thread. 0,
+ * -ENOMEM or -E2BIG. */
+int profile_piece_make(const void *data, size_t len, struct profile_piece *ret);
+
+/* Takes over the pieces (and empties them) as those of the last snapshot. 0 or -ENOMEM:
+ * nothing happened. */
+int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t count);
+
+#define PROFILE_PIECE_MAX ((4u << 20) - 16)

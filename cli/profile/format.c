@@ -185,6 +185,27 @@ static const struct format_column sites[] = {
 	BELOW(struct profile_site, lives_count, 65),
 };
 
+static const struct format_column snapshots[] = {
+	PLAIN(struct profile_snapshot, process_serial),
+	STRING(struct profile_snapshot, name),
+	STRING(struct profile_snapshot, cause),
+	BELOW(struct profile_snapshot, kind, PROFILE_SCANS),
+	DELTA(struct profile_snapshot, at_ns),
+	PLAIN(struct profile_snapshot, blocks),
+	PLAIN(struct profile_snapshot, bytes),
+	PLAIN(struct profile_snapshot, edges),
+	PLAIN(struct profile_snapshot, roots),
+	PLAIN(struct profile_snapshot, read_bytes),
+	PLAIN(struct profile_snapshot, unread_bytes),
+	PLAIN(struct profile_snapshot, pause_ns),
+	PLAIN(struct profile_snapshot, scan_ns),
+	PLAIN(struct profile_snapshot, threads),
+	PLAIN(struct profile_snapshot, running),
+	BELOW(struct profile_snapshot, lacking, 2),
+	PLAIN(struct profile_snapshot, first_piece),
+	PLAIN(struct profile_snapshot, piece_count),
+};
+
 #define COLUMNS(table)                                                                 \
 	.columns = (table), .column_count = sizeof(table) / sizeof(*(table))
 #define ARRAY(member)                                                                  \
@@ -218,6 +239,9 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_SITES] = {"sites", ARRAY(site)},
 	[FORMAT_UNFOLLOWED] = {"programs not followed", ARRAY(unfollowed),
 			       .whole = true},
+	[FORMAT_SNAPSHOTS] = {"snapshots", ARRAY(snapshot), .whole = true,
+			      .optional = true},
+	[FORMAT_PIECES] = {.name = "pieces of snapshots", .optional = true},
 };
 
 static uint64_t load(const void *at, unsigned bytes)

@@ -54,6 +54,8 @@ enum format_chunk {
 	FORMAT_BINS = 13,
 	FORMAT_SITES = 14, /* keyed by process, stack, domain; a later one overrides */
 	FORMAT_UNFOLLOWED = 15, /* replaced whole */
+	FORMAT_SNAPSHOTS = 16,	/* replaced whole */
+	FORMAT_PIECES = 17, /* of snapshots, one a chunk; left where they are */
 	FORMAT_CHUNKS
 };
 
@@ -92,6 +94,7 @@ struct format_section {
 	/* Offsets in struct profile of the array, its count and its capacity. */
 	size_t items_at, count_at, room_at;
 	bool whole; /* replaced by each update, else appended to */
+	bool optional; /* FORMAT_OPTIONAL */
 };
 
 /* The rows of FORMAT_STACK_CODES. */

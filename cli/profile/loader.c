@@ -7,6 +7,7 @@
  */
 #include "cli/profile/file.h"
 
+#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/profile/coherence.h"
 #include "cli/profile/rows.h"
@@ -52,10 +53,23 @@ static int load_payload(struct load *l, const struct format_header *h)
 	return rows_load(l, h->type, &in);
 }
 
+/* A piece of a snapshot: left where it is. */
+static int note_piece(struct load *l, uint64_t at)
+{
+	struct profile *p = l->p;
+	int r = array_reserve(&p->pieces, &p->piece_room, p->piece_count + 1);
+
+	if (!r)
+		p->pieces[p->piece_count++] = (struct profile_piece){.at = at};
+	return r;
+}
+
 static int load_chunk(struct load *l, uint64_t at, const struct format_header *h)
 {
 	int r;
 
+	if (h->type == FORMAT_PIECES)
+		return note_piece(l, at) < 0 ? load_no_memory(l) : 0;
 	if (h->type >= FORMAT_CHUNKS || h->type == FORMAT_COMMIT)
 		return 0;
 	bytes_reset(&l->stored);
@@ -249,4 +263,83 @@ int profile_load(const char *path, struct profile **ret, char *why, size_t why_b
 	if (r < 0)
 		return r;
 	return profile_load_bytes(all.data, all.len, false, ret, why, why_bytes);
+}
+
+/* ---- pieces of snapshots ---------------------------------------------------- */
+
+/* Reads the chunk that begins at byte `at`. */
+static int read_piece(struct load *l, uint64_t at, struct bytes_reader *ret)
+{
+	unsigned char bytes[FORMAT_CHUNK_HEADER_BYTES];
+	struct format_header h;
+	int r;
+
+	if (at > l->size || l->size - at < sizeof(bytes))
+		return -EBADMSG;
+	r = load_read_at(l, at, bytes, sizeof(bytes));
+	if (r < 0)
+		return r;
+	if (!format_get_header(bytes, true, &h) || h.type != FORMAT_PIECES ||
+	    h.stored > FORMAT_STORED_MAX || h.raw > FORMAT_RAW_MAX ||
+	    h.stored > l->size - at - sizeof(bytes))
+		return -EBADMSG;
+	if (!bytes_room(&l->stored, h.stored))
+		return -ENOMEM;
+	r = load_read_at(l, at + sizeof(bytes), l->stored.data, h.stored);
+	if (r < 0)
+		return r;
+	if (crc32(0, l->stored.data, h.stored) != h.crc)
+		return -EBADMSG;
+	*ret = bytes_reader(l->stored.data, h.stored);
+	if (!(h.flags & FORMAT_DEFLATED))
+		return 0;
+	if (inflateInit(&l->inflate) != Z_OK)
+		return -ENOMEM;
+	r = inflate_payload(l, &h);
+	*ret = bytes_reader(l->raw.data, h.raw);
+	return r;
+}
+
+int profile_piece(const char *path, const struct profile *p, size_t i,
+		  struct bytes *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(load_done) struct load l = {.fd = fd};
+	struct bytes_reader in;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESPIPE;
+	l.size = (uint64_t)st.st_size;
+	r = read_piece(&l, p->pieces[i].at, &in);
+	if (r < 0)
+		return r;
+	bytes_reset(ret);
+	bytes_put(ret, in.at, bytes_left(&in));
+	return ret->failed ? -ENOMEM : 0;
+}
+
+int profile_pieces_load(const char *path, struct profile *p)
+{
+	_cleanup_(bytes_done) struct bytes b = {0};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->piece_count; i++) {
+		struct profile_piece *x = &p->pieces[i];
+		struct profile_piece made;
+
+		if (x->data)
+			continue;
+		r = profile_piece(path, p, i, &b);
+		if (!r)
+			r = profile_piece_make(b.data, b.len, &made);
+		if (r)
+			continue;
+		made.at = x->at;
+		*x = made;
+	}
+	return r;
 }

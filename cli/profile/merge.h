@@ -13,7 +13,8 @@
  * Processes and what is counted for them stay as they are, under new serials: sums of
  * the whole are the sums of the parts. Code is shared: modules by build-id and base
  * name (without a build-id, by path and size), stacks by the modules' offsets, if what
- * symbols say of them is the same. The merge of one profile is that profile.
+ * symbols say of them is the same. The merge of one profile is that profile, but for
+ * snapshots of heaps, which are left out.
  *
  * Time. A recording lies where its start_unix_ns puts it, seen from the earliest one;
  * if it would overlap one that is there already, or does not know its start, it lies

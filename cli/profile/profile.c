@@ -22,7 +22,11 @@ void profile_close(struct profile *p)
 		free(p->sites[i].sizes);
 		free(p->sites[i].lives);
 	}
+	for (size_t i = 0; i < p->piece_count; i++)
+		free(p->pieces[i].data);
 	strings_done(&p->strings);
+	free(p->snapshots);
+	free(p->pieces);
 	free(p->processes);
 	free(p->threads);
 	free(p->modules);

@@ -208,6 +208,37 @@ struct profile_source {
 	uint32_t text;	      /* string: the lines, each ended by '\n' */
 };
 
+enum profile_why_scanned {
+	PROFILE_AT_EXIT = 0, /* the process stood at its end */
+	PROFILE_ASKED = 1,   /* somebody asked while it lived */
+	PROFILE_SCANS
+};
+
+/* The heap graph of a process at one moment, or why there is none. */
+struct profile_snapshot {
+	uint32_t process_serial;
+	uint32_t name;	/* string: what it was called; "" */
+	uint32_t cause; /* string: why it was not scanned; "": it was */
+	uint32_t kind;	/* enum profile_why_scanned */
+	uint64_t at_ns;
+	uint64_t blocks, bytes, edges, roots;
+	uint64_t read_bytes, unread_bytes; /* of its memory */
+	uint64_t pause_ns; /* that the process was stopped */
+	uint64_t scan_ns;  /* in all */
+	uint32_t threads, running; /* in all; not stopped in time */
+	uint32_t lacking; /* 1: what was recorded is not all of its blocks */
+	uint32_t pad;
+	uint32_t first_piece, piece_count;
+};
+
+/* A piece of a snapshot's graph, in the form of cli/heap/store.h: read when wanted. */
+struct profile_piece {
+	unsigned char *data; /* as stored; owned; NULL once it is in the file */
+	uint32_t stored, raw; /* bytes */
+	bool deflated;
+	uint64_t at; /* of its chunk in the file; 0: not there yet */
+};
+
 struct profile {
 	struct strings strings;
 
@@ -243,11 +274,15 @@ struct profile {
 	struct profile_bin *bins;
 	struct profile_source *sources;
 	struct profile_unfollowed *unfolloweds;
+	struct profile_snapshot *snapshots;
+	struct profile_piece *pieces;
 	size_t process_count, thread_count, module_count, stack_count, code_count,
-		frame_count, site_count, bin_count, source_count, unfollowed_count;
+		frame_count, site_count, bin_count, source_count, unfollowed_count,
+		snapshot_count, piece_count;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
-		frame_room, site_room, bin_room, source_room, unfollowed_room;
+		frame_room, site_room, bin_room, source_room, unfollowed_room,
+		snapshot_room, piece_room;
 };
 
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without

@@ -198,6 +198,7 @@ static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_se
 	[FORMAT_BINS] = load_array,
 	[FORMAT_SITES] = site_rows_load,
 	[FORMAT_UNFOLLOWED] = load_array,
+	[FORMAT_SNAPSHOTS] = load_array,
 };
 
 int rows_load(struct load *l, uint16_t type, struct bytes_reader *in)

@@ -33,7 +33,7 @@ struct progress {
 	uint32_t chunks; /* in all */
 	uint32_t commits;
 	uint32_t crc; /* of all chunk headers, in order */
-	size_t strings, modules, frames, codes, stacks, sources;
+	size_t strings, modules, frames, codes, stacks, sources, pieces;
 };
 
 struct profile_writer {
@@ -173,10 +173,10 @@ static bool deflate_payload(struct profile_writer *w)
 }
 
 /* Fills up with zeroes, behind the deflated stream, what the ratio asks for. */
-static void pad(struct profile_writer *w)
+static void pad(struct profile_writer *w, size_t len)
 {
 	static const unsigned char zeroes[4096];
-	uint64_t raw = w->now.raw + w->payload.len;
+	uint64_t raw = w->now.raw + len;
 
 	while (!w->chunk.failed &&
 	       !format_ratio_is_fair(raw, w->now.at + w->chunk.len)) {
@@ -188,36 +188,55 @@ static void pad(struct profile_writer *w)
 	}
 }
 
+/* w->chunk is to be filled with what is stored, behind the header's place. */
+static void begin_chunk(struct profile_writer *w)
+{
+	static const unsigned char place[FORMAT_CHUNK_HEADER_BYTES];
+
+	bytes_reset(&w->chunk);
+	bytes_put(&w->chunk, place, sizeof(place));
+}
+
+/* Writes it. h lacks what the chunk itself tells. */
+static int end_chunk(struct profile_writer *w, struct format_header *h)
+{
+	size_t header = FORMAT_CHUNK_HEADER_BYTES;
+	struct bytes head;
+
+	if (w->chunk.failed)
+		return -ENOMEM;
+	h->number = w->now.chunks;
+	h->stored = (uint32_t)(w->chunk.len - header);
+	h->crc = (uint32_t)crc32(0, w->chunk.data + header, h->stored);
+	/* The header goes where its place was kept. */
+	head = (struct bytes){.data = w->chunk.data, .room = header};
+	format_put_header(&head, h);
+	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
+	w->now.chunks++;
+	w->now.raw += h->raw;
+	return append(w, w->chunk.data, w->chunk.len);
+}
+
 /* Writes w->payload as a chunk, and empties it. */
 static int put_chunk(struct profile_writer *w, enum format_chunk type)
 {
-	struct format_header h = {.type = (uint16_t)type, .number = w->now.chunks};
-	size_t header = FORMAT_CHUNK_HEADER_BYTES;
-	struct bytes head = {0};
+	struct format_header h = {.type = (uint16_t)type};
 
 	assert(w->payload.failed || w->payload.len <= FORMAT_RAW_MAX);
-	bytes_reset(&w->chunk);
-	bytes_put(&w->chunk, (unsigned char[FORMAT_CHUNK_HEADER_BYTES]){0}, header);
+	begin_chunk(w);
 	if (type != FORMAT_COMMIT && deflate_payload(w)) {
 		h.flags = FORMAT_DEFLATED;
-		pad(w);
+		pad(w, w->payload.len);
 	} else {
 		bytes_put(&w->chunk, w->payload.data, w->payload.len);
 	}
-	if (w->payload.failed || w->chunk.failed)
+	if (w->payload.failed)
 		return -ENOMEM;
+	if (format_sections[type].optional)
+		h.flags |= FORMAT_OPTIONAL;
 	h.raw = (uint32_t)w->payload.len;
-	h.stored = (uint32_t)(w->chunk.len - header);
-	h.crc = (uint32_t)crc32(0, w->chunk.data + header, h.stored);
-
-	/* The header goes where its place was kept. */
-	head = (struct bytes){.data = w->chunk.data, .room = header};
-	format_put_header(&head, &h);
-	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
-	w->now.chunks++;
-	w->now.raw += h.raw;
 	bytes_reset(&w->payload);
-	return append(w, w->chunk.data, w->chunk.len);
+	return end_chunk(w, &h);
 }
 
 static void put_row_header(struct profile_writer *w, size_t first, size_t rows,
@@ -453,6 +472,69 @@ static int put_sites(struct profile_writer *w, const struct profile *p)
 	return 0;
 }
 
+/* ---- snapshots -------------------------------------------------------------- */
+
+/* Their places are known once the update is whole: until then the data stays. */
+static int put_snapshot_pieces(struct profile_writer *w, const struct profile *p)
+{
+	for (size_t i = w->done.pieces; i < p->piece_count; i++) {
+		const struct profile_piece *piece = &p->pieces[i];
+		struct format_header h = {.type = FORMAT_PIECES,
+					  .flags = FORMAT_OPTIONAL,
+					  .raw = piece->raw};
+		int r;
+
+		if (piece->deflated)
+			h.flags |= FORMAT_DEFLATED;
+		begin_chunk(w);
+		bytes_put(&w->chunk, piece->data, piece->stored);
+		if (piece->deflated)
+			pad(w, piece->raw);
+		r = end_chunk(w, &h);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int profile_piece_make(const void *data, size_t len, struct profile_piece *ret)
+{
+	uLongf bound = compressBound(len), n = bound;
+	unsigned char *to;
+
+	if (len > PROFILE_PIECE_MAX)
+		return -E2BIG;
+	to = malloc(bound);
+	if (!to || compress2(to, &n, data, len, LEVEL) != Z_OK) {
+		free(to);
+		return -ENOMEM;
+	}
+	*ret = (struct profile_piece){
+		.data = to,
+		.stored = (uint32_t)n,
+		.raw = (uint32_t)len,
+		.deflated = true,
+	};
+	return 0;
+}
+
+int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t count)
+{
+	struct profile_snapshot *last;
+
+	assert(p->snapshot_count);
+	if (array_reserve(&p->pieces, &p->piece_room, p->piece_count + count) < 0)
+		return -ENOMEM;
+	last = &p->snapshots[p->snapshot_count - 1];
+	last->first_piece = (uint32_t)p->piece_count;
+	last->piece_count = (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		p->pieces[p->piece_count++] = pieces[i];
+		pieces[i] = (struct profile_piece){0};
+	}
+	return 0;
+}
+
 /* ---- updates --------------------------------------------------------------- */
 
 static int put_file_header(struct profile_writer *w)
@@ -488,7 +570,9 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 	    (r = put_rows(w, FORMAT_THREADS, p->threads, 0, p->thread_count)) ||
 	    (r = put_rows(w, FORMAT_BINS, p->bins, 0, p->bin_count)) ||
 	    (r = put_rows(w, FORMAT_UNFOLLOWED, p->unfolloweds, 0,
-			  p->unfollowed_count)))
+			  p->unfollowed_count)) ||
+	    (r = put_rows(w, FORMAT_SNAPSHOTS, p->snapshots, 0, p->snapshot_count)) ||
+	    (r = put_snapshot_pieces(w, p)))
 		return r;
 	return put_sites(w, p);
 }
@@ -510,6 +594,11 @@ static void settle(struct profile_writer *w, struct profile *p)
 	w->now.codes = p->code_count;
 	w->now.stacks = p->stack_count;
 	w->now.sources = p->source_count;
+	for (size_t i = w->done.pieces; i < p->piece_count; i++) {
+		free(p->pieces[i].data);
+		p->pieces[i].data = NULL;
+	}
+	w->now.pieces = p->piece_count;
 	w->done = w->now;
 	for (size_t i = 0; i < p->stack_count; i++)
 		w->codes[i] = p->stacks[i].code;

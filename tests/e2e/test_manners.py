@@ -14,6 +14,7 @@ from harness import HEAPLINE, SOURCE, target
 OPTION = re.compile(r"^  (?:-(\w)(?:, )?| {4})(?:--([\w-]+)(?:=([A-Z]+)(?:=[A-Z]+)?)?"
                     r"| ([A-Z]+))?(?:  ?|$)")
 
+HAVE_OPERAND = ("path", "refs", "backrefs", "at")  # before the profile
 
 class Manners(harness.Case):
     def help_of(self, verb=None):
@@ -135,10 +136,12 @@ class Manners(harness.Case):
         return {option: words.split() for option, words in found.items()}
 
     def test_every_value_that_is_offered_is_taken(self):
-        result = self.record([target("phases")])
+        result = self.record([target("phases")], ("--snapshot-at-exit",))
         tried = 0
         for verb in self.verbs():
             profiles = [result.profile] * (2 if verb == "diff" else 1)
+            if verb in HAVE_OPERAND:
+                profiles = ["main", result.profile]
             for option, words in self.words(verb).items():
                 for word in words:
                     with self.subTest(verb=verb, option=option, word=word):
@@ -167,7 +170,7 @@ class Manners(harness.Case):
         open(self.path("x.heapline"), "w").close()
         open(self.path("y.txt"), "w").close()
         complete = self.complete_in_bash
-        self.assertEqual(complete(HEAPLINE, "re"), {"report"})
+        self.assertEqual(complete(HEAPLINE, "rep"), {"report"})
         self.assertEqual(complete(HEAPLINE, "run", "--del"), {"--delay"})
         self.assertEqual(complete(HEAPLINE, "report", "--sort", "p"), {"peak"})
         self.assertEqual(complete(HEAPLINE, "report", "--sort", "=", "p"), {"peak"})
@@ -203,7 +206,7 @@ class Manners(harness.Case):
             self.assertEqual(done.stderr, b"")
             return {l.split("\t")[0] for l in done.stdout.decode().splitlines()}
 
-        self.assertEqual(complete("heapline re"), {"report"})
+        self.assertEqual(complete("heapline rep"), {"report"})
         self.assertEqual(complete("heapline top --by fu"), {"function"})
         for verb in self.verbs():
             offered = complete("heapline %s --" % verb)
@@ -259,7 +262,7 @@ class Manners(harness.Case):
     def test_json_has_no_key_that_is_not_documented(self):
         with open(os.path.join(SOURCE, "docs", "json.md")) as file:
             sections = dict(re.findall(r"(?ms)^## (\w+)[^\n]*\n(.*?)(?=^## |\Z)", file.read()))
-        one = self.record([target("phases")])
+        one = self.record([target("phases")], ("--snapshot-at-exit",))
         tree = self.record(["sh", "-c", target("example") + "; ldd /bin/sh >/dev/null"])
         static = self.record(["sh", "-c", "ldconfig -p >/dev/null; true"])
         sampled = self.record([target("example")], ["--sample=64K"])
@@ -267,6 +270,10 @@ class Manners(harness.Case):
         for verb in self.verbs():
             if "--json" not in self.help_of(verb):
                 continue
+            if verb in HAVE_OPERAND:
+                runs[verb] = [["main", one.profile]]
+            if verb in ("roots", "blocks", "cycles"):
+                runs[verb] = [[one.profile]]
             runs.setdefault(verb, [[p.profile] for p in (one, tree, static, sampled)])
         for by in self.words("diff")["by"]:
             runs["diff"].append(["--by=" + by, one.profile, tree.profile])

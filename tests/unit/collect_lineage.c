@@ -152,6 +152,41 @@ static void fork_one(int parent, int child, uint32_t serial)
 		begin(c);
 }
 
+static void show_all(void *context, const struct lineage *of, lineage_see *see,
+		     void *to)
+{
+	(void)context;
+	for (int i = 0; i < PROCESSES; i++)
+		for (uint64_t a = 0; &world[i].lineage == of && a < ADDRESSES; a++)
+			if (world[i].own[a].size)
+				see(to, a, &world[i].own[a], 7);
+}
+
+static void count_block(void *to, uint64_t address, const struct lineage_block *b,
+			uint32_t site)
+{
+	struct lineage_block *seen = to;
+
+	assert_true(site == 7 || site == 0);
+	assert_int_equal(seen[address].size, 0); /* once */
+	seen[address] = *b;
+}
+
+/* All that it has of others at once. */
+static void check_each(const struct model *m)
+{
+	struct lineage_block seen[ADDRESSES] = {0};
+
+	lineage_each(&m->lineage, show_all, NULL, count_block, seen);
+	for (int a = 0; a < ADDRESSES; a++) {
+		bool inherited = m->has[a].inherited && m->has[a].block.size;
+
+		assert_int_equal(seen[a].size, inherited ? m->has[a].block.size : 0);
+		if (inherited)
+			assert_int_equal(seen[a].born_ns, m->has[a].block.born_ns);
+	}
+}
+
 /* Those that never came: by time, or one by one. */
 static void give_up_children(int parent, int used)
 {
@@ -196,6 +231,8 @@ static void play(unsigned seed)
 		}
 		assert_int_equal(m->lineage.freed.blocks, m->freed.blocks);
 		assert_int_equal(m->lineage.freed.bytes, m->freed.bytes);
+		if (m->alive)
+			check_each(m);
 	}
 	for (int i = used - 1; i >= 0; i--)
 		if (world[i].alive && world[i].told)

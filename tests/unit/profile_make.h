@@ -6,7 +6,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/bytes.h"
-#include "cli/profile/profile.h"
+#include "cli/profile/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +239,49 @@ static inline void make_unfolloweds(struct make *m, struct profile *p)
 		};
 }
 
+static inline void make_pieces(struct make *m, struct profile *p)
+{
+	struct profile_piece pieces[3];
+	unsigned char data[64];
+	size_t count = make_below(m, 4);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = make_below(m, sizeof(data));
+
+		for (size_t k = 0; k < len; k++)
+			data[k] = (unsigned char)make_value32(m);
+		if (profile_piece_make(data, len, &pieces[i]) < 0)
+			abort();
+	}
+	if (profile_pieces_add(p, pieces, count) < 0)
+		abort();
+}
+
+static inline void make_snapshots(struct make *m, struct profile *p)
+{
+	for (uint32_t n = p->process_count ? make_below(m, 3) : 0; n; n--) {
+		*make_row(p, snapshot) = (struct profile_snapshot){
+			.process_serial = make_serial(m, p),
+			.name = make_string(m, p),
+			.cause = make_string(m, p),
+			.kind = make_below(m, PROFILE_SCANS),
+			.at_ns = make_value(m),
+			.blocks = make_value(m),
+			.bytes = make_value(m),
+			.edges = make_value(m),
+			.roots = make_value(m),
+			.read_bytes = make_value(m),
+			.unread_bytes = make_value(m),
+			.pause_ns = make_value(m),
+			.scan_ns = make_value(m),
+			.threads = make_value32(m),
+			.running = make_value32(m),
+			.lacking = make_below(m, 2),
+		};
+		make_pieces(m, p);
+	}
+}
+
 static inline void make_symbols(struct make *m, struct profile *p)
 {
 	for (uint32_t n = make_count(m); n; n--) {
@@ -365,6 +408,7 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_threads(m, p);
 	make_bins(m, p);
 	make_unfolloweds(m, p);
+	make_snapshots(m, p);
 	make_symbols(m, p);
 	make_stacks(m, p);
 	make_sites(m, p);
@@ -425,6 +469,8 @@ static inline const char *make_difference(const struct profile *a,
 		return "processes";
 	if (!make_same_rows(a, b, thread) || !make_same_rows(a, b, bin))
 		return "threads or bins";
+	if (!make_same_rows(a, b, snapshot) || a->piece_count != b->piece_count)
+		return "snapshots";
 	if (!make_same_rows(a, b, unfollowed))
 		return "programs not followed";
 	if (a->site_count != b->site_count)

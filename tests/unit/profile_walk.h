@@ -46,6 +46,19 @@ static inline void walk_stacks(const struct profile *p)
 	}
 }
 
+static inline void walk_snapshots(const struct profile *p)
+{
+	for (size_t i = 0; i < p->snapshot_count; i++) {
+		const struct profile_snapshot *s = &p->snapshots[i];
+
+		walk_string(p, s->name);
+		walk_string(p, s->cause);
+		walk_expect(s->kind < PROFILE_SCANS, "an unknown kind of snapshot");
+		walk_expect((uint64_t)s->first_piece + s->piece_count <= p->piece_count,
+			    "missing pieces of a snapshot");
+	}
+}
+
 static inline void walk_symbols(const struct profile *p)
 {
 	for (size_t i = 0; i < p->module_count; i++) {
@@ -133,6 +146,7 @@ static inline void walk(const struct profile *p)
 	walk_string(p, p->options);
 	walk_string(p, p->stopped);
 	walk_stacks(p);
+	walk_snapshots(p);
 	walk_symbols(p);
 	walk_processes(p, &known);
 	walk_sites(p, &known);

@@ -1,0 +1,72 @@
+/*
+ * cmd_blocks.c - heapline blocks [OPTIONS] [PROFILE]
+ */
+#include "cli/base/quantity.h"
+#include "cli/cmd/graph.h"
+#include "cli/cmd/verb.h"
+#include "cli/report/blocks.h"
+
+enum option { SNAPSHOT, HELD, MIN };
+
+static const struct option_spec options[] = {
+	[SNAPSHOT] = GRAPH_SNAPSHOT,
+	[HELD] = {.name = "held",
+		  .argument = "WORD",
+		  .help = "only those held so: sure, inside, weak, exited or no",
+		  .words = BLOCKS_HELD_WORDS},
+	[MIN] = {.name = "min", .argument = "SIZE", .help = "only blocks of that size"},
+	{0},
+};
+
+struct own {
+	struct blocks_options options;
+	const char *snapshot;
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+
+	switch ((enum option)i) {
+	case SNAPSHOT:
+		o->snapshot = value;
+		return NULL;
+	case HELD:
+		return blocks_parse_held(value, &o->options.level)
+			       ? NULL
+			       : "sure, inside, weak, exited or no";
+	case MIN:
+		return quantity_parse_size(value, &o->options.least) < 0
+			       ? "write bytes, or a number with K, M or G"
+			       : NULL;
+	}
+	return NULL;
+}
+
+const struct reader_spec blocks_spec = {
+	.verb = "blocks",
+	.about = "Lists the live blocks of a snapshot by where they were allocated and "
+		 "how surely something\nholds them. Of `heapline run "
+		 "--snapshot-at-exit` "
+		 "or `heapline snapshot`.",
+	.options = options,
+	.take = take,
+	.counts = "rows (20; of JSON all blocks)",
+	.lacks = GRAPH_LACKS,
+};
+
+int cmd_blocks(int argc, char **argv)
+{
+	struct own own = {.options.level = -1};
+	struct reader r;
+	struct held h;
+	int status;
+
+	if (!reader_open(&r, &blocks_spec, argc, argv, &own, &status) ||
+	    !graph_open(&r, &h, own.snapshot, &status))
+		return status;
+	own.options.limit = r.limit;
+	return graph_close(&r, &h,
+			   r.json ? blocks_json(&h, &own.options, r.out)
+				  : blocks_text(&h, &own.options, r.out));
+}

@@ -1,0 +1,107 @@
+/*
+ * cmd_refs.c - heapline refs and backrefs [OPTIONS] ADDRESS|SITE [PROFILE]
+ */
+#include "cli/cmd/graph.h"
+#include "cli/cmd/verb.h"
+#include "cli/report/refs.h"
+
+#include <stdlib.h>
+
+enum option { SNAPSHOT, DEPTH, MANY, DOT };
+
+static const struct option_spec options[] = {
+	[SNAPSHOT] = GRAPH_SNAPSHOT,
+	[DEPTH] = {.name = "depth",
+		   .argument = "COUNT",
+		   .help = "blocks away at most (3)"},
+	[MANY] = {.name = "too-many",
+		  .argument = "COUNT",
+		  .help = "references shown of one block (10)"},
+	[DOT] = {.name = "dot", .help = "for Graphviz: | dot -Tsvg -o refs.svg"},
+	{0},
+};
+
+struct own {
+	struct refs_options options;
+	const char *snapshot;
+	bool dot;
+};
+
+static const char *count(const char *value, long most, size_t *ret)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (*end || n < 1 || n > most)
+		return "a number above 0, and no large one";
+	*ret = (size_t)n;
+	return NULL;
+}
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+
+	switch ((enum option)i) {
+	case SNAPSHOT:
+		o->snapshot = value;
+		return NULL;
+	case DEPTH:
+		return count(value, 60, &o->options.depth);
+	case MANY:
+		return count(value, 1000000, &o->options.many);
+	case DOT:
+		o->dot = true;
+		return NULL;
+	}
+	return NULL;
+}
+
+const struct reader_spec refs_spec = {
+	.verb = "refs",
+	.about = "Shows what a block points at, what that points at, and so on. "
+		 "\n" GRAPH_ABOUT_OPERAND,
+	.options = options,
+	.take = take,
+	.counts = "blocks of the site (1)",
+	.lacks = GRAPH_LACKS,
+	.operand = GRAPH_OPERAND,
+};
+
+const struct reader_spec backrefs_spec = {
+	.verb = "backrefs",
+	.about = "Shows what points at a block, variables and stacks too, what points "
+		 "at "
+		 "that, and so on.\n" GRAPH_ABOUT_OPERAND,
+	.options = options,
+	.take = take,
+	.counts = "blocks of the site (1)",
+	.lacks = GRAPH_LACKS,
+	.operand = GRAPH_OPERAND,
+};
+
+static int run(const struct reader_spec *spec, bool back, int argc, char **argv)
+{
+	struct own own = {.options.back = back};
+	struct reader r;
+	struct held h;
+	int status, (*report)(const struct held *, const struct refs_options *, FILE *);
+
+	if (!reader_open(&r, spec, argc, argv, &own, &status) ||
+	    !graph_open(&r, &h, own.snapshot, &status))
+		return status;
+	own.options.what = r.operand;
+	own.options.blocks = r.limit;
+	report = own.dot ? refs_dot : r.json ? refs_json : refs_text;
+	return graph_close(&r, &h, report(&h, &own.options, r.out));
+}
+
+int cmd_refs(int argc, char **argv)
+{
+	return run(&refs_spec, false, argc, argv);
+}
+
+int cmd_backrefs(int argc, char **argv)
+{
+	return run(&backrefs_spec, true, argc, argv);
+}

@@ -1,0 +1,51 @@
+/*
+ * scan.h - the heap graphs of recorded processes, made while the recording goes on.
+ *
+ * A process that asked for it (it stands at its end, preload/farewell.h), or about
+ *which somebody asks, is stopped by a thread of its own, which is its tracer; the
+ *server then reads the rings to their end, so that the books are those of that moment,
+ *and hands the live blocks over; the thread reads the memory, lets the process go and
+ *finds the graph. One scan at a time; the server never waits for it.
+ *
+ *	server	ask ----------> (stopped) -> blocks -----------------> snapshot
+ *	thread	     stop threads            read, let go, graph, pack
+ *
+ * Should the collector die meanwhile, the kernel lets the process go.
+ */
+#pragma once
+
+#include "cli/collect/engine.h"
+#include "cli/collect/recording.h"
+#include "cli/profile/profile.h"
+
+struct scans;
+
+/* All outlive it. lacking: what was recorded is not all of the blocks anyway. 0 or
+ * -errno. */
+int scans_open(struct recording *memory, struct engine *engine, bool lacking,
+	       struct scans **ret);
+void scans_close(struct scans *s); /* NULL is fine; ends what goes on */
+
+/* A descriptor that is readable when scans_look() has something to do. */
+int scans_fd(const struct scans *s);
+
+/* Sees what processes ask, and goes on with what is under way. A snapshot that has come
+ * to its end is added to the profile, which is brought up to date by fill() before. */
+void scans_look(struct scans *s, struct profile *p,
+		int (*fill)(void *context, struct profile *p), void *context);
+
+/* A living process is to be scanned; name: of the snapshot. done(): called with its
+ * index in the profile, or -errno (-EBUSY: it is asked for already). */
+int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
+	      void (*done)(void *context, int result), void *context);
+
+/* Waits for the end of all that is, within a bound; nothing more can be asked for. */
+void scans_end(struct scans *s, struct profile *p,
+	       int (*fill)(void *context, struct profile *p), void *context);
+
+/* At the end of all, where every process was to be scanned at its end: says of those
+ * that were not, why. */
+void scans_tell_missing(struct scans *s, struct profile *p);
+
+/* Whether something is asked for or under way. */
+bool scans_busy(const struct scans *s);

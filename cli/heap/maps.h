@@ -1,0 +1,37 @@
+/*
+ * maps.h - the mappings of a process, as /proc/PID/maps has them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct heap_map {
+	uint64_t start, end, offset;
+	uint64_t inode; /* 0: no file */
+	uint32_t device;
+	bool read, write, exec, shared;
+	char *path; /* owned; "" for none, else a path or "[stack]" and its like */
+};
+
+struct heap_maps { /* ascending, disjoint */
+	struct heap_map *items;
+	size_t count, room;
+};
+
+/* 0, -ENOMEM, -E2BIG, or -errno: the process is gone, or not ours to look at. */
+int heap_maps_read(pid_t pid, struct heap_maps *ret);
+
+/* The same from a text, which is changed. -EBADMSG: it makes no sense. */
+int heap_maps_parse(char *text, struct heap_maps *ret);
+
+void heap_maps_done(struct heap_maps *m);
+
+/* Whether a mapping may hold blocks for somebody: memory that the program can write and
+ * that is its own, but for heapline's and the heap of brk(). */
+bool heap_map_counts(const struct heap_map *map);
+
+/* The mapping around an address, or NULL. */
+const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t address);

@@ -1,0 +1,44 @@
+/*
+ * roots.h - where a process holds its blocks from: registers, stacks, thread-local
+ * variables, the data of its modules, and mappings that are no heap.
+ *
+ * Left out, since what is there holds nothing: memory below stack pointers, stacks that
+ * glibc keeps of threads that have ended, its arenas (free chunks link to each other,
+ * and main_arena to them), and heapline's own memory.
+ */
+#pragma once
+
+#include "cli/base/strings.h"
+#include "cli/heap/graph.h"
+#include "cli/heap/memory.h"
+#include "cli/heap/threads.h"
+
+struct heap_module {   /* a file whose data was looked at */
+	uint32_t path; /* string */
+	uint64_t bias; /* address - bias: the file's own */
+	uint64_t start, end;
+	unsigned char id[64]; /* its build-id; not kept in profiles */
+	size_t id_len;
+};
+
+struct heap_roots {
+	struct strings names; /* what areas and modules are called */
+	struct heap_module *modules;
+	size_t module_count, module_room;
+};
+
+struct heap_roots_options {
+	pid_t exiting;	   /* thread that ends the process; 0: nobody does */
+	uint64_t exit_sp;  /* its frames below are of the exit itself; 0: not known */
+	const char *shim;  /* last part of the shim's path: not looked at */
+	uint64_t read_max; /* bytes of mappings that are looked at, each */
+};
+
+/* Finds them all. The graph's blocks are sealed; the threads are stopped, or were when
+ * the source's memory was copied. memory: for small reads. 0, -ENOMEM, -EOVERFLOW, or
+ * the source's failure. The graph is not sealed by this. */
+int heap_roots_find(struct heap_graph *g, const struct heap_source *source,
+		    struct heap_memory *memory, const struct heap_threads *threads,
+		    const struct heap_roots_options *o, struct heap_roots *ret);
+
+void heap_roots_done(struct heap_roots *r);

@@ -1,0 +1,423 @@
+#include "cli/heap/store.h"
+
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
+#include "cli/profile/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum piece {
+	PIECE_NAMES = 1,
+	PIECE_MODULES = 2,
+	PIECE_AREAS = 3,
+	PIECE_BLOCKS = 4,
+	PIECE_EDGES = 5,
+	PIECE_ROOTS = 6,
+};
+
+enum {
+	ROWS = 64 << 10, /* a piece; at most six columns of ten bytes */
+	NAMES_BYTES = 1 << 20,
+	NAME_MAX_BYTES = 4096,
+	COLUMNS_MAX = 6,
+};
+
+_Static_assert(ROWS *COLUMNS_MAX *BYTES_VARINT_MAX < PROFILE_PIECE_MAX, "it fits");
+
+/* Zigzag of the difference from the row before. */
+static uint64_t delta(uint64_t v, uint64_t *before)
+{
+	uint64_t code = bytes_zigzag(v - *before);
+
+	*before = v;
+	return code;
+}
+
+static uint64_t undelta(struct bytes_reader *in, uint64_t *before)
+{
+	return *before += bytes_unzigzag(bytes_get_varint(in));
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct out {
+	struct bytes b;
+	int (*put)(void *context, const void *data, size_t len);
+	void *context;
+};
+
+static void begin(struct out *o, enum piece kind, size_t rows)
+{
+	bytes_reset(&o->b);
+	bytes_put_varint(&o->b, kind);
+	bytes_put_varint(&o->b, rows);
+}
+
+static int end(struct out *o)
+{
+	return o->b.failed ? -ENOMEM : o->put(o->context, o->b.data, o->b.len);
+}
+
+/* Number 0 is "" for everybody. */
+static int put_names(struct out *o, const struct strings *names)
+{
+	size_t i = 1;
+	int r = 0;
+
+	while (!r && i < names->count) {
+		size_t n = 0, bytes = 0;
+
+		while (i + n < names->count && n < ROWS && bytes < NAMES_BYTES)
+			bytes += strnlen(names->items[i + n++], NAME_MAX_BYTES);
+		begin(o, PIECE_NAMES, n);
+		for (size_t k = 0; k < n; k++) {
+			size_t len = strnlen(names->items[i + k], NAME_MAX_BYTES);
+
+			bytes_put_varint(&o->b, len);
+			bytes_put(&o->b, names->items[i + k], len);
+		}
+		i += n;
+		r = end(o);
+	}
+	return r;
+}
+
+static void put_modules(struct bytes *b, const struct heap_roots *r, size_t i, size_t n)
+{
+	uint64_t last = 0;
+
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, r->modules[k].path);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(r->modules[k].start, &last));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, r->modules[k].end - r->modules[k].start);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, r->modules[k].start - r->modules[k].bias);
+}
+
+static void put_areas(struct bytes *b, const struct heap_graph *g, size_t i, size_t n)
+{
+	const struct heap_area *a = g->areas;
+	uint64_t last = 0;
+
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, a[k].kind);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, a[k].name);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, a[k].owner);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, (uint32_t)a[k].tid);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(a[k].start, &last));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, a[k].end - a[k].start);
+}
+
+static void put_blocks(struct bytes *b, const struct heap_graph *g, size_t i, size_t n)
+{
+	const struct heap_block *x = g->blocks.items;
+	uint64_t last = 0, born = 0;
+
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(x[k].address, &last));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, x[k].size);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, x[k].site);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(x[k].born_ns, &born));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, g->first[k + 1] - g->first[k]);
+}
+
+static void put_edges(struct bytes *b, const struct heap_graph *g, size_t i, size_t n)
+{
+	uint64_t last = 0, word = 0;
+
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(g->edges.to[k], &last));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(g->edges.word[k], &word));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, g->edges.how[k]);
+}
+
+static void put_roots(struct bytes *b, const struct heap_graph *g, size_t i, size_t n)
+{
+	uint64_t at = 0, to = 0;
+
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(g->roots[k].to, &to));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, g->roots[k].area);
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, delta(g->roots[k].at, &at));
+	for (size_t k = i; k < i + n; k++)
+		bytes_put_varint(b, g->roots[k].how);
+}
+
+static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
+		    const struct heap_roots *roots, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0, n; !r && i < count; i += n) {
+		n = count - i < ROWS ? count - i : ROWS;
+		begin(o, kind, n);
+		if (kind == PIECE_MODULES)
+			put_modules(&o->b, roots, i, n);
+		else if (kind == PIECE_AREAS)
+			put_areas(&o->b, g, i, n);
+		else if (kind == PIECE_BLOCKS)
+			put_blocks(&o->b, g, i, n);
+		else if (kind == PIECE_EDGES)
+			put_edges(&o->b, g, i, n);
+		else
+			put_roots(&o->b, g, i, n);
+		r = end(o);
+	}
+	return r;
+}
+
+int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
+	       int (*put)(void *context, const void *data, size_t len), void *context)
+{
+	struct out o = {.put = put, .context = context};
+	int r = put_names(&o, &roots->names);
+
+	if (!r)
+		r = put_rows(&o, PIECE_MODULES, g, roots, roots->module_count);
+	if (!r)
+		r = put_rows(&o, PIECE_AREAS, g, roots, g->area_count);
+	if (!r)
+		r = put_rows(&o, PIECE_BLOCKS, g, roots, g->blocks.count);
+	if (!r)
+		r = put_rows(&o, PIECE_EDGES, g, roots, g->edge_count);
+	if (!r)
+		r = put_rows(&o, PIECE_ROOTS, g, roots, g->root_count);
+	bytes_done(&o.b);
+	return r;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static int take_names(struct strings *names, struct bytes_reader *in, size_t n)
+{
+	if (!names->count && strings_add(names, "") != 0)
+		return -ENOMEM;
+	for (size_t k = 0; k < n; k++) {
+		size_t len = bytes_get_varint(in), number = names->count;
+		const unsigned char *text = bytes_get(in, len);
+		uint32_t got;
+
+		if (in->failed || len > NAME_MAX_BYTES || (len && memchr(text, 0, len)))
+			return -EBADMSG;
+		got = strings_add_n(names, (const char *)text, len);
+		if (got == UINT32_MAX)
+			return -ENOMEM;
+		if (got != number)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int take_modules(struct heap_roots *r, struct bytes_reader *in, size_t n)
+{
+	struct heap_module *m;
+	uint64_t last = 0;
+
+	if (array_reserve(&r->modules, &r->module_room, r->module_count + n) < 0)
+		return -ENOMEM;
+	m = r->modules + r->module_count;
+	for (size_t k = 0; k < n; k++)
+		m[k].path = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		m[k].start = undelta(in, &last);
+	for (size_t k = 0; k < n; k++)
+		m[k].end = m[k].start + bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		m[k].bias = m[k].start - bytes_get_varint(in);
+	r->module_count += n;
+	return 0;
+}
+
+static int take_areas(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	struct heap_area *a;
+	uint64_t last = 0;
+
+	if (array_reserve(&g->areas, &g->area_room, g->area_count + n) < 0)
+		return -ENOMEM;
+	a = g->areas + g->area_count;
+	for (size_t k = 0; k < n; k++)
+		a[k].kind = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		a[k].name = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		a[k].owner = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		a[k].tid = (int32_t)(uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		a[k].start = undelta(in, &last);
+	for (size_t k = 0; k < n; k++)
+		a[k].end = a[k].start + bytes_get_varint(in);
+	g->area_count += n;
+	return 0;
+}
+
+/* The counts of their edges wait in `spare`. */
+static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	struct heap_blocks *b = &g->blocks;
+	struct heap_block *x;
+	uint64_t last = 0, born = 0;
+
+	if (array_reserve(&b->items, &b->room, b->count + n) < 0)
+		return -ENOMEM;
+	x = b->items + b->count;
+	for (size_t k = 0; k < n; k++)
+		x[k].address = undelta(in, &last);
+	for (size_t k = 0; k < n; k++)
+		x[k].size = bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		x[k].site = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		x[k].born_ns = undelta(in, &born);
+	for (size_t k = 0; k < n; k++)
+		x[k].spare = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		if ((b->count + k && x[k].address <= x[k - 1].address) ||
+		    x[k].size > UINT64_MAX - x[k].address)
+			return -EBADMSG;
+	b->count += n;
+	return 0;
+}
+
+static int take_edges(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	size_t at = g->edge_count;
+	uint64_t last = 0, word = 0;
+	int r = heap_graph_reserve(g, at + n);
+
+	if (r < 0)
+		return r;
+	for (size_t k = at; k < at + n; k++)
+		g->edges.to[k] = (uint32_t)undelta(in, &last);
+	for (size_t k = at; k < at + n; k++)
+		g->edges.word[k] = (uint32_t)undelta(in, &word);
+	for (size_t k = at; k < at + n; k++)
+		g->edges.how[k] = (uint16_t)bytes_get_varint(in);
+	g->edge_count += n;
+	return 0;
+}
+
+static int take_roots(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	struct heap_root *x;
+	uint64_t at = 0, to = 0;
+
+	if (array_reserve(&g->roots, &g->root_room, g->root_count + n) < 0)
+		return -ENOMEM;
+	x = g->roots + g->root_count;
+	for (size_t k = 0; k < n; k++)
+		x[k].to = (uint32_t)undelta(in, &to);
+	for (size_t k = 0; k < n; k++)
+		x[k].area = (uint32_t)bytes_get_varint(in);
+	for (size_t k = 0; k < n; k++)
+		x[k].at = undelta(in, &at);
+	for (size_t k = 0; k < n; k++)
+		x[k].how = (uint16_t)bytes_get_varint(in);
+	g->root_count += n;
+	return 0;
+}
+
+int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
+{
+	uint64_t kind = bytes_get_varint(in), n = bytes_get_varint(in);
+	int r;
+
+	/* A row is a byte at least. */
+	if (in->failed || n > ROWS || n > bytes_left(in))
+		return -EBADMSG;
+	switch (kind) {
+	case PIECE_NAMES:
+		r = take_names(&s->roots.names, in, n);
+		break;
+	case PIECE_MODULES:
+		r = take_modules(&s->roots, in, n);
+		break;
+	case PIECE_AREAS:
+		r = take_areas(&s->graph, in, n);
+		break;
+	case PIECE_BLOCKS:
+		r = take_blocks(&s->graph, in, n);
+		break;
+	case PIECE_EDGES:
+		r = take_edges(&s->graph, in, n);
+		break;
+	case PIECE_ROOTS:
+		r = take_roots(&s->graph, in, n);
+		break;
+	default:
+		return 0; /* of a newer heapline */
+	}
+	return r ? r : in->failed ? -EBADMSG : 0;
+}
+
+int heap_store_end(struct heap_stored *s)
+{
+	struct heap_graph *g = &s->graph;
+	uint64_t sum = 0;
+	int r;
+
+	g->first = calloc(g->blocks.count + 1, sizeof(*g->first));
+	if (!g->first)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->blocks.count; i++) {
+		sum += g->blocks.items[i].spare;
+		g->blocks.items[i].spare = 0;
+		if (sum > g->edge_count)
+			return -EBADMSG;
+		g->first[i + 1] = (uint32_t)sum;
+	}
+	r = heap_blocks_seal(&g->blocks);
+	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
+}
+
+int heap_store_load(const char *path, const struct profile *p, size_t i,
+		    struct heap_stored *ret)
+{
+	const struct profile_snapshot *snapshot = &p->snapshots[i];
+	_cleanup_(heap_stored_done) struct heap_stored s = {0};
+	_cleanup_(bytes_done) struct bytes b = {0};
+	int r = 0;
+
+	for (size_t k = 0; !r && k < snapshot->piece_count; k++) {
+		struct bytes_reader in;
+
+		r = profile_piece(path, p, snapshot->first_piece + k, &b);
+		in = bytes_reader(b.data, b.len);
+		if (!r)
+			r = heap_store_take(&s, &in);
+	}
+	if (!r)
+		r = heap_store_end(&s);
+	if (r)
+		return r;
+	for (size_t k = 0; k < s.graph.blocks.count; k++)
+		if (s.graph.blocks.items[k].site >= p->stack_count)
+			return -EBADMSG;
+	*ret = s;
+	s = (struct heap_stored){0};
+	return 0;
+}
+
+void heap_stored_done(struct heap_stored *s)
+{
+	heap_graph_done(&s->graph);
+	heap_roots_done(&s->roots);
+}

@@ -1,0 +1,15 @@
+/*
+ * block.h - `at` and `roots`: one block with all that is known of it, and everything
+ * that holds blocks, by place.
+ */
+#pragma once
+
+#include "cli/report/held.h"
+
+/* 0; -ENXIO: `what` names no block; -errno. */
+int block_text(const struct held *h, const char *what, size_t most, FILE *out);
+int block_json(const struct held *h, const char *what, size_t most, FILE *out);
+
+/* limit: places shown, 0: 20. */
+int roots_text(const struct held *h, size_t limit, FILE *out);
+int roots_json(const struct held *h, size_t limit, FILE *out);

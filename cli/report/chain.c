@@ -1,0 +1,232 @@
+#include "cli/report/chain.h"
+
+#include "cli/base/cleanup.h"
+#include "cli/base/units.h"
+#include "cli/heap/chains.h"
+#include "cli/report/held_json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+	TEXT = 1024,
+	FOLD = 4,  /* steps that are alike, and more: they are left out */
+	SHORT = 6, /* steps at both ends of a line */
+};
+
+/* Rather by starts of blocks from places that are sure; else by whatever there is. */
+static int find(const struct held *h, uint32_t block, size_t most,
+		struct heap_chains *ret)
+{
+	static const struct {
+		uint32_t kinds, hows;
+	} tries[] = {
+		{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED),
+		 1u << HEAP_START},
+		{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED),
+		 1u << HEAP_START | 1u << HEAP_INTERIOR | 1u << HEAP_TAG_LOW},
+		{HEAP_ALL_KINDS & ~(1u << HEAP_EXITED), (1u << HEAP_HOWS) - 1},
+		{HEAP_ALL_KINDS, (1u << HEAP_HOWS) - 1},
+	};
+	int r = 0;
+
+	*ret = (struct heap_chains){0};
+	for (size_t i = 0; !r && !ret->count && i < sizeof(tries) / sizeof(*tries);
+	     i++) {
+		struct heap_chains_options o = {tries[i].kinds, tries[i].hows, NULL,
+						most};
+
+		r = heap_chains_find(h->graph, block, &o, ret);
+	}
+	return r;
+}
+
+static void put_block(const struct held *h, uint32_t block, FILE *out)
+{
+	const struct heap_block *b = &h->graph->blocks.items[block];
+	char text[TEXT];
+
+	fprintf(out, "0x%" PRIx64 "  %s  ", b->address, units_size(b->size).text);
+	text_put(out, held_site(h, block, text, sizeof(text)));
+}
+
+/* Where in its block, or root, the pointer to the next step is. */
+static void put_edge(const struct held *h, uint32_t edge, FILE *out)
+{
+	uint32_t word = h->graph->edges.word[edge];
+	char text[64];
+
+	fprintf(out, "    +%s%" PRIu64 " ->%s ", word == UINT32_MAX ? ">" : "",
+		(uint64_t)word * HEAP_WORD,
+		held_how(h->graph->edges.how[edge], text, sizeof(text)) + !!*text);
+}
+
+/* Whether a step is as the one before it: the same site, by the same offset. */
+static bool alike(const struct held *h, const struct heap_chain *c, size_t i)
+{
+	const struct heap_graph *g = h->graph;
+
+	return i > 1 &&
+	       g->blocks.items[c->steps[i].block].site ==
+		       g->blocks.items[c->steps[i - 1].block].site &&
+	       g->edges.word[c->steps[i - 1].edge] ==
+		       g->edges.word[c->steps[i - 2].edge];
+}
+
+/* How many steps from i on to leave out: the inside of a long row of equal ones. */
+static size_t fold(const struct held *h, const struct heap_chain *c, size_t i)
+{
+	size_t n = 0;
+
+	while (i + n + 1 < c->count && alike(h, c, i + n))
+		n++;
+	return n > FOLD ? n : 0;
+}
+
+static void put_chain(const struct held *h, const struct heap_chain *c, FILE *out)
+{
+	const struct heap_root *root = &h->graph->roots[c->root];
+	char text[TEXT], how[64];
+
+	fputs("  ", out);
+	text_put(out, held_root(h, root, text, sizeof(text)));
+	fprintf(out, "    (%s)\n    ->%s ",
+		held_kind((enum heap_kind)h->graph->areas[root->area].kind),
+		held_how(root->how, how, sizeof(how)) + !!*how);
+	for (size_t i = 0; i < c->count; i++) {
+		size_t left_out = fold(h, c, i);
+
+		put_block(h, c->steps[i].block, out);
+		fputc('\n', out);
+		if (left_out) {
+			fprintf(out, "    ... %s more like this\n",
+				units_count(left_out).text);
+			i += left_out;
+		}
+		if (c->steps[i].edge != HEAP_NONE)
+			put_edge(h, c->steps[i].edge, out);
+	}
+}
+
+/* "g_table+0x88 -> +16 -> +0": the whole in a line. */
+static void put_short(const struct held *h, const struct heap_chain *c, FILE *out)
+{
+	char text[TEXT];
+
+	text_put(out, held_root(h, &h->graph->roots[c->root], text, sizeof(text)));
+	fputs(" -> block", out);
+	for (size_t i = 0; i + 1 < c->count; i++) {
+		if (i == SHORT && c->count > 2 * SHORT) {
+			fprintf(out, " ... %s more",
+				units_count(c->count - 2 * SHORT).text);
+			i = c->count - SHORT - 1;
+		}
+		fprintf(out, " +%" PRIu64 " -> block",
+			(uint64_t)h->graph->edges.word[c->steps[i].edge] * HEAP_WORD);
+	}
+	fputc('\n', out);
+}
+
+static void put_lost(const struct held *h, uint32_t block, FILE *out)
+{
+	uint32_t in = h->graph->in_first[block + 1] - h->graph->in_first[block];
+
+	if (in)
+		fprintf(out,
+			"  nobody holds it: what points at it (%s reference%s) is held "
+			"by nobody itself\n",
+			units_count(in).text, in == 1 ? "" : "s");
+	else
+		fputs("  nobody holds it: no pointer to it was found\n", out);
+}
+
+static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
+{
+	struct heap_chains chains;
+	int r = find(h, block, most, &chains);
+
+	if (r < 0)
+		return r;
+	fputc('\n', out);
+	put_block(h, block, out);
+	fprintf(out, "  (%s)\n", held_level(h->level[block]));
+	if (!chains.count)
+		put_lost(h, block, out);
+	for (size_t i = 0; i < chains.count; i++) {
+		put_short(h, &chains.items[i], out);
+		put_chain(h, &chains.items[i], out);
+	}
+	heap_chains_done(&chains);
+	return 0;
+}
+
+int chain_text(const struct held *h, const struct chain_options *o, FILE *out)
+{
+	_cleanup_(freep) uint32_t *blocks = NULL;
+	size_t count, most = o->blocks ? o->blocks : 1;
+	int r = held_find(h, o->what, &blocks, &count);
+
+	if (r < 0 || !count)
+		return r < 0 ? r : -ENXIO;
+	held_heading(h, out);
+	if (count > most)
+		fprintf(out, "%zu of %s blocks that were allocated there:\n", most,
+			units_count(count).text);
+	for (size_t i = 0; !r && i < count && i < most; i++)
+		r = put_one(h, blocks[i], o->paths ? o->paths : 1, out);
+	return r;
+}
+
+static void json_chain(const struct held *h, const struct heap_chain *c, struct json *j)
+{
+	json_object(j);
+	json_key(j, "root");
+	held_json_root(h, c->root, j);
+	json_key(j, "steps");
+	json_array(j);
+	for (size_t i = 0; i < c->count; i++) {
+		json_object(j);
+		held_json_block(h, c->steps[i].block, j);
+		if (c->steps[i].edge != HEAP_NONE)
+			held_json_edge(h, c->steps[i].edge, j);
+		json_close(j);
+	}
+	json_close(j);
+	json_close(j);
+}
+
+int chain_json(const struct held *h, const struct chain_options *o, FILE *out)
+{
+	struct json j = {.out = out, .spread = 4};
+	_cleanup_(freep) uint32_t *blocks = NULL;
+	size_t count, most = o->blocks ? o->blocks : 1;
+	int r = held_find(h, o->what, &blocks, &count);
+
+	if (r < 0 || !count)
+		return r < 0 ? r : -ENXIO;
+	held_json_begin(h, "path", &j);
+	json_put_unsigned(&j, "found", count);
+	json_key(&j, "blocks");
+	json_array(&j);
+	for (size_t i = 0; !r && i < count && i < most; i++) {
+		struct heap_chains chains;
+
+		r = find(h, blocks[i], o->paths ? o->paths : 1, &chains);
+		if (r < 0)
+			return r;
+		json_object(&j);
+		held_json_block(h, blocks[i], &j);
+		json_key(&j, "paths");
+		json_array(&j);
+		for (size_t k = 0; k < chains.count; k++)
+			json_chain(h, &chains.items[k], &j);
+		json_close(&j);
+		json_close(&j);
+		heap_chains_done(&chains);
+	}
+	json_close(&j);
+	json_close(&j);
+	json_end(&j);
+	return r;
+}

@@ -1,0 +1,332 @@
+#include "cli/report/held.h"
+
+#include "cli/base/cleanup.h"
+#include "cli/base/units.h"
+#include "cli/heap/reach.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct heap_levels levels = {
+	.kind = {[HEAP_VECTOR] = HELD_WEAK, [HEAP_EXITED] = HELD_EXITED},
+	.how = {[HEAP_INTERIOR] = HELD_INSIDE,
+		[HEAP_PAST_END] = HELD_WEAK,
+		[HEAP_TAG_LOW] = HELD_INSIDE,
+		[HEAP_TAG_HIGH] = HELD_WEAK},
+};
+
+/* ---- which snapshot ------------------------------------------------------ */
+
+static int32_t pid_of(const struct profile *p, uint32_t serial)
+{
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].serial == serial)
+			return p->processes[i].pid;
+	return 0;
+}
+
+static bool is_meant(const struct profile *p, size_t i, const struct held_options *o)
+{
+	const struct profile_snapshot *s = &p->snapshots[i];
+	char number[24];
+
+	if (o->pid && pid_of(p, s->process_serial) != o->pid)
+		return false;
+	snprintf(number, sizeof(number), "%zu", i + 1);
+	return !o->snapshot || !strcmp(o->snapshot, number) ||
+	       (*o->snapshot &&
+		!strcmp(o->snapshot, strings_get(&p->strings, s->name)));
+}
+
+/* The last that is meant, rather one that was scanned; of several processes of one
+ * run, rather the one with most blocks is nobody's guess: the last. */
+static int choose(struct held *h, const struct held_options *o, const char **ret_why)
+{
+	const struct profile *p = h->profile;
+	bool any = false;
+
+	for (size_t i = p->snapshot_count; i-- > 0;) {
+		if (!is_meant(p, i, o))
+			continue;
+		if (!p->snapshots[i].cause) {
+			h->snapshot = &p->snapshots[i];
+			h->number = i;
+			return 0;
+		}
+		if (!any)
+			*ret_why = strings_get(&p->strings, p->snapshots[i].cause);
+		any = true;
+	}
+	if (!any)
+		*ret_why = NULL;
+	return -ENODATA;
+}
+
+int held_open(struct held *h, const struct profile *p, const struct held_options *o,
+	      const char **ret_why)
+{
+	int r;
+
+	*h = (struct held){.profile = p};
+	r = choose(h, o, ret_why);
+	if (!r)
+		r = heap_store_load(o->path, p, h->number, &h->stored);
+	if (!r)
+		r = heap_graph_invert(&h->stored.graph);
+	if (r)
+		return r;
+	h->graph = &h->stored.graph;
+	h->level = malloc(h->graph->blocks.count + 1);
+	h->owners = frames_owners_open(p);
+	if (!h->level || !h->owners)
+		return -ENOMEM;
+	return heap_reach(h->graph, &levels, NULL, 0, h->level);
+}
+
+void held_done(struct held *h)
+{
+	heap_stored_done(&h->stored);
+	frames_owners_close(h->owners);
+	free(h->level);
+	*h = (struct held){0};
+}
+
+/* ---- names --------------------------------------------------------------- */
+
+/* The frame to show: the program's own, else a library's, else whatever is there. */
+static bool choose_frame(const struct held *h, uint32_t stack, struct frames_frame *ret)
+{
+	struct frames_walk walk = frames_of(h->profile, stack);
+	enum frames_owner best = FRAMES_BASE;
+	struct frames_frame frame;
+	bool any = false;
+
+	while (frames_next(&walk, &frame)) {
+		enum frames_owner is = frames_owner(h->owners, &frame);
+
+		if (!any || is < best) {
+			*ret = frame;
+			best = is;
+		}
+		any = true;
+		if (best == FRAMES_OWN)
+			break;
+	}
+	return any;
+}
+
+const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room)
+{
+	char name[512], whole[1024];
+	const struct profile *p = h->profile;
+	struct frames_frame frame;
+	const char *file;
+
+	if (!choose_frame(h, h->graph->blocks.items[block].site, &frame)) {
+		snprintf(buffer, room, "(no stack)");
+		return buffer;
+	}
+	frames_short_name(frames_name(p, &frame, whole, sizeof(whole)), name,
+			  sizeof(name));
+	file = frame.code ? strings_get(&p->strings, frame.code->file) : "";
+	if (*file && frame.code->line)
+		snprintf(buffer, room, "%s (%s:%u)", name, frames_base(file),
+			 frame.code->line);
+	else
+		snprintf(buffer, room, "%s", name);
+	return buffer;
+}
+
+const char *held_kind(enum heap_kind kind)
+{
+	static const char *const names[HEAP_KINDS] = {
+		[HEAP_GLOBAL] = "static variable",
+		[HEAP_TLS] = "thread-local storage",
+		[HEAP_STACK] = "stack",
+		[HEAP_REGISTER] = "register",
+		[HEAP_MAPPING] = "mapping",
+		[HEAP_VECTOR] = "vector register",
+		[HEAP_EXITED] = "frame of the exit",
+	};
+
+	return kind < HEAP_KINDS ? names[kind] : "";
+}
+
+static const char *const registers[] = {
+	"r15",	  "r14", "r13", "r12",	   "rbp",     "rbx", "r11",	 "r10", "r9",
+	"r8",	  "rax", "rcx", "rdx",	   "rsi",     "rdi", "orig_rax", "rip", "cs",
+	"eflags", "rsp", "ss",	"fs_base", "gs_base", "ds",  "es",	 "fs",	"gs"};
+
+const char *held_root(const struct held *h, const struct heap_root *root, char *buffer,
+		      size_t room)
+{
+	const struct heap_area *a = &h->graph->areas[root->area];
+	const char *name = strings_get(&h->stored.roots.names, a->name);
+	const char *owner = strings_get(&h->stored.roots.names, a->owner);
+	uint64_t offset = root->at - a->start;
+	char thread[80] = "";
+
+	if (a->tid)
+		snprintf(thread, sizeof(thread), " of thread %d (%s)", a->tid, owner);
+	if (a->kind == HEAP_GLOBAL && *name && offset)
+		snprintf(buffer, room, "%s+0x%" PRIx64 " in %s", name, offset,
+			 frames_base(owner));
+	else if (a->kind == HEAP_GLOBAL && *name)
+		snprintf(buffer, room, "%s in %s", name, frames_base(owner));
+	else if (a->kind == HEAP_GLOBAL)
+		snprintf(buffer, room, "data of %s at 0x%" PRIx64, frames_base(owner),
+			 root->at);
+	else if (!a->start && root->at / 8 < sizeof(registers) / sizeof(*registers) &&
+		 a->end == sizeof(registers))
+		snprintf(buffer, room, "register %s%s", registers[root->at / 8],
+			 thread);
+	else if (!a->start)
+		snprintf(buffer, room, "%s%s", name, thread);
+	else
+		snprintf(buffer, room, "%s%s%s%s at 0x%" PRIx64, name, thread,
+			 a->tid || !*owner ? "" : " ", a->tid ? "" : owner, root->at);
+	return buffer;
+}
+
+const char *held_how(uint16_t how, char *buffer, size_t room)
+{
+	uint32_t into = heap_into(how);
+
+	*buffer = '\0';
+	switch (heap_how(how)) {
+	case HEAP_INTERIOR:
+		snprintf(buffer, room, ", %s%u bytes into it",
+			 into == HEAP_INTO_MAX ? "at least " : "", into);
+		break;
+	case HEAP_PAST_END:
+		snprintf(buffer, room, ", one past its end");
+		break;
+	case HEAP_TAG_LOW:
+		snprintf(buffer, room, ", with %u in its low bits", into);
+		break;
+	case HEAP_TAG_HIGH:
+		snprintf(buffer, room, ", with a tag in its high bits");
+		break;
+	default:
+		break;
+	}
+	return buffer;
+}
+
+const char *held_level(uint8_t level)
+{
+	switch (level) {
+	case HELD_SURE:
+		return "held";
+	case HELD_INSIDE:
+		return "held by pointers into blocks";
+	case HELD_WEAK:
+		return "held by doubtful pointers alone";
+	case HELD_EXITED:
+		return "held by the frames that ended the process alone";
+	default:
+		return "held by nobody";
+	}
+}
+
+void held_heading(const struct held *h, FILE *out)
+{
+	const struct profile_snapshot *s = h->snapshot;
+	const char *name = strings_get(&h->profile->strings, s->name);
+
+	fprintf(out, "Snapshot %zu", h->number + 1);
+	if (*name) {
+		fputs(" '", out);
+		text_put(out, name);
+		fputs("'", out);
+	}
+	fprintf(out,
+		" of process %d, %s at %s: %s blocks, %s, %s references, %s roots\n",
+		(int)pid_of(h->profile, s->process_serial),
+		s->kind == PROFILE_AT_EXIT ? "at its end" : "alive",
+		units_duration(s->at_ns).text, units_count(s->blocks).text,
+		units_size(s->bytes).text, units_count(s->edges).text,
+		units_count(s->roots).text);
+	if (s->lacking)
+		fputs("Not all of its blocks were recorded: what they hold seems "
+		      "lost.\n",
+		      out);
+	if (s->running)
+		fprintf(out, "%u of its threads could not be stopped in time.\n",
+			s->running);
+}
+
+/* ---- words --------------------------------------------------------------- */
+
+static bool parse_address(const char *what, uint64_t *ret)
+{
+	char *end;
+
+	if (strncmp(what, "0x", 2) != 0)
+		return false;
+	errno = 0;
+	*ret = strtoull(what, &end, 16);
+	return !*end && !errno && end > what + 2;
+}
+
+/* Whether a frame is of that function, file, or file:line. */
+static bool is_frame(const struct profile *p, const struct profile_frame *f,
+		     const char *what)
+{
+	const char *file = frames_base(strings_get(&p->strings, f->file));
+	size_t len = strlen(file);
+	char line[16];
+
+	if (!strcmp(strings_get(&p->strings, f->function), what))
+		return true;
+	if (!len || strncmp(what, file, len) != 0)
+		return false;
+	snprintf(line, sizeof(line), ":%u", f->line);
+	return !what[len] || !strcmp(what + len, line);
+}
+
+/* By stack: 1 if one of its frames, outwards, is meant. */
+static uint8_t *stacks_meant(const struct profile *p, const char *what)
+{
+	uint8_t *is = calloc(p->stack_count, 1);
+
+	for (size_t i = 1; is && i < p->stack_count; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+		const struct profile_code *c = s->code ? &p->codes[s->code - 1] : NULL;
+
+		is[i] = is[s->parent];
+		for (uint32_t k = 0; c && !is[i] && k < c->frames; k++)
+			is[i] = is_frame(p, &p->frames[c->first_frame + k], what);
+	}
+	return is;
+}
+
+int held_find(const struct held *h, const char *what, uint32_t **ret, size_t *ret_count)
+{
+	const struct heap_blocks *b = &h->graph->blocks;
+	_cleanup_(freep) uint32_t *found = malloc((b->count + 1) * sizeof(*found));
+	_cleanup_(freep) uint8_t *meant = NULL;
+	size_t n = 0;
+	uint64_t address;
+
+	if (!found)
+		return -ENOMEM;
+	if (parse_address(what, &address)) {
+		uint32_t i = heap_blocks_around(b, address);
+
+		if (i != HEAP_NONE)
+			found[n++] = i;
+	} else {
+		meant = stacks_meant(h->profile, what);
+		if (!meant)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < b->count; i++)
+			if (meant[b->items[i].site])
+				found[n++] = i;
+	}
+	*ret = take_ptr(found);
+	*ret_count = n;
+	return 0;
+}

@@ -1,0 +1,66 @@
+/*
+ * held.h - a snapshot's heap graph as reports show it: which one is meant, which blocks
+ * a word of the user's names, and what blocks, edges and roots are called.
+ */
+#pragma once
+
+#include "cli/heap/store.h"
+#include "cli/report/frames.h"
+#include "cli/report/text.h"
+
+struct held_options {
+	const char *path;     /* of the profile: the graph is read from it */
+	int32_t pid;	      /* 0: any process */
+	const char *snapshot; /* name or number (from 1); NULL: the last one */
+	size_t limit;	      /* 0: the report's own */
+	bool bytes, colour;
+};
+
+struct held {
+	const struct profile *profile;
+	const struct profile_snapshot *snapshot;
+	size_t number; /* of the snapshot, from 0 */
+	struct heap_stored stored;
+	const struct heap_graph *graph;
+	struct frames_owners *owners;
+	uint8_t *level; /* of each block: HELD_SURE ... HEAP_UNREACHED */
+};
+
+enum held_level {		   /* how surely a block is held */
+		  HELD_SURE = 0,   /* by starts of blocks, from variables, stacks,
+				      registers */
+		  HELD_INSIDE = 1, /* by some pointer into a block, too */
+		  HELD_WEAK = 2, /* by tags, one-past-end pointers, vector registers */
+		  HELD_EXITED = 3, /* by the frames that ended the process alone */
+};
+
+/* 0; -ENODATA: there is no such snapshot, or none was scanned: *ret_why says so for
+ * people; -errno of the reading. held_done() in any case. */
+int held_open(struct held *h, const struct profile *p, const struct held_options *o,
+	      const char **ret_why);
+void held_done(struct held *h);
+
+/* The blocks that a word means: an address in one ("0x..."), or all whose allocation
+ * has a frame of that function, file, or file:line. *ret is malloc'ed. 0, -ENOMEM. */
+int held_find(const struct held *h, const char *what, uint32_t **ret,
+	      size_t *ret_count);
+
+/* "insert (table.c:12)": where a block was allocated, in the program's own code if that
+ * is on its stack. Raw, for text_put(). */
+const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room);
+
+/* "g_table+0x88 in a.out", "stack of thread 12 (name)", ... Raw. */
+const char *held_root(const struct held *h, const struct heap_root *root, char *buffer,
+		      size_t room);
+
+/* "static variable", "stack", ...: what kind of place it is. */
+const char *held_kind(enum heap_kind kind);
+
+/* "" for a pointer to a start; else "into it, 16 bytes", ... with a leading ", ". */
+const char *held_how(uint16_t how, char *buffer, size_t room);
+
+/* "held", "held by pointers into blocks alone", ... of a level. */
+const char *held_level(uint8_t level);
+
+/* Says which snapshot it is: a line, and one more where it is not whole. */
+void held_heading(const struct held *h, FILE *out);

@@ -1,0 +1,105 @@
+#include "cli/report/held_json.h"
+
+#include <inttypes.h>
+
+static const char *const hows[HEAP_HOWS] = {
+	[HEAP_START] = "start",	      [HEAP_INTERIOR] = "interior",
+	[HEAP_PAST_END] = "past-end", [HEAP_TAG_LOW] = "tag-low",
+	[HEAP_TAG_HIGH] = "tag-high",
+};
+
+static const char *const kinds[HEAP_KINDS] = {
+	[HEAP_GLOBAL] = "global",   [HEAP_TLS] = "tls",
+	[HEAP_STACK] = "stack",	    [HEAP_REGISTER] = "register",
+	[HEAP_MAPPING] = "mapping", [HEAP_VECTOR] = "vector",
+	[HEAP_EXITED] = "exited",
+};
+
+static const char *const levels[] = {
+	[HELD_SURE] = "sure",
+	[HELD_INSIDE] = "inside",
+	[HELD_WEAK] = "weak",
+	[HELD_EXITED] = "exited",
+};
+
+static void put_address(struct json *j, const char *key, uint64_t address)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, address);
+	json_put_string(j, key, text);
+}
+
+void held_json_begin(const struct held *h, const char *report, struct json *j)
+{
+	const struct profile_snapshot *s = h->snapshot;
+
+	json_object(j);
+	json_put_unsigned(j, "schema", 1);
+	json_put_string(j, "report", report);
+	json_key(j, "snapshot");
+	json_object(j);
+	json_put_unsigned(j, "number", h->number + 1);
+	json_put_string(j, "name", strings_get(&h->profile->strings, s->name));
+	json_put_unsigned(j, "process_serial", s->process_serial);
+	json_put_bool(j, "at_exit", s->kind == PROFILE_AT_EXIT);
+	json_put_unsigned(j, "at_ns", s->at_ns);
+	json_put_unsigned(j, "blocks", s->blocks);
+	json_put_unsigned(j, "bytes", s->bytes);
+	json_put_unsigned(j, "edges", s->edges);
+	json_put_unsigned(j, "roots", s->roots);
+	json_put_unsigned(j, "read_bytes", s->read_bytes);
+	json_put_unsigned(j, "unread_bytes", s->unread_bytes);
+	json_put_unsigned(j, "pause_ns", s->pause_ns);
+	json_put_unsigned(j, "scan_ns", s->scan_ns);
+	json_put_unsigned(j, "threads", s->threads);
+	json_put_unsigned(j, "running_threads", s->running);
+	json_put_bool(j, "lacking", s->lacking);
+	json_close(j);
+}
+
+void held_json_block(const struct held *h, uint32_t block, struct json *j)
+{
+	const struct heap_block *b = &h->graph->blocks.items[block];
+	uint8_t level = h->level[block];
+	char text[1024];
+
+	put_address(j, "address", b->address);
+	json_put_unsigned(j, "bytes", b->size);
+	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
+	json_put_unsigned(j, "born_ns", b->born_ns);
+	json_put_string(j, "held", level <= HELD_EXITED ? levels[level] : "no");
+}
+
+static void put_how(uint16_t how, struct json *j)
+{
+	json_put_string(j, "how", hows[heap_how(how)]);
+	json_put_unsigned(j, "into", heap_into(how));
+}
+
+void held_json_edge(const struct held *h, uint32_t edge, struct json *j)
+{
+	json_put_unsigned(j, "offset",
+			  (uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
+	put_how(h->graph->edges.how[edge], j);
+}
+
+void held_json_root(const struct held *h, size_t root, struct json *j)
+{
+	const struct heap_root *x = &h->graph->roots[root];
+	const struct heap_area *a = &h->graph->areas[x->area];
+	const struct strings *names = &h->stored.roots.names;
+	char text[1024];
+
+	json_object(j);
+	json_put_string(j, "kind", kinds[a->kind]);
+	json_put_string(j, "name", strings_get(names, a->name));
+	json_put_string(j, a->tid ? "thread" : "module", strings_get(names, a->owner));
+	if (a->tid)
+		json_put_unsigned(j, "tid", (uint64_t)a->tid);
+	put_address(j, "at", x->at);
+	json_put_unsigned(j, "offset", x->at - a->start);
+	json_put_string(j, "text", held_root(h, x, text, sizeof(text)));
+	put_how(x->how, j);
+	json_close(j);
+}

@@ -1,0 +1,20 @@
+/*
+ * refs.h - `refs` and `backrefs`: what a block points at, or what points at it, and so
+ * on, as a tree of text or a graph for Graphviz.
+ */
+#pragma once
+
+#include "cli/report/held.h"
+
+struct refs_options {
+	const char *what; /* as of held_find() */
+	bool back;	  /* referrers and roots, not what it refers to */
+	size_t depth;	  /* 0: 3 */
+	size_t many;	  /* shown of one block's; 0: 10 */
+	size_t blocks;	  /* begun with; 0: 1 */
+};
+
+/* 0; -ENXIO: `what` names no block; -errno. */
+int refs_text(const struct held *h, const struct refs_options *o, FILE *out);
+int refs_json(const struct held *h, const struct refs_options *o, FILE *out);
+int refs_dot(const struct held *h, const struct refs_options *o, FILE *out);

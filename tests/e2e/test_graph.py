@@ -1,0 +1,305 @@
+"""Heap graphs of programs whose graph is known: every edge, every kind of root, what
+nobody holds; and that a scan changes nothing that the program or its parent can see."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import harness
+from harness import needs
+
+target = harness.target
+
+
+class Scans(harness.Case):
+    def scan(self, args, options=(), **how):
+        result = self.record(args, ("--snapshot-at-exit", *options), **how)
+        self.assertTrue(os.path.exists(result.profile), result)
+        return result
+
+    def scan_graph(self):
+        result = self.scan([target("graph")])
+        self.assertEqual(result.status, 0, result)
+        named = dict(line.split() for line in result.stdout.decode().splitlines())
+        return result.profile, named
+
+    def path_of(self, profile, what, *options):
+        block = self.read_json("path", profile, what, *options)["blocks"][0]
+        steps = block["paths"][0]["steps"] if block["paths"] else []
+        root = block["paths"][0]["root"] if block["paths"] else None
+        return root, [s["offset"] for s in steps if "offset" in s], block
+
+    def edges_below(self, profile, what):
+        refs = self.read_json("refs", profile, what, "--depth=60", "--too-many=1000")
+        return [(r["offset"], r["how"], r["into"])
+                for r in refs["blocks"][0]["references"]]
+
+
+class Graph(Scans):
+    """One process, at its end."""
+
+    def test_every_kind_of_root_and_edge(self):
+        profile, named = self.scan_graph()
+        want = {  # root's kind, name, how it points, offsets on the way, how sure
+            "table": ("global", "g_table", "start", [0, 40, 8, 8, 16], "sure"),
+            "list": ("global", "list_head", "start", [8] * 49, "sure"),
+            "tree": ("global", "tree_root", "start", [8, 0, 8], "sure"),
+            "intrusive": ("global", "intrusive_head", "interior", [24] * 3, "inside"),
+            "low": ("global", "low_tag", "tag-low", [], "inside"),
+            "high": ("global", "high_tag", "tag-high", [], "weak"),
+            "past": ("global", "past_end", "past-end", [], "weak"),
+            "inside": ("global", "inside", "interior", [], "inside"),
+            "stack": ("stack", "stack", "start", [], "sure"),
+            "tls": ("tls", "thread-local storage", "start", [], "sure"),
+            "key": ("tls", "thread-local storage", "start", [], "sure"),
+            "register": ("register", "registers", "start", [], "sure"),
+        }
+        for name, (kind, called, how, offsets, held) in want.items():
+            with self.subTest(name):
+                root, got, block = self.path_of(profile, named[name])
+                self.assertEqual(block["address"], named[name])
+                self.assertEqual((root["kind"], root["name"], root["how"], got,
+                                  block["held"]), (kind, called, how, offsets, held))
+                if name == "table":
+                    self.assertEqual(root["offset"], 128)
+                if kind in ("stack", "tls"):
+                    self.assertEqual(root["thread"], "sleeper")
+                if name == "register":
+                    self.assertIn("register rbx", root["text"])
+
+    def test_what_nobody_holds(self):
+        profile, named = self.scan_graph()
+        for name in ("ring", "tail", "single"):
+            with self.subTest(name):
+                _, _, block = self.path_of(profile, named[name])
+                self.assertEqual((block["held"], block["paths"]), ("no", []))
+        rings = self.read_json("cycles", profile)
+        self.assertEqual([(c["count"], c["bytes"]) for c in rings["cycles"]], [(3, 144)])
+        lost = self.read_json("blocks", profile, "--held=no")["blocks"]
+        self.assertEqual(sorted(b["bytes"] for b in lost), [48] * 4 + [777])
+        text = self.heapline("path", named["single"], profile).stdout.decode()
+        self.assertIn("nobody holds it: no pointer to it was found", text)
+
+    def test_edges_are_exact(self):
+        profile, _ = self.scan_graph()
+        for site, blocks, edges in (("list_node", 50, [8] * 49),
+                                    ("tree_node", 63, [0] * 31 + [8] * 31),
+                                    ("make_table", 8, [0, 8, 8, 16, 16, 16, 40])):
+            with self.subTest(site):
+                self.assertEqual(
+                    self.read_json("at", profile, site, "-n1000")["found"], blocks)
+                got = self.edges_below(profile, site if site != "list_node"
+                                       and site != "tree_node" else self.first(
+                                           profile, site))
+                self.assertEqual(sorted(e[0] for e in got), edges)
+                self.assertEqual({e[1] for e in got}, {"start"})
+
+    def first(self, profile, site):
+        """The block of a site that a root points at."""
+        blocks = self.read_json("at", profile, site, "-n1000")["blocks"]
+        return [b["address"] for b in blocks if b["roots"]][0]
+
+    def test_both_ways_round_a_diamond(self):
+        profile, named = self.scan_graph()
+        paths = self.read_json("path", profile, named["dag"], "--paths=9")
+        ways = paths["blocks"][0]["paths"]
+        # One root, so one way; but both referrers are there.
+        self.assertEqual(len(ways), 1)
+        back = self.read_json("backrefs", profile, named["dag"])["blocks"][0]
+        near = [r for r in back["references"] if r["depth"] == 1]
+        self.assertEqual(sorted(r["offset"] for r in near), [0, 8])
+        roots = [r["root"]["name"] for r in back["references"] if "root" in r]
+        self.assertEqual(roots, ["dag_top"])
+
+    def test_words_for_people(self):
+        profile, named = self.scan_graph()
+        text = self.heapline("path", named["table"], profile).stdout.decode()
+        self.assertIn("g_table+0x80 in graph -> block +0 -> block +40 -> block +8 -> "
+                      "block +8 -> block +16 -> block", text)
+        self.assertIn("make_table (graph.c:", text)
+        text = self.heapline("path", named["list"], profile).stdout.decode()
+        self.assertIn("more like this", text)
+        text = self.heapline("backrefs", named["tls"], profile).stdout.decode()
+        self.assertRegex(text, r"<- thread-local storage of thread \d+ \(sleeper\)")
+        text = self.heapline("roots", profile).stdout.decode()
+        self.assertIn("held by nobody", text)
+        self.assertIn("g_table in graph  (static variable)", text)
+
+    @needs("dot")
+    def test_graphviz_takes_the_graph(self):
+        profile, _ = self.scan_graph()
+        for verb in ("refs", "backrefs"):
+            done = self.heapline(verb, "--dot", "tree_node", profile)
+            self.assertEqual(done.status, 0, done)
+            svg = self.run_native([shutil.which("dot"), "-Tsvg"], stdin=done.stdout)
+            self.assertEqual((svg.status, svg.stderr), (0, b""), svg)
+            self.assertIn(b"tree_node", svg.stdout)
+
+    def test_a_profile_without_a_snapshot_says_so(self):
+        profile = self.record([target("example")]).profile
+        for verb in (["path", "main"], ["refs", "main"], ["at", "main"], ["roots"]):
+            done = self.heapline(*verb, profile)
+            self.assert_error(done, 3, "no snapshot", "--snapshot-at-exit")
+        self.assert_error(self.heapline("path", "0x10", self.scan_graph()[0]), 2,
+                          "no live block")
+
+
+class Children(Scans):
+    """A fork child's graph has what it was born with."""
+
+    def test_a_child_has_its_parents_blocks(self):
+        result = self.scan([target("graph"), "fork"])
+        self.assertEqual(result.status, 0, result)
+        named = dict(line.split() for line in result.stdout.decode().splitlines())
+        child = "--process=" + named["pid"]
+        blocks = self.read_json("blocks", result.profile, child)["blocks"]
+        # The map, its buckets, three entries, two of the three values, its own; where
+        # the one that the parent has freed since was allocated is not known any more.
+        self.assertEqual(sorted(b["bytes"] for b in blocks),
+                         [16, 24, 24, 24, 64, 100, 101, 321])
+        self.assertEqual([b["site"] for b in blocks if b["bytes"] == 101],
+                         ["(no stack)"])
+        for name, offsets in (("child", [0, 40, 16]), ("table", [0, 40, 8, 8, 16])):
+            root, got, block = self.path_of(result.profile, named[name], child)
+            self.assertEqual((root["name"], got, block["held"]),
+                             ("g_table", offsets, "sure"))
+        lost = self.read_json("blocks", result.profile, "--held=no", child)["blocks"]
+        self.assertEqual(lost, [])
+        # The parent's own has lost the one, and has the other.
+        mine = self.read_json("at", result.profile, "make_table", "-n99")
+        self.assertEqual(sorted(b["bytes"] for b in mine["blocks"]),
+                         [16, 24, 24, 24, 64, 100, 102])
+
+
+class Living(harness.Case):
+    """A program that goes on, scanned several times."""
+
+    def begin(self, args):
+        self.live_profile = self.new_profile()
+        program = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", self.live_profile, "--", *args],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        return program
+
+    def test_a_program_that_waits(self):
+        program = self.begin([target("graph"), "wait"])
+        lines = iter(program.stdout.readline, b"")
+        named = {}
+        for line in lines:
+            name, where = line.decode().split()
+            if name == "pid":
+                pid = where
+                break
+            named[name] = where
+        for number, name in ((1, "first"), (2, "second")):
+            done = self.heapline("snapshot", pid, "--name", name)
+            self.assertEqual(done.status, 0, done)
+            self.assertIn(b"snapshot %d: " % number, done.stderr)
+        self.assert_error(self.heapline("snapshot", "1"), 1, "no process 1")
+        for snapshot in ("first", "2"):
+            for name, kind in (("table", "global"), ("stack", "stack"), ("tls", "tls"),
+                               ("register", "register"), ("main", "stack")):
+                with self.subTest(snapshot=snapshot, name=name):
+                    block = self.read_json("path", self.live_profile, named[name],
+                                           "--snapshot", snapshot)["blocks"][0]
+                    self.assertEqual(block["paths"][0]["root"]["kind"], kind)
+            single = self.read_json("path", self.live_profile, named["single"],
+                                    "--snapshot", snapshot)["blocks"][0]
+            self.assertEqual(single["held"], "no")
+        os.kill(int(pid), signal.SIGUSR1)  # its own way out
+        out, err = program.communicate(timeout=30)
+        self.assertEqual((program.returncode, out, err), (3, b"", b""))
+
+    def test_a_program_at_work_is_not_changed(self):
+        args = [target("steady"), "4000000", self.path("ready")]
+        native = self.run_native(args)
+        program = self.begin(args)
+        self.wait_for(self.collectors, 20, "a collector")
+        while program.poll() is None:
+            self.heapline("snapshot", "-q", str(self.collectors()[0])
+                          if self.collectors() else "1")
+        out, err = program.communicate(timeout=60)
+        self.assertEqual((program.returncode, out, err),
+                         (native.status, native.stdout, b""))
+        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.assertEqual(self.heapline("roots", self.live_profile).status, 0)
+
+
+class Manners(harness.Case):
+    """However a program ends, it ends so with a scan too."""
+
+    def test_ends_are_the_same(self):
+        for how in ("exit", "_exit", "quick_exit", "abort", "segv", "kill"):
+            with self.subTest(how):
+                native = self.run_native([target("phases"), how])
+                scanned = self.record([target("phases"), how], ("--snapshot-at-exit",))
+                self.assert_same_behaviour(native, scanned)
+                done = self.heapline("roots", scanned.profile)
+                if how in ("exit", "_exit", "quick_exit"):
+                    self.assertEqual(done.status, 0, done)
+                else:
+                    self.assert_error(done, 3, "not scanned: a signal ended it")
+
+    def test_trees_of_processes_are_scanned_each(self):
+        native = self.run_native([target("forks")])
+        scanned = self.record([target("forks")], ("--snapshot-at-exit",))
+        self.assertEqual(scanned.status, native.status, scanned)
+        info = self.heapline("info", scanned.profile)
+        self.assertEqual(info.status, 0, info)
+
+    def test_a_collector_that_is_killed_leaves_nobody_standing(self):
+        for nap in (0, 5, 20, 50):
+            with self.subTest(nap):
+                self.record_and_kill(nap)
+
+    def record_and_kill(self, nap):
+        profile = self.new_profile()
+        program = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", profile, "--snapshot-at-exit", "--",
+             target("graph")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=self.environment())
+        self.wait_for(self.collectors, 20, "a collector")
+        time.sleep(0.02 + nap / 1000)
+        for pid in self.collectors():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        out, _ = program.communicate(timeout=30)
+        # 125: the collector died, if the program itself ended well.
+        self.assertIn(program.returncode, (0, 125))
+        self.assertIn(b"key", out)
+
+
+class Programs(harness.Case):
+    """Real ones: nearly all that they keep is held."""
+
+    def held(self, args, **how):
+        native = self.run_native(args, **how)
+        result = self.record(args, ("--snapshot-at-exit",), **how)
+        self.assert_same_behaviour(native, result)
+        roots = self.heapline("roots", result.profile)
+        self.assertEqual(roots.status, 0, roots)
+        return roots.stdout.decode()
+
+    @needs("sqlite3")
+    def test_sqlite(self):
+        self.held(["sqlite3", ":memory:", "create table t(a);"
+                   "insert into t values (1);select * from t;"])
+
+    @needs("git")
+    def test_git(self):
+        self.held(["git", "--version"])
+
+    @needs("xmllint")
+    def test_xmllint(self):
+        self.write("a.xml", "<a><b c='d'/></a>")
+        self.held(["xmllint", "a.xml"])
+
+
+if __name__ == "__main__":
+    harness.main()

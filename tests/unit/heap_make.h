@@ -1,0 +1,91 @@
+/*
+ * heap_make.h - heap graphs for tests: random ones, made edge by edge, and a memory of
+ * words that a graph is scanned out of.
+ */
+#pragma once
+
+#include "tests/unit/unit.h"
+
+#include "cli/heap/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t make_state = 88172645463325252ull;
+
+static inline uint64_t make_random(void)
+{
+	make_state ^= make_state << 13;
+	make_state ^= make_state >> 7;
+	make_state ^= make_state << 17;
+	return make_state >> 11;
+}
+
+static inline uint32_t make_below(uint32_t n)
+{
+	return (uint32_t)(make_random() % n);
+}
+
+static inline void make_block(struct heap_graph *g, uint64_t address, uint64_t size)
+{
+	struct heap_block b = {.address = address, .size = size};
+
+	assert_int_equal(heap_blocks_add(&g->blocks, &b), 0);
+}
+
+/* A graph of n blocks, some edges, areas of all kinds and a few roots. */
+static inline void make_graph(struct heap_graph *g, uint32_t n, uint32_t edges,
+			      uint32_t roots)
+{
+	uint32_t done = 0;
+
+	*g = (struct heap_graph){0};
+	for (uint32_t i = 0; i < n; i++)
+		make_block(g, 0x1000 + 64 * (uint64_t)i, 64);
+	assert_int_equal(heap_blocks_seal(&g->blocks), 0);
+	g->first = calloc(n + 1, sizeof(*g->first));
+	g->edges.to = calloc(edges + 1, sizeof(*g->edges.to));
+	g->edges.word = calloc(edges + 1, sizeof(*g->edges.word));
+	g->edges.how = calloc(edges + 1, sizeof(*g->edges.how));
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t left = edges - done;
+		uint32_t own = left ? make_below(2 * left / (n - i) + 1) : 0;
+
+		own = own < left ? own : left;
+		g->first[i] = done;
+		for (; own--; done++) {
+			g->edges.to[done] = make_below(n);
+			g->edges.how[done] = (uint16_t)make_below(HEAP_HOWS);
+		}
+	}
+	g->first[n] = done;
+	g->edge_count = done;
+	for (uint32_t k = 0; k < HEAP_KINDS; k++) {
+		struct heap_area a = {.kind = k};
+		uint32_t number;
+
+		assert_int_equal(heap_graph_add_area(g, &a, &number), 0);
+	}
+	for (uint32_t i = 0; i < roots; i++) {
+		struct heap_hit hit = {make_below(n),
+				       (enum heap_how)make_below(HEAP_HOWS), 0};
+
+		assert_int_equal(
+			heap_graph_add_root(g, make_below(HEAP_KINDS), i, &hit), 0);
+	}
+	heap_graph_seal(g);
+	assert_true(heap_graph_is_sound(g));
+}
+
+/* Sparse and dense ones, of up to 16 blocks. */
+static inline void make_any_graph(struct heap_graph *g)
+{
+	uint32_t n = 1 + make_below(16);
+
+	make_graph(g, n, make_below(3 * n), make_below(4));
+}
+
+static inline bool make_counts(uint32_t mask, uint16_t how)
+{
+	return mask >> heap_how(how) & 1;
+}

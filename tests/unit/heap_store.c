@@ -1,0 +1,212 @@
+#include "cli/heap/store.h"
+
+#include "cli/base/cleanup.h"
+
+#include "tests/unit/heap_make.h"
+
+#include <errno.h>
+
+enum { PIECES = 64 };
+
+struct kept {
+	struct bytes piece[PIECES];
+	size_t count;
+};
+
+static int keep(void *context, const void *data, size_t len)
+{
+	struct kept *k = context;
+
+	assert_true(k->count < PIECES);
+	assert_true(len < 4 << 20);
+	bytes_put(&k->piece[k->count++], data, len);
+	return 0;
+}
+
+static void kept_done(struct kept *k)
+{
+	for (size_t i = 0; i < k->count; i++)
+		bytes_done(&k->piece[i]);
+	k->count = 0;
+}
+
+static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
+{
+	make_graph(g, n, make_below(4 * n), make_below(n + 2));
+	*roots = (struct heap_roots){0};
+	strings_add(&roots->names, "");
+	for (uint32_t i = 0; i < make_below(40); i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "name %u", i);
+		strings_add(&roots->names, text);
+	}
+	roots->modules = calloc(3, sizeof(*roots->modules));
+	roots->module_count = roots->module_room = 3;
+	for (int i = 0; i < 3; i++)
+		roots->modules[i] = (struct heap_module){1, make_random() >> 20,
+							 make_random() >> 12, 0, {0}, 0};
+	for (int i = 0; i < 3; i++)
+		roots->modules[i].end = roots->modules[i].start + make_below(1 << 20);
+	for (uint32_t i = 0; i < n; i++) {
+		g->blocks.items[i].site = make_below(1000);
+		g->blocks.items[i].born_ns = make_random();
+	}
+	for (size_t i = 0; i < g->edge_count; i++) {
+		g->edges.word[i] = make_below(4) ? make_below(100) : UINT32_MAX;
+		g->edges.how[i] |=
+			(uint16_t)(make_below(HEAP_INTO_MAX + 1) << HEAP_HOW_BITS);
+	}
+	for (size_t i = 0; i < g->area_count; i++)
+		g->areas[i] = (struct heap_area){
+			make_random() >> 8,	   UINT64_MAX >> 4, (uint32_t)i, 1, 0,
+			(int32_t)make_below(99999)};
+}
+
+static int load(const struct kept *k, struct heap_stored *ret)
+{
+	int r = 0;
+
+	*ret = (struct heap_stored){0};
+	for (size_t i = 0; !r && i < k->count; i++) {
+		struct bytes_reader in =
+			bytes_reader(k->piece[i].data, k->piece[i].len);
+
+		r = heap_store_take(ret, &in);
+	}
+	return r ? r : heap_store_end(ret);
+}
+
+static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
+{
+	assert_int_equal(a->blocks.count, b->blocks.count);
+	assert_memory_equal(a->blocks.items, b->blocks.items,
+			    a->blocks.count * sizeof(*a->blocks.items));
+	assert_memory_equal(a->first, b->first,
+			    (a->blocks.count + 1) * sizeof(*a->first));
+	assert_int_equal(a->edge_count, b->edge_count);
+	for (size_t e = 0; e < a->edge_count; e++) {
+		assert_int_equal(a->edges.to[e], b->edges.to[e]);
+		assert_int_equal(a->edges.word[e], b->edges.word[e]);
+		assert_int_equal(a->edges.how[e], b->edges.how[e]);
+	}
+	assert_int_equal(a->area_count, b->area_count);
+	for (size_t i = 0; i < a->area_count; i++) {
+		assert_int_equal(a->areas[i].start, b->areas[i].start);
+		assert_int_equal(a->areas[i].end, b->areas[i].end);
+		assert_int_equal(a->areas[i].kind, b->areas[i].kind);
+		assert_int_equal(a->areas[i].name, b->areas[i].name);
+		assert_int_equal(a->areas[i].tid, b->areas[i].tid);
+	}
+	assert_int_equal(a->root_count, b->root_count);
+	for (size_t i = 0; i < a->root_count; i++) {
+		assert_int_equal(a->roots[i].to, b->roots[i].to);
+		assert_int_equal(a->roots[i].area, b->roots[i].area);
+		assert_int_equal(a->roots[i].at, b->roots[i].at);
+		assert_int_equal(a->roots[i].how, b->roots[i].how);
+	}
+}
+
+static void what_is_stored_comes_back(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		struct heap_graph g;
+		struct heap_roots roots;
+		struct heap_stored s;
+		struct kept k = {0};
+
+		furnish(&g, &roots, round == 7 ? 100000 : 1 + make_below(60));
+		assert_int_equal(heap_store(&g, &roots, keep, &k), 0);
+		assert_int_equal(load(&k, &s), 0);
+		expect_same(&g, &s.graph);
+		assert_int_equal(roots.names.count > 1 ? roots.names.count : 0,
+				 s.roots.names.count);
+		assert_int_equal(roots.module_count, s.roots.module_count);
+		assert_int_equal(roots.modules[2].bias, s.roots.modules[2].bias);
+		heap_stored_done(&s);
+		heap_graph_done(&g);
+		heap_roots_done(&roots);
+		kept_done(&k);
+	}
+}
+
+/* Any byte may be any other: what loads is sound, whatever it says. */
+static void damage_is_refused_or_harmless(void **state)
+{
+	int loaded = 0, refused = 0;
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct heap_graph g;
+		struct heap_roots roots;
+		struct heap_stored s;
+		struct kept k = {0};
+
+		furnish(&g, &roots, 1 + make_below(12));
+		assert_int_equal(heap_store(&g, &roots, keep, &k), 0);
+		for (uint32_t n = 1 + make_below(3); n--;) {
+			struct bytes *b = &k.piece[make_below((uint32_t)k.count)];
+
+			if (!b->len)
+				continue;
+			if (make_below(6))
+				b->data[make_below((uint32_t)b->len)] =
+					(unsigned char)make_random();
+			else
+				b->len = make_below((uint32_t)b->len + 1);
+		}
+		if (load(&k, &s) == 0) {
+			assert_true(heap_graph_is_sound(&s.graph));
+			loaded++;
+		} else {
+			refused++;
+		}
+		heap_stored_done(&s);
+		heap_graph_done(&g);
+		heap_roots_done(&roots);
+		kept_done(&k);
+	}
+	assert_true(loaded > 100 && refused > 1000);
+}
+
+/* More edges counted than there are bytes, or than 32 bits hold. */
+static void impossible_counts_are_refused(void **state)
+{
+	static const uint64_t counts[] = {2, 1ull << 16, 1ull << 32, UINT64_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		struct heap_stored s = {0};
+		_cleanup_(bytes_done) struct bytes b = {0};
+		struct bytes_reader in;
+
+		bytes_put_varint(&b, 4); /* a block with that many edges */
+		bytes_put_varint(&b, 1);
+		for (int c = 0; c < 4; c++)
+			bytes_put_varint(&b, 16);
+		bytes_put_varint(&b, counts[i]);
+		in = bytes_reader(b.data, b.len);
+		assert_int_equal(heap_store_take(&s, &in), 0);
+		/* (Whatever 32 bits keep of it.) */
+		if ((uint32_t)counts[i])
+			assert_int_equal(heap_store_end(&s), -EBADMSG);
+		heap_stored_done(&s);
+		bytes_reset(&b);
+		bytes_put_varint(&b, 5);
+		bytes_put_varint(&b, counts[i]);
+		in = bytes_reader(b.data, b.len);
+		assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_stored_comes_back),
+		cmocka_unit_test(damage_is_refused_or_harmless),
+		cmocka_unit_test(impossible_counts_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
