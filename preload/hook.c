@@ -4,6 +4,7 @@
 #include "preload/confined.h"
 #include "preload/exec.h"
 #include "preload/real.h"
+#include "preload/sample.h"
 #include "preload/sys.h"
 
 #define TLS __thread __attribute__((tls_model("initial-exec")))
@@ -77,7 +78,7 @@ static int depth(struct thread *t, const struct hook_call *call)
 	enum unwind_ancestor is = UNWIND_NOT_FOUND;
 
 	for (; n; n--) {
-		uintptr_t guard = t->guards[n - 1];
+		uintptr_t guard = t->hooks[n - 1].guard;
 
 		/* Where our own frame lies now, another hook's lies no more. */
 		if (guard == call->cfa)
@@ -97,9 +98,18 @@ bool hook_enter_slowly(struct hook *h)
 {
 	struct thread *t;
 	uint32_t recording;
+	bool samples = sample_on();
 	int below;
 
+	/* Before --delay and after --duration: as little as can be. */
+	if (thread_self && thread_is_ours(thread_self) &&
+	    atomic_load_explicit(&session_header()->recording, memory_order_relaxed) ==
+		    WIRE_PAUSED)
+		return false;
 	if (busy || !real_init() || !(t = own_thread()))
+		return false;
+	/* Its caller did not draw: a sampled recording begins behind this call. */
+	if (sample_on() && !samples)
 		return false;
 	recording = atomic_load_explicit(&session_header()->recording,
 					 memory_order_relaxed);

@@ -43,12 +43,12 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	h->thread = t;
 	h->depth = depth;
 	/* A signal handler may come between any two of these: see thread.h. */
-	t->started[depth] =
+	t->hooks[depth].started =
 		atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	t->nesting = depth + 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	t->guards[depth] = h->call.cfa;
+	t->hooks[depth].guard = h->call.cfa;
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -74,7 +74,7 @@ static inline void hook_leave(struct hook *h)
 	struct thread *t = h->thread;
 
 	atomic_signal_fence(memory_order_seq_cst);
-	t->guards[h->depth] = 0;
+	t->hooks[h->depth].guard = 0;
 	atomic_signal_fence(memory_order_seq_cst);
 	t->nesting = h->depth;
 }
@@ -82,11 +82,14 @@ static inline void hook_leave(struct hook *h)
 /* The node of the caller's stack. */
 static inline uint32_t hook_stack(struct hook *h)
 {
-	struct unwind_frame *frames = h->thread->frames[h->depth];
-	size_t n = unwind_stack(&h->thread->unwind, h->call.pc, h->call.cfa, h->call.fp,
-				frames);
+	struct thread *t = h->thread;
+	struct unwind_frame *frames = t->frames[h->depth];
 
-	return tree_intern(session.base, frames, n);
+	if (__builtin_expect(!h->depth, 1))
+		return last_take(&t->last, &t->unwind, session.base, h->call.pc,
+				 h->call.cfa, h->call.fp, frames);
+	return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
+				h->call.fp, frames);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)

@@ -7,6 +7,7 @@
 #include "preload/confined.h"
 #include "preload/family.h"
 #include "preload/hook.h"
+#include "preload/sample.h"
 #include "preload/sys.h"
 
 #include <pthread.h>
@@ -42,6 +43,7 @@ static void in_child(void)
 {
 	struct wire_process *p;
 
+	sample_forked();
 	if (!fork_serial || !family_follows() || confined_is())
 		return;
 	p = family_claim(WIRE_PROCESS_BORN, (uint32_t)sys_call3(SYS_getpid, 0, 0, 0),

@@ -6,6 +6,8 @@
  */
 #include "preload/hook.h"
 #include "preload/real.h"
+#include "preload/sample.h"
+#include "preload/sys.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -29,8 +31,10 @@ static void *bootstrap(size_t size, size_t align)
 /* Records an allocation that the real function has made, and ends the hook. */
 static inline void *allocated(struct hook *h, void *p, size_t size)
 {
-	if (p)
+	if (p && sample_admits(p))
 		hook_put(h, WIRE_ALLOC, p, size, hook_stack(h));
+	else if (p)
+		sys_local_add(&h->thread->ring->lost, 1);
 	hook_leave(h);
 	return p;
 }
@@ -39,6 +43,8 @@ HOOK void *malloc(size_t size)
 {
 	struct hook h;
 
+	if (sample_skips(size))
+		return real.malloc(size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.malloc ? real.malloc(size) : bootstrap(size, 16);
 	return allocated(&h, real.malloc(size), size);
@@ -49,6 +55,8 @@ HOOK void *calloc(size_t n, size_t size)
 	size_t bytes;
 	struct hook h;
 
+	if (sample_skips(n * size))
+		return real.calloc(n, size);
 	if (!hook_enter(&h, HOOK_CALL)) {
 		if (real.calloc)
 			return real.calloc(n, size);
@@ -63,6 +71,8 @@ HOOK void *memalign(size_t align, size_t size)
 {
 	struct hook h;
 
+	if (sample_skips(size))
+		return real.memalign(align, size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.memalign ? real.memalign(align, size)
 				     : bootstrap(size, align);
@@ -73,6 +83,8 @@ HOOK void *aligned_alloc(size_t align, size_t size)
 {
 	struct hook h;
 
+	if (sample_skips(size))
+		return real.aligned_alloc(align, size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.aligned_alloc ? real.aligned_alloc(align, size)
 					  : bootstrap(size, align);
@@ -84,6 +96,8 @@ HOOK int posix_memalign(void **ret, size_t align, size_t size)
 	struct hook h;
 	int err;
 
+	if (sample_skips(size))
+		return real.posix_memalign(ret, align, size);
 	if (!hook_enter(&h, HOOK_CALL)) {
 		if (real.posix_memalign)
 			return real.posix_memalign(ret, align, size);
@@ -99,6 +113,8 @@ HOOK void *valloc(size_t size)
 {
 	struct hook h;
 
+	if (sample_skips(size))
+		return real.valloc(size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.valloc ? real.valloc(size) : bootstrap(size, 4096);
 	return allocated(&h, real.valloc(size), size);
@@ -108,6 +124,8 @@ HOOK void *pvalloc(size_t size)
 {
 	struct hook h;
 
+	if (sample_skips(size))
+		return real.pvalloc(size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.pvalloc ? real.pvalloc(size) : bootstrap(size, 4096);
 	return allocated(&h, real.pvalloc(size), size);
@@ -124,6 +142,11 @@ static void *leave_bootstrap(void *p, size_t size)
 	return to;
 }
 
+static inline void *resize(void *p, size_t n, size_t size, bool array)
+{
+	return array ? real.reallocarray(p, n, size) : real.realloc(p, n * size);
+}
+
 /* Between the two events the block belongs to nobody: see wire.h. */
 static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
 				bool array)
@@ -134,12 +157,57 @@ static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
 
 	if (p)
 		hook_put(h, WIRE_REALLOC_BEGIN, p, 0, stack);
-	to = array ? real.reallocarray(p, n, size) : real.realloc(p, bytes);
+	to = resize(p, n, size, array);
 	if (p)
 		hook_put(h, WIRE_REALLOC_END, to, bytes, stack);
 	else if (to)
 		hook_put(h, WIRE_ALLOC, to, bytes, stack);
 	hook_leave(h);
+	return to;
+}
+
+/*
+ * Of a sampled recording: the old block may be recorded (had) or not, and so may the
+ * new one (has). One that is not goes without its half of the two events.
+ */
+static void put_resized(struct hook *h, const void *to, size_t bytes, bool had,
+			bool has, uint32_t stack)
+{
+	bool failed = !to && bytes;
+
+	if (to && has && !sample_admits(to)) {
+		sys_local_add(&h->thread->ring->lost, 1);
+		has = false;
+	}
+	if (had && (failed || (to && has)))
+		hook_put(h, WIRE_REALLOC_END, to, bytes, stack);
+	else if (had) /* freed, as far as anybody will hear of it */
+		hook_put(h, WIRE_REALLOC_END, NULL, 0, stack);
+	else if (to && has)
+		hook_put(h, WIRE_ALLOC, to, bytes, stack);
+}
+
+static void *sampled_realloc(struct hook_call call, void *p, size_t n, size_t size,
+			     bool array)
+{
+	bool had = p && !sample_skips_free(p), has = !sample_skips(n * size), recorded;
+	uint32_t stack = 0;
+	struct hook h;
+	void *to;
+
+	recorded = (had || has) && hook_enter(&h, call);
+	if (recorded)
+		stack = hook_stack(&h);
+	if (recorded && had)
+		hook_put(&h, WIRE_REALLOC_BEGIN, p, 0, stack);
+	to = resize(p, n, size, array);
+	if (recorded)
+		put_resized(&h, to, n * size, had, has, stack);
+	/* It failed, and the old block stands. */
+	if (had && !to && n * size > 0 && !sample_add(p) && recorded)
+		sys_local_add(&h.thread->ring->lost, 1);
+	if (recorded)
+		hook_leave(&h);
 	return to;
 }
 
@@ -149,6 +217,8 @@ HOOK void *realloc(void *p, size_t size)
 
 	if (__builtin_expect(p && bootstrap_owns(p), 0))
 		return leave_bootstrap(p, size);
+	if (sample_on())
+		return sampled_realloc(HOOK_CALL, p, 1, size, false);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.realloc ? real.realloc(p, size) : bootstrap(size, 16);
 	return reallocated(&h, p, 1, size, false);
@@ -166,6 +236,8 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 	}
 	if (__builtin_expect(p && bootstrap_owns(p), 0))
 		return leave_bootstrap(p, bytes);
+	if (sample_on())
+		return sampled_realloc(HOOK_CALL, p, n, size, true);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.reallocarray ? real.reallocarray(p, n, size)
 					 : bootstrap(bytes, 16);
@@ -187,6 +259,10 @@ HOOK void free(void *p)
 
 	if (!p || __builtin_expect(bootstrap_owns(p), 0))
 		return;
+	if (sample_skips_free(p)) {
+		real.free(p);
+		return;
+	}
 	if (FREEING(&h, p)) {
 		real.free(p);
 		hook_leave(&h);
@@ -202,7 +278,7 @@ HOOK void free_sized(void *p, size_t size)
 
 	if (!p || __builtin_expect(bootstrap_owns(p), 0))
 		return;
-	recorded = FREEING(&h, p);
+	recorded = !sample_skips_free(p) && FREEING(&h, p);
 	if (real.free_sized)
 		real.free_sized(p, size);
 	else if (real.free)
@@ -218,7 +294,7 @@ HOOK void free_aligned_sized(void *p, size_t align, size_t size)
 
 	if (!p || __builtin_expect(bootstrap_owns(p), 0))
 		return;
-	recorded = FREEING(&h, p);
+	recorded = !sample_skips_free(p) && FREEING(&h, p);
 	if (real.free_aligned_sized)
 		real.free_aligned_sized(p, align, size);
 	else if (real.free)

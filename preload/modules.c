@@ -51,13 +51,14 @@ static struct {
 	int (*find)(void *, struct found_object *);
 	int (*loader)(void *, struct found_object *); /* what find is if not forced */
 	struct r_debug *debug;
-	_Atomic uint32_t generation, closing;
 	/* start page (36 bits) | wire index (12) | generation (16); 0: free */
 	_Atomic uint64_t *known;
 	struct kept *kept; /* WIRE_MODULES of them */
 	uint32_t exe_len;
 	char exe[sizeof(((struct wire_module *)0)->path)];
 } self;
+
+struct modules_clock modules_clock;
 
 /* ---- asking the loader --------------------------------------------------- */
 
@@ -456,7 +457,12 @@ static bool replaces_another(const struct image *m, uint32_t generation)
 static uint32_t next_generation(void)
 {
 	/* release: pairs with modules_generation(). Nothing else is published by it. */
-	return atomic_fetch_add_explicit(&self.generation, 1, memory_order_release) + 1;
+	uint32_t next = atomic_fetch_add_explicit(&modules_clock.generation, 1,
+						  memory_order_release) +
+			1;
+
+	unwind_epoch_next();
+	return next;
 }
 
 /* A module that this generation has not met. */
@@ -478,7 +484,7 @@ static void meet(struct image *m, uint32_t generation, struct module *ret)
 int modules_find(uintptr_t pc, struct module *ret)
 {
 	uint32_t generation =
-		atomic_load_explicit(&self.generation, memory_order_acquire);
+		atomic_load_explicit(&modules_clock.generation, memory_order_acquire);
 	uint32_t index;
 	struct image m;
 	int err = find_image(pc, &m);
@@ -497,32 +503,22 @@ int modules_find(uintptr_t pc, struct module *ret)
 
 /* ---- generations --------------------------------------------------------- */
 
-bool modules_generation(uint32_t *ret_generation)
-{
-	/* acquire, and in this order: pairs with modules_dlclose_end(). If no dlclose
-	 * is seen here, then either it starts later, and every pc on this thread's
-	 * stack is still what the generation says; or it has ended, and the generation
-	 * read next is the one that it started. */
-	if (atomic_load_explicit(&self.closing, memory_order_acquire))
-		return false;
-	*ret_generation = atomic_load_explicit(&self.generation, memory_order_acquire);
-	return true;
-}
-
 void modules_dlclose_begin(void)
 {
 	/* seq_cst: visible before the real dlclose unmaps anything. */
-	atomic_fetch_add(&self.closing, 1);
+	atomic_fetch_add(&modules_clock.closing, 1);
+	unwind_epoch_next();
 }
 
 void modules_dlclose_end(void)
 {
-	uint32_t closing = atomic_load_explicit(&self.closing, memory_order_relaxed);
+	uint32_t closing =
+		atomic_load_explicit(&modules_clock.closing, memory_order_relaxed);
 
 	next_generation();
 	/* release: pairs with modules_generation(). A fork child's count began at 0. */
 	while (closing && !atomic_compare_exchange_weak_explicit(
-				  &self.closing, &closing, closing - 1,
+				  &modules_clock.closing, &closing, closing - 1,
 				  memory_order_release, memory_order_relaxed))
 		;
 }
@@ -555,7 +551,7 @@ static int init_child(void)
 	uint32_t used =
 		atomic_load_explicit(&header->modules_used, memory_order_relaxed);
 
-	if (atomic_exchange(&self.closing, 0))
+	if (atomic_exchange(&modules_clock.closing, 0))
 		next_generation();
 	for (uint32_t i = 1; i < used && i < WIRE_MODULES; i++) {
 		uint32_t writing = 1;

@@ -33,8 +33,28 @@ int modules_find(uintptr_t pc, struct module *ret);
 /* Is pc inside any module? Cheaper. */
 bool modules_has(uintptr_t pc);
 
+struct modules_clock {
+	_Atomic uint32_t generation;
+	_Atomic uint32_t closing; /* dlcloses under way */
+};
+
+extern struct modules_clock modules_clock;
+
 /* False: a dlclose is under way, cache nothing and look nothing up. */
-bool modules_generation(uint32_t *ret_generation);
+static inline bool modules_generation(uint32_t *ret_generation)
+{
+	/* acquire, and in this order: pairs with modules_dlclose_end(). If no dlclose
+	 * is seen here, then either it starts later, and every pc on this thread's
+	 * stack is still what the generation says; or it has ended, and the generation
+	 * read next is the one that it started. */
+	if (__builtin_expect(atomic_load_explicit(&modules_clock.closing,
+						  memory_order_acquire) != 0,
+			     0))
+		return false;
+	*ret_generation = atomic_load_explicit(&modules_clock.generation,
+					       memory_order_acquire);
+	return true;
+}
 
 void modules_dlclose_begin(void);
 

@@ -9,7 +9,7 @@ enum { COUNT_BITS = 28 };
 #define COUNT_MASK ((1ull << COUNT_BITS) - 1)
 _Static_assert(COUNT_BITS + ARCH_ADDRESS_BITS - ARCH_PAGE_BITS <= 64, "fits a word");
 
-static _Atomic uint32_t forgotten = 1;
+_Atomic uint32_t probe_forgotten = 1;
 
 bool probe_readable(uintptr_t at)
 {
@@ -27,7 +27,8 @@ void probe_forget(void)
 {
 	/* release: pairs with probe_begin(); the unmapping that follows is ordered by
 	 * whatever lets another thread know of it. */
-	atomic_fetch_add_explicit(&forgotten, 1, memory_order_release);
+	atomic_fetch_add_explicit(&probe_forgotten, 1, memory_order_release);
+	unwind_epoch_next();
 }
 
 void probe_drop(struct unwind_thread *t)
@@ -35,16 +36,6 @@ void probe_drop(struct unwind_thread *t)
 	/* relaxed, all of it: one thread, and its handlers see single words. */
 	for (size_t i = 0; i < UNWIND_RANGES; i++)
 		atomic_store_explicit(&t->range[i], 0, memory_order_relaxed);
-}
-
-void probe_begin(struct unwind_thread *t)
-{
-	uint32_t now = atomic_load_explicit(&forgotten, memory_order_acquire);
-
-	if (__builtin_expect(t->forgotten == now, 1))
-		return;
-	probe_drop(t);
-	t->forgotten = now;
 }
 
 static void set_window(struct probe_window *w, uint64_t range)

@@ -24,11 +24,22 @@ bool probe_readable(uintptr_t at);
 /* Ranges of all threads are void. Any thread, any time. */
 void probe_forget(void);
 
-/* To be called at each start of an unwinding: drops ranges that are void. */
-void probe_begin(struct unwind_thread *t);
-
 /* Drops the ranges of this thread: they are looked at afresh. */
 void probe_drop(struct unwind_thread *t);
+
+extern _Atomic uint32_t probe_forgotten; /* grows with each probe_forget() */
+
+/* To be called at each start of an unwinding: drops ranges that are void. */
+static inline void probe_begin(struct unwind_thread *t)
+{
+	/* acquire: pairs with probe_forget(). */
+	uint32_t now = atomic_load_explicit(&probe_forgotten, memory_order_acquire);
+
+	if (__builtin_expect(t->forgotten == now, 1))
+		return;
+	probe_drop(t);
+	t->forgotten = now;
+}
 
 /* Sets the window to a range that holds the page of `at`. False: not readable. */
 bool probe_find(struct unwind_thread *t, struct probe_window *w, uintptr_t at);

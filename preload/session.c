@@ -4,6 +4,7 @@
 #include "preload/confined.h"
 #include "preload/family.h"
 #include "preload/real.h"
+#include "preload/sample.h"
 #include "preload/sys.h"
 #include "preload/unwind.h"
 
@@ -141,6 +142,7 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 {
 	struct wire_hello hello = {WIRE_MAGIC, WIRE_VERSION, 0, {0}};
 	struct wire_welcome welcome;
+	uint64_t interval;
 	int memory = -1;
 	bool ok;
 
@@ -156,6 +158,11 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 	if (!ok)
 		return false;
 	session.flags = session_header()->flags;
+	interval = session_header()->sample;
+	if (interval && sample_init(interval) < 0) {
+		unmap();
+		return false;
+	}
 	if (!environment.session[0] &&
 	    memchr(welcome.session, '\0', sizeof(welcome.session)))
 		strcpy(environment.session, welcome.session);

@@ -80,7 +80,13 @@ static struct thread *ring_take(uint32_t i)
 		return NULL;
 	}
 	ring_fill(ring);
-	memset(t, 0, offsetof(struct thread, frames));
+	/* Fresh memory is zero, and stays untouched where nobody needs it. */
+	if (t->used) {
+		memset(t, 0, offsetof(struct thread, last.frames));
+		memset(&t->unwind, 0, sizeof(t->unwind));
+	}
+	t->used = true;
+	last_init(&t->last);
 	t->serial = ring->process_serial;
 	t->ring = ring;
 	t->slots = wire_data(session.base, i);
@@ -188,6 +194,13 @@ static inline bool slot_is_free(struct thread *t, uint64_t at)
 	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at);
 }
 
+/* session_stamp(), without a call for what nearly all processors have. */
+static inline uint64_t stamp(void)
+{
+	return __builtin_expect(session.flags & WIRE_CLOCK_TSC, 1) ? sys_ticks()
+								   : session_stamp();
+}
+
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack)
 {
@@ -204,7 +217,7 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 		return false;
 	}
 	slot = (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
-	slot->stamp = session_stamp();
+	slot->stamp = stamp();
 	slot->size = size;
 	slot->stack = stack;
 	/* release: the slot's words, then the one that says they are there. Also
@@ -220,7 +233,7 @@ void thread_recover(struct thread *t, uint32_t depth)
 {
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 
-	for (uint64_t at = t->started[depth]; at < end;
+	for (uint64_t at = t->hooks[depth].started; at < end;
 	     at += sizeof(struct wire_slot)) {
 		struct wire_slot *slot =
 			(struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));

@@ -13,20 +13,25 @@
  */
 #pragma once
 
+#include "preload/last.h"
 #include "preload/session.h"
-#include "preload/unwind.h"
 
 enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
 
 struct thread {
+	/* What every event touches, in one cache line. */
 	uint32_t serial;  /* of the process that owns it */
 	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
-	/* The first `nesting` are set, or 0: that hook is just beginning or ending. */
-	uintptr_t guards[THREAD_NESTING];
-	uint64_t started[THREAD_NESTING]; /* ring cursor when each began */
 	struct wire_ring *ring;
-	unsigned char *slots;	/* the ring's WIRE_RING_BYTES */
-	uint64_t head_seen;	/* ring->head as last read */
+	unsigned char *slots; /* the ring's WIRE_RING_BYTES */
+	uint64_t head_seen;   /* ring->head as last read */
+	/* Of the hooks at work, the outermost first. */
+	struct thread_hook {
+		uintptr_t guard; /* 0: it is just beginning or ending */
+		uint64_t started; /* ring cursor when it began */
+	} hooks[THREAD_NESTING];
+	bool used; /* somebody had this memory before: it is not all zeroes */
+	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
 };

@@ -33,8 +33,7 @@ static uint32_t node_new(void *base, const struct wire_node *key)
 	return id;
 }
 
-/* The node of the child `key`, made if it is new; 0 if there is no room. */
-static uint32_t child(void *base, const struct wire_node *key)
+uint32_t tree_child(void *base, const struct wire_node *key)
 {
 	_Atomic uint32_t *level = wire_index(base);
 	uint64_t h = hash(key);
@@ -67,19 +66,24 @@ static uint32_t child(void *base, const struct wire_node *key)
 	return 0;
 }
 
-uint32_t tree_intern(void *base, const struct unwind_frame *frames, size_t n)
+void tree_count_cut(void *base)
 {
 	struct wire_header *header = base;
+
+	/* relaxed: a count that is read after the end. */
+	atomic_fetch_add_explicit(&header->cut_stacks, 1, memory_order_relaxed);
+}
+
+uint32_t tree_intern(void *base, const struct unwind_frame *frames, size_t n)
+{
 	uint32_t node = 0;
 
 	while (n-- > 0) {
 		struct wire_node key = {frames[n].pc_flags, node, frames[n].module};
-		uint32_t id = child(base, &key);
+		uint32_t id = tree_child(base, &key);
 
 		if (!id) {
-			/* relaxed: a count that is read after the end. */
-			atomic_fetch_add_explicit(&header->cut_stacks, 1,
-						  memory_order_relaxed);
+			tree_count_cut(base);
 			break;
 		}
 		node = id;

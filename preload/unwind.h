@@ -47,6 +47,26 @@ struct unwind_thread {
 	uint16_t callers[UNWIND_CALLERS];
 };
 
+/* Grows with everything that a remembered stack depends on besides the stack itself:
+ * generations of modules, dlclose under way, stack pages that may have gone. Never 0.
+ */
+extern _Atomic uint32_t unwind_epoch;
+
+static inline uint32_t unwind_epoch_now(void)
+{
+	/* acquire: pairs with unwind_epoch_next(); what is read behind it is at least
+	 * as new. */
+	return atomic_load_explicit(&unwind_epoch, memory_order_acquire);
+}
+
+/* After the change. */
+static inline void unwind_epoch_next(void)
+{
+	/* release: the change, then the number. */
+	if (!(atomic_fetch_add_explicit(&unwind_epoch, 1, memory_order_release) + 1))
+		unwind_epoch_next();
+}
+
 /* Finds the loader's interfaces and reserves the tables. base: the session's mapping,
  * where modules are published; process_serial: the process's own. Call again in a
  * fork child with its own serial (tables are kept). Not async-signal-safe the first
@@ -60,6 +80,11 @@ int unwind_init(void *base, uint32_t process_serial);
  * their number (>= 1). Depth is not limited by anything else. */
 size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr_t fp,
 		    struct unwind_frame *frames);
+
+/* The same with every callee-saved register tracked in each frame, from the tables
+ * alone: for tests. */
+size_t unwind_stack_full(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+			 uintptr_t fp, struct unwind_frame *frames);
 
 enum unwind_ancestor {
 	UNWIND_NOT_FOUND = 0,	/* no frame of ours above has that CFA */

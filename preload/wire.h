@@ -33,7 +33,7 @@ enum wire_limit {
 	WIRE_MODULES = 4096,	   /* distinct (file, address) pairs ever seen */
 	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
-	WIRE_SCRATCH_BYTES = 256 << 10, /* behind each ring: its producer's own */
+	WIRE_SCRATCH_BYTES = 384 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
 	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,
@@ -88,6 +88,9 @@ struct wire_header {
 	uint32_t version;
 	uint32_t flags; /* enum wire_flag */
 	uint32_t scan_wait_ms; /* at most, of WIRE_SCAN_AT_EXIT; constant like flags */
+	/* Record about one allocation in so many bytes (sample.h); 0: all. Constant
+	 * once the memfd is handed over. */
+	uint64_t sample;
 
 	/* Written by the collector. */
 	_Alignas(64) _Atomic uint32_t recording; /* enum wire_recording */
@@ -290,6 +293,14 @@ static inline uint64_t wire_head(uint64_t address, enum wire_type type, uint64_t
 {
 	return (address & WIRE_PC_MASK) | ((uint64_t)type << 48) |
 	       (wire_lap(cursor) << 56);
+}
+
+/* How many blocks of its size a recorded malloc block stands for: see sample.h. */
+static inline uint64_t wire_weight(uint64_t interval, uint64_t size)
+{
+	if (__builtin_expect(interval <= size || !size, 1))
+		return 1;
+	return (interval + size - 1) / size;
 }
 
 enum wire_ring_state {

@@ -110,6 +110,7 @@ static bool learn(const char *path, struct budget_facts *facts, struct profile *
 	facts->complete =
 		(*ret)->complete && !strings_get(&(*ret)->strings, (*ret)->stopped)[0];
 	facts->lost = sum.lost;
+	facts->sampled = (*ret)->sampled;
 	facts->unfollowed = (*ret)->unfollowed_count;
 	facts->leaked_bytes = sum.leaked.bytes;
 	return true;

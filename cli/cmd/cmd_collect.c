@@ -40,7 +40,7 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * no-source,debuginfod,source-path=FROM=TO", of the environment. */
+ * sample=N,no-source,debuginfod,source-path=FROM=TO", of the environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -83,6 +83,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			quantity_parse_duration(value + 1, &c->delay_ns);
 		else if (option(word, name, "duration") && value)
 			quantity_parse_duration(value + 1, &c->duration_ns);
+		else if (option(word, name, "sample") && value)
+			quantity_parse_size(value + 1, &c->sample);
 		options += len + (options[len] == ',');
 	}
 	return 0;

@@ -31,8 +31,11 @@ enum option {
 	SNAPSHOT_WAIT,
 	SOURCE_PATH,
 	NO_SOURCE,
-	DEBUGINFOD
+	DEBUGINFOD,
+	SAMPLE
 };
+
+#define SAMPLE_MAX (1ull << 40)
 
 static const struct option_spec options[] = {
 	[OUTPUT] = {.name = "output",
@@ -72,6 +75,10 @@ static const struct option_spec options[] = {
 			.help = "ask the servers of $DEBUGINFOD_URLS for debug "
 				"information that is not here: they learn the "
 				"build-ids"},
+	[SAMPLE] = {.name = "sample",
+		    .argument = "BYTES",
+		    .help = "record about one allocation in so many bytes (512K): nearly "
+			    "free; every figure is then an estimate"},
 	{0},
 };
 
@@ -140,6 +147,11 @@ static const char *take(void *own, size_t i, const char *value)
 	case DEBUGINFOD:
 		o->debuginfod = true;
 		break;
+	case SAMPLE:
+		if (!quantity_parse_size(value, &o->sample) && o->sample &&
+		    o->sample <= SAMPLE_MAX)
+			break;
+		return "write bytes, or a number with K, M or G, up to 1024G: 512K";
 	}
 	return NULL;
 }
@@ -187,9 +199,10 @@ static void say_figures(const struct launch_outcome *done)
 	if (profile_load(done->profile, &p, NULL, 0) < 0 ||
 	    summary_of(p, &all, &sum) < 0)
 		return;
-	message_note("%s allocations, at most %s live at once, %s %s%s",
-		     units_count(sum.allocs).text, units_size(sum.peak.bytes).text,
-		     units_size(sum.leaked.bytes).text, freed_when(done, &sum),
+	message_note("%s%s allocations, at most %s live at once, %s %s%s",
+		     p->sampled ? "estimated: " : "", units_count(sum.allocs).text,
+		     units_size(sum.peak.bytes).text, units_size(sum.leaked.bytes).text,
+		     freed_when(done, &sum),
 		     sum.lost ? "; EVENTS WERE LOST" : "");
 }
 

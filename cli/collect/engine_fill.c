@@ -162,6 +162,7 @@ int engine_fill(struct engine *e, struct profile *p)
 	p->wall_ns = engine_now_ns(e);
 	p->free_stacks = h->flags & WIRE_FREE_STACKS;
 	p->lossy = h->flags & WIRE_LOSSY;
+	p->sampled = s->sample;
 	p->lost_no_ring = atomic_load_explicit(&h->unrung, memory_order_relaxed);
 	p->cut_stacks = atomic_load_explicit(&h->cut_stacks, memory_order_relaxed);
 	return r;

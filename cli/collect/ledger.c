@@ -33,7 +33,7 @@ void ledger_done(struct ledger *l)
 
 int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t serial)
 {
-	*p = (struct ledger_process){0};
+	*p = (struct ledger_process){.lineage.sample = l->sites.sample};
 	return sites_process_start(&l->sites, &p->sums, serial);
 }
 

@@ -1,6 +1,7 @@
 #include "cli/collect/lineage.h"
 
 #include "cli/base/array.h"
+#include "preload/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -181,8 +182,8 @@ bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek
 	if (!given)
 		return false;
 	*given = ns + 1;
-	l->freed.blocks++;
-	l->freed.bytes += ret->size;
+	l->freed.blocks += wire_weight(l->sample, ret->size);
+	l->freed.bytes += wire_weight(l->sample, ret->size) * ret->size;
 	return true;
 }
 
@@ -255,8 +256,8 @@ void lineage_give_back(struct lineage *l, uint64_t address,
 	if (!given || !*given)
 		return;
 	*given = 0;
-	l->freed.blocks--;
-	l->freed.bytes -= b->size;
+	l->freed.blocks -= wire_weight(l->sample, b->size);
+	l->freed.bytes -= wire_weight(l->sample, b->size) * b->size;
 }
 
 static void release_ended(struct lineage *l, lineage_release *release, void *context)

@@ -46,6 +46,7 @@ struct lineage {
 	uint64_t fork_ns;
 	bool dated; /* its fork was not told of when it began */
 	struct profile_amount inherited, freed; /* freed: by itself, of those */
+	uint64_t sample; /* wire_header.sample */
 	struct table given; /* address -> when it freed it, + 1; of inherited blocks */
 
 	/* As a parent. */

@@ -652,17 +652,22 @@ static int prepare_symbols(struct server *s)
 static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
-	struct engine_hooks hooks = {
-		.context = s, .alive = alive, .module_seen = module_seen,
-		.waited = waited, .account = account};
+	struct engine_hooks hooks = {.context = s,
+				     .alive = alive,
+				     .module_seen = module_seen,
+				     .waited = waited,
+				     .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
 			 (o->config.scan_at_exit ? WIRE_SCAN_AT_EXIT : 0);
-	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy;
+	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy ||
+		      o->config.sample;
 	int err = recording_open(&s->memory, flags, o->config.scan_wait_ms,
 				 !o->config.delay_ns);
 
+	if (!err)
+		header(s)->sample = o->config.sample;
 	if (!err && o->listen < 0)
 		err = listen_bare(s);
 	memcpy(s->memory.token, o->config.token, sizeof(s->memory.token));

@@ -11,6 +11,7 @@ int sites_open(struct sites *s, void *base)
 	int r;
 
 	*s = (struct sites){.count = 1, .room = 64, .index_room = 256};
+	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
 	s->items = aligned_alloc(64, s->room * sizeof(*s->items));
 	s->index = calloc(s->index_room, sizeof(*s->index));
@@ -143,6 +144,16 @@ uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t no
 
 /* ---- counting ------------------------------------------------------------ */
 
+/* What a block adds: itself, and in a sampled recording those that it stands for. */
+static inline struct profile_amount amount_of(const struct sites *s,
+					      enum profile_domain domain, uint64_t size,
+					      uint32_t blocks)
+{
+	uint64_t weight = domain == PROFILE_MALLOC ? wire_weight(s->sample, size) : 1;
+
+	return (struct profile_amount){blocks * weight, size * weight};
+}
+
 static void fail(struct sites *s)
 {
 	s->error = s->error ? s->error : -ENOMEM;
@@ -175,7 +186,7 @@ static void widen(struct sites *s, struct sites_histogram **h, uint8_t class)
 }
 
 static inline void tally(struct sites *s, struct sites_histogram **h, uint64_t amount,
-			 uint32_t change)
+			 uint64_t change)
 {
 	uint8_t class = class_of(amount);
 
@@ -209,7 +220,7 @@ static inline void touch(struct sites *s, struct site *site)
 
 /* After the sums have changed: both peaks, and the timeline. `before` is the site. */
 static inline void follow(struct sites *s, struct sites_process *p, struct site *site,
-			  struct profile_amount before, uint32_t allocs, uint64_t ns)
+			  struct profile_amount before, uint64_t allocs, uint64_t ns)
 {
 	enum profile_domain domain = site->domain;
 
@@ -232,24 +243,25 @@ void sites_alloc(struct sites *s, struct sites_process *p, uint32_t number,
 	struct site *site = &s->items[number];
 	struct profile_amount before = sites_live(site);
 	enum profile_domain domain = site->domain;
+	struct profile_amount sum = amount_of(s, domain, size, blocks);
 
 	touch(s, site);
 	if (!site->allocs || ns < site->first_ns)
 		site->first_ns = ns;
 	if (ns > site->last_ns)
 		site->last_ns = ns;
-	site->allocs += blocks;
-	site->allocated_bytes += size;
-	p->allocs[domain] += blocks;
-	p->allocated_bytes[domain] += size;
-	p->live[domain].blocks += blocks;
-	p->live[domain].bytes += size;
+	site->allocs += sum.blocks;
+	site->allocated_bytes += sum.bytes;
+	p->allocs[domain] += sum.blocks;
+	p->allocated_bytes[domain] += sum.bytes;
+	p->live[domain].blocks += sum.blocks;
+	p->live[domain].bytes += sum.bytes;
 	if (domain == PROFILE_MALLOC) {
-		s->tree_live.blocks += blocks;
-		s->tree_live.bytes += size;
+		s->tree_live.blocks += sum.blocks;
+		s->tree_live.bytes += sum.bytes;
 	}
-	tally(s, &site->sizes, size, blocks);
-	follow(s, p, site, before, blocks, ns);
+	tally(s, &site->sizes, size, sum.blocks);
+	follow(s, p, site, before, sum.blocks, ns);
 	stamp(s, p, site);
 }
 
@@ -259,23 +271,25 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 	struct site *site = &s->items[b->site], *here = &s->items[by];
 	struct profile_amount before = sites_live(site);
 	enum profile_domain domain = site->domain;
+	struct profile_amount sum = amount_of(s, domain, b->size, blocks);
 
 	touch(s, site);
 	touch(s, here);
-	site->frees += blocks;
-	site->freed_bytes += b->size;
-	p->frees[domain] += blocks;
-	p->freed_bytes[domain] += b->size;
-	p->live[domain].blocks -= blocks;
-	p->live[domain].bytes -= b->size;
+	site->frees += sum.blocks;
+	site->freed_bytes += sum.bytes;
+	p->frees[domain] += sum.blocks;
+	p->freed_bytes[domain] += sum.bytes;
+	p->live[domain].blocks -= sum.blocks;
+	p->live[domain].bytes -= sum.bytes;
 	if (domain == PROFILE_MALLOC) {
-		s->tree_live.blocks -= blocks;
-		s->tree_live.bytes -= b->size;
+		s->tree_live.blocks -= sum.blocks;
+		s->tree_live.bytes -= sum.bytes;
 	}
 	if (blocks)
-		tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, 1);
-	here->freed_here += blocks;
-	here->freed_here_bytes += b->size;
+		tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0,
+		      sum.blocks);
+	here->freed_here += sum.blocks;
+	here->freed_here_bytes += sum.bytes;
 	follow(s, p, site, before, 0, ns);
 	stamp(s, p, here);
 }
@@ -286,11 +300,13 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	enum { D = PROFILE_MALLOC };
 	struct site *site = &s->items[b->site], *here = &s->items[by];
 	struct profile_amount before = sites_live(site);
-	struct profile_amount more = {before.blocks + 1, before.bytes + b->size};
-	struct profile_amount process = {p->live[D].blocks + 1,
-					 p->live[D].bytes + b->size};
-	struct profile_amount tree = {s->tree_live.blocks + 1,
-				      s->tree_live.bytes + b->size};
+	struct profile_amount sum = amount_of(s, PROFILE_MALLOC, b->size, 1);
+	struct profile_amount more = {before.blocks + sum.blocks,
+				      before.bytes + sum.bytes};
+	struct profile_amount process = {p->live[D].blocks + sum.blocks,
+					 p->live[D].bytes + sum.bytes};
+	struct profile_amount tree = {s->tree_live.blocks + sum.blocks,
+				      s->tree_live.bytes + sum.bytes};
 
 	touch(s, site);
 	touch(s, here);
@@ -298,24 +314,24 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 		site->first_ns = b->born_ns;
 	if (b->born_ns > site->last_ns)
 		site->last_ns = b->born_ns;
-	site->allocs++;
-	site->allocated_bytes += b->size;
-	site->frees++;
-	site->freed_bytes += b->size;
-	p->allocs[D]++;
-	p->allocated_bytes[D] += b->size;
-	p->frees[D]++;
-	p->freed_bytes[D] += b->size;
-	tally(s, &site->sizes, b->size, 1);
-	tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, 1);
+	site->allocs += sum.blocks;
+	site->allocated_bytes += sum.bytes;
+	site->frees += sum.blocks;
+	site->freed_bytes += sum.bytes;
+	p->allocs[D] += sum.blocks;
+	p->allocated_bytes[D] += sum.bytes;
+	p->frees[D] += sum.blocks;
+	p->freed_bytes[D] += sum.bytes;
+	tally(s, &site->sizes, b->size, sum.blocks);
+	tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, sum.blocks);
 	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
 	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
-	timeline_note(&s->timeline, b->born_ns, tree, 1);
+	timeline_note(&s->timeline, b->born_ns, tree, sum.blocks);
 	timeline_note(&s->timeline, ns, s->tree_live, 0);
 	site->last_rank = ++s->rank;
 	site->last_live_bytes = process.bytes;
-	here->freed_here++;
-	here->freed_here_bytes += b->size;
+	here->freed_here += sum.blocks;
+	here->freed_here_bytes += sum.bytes;
 	stamp(s, p, here);
 }
 
@@ -351,6 +367,8 @@ void sites_temporary(struct sites *s, struct sites_process *p,
 {
 	struct site *site = &s->items[b->site];
 
+	if (s->sample)
+		return; /* the thread's next event is not its next recorded one */
 	site->temporary.blocks++;
 	site->temporary.bytes += b->size;
 	p->temporary.blocks++;

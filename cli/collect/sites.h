@@ -72,6 +72,7 @@ struct sites {
 	struct peak_total tree_peak;
 	struct timeline timeline;
 	uint64_t rank; /* events so far */
+	uint64_t sample; /* wire_header.sample */
 	int error;     /* 0, or the first failure (-ENOMEM): counts are incomplete */
 };
 
@@ -171,7 +172,7 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t by, uint64_t ns);
 
-/* That free did not happen: takes it back. */
+/* That free, in the mmap domain, did not happen: takes it back. */
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns);
 

@@ -28,7 +28,7 @@ void timeline_advance(struct timeline *t, uint64_t ns);
 
 /* The live sum is `live` from this moment on, after so many more allocations. */
 static inline void timeline_note(struct timeline *t, uint64_t ns,
-				 struct profile_amount live, uint32_t allocs)
+				 struct profile_amount live, uint64_t allocs)
 {
 	struct profile_bin *b;
 

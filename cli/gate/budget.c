@@ -10,6 +10,9 @@ static bool doubt(const struct budget_facts *f, char *why, size_t room)
 		snprintf(why, room, "the program was not recorded");
 	else if (f->lost)
 		snprintf(why, room, "%" PRIu64 " events were lost", f->lost);
+	else if (f->sampled)
+		snprintf(why, room,
+			 "the recording is a sample: an estimate proves no limit");
 	else if (f->unfollowed)
 		snprintf(why, room,
 			 "%" PRIu64 " executed programs could not be recorded",

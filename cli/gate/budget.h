@@ -25,6 +25,7 @@ struct budget_facts {
 	uint32_t running;   /* processes that go on unwatched */
 	uint64_t unfollowed; /* programs executed that could not be recorded */
 	uint64_t lost;	    /* events */
+	bool sampled;	    /* the figures are estimates */
 	uint64_t leaked_bytes; /* never freed, apart from the runtime's own */
 };
 

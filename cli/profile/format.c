@@ -34,6 +34,7 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile, tree_peak.blocks),
 	PLAIN(struct profile, tree_peak.bytes),
 	PLAIN(struct profile, tree_peak_at_ns),
+	PLAIN(struct profile, sampled),
 };
 
 #define PROCESS_DOMAIN(d)                                                              \

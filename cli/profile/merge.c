@@ -784,6 +784,8 @@ static int describe(struct input *in)
 	to->symbolised = from->symbolised && (first || to->symbolised);
 	to->free_stacks = from->free_stacks && (first || to->free_stacks);
 	to->lossy = from->lossy || to->lossy;
+	/* The coarsest: what it says of the error holds for all. */
+	to->sampled = from->sampled > to->sampled ? from->sampled : to->sampled;
 	to->lost_no_ring += from->lost_no_ring;
 	to->cut_stacks += from->cut_stacks;
 	if (!to->write_error)

@@ -251,6 +251,9 @@ struct profile {
 	bool complete;	       /* the collector finished: false if it died */
 	bool symbolised;
 	bool free_stacks, lossy; /* as recorded */
+	/* About one malloc in so many bytes was recorded, and all amounts of that domain
+	 * are estimates (report/estimate.h); 0: all were. */
+	uint64_t sampled;
 	uint64_t lost_no_ring;	/* events lost because every ring was taken */
 	uint64_t cut_stacks;	/* stacks cut because the tree was full */
 	/* String: why recording ended before the program did; "" if it did not. */

@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
+#include "cli/report/estimate.h"
 #include "cli/report/lines_source.h"
 #include "cli/report/lines_sums.h"
 #include "cli/report/losses.h"
@@ -612,9 +613,10 @@ static void put_value(struct json *j, const char *name, const struct view_sums *
 }
 
 /* The figures of a line or function; null where there was no event. */
-static void json_figures(const struct profile *p, struct json *j,
+static void json_figures(const struct report *r, struct json *j,
 			 const struct view_sums *s)
 {
+	const struct profile *p = r->sums.view.profile;
 	static const struct view_sums none;
 	const struct view_sums *v = s ? s : &none, *frees = p->free_stacks ? s : NULL;
 
@@ -630,6 +632,12 @@ static void json_figures(const struct profile *p, struct json *j,
 	put_value(j, "peak", s, v->peak.bytes);
 	put_value(j, "leaked", s, v->leaked.bytes);
 	put_value(j, "temporary", s, v->temporary.bytes);
+	if (!s || r->sums.view.scope.domain != PROFILE_MALLOC)
+		return;
+	estimate_json_range(p, j, "mem_usage", v->last_live);
+	estimate_json_range(p, j, "allocated", v->allocated.bytes);
+	estimate_json_range(p, j, "peak", v->peak.bytes);
+	estimate_json_range(p, j, "leaked", v->leaked.bytes);
 }
 
 static void json_function(const struct report *r, const struct lines_options *o,
@@ -649,14 +657,14 @@ static void json_function(const struct report *r, const struct lines_options *o,
 	json_put_unsigned(j, "instances", f->instances);
 	json_key(j, "total");
 	json_object(j);
-	json_figures(p, j, &f->sum);
+	json_figures(r, j, &f->sum);
 	json_close(j);
 	json_key(j, "lines");
 	json_array(j);
 	while (step(&r->sums, f, o->nonzero, &at)) {
 		json_object(j);
 		json_put_unsigned(j, "line", at.number);
-		json_figures(p, j, at.line ? &at.line->sum : NULL);
+		json_figures(r, j, at.line ? &at.line->sum : NULL);
 		json_close(j);
 	}
 	json_close(j);
@@ -673,7 +681,7 @@ static void json_plain(const struct report *r, uint32_t label, struct json *j)
 	json_put_string(j, "name", frames_name(p, f, place, sizeof(place)));
 	json_put_string(j, "module", frames_module(p, f->stack));
 	json_put_bool(j, "own", r->sums.plain[label].own);
-	json_figures(p, j, &r->sums.plain[label].sum);
+	json_figures(r, j, &r->sums.plain[label].sum);
 	json_close(j);
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
+#include "cli/report/estimate.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
 
@@ -27,6 +28,7 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 	uint64_t lost = profile_lost_events(p);
 	char why[512];
 
+	estimate_text(p, colour, out);
 	if (lost)
 		warn(colour, out,
 		     "%s events were lost%s. Every figure may be too low, or a free be "
@@ -67,4 +69,5 @@ void losses_json(const struct profile *p, struct json *j)
 	json_put_bool(j, "complete", p->complete);
 	json_put_string(j, "stopped", strings_get(&p->strings, p->stopped));
 	json_close(j);
+	estimate_json(p, j);
 }

@@ -4,6 +4,7 @@
 #include "cli/base/json.h"
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
+#include "cli/report/estimate.h"
 #include "cli/report/frames.h"
 #include "cli/report/groups.h"
 #include "cli/report/images.h"
@@ -315,36 +316,54 @@ static const char *peak_phrase(const struct scope *scope)
 	}
 }
 
+/* The sums that an estimate may stand for; nothing if it is none. */
+static void put_range(const struct page *page, enum profile_domain domain,
+		      uint64_t bytes)
+{
+	struct estimate_range range = estimate_range(page->profile, bytes);
+
+	if (page->profile->sampled && domain == PROFILE_MALLOC)
+		fprintf(page->out, " [%s to %s]", size(page, range.low).text,
+			size(page, range.high).text);
+}
+
+static void put_figure(const struct page *page, const struct scope *scope,
+		       const char *name, uint64_t bytes, uint64_t count)
+{
+	fprintf(page->out, "  %-12s %14s", name, size(page, bytes).text);
+	put_range(page, scope->domain, bytes);
+	fprintf(page->out, "  in %s", blocks(count).text);
+}
+
 static void put_figures(const struct page *page, const struct scope *scope,
 			const struct summary *s)
 {
 	FILE *out = page->out;
 
-	fprintf(out, "  peak         %14s  in %s", size(page, s->peak.bytes).text,
-		blocks(s->peak.blocks).text);
+	put_figure(page, scope, "peak", s->peak.bytes, s->peak.blocks);
 	if (scope->moment != SCOPE_OWN_PEAKS)
 		fprintf(out, ", %s after the start",
 			units_duration(s->peak_at_ns).text);
 	fprintf(out, "%s\n", peak_phrase(scope));
-	if (s->ended || !s->went_on)
-		fprintf(out, "  never freed  %14s  in %s live at the end\n",
-			size(page, s->leaked.bytes - s->not_yet.bytes).text,
-			blocks(s->leaked.blocks - s->not_yet.blocks).text);
-	if (s->went_on)
-		fprintf(out, "  not freed    %14s  in %s until recording ended\n",
-			size(page, s->not_yet.bytes).text,
-			blocks(s->not_yet.blocks).text);
-	if (s->runtime.blocks)
-		fprintf(out,
-			"  runtime      %14s  in %s live at the end, kept by libc and "
-			"the "
-			"loader: no leak\n",
-			size(page, s->runtime.bytes).text,
-			blocks(s->runtime.blocks).text);
-	fprintf(out, "  allocated    %14s  in %s over the whole run\n",
-		size(page, s->allocated_bytes).text, blocks(s->allocs).text);
-	fprintf(out, "  freed        %14s  in %s over the whole run\n",
-		size(page, s->freed_bytes).text, blocks(s->frees).text);
+	if (s->ended || !s->went_on) {
+		put_figure(page, scope, "never freed",
+			   s->leaked.bytes - s->not_yet.bytes,
+			   s->leaked.blocks - s->not_yet.blocks);
+		fputs(" live at the end\n", out);
+	}
+	if (s->went_on) {
+		put_figure(page, scope, "not freed", s->not_yet.bytes,
+			   s->not_yet.blocks);
+		fputs(" until recording ended\n", out);
+	}
+	if (s->runtime.blocks) {
+		put_figure(page, scope, "runtime", s->runtime.bytes, s->runtime.blocks);
+		fputs(" live at the end, kept by libc and the loader: no leak\n", out);
+	}
+	put_figure(page, scope, "allocated", s->allocated_bytes, s->allocs);
+	fputs(" over the whole run\n", out);
+	put_figure(page, scope, "freed", s->freed_bytes, s->frees);
+	fputs(" over the whole run\n", out);
 }
 
 static void put_heap(const struct page *page, const struct summary *s)
@@ -355,6 +374,8 @@ static void put_heap(const struct page *page, const struct summary *s)
 		 scope_phrase(page->scope));
 	put_title(page, title);
 	put_figures(page, page->scope, s);
+	if (page->profile->sampled)
+		return; /* the thread's next event may not have been recorded */
 	fprintf(page->out,
 		"  temporary    %14s  of the allocations over the whole run (%s), "
 		"freed by "
@@ -471,6 +492,10 @@ static void put_groups(const struct page *page, struct groups *g, const char *ti
 			size(page, group->amount.bytes).text,
 			units_percent(group->amount.bytes, g->total.bytes).text,
 			blocks(group->amount.blocks).text);
+		if (page->profile->sampled) {
+			put_range(page, PROFILE_MALLOC, group->amount.bytes);
+			fputs("  ", page->out);
+		}
 		put_frame(page, &group->frame);
 		put_callers(page, g, group);
 	}
@@ -693,6 +718,16 @@ static void json_amount(struct json *j, const char *name, struct profile_amount 
 	json_close(j);
 }
 
+static void json_ranges(struct json *j, const struct profile *p,
+			const struct summary *s)
+{
+	estimate_json_range(p, j, "allocated_bytes", s->allocated_bytes);
+	estimate_json_range(p, j, "freed_bytes", s->freed_bytes);
+	estimate_json_range(p, j, "peak_bytes", s->peak.bytes);
+	estimate_json_range(p, j, "live_at_end_bytes", s->live_at_end.bytes);
+	estimate_json_range(p, j, "leaked_bytes", s->leaked.bytes);
+}
+
 static void json_figures(struct json *j, const struct summary *s)
 {
 	json_key(j, "totals");
@@ -743,6 +778,8 @@ static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 		json_key(j, names[d]);
 		json_object(j);
 		json_figures(j, &s);
+		if (d == PROFILE_MALLOC)
+			json_ranges(j, p, &s);
 		json_close(j);
 	}
 	json_close(j);
@@ -797,6 +834,7 @@ static void json_process(const struct profile *p, struct json *j,
 	json_put_unsigned(j, "start_ns", process->start_ns);
 	json_put_unsigned(j, "end_ns", process->end_ns);
 	json_figures(j, s);
+	json_ranges(j, p, s);
 	json_inherited(j, process);
 	memory_json(process, j);
 	json_put_unsigned(j, "lost", s->lost);
@@ -845,6 +883,7 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	json_exit(&j, root == SIZE_MAX ? NULL : images_last(&images, root));
 	json_put_bool(&j, "complete", p->complete);
 	json_figures(&j, &sum);
+	json_ranges(&j, p, &sum);
 	err = json_domains(p, o->scope.pid, &j);
 	if (err < 0)
 		return err;

@@ -7,6 +7,7 @@
  */
 #include "tests/e2e/stacks.h"
 
+#include "preload/last.h"
 #include "preload/unwind.h"
 
 #include <alloca.h>
@@ -33,11 +34,14 @@ enum { THEIRS = 200000 };
 
 static _Thread_local struct unwind_thread thread;
 static _Thread_local struct unwind_frame ours[UNWIND_FRAMES];
+static _Thread_local struct unwind_frame spare[UNWIND_FRAMES];
+static _Thread_local struct last *last; /* what the thread remembers */
 static uint64_t theirs[THEIRS];
 
 static const char *part = "";
 static unsigned long stacks, frames_compared, differing;
 static unsigned long part_stacks;
+static unsigned long remembered;	    /* stacks that the memory was kept of */
 static unsigned long lost, misled, between; /* see compare() and compare_step() */
 static void *base;
 void (*volatile check_pointer)(void);
@@ -143,16 +147,48 @@ static void compare(uintptr_t pc, size_t n)
 		report("libunwind", n, m);
 }
 
+/* The memory of the last stack, whatever that was, has the same frames. */
+static void compare_node(uint32_t node, size_t n)
+{
+	bool alike = true;
+
+	for (size_t i = 0; i < n && alike; i++) {
+		const struct wire_node *w = wire_node(base, node);
+
+		alike = node && w->pc_flags == ours[i].pc_flags &&
+			w->module == ours[i].module;
+		theirs[i] = w->pc_flags;
+		node = w->parent;
+	}
+	remembered += last->count != 0;
+	if (!alike || node)
+		report("the memory", n, n);
+}
+
+static struct last *new_last(void)
+{
+	struct last *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	last_init(l);
+	return l;
+}
+
 __attribute__((noinline)) void check(void)
 {
 	uintptr_t *fp = __builtin_frame_address(0);
+	uint32_t node;
 	size_t n;
 
+	if (!last)
+		last = new_last();
 	n = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
 	compare(fp[1], n);
 	/* Again, from rows that are known now. */
 	n = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
 	compare(fp[1], n);
+	node = last_take(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
+	compare_node(node, n);
 }
 
 static void expect(bool yes, const char *what)
@@ -600,11 +636,15 @@ static void compare_step(uintptr_t pc, uintptr_t hook_pc, size_t n)
 static __attribute__((noinline)) void check_here(uintptr_t pc)
 {
 	uintptr_t *fp = __builtin_frame_address(0);
+	uint32_t node;
+	size_t n = 0;
 
-	for (int i = 0; i < 2; i++)
-		compare_step(
-			pc, fp[1],
-			unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours));
+	for (int i = 0; i < 2; i++) {
+		n = unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
+		compare_step(pc, fp[1], n);
+	}
+	node = last_take(last, &thread, base, fp[1], (uintptr_t)(fp + 2), fp[0], spare);
+	compare_node(node, n);
 }
 
 static void on_step(int number, siginfo_t *info, void *context)
@@ -810,6 +850,8 @@ static void prepare(char **argv)
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED || unwind_init(base, 1))
 		abort();
+	((struct wire_header *)base)->nodes_used = 1;
+	last = new_last();
 	use_altstack();
 	sigaction(SIGTRAP, &a, NULL);
 }
@@ -835,8 +877,10 @@ int main(int argc, char **argv)
 		       differing);
 		fflush(stdout);
 	}
-	printf("%lu stacks, %lu frames: %lu lost alike, %lu misled alike, %lu between "
+	printf("%lu stacks, %lu frames: %lu remembered, %lu lost alike, %lu misled "
+	       "alike, %lu between "
 	       "frames, %lu differences\n",
-	       stacks, frames_compared, lost, misled, between, differing);
-	return differing || !stacks || lost + misled + between > stacks / 20;
+	       stacks, frames_compared, remembered, lost, misled, between, differing);
+	return differing || !stacks || !remembered ||
+	       lost + misled + between > stacks / 20;
 }

@@ -265,6 +265,7 @@ class Manners(harness.Case):
         one = self.record([target("phases")], ("--snapshot-at-exit",))
         tree = self.record(["sh", "-c", target("example") + "; ldd /bin/sh >/dev/null"])
         static = self.record(["sh", "-c", "ldconfig -p >/dev/null; true"])
+        sampled = self.record([target("example")], ["--sample=64K"])
         runs = {"ps": [[]], "doctor": [[]], "diff": [], "top": []}
         for verb in self.verbs():
             if "--json" not in self.help_of(verb):
@@ -273,7 +274,7 @@ class Manners(harness.Case):
                 runs[verb] = [["main", one.profile]]
             if verb in ("roots", "blocks", "cycles"):
                 runs[verb] = [[one.profile]]
-            runs.setdefault(verb, [[p.profile] for p in (one, tree, static)])
+            runs.setdefault(verb, [[p.profile] for p in (one, tree, static, sampled)])
         for by in self.words("diff")["by"]:
             runs["diff"].append(["--by=" + by, one.profile, tree.profile])
         for by in self.words("top")["by"]:

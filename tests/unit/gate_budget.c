@@ -37,6 +37,8 @@ static void every_doubt_fails_closed_even_without_leaks(void **state)
 	judge(f, 1000, BUDGET_UNCHECKED, "ended before");
 	f = good, f.lost = 1;
 	judge(f, 1000, BUDGET_UNCHECKED, "lost");
+	f = good, f.sampled = true;
+	judge(f, 1000, BUDGET_UNCHECKED, "estimate");
 	f = good, f.unfollowed = 3;
 	judge(f, 1000, BUDGET_UNCHECKED, "3 executed programs");
 	f = good, f.running = 2;

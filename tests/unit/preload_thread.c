@@ -204,7 +204,7 @@ static void holes_of_hooks_that_never_returned_are_filled(void **state)
 	thread_put(t, WIRE_ALLOC, NULL, 0, 7);
 	/* A hook that was left between its reservation and its commit, with a signal
 	 * handler's event behind it. */
-	t->started[0] = atomic_load(&t->ring->reserved);
+	t->hooks[0].started = atomic_load(&t->ring->reserved);
 	sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
 	thread_put(t, WIRE_ALLOC, NULL, 1, 7);
 	assert_int_equal(consume(&c), 1);

@@ -104,6 +104,7 @@ static inline void make_meta(struct make *m, struct profile *p)
 	p->symbolised = make_below(m, 2);
 	p->free_stacks = make_below(m, 2);
 	p->lossy = make_below(m, 2);
+	p->sampled = make_below(m, 1 << 20);
 	p->lost_no_ring = make_value(m);
 	p->cut_stacks = make_value(m);
 	p->stopped = make_string(m, p);

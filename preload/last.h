@@ -1,0 +1,101 @@
+/*
+ * last.h - the memory of a thread's last stack, and the node of its next.
+ *
+ * From one event of a thread to its next, few frames change: the rest is verified, not
+ * walked. The frames of the last stack are kept with all the state that a walk by rows
+ * and guesses has in each: pc, rsp, rbp.
+ *
+ *	frames[count]	innermost	pc, sp, fp, node
+ *	...
+ *	frames[1]	outermost	pc, sp, fp, node
+ *	frames[0]	stop		sp above every other
+ *
+ * The new stack is walked from the hook. Where a frame's state equals that of a kept
+ * one, its caller's is what it was if the words that lead there are what they were:
+ * frames[i - 1] follows from frames[i], its return address at frames[i - 1].sp - 8 and
+ * its rbp, where it was saved. So those words are read, frame by frame, and compared.
+ * Up to the outermost: the stacks are joined, and only the new frames are interned. Up
+ * to a difference: the walk goes on from there. Frames that a comparison of two words
+ * can't prove (signal handlers', over-aligned ones) are walked each time.
+ *
+ * A frame's rbp matters only if it is *live*: if some frame outside finds its CFA by it
+ * before another one restores it. Else it is neither compared nor kept up to date; code
+ * without frame pointers changes it all the time.
+ *
+ *	live[i] = uses[i] || (slot[i] == 0 && live[i - 1])
+ *
+ * What is read is just what a walk would read, in its order, hence as safe; nothing is
+ * assumed of a stack that another one may have replaced. A kept stack holds for one
+ * generation of modules (modules.h), and while no stack page went (probe.h).
+ *
+ * Only a thread's outermost hook uses it. A hook that finds it in use has replaced one
+ * that never came back, or that sleeps on another stack (a signal handler switched
+ * coroutines in the middle of a hook) and may go on later: then this thread has no
+ * memory any more.
+ */
+#pragma once
+
+#include "preload/tree.h"
+#include "preload/unwind.h"
+
+enum last_limit {
+	LAST_STEPS = 512, /* powers of two */
+	LAST_NODES = 1024,
+	LAST_OPAQUE = -(1 << 13),
+};
+
+/* last_frame.how: words from the CFA, which is the sp of the frame outside, to the
+ * saved rbp (14, signed; 0: it is unchanged; LAST_OPAQUE: the step is taken anew each
+ * time) | CHECK | LIVE | USES | flags (3) | module (12) */
+enum last_how {
+	LAST_FLAGS_SHIFT = 12,
+	LAST_USES = 1 << 15,  /* the CFA is found by rbp, or in any other way */
+	LAST_LIVE = 1 << 16,  /* rbp is */
+	LAST_CHECK = 1 << 17, /* the saved rbp is to be compared, or LAST_OPAQUE */
+	LAST_SLOT_SHIFT = 18,
+};
+
+struct last_frame {
+	uintptr_t pc, sp, fp;
+	uint32_t node; /* of the stack that ends here */
+	uint32_t how;
+};
+_Static_assert(sizeof(struct last_frame) == 32, "two frames a cache line");
+
+/* What the row of a return address says, if it is of kind ROW_SP or ROW_FP. */
+struct last_step {
+	uintptr_t pc;  /* 0: free */
+	uint64_t word; /* the row's CFA offset, on top as there | last_frame.how */
+};
+
+/* A node that was looked up before. */
+struct last_node {
+	uint64_t pc_flags; /* as wire_node's, and NODE_KNOWN; 0: free */
+	uint32_t outside;  /* parent */
+	uint32_t node;
+};
+
+struct last {
+	uint32_t busy, off;
+	uint32_t count;
+	uint32_t epoch;	     /* unwind_epoch that all of it holds for; 0: of none */
+	uint32_t generation; /* of the steps and nodes */
+	uintptr_t low,
+		high; /* around the last stack pointer; was seen to be readable */
+	struct last_step steps[LAST_STEPS];
+	struct last_node nodes[LAST_NODES];
+	struct last_frame frames[UNWIND_FRAMES + 1];
+	struct last_frame changed[UNWIND_FRAMES + 1]; /* the innermost first */
+};
+
+/* l is all zeroes. After unwind_init(). */
+void last_init(struct last *l);
+
+/* The node of the stack that is unwind_stack()'s with these arguments; t is the same
+ * thread's. `spare` is for stacks that the memory has no part in. */
+uint32_t last_take(struct last *l, struct unwind_thread *t, void *base, uintptr_t pc,
+		   uintptr_t sp, uintptr_t fp, struct unwind_frame *spare);
+
+/* The same without a memory. */
+uint32_t last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc, uintptr_t sp,
+			uintptr_t fp, struct unwind_frame *frames);

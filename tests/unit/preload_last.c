@@ -1,0 +1,359 @@
+/*
+ * preload_last.c - the memory of the last stack against walks that have none: after
+ * every event the frames of its node are what unwind_stack() and unwind_stack_full()
+ * see.
+ */
+#include "tests/unit/unit.h"
+
+#include "preload/arch.h"
+#include "preload/last.h"
+
+#include <alloca.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+static char *base;
+static struct last *last;
+static struct unwind_thread thread, other;
+static struct unwind_frame frames[UNWIND_FRAMES], full[UNWIND_FRAMES];
+static struct unwind_frame spare[UNWIND_FRAMES];
+static uint32_t seed = 1;
+static size_t events, joins;
+
+static uint32_t random_next(uint32_t below)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 16) % below;
+}
+
+static void expect_frames(uint32_t node, const struct unwind_frame *f, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct wire_node *w = wire_node(base, node);
+
+		if (!node || w->pc_flags != f[i].pc_flags || w->module != f[i].module)
+			fail_msg("event %zu: frame %zu of %zu differs", events, i, n);
+		node = w->parent;
+	}
+	assert_int_equal(node, 0);
+}
+
+/* How many frames were walked anew: changed[] shows it. */
+static size_t walked(void)
+{
+	size_t n = 0;
+
+	while (n < UNWIND_FRAMES && last->changed[n].sp != 1)
+		n++;
+	return n;
+}
+
+static uint32_t last_of(uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+	uint32_t node;
+
+	for (size_t i = 0; i <= UNWIND_FRAMES; i++)
+		last->changed[i].sp = 1;
+	node = last_take(last, &thread, base, pc, sp, fp, spare);
+	events++;
+	joins += last->count > walked();
+	return node;
+}
+
+static __attribute__((noinline)) void event(void)
+{
+	uintptr_t *fp = __builtin_frame_address(0);
+	uintptr_t pc = fp[1], sp = (uintptr_t)(fp + 2);
+	uint32_t node = last_of(pc, sp, fp[0]);
+
+	expect_frames(node, frames, unwind_stack(&other, pc, sp, fp[0], frames));
+	expect_frames(node, full, unwind_stack_full(&other, pc, sp, fp[0], full));
+}
+
+/* ---- real stacks ----------------------------------------------------------- */
+
+enum { PLACES = 4, DEEPEST = 24 };
+
+static jmp_buf jumps[DEEPEST + 1];
+
+/* Calls itself from one of several places, leaves by longjmp at times, allocates at any
+ * depth. */
+static __attribute__((noinline)) void wander(int depth)
+{
+	volatile char *more = alloca(1 + random_next(3) * 40);
+
+	more[0] = 1;
+	if (!setjmp(jumps[depth]))
+		while (random_next(8)) {
+			if (depth == DEEPEST || !random_next(3))
+				event();
+#define PLACE(i)                                                                       \
+	else if (random_next(PLACES) == (i))                                           \
+	{                                                                              \
+		wander(depth + 1);                                                     \
+		__asm__ volatile("" ::"i"(i));                                         \
+	}
+			PLACE(0)
+			PLACE(1)
+			PLACE(2)
+#undef PLACE
+			if (depth > 4 && !random_next(40))
+				longjmp(jumps[random_next((uint32_t)depth)], 1);
+		}
+	event();
+}
+
+static void any_calls_and_jumps_give_the_stack_that_there_is(void **state)
+{
+	(void)state;
+	joins = 0;
+	for (int i = 0; i < 300; i++)
+		wander(0);
+	assert_true(events > 1000);
+	assert_true(joins > events / 2);
+}
+
+static __attribute__((noinline)) void at_depth(int depth)
+{
+	if (depth)
+		at_depth(depth - 1);
+	else
+		for (int i = 0; i < 2; i++)
+			event();
+	__asm__ volatile("");
+}
+
+static void an_unchanged_stack_is_not_walked(void **state)
+{
+	(void)state;
+	at_depth(50);
+	assert_int_equal(walked(), 1); /* its innermost call may be another one */
+	assert_true(last->count > 50);
+	/* Around what fits. */
+	for (int d = UNWIND_FRAMES - 40; d < UNWIND_FRAMES + 3; d += 3)
+		at_depth(d);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	event();
+	if (random_next(2))
+		at_depth(3);
+}
+
+static void handlers_on_another_stack_are_walked_through(void **state)
+{
+	static char stack[256 << 10];
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
+	struct sigaction a = {.sa_handler = on_signal};
+
+	(void)state;
+	sigaltstack(&alternate, &old);
+	for (int i = 0; i < 200; i++) {
+		a.sa_flags = random_next(2) ? SA_ONSTACK : 0;
+		sigaction(SIGUSR1, &a, NULL);
+		at_depth((int)random_next(4));
+		raise(SIGUSR1);
+	}
+	sigaltstack(&old, NULL);
+}
+
+static ucontext_t main_context, contexts[3];
+
+static void coroutine_number(int me)
+{
+	for (;;) {
+		at_depth((int)random_next(6));
+		swapcontext(&contexts[me], &main_context);
+	}
+}
+
+/* On the stack where another one may have been. */
+static __attribute__((noinline)) void make_coroutine(int me)
+{
+	static _Alignas(64) char stacks[3][128 << 10];
+
+	memset(stacks[me], 0, sizeof(stacks[me]));
+	getcontext(&contexts[me]);
+	contexts[me].uc_stack.ss_sp = stacks[me];
+	contexts[me].uc_stack.ss_size = sizeof(stacks[me]);
+	makecontext(&contexts[me], (void (*)(void))coroutine_number, 1, me);
+}
+
+static void another_stack_is_never_taken_for_the_last(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		make_coroutine(i);
+	for (int i = 0; i < 300; i++) {
+		int to = (int)random_next(3);
+
+		swapcontext(&main_context, &contexts[to]);
+		if (!random_next(3))
+			event();
+		if (!random_next(10))
+			make_coroutine(to);
+	}
+}
+
+/* ---- made stacks ----------------------------------------------------------- */
+
+enum { WORDS = 96 };
+
+static uint64_t made[WORDS];
+
+/* The chain of frame pointers that code without tables leaves; any word may be wrong.
+ */
+static void make_word(size_t i, const char *code)
+{
+	uint64_t at = (uint64_t)&made[random_next(WORDS)];
+
+	switch (random_next(8)) {
+	case 0:
+		made[i] = 0;
+		break;
+	case 1:
+		made[i] = (uint64_t)seed << random_next(40);
+		break;
+	case 2:
+	case 3:
+		made[i] = at;
+		break;
+	default:
+		made[i] = i % 2 ? (uint64_t)code + random_next(64)
+				: (uint64_t)&made[(i + 2 + random_next(2) * 2) % WORDS];
+	}
+}
+
+static void any_word_of_the_stack_may_have_changed(void **state)
+{
+	char *code = mmap(NULL, ARCH_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	joins = events = 0;
+	for (int i = 0; i < 40000; i++) {
+		uintptr_t pc = (uintptr_t)code + random_next(3);
+		uintptr_t sp = (uintptr_t)made,
+			  fp = (uintptr_t)&made[random_next(2) * 2];
+		size_t n;
+
+		if (i % 16 == 0)
+			for (size_t k = 0; k < WORDS; k++)
+				made[k] = k % 2 ? (uintptr_t)code + random_next(64)
+						: (uintptr_t)&made[(k + 2) % WORDS];
+		else
+			for (uint32_t k = random_next(2); k; k--)
+				make_word(random_next(WORDS), code);
+		made[WORDS - 1] = 0;
+		if (!random_next(4)) { /* from a frame that else is a guess */
+			size_t k = 2 * random_next(8);
+
+			pc = made[k + 1] ? made[k + 1] : pc;
+			sp = (uintptr_t)&made[k + 2];
+			fp = made[k];
+		}
+		n = unwind_stack(&other, pc, sp, fp, frames);
+		expect_frames(last_of(pc, sp, fp), frames, n);
+	}
+	assert_true(joins > events / 8);
+	munmap(code, ARCH_PAGE);
+}
+
+/* ---- when there is none ---------------------------------------------------- */
+
+static void a_new_generation_and_a_page_that_went_empty_it(void **state)
+{
+	(void)state;
+	at_depth(20);
+	unwind_dlclose_begin();
+	event(); /* meanwhile there is none */
+	assert_int_equal(walked(), 0);
+	unwind_dlclose_end();
+	event();
+	assert_int_equal(walked(), last->count);
+	unwind_unmapped();
+	event();
+	assert_int_equal(walked(), last->count);
+}
+
+static void a_full_tree_is_cut_as_without_it(void **state)
+{
+	struct wire_header *header = (struct wire_header *)base;
+	uint32_t used = header->nodes_used, node;
+	uintptr_t *fp = __builtin_frame_address(0);
+	uintptr_t nowhere = (uintptr_t)an_unchanged_stack_is_not_walked + 1;
+	size_t n, depth = 0;
+
+	(void)state;
+	header->nodes_used = WIRE_NODES;
+	header->cut_stacks = 0;
+	node = last_of(nowhere, (uintptr_t)fp + 16, fp[0]);
+	assert_int_equal(header->cut_stacks, 1);
+	assert_int_equal(last->count, 0);
+	header->nodes_used = used;
+	n = unwind_stack(&other, nowhere, (uintptr_t)fp + 16, fp[0], frames);
+	for (uint32_t i = node; i; i = wire_node(base, i)->parent)
+		depth++;
+	assert_true(depth < n);
+	expect_frames(node, frames + n - depth, depth);
+}
+
+static void an_entry_in_anothers_place_is_not_believed(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		struct last_step step = last->steps[0];
+		struct last_node node = last->nodes[0];
+
+		memmove(last->steps, last->steps + 1, (LAST_STEPS - 1) * sizeof(step));
+		memmove(last->nodes, last->nodes + 1, (LAST_NODES - 1) * sizeof(node));
+		last->steps[LAST_STEPS - 1] = step;
+		last->nodes[LAST_NODES - 1] = node;
+		at_depth((int)random_next(9));
+	}
+}
+
+/* A hook that a handler left for good, or that sleeps on another stack. */
+static void a_hook_that_never_came_back_ends_it(void **state)
+{
+	(void)state;
+	last->busy = 1;
+	at_depth(5);
+	assert_int_equal(walked(), 0);
+	last->busy = 0; /* the sleeper went on */
+	at_depth(5);
+	assert_int_equal(walked(), 0);
+	last_init(last);
+	at_depth(5);
+	assert_int_equal(walked(), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_calls_and_jumps_give_the_stack_that_there_is),
+		cmocka_unit_test(an_unchanged_stack_is_not_walked),
+		cmocka_unit_test(handlers_on_another_stack_are_walked_through),
+		cmocka_unit_test(another_stack_is_never_taken_for_the_last),
+		cmocka_unit_test(any_word_of_the_stack_may_have_changed),
+		cmocka_unit_test(a_new_generation_and_a_page_that_went_empty_it),
+		cmocka_unit_test(a_full_tree_is_cut_as_without_it),
+		cmocka_unit_test(an_entry_in_anothers_place_is_not_believed),
+		cmocka_unit_test(a_hook_that_never_came_back_ends_it),
+	};
+
+	base = mmap(NULL, WIRE_AT_DATA, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	last = mmap(NULL, sizeof(*last), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (base == MAP_FAILED || last == MAP_FAILED || unwind_init(base, 1))
+		return 1;
+	((struct wire_header *)base)->nodes_used = 1;
+	last_init(last);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
