@@ -87,10 +87,10 @@ struct wire_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t flags; /* enum wire_flag */
+	uint32_t scan_wait_ms; /* at most, of WIRE_SCAN_AT_EXIT; constant like flags */
 	/* Record about one allocation in so many bytes (sample.h); 0: all. Constant
 	 * once the memfd is handed over. */
 	uint64_t sample;
-	uint32_t scan_wait_ms; /* at most, of WIRE_SCAN_AT_EXIT; constant like flags */
 
 	/* Written by the collector. */
 	_Alignas(64) _Atomic uint32_t recording; /* enum wire_recording */

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 enum { /* exit codes of our own, as of env(1) and timeout(1) */
-	LAUNCH_FAILED = 125,
-	LAUNCH_NOT_EXECUTABLE = 126,
-	LAUNCH_NOT_FOUND = 127,
+       LAUNCH_FAILED = 125,
+       LAUNCH_NOT_EXECUTABLE = 126,
+       LAUNCH_NOT_FOUND = 127,
 };
 
 struct launch_options {
@@ -25,11 +25,11 @@ struct launch_options {
 	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
-	uint64_t sample; /* bytes; 0: record everything */
 	bool scan_at_exit;
 	uint64_t scan_wait_ns; /* 0: the usual */
-	char *const *argv; /* the program and its arguments */
-	const char *text;  /* our own options as typed, for the profile */
+	uint64_t sample;       /* bytes; 0: record everything */
+	char *const *argv;     /* the program and its arguments */
+	const char *text;      /* our own options as typed, for the profile */
 };
 
 struct launch_outcome {

@@ -16,21 +16,21 @@ enum control_fd {
 	CONTROL_FD_OUTPUT = 5, /* the profile, empty */
 };
 
-struct control_config { /* launcher to collector, first */
+struct control_config {	  /* launcher to collector, first */
 	int32_t root_pid; /* the program's; it waits for our word */
 	bool free_stacks, lossy;
 	bool no_follow; /* record the root alone, whatever it executes */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
-	uint64_t sample; /* bytes; 0: record everything */
-	bool scan_at_exit;     /* the heap graph of each process at its end */
-	uint32_t scan_wait_ms; /* a process waits for that at most */
+	bool scan_at_exit;		/* the heap graph of each process at its end */
+	uint32_t scan_wait_ms;		/* a process waits for that at most */
+	uint64_t sample;		/* bytes; 0: record everything */
 	unsigned char token[WIRE_TOKEN_BYTES];
-	bool no_source;	 /* embed no source text */
-	bool debuginfod; /* ask servers for debug information */
+	bool no_source;		 /* embed no source text */
+	bool debuginfod;	 /* ask servers for debug information */
 	char source_paths[4096]; /* rules FROM=TO, a line each */
-	char options[512]; /* as typed, for the profile */
-	char profile[1024]; /* the profile's path, for people */
+	char options[512];	 /* as typed, for the profile */
+	char profile[1024];	 /* the profile's path, for people */
 };
 
 #define CONTROL_SCAN_WAIT_MS 10000u /* usually */
@@ -52,11 +52,12 @@ struct control_root { /* launcher to collector: the program has ended */
 	int32_t wait_status; /* as of waitpid() */
 };
 
-struct control_progress { /* collector to launcher, before the result, if it takes time */
+struct control_progress { /* collector to launcher, before the result, if it takes time
+			   */
 	uint32_t done, all; /* places in the code whose names are looked up */
 };
 
-struct control_result { /* collector to launcher: the answer to it */
+struct control_result {	     /* collector to launcher: the answer to it */
 	bool attached;	     /* the program itself was recorded */
 	uint32_t notes;	     /* enum wire_note, of the program */
 	uint32_t processes;  /* recorded so far */
@@ -96,7 +97,7 @@ struct control_snapshot { /* the answer to CONTROL_SNAPSHOT */
 struct control_status { /* the answer */
 	uint64_t magic;
 	uint32_t version, pad;
-	int32_t collector, root; /* pids; of the program, or the first process */
+	int32_t collector, root;   /* pids; of the program, or the first process */
 	uint32_t processes, alive; /* recorded ever; not ended */
 	uint64_t events, live_bytes, wall_ns;
 	bool lossless;

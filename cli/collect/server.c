@@ -652,9 +652,11 @@ static int prepare_symbols(struct server *s)
 static int open_all(struct server *s)
 {
 	struct server_options *o = s->o;
-	struct engine_hooks hooks = {
-		.context = s, .alive = alive, .module_seen = module_seen,
-		.waited = waited, .account = account};
+	struct engine_hooks hooks = {.context = s,
+				     .alive = alive,
+				     .module_seen = module_seen,
+				     .waited = waited,
+				     .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
