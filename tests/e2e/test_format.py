@@ -96,7 +96,7 @@ class Reader:
             inflate = zlib.decompressobj()
             body = inflate.decompress(body)
             assert not inflate.unused_data.strip(b"\0")
-        assert len(body) == raw and flags in (0, 1)
+        assert len(body) == raw and flags in (0, 1, 2, 3)
         if self.types[kind] == "COMMIT":
             self.commits += 1
             fields = Payload(body)
