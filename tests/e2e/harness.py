@@ -368,8 +368,22 @@ class TapResult(unittest.TestResult):
             self.say(test, False, " " + subtest._subDescription(), detail)
 
 
+def at_ease():
+    """Signals as a program at a terminal finds them: whoever started the tests in the
+    background, or under nohup, had some ignored, and what is ignored is inherited.
+    (Those that python itself ignores it restores in its children.)"""
+    own = {signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - own:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+
+
 def main():
     """Runs the calling file's tests; their names may be given as arguments."""
+    at_ease()
     loader = unittest.TestLoader()
     module = sys.modules["__main__"]
     if len(sys.argv) > 1:
