@@ -231,6 +231,38 @@ class Case(unittest.TestCase):
         for word in words:
             self.assertRegex(text, "(?i)" + word, result)
 
+    # ---- a program that waits to be let go on -----------------------------------
+
+    def start_steady(self, blocks, options=(), bare=False, verb="run",
+                     program=target("steady")):
+        """steady.c after a tenth of its work, at rest until let_go(); nothing of the
+        rest can come too early. Returns it (its profile as .profile), its collector."""
+        profile, ready = self.new_profile(), self.path("ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        args = [program, str(blocks), ready, self.path("go")]
+        env = self.environment()
+        if bare:
+            env.update(LD_PRELOAD=SHIM, HEAPLINE_OPTIONS="output=" + profile)
+        else:
+            output = ["-o", profile] if verb == "run" else []
+            args = [HEAPLINE, verb, *output, *options, "--", *args]
+        run = subprocess.Popen(args, env=env, cwd=self.dir, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.profile = profile
+        self.addCleanup(run.communicate)
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: os.path.exists(ready), PATIENCE, "the program to begin")
+        found = self.collectors()
+        self.assertEqual(len(found), 1, "collectors of this run")
+        return run, found[0]
+
+    def let_go(self):
+        """Of steady.c: it has seen it when this is back."""
+        os.rename(self.write("going", ""), self.path("go"))
+        self.wait_for(lambda: not os.path.exists(self.path("go")), PATIENCE,
+                      "the program to go on")
+
     # ---- waiting, and collectors ----------------------------------------------
 
     def wait_for(self, condition, seconds, what):

@@ -135,40 +135,23 @@ class Recording(harness.Case):
 
     # ---- lossy ------------------------------------------------------------------
 
-    def stopped_collector(self, *options, blocks=3_000_000):
-        """steady.c under a collector that is stopped at its tenth and goes on after
-        its end, or after two seconds."""
-        ready, profile = self.path("ready"), self.new_profile()
-        run = subprocess.Popen(
-            [harness.HEAPLINE, "run", "-o", profile, *options, "--",
-             harness.target("steady"), str(blocks), ready],
-            env=self.environment(), cwd=self.dir, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
-        self.wait_for(lambda: os.path.exists(ready), 60, "the program to begin")
-        (collector,) = self.collectors()
-        os.kill(collector, signal.SIGSTOP)
-        (program,) = [p for p in harness.descendants(run.pid)
-                      if harness.exe_of(p).endswith("steady")]
-        end = time.monotonic() + 2
-        while time.monotonic() < end and b") Z" not in harness.read_proc(
-                program, "stat") and harness.read_proc(program, "stat"):
-            time.sleep(0.02)
-        os.kill(collector, signal.SIGCONT)
-        stdout, stderr = run.communicate(timeout=120)
-        self.assertEqual(run.returncode, 42, stderr)
-        self.assertIn(b"sum ", stdout)
-        return harness.Result(42, stdout, stderr, 0, profile)
-
     def test_lossy_drops_and_counts_what_finds_no_room(self):
-        result = self.stopped_collector("--lossy")
-        report = self.report_json(result)
+        blocks = 1_000_000
+        run, collector = self.start_steady(blocks, ["--lossy"])
+        os.kill(collector, signal.SIGSTOP)
+        self.let_go()
+        said = run.stdout.readline()  # all work is done: nothing more to lose
+        os.kill(collector, signal.SIGCONT)
+        _, stderr = run.communicate(timeout=harness.PATIENCE)
+        self.assertEqual((run.returncode, said[:4]), (42, b"sum "), stderr)
+        report = self.report_json(run.profile)
         self.assertGreater(report["losses"]["events"], 0)
         self.assertEqual(report["held_back_ns"], 0)
         # Every event was recorded or counted as lost: one a malloc, one a free.
         known = report["events"] + report["losses"]["events"]
-        self.assertGreaterEqual(known, 2 * 3_000_000)
-        self.assertIn(b"EVENTS WERE LOST", result.stderr)
-        text = self.heapline("report", result.profile).stdout.decode()
+        self.assertGreaterEqual(known, 2 * blocks)
+        self.assertIn(b"EVENTS WERE LOST", stderr)
+        text = self.heapline("report", run.profile).stdout.decode()
         self.assertRegex(text, r"WARNING: [\d,]+ events were lost")
 
     def test_lossy_loses_nothing_where_there_is_room(self):
@@ -187,18 +170,13 @@ class LateNames(harness.Case):
     """The collector dies before it has resolved names: a reader does it."""
 
     def unresolved(self, program):
-        ready, profile = self.path("ready"), self.new_profile()
-        if os.path.exists(ready):
-            os.unlink(ready)
-        run = subprocess.Popen(
-            [harness.HEAPLINE, "run", "-q", "-o", profile, "--", program, "20000000",
-             ready], env=self.environment(), cwd=self.dir, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
-        self.wait_for(lambda: os.path.exists(ready), 60, "the program to begin")
-        self.wait_for(lambda: b"steady" in self.read(profile), 60, "an update")
-        os.kill(self.collectors()[0], signal.SIGKILL)
-        run.communicate(timeout=120)
-        return profile
+        run, collector = self.start_steady(10_000, ["-q"], program=program)
+        self.wait_for(lambda: b"steady" in self.read(run.profile), harness.PATIENCE,
+                      "an update")
+        os.kill(collector, signal.SIGKILL)
+        self.let_go()
+        run.communicate(timeout=harness.PATIENCE)
+        return run.profile
 
     def read(self, profile):
         """The report so far, if the file has one."""
