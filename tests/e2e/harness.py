@@ -263,6 +263,15 @@ class Case(unittest.TestCase):
         self.wait_for(lambda: not os.path.exists(self.path("go")), PATIENCE,
                       "the program to go on")
 
+    # ---- a recording under way ----------------------------------------------------
+
+    def recordings(self):
+        """What `heapline ps` says of this test's."""
+        listed = self.heapline("ps", "--json")
+        self.assertEqual(listed.status, 0, listed)
+        return [r for r in json.loads(listed.stdout)["recordings"]
+                if r["profile"].startswith(self.dir)]
+
     # ---- waiting, and collectors ----------------------------------------------
 
     def wait_for(self, condition, seconds, what):
