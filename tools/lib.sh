@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # lib.sh - what demo.sh and test.sh share. Sourced, from the repository's root.
 
+# Whoever calls may have next to no environment (dpkg wants the sbins), or one that
+# would choose other compilers and flags than ours.
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin LC_ALL=C.UTF-8
+unset CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LD_PRELOAD
+
 # What building and running heapline needs, what its demo and its tests need beside.
 packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
 	libiberty-dev libunwind-dev)
@@ -101,10 +106,10 @@ configure() {
 	fi
 }
 
-# build DIR: compiles; says nothing but what is wrong.
+# build DIR [TARGET]...: compiles; says nothing but what is wrong.
 build() {
 	local log=$1/build.log
-	ninja -C "$1" >"$log" 2>&1 || {
+	ninja -C "$@" >"$log" 2>&1 || {
 		grep -v '^\[' "$log" | tail -n 60 >&2
 		return 1
 	}

@@ -3,8 +3,9 @@
 #
 # The last line is `N passed, N failed`, over all builds; the exit status is 0 if
 # nothing failed. Build trees: build (gcc, all suites), build-sanitize (unit and fuzz
-# tests under AddressSanitizer and UBSan), build-tsan (under ThreadSanitizer) and
-# build-clang (clang's warnings, unit tests).
+# tests under AddressSanitizer and UBSan), build-tsan (tests of threads, under
+# ThreadSanitizer) and build-clang (clang's warnings of everything, unit tests). The
+# sanitizers' have no more than their tests need.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=tools/lib.sh
@@ -13,9 +14,9 @@ cd "$(dirname "$0")/.." || exit 1
 broken=0 # builds that could not be made
 logs=()
 
-# check DIR OPTIONS -- TEST-ARGUMENTS: builds, and runs the chosen tests.
+# check DIR OPTIONS -- [SUITE]...: builds, and runs the suites, or all tests.
 check() {
-	local dir=$1 options=()
+	local dir=$1 options=() suites=() targets=()
 	shift
 	while [ "$1" != -- ]; do
 		options+=("$1")
@@ -24,11 +25,22 @@ check() {
 	shift
 	say "$dir"
 	rm -f "$dir"/meson-logs/testlog*
-	if ! configure "$dir" -Dtests=enabled "${options[@]}" || ! build "$dir"; then
+	if ! configure "$dir" -Dtests=enabled "${options[@]}"; then
 		broken=$((broken + 1))
 		return
 	fi
-	meson test -C "$dir" --no-rebuild --print-errorlogs "$@"
+	if [ "$only_tests" = yes ]; then
+		mapfile -t targets < <(/usr/bin/python3 tools/test_targets.py "$dir" "$@")
+		[ ${#targets[@]} != 0 ] || die "$dir has no tests of $*" "see tests/meson.build"
+	fi
+	if ! build "$dir" "${targets[@]}"; then
+		broken=$((broken + 1))
+		return
+	fi
+	for suite; do
+		suites+=(--suite "$suite")
+	done
+	meson test -C "$dir" --no-rebuild --print-errorlogs "${suites[@]}" "${test_options[@]}"
 	# (Under a wrapper meson names its log after that too.)
 	local log
 	for log in "$dir"/meson-logs/testlog*.json; do
@@ -36,28 +48,22 @@ check() {
 	done
 }
 
-# has_suite DIR SUITE
-has_suite() {
-	meson introspect "$1" --tests 2>/dev/null | grep -q "\"heapline:$2\"\|\"$2\""
-}
-
 install_for_tests
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
+only_tests=no test_options=()
 check build -Dwerror=true --
+CC=clang CXX=clang++ check build-clang -Dwerror=true -- unit
+
 # Sanitizers make gcc warn of what cannot happen: there, warnings are no errors.
+only_tests=yes test_options=(--timeout-multiplier 4)
 check build-sanitize -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -- \
-	--suite unit --suite fuzz --timeout-multiplier 4
+	unit fuzz
 
 # ThreadSanitizer knows no memory layout with as many random bits as kernels may use.
-tsan=(--timeout-multiplier 4)
-setarch -R true 2>/dev/null && tsan+=(--wrapper "setarch -R")
-configure build-tsan -Dtests=enabled -Dwerror=false -Db_sanitize=thread -Db_lundef=false
-has_suite build-tsan tsan && tsan+=(--suite tsan) || tsan+=(--suite unit)
-check build-tsan -Dwerror=false -- "${tsan[@]}"
-
-CC=clang CXX=clang++ check build-clang -Dwerror=true -- --suite unit
+setarch -R true 2>/dev/null && test_options+=(--wrapper "setarch -R")
+check build-tsan -Dwerror=false -Db_sanitize=thread -Db_lundef=false -- tsan
 
 /usr/bin/python3 tools/count_tests.py "$broken" "${logs[@]}"

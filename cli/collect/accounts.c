@@ -28,7 +28,8 @@ enum {
 struct account {
 	uint64_t asked_ns;
 	struct engine_heap asked_at;
-	uint64_t took_ns; /* the last answer */
+	struct engine_heap before; /* where the question before that was asked */
+	uint64_t took_ns;	   /* the last answer */
 	bool asked, answers;
 	uint64_t smaps_at;	    /* when to look again */
 	struct profile_memory seen; /* the last look; rss_bytes 0: none */
@@ -246,6 +247,7 @@ static void ask(struct accounts *a, struct account *i, const struct engine_proce
 		const struct engine_heap *heap, uint64_t now)
 {
 	i->asked_ns = now;
+	i->before = i->asked_at;
 	i->asked_at = *heap;
 	i->asked = true;
 	atomic_store(&wire_process(a->base, p->slot)->ask, 1);
@@ -272,7 +274,10 @@ static bool is_awaited(struct accounts *a, struct account *i,
 		return false;
 	i->asked = !p->ended && slot->serial == p->serial && atomic_load(&slot->ask);
 	if (i->asked && now >= a->asking_until) {
-		atomic_store(&slot->ask, 0);
+		/* It had no time to answer: there will be no better moment than this
+		 * one, unless the question counts as never asked. */
+		if (atomic_exchange(&slot->ask, 0))
+			i->asked_at = i->before;
 		i->asked = false;
 	}
 	return i->asked;

@@ -28,7 +28,7 @@ enum {
 /* A child that has done nothing for so long is no way to a program. Less than the
  * engine's patience with forks. */
 #define WORKER_NS 20000000000ull
-#define ARRIVAL_NS 12000000000ull /* a handshake takes no longer */
+#define ARRIVAL_NS 12000000000ull /* a handshake takes no longer, as a rule */
 #define SETTLED_NS 200000000ull	  /* by then an exec has failed or not */
 
 enum member_kind {
@@ -48,6 +48,7 @@ struct member {
 	bool nested;	   /* it sees another: it is in a PID namespace of its own */
 	bool fresh;	   /* came by handshake */
 	bool gone;	   /* it was not there any more when we heard of it */
+	bool late;	   /* listed as one that did not come; it still may */
 	int pidfd;	   /* -1: none to be had */
 	int root;	   /* of members.roots */
 	char *program;	   /* owned; of an expected one, or seen to run in its place */
@@ -409,6 +410,7 @@ static void end_recorded(struct members *m, struct member *i, enum profile_end h
 static void end_unfollowed(struct members *m, struct member *i, bool alive)
 {
 	enum wire_exec why = exec_of(m, i);
+	bool announced = why == WIRE_EXEC_EXPECTED;
 	char *program = why == WIRE_EXEC_NONE
 				? take_ptr(i->program)
 				: copy_path(wire_process(m->memory->base, i->slot));
@@ -424,6 +426,7 @@ static void end_unfollowed(struct members *m, struct member *i, bool alive)
 		forget_born(m, i);
 	}
 	i->kind = MEMBER_STRANGER;
+	i->late = announced;
 	i->process = NULL;
 	i->slot = WIRE_PROCESSES;
 	if (!alive)
@@ -654,6 +657,8 @@ static uint32_t succeed(struct members *m, pid_t pid, pid_t own_pid)
 	members_look(m);
 	for (i = find_before(m, pid, own_pid); i; i = find_before(m, pid, own_pid)) {
 		parent = i->parent_serial;
+		if (i->late)
+			strangers_withdraw(&m->strangers, i->pid);
 		if (i->kind == MEMBER_RECORDED) {
 			end_recorded(m, i, PROFILE_EXECED, 0);
 			continue;
@@ -790,6 +795,7 @@ void members_check(struct members *m, uint64_t now_ns)
 			list_stranger(m, i->parent_serial, i->pid, take_ptr(i->program),
 				      WIRE_EXEC_EXPECTED);
 			i->kind = MEMBER_STRANGER;
+			i->late = true;
 		}
 	}
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 void strangers_done(struct strangers *s)
 {
@@ -21,11 +22,25 @@ void strangers_add(struct strangers *s, const struct stranger *stranger)
 		s->items[s->count++] = *stranger;
 }
 
+void strangers_withdraw(struct strangers *s, pid_t pid)
+{
+	for (size_t i = s->count; i-- > 0;) {
+		struct stranger *at = &s->items[i];
+
+		if (at->pid != pid || at->why != WIRE_EXEC_EXPECTED)
+			continue;
+		free(at->program);
+		memmove(at, at + 1, (--s->count - i) * sizeof(*at));
+		return;
+	}
+}
+
 int strangers_fill(const struct strangers *s, struct profile *p)
 {
 	if (array_reserve(&p->unfolloweds, &p->unfollowed_room, s->count) < 0)
 		return -ENOMEM;
-	for (size_t i = p->unfollowed_count; i < s->count; i++) {
+	p->unfollowed_count = 0;
+	for (size_t i = 0; i < s->count; i++) {
 		const struct stranger *from = &s->items[i];
 		uint32_t program =
 			strings_add(&p->strings, from->program ? from->program : "");

@@ -29,5 +29,9 @@ void strangers_done(struct strangers *s);
 /* Takes the program over, also where there is no memory to list it. */
 void strangers_add(struct strangers *s, const struct stranger *stranger);
 
-/* Brings the profile's list up to date: those that are not in it yet. 0, -ENOMEM. */
+/* The program that was last listed of this pid as one that did not come has come, after
+ * all: it was slow, or its machine. */
+void strangers_withdraw(struct strangers *s, pid_t pid);
+
+/* Brings the profile's list up to date. 0, -ENOMEM. */
 int strangers_fill(const struct strangers *s, struct profile *p);

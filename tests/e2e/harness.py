@@ -231,6 +231,47 @@ class Case(unittest.TestCase):
         for word in words:
             self.assertRegex(text, "(?i)" + word, result)
 
+    # ---- a program that waits to be let go on -----------------------------------
+
+    def start_steady(self, blocks, options=(), bare=False, verb="run",
+                     program=target("steady")):
+        """steady.c after a tenth of its work, at rest until let_go(); nothing of the
+        rest can come too early. Returns it (its profile as .profile), its collector."""
+        profile, ready = self.new_profile(), self.path("ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        args = [program, str(blocks), ready, self.path("go")]
+        env = self.environment()
+        if bare:
+            env.update(LD_PRELOAD=SHIM, HEAPLINE_OPTIONS="output=" + profile)
+        else:
+            output = ["-o", profile] if verb == "run" else []
+            args = [HEAPLINE, verb, *output, *options, "--", *args]
+        run = subprocess.Popen(args, env=env, cwd=self.dir, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.profile = profile
+        self.addCleanup(run.communicate)
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: os.path.exists(ready), PATIENCE, "the program to begin")
+        found = self.collectors()
+        self.assertEqual(len(found), 1, "collectors of this run")
+        return run, found[0]
+
+    def let_go(self):
+        """Of steady.c: it has seen it when this is back."""
+        os.rename(self.write("going", ""), self.path("go"))
+        self.wait_for(lambda: not os.path.exists(self.path("go")), PATIENCE,
+                      "the program to go on")
+
+    # ---- a recording under way ----------------------------------------------------
+
+    def recordings(self):
+        """What `heapline ps` says of this test's."""
+        listed = self.heapline("ps", "--json")
+        self.assertEqual(listed.status, 0, listed)
+        return [r for r in json.loads(listed.stdout)["recordings"]
+                if r["profile"].startswith(self.dir)]
+
     # ---- waiting, and collectors ----------------------------------------------
 
     def wait_for(self, condition, seconds, what):
@@ -368,8 +409,22 @@ class TapResult(unittest.TestResult):
             self.say(test, False, " " + subtest._subDescription(), detail)
 
 
+def at_ease():
+    """Signals as a program at a terminal finds them: whoever started the tests in the
+    background, or under nohup, had some ignored, and what is ignored is inherited.
+    (Those that python itself ignores it restores in its children.)"""
+    own = {signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - own:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+
+
 def main():
     """Runs the calling file's tests; their names may be given as arguments."""
+    at_ease()
     loader = unittest.TestLoader()
     module = sys.modules["__main__"]
     if len(sys.argv) > 1:

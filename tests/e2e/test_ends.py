@@ -124,7 +124,7 @@ class Ends(harness.Case):
             stderr=subprocess.PIPE)
         self.wait_for(lambda: self.churn_of(run.pid) and os.path.exists(sums)
                       and os.path.getsize(sums) == 4096 and all(self.own_sums(sums)),
-                      20, "the churn to begin")
+                      60, "the churn to begin")
         time.sleep(after)
         os.kill(self.churn_of(run.pid), signal.SIGKILL)
         _, stderr = run.communicate(timeout=60)
@@ -163,7 +163,7 @@ class Ends(harness.Case):
                 [harness.HEAPLINE, "run", "-q", "-o", profile, "--", target("churn"), sums],
                 env=self.environment(), cwd=self.dir, start_new_session=True)
             self.wait_for(lambda: os.path.exists(sums) and os.path.getsize(sums) == 4096
-                          and all(self.own_sums(sums)), 20, "the churn to begin")
+                          and all(self.own_sums(sums)), 60, "the churn to begin")
             os.killpg(run.pid, number)
             self.assertEqual(run.wait(60), -number)
             report = self.report_json(profile)

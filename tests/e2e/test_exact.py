@@ -161,7 +161,7 @@ class Exact(harness.Case):
     def test_a_child_that_outlives_its_parent_is_recorded(self):
         result, counts = self.record_counted([target("forks"), "orphan"])
         self.assertEqual(result.status, 0, result)
-        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.wait_for(lambda: not self.collectors(), 60, "the collector to end")
         self.assertEqual(self.report_json(result)["totals"]["allocated_bytes"], 777)
         del counts
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 import harness
@@ -153,8 +154,27 @@ class Family(harness.Case):
                 self.not_followed([EXECS, how, program], program, "other-libc")
 
     def test_a_system_call_past_us_is_noticed_in_time(self):
-        result = self.record([EXECS, "syscall", "-i", "/usr/bin/sleep", "0.5"])
-        processes, unfollowed = self.processes(result)
+        """If the program lives for as long as it takes to look again."""
+        profile = self.new_profile()
+        run = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", profile, "--", EXECS, "syscall", "-i",
+             "/usr/bin/sleep", "100"], env=self.environment(), cwd=self.dir)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+
+        def sleeper():
+            return [p for p in harness.descendants(run.pid)
+                    if harness.exe_of(p) == os.path.realpath("/usr/bin/sleep")]
+
+        self.wait_for(sleeper, harness.PATIENCE, "the program to begin")
+        # It looks ten times a second; an answer is proof that it went round.
+        time.sleep(0.2)
+        for _ in range(3):
+            self.assertEqual(len(self.recordings()), 1)
+        os.kill(sleeper()[0], signal.SIGTERM)
+        self.assertEqual(run.wait(harness.PATIENCE), -signal.SIGTERM)
+        processes, unfollowed = self.processes(
+            harness.Result(0, b"", b"", 0, profile))
         self.assertEqual([p["end"] for p in processes], ["execed"])
         self.assertEqual([os.path.basename(u["program"]) for u in unfollowed], ["sleep"])
 
@@ -249,23 +269,19 @@ class Family(harness.Case):
 
     # ---- ps and stop -------------------------------------------------------------
 
-    def recordings(self):
-        listed = self.heapline("ps", "--json")
-        self.assertEqual(listed.status, 0, listed)
-        return [r for r in json.loads(listed.stdout)["recordings"]
-                if r["profile"].startswith(self.dir)]
-
     def test_what_is_recorded_is_listed_and_can_be_stopped(self):
         profile = self.new_profile()
         run = subprocess.Popen(
             [harness.HEAPLINE, "run", "-q", "-o", profile, "--", target("execs"), "system",
-             "sleep 3; exit 6"], env=self.environment(), cwd=self.dir)
-        self.addCleanup(run.kill)
-        self.wait_for(lambda: self.recordings() and self.recordings()[0]["alive"] > 1, 10,
-                      "the recording to be listed")
+             "until [ -e go ]; do sleep 0.1; done; exit 6"], env=self.environment(),
+            cwd=self.dir)
+        self.addCleanup(run.wait)
+        self.addCleanup(self.write, "go", "")
+        self.wait_for(lambda: self.recordings() and self.recordings()[0]["alive"] > 1,
+                      harness.PATIENCE, "the recording to be listed")
         listed, = self.recordings()
         self.assertEqual(listed["profile"], profile)
-        self.assertIn("sleep 3", listed["command"])
+        self.assertIn("sleep 0.1", listed["command"])
         table = self.heapline("ps").stdout.decode()
         self.assertIn(profile, table)
         stopped = self.heapline("stop", str(listed["program"]))
@@ -275,7 +291,8 @@ class Family(harness.Case):
         self.assertFalse(report["losses"]["events"])
         self.assertIn("stop", report["losses"]["stopped"])
         self.assertEqual(report["processes"][0]["end"], "running")
-        self.assertEqual(run.wait(), 6, "the program goes on")
+        self.write("go", "")
+        self.assertEqual(run.wait(harness.PATIENCE), 6, "the program goes on")
 
     def test_stop_says_what_it_cannot(self):
         for args, status, word in (
@@ -293,9 +310,9 @@ class Family(harness.Case):
     def test_a_daemon_outlives_the_run_and_is_recorded_to_its_end(self):
         script = "(setsid sh -c 'sleep 0.4; %s exit' >/dev/null 2>&1 &) ; exit 3" % (
             target("phases"))
-        result = self.record(["/bin/sh", "-c", script], timeout=20)
+        result = self.record(["/bin/sh", "-c", script])
         self.assertEqual(result.status, 3, result)
-        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.wait_for(lambda: not self.collectors(), harness.PATIENCE, "the collector to end")
         processes, unfollowed = self.processes(result)
         daemon, = self.images_of(processes, "phases")
         self.assertEqual((daemon["end"], daemon["exit"]), ("exited", 4))

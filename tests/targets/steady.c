@@ -3,13 +3,23 @@
  * it has begun and ends with a status and an output of its own. What a test kills
  * the collector of.
  *
- *	steady BLOCKS READY	makes file READY after a tenth of the work
+ *	steady BLOCKS READY [GO]	makes file READY after a tenth of the work, then
+ *					waits for file GO, if named, and removes it;
+ *					says the sum when all the work is done
  */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { PATIENCE = 120000 /* ms */ };
+
+static void wait_for(const char *file)
+{
+	for (int i = 0; i < PATIENCE && unlink(file); i++)
+		usleep(1000);
+}
 
 int main(int argc, char **argv)
 {
@@ -23,11 +33,15 @@ int main(int argc, char **argv)
 		free(live[k]);
 		live[k] = malloc(16 + (size_t)i % 500);
 		sum += (uint64_t)(i ^ (i >> 3));
-		if (i == count / 10)
+		if (i == count / 10) {
 			close(open(argv[2], O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
+			if (argc > 3)
+				wait_for(argv[3]);
+		}
 	}
 	for (int k = 0; k < 1024; k++)
 		free(live[k]);
 	printf("sum %llu\n", (unsigned long long)sum);
+	fflush(stdout);
 	return 42;
 }
