@@ -18,10 +18,13 @@ void profile_close(struct profile *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->site_count; i++) {
+	for (size_t i = 0; !p->class_block_count && i < p->site_count; i++) {
 		free(p->sites[i].sizes);
 		free(p->sites[i].lives);
 	}
+	for (size_t i = 0; i < p->class_block_count; i++)
+		free(p->class_blocks[i]);
+	free(p->class_blocks);
 	for (size_t i = 0; i < p->piece_count; i++)
 		free(p->pieces[i].data);
 	strings_done(&p->strings);
