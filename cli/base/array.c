@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int array_reserve_(void **items, size_t *room, size_t need, size_t item_bytes)
+int array_room_(void **items, size_t *room, size_t need, size_t item_bytes)
 {
 	size_t more = *room ? *room : 8, bytes;
 	char *grown;
@@ -19,8 +19,18 @@ int array_reserve_(void **items, size_t *room, size_t need, size_t item_bytes)
 	grown = realloc(*items, bytes);
 	if (!grown)
 		return -ENOMEM;
-	memset(grown + *room * item_bytes, 0, bytes - *room * item_bytes);
 	*items = grown;
 	*room = more;
 	return 0;
+}
+
+int array_reserve_(void **items, size_t *room, size_t need, size_t item_bytes)
+{
+	size_t had = *room;
+	int r = array_room_(items, room, need, item_bytes);
+
+	if (!r && *room > had)
+		memset((char *)*items + had * item_bytes, 0,
+		       (*room - had) * item_bytes);
+	return r;
 }

@@ -10,5 +10,10 @@
  * or -EOVERFLOW; nothing changed on failure. */
 int array_reserve_(void **items, size_t *room, size_t need, size_t item_bytes);
 
+/* The same, and new room is not touched: what it holds is anything. */
+int array_room_(void **items, size_t *room, size_t need, size_t item_bytes);
+
 #define array_reserve(items, room, need)                                               \
 	array_reserve_((void **)(items), (room), (need), sizeof(**(items)))
+#define array_room(items, room, need)                                                  \
+	array_room_((void **)(items), (room), (need), sizeof(**(items)))

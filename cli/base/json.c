@@ -93,6 +93,13 @@ static void put_string(FILE *out, const char *text)
 		const char *start = text;
 		uint32_t c;
 
+		/* What most text is, at once. */
+		while (*text >= ' ' && *text < 0x7f && *text != '"' && *text != '\\')
+			text++;
+		if (text != start) {
+			fwrite(start, 1, (size_t)(text - start), out);
+			continue;
+		}
 		if (!utf8_next(&text, &c))
 			fputs("\xef\xbf\xbd", out);
 		else if (c == '"' || c == '\\' || utf8_unsafe(c))

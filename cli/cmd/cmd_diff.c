@@ -46,9 +46,23 @@ const struct reader_spec diff_spec = {
 	.profiles = 2,
 };
 
+/* Takes the sites' figures and lets the sites go, which are most of a profile. */
+static int take_sides(struct reader *r, const struct diff_options *o,
+		      struct diff_side *sides)
+{
+	int result = 0;
+
+	for (int k = 0; !result && k < 2; k++) {
+		result = diff_side_take(r->files[k].profile, o, &sides[k]);
+		profile_drop_sites(r->files[k].profile);
+	}
+	return result;
+}
+
 int cmd_diff(int argc, char **argv)
 {
 	struct diff_options o = {0};
+	struct diff_side sides[2] = {{.count = 0}, {.count = 0}};
 	const struct profile *a, *b;
 	struct reader r;
 	int status;
@@ -63,6 +77,12 @@ int cmd_diff(int argc, char **argv)
 		o.paths[k] = r.files[k].path;
 	a = r.files[0].profile;
 	b = r.files[1].profile;
-	return reader_close(&r, r.json ? diff_json(a, b, &o, r.out)
-				       : diff_text(a, b, &o, r.out));
+	status = take_sides(&r, &o, sides);
+	o.sides = sides;
+	if (!status)
+		status = r.json ? diff_json(a, b, &o, r.out)
+				: diff_text(a, b, &o, r.out);
+	for (int k = 0; k < 2; k++)
+		diff_side_done(&sides[k]);
+	return reader_close(&r, status);
 }

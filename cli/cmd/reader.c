@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -371,10 +372,10 @@ static const char *reason(int err)
 	}
 }
 
-int reader_read(struct reader_file *f)
+/* Says what came of reading it. -1, or the exit status of a failure. */
+static int say_read(const struct reader_file *f, int err)
 {
 	char clean[WORD], why[sizeof(f->why)];
-	int err = profile_load(f->path, &f->profile, f->why, sizeof(f->why));
 
 	text_clean(f->why, why, sizeof(why));
 	text_clean(f->path, clean, sizeof(clean));
@@ -386,6 +387,11 @@ int reader_read(struct reader_file *f)
 	if (*why)
 		message_note("%s: %s", clean, why);
 	return -1;
+}
+
+int reader_read(struct reader_file *f)
+{
+	return say_read(f, profile_load(f->path, &f->profile, f->why, sizeof(f->why)));
 }
 
 /* The collector died before it had resolved names: looks them up here and now, in the
@@ -419,6 +425,49 @@ int reader_load(struct reader_file *f)
 	return status >= 0 ? status : name_places(f);
 }
 
+/* One of several files, read by a thread of its own. */
+struct reading {
+	struct reader_file *file;
+	pthread_t thread;
+	bool started;
+	int err;
+};
+
+static void *read_one(void *context)
+{
+	struct reading *one = context;
+	struct reader_file *f = one->file;
+
+	one->err = profile_load(f->path, &f->profile, f->why, sizeof(f->why));
+	return NULL;
+}
+
+/* Reads n files at once, and then says, in their order, what came of it. -1, or the
+ * exit status of a failure. */
+static int load_all(struct reader_file *files, size_t n)
+{
+	struct reading each[READER_PROFILES];
+	int status = -1;
+
+	for (size_t i = n; i-- > 0;) {
+		each[i] = (struct reading){.file = &files[i]};
+		each[i].started =
+			i && !pthread_create(&each[i].thread, NULL, read_one, &each[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!each[i].started)
+			read_one(&each[i]);
+	for (size_t i = 0; i < n; i++)
+		if (each[i].started)
+			pthread_join(each[i].thread, NULL);
+	for (size_t i = 0; status < 0 && i < n; i++) {
+		status = say_read(&files[i], each[i].err);
+		if (status < 0)
+			status = name_places(&files[i]);
+	}
+	return status;
+}
+
 /* ---- open and close ------------------------------------------------------ */
 
 void reader_unload(struct reader_file *f)
@@ -441,18 +490,19 @@ static void done(struct reader *r)
 bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		 char **argv, void *own, int *ret_status)
 {
+	size_t count = spec->profiles ? spec->profiles : 1;
 	int status;
 
 	*r = (struct reader){.out = stdout, .pager = {.out = stdout}};
 	status = parse(r, spec, argc, argv, own);
-	for (size_t i = 0; status < 0 && (!i || i < spec->profiles); i++) {
+	for (size_t i = 0; status < 0 && i < count; i++) {
 		int at = optind + (int)i + !!spec->operand;
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
 		r->files[i].source_paths = r->source_paths.rules;
-		if (status < 0)
-			status = reader_load(&r->files[i]);
 	}
+	if (status < 0)
+		status = load_all(r->files, count);
 	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;

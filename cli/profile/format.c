@@ -88,6 +88,8 @@ static const struct format_column processes[] = {
 	PROCESS_MEMORY(PROFILE_AT_END),
 };
 _Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
+_Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,
+	       "the longest table");
 
 static const struct format_column unfolloweds[] = {
 	PLAIN(struct profile_unfollowed, parent_serial),
@@ -293,21 +295,6 @@ static uint64_t encode(const struct format_column *c, const char *row, uint64_t 
 	}
 }
 
-static uint64_t decode(const struct format_column *c, const char *row, uint64_t before,
-		       uint64_t code)
-{
-	switch (c->coding) {
-	case FORMAT_DELTA:
-		return before + bytes_unzigzag(code);
-	case FORMAT_BEHIND:
-		return load(row + c->from, c->bytes) - bytes_unzigzag(code);
-	case FORMAT_SIGNED:
-		return bytes_unzigzag(code);
-	default:
-		return code;
-	}
-}
-
 void format_put_columns(struct bytes *out, const struct format_section *s,
 			const void *rows, const uint32_t *picks, size_t n)
 {
@@ -329,16 +316,6 @@ void format_put_columns(struct bytes *out, const struct format_section *s,
 	}
 }
 
-/* Whether v fits the field and its meaning. */
-static bool fits(const struct format_column *c, size_t strings, uint64_t v)
-{
-	if (c->coding == FORMAT_SIGNED && c->bytes == 4)
-		return v == (uint64_t)(int32_t)v;
-	if (c->bytes < 8 && v >> (8 * c->bytes))
-		return false;
-	return (!c->below || v < c->below) && (!c->string || v < strings);
-}
-
 static void clear_column(const struct format_section *s, size_t column, void *rows,
 			 size_t n)
 {
@@ -348,27 +325,179 @@ static void clear_column(const struct format_section *s, size_t column, void *ro
 		store((char *)rows + k * s->row_bytes + c->at, c->bytes, 0);
 }
 
+/* ---- reading columns --------------------------------------------------------- */
+
+/* Rows that are read together: all columns of a few, so that the rows stay in the
+ * cache, rather than one column of all. */
+enum { BLOCK = 64 };
+
+/* A column on its way into rows. */
+struct cursor {
+	const unsigned char *at; /* of the next number; the rest are all there */
+	uint64_t before;	 /* the row before's value */
+};
+
+static const uint64_t tops = 0x8080808080808080; /* no byte of a number's last */
+
+/* Behind n numbers that begin at `at`, whatever they are; NULL: fewer are there. */
+static const unsigned char *skip_numbers(const unsigned char *at,
+					 const unsigned char *end, size_t n)
+{
+	while (n >= 8 && end - at >= 8) {
+		uint64_t word;
+
+		memcpy(&word, at, sizeof(word));
+		n -= ((~word & tops) >> 7) * 0x0101010101010101 >> 56;
+		at += 8;
+	}
+	for (; n && at < end; at++)
+		n -= *at < 0x80;
+	return n ? NULL : at;
+}
+
+/* Seven bits of each byte, put together. */
+static inline uint64_t join_sevens(uint64_t word)
+{
+	word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
+	word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
+	return (word & 0x0fffffff) | (word & 0x0fffffff00000000) >> 4;
+}
+
+/* The next n numbers. They are all there: skip_numbers() saw them. False: one of them
+ * has more than 64 bits. */
+static bool get_numbers(struct cursor *c, const unsigned char *end, uint64_t *to,
+			size_t n)
+{
+	const unsigned char *at = c->at;
+
+	for (size_t i = 0; i < n; i++) {
+		struct bytes_reader in = {.at = at, .end = end};
+		uint64_t word = 0, stops = 0;
+
+		if (end - at >= 8) {
+			memcpy(&word, at, sizeof(word));
+			stops = ~word & tops;
+		}
+		if (stops) { /* without a branch on how long it is */
+			to[i] = join_sevens(word & (stops ^ (stops - 1)));
+			at += (__builtin_ctzll(stops) >> 3) + 1;
+			continue;
+		}
+		to[i] = bytes_get_varint(&in);
+		if (in.failed)
+			return false;
+		at = in.at;
+	}
+	c->at = at;
+	return true;
+}
+
+/* From what the file has to what the rows have. */
+static void decode(const struct format_column *c, struct cursor *cursor,
+		   const char *rows, size_t row_bytes, uint64_t *v, size_t n)
+{
+	switch (c->coding) {
+	case FORMAT_DELTA:
+		for (size_t i = 0; i < n; i++)
+			v[i] = cursor->before += bytes_unzigzag(v[i]);
+		break;
+	case FORMAT_BEHIND:
+		for (size_t i = 0; i < n; i++)
+			v[i] = load(rows + i * row_bytes + c->from, c->bytes) -
+			       bytes_unzigzag(v[i]);
+		break;
+	case FORMAT_SIGNED:
+		for (size_t i = 0; i < n; i++)
+			v[i] = bytes_unzigzag(v[i]);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Whether all of them fit the field and its meaning. */
+static bool fit(const struct format_column *c, size_t strings, const uint64_t *v,
+		size_t n)
+{
+	uint64_t most = c->bytes < 8 ? (1ull << 8 * c->bytes) - 1 : UINT64_MAX;
+	bool wrong = c->string && !strings;
+
+	if (c->coding == FORMAT_SIGNED && c->bytes == 4) {
+		for (size_t i = 0; i < n; i++)
+			wrong |= v[i] != (uint64_t)(int32_t)v[i];
+		return !wrong;
+	}
+	if (c->below && c->below - 1 < most)
+		most = c->below - 1;
+	if (c->string && strings - 1 < most)
+		most = strings - 1;
+	for (size_t i = 0; i < n; i++)
+		wrong |= v[i] > most;
+	return !wrong;
+}
+
+static void store_all(const struct format_column *c, char *rows, size_t row_bytes,
+		      const uint64_t *v, size_t n)
+{
+	char *at = rows + c->at;
+
+	switch (c->bytes) {
+	case 4:
+		for (size_t i = 0; i < n; i++)
+			store(at + i * row_bytes, 4, v[i]);
+		break;
+	case 8:
+		for (size_t i = 0; i < n; i++)
+			store(at + i * row_bytes, 8, v[i]);
+		break;
+	default:
+		for (size_t i = 0; i < n; i++)
+			store(at + i * row_bytes, c->bytes, v[i]);
+	}
+}
+
+static bool get_block(const struct format_section *s, struct cursor *cursors,
+		      size_t columns, const unsigned char *end, size_t strings,
+		      char *rows, size_t n)
+{
+	uint64_t v[BLOCK];
+
+	for (size_t i = 0; i < columns; i++) {
+		const struct format_column *c = &s->columns[i];
+
+		if (!get_numbers(&cursors[i], end, v, n))
+			return false;
+		decode(c, &cursors[i], rows, s->row_bytes, v, n);
+		if (!fit(c, strings, v, n))
+			return false;
+		store_all(c, rows, s->row_bytes, v, n);
+	}
+	return true;
+}
+
 int format_get_columns(struct bytes_reader *in, const struct format_section *s,
 		       size_t columns, size_t strings, void *rows, size_t n)
 {
 	size_t known = columns < s->column_count ? columns : s->column_count;
+	struct cursor cursors[FORMAT_COLUMNS_MAX];
+	const unsigned char *at = in->at;
 
 	for (size_t i = known; i < s->column_count; i++)
 		clear_column(s, i, rows, n);
-	for (size_t i = 0; i < known; i++) {
-		const struct format_column *c = &s->columns[i];
-		uint64_t before = 0;
-
-		for (size_t k = 0; k < n; k++) {
-			char *row = (char *)rows + k * s->row_bytes;
-			uint64_t v = decode(c, row, before, bytes_get_varint(in));
-
-			if (!fits(c, strings, v))
-				return -EBADMSG;
-			store(row + c->at, c->bytes, v);
-			before = v;
-		}
+	for (size_t i = 0; at && i < known; i++) {
+		cursors[i] = (struct cursor){.at = at};
+		at = skip_numbers(at, in->end, n);
 	}
+	if (!at || in->failed)
+		return -EBADMSG;
+	for (size_t done = 0; done < n; done += BLOCK) {
+		size_t some = n - done < BLOCK ? n - done : BLOCK;
+
+		if (!get_block(s, cursors, known, in->end, strings,
+			       (char *)rows + done * s->row_bytes, some))
+			return -EBADMSG;
+	}
+	in->at = at;
 	for (size_t i = s->column_count; i < columns && !in->failed; i++)
 		for (size_t k = 0; k < n; k++)
 			bytes_get_varint(in);

@@ -24,6 +24,8 @@ enum format_limit {
 	FORMAT_VERSION = 1,
 	FORMAT_RAW_MAX = 4 << 20, /* bytes of a chunk's payload, inflated */
 
+	FORMAT_COLUMNS_MAX = 128, /* of the tables here */
+
 	FORMAT_STORED_MAX = FORMAT_RAW_MAX + 4096,
 
 	/* All chunks up to any point of the file inflate to no more than so many times

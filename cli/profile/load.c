@@ -15,7 +15,9 @@ void load_done(struct load *l)
 	bytes_done(&l->stored);
 	bytes_done(&l->raw);
 	bytes_done(&l->part);
-	free(l->slots);
+	free(l->first);
+	free(l->others);
+	free(l->fresh);
 }
 
 int load_fail(struct load *l, int r, const char *format, ...)

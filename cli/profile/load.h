@@ -32,9 +32,15 @@ struct load {
 	struct bytes stored, raw; /* of one chunk */
 	struct bytes part;	  /* beginning of the next string */
 
-	/* Sites by process, stack and domain: open addressing, numbers + 1. */
-	uint32_t *slots;
-	size_t slots_room; /* a power of two, or 0 */
+	/* Sites, by number + 1: the first of each stack; and the others by process,
+	 * stack and domain, in open addressing. */
+	uint32_t *first, *others;
+	size_t first_room, others_room, other_count; /* others_room: a power of two */
+
+	struct profile_class *fresh; /* of a chunk's sites */
+	size_t fresh_room;
+	struct profile_class *class_next; /* in the last of the profile's blocks */
+	size_t class_left;
 
 	char *why; /* of why_bytes, or NULL */
 	size_t why_bytes;

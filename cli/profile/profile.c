@@ -14,14 +14,27 @@ struct profile *profile_new(void)
 	return take_ptr(p);
 }
 
+void profile_drop_sites(struct profile *p)
+{
+	for (size_t i = 0; !p->class_block_count && i < p->site_count; i++) {
+		free(p->sites[i].sizes);
+		free(p->sites[i].lives);
+	}
+	for (size_t i = 0; i < p->class_block_count; i++)
+		free(p->class_blocks[i]);
+	free(p->class_blocks);
+	free(p->sites);
+	p->class_blocks = NULL;
+	p->sites = NULL;
+	p->class_block_count = p->class_block_room = 0;
+	p->site_count = p->site_room = 0;
+}
+
 void profile_close(struct profile *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->site_count; i++) {
-		free(p->sites[i].sizes);
-		free(p->sites[i].lives);
-	}
+	profile_drop_sites(p);
 	for (size_t i = 0; i < p->piece_count; i++)
 		free(p->pieces[i].data);
 	strings_done(&p->strings);
@@ -33,7 +46,6 @@ void profile_close(struct profile *p)
 	free(p->stacks);
 	free(p->codes);
 	free(p->frames);
-	free(p->sites);
 	free(p->bins);
 	free(p->unfolloweds);
 	free(p->sources);

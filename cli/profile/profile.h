@@ -187,7 +187,8 @@ struct profile_site {
 	 * recording, and the process's live bytes of the domain right after it. */
 	uint64_t last_rank, last_live_bytes;
 
-	/* Owned; ascending. Sizes: of allocations. Lives: of freed blocks. */
+	/* Owned, but by the profile if it was loaded; ascending. Sizes: of allocations.
+	 * Lives: of freed blocks. */
 	struct profile_class *sizes, *lives;
 	uint32_t sizes_count, lives_count;
 };
@@ -279,6 +280,9 @@ struct profile {
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count, unfollowed_count,
 		snapshot_count, piece_count;
+	/* What a loaded profile's sites have of classes; none: each site owns its own. */
+	struct profile_class **class_blocks;
+	size_t class_block_count, class_block_room;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
 		frame_room, site_room, bin_room, source_room, unfollowed_room,
@@ -288,6 +292,9 @@ struct profile {
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without
  * memory. */
 struct profile *profile_new(void);
+
+/* Frees the sites, and what they own: for who has taken what it needs of them. */
+void profile_drop_sites(struct profile *p);
 
 /* Frees it and all it owns. NULL is fine. */
 void profile_close(struct profile *p);

@@ -455,7 +455,7 @@ void align_done(struct align *al)
 	free(al->files);
 	table_done(&al->functions);
 	table_done(&al->places);
-	table_done(&al->stacks);
+	pairs_done(&al->stacks);
 	*al = (struct align){0};
 }
 
@@ -477,7 +477,7 @@ static uint32_t stack_number(struct align *al, int side, uint32_t node)
 		if (known)
 			f.code = &p->frames[p->codes[s->code - 1].first_frame + i - 1];
 		line = align_line(al, side, &f);
-		number = line ? number_of(&al->stacks, number, line) : 0;
+		number = line ? pairs_number(&al->stacks, number, line) : 0;
 	}
 	return number;
 }
@@ -485,7 +485,7 @@ static uint32_t stack_number(struct align *al, int side, uint32_t node)
 int align_stacks(struct align *al)
 {
 	/* Roots are the same; no line has number 0. */
-	uint32_t root = number_of(&al->stacks, 0, 0);
+	uint32_t root = pairs_number(&al->stacks, 0, 0);
 
 	for (int k = 0; k < ALIGN_SIDES; k++) {
 		struct align_side *s = &al->side[k];

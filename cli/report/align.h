@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "cli/base/pairs.h"
 #include "cli/base/table.h"
 #include "cli/report/frames.h"
 
@@ -54,7 +55,8 @@ struct align {
 	struct strings names;
 	uint32_t *files; /* by name: the one source of that function + 1, or MANY */
 	size_t files_room;
-	struct table functions, places, stacks;
+	struct table functions, places;
+	struct pairs stacks;
 };
 
 /* 0 or -ENOMEM; align_done() in any case. */

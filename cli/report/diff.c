@@ -47,7 +47,8 @@ struct work {
 	const struct diff_options *options;
 	struct view side[2];
 	struct align align;
-	struct table rows; /* number of the thing -> index */
+	uint32_t *rows; /* by number of the thing: index + 1; 0: none yet */
+	size_t rows_room;
 	struct diff *ret;
 };
 
@@ -56,7 +57,7 @@ static void work_done(struct work *w)
 	for (int k = 0; k < 2; k++)
 		view_done(&w->side[k]);
 	align_done(&w->align);
-	table_done(&w->rows);
+	free(w->rows);
 }
 
 static struct profile_amount metric_of(const struct view_sums *s,
@@ -117,21 +118,17 @@ static int add_row(struct work *w, int side, uint32_t stack,
 					    ? view_caller(view, stack)
 					    : view_site_frame(view, stack);
 	uint32_t thing = thing_of(w, side, stack, &frame);
-	bool is_new = false;
-	uint64_t *index =
-		thing ? table_put(&w->rows, (struct table_key){.a = thing}, &is_new)
-		      : NULL;
 	struct diff_row *row;
 	uint64_t weight = value_of(amount, w->options->metric);
 
-	if (!index || array_reserve(&d->rows, &d->room, d->count + 1) < 0)
+	if (!thing || array_reserve(&w->rows, &w->rows_room, thing + 1ul) < 0 ||
+	    array_room(&d->rows, &d->room, d->count + 1) < 0)
 		return -ENOMEM;
-	if (is_new) {
-		*index = d->count;
+	if (!w->rows[thing]) {
 		d->rows[d->count] = (struct diff_row){.order = (uint32_t)d->count};
-		d->count++;
+		w->rows[thing] = (uint32_t)++d->count;
 	}
-	row = &d->rows[*index];
+	row = &d->rows[w->rows[thing] - 1];
 	add(&row->amount[side], amount);
 	if (row->has[side] && weight <= row->weight[side])
 		return 0;
@@ -142,10 +139,19 @@ static int add_row(struct work *w, int side, uint32_t stack,
 	return 0;
 }
 
-static int add_side(struct work *w, int side)
+static int add_side(struct work *w, int side, const struct diff_side *taken)
 {
-	struct view *v = &w->side[side];
-	struct diff_totals *t = &w->ret->totals[side];
+	int r = 0;
+
+	w->ret->totals[side] = taken->totals;
+	for (size_t i = 0; !r && i < taken->count; i++)
+		r = add_row(w, side, taken->parts[i].stack, taken->parts[i].amount);
+	return r;
+}
+
+static int take_sites(struct view *v, enum diff_metric metric, struct diff_side *ret)
+{
+	struct diff_totals *t = &ret->totals;
 
 	scope_peak_total(&v->scope, &t->peak_at_ns);
 	t->moment = v->scope.moment;
@@ -157,12 +163,34 @@ static int add_side(struct work *w, int side)
 			continue;
 		for (unsigned m = 0; m < DIFF_METRICS; m++)
 			add(&t->metric[m], metric_of(&sums, (enum diff_metric)m));
-		amount = metric_of(&sums, w->options->metric);
-		if ((amount.blocks || amount.bytes) &&
-		    add_row(w, side, v->profile->sites[i].stack, amount) < 0)
+		amount = metric_of(&sums, metric);
+		if (!amount.blocks && !amount.bytes)
+			continue;
+		if (array_room(&ret->parts, &ret->room, ret->count + 1) < 0)
 			return -ENOMEM;
+		ret->parts[ret->count++] =
+			(struct diff_part){v->profile->sites[i].stack, amount};
 	}
 	return 0;
+}
+
+int diff_side_take(const struct profile *p, const struct diff_options *o,
+		   struct diff_side *ret)
+{
+	_cleanup_(view_done) struct view v = {0};
+	struct scope_options chosen = o->scope;
+	int r;
+
+	*ret = (struct diff_side){0};
+	chosen.pid = 0;
+	r = view_init(&v, p, &chosen);
+	return r < 0 ? r : take_sites(&v, o->metric, ret);
+}
+
+void diff_side_done(struct diff_side *side)
+{
+	free(side->parts);
+	*side = (struct diff_side){0};
 }
 
 static enum diff_status status_of(const struct diff_row *row, enum diff_metric metric)
@@ -215,35 +243,50 @@ static void settle(struct diff *d, enum diff_metric metric)
 		qsort_r(d->rows, d->count, sizeof(*d->rows), by_change, &metric);
 }
 
-static int open_side(struct view *v, const struct profile *p,
-		     const struct diff_options *o)
+/* Whose code the frames are; the scope is what was taken already. */
+static int open_side(struct view *v, const struct profile *p)
 {
-	struct scope_options chosen = o->scope;
-	int r;
+	int r = view_init(v, p, &(struct scope_options){0});
 
-	chosen.pid = 0;
-	r = view_init(v, p, &chosen);
 	return r < 0 ? r : view_owners(v);
+}
+
+static int compare(const struct profile *a, const struct profile *b,
+		   const struct diff_options *o, const struct diff_side *sides,
+		   struct diff *ret)
+{
+	_cleanup_(work_done) struct work w = {.options = o, .ret = ret};
+	int r = align_init(&w.align, a, b);
+
+	if (!r)
+		r = open_side(&w.side[0], a);
+	if (!r)
+		r = open_side(&w.side[1], b);
+	if (!r && o->by == DIFF_BY_SITE)
+		r = align_stacks(&w.align);
+	for (int k = 0; !r && k < 2; k++)
+		r = add_side(&w, k, &sides[k]);
+	return r;
 }
 
 int diff_of(const struct profile *a, const struct profile *b,
 	    const struct diff_options *o, struct diff *ret)
 {
-	_cleanup_(work_done) struct work w = {.options = o, .ret = ret};
-	int r;
+	struct diff_side sides[2] = {{.count = 0}, {.count = 0}};
+	int r = 0;
 
 	*ret = (struct diff){0};
-	r = align_init(&w.align, a, b);
+	if (!o->sides) {
+		r = diff_side_take(a, o, &sides[0]);
+		if (!r)
+			r = diff_side_take(b, o, &sides[1]);
+	}
 	if (!r)
-		r = open_side(&w.side[0], a, o);
-	if (!r)
-		r = open_side(&w.side[1], b, o);
-	if (!r && o->by == DIFF_BY_SITE)
-		r = align_stacks(&w.align);
-	for (int k = 0; !r && k < 2; k++)
-		r = add_side(&w, k);
+		r = compare(a, b, o, o->sides ? o->sides : sides, ret);
 	if (!r)
 		settle(ret, o->metric);
+	for (int k = 0; k < 2; k++)
+		diff_side_done(&sides[k]);
 	return r;
 }
 

@@ -42,6 +42,22 @@ enum {
 	DIFF_SCHEMA = 1, /* of the JSON: grows with changes that break scripts */
 };
 
+struct diff_totals {
+	struct profile_amount metric[DIFF_METRICS]; /* of what the scope leaves */
+	uint64_t peak_at_ns;
+	enum scope_moment moment;
+};
+
+/* What a comparison takes of one profile's sites, which may go then. */
+struct diff_side {
+	struct diff_totals totals;
+	struct diff_part {
+		uint32_t stack;
+		struct profile_amount amount; /* of the metric; not 0 */
+	} * parts;
+	size_t count, room;
+};
+
 struct diff_options {
 	struct scope_options scope; /* of both; no pid: they differ */
 	enum diff_metric metric;
@@ -49,6 +65,9 @@ struct diff_options {
 	size_t limit; /* 0: DIFF_LIMIT; of JSON: all */
 	bool bytes, colour;
 	const char *paths[2]; /* may be NULL */
+	/* Taken of A and of B by diff_side_take() with these options; NULL: they have
+	 * their sites still. */
+	const struct diff_side *sides;
 };
 
 struct diff_row {
@@ -63,18 +82,17 @@ struct diff_row {
 	struct frames_frame frame[2];
 };
 
-struct diff_totals {
-	struct profile_amount metric[DIFF_METRICS]; /* of what the scope leaves */
-	uint64_t peak_at_ns;
-	enum scope_moment moment;
-};
-
 struct diff {
 	struct diff_row *rows; /* the greatest change first, unchanged ones last */
 	size_t count, changed, room;
 	size_t status[DIFF_STATUSES]; /* rows of each */
 	struct diff_totals totals[2];
 };
+
+/* Takes what there is to compare of p. 0 or -ENOMEM; diff_side_done() in any case. */
+int diff_side_take(const struct profile *p, const struct diff_options *o,
+		   struct diff_side *ret);
+void diff_side_done(struct diff_side *side);
 
 /* Compares a with b. 0 or -ENOMEM; diff_done() in any case. */
 int diff_of(const struct profile *a, const struct profile *b,

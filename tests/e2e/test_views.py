@@ -3,6 +3,7 @@ in advance, and totals that agree, however they are cut, for real programs.
 
 HEAPLINE_GOLDEN=write writes the texts anew, to be read before they are committed."""
 
+import json
 import os
 import re
 import shutil
@@ -201,6 +202,11 @@ class Golden(harness.Case):
 class Totals(harness.Case):
     """Sums are equal across report, lines, top and tree."""
 
+    def setUp(self):
+        super().setUp()
+        self.empty = self.record_real("/bin/true")
+        self.assertEqual(self.report_json(self.empty)["totals"]["allocations"], 0)
+
     def record_real(self, *args):
         result = self.record(list(args))
         self.assertEqual(result.status, 0, result)
@@ -220,6 +226,72 @@ class Totals(harness.Case):
         self.check_trees(profile, expected)
         self.check_churn(profile, totals)
         self.check_lines(profile, totals, report)
+        self.check_timeline(profile, report)
+        self.check_diff(profile, report)
+        self.check_stacks(profile, report)
+
+    def check_timeline(self, profile, report):
+        data = self.read_json("timeline", profile)
+        self.assertEqual(sum(b["allocations"] for b in data["bins"]),
+                         report["totals"]["allocations"])
+        self.assertEqual(max(b["max_bytes"] for b in data["bins"]),
+                         report["peak"]["bytes"])
+        self.assertEqual(data["peak"]["bytes"], report["peak"]["bytes"])
+
+    def diff(self, a, b, *options):
+        result = self.heapline("diff", "--json", *options, a, b)
+        self.assertEqual(result.status, 0, result)
+        return json.loads(result.stdout)
+
+    def check_diff(self, profile, report):
+        """From nothing, all is new; to nothing, all is gone; to itself, nothing is."""
+        totals = report["totals"]
+        amounts = {
+            "peak": report["peak"],
+            "leaked": report["leaked"],
+            "allocated": {"bytes": totals["allocated_bytes"],
+                          "blocks": totals["allocations"]},
+            "temporary": {"bytes": totals["temporary_bytes"],
+                          "blocks": totals["temporary"]},
+        }
+        amounts["allocations"] = amounts["allocated"]
+        for by in ("line", "function", "site", "module"):
+            for metric, amount in amounts.items():
+                options = ("--by", by, "--sort", metric)
+                self.check_rows(self.diff(self.empty, profile, *options), metric,
+                                amount, "new", 1)
+                self.check_rows(self.diff(profile, self.empty, *options), metric,
+                                amount, "gone", -1)
+                same = self.diff(profile, profile, *options)
+                self.assertEqual(same["rows"], [], options)
+                self.assertEqual(same["totals"][metric]["difference"],
+                                 {"bytes": 0, "blocks": 0}, options)
+
+    def check_rows(self, found, metric, amount, status, sign):
+        self.assertEqual({r["status"] for r in found["rows"]} - {status}, set(), metric)
+        for unit in ("bytes", "blocks"):
+            self.assertEqual(sum(r["difference"][unit] for r in found["rows"]),
+                             sign * amount[unit], (metric, unit))
+            self.assertEqual(found["totals"][metric]["difference"][unit],
+                             sign * amount[unit], (metric, unit))
+
+    def check_stacks(self, profile, report):
+        """No stack has more live than it allocated; of all, live = allocated - freed."""
+        sums = {}
+        for metric in ("allocated", "leaked"):
+            for row in self.diff(self.empty, profile, "--by", "site", "--sort",
+                                 metric)["rows"]:
+                key = json.dumps([row["stack"], row["module"]])
+                for unit in ("bytes", "blocks"):  # what reads the same may be two
+                    at = sums.setdefault(key, {}).setdefault(unit, {})
+                    at[metric] = at.get(metric, 0) + row["b"][unit]
+        for key, stack in sums.items():
+            for amounts in stack.values():
+                self.assertLessEqual(amounts.get("leaked", 0),
+                                     amounts["allocated"], key)
+        totals, live = report["totals"], report["live_at_end"]
+        self.assertEqual(live["bytes"], totals["allocated_bytes"] - totals["freed_bytes"])
+        self.assertEqual(live["blocks"], totals["allocations"] - totals["frees"])
 
     def check_top(self, profile, expected):
         for by in ("site", "function", "file", "module", "process", "domain"):

@@ -71,7 +71,7 @@ static void a_load_without_memory_says_so(void **state)
 	}
 	assert_null(make_difference(p, loaded));
 	print_message("%ld allocations\n", n);
-	assert_true(n > 50);
+	assert_true(n > 30);
 	profile_close(loaded);
 }
 
