@@ -55,26 +55,6 @@ void ring_bury(struct ring_reader *r)
 	r->dead = true;
 }
 
-/* A checked copy of a slot. False: nothing to hand on. */
-static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
-			uint64_t head, uint32_t nodes, struct event *ev)
-{
-	*ev = (struct event){
-		.address = head & WIRE_PC_MASK,
-		.type = (uint8_t)(head >> 48),
-		.stamp = slot->stamp,
-		.size = slot->size,
-		.stack = slot->stack < nodes ? slot->stack : 0,
-		.ring = r->index,
-	};
-	if (ev->type >= WIRE_TYPES || (!ev->address && ev->type != WIRE_REALLOC_END &&
-				       ev->type != WIRE_NOP && ev->type < WIRE_MMAP)) {
-		r->bad++;
-		return false;
-	}
-	return ev->type != WIRE_NOP;
-}
-
 static uint32_t nodes_used(void *base)
 {
 	struct wire_header *h = base;
@@ -82,6 +62,31 @@ static uint32_t nodes_used(void *base)
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
 
 	return used < WIRE_NODES ? used : WIRE_NODES;
+}
+
+/* A checked copy of a slot. False: nothing to hand on. nodes: those known to be used.
+ */
+static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
+			uint64_t head, void *base, uint32_t *nodes, struct event *ev)
+{
+	uint32_t stack = *(const volatile uint32_t *)&slot->stack;
+
+	if (stack >= *nodes)
+		*nodes = nodes_used(base);
+	/* Its other fields are found out later: see ahead.h. */
+	ev->address = head & WIRE_PC_MASK;
+	ev->type = (uint8_t)(head >> 48);
+	ev->stamp = slot->stamp;
+	ev->size = slot->size;
+	ev->stack = stack < *nodes ? stack : 0;
+	ev->ring = r->index;
+	ev->temporary = false;
+	if (ev->type >= WIRE_TYPES || (!ev->address && ev->type != WIRE_REALLOC_END &&
+				       ev->type != WIRE_NOP && ev->type < WIRE_MMAP)) {
+		r->bad++;
+		return false;
+	}
+	return ev->type != WIRE_NOP;
 }
 
 /* Gives the slots below `to` back, and wakes the producer if it waits for room. */
@@ -150,6 +155,7 @@ size_t ring_fill(struct ring_reader *r, void *base)
 {
 	uint64_t start = r->read, stop = start + WIRE_RING_BYTES / 4;
 	struct event *to = r->window, *end = to + RING_WINDOW;
+	uint32_t nodes = 0; /* none is used that no event has named */
 
 	if (r->dead && stop - start > r->end - start)
 		stop = r->end;
@@ -166,7 +172,7 @@ size_t ring_fill(struct ring_reader *r, void *base)
 		__builtin_prefetch(slot + AHEAD);
 		if (!committed && !r->dead)
 			break;
-		if (committed && copy(r, slot, head, nodes_used(base), to))
+		if (committed && copy(r, slot, head, base, &nodes, to))
 			to++;
 		r->read += SLOT;
 		if (r->read % WIRE_RING_BYTES)
