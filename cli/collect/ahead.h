@@ -11,15 +11,15 @@
 #include "cli/collect/live_bucket.h"
 
 enum {
-	AHEAD_BATCH_BITS = 8, /* of a batch's length */
+	AHEAD_BATCH = 128, /* events at most */
 	AHEAD_MET = 1024,
 };
 
 /* Which addresses the batch has met, by hash: two that share one are taken to be the
  * same, to be on the safe side. */
 struct ahead {
-	uint32_t met[AHEAD_MET]; /* batch << AHEAD_BATCH_BITS | event */
-	uint32_t batch;
+	uint32_t met[AHEAD_MET]; /* batch + the latest event that met it */
+	uint32_t batch;		 /* a multiple of AHEAD_BATCH, not 0 */
 };
 
 static inline bool ahead_is_malloc(const struct event *ev)
@@ -27,29 +27,40 @@ static inline bool ahead_is_malloc(const struct event *ev)
 	return ev->type < WIRE_MMAP;
 }
 
+/* The number comes again after 32 million batches. */
 static inline void ahead_begin(struct ahead *a)
 {
-	/* The number comes again after 16 million batches; 0 is never used. */
-	a->batch += 1u << AHEAD_BATCH_BITS;
+	a->batch += AHEAD_BATCH;
 	if (!a->batch)
-		a->batch = 1u << AHEAD_BATCH_BITS;
+		a->batch = AHEAD_BATCH;
 }
 
-/* What leads to the blocks and to the event's site. */
-static inline void ahead_ways(struct ahead *a, const struct ledger *l,
-			      const struct ledger_process *p, struct event *ev)
+/* Nobody is there who could ask for the block in between: no child has a share in the
+ * table. */
+static inline bool ahead_meet(const struct ledger_process *p, const struct event *born,
+			      const struct event *dead)
 {
-	uint32_t *met;
+	return born->type == WIRE_ALLOC && dead->type == WIRE_FREE &&
+	       born->address == dead->address && born->alone && !born->pair &&
+	       !lineage_is_parent(&p->lineage);
+}
 
-	ev->site = ev->seen = ev->victim = 0;
-	ev->alone = false;
-	sites_prefetch_index(&l->sites, ev->stack);
-	if (ev->paired)
-		return;
-	ev->way = live_way(&p->live, ev->address);
+/* What leads to the block. */
+static inline void ahead_way(struct ahead *a, const struct ledger_process *p[],
+			     struct event *batch, size_t i)
+{
+	struct event *ev = &batch[i];
+	uint32_t *met, before;
+
+	ev->way = live_way(&p[i]->live, ev->address);
 	met = &a->met[ev->way.mixed >> 35 & (AHEAD_MET - 1)];
-	ev->alone = *met != a->batch;
-	*met = a->batch;
+	before = *met - a->batch;
+	*met = a->batch + (uint32_t)i;
+	ev->alone = before >= i;
+	if (!ev->alone && p[before] == p[i] && ahead_meet(p[i], &batch[before], ev)) {
+		batch[before].meets = true;
+		ev->back = (uint8_t)(i - before);
+	}
 }
 
 /* These. */
@@ -58,7 +69,7 @@ static inline void ahead_blocks(const struct ledger *l, const struct ledger_proc
 {
 	if (!ahead_is_malloc(ev))
 		return;
-	if (!ev->paired)
+	if (!ev->paired && !ev->back)
 		ev->seen = live_see(&p->live, ev->address, &ev->way);
 	ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
 	sites_prefetch(&l->sites, ev->site);
@@ -91,28 +102,36 @@ static inline bool ahead_is_pair(const struct ledger_process *p[],
 	       born[1].type == WIRE_FREE && p[i] == p[i + 1];
 }
 
-/* A realloc that failed puts its block back, at an address that its end does not tell.
- */
-static inline bool ahead_puts_back(const struct event *ev)
+/* A realloc that failed puts its block back, at an address that its end does not tell;
+ * and a fork gives a child a share in the table. */
+static inline bool ahead_is_doubt(const struct event *ev)
 {
-	return ev->type == WIRE_REALLOC_END && !ev->address && ev->size;
+	return (ev->type == WIRE_REALLOC_END && !ev->address && ev->size) ||
+	       ev->type == WIRE_FORK;
 }
 
-/* All steps, for n events (at least one, at most 1 << AHEAD_BATCH_BITS) that will be
- * applied in this order, before anything else is. p[i]: the process of event i. */
+/* All steps, for n events (1 to AHEAD_BATCH) that will be applied in this order, before
+ * anything else is. p[i]: the process of event i. */
 static inline void ahead_of(struct ahead *a, const struct ledger *l,
 			    const struct ledger_process *p[], struct event *batch,
 			    size_t n)
 {
-	bool doubt = false;
+	bool doubt = false, paired = false;
 
-	batch[0].paired = batch[n - 1].pair = false;
-	for (size_t i = 0; i + 1 < n; i++)
-		batch[i].pair = batch[i + 1].paired = ahead_is_pair(p, &batch[i], i);
 	ahead_begin(a);
 	for (size_t i = 0; i < n; i++) {
-		ahead_ways(a, l, p[i], &batch[i]);
-		doubt |= ahead_puts_back(&batch[i]);
+		struct event *ev = &batch[i];
+
+		sites_prefetch_index(&l->sites, ev->stack);
+		ev->site = ev->seen = ev->victim = 0;
+		ev->alone = ev->meets = ev->kept = false;
+		ev->back = 0;
+		ev->paired = paired;
+		ev->pair = i + 1 < n && ahead_is_pair(p, ev, i);
+		if (!paired)
+			ahead_way(a, p, batch, i);
+		paired = ev->pair;
+		doubt |= ahead_is_doubt(ev);
 	}
 	for (size_t i = 0; i < n; i++) {
 		batch[i].alone &= !doubt;

@@ -14,7 +14,7 @@
 #include <errno.h>
 
 enum {
-	ENGINE_BATCH = 128,
+	ENGINE_BATCH = AHEAD_BATCH,
 };
 
 struct process {

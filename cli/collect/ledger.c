@@ -155,8 +155,10 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
-		if (!plain_free(l, p, ev, ev->temporary))
+		if (!plain_free(l, p, ev, ev->temporary)) {
+			plain_give_up(l, p, ev);
 			submit(l, p, ev, NULL);
+		}
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);

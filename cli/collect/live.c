@@ -290,6 +290,11 @@ void live_done(struct live *l)
 	*l = (struct live){0};
 }
 
+bool live_side_has(const struct live *l, uint64_t address)
+{
+	return side_has(&l->side, address);
+}
+
 bool live_has(const struct live *l, uint64_t address)
 {
 	uint64_t mixed = live_mix(address);

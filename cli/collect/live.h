@@ -121,6 +121,14 @@ static inline bool live_is_odd(uint64_t address)
 	return address & 7 || address >> LIVE_ADDRESS_BITS;
 }
 
+/* Is there a block at address in the side table? */
+bool live_side_has(const struct live *l, uint64_t address);
+
+static inline bool live_is_aside(const struct live *l, uint64_t address)
+{
+	return l->side.used && live_side_has(l, address);
+}
+
 /* Once what live_see() asked for has come: the site of the block that it saw. */
 static inline uint32_t live_peek(const struct live *l, const struct live_way *way,
 				 uint32_t seen)

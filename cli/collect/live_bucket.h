@@ -162,15 +162,20 @@ static inline void live_empty(struct live_shard *s, struct live_bucket *b, size_
 
 /* Adds a block where live_see() saw room, and no block: the caller knows that none has
  * come to this address since. False: not this simple, nothing was done. */
-static inline bool live_add_seen(struct live *l, const struct live_way *way,
-				 uint32_t seen, const struct live_block *block)
+static inline bool live_add_seen(struct live *l, uint64_t address,
+				 const struct live_way *way, uint32_t seen,
+				 const struct live_block *block)
 {
-	struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
 	uint32_t at = (seen & ~LIVE_ROOM) - 1;
-	struct live_bucket *b = s->buckets + at / LIVE_BUCKET;
+	struct live_bucket *b;
+	struct live_shard *s;
 
-	if (!(seen & LIVE_ROOM) || way->homes != s->homes || s->used >= s->most ||
-	    l->side.used || block->size > UINT32_MAX ||
+	if (!(seen & LIVE_ROOM) || live_is_aside(l, address) ||
+	    block->size > UINT32_MAX)
+		return false;
+	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+	b = s->buckets + at / LIVE_BUCKET;
+	if (way->homes != s->homes || s->used >= s->most ||
 	    block->born_ns >> s->shift >= LIVE_TIME_MASK ||
 	    b->rest[at % LIVE_BUCKET] != LIVE_EMPTY)
 		return false;
@@ -182,12 +187,15 @@ static inline bool live_add_seen(struct live *l, const struct live_way *way,
 static inline bool live_take_seen(struct live *l, const struct live_way *way,
 				  uint32_t seen, struct live_block *ret)
 {
-	struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
-	struct live_bucket *b = s->buckets + (seen - 1) / LIVE_BUCKET;
 	size_t i = (seen - 1) % LIVE_BUCKET;
+	struct live_bucket *b;
+	struct live_shard *s;
 
-	if (!seen || seen & LIVE_ROOM || way->homes != s->homes ||
-	    b->rest[i] == LIVE_EMPTY ||
+	if (!seen || seen & LIVE_ROOM)
+		return false;
+	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+	b = s->buckets + (seen - 1) / LIVE_BUCKET;
+	if (way->homes != s->homes || b->rest[i] == LIVE_EMPTY ||
 	    live_key_at(b, i) != (way->mixed & LIVE_KEY_MASK))
 		return false;
 	live_empty(s, b, i, ret);

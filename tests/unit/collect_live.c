@@ -44,7 +44,7 @@ static void see(void *context, uint64_t address, const struct live_block *b)
 static bool add(struct live *l, uint64_t i, const struct live_way *way, uint32_t seen,
 		const struct live_block *b)
 {
-	return (chance(2) && live_add_seen(l, way, seen, b)) ||
+	return (chance(2) && live_add_seen(l, address_of(i), way, seen, b)) ||
 	       live_add(l, address_of(i), b) == 0;
 }
 
@@ -168,7 +168,7 @@ static void what_is_seen_ahead_is_the_block(void **state)
 		uint32_t seen = live_see(&l, 4096 + i * 16, &way);
 
 		assert_true(!seen || seen & LIVE_ROOM);
-		if (live_add_seen(&l, &way, seen, &b))
+		if (live_add_seen(&l, 4096 + i * 16, &way, seen, &b))
 			at_once++;
 		else
 			assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
@@ -206,7 +206,7 @@ static void what_was_seen_before_it_grew_is_no_more(void **state)
 	for (uint64_t i = 0; i < 100000; i++)
 		assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
 	assert_false(live_take_seen(&l, &way[0], seen[0], &got));
-	assert_false(live_add_seen(&l, &way[1], seen[1], &b));
+	assert_false(live_add_seen(&l, later, &way[1], seen[1], &b));
 	assert_true(live_take(&l, there, &got));
 	assert_false(live_has(&l, later));
 	live_done(&l);
