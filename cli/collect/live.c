@@ -105,16 +105,33 @@ static void buckets_free(struct live_bucket *b, size_t n)
 		free(b);
 }
 
-static bool place_all(struct live_shard *to, const struct live_shard *from)
+/* From bucket `at` to a larger array: to the same of its two homes, if there is room.
+ * That is less even than the emptier one, which later comers see to; but most go where
+ * those went that stood before them. */
+static inline bool move(struct live_shard *to, const struct live_shard *from,
+			uint32_t at, int i)
+{
+	const struct live_bucket *b = &from->buckets[at];
+	uint64_t key = live_key_at(b, (size_t)i);
+	struct live_bucket *home;
+	unsigned set;
+
+	home = &to->buckets[live_first(from, key) == at ? live_first(to, key)
+							: live_second(to, key)];
+	set = live_which(home->rest, home->rest, LIVE_EMPTY) & 0xff;
+	if (!set)
+		return place(to, key, b, i);
+	copy(home, __builtin_ctz(set), b, i);
+	return true;
+}
+
+static bool move_all(struct live_shard *to, const struct live_shard *from)
 {
 	for (uint32_t at = 0; at < from->homes; at++)
-		for (int i = 0; i < LIVE_BUCKET; i++) {
-			const struct live_bucket *b = &from->buckets[at];
-
-			if (b->rest[i] != LIVE_EMPTY &&
-			    !place(to, live_key_at(b, i), b, i))
+		for (int i = 0; i < LIVE_BUCKET; i++)
+			if (from->buckets[at].rest[i] != LIVE_EMPTY &&
+			    !move(to, from, at, i))
 				return false;
-		}
 	return true;
 }
 
@@ -132,7 +149,7 @@ static int grow(struct live_shard *s)
 		grown.buckets = buckets_new(grown.homes);
 		if (!grown.buckets)
 			return -ENOMEM;
-		if (place_all(&grown, s))
+		if (move_all(&grown, s))
 			break;
 		buckets_free(grown.buckets, grown.homes);
 	} while (true);
