@@ -5,25 +5,12 @@
 
 /* ---- the table, and the latest moments beside it ------------------------- */
 
-static uint64_t hash(uint64_t address)
-{
-	return (address * 0x9e3779b97f4a7c15ull) >> 40;
-}
-
-static struct ledger_moment moment(const struct ledger_process *p, uint64_t address,
-				   uint64_t ns)
-{
-	uint64_t index = p->sums.index;
-
-	return (struct ledger_moment){address | index << LIVE_ADDRESS_BITS, ns};
-}
-
-uint64_t blocks_freed(const struct ledger *l, const struct ledger_process *p,
+uint64_t blocks_freed(struct ledger *l, const struct ledger_process *p,
 		      uint64_t address)
 {
-	const struct ledger_moment *m = &l->frees[hash(address) % LEDGER_FREES];
+	const struct ledger_moment *m = blocks_death(l, address);
 
-	return m->key == moment(p, address, 0).key ? m->ns : 0;
+	return m->key == blocks_key(p, address) ? m->ns : 0;
 }
 
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
@@ -32,14 +19,15 @@ bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
 	return live_has(&p->live, address);
 }
 
-static inline bool put(struct ledger *l, struct ledger_process *p, uint64_t address,
-		       uint32_t seen, const struct live_block *b)
+bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
+		const struct live_block *b)
 {
-	int r = live_add(&p->live, address, seen, b);
+	int r = live_add(&p->live, address, b);
 
 	if (r == -EEXIST)
 		return false;
-	l->births[hash(address) % LEDGER_BIRTHS] = moment(p, address, b->born_ns);
+	*blocks_birth(l, address) =
+		(struct ledger_moment){blocks_key(p, address), b->born_ns};
 	if (r < 0) {
 		l->sites.error = l->sites.error ? l->sites.error : r;
 		p->lost++;
@@ -47,31 +35,13 @@ static inline bool put(struct ledger *l, struct ledger_process *p, uint64_t addr
 	return true;
 }
 
-bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
-		const struct live_block *b)
-{
-	return put(l, p, address, 0, b);
-}
-
-static inline bool take(struct ledger *l, struct ledger_process *p, uint64_t address,
-			uint32_t seen, struct live_block *ret)
-{
-	const struct ledger_moment *m = &l->births[hash(address) % LEDGER_BIRTHS];
-
-	if (!live_take(&p->live, address, seen, ret))
-		return false;
-	/* If there are more processes than a key can tell apart, the moment of another
-	 * one's block is no worse than the rounded one. */
-	if (m->key == moment(p, address, 0).key &&
-	    m->ns - ret->born_ns < 1ull << ret->shift)
-		ret->born_ns = m->ns;
-	return true;
-}
-
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	return take(l, p, address, 0, ret);
+	if (!live_take(&p->live, address, ret))
+		return false;
+	blocks_date(blocks_birth(l, address), blocks_key(p, address), ret);
+	return true;
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
@@ -98,8 +68,7 @@ uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 }
 
 /* False: something lies there. A stack is given a site by events that count. */
-__attribute__((flatten)) bool
-blocks_allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
+static bool allocate(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
 	struct live_block b = {.size = ev->size};
 
@@ -111,7 +80,7 @@ blocks_allocate(struct ledger *l, struct ledger_process *p, const struct event *
 		p->lost++;
 		return true;
 	}
-	if (!put(l, p, ev->address, ev->seen, &b))
+	if (!blocks_put(l, p, ev->address, &b))
 		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
 	return true;
@@ -164,7 +133,7 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 {
 	struct lineage_block block = {b->size, b->born_ns};
 
-	l->frees[hash(address) % LEDGER_FREES] = moment(p, address, ns);
+	*blocks_death(l, address) = (struct ledger_moment){blocks_key(p, address), ns};
 	if (lineage_is_parent(&p->lineage) &&
 	    lineage_gone(&p->lineage, address, &block, ns) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
@@ -186,13 +155,12 @@ void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 	free(r);
 }
 
-__attribute__((flatten)) bool blocks_free(struct ledger *l, struct ledger_process *p,
-					  const struct event *ev)
+static bool release(struct ledger *l, struct ledger_process *p, const struct event *ev)
 {
 	uint64_t ns = blocks_moment(l, ev);
 	struct live_block b;
 
-	if (!take(l, p, ev->address, ev->seen, &b))
+	if (!blocks_take(l, p, ev->address, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_book_free(l, p, &b, blocks_site_of(l, p, ev), ns);
@@ -227,7 +195,7 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 {
 	switch (ev->type) {
 	case WIRE_FREE:
-		return blocks_free(l, p, ev);
+		return release(l, p, ev);
 	case WIRE_REALLOC_BEGIN:
 		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:
@@ -238,7 +206,7 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 		free(r);
 		return true;
 	default:
-		return blocks_allocate(l, p, ev);
+		return allocate(l, p, ev);
 	}
 }
 

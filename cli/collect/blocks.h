@@ -16,8 +16,39 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret);
 
+/* What an address's latest moments are kept by, and where: neighbours meet last. */
+static inline uint64_t blocks_key(const struct ledger_process *p, uint64_t address)
+{
+	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+}
+
+static inline uint64_t blocks_hash(uint64_t address)
+{
+	return (address * 0x9e3779b97f4a7c15ull) >> 40;
+}
+
+static inline struct ledger_moment *blocks_birth(struct ledger *l, uint64_t address)
+{
+	return &l->births[blocks_hash(address) % LEDGER_BIRTHS];
+}
+
+static inline struct ledger_moment *blocks_death(struct ledger *l, uint64_t address)
+{
+	return &l->frees[blocks_hash(address) % LEDGER_FREES];
+}
+
+/* The moment of birth that a block had before the table rounded it, if it is among the
+ * newest. If there are more processes than a key can tell apart, the moment of another
+ * one's block is no worse than the rounded one. */
+static inline void blocks_date(const struct ledger_moment *birth, uint64_t key,
+			       struct live_block *b)
+{
+	if (birth->key == key && birth->ns - b->born_ns < 1ull << b->shift)
+		b->born_ns = birth->ns;
+}
+
 /* When a block at address was last freed; 0: not lately. */
-uint64_t blocks_freed(const struct ledger *l, const struct ledger_process *p,
+uint64_t blocks_freed(struct ledger *l, const struct ledger_process *p,
 		      uint64_t address);
 
 /* A block has left the table for good, or until a realloc fails. */
@@ -38,13 +69,6 @@ void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r);
 
 /* A begin has found its block, or that there is none: frees r if its end is known. */
 void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r);
-
-/* Applies an allocation, or the end of a realloc that is one, if it is legal. */
-bool blocks_allocate(struct ledger *l, struct ledger_process *p,
-		     const struct event *ev);
-
-/* Applies a free if it is legal. */
-bool blocks_free(struct ledger *l, struct ledger_process *p, const struct event *ev);
 
 /* Applies any event if it is legal. */
 bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event *ev,

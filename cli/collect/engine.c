@@ -1,6 +1,5 @@
 #include "cli/collect/engine.h"
 
-#include "cli/collect/ahead.h"
 #include "cli/collect/engine_state.h"
 #include "cli/collect/lanes.h"
 #include "cli/collect/processes.h"
@@ -30,9 +29,26 @@ static void hear_account(struct engine *e, struct process *p, const struct event
 
 	said.live_bytes = engine_process_heap(&p->pub).live_bytes;
 	/* Made up, unless it fits what the system can give. */
-	if (said.system_bytes >= said.used_bytes &&
-	    said.system_bytes <= WIRE_PC_MASK)
+	if (said.system_bytes >= said.used_bytes && said.system_bytes <= WIRE_PC_MASK)
 		e->hooks.account(e->hooks.context, &p->pub, &said);
+}
+
+static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
+			 struct event *ev)
+{
+	if (ev->type == WIRE_WAITED && e->hooks.waited)
+		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
+				(int32_t)ev->size);
+	else if (p->pub.ended)
+		p->books.lost++;
+	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
+		 e->hooks.account)
+		hear_account(e, p, ev);
+	else
+		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+	if (ev->type == WIRE_FORK)
+		processes_told(e, (uint32_t)ev->address);
+	return 1;
 }
 
 /* Events in the order of all: one, or two that belong together. How many. */
@@ -41,52 +57,26 @@ static size_t apply(struct engine *e, struct event *ev)
 	struct lane *lane = &e->lanes[ev->ring];
 	struct process *p = lane->process;
 
-	if (ev->type == WIRE_WAITED && e->hooks.waited) {
-		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
-				(int32_t)ev->size);
-	} else if (p->pub.ended) {
-		p->books.lost++;
-	} else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
-		   e->hooks.account) {
-		hear_account(e, p, ev);
-	} else if (ev->pair) {
-		ledger_pair(&e->ledger, &p->books, &lane->books, ev,
-			    &e->lanes[ev[1].ring].books, ev + 1);
-		return 2;
-	} else {
+	if (ev->type > WIRE_REALLOC_END || p->pub.ended)
+		return apply_rare(e, p, lane, ev);
+	if (!ev->pair) {
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
+		return 1;
 	}
-	if (ev->type == WIRE_FORK)
-		processes_told(e, (uint32_t)ev->address);
-	return 1;
-}
-
-static bool is_pair(const struct engine *e, const struct event *born)
-{
-	const struct event *dead = born + 1;
-
-	return born->address == dead->address && born->type == WIRE_ALLOC &&
-	       dead->type == WIRE_FREE &&
-	       e->lanes[born->ring].process == e->lanes[dead->ring].process;
+	ledger_pair(&e->ledger, &p->books, &lane->books, ev,
+		    &e->lanes[ev[1].ring].books, ev + 1);
+	return 2;
 }
 
 static void handle(struct engine *e, struct event *batch, size_t n)
 {
 	const struct ledger_process *p[ENGINE_BATCH];
-	const struct ledger *l = &e->ledger;
 
-	for (size_t i = 0; i + 1 < n; i++)
-		batch[i].pair = batch[i + 1].paired = is_pair(e, &batch[i]);
-	for (size_t i = 0; i < n; i++) {
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++)
 		p[i] = &e->lanes[batch[i].ring].process->books;
-		ahead_ways(l, p[i], &batch[i]);
-	}
-	for (size_t i = 0; i < n; i++)
-		ahead_blocks(l, p[i], &batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ahead_victims(l, p[i], &batch[i]);
-	for (size_t i = 0; i < n; i++)
-		ahead_histograms(l, &batch[i]);
+	ahead_of(&e->ahead, &e->ledger, p, batch, n);
 	for (size_t i = 0; i < n;)
 		i += apply(e, &batch[i]);
 	e->consumed += n;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/base/table.h"
+#include "cli/collect/ahead.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/ledger.h"
 #include "cli/collect/merge.h"
@@ -13,7 +14,7 @@
 #include <errno.h>
 
 enum {
-	ENGINE_BATCH = 128,
+	ENGINE_BATCH = AHEAD_BATCH,
 };
 
 struct process {
@@ -73,6 +74,7 @@ struct engine {
 	uint64_t slack; /* that two processors' counters may differ by, in ticks */
 	struct event batch[ENGINE_BATCH];
 	size_t batched, consumed;
+	struct ahead ahead;
 	uint64_t lost; /* events of rings that no process owns */
 };
 

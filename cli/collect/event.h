@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "cli/collect/live.h"
 #include "preload/wire.h"
 
 #include <stdbool.h>
@@ -17,11 +18,20 @@ struct event {
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
 	uint16_t ring;
-	uint8_t type; /* enum wire_type, or EVENT_RESTORE */
+	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
-	bool pair; /* an allocation; the next event of the batch is its free, ... */
-	bool paired; /* ... which is this one */
-	uint32_t site;	/* of the stack, if it was looked for and known; else 0 */
-	uint32_t seen;	/* of its block, see live_look() */
-	uint32_t victim; /* site of the block that it frees, as a guess; else 0 */
+
+	/* What ahead.h finds out for the batch. */
+	bool pair;    /* an allocation; the next event of the batch is its free, ... */
+	bool paired;  /* ... which is this one */
+	bool alone;   /* nothing has come to or left its address since live_see() */
+	bool meets;   /* an allocation; a later event of the batch is its free, ... */
+	bool kept;    /* ... and the block waits here for it, not in the table */
+	uint8_t back; /* of that free: how many events back; 0: not known */
+
+	/* Guesses. */
+	uint32_t site;	 /* of the stack, if it is known; else 0 */
+	uint32_t seen;	 /* of its block, see live_see() */
+	uint32_t victim; /* site of the block that it frees; else 0 */
+	struct live_way way;
 };

@@ -2,6 +2,7 @@
 
 #include "cli/collect/blocks.h"
 #include "cli/collect/mappings.h"
+#include "cli/collect/plain.h"
 #include "cli/collect/settle.h"
 
 #include <errno.h>
@@ -149,13 +150,15 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	switch (ev->type) {
 	case WIRE_ALLOC:
 		t->last_alloc = ev->address;
-		if (p->parked || !blocks_allocate(l, p, ev))
+		if (!plain_allocate(l, p, ev))
 			submit(l, p, ev, NULL);
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
-		if (p->parked || !blocks_free(l, p, ev))
+		if (!plain_free(l, p, ev, ev->temporary)) {
+			plain_give_up(l, p, ev);
 			submit(l, p, ev, NULL);
+		}
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);

@@ -1,18 +1,14 @@
 #include "cli/collect/live.h"
 
+#include "cli/collect/live_bucket.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
-#define KEY_MASK ((1ull << LIVE_KEY_BITS) - 1)
-#define TIME_MASK ((1u << LIVE_TIME_BITS) - 1)
 #define HASH_MASK ((1ull << LIVE_HASH_BITS) - 1)
-#define EMPTY UINT32_MAX /* as rest: moments are below TIME_MASK */
 
 enum {
 	FIRST_SHIFT = 6,  /* 64 ns: two seconds before the first rounding */
@@ -24,78 +20,14 @@ struct live_odd {
 	struct live_block block;
 };
 
-/* The two buckets that a key may be in; they differ if there are two. */
-struct homes {
-	struct live_bucket *of[2];
-};
-
-static inline struct homes homes_of(const struct live_shard *s, uint64_t key)
+static inline struct live_homes homes_of(const struct live_shard *s, uint64_t key)
 {
 	size_t first = live_first(s, key), second = live_second(s, key);
 
-	return (struct homes){{s->buckets + first, s->buckets + second}};
+	return (struct live_homes){{s->buckets + first, s->buckets + second}};
 }
 
 /* ---- a bucket ------------------------------------------------------------ */
-
-/* Bit i: word i is `what`. */
-static inline unsigned which(const uint32_t word[LIVE_BUCKET], uint32_t what)
-{
-#if defined(__SSE2__)
-	const __m128i *four = (const __m128i *)(const void *)word;
-	__m128i all = _mm_set1_epi32((int)what);
-	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(four), all);
-	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(four + 1), all);
-	__m128i bytes = _mm_packs_epi16(_mm_packs_epi32(low, high), low);
-
-	return (unsigned)_mm_movemask_epi8(bytes) & 0xff;
-#else
-	unsigned set = 0;
-
-	for (int i = 0; i < LIVE_BUCKET; i++)
-		set |= (unsigned)(word[i] == what) << i;
-	return set;
-#endif
-}
-
-static uint64_t key_at(const struct live_bucket *b, int i)
-{
-	return (uint64_t)(b->rest[i] >> LIVE_TIME_BITS) << LIVE_TAG_BITS | b->tag[i];
-}
-
-/* Where the key is: 0..7 in its first bucket, 8..15 in its second; -1: nowhere. An
- * empty slot's tag is what it was. */
-static inline int find(const struct homes *h, uint64_t key)
-{
-	unsigned set = which(h->of[0]->tag, (uint32_t)key) |
-		       which(h->of[1]->tag, (uint32_t)key) << LIVE_BUCKET;
-
-	for (; set; set &= set - 1) {
-		int i = __builtin_ctz(set);
-		uint32_t rest = h->of[i / LIVE_BUCKET]->rest[i % LIVE_BUCKET];
-
-		if (rest >> LIVE_TIME_BITS == key >> LIVE_TAG_BITS && rest != EMPTY)
-			return i;
-	}
-	return -1;
-}
-
-/* Room for another entry, numbered alike: in the emptier bucket. -1: both are full. */
-static inline int room(const struct homes *h)
-{
-	unsigned first = which(h->of[0]->rest, EMPTY);
-	unsigned second = which(h->of[1]->rest, EMPTY);
-	unsigned n = first | second << 16;
-
-	if (!n)
-		return -1;
-	/* The bits of both, counted at once. */
-	n -= n >> 1 & 0x550055;
-	n = (n & 0x330033) + (n >> 2 & 0x330033);
-	n = (n + (n >> 4)) & 0x0f000f;
-	return n >> 16 > (n & 0xf) ? LIVE_BUCKET + __builtin_ctz(second)
-				   : __builtin_ctz(first);
-}
 
 static inline void copy(struct live_bucket *to, int at, const struct live_bucket *from,
 			int i)
@@ -107,17 +39,17 @@ static inline void copy(struct live_bucket *to, int at, const struct live_bucket
 }
 
 /* Both are full: one of the entries there goes to its other bucket. */
-static int make_room(const struct live_shard *s, const struct homes *h)
+static int make_room(const struct live_shard *s, const struct live_homes *h)
 {
 	for (int i = 0; i < 2 * LIVE_BUCKET; i++) {
 		struct live_bucket *b = h->of[i / LIVE_BUCKET];
-		struct homes others = homes_of(s, key_at(b, i % LIVE_BUCKET));
-		int at = room(&others);
+		struct live_homes others = homes_of(s, live_key_at(b, i % LIVE_BUCKET));
+		int at = live_room(&others);
 
 		if (at < 0)
 			continue;
 		copy(others.of[at / LIVE_BUCKET], at % LIVE_BUCKET, b, i % LIVE_BUCKET);
-		b->rest[i % LIVE_BUCKET] = EMPTY;
+		b->rest[i % LIVE_BUCKET] = LIVE_EMPTY;
 		return i;
 	}
 	return -1;
@@ -129,8 +61,8 @@ static int make_room(const struct live_shard *s, const struct homes *h)
 static inline bool place(struct live_shard *s, uint64_t key,
 			 const struct live_bucket *from, int i)
 {
-	struct homes h = homes_of(s, key);
-	int at = room(&h);
+	struct live_homes h = homes_of(s, key);
+	int at = live_room(&h);
 
 	if (at < 0)
 		at = make_room(s, &h);
@@ -173,15 +105,33 @@ static void buckets_free(struct live_bucket *b, size_t n)
 		free(b);
 }
 
-static bool place_all(struct live_shard *to, const struct live_shard *from)
+/* From bucket `at` to a larger array: to the same of its two homes, if there is room.
+ * That is less even than the emptier one, which later comers see to; but most go where
+ * those went that stood before them. */
+static inline bool move(struct live_shard *to, const struct live_shard *from,
+			uint32_t at, int i)
+{
+	const struct live_bucket *b = &from->buckets[at];
+	uint64_t key = live_key_at(b, (size_t)i);
+	struct live_bucket *home;
+	unsigned set;
+
+	home = &to->buckets[live_first(from, key) == at ? live_first(to, key)
+							: live_second(to, key)];
+	set = live_which(home->rest, home->rest, LIVE_EMPTY) & 0xff;
+	if (!set)
+		return place(to, key, b, i);
+	copy(home, __builtin_ctz(set), b, i);
+	return true;
+}
+
+static bool move_all(struct live_shard *to, const struct live_shard *from)
 {
 	for (uint32_t at = 0; at < from->homes; at++)
-		for (int i = 0; i < LIVE_BUCKET; i++) {
-			const struct live_bucket *b = &from->buckets[at];
-
-			if (b->rest[i] != EMPTY && !place(to, key_at(b, i), b, i))
+		for (int i = 0; i < LIVE_BUCKET; i++)
+			if (from->buckets[at].rest[i] != LIVE_EMPTY &&
+			    !move(to, from, at, i))
 				return false;
-		}
 	return true;
 }
 
@@ -199,7 +149,7 @@ static int grow(struct live_shard *s)
 		grown.buckets = buckets_new(grown.homes);
 		if (!grown.buckets)
 			return -ENOMEM;
-		if (place_all(&grown, s))
+		if (move_all(&grown, s))
 			break;
 		buckets_free(grown.buckets, grown.homes);
 	} while (true);
@@ -216,58 +166,38 @@ static void coarsen(struct live_shard *s, uint64_t ns)
 {
 	uint8_t more = 0;
 
-	while (ns >> (s->shift + more) >= TIME_MASK)
+	while (ns >> (s->shift + more) >= LIVE_TIME_MASK)
 		more++;
 	for (uint32_t at = 0; more && at < s->homes; at++)
 		for (int i = 0; i < LIVE_BUCKET; i++) {
 			uint32_t *rest = &s->buckets[at].rest[i];
 
-			if (*rest != EMPTY)
-				*rest = (*rest & ~TIME_MASK) |
-					(*rest & TIME_MASK) >> more;
+			if (*rest != LIVE_EMPTY)
+				*rest = (*rest & ~LIVE_TIME_MASK) |
+					(*rest & LIVE_TIME_MASK) >> more;
 		}
 	s->shift = (uint8_t)(s->shift + more);
 }
 
-/* Is that free, and in one of the two buckets? */
-static inline bool is_room(const struct live_shard *s, const struct homes *h,
-			   uint32_t room)
-{
-	const struct live_bucket *b = s->buckets + (room - 1) / LIVE_BUCKET;
-
-	return (b == h->of[0] || b == h->of[1]) &&
-	       b->rest[(room - 1) % LIVE_BUCKET] == EMPTY;
-}
-
-static inline int shard_add(struct live_shard *s, uint64_t key, uint32_t seen,
-			    const struct live_block *b)
+static int shard_add(struct live_shard *s, uint64_t key, const struct live_block *b)
 {
 	struct live_bucket one;
-	struct homes h = homes_of(s, key);
-	uint32_t room = seen & ~LIVE_ROOM;
+	struct live_shard of = *s; /* for moments alone */
+	struct live_homes h = homes_of(s, key);
 	int r;
 
-	if (s->buckets && find(&h, key) >= 0)
+	if (s->buckets && live_find(&h, key) >= 0)
 		return -EEXIST;
 	if (s->used >= s->most) {
 		r = grow(s);
 		if (r < 0)
 			return r;
-		room = 0;
 	}
-	if (b->born_ns >> s->shift >= TIME_MASK)
+	if (b->born_ns >> s->shift >= LIVE_TIME_MASK)
 		coarsen(s, b->born_ns);
-	one.tag[0] = (uint32_t)key;
-	one.rest[0] = (uint32_t)(key >> LIVE_TAG_BITS) << LIVE_TIME_BITS |
-		      (uint32_t)(b->born_ns >> s->shift);
-	one.size[0] = (uint32_t)b->size;
-	one.site[0] = b->site;
+	of.shift = s->shift;
+	live_fill(&of, &one, 0, key, b);
 	s->used++;
-	if (room && is_room(s, &h, room)) {
-		copy(s->buckets + (room - 1) / LIVE_BUCKET, (room - 1) % LIVE_BUCKET,
-		     &one, 0);
-		return 0;
-	}
 	while (!place(s, key, &one, 0)) {
 		r = grow(s);
 		if (r < 0) {
@@ -278,47 +208,21 @@ static inline int shard_add(struct live_shard *s, uint64_t key, uint32_t seen,
 	return 0;
 }
 
-static void unpack(const struct live_shard *s, const struct live_bucket *b, int i,
-		   struct live_block *ret)
-{
-	*ret = (struct live_block){
-		.size = b->size[i],
-		.site = b->site[i],
-		.born_ns = (uint64_t)(b->rest[i] & TIME_MASK) << s->shift,
-		.shift = s->shift,
-	};
-}
-
 static bool shard_has(const struct live_shard *s, uint64_t key)
 {
-	struct homes h = homes_of(s, key);
+	struct live_homes h = homes_of(s, key);
 
-	return s->buckets && find(&h, key) >= 0;
+	return s->buckets && live_find(&h, key) >= 0;
 }
 
-static inline bool is_at(const struct live_bucket *b, int i, uint64_t key)
+static bool shard_take(struct live_shard *s, uint64_t key, struct live_block *ret)
 {
-	return b->rest[i] != EMPTY && key_at(b, i) == key;
-}
+	struct live_homes h = homes_of(s, key);
+	int i = s->buckets ? live_find(&h, key) : -1;
 
-static inline bool shard_take(struct live_shard *s, uint64_t key, uint32_t seen,
-			      struct live_block *ret)
-{
-	struct live_bucket *b = s->buckets + (seen - 1) / LIVE_BUCKET;
-	int i = (int)((seen - 1) % LIVE_BUCKET);
-
-	if ((seen - 1) / LIVE_BUCKET >= s->homes || !is_at(b, i, key)) {
-		struct homes h = homes_of(s, key);
-
-		i = s->buckets ? find(&h, key) : -1;
-		if (i < 0)
-			return false;
-		b = h.of[i / LIVE_BUCKET];
-		i %= LIVE_BUCKET;
-	}
-	unpack(s, b, i, ret);
-	b->rest[i] = EMPTY;
-	s->used--;
+	if (i < 0)
+		return false;
+	live_empty(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, ret);
 	return true;
 }
 
@@ -395,11 +299,6 @@ static bool side_take(struct live_side *t, uint64_t address, struct live_block *
 
 /* ---- the table ----------------------------------------------------------- */
 
-static bool is_odd(uint64_t address)
-{
-	return address & 7 || address >> LIVE_ADDRESS_BITS;
-}
-
 void live_done(struct live *l)
 {
 	for (int i = 0; i < LIVE_SHARDS; i++)
@@ -408,69 +307,43 @@ void live_done(struct live *l)
 	*l = (struct live){0};
 }
 
+bool live_side_has(const struct live *l, uint64_t address)
+{
+	return side_has(&l->side, address);
+}
+
 bool live_has(const struct live *l, uint64_t address)
 {
 	uint64_t mixed = live_mix(address);
 
-	if (!is_odd(address) &&
-	    shard_has(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK))
+	if (!live_is_odd(address) &&
+	    shard_has(&l->shard[mixed >> LIVE_KEY_BITS], mixed & LIVE_KEY_MASK))
 		return true;
 	return side_has(&l->side, address);
 }
 
-uint32_t live_look(const struct live *l, uint64_t address)
+int live_add(struct live *l, uint64_t address, const struct live_block *b)
 {
-	uint64_t mixed = live_mix(address);
-	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	struct homes h = homes_of(s, mixed & KEY_MASK);
-	const struct live_bucket *b;
-	uint32_t what = 0;
-	int i;
-
-	if (is_odd(address) || !s->buckets)
-		return 0;
-	i = find(&h, mixed & KEY_MASK);
-	if (i < 0) {
-		what = LIVE_ROOM;
-		i = room(&h);
-	}
-	if (i < 0)
-		return 0;
-	b = h.of[i / LIVE_BUCKET];
-	__builtin_prefetch(b->size, 1);
-	return what | ((uint32_t)(b - s->buckets) * LIVE_BUCKET + i % LIVE_BUCKET + 1);
-}
-
-uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen)
-{
-	const struct live_shard *s = &l->shard[live_mix(address) >> LIVE_KEY_BITS];
-
-	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET];
-}
-
-int live_add(struct live *l, uint64_t address, uint32_t seen,
-	     const struct live_block *b)
-{
-	uint64_t mixed = live_mix(address), key = mixed & KEY_MASK;
+	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
 	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
 	int r = -EXFULL;
 
 	assert(b->site);
 	if (side_has(&l->side, address))
 		return -EEXIST;
-	if (!is_odd(address) && b->size <= UINT32_MAX)
-		r = shard_add(s, key, seen, b);
-	else if (!is_odd(address) && shard_has(s, key))
+	if (!live_is_odd(address) && b->size <= UINT32_MAX)
+		r = shard_add(s, key, b);
+	else if (!live_is_odd(address) && shard_has(s, key))
 		r = -EEXIST;
 	return r == -EXFULL ? side_add(&l->side, address, b) : r;
 }
 
-bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret)
+bool live_take(struct live *l, uint64_t address, struct live_block *ret)
 {
 	uint64_t mixed = live_mix(address);
 
-	if (!is_odd(address) &&
-	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & KEY_MASK, seen, ret))
+	if (!live_is_odd(address) &&
+	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & LIVE_KEY_MASK, ret))
 		return true;
 	return side_take(&l->side, address, ret);
 }
@@ -503,11 +376,11 @@ void live_each(const struct live *l,
 		for (size_t at = 0; at < l->shard[i].homes * LIVE_BUCKET; at++) {
 			const struct live_bucket *bucket =
 				&l->shard[i].buckets[at / LIVE_BUCKET];
-			uint64_t key = key_at(bucket, at % LIVE_BUCKET);
+			uint64_t key = live_key_at(bucket, at % LIVE_BUCKET);
 
-			if (bucket->rest[at % LIVE_BUCKET] == EMPTY)
+			if (bucket->rest[at % LIVE_BUCKET] == LIVE_EMPTY)
 				continue;
-			unpack(&l->shard[i], bucket, at % LIVE_BUCKET, &b);
+			live_unpack(&l->shard[i], bucket, at % LIVE_BUCKET, &b);
 			see(context, unmix((i << LIVE_KEY_BITS) | key), &b);
 		}
 	for (size_t at = 0; at < l->side.room; at++)

@@ -54,6 +54,12 @@ struct live_shard {
 	uint8_t shift;	     /* moments are kept in units of 1 << shift ns */
 };
 
+struct live_way {		/* to an address: see live_bucket.h */
+	uint64_t mixed;		/* live_mix() of it */
+	uint32_t first, second; /* buckets, ... */
+	uint32_t homes;		/* ... of a shard of so many; 0: it has none */
+};
+
 struct live_side {
 	struct live_odd *slots; /* linear probing; room is a power of two */
 	size_t room, used;
@@ -70,13 +76,11 @@ void live_done(struct live *l);
 /* Is there a block at address (48 bits)? */
 bool live_has(const struct live *l, uint64_t address);
 
-/* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. seen: what live_look() said
- * since the table was empty, or 0. */
-int live_add(struct live *l, uint64_t address, uint32_t seen,
-	     const struct live_block *b);
+/* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. */
+int live_add(struct live *l, uint64_t address, const struct live_block *b);
 
 /* Takes the block at address out. False: there is none, *ret is untouched. */
-bool live_take(struct live *l, uint64_t address, uint32_t seen, struct live_block *ret);
+bool live_take(struct live *l, uint64_t address, struct live_block *ret);
 
 /* Calls see() for every block, in no order. */
 void live_each(const struct live *l,
@@ -111,25 +115,25 @@ static inline size_t live_second(const struct live_shard *s, uint64_t key)
 	return (size_t)((other * s->homes) >> (64 - LIVE_TAG_BITS));
 }
 
-/* Asks for the memory that a search for address will look at. */
-static inline void live_prefetch(const struct live *l, uint64_t address)
+/* In the side table, whatever its size. */
+static inline bool live_is_odd(uint64_t address)
 {
-	uint64_t mixed = live_mix(address);
-	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	uint64_t key = mixed & ((1ull << LIVE_KEY_BITS) - 1);
-
-	if (!s->buckets)
-		return;
-	__builtin_prefetch(s->buckets[live_first(s, key)].tag, 1);
-	__builtin_prefetch(s->buckets[live_second(s, key)].tag, 1);
-	/* Or gcc takes this for a pure function, whose calls may go: they did. */
-	__asm__ volatile("");
+	return address & 7 || address >> LIVE_ADDRESS_BITS;
 }
 
-/* Once that has come: where the block is, or LIVE_ROOM and where one would go, or 0;
- * asks for the rest of it. A guess, if the table changes. */
-#define LIVE_ROOM (1u << 31)
-uint32_t live_look(const struct live *l, uint64_t address);
+/* Is there a block at address in the side table? */
+bool live_side_has(const struct live *l, uint64_t address);
 
-/* Once that has come: the site of the block that live_look() has just seen. */
-uint32_t live_peek(const struct live *l, uint64_t address, uint32_t seen);
+static inline bool live_is_aside(const struct live *l, uint64_t address)
+{
+	return l->side.used && live_side_has(l, address);
+}
+
+/* Once what live_see() asked for has come: the site of the block that it saw. */
+static inline uint32_t live_peek(const struct live *l, const struct live_way *way,
+				 uint32_t seen)
+{
+	const struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+
+	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET];
+}

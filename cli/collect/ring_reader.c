@@ -55,26 +55,6 @@ void ring_bury(struct ring_reader *r)
 	r->dead = true;
 }
 
-/* A checked copy of a slot. False: nothing to hand on. */
-static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
-			uint64_t head, uint32_t nodes, struct event *ev)
-{
-	*ev = (struct event){
-		.address = head & WIRE_PC_MASK,
-		.type = (uint8_t)(head >> 48),
-		.stamp = slot->stamp,
-		.size = slot->size,
-		.stack = slot->stack < nodes ? slot->stack : 0,
-		.ring = r->index,
-	};
-	if (ev->type >= WIRE_TYPES || (!ev->address && ev->type != WIRE_REALLOC_END &&
-				       ev->type != WIRE_NOP && ev->type < WIRE_MMAP)) {
-		r->bad++;
-		return false;
-	}
-	return ev->type != WIRE_NOP;
-}
-
 static uint32_t nodes_used(void *base)
 {
 	struct wire_header *h = base;
@@ -82,6 +62,41 @@ static uint32_t nodes_used(void *base)
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
 
 	return used < WIRE_NODES ? used : WIRE_NODES;
+}
+
+/* Of a slot with no address, or of no type that there is: does it make sense? */
+static bool is_sense(struct ring_reader *r, uint8_t type)
+{
+	if (type == WIRE_NOP)
+		return false;
+	if (type < WIRE_TYPES && (type == WIRE_REALLOC_END || type >= WIRE_MMAP))
+		return true;
+	r->bad++;
+	return false;
+}
+
+/* A checked copy of a slot. False: nothing to hand on. nodes: those known to be used.
+ */
+static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
+			uint64_t head, void *base, uint32_t *nodes, struct event *ev)
+{
+	uint32_t stack = *(const volatile uint32_t *)&slot->stack;
+	uint64_t address = head & WIRE_PC_MASK;
+	uint8_t type = (uint8_t)(head >> 48);
+
+	if (stack >= *nodes)
+		*nodes = nodes_used(base);
+	/* Its other fields are found out later: see ahead.h. */
+	ev->address = address;
+	ev->type = type;
+	ev->stamp = slot->stamp;
+	ev->size = slot->size;
+	ev->stack = stack < *nodes ? stack : 0;
+	ev->ring = r->index;
+	ev->temporary = false;
+	if (!address || (uint8_t)(type - 1) >= WIRE_TYPES - 1)
+		return is_sense(r, type);
+	return true;
 }
 
 /* Gives the slots below `to` back, and wakes the producer if it waits for room. */
@@ -148,36 +163,43 @@ bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 
 size_t ring_fill(struct ring_reader *r, void *base)
 {
-	uint64_t start = r->read, stop = start + WIRE_RING_BYTES / 4;
+	uint64_t start = r->read, read = start, stop = start + WIRE_RING_BYTES / 4;
+	const struct wire_slot *slot = (const struct wire_slot *)r->slot;
 	struct event *to = r->window, *end = to + RING_WINDOW;
+	uint32_t nodes = 0; /* none is used that no event has named */
+	uint64_t lap = r->lap;
+	bool dead = r->dead;
 
-	if (r->dead && stop - start > r->end - start)
+	if (dead && stop - start > r->end - start)
 		stop = r->end;
-	while (to < end && r->read != stop) {
-		const struct wire_slot *slot = (const struct wire_slot *)r->slot;
+	while (to < end && read != stop) {
 		/* acquire: pairs with the producer's release of the head word, so that
 		 * the slot's other words are read as they were before it, and the
 		 * count of nodes as it was when the event named one. */
 		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
-		bool committed = head >> 56 == r->lap;
+		bool committed = head >> 56 == lap;
 
 		/* Another processor's cache has them: one by one they would cost more
 		 * than all that is done with them. */
 		__builtin_prefetch(slot + AHEAD);
-		if (!committed && !r->dead)
+		if (!committed && !dead)
 			break;
-		if (committed && copy(r, slot, head, nodes_used(base), to))
+		if (committed && copy(r, slot, head, base, &nodes, to))
 			to++;
-		r->read += SLOT;
-		if (r->read % WIRE_RING_BYTES)
-			r->slot = &slot[1].head;
-		else
-			look_at(r, r->read);
+		read += SLOT;
+		slot++;
+		if (read % WIRE_RING_BYTES == 0) {
+			look_at(r, read);
+			slot = (const struct wire_slot *)r->slot;
+			lap = r->lap;
+		}
 	}
+	r->read = read;
+	r->slot = &slot->head;
 	r->at = 0;
 	r->count = (uint32_t)(to - r->window);
 	r->window_start = start;
-	if (r->read != start)
+	if (read != start)
 		give(r);
 	return r->count;
 }

@@ -1,10 +1,19 @@
 #include "cli/collect/sites.h"
 
 #include "cli/base/array.h"
+#include "cli/collect/counting.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+struct sites_slot {
+	uint64_t key1; /* + 1; 0: free */
+	uint32_t site;
+};
+
+#define DIRECT_BYTES (WIRE_NODES * sizeof(uint64_t))
 
 int sites_open(struct sites *s, void *base)
 {
@@ -15,7 +24,11 @@ int sites_open(struct sites *s, void *base)
 	peak_start(&s->tree_peak);
 	s->items = aligned_alloc(64, s->room * sizeof(*s->items));
 	s->index = calloc(s->index_room, sizeof(*s->index));
-	r = s->items && s->index ? 0 : -ENOMEM;
+	s->direct = mmap(NULL, DIRECT_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (s->direct == MAP_FAILED)
+		s->direct = NULL;
+	r = s->items && s->index && s->direct ? 0 : -ENOMEM;
 	if (r == 0)
 		memset(s->items, 0, s->room * sizeof(*s->items));
 	if (r == 0)
@@ -35,6 +48,8 @@ void sites_done(struct sites *s)
 	}
 	free(s->items);
 	free(s->index);
+	if (s->direct)
+		munmap(s->direct, DIRECT_BYTES);
 	free(s->changed);
 	free(s->processes);
 	table_done(&s->distinct);
@@ -57,6 +72,22 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 
 /* ---- finding a site ------------------------------------------------------ */
 
+/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
+static uint64_t key_of(uint32_t process, uint32_t node, enum profile_domain domain)
+{
+	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
+}
+
+/* The slot of a key, or the free one where it belongs. */
+static struct sites_slot *seek(const struct sites *s, uint64_t key1)
+{
+	size_t at = (size_t)(key1 * 0x9e3779b97f4a7c15ull >> 20) & (s->index_room - 1);
+
+	while (s->index[at].key1 && s->index[at].key1 != key1)
+		at = (at + 1) & (s->index_room - 1);
+	return &s->index[at];
+}
+
 static int index_grow(struct sites *s)
 {
 	struct sites_slot *old = s->index, *more;
@@ -69,7 +100,7 @@ static int index_grow(struct sites *s)
 	s->index_room = old_room * 2;
 	for (size_t i = 0; i < old_room; i++)
 		if (old[i].key1)
-			*sites_seek(s, old[i].key1) = old[i];
+			*seek(s, old[i].key1) = old[i];
 	free(old);
 	return 0;
 }
@@ -122,10 +153,10 @@ static int add(struct sites *s, struct sites_process *p, uint32_t stack,
 }
 
 /* First sight of a wire node in a process: it may be a copy of one known already. */
-uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
-			   enum profile_domain domain)
+static uint32_t meet(struct sites *s, struct sites_process *p, uint32_t node,
+		     enum profile_domain domain)
 {
-	uint64_t key1 = sites_key(p->index, node, domain);
+	uint64_t key1 = key_of(p->index, node, domain);
 	uint32_t stack, site = 0;
 	int r = stacks_copy(&s->stacks, node, &stack);
 
@@ -137,34 +168,36 @@ uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t no
 		s->error = s->error ? s->error : r;
 		return 0;
 	}
-	*sites_seek(s, key1) = (struct sites_slot){key1, site};
+	*seek(s, key1) = (struct sites_slot){key1, site};
 	s->index_used++;
 	return site;
 }
 
-/* ---- counting ------------------------------------------------------------ */
-
-/* What a block adds: itself, and in a sampled recording those that it stands for. */
-static inline struct profile_amount amount_of(const struct sites *s,
-					      enum profile_domain domain, uint64_t size,
-					      uint32_t blocks)
+uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
+			   uint32_t node)
 {
-	uint64_t weight = domain == PROFILE_MALLOC ? wire_weight(s->sample, size) : 1;
-
-	return (struct profile_amount){blocks * weight, size * weight};
+	return seek(s, key_of(p->index, node, PROFILE_MALLOC))->site;
 }
+
+uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
+			   enum profile_domain domain)
+{
+	const struct sites_slot *slot = seek(s, key_of(p->index, node, domain));
+	uint32_t site = slot->key1 ? slot->site : meet(s, p, node, domain);
+
+	if (site && domain == PROFILE_MALLOC)
+		s->direct[node] = (uint64_t)p->index << 32 | site;
+	return site;
+}
+
+/* ---- counting ------------------------------------------------------------ */
 
 static void fail(struct sites *s)
 {
 	s->error = s->error ? s->error : -ENOMEM;
 }
 
-static uint8_t class_of(uint64_t amount)
-{
-	return (uint8_t)(63 - __builtin_clzll(amount | 1));
-}
-
-static void widen(struct sites *s, struct sites_histogram **h, uint8_t class)
+void sites_widen(struct sites *s, struct sites_histogram **h, uint8_t class)
 {
 	uint8_t low = *h && (*h)->low < class ? (*h)->low : class, high = class;
 	struct sites_histogram *more;
@@ -185,31 +218,16 @@ static void widen(struct sites *s, struct sites_histogram **h, uint8_t class)
 	*h = more;
 }
 
-static inline void tally(struct sites *s, struct sites_histogram **h, uint64_t amount,
-			 uint64_t change)
-{
-	uint8_t class = class_of(amount);
-
-	if (!*h || (uint8_t)(class - (*h)->low) >= (*h)->span) {
-		widen(s, h, class);
-		if (!*h || (uint8_t)(class - (*h)->low) >= (*h)->span)
-			return;
-	}
-	(*h)->count[class - (*h)->low] += change;
-}
-
 static void untally(struct sites_histogram *h, uint64_t amount)
 {
-	uint8_t at = (uint8_t)(class_of(amount) - (h ? h->low : 0));
+	uint8_t at = (uint8_t)(counting_class(amount) - (h ? h->low : 0));
 
 	if (h && at < h->span && h->count[at])
 		h->count[at]--;
 }
 
-static inline void touch(struct sites *s, struct site *site)
+void sites_list(struct sites *s, struct site *site)
 {
-	if (site->listed)
-		return;
 	if (array_reserve(&s->changed, &s->changed_room, s->changed_count + 1) < 0) {
 		fail(s);
 		return;
@@ -218,80 +236,20 @@ static inline void touch(struct sites *s, struct site *site)
 	s->changed[s->changed_count++] = (uint32_t)(site - s->items);
 }
 
-/* After the sums have changed: both peaks, and the timeline. `before` is the site. */
-static inline void follow(struct sites *s, struct sites_process *p, struct site *site,
-			  struct profile_amount before, uint64_t allocs, uint64_t ns)
-{
-	enum profile_domain domain = site->domain;
-
-	peak_change(&p->peak[domain], &site->peak, before, p->live[domain], ns);
-	if (domain != PROFILE_MALLOC)
-		return;
-	peak_change(&s->tree_peak, &site->tree_peak, before, s->tree_live, ns);
-	timeline_note(&s->timeline, ns, s->tree_live, allocs);
-}
-
-static inline void stamp(struct sites *s, struct sites_process *p, struct site *site)
-{
-	site->last_rank = ++s->rank;
-	site->last_live_bytes = p->live[site->domain].bytes;
-}
-
 void sites_alloc(struct sites *s, struct sites_process *p, uint32_t number,
 		 uint64_t size, uint32_t blocks, uint64_t ns)
 {
 	struct site *site = &s->items[number];
-	struct profile_amount before = sites_live(site);
-	enum profile_domain domain = site->domain;
-	struct profile_amount sum = amount_of(s, domain, size, blocks);
 
-	touch(s, site);
-	if (!site->allocs || ns < site->first_ns)
-		site->first_ns = ns;
-	if (ns > site->last_ns)
-		site->last_ns = ns;
-	site->allocs += sum.blocks;
-	site->allocated_bytes += sum.bytes;
-	p->allocs[domain] += sum.blocks;
-	p->allocated_bytes[domain] += sum.bytes;
-	p->live[domain].blocks += sum.blocks;
-	p->live[domain].bytes += sum.bytes;
-	if (domain == PROFILE_MALLOC) {
-		s->tree_live.blocks += sum.blocks;
-		s->tree_live.bytes += sum.bytes;
-	}
-	tally(s, &site->sizes, size, sum.blocks);
-	follow(s, p, site, before, sum.blocks, ns);
-	stamp(s, p, site);
+	counting_alloc(s, p, site, site->domain, size, blocks, ns);
 }
 
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns)
 {
-	struct site *site = &s->items[b->site], *here = &s->items[by];
-	struct profile_amount before = sites_live(site);
-	enum profile_domain domain = site->domain;
-	struct profile_amount sum = amount_of(s, domain, b->size, blocks);
+	struct site *site = &s->items[b->site];
 
-	touch(s, site);
-	touch(s, here);
-	site->frees += sum.blocks;
-	site->freed_bytes += sum.bytes;
-	p->frees[domain] += sum.blocks;
-	p->freed_bytes[domain] += sum.bytes;
-	p->live[domain].blocks -= sum.blocks;
-	p->live[domain].bytes -= sum.bytes;
-	if (domain == PROFILE_MALLOC) {
-		s->tree_live.blocks -= sum.blocks;
-		s->tree_live.bytes -= sum.bytes;
-	}
-	if (blocks)
-		tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0,
-		      sum.blocks);
-	here->freed_here += sum.blocks;
-	here->freed_here_bytes += sum.bytes;
-	follow(s, p, site, before, 0, ns);
-	stamp(s, p, here);
+	counting_free(s, p, site, site->domain, b, blocks, &s->items[by], ns);
 }
 
 void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
@@ -300,7 +258,7 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	enum { D = PROFILE_MALLOC };
 	struct site *site = &s->items[b->site], *here = &s->items[by];
 	struct profile_amount before = sites_live(site);
-	struct profile_amount sum = amount_of(s, PROFILE_MALLOC, b->size, 1);
+	struct profile_amount sum = counting_amount(s, PROFILE_MALLOC, b->size, 1);
 	struct profile_amount more = {before.blocks + sum.blocks,
 				      before.bytes + sum.bytes};
 	struct profile_amount process = {p->live[D].blocks + sum.blocks,
@@ -308,12 +266,9 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	struct profile_amount tree = {s->tree_live.blocks + sum.blocks,
 				      s->tree_live.bytes + sum.bytes};
 
-	touch(s, site);
-	touch(s, here);
-	if (!site->allocs || b->born_ns < site->first_ns)
-		site->first_ns = b->born_ns;
-	if (b->born_ns > site->last_ns)
-		site->last_ns = b->born_ns;
+	counting_touch(s, site);
+	counting_touch(s, here);
+	counting_born(site, b->born_ns);
 	site->allocs += sum.blocks;
 	site->allocated_bytes += sum.bytes;
 	site->frees += sum.blocks;
@@ -322,8 +277,8 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	p->allocated_bytes[D] += sum.bytes;
 	p->frees[D] += sum.blocks;
 	p->freed_bytes[D] += sum.bytes;
-	tally(s, &site->sizes, b->size, sum.blocks);
-	tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, sum.blocks);
+	counting_tally(s, &site->sizes, b->size, sum.blocks);
+	counting_tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, sum.blocks);
 	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
 	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
 	timeline_note(&s->timeline, b->born_ns, tree, sum.blocks);
@@ -332,20 +287,17 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	site->last_live_bytes = process.bytes;
 	here->freed_here += sum.blocks;
 	here->freed_here_bytes += sum.bytes;
-	stamp(s, p, here);
+	counting_stamp(s, p, here, PROFILE_MALLOC);
 }
 
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
 {
 	struct site *site = &s->items[b->site], *here = &s->items[by];
-	struct profile_amount before = sites_live(site);
 	enum profile_domain domain = site->domain;
 
-	touch(s, site);
-	touch(s, here);
-	site->frees -= blocks;
-	site->freed_bytes -= b->size;
+	counting_touch(s, site);
+	counting_touch(s, here);
 	p->frees[domain] -= blocks;
 	p->freed_bytes[domain] -= b->size;
 	p->live[domain].blocks += blocks;
@@ -354,12 +306,14 @@ void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_b
 		s->tree_live.blocks += blocks;
 		s->tree_live.bytes += b->size;
 	}
+	counting_follow(s, p, site, domain, 0, ns);
+	site->frees -= blocks;
+	site->freed_bytes -= b->size;
 	if (blocks)
 		untally(site->lives, freed_ns > b->born_ns ? freed_ns - b->born_ns : 0);
 	here->freed_here -= blocks;
 	here->freed_here_bytes -= b->size;
-	follow(s, p, site, before, 0, ns);
-	stamp(s, p, here);
+	counting_stamp(s, p, here, domain);
 }
 
 void sites_temporary(struct sites *s, struct sites_process *p,
@@ -383,7 +337,7 @@ void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 
 		if (site->gone || site->domain != PROFILE_MALLOC)
 			continue;
-		touch(s, site);
+		counting_touch(s, site);
 		s->tree_live.blocks -= part.blocks;
 		s->tree_live.bytes -= part.bytes;
 		peak_change(&s->tree_peak, &site->tree_peak, part, s->tree_live, ns);

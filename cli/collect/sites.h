@@ -58,6 +58,9 @@ struct sites_process {
 struct sites {
 	struct site *items; /* count of them, site 0 included */
 	size_t count, room;
+	/* Wire node -> site of the malloc domain, and above it the index of the process
+	 * that met the node last: WIRE_NODES of them, few of which are ever touched. */
+	uint64_t *direct;
 	struct sites_slot *index; /* (process, wire node, domain) -> site */
 	size_t index_room, index_used;
 	struct table distinct; /* (process, stack, domain) -> site */
@@ -90,63 +93,39 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 /* The process's blocks leave the tree's sum, as its memory goes back. */
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
 
-struct sites_slot {
-	uint64_t key1; /* + 1; 0: free */
-	uint32_t site;
-};
-
-/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
-static inline uint64_t sites_key(uint32_t process, uint32_t node,
-				 enum profile_domain domain)
-{
-	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
-}
-
-static inline size_t sites_slot_of(const struct sites *s, uint64_t key1)
-{
-	uint64_t h = key1 * 0x9e3779b97f4a7c15ull;
-
-	return (size_t)(h >> 20) & (s->index_room - 1);
-}
-
-/* The slot of a key, or the free one where it belongs. */
-static inline struct sites_slot *sites_seek(const struct sites *s, uint64_t key1)
-{
-	size_t at = sites_slot_of(s, key1);
-
-	while (s->index[at].key1 && s->index[at].key1 != key1)
-		at = (at + 1) & (s->index_room - 1);
-	return &s->index[at];
-}
-
 uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
 			   enum profile_domain domain);
+uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
+			   uint32_t node);
 
 /* The site of a wire node, made if need be; 0 without memory. */
 static inline uint32_t sites_find(struct sites *s, struct sites_process *p,
 				  uint32_t node, enum profile_domain domain)
 {
-	const struct sites_slot *slot =
-		sites_seek(s, sites_key(p->index, node, domain));
+	uint64_t direct;
 
 	assert(node < WIRE_NODES);
-	return slot->key1 ? slot->site : sites_find_slowly(s, p, node, domain);
+	direct = s->direct[node];
+	if (domain == PROFILE_MALLOC && (uint32_t)direct && direct >> 32 == p->index)
+		return (uint32_t)direct;
+	return sites_find_slowly(s, p, node, domain);
 }
 
 /* The same in the malloc domain, if it is known already; else 0. */
 static inline uint32_t sites_peek(const struct sites *s, const struct sites_process *p,
 				  uint32_t node)
 {
-	return sites_seek(s, sites_key(p->index, node, PROFILE_MALLOC))->site;
+	uint64_t direct = s->direct[node];
+
+	if ((uint32_t)direct && direct >> 32 == p->index)
+		return (uint32_t)direct;
+	return sites_peek_slowly(s, p, node);
 }
 
 /* Ask for memory: of what sites_peek() looks at, and of a site. */
-static inline void sites_prefetch_index(const struct sites *s,
-					const struct sites_process *p, uint32_t node)
+static inline void sites_prefetch_index(const struct sites *s, uint32_t node)
 {
-	uint64_t key1 = sites_key(p->index, node, PROFILE_MALLOC);
-
-	__builtin_prefetch(&s->index[sites_slot_of(s, key1)]);
+	__builtin_prefetch(&s->direct[node]);
 	__asm__ volatile(""); /* see live_prefetch() */
 }
 
@@ -158,6 +137,10 @@ static inline void sites_prefetch(const struct sites *s, uint32_t site)
 		__builtin_prefetch(lines + at, 1);
 	__asm__ volatile(""); /* see live_prefetch() */
 }
+
+/* For counting.h: makes a histogram wide enough; puts a site among the changed. */
+void sites_widen(struct sites *s, struct sites_histogram **h, uint8_t class);
+void sites_list(struct sites *s, struct site *site);
 
 /* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block
  * that was counted before. */

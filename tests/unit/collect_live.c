@@ -1,6 +1,6 @@
 #include "tests/unit/unit.h"
 
-#include "cli/collect/live.h"
+#include "cli/collect/live_bucket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,25 +41,32 @@ static void see(void *context, uint64_t address, const struct live_block *b)
 	fail_msg("a block that nobody added");
 }
 
+static bool add(struct live *l, uint64_t i, const struct live_way *way, uint32_t seen,
+		const struct live_block *b)
+{
+	return (chance(2) && live_add_seen(l, address_of(i), way, seen, b)) ||
+	       live_add(l, address_of(i), b) == 0;
+}
+
 static void random_step(struct live *l, struct expected *x, uint64_t now)
 {
 	uint64_t i = chance(ADDRESSES);
 	struct live_block *b = &x->block[i], got = {0};
-	/* Of now, of another address, or nonsense. */
-	uint32_t seen = chance(2)   ? live_look(l, address_of(i))
-			: chance(2) ? live_look(l, address_of(chance(ADDRESSES)))
-				    : (uint32_t)chance(1ull << 32);
+	struct live_way way = live_way(l, address_of(i));
+	uint32_t seen = live_see(l, address_of(i), &way);
 
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
-		assert_false(live_take(l, address_of(i), seen, &got));
+		assert_false(live_take(l, address_of(i), &got));
+		assert_false(live_take_seen(l, &way, seen, &got));
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
 					 now, 1 + (uint32_t)chance(1000), 0};
-		assert_int_equal(live_add(l, address_of(i), seen, b), 0);
+		assert_true(add(l, i, &way, seen, b));
 		return;
 	}
-	assert_true(live_take(l, address_of(i), seen, &got));
+	assert_true((chance(2) && live_take_seen(l, &way, seen, &got)) ||
+		    live_take(l, address_of(i), &got));
 	assert_int_equal(got.size, b->size);
 	assert_int_equal(got.site, b->site);
 	assert_true(got.born_ns <= b->born_ns);
@@ -98,7 +105,7 @@ static void a_block_costs_at_most_24_bytes_at_any_size(void **state)
 		struct live_block b = {100, n, 1, 0};
 
 		address += 16 + 16 * chance(8);
-		assert_int_equal(live_add(&l, address, 0, &b), 0);
+		assert_int_equal(live_add(&l, address, &b), 0);
 		if (n >= 100000 && n % 1000 == 0)
 			assert_true(live_footprint(&l) <= 24 * n);
 	}
@@ -133,17 +140,17 @@ static void blocks_that_want_one_bucket_cost_no_more(void **state)
 	colliding(at, N);
 	for (uint64_t i = 0; i < N; i++) {
 		b.site = (uint32_t)i + 1;
-		assert_int_equal(live_add(&l, at[i], 0, &b), 0);
-		assert_int_equal(live_add(&l, at[i], 0, &b), -EEXIST);
+		assert_int_equal(live_add(&l, at[i], &b), 0);
+		assert_int_equal(live_add(&l, at[i], &b), -EEXIST);
 	}
 	assert_int_equal(live_count(&l), N);
 	assert_true(live_footprint(&l) < 100000);
 	for (uint64_t i = 0; i < N; i += 2) {
-		assert_true(live_take(&l, at[i], 0, &b));
+		assert_true(live_take(&l, at[i], &b));
 		assert_int_equal(b.site, i + 1);
 		assert_false(live_has(&l, at[i]));
 		assert_true(live_has(&l, at[i + 1]));
-		assert_int_equal(live_add(&l, at[i + 1], 0, &b), -EEXIST);
+		assert_int_equal(live_add(&l, at[i + 1], &b), -EEXIST);
 	}
 	assert_int_equal(live_count(&l), N / 2);
 	live_done(&l);
@@ -152,21 +159,56 @@ static void blocks_that_want_one_bucket_cost_no_more(void **state)
 static void what_is_seen_ahead_is_the_block(void **state)
 {
 	struct live l = {0};
-	uint64_t n = 5000;
+	uint64_t n = 5000, at_once = 0;
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++) {
 		struct live_block b = {.size = i, .site = (uint32_t)i + 1};
-		uint32_t seen = live_look(&l, 4096 + i * 16);
+		struct live_way way = live_way(&l, 4096 + i * 16);
+		uint32_t seen = live_see(&l, 4096 + i * 16, &way);
 
 		assert_true(!seen || seen & LIVE_ROOM);
-		assert_int_equal(live_add(&l, 4096 + i * 16, 0, &b), 0);
+		if (live_add_seen(&l, 4096 + i * 16, &way, seen, &b))
+			at_once++;
+		else
+			assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
 	}
+	assert_true(at_once > n / 2);
 	for (uint64_t i = 0; i < n; i++) {
-		uint32_t seen = live_look(&l, 4096 + i * 16);
+		struct live_way way = live_way(&l, 4096 + i * 16);
+		uint32_t seen = live_see(&l, 4096 + i * 16, &way);
+		struct live_block got;
 
-		assert_int_equal(live_peek(&l, 4096 + i * 16, seen), i + 1);
+		assert_int_equal(live_peek(&l, &way, seen), i + 1);
+		assert_true(live_take_seen(&l, &way, seen, &got));
+		assert_int_equal(got.size, i);
+		assert_false(live_take_seen(&l, &way, seen, &got));
 	}
+	assert_int_equal(live_count(&l), 0);
+	live_done(&l);
+}
+
+/* Between the look and the change, which must find out. */
+static void what_was_seen_before_it_grew_is_no_more(void **state)
+{
+	struct live l = {0};
+	struct live_block b = {.size = 1, .site = 1}, got;
+	uint64_t there = 64, later = 128;
+	struct live_way way[2];
+	uint32_t seen[2];
+
+	(void)state;
+	assert_int_equal(live_add(&l, there, &b), 0);
+	way[0] = live_way(&l, there);
+	way[1] = live_way(&l, later);
+	seen[0] = live_see(&l, there, &way[0]);
+	seen[1] = live_see(&l, later, &way[1]);
+	for (uint64_t i = 0; i < 100000; i++)
+		assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
+	assert_false(live_take_seen(&l, &way[0], seen[0], &got));
+	assert_false(live_add_seen(&l, later, &way[1], seen[1], &b));
+	assert_true(live_take(&l, there, &got));
+	assert_false(live_has(&l, later));
 	live_done(&l);
 }
 
@@ -176,6 +218,7 @@ int main(void)
 		cmocka_unit_test(the_table_holds_what_was_put_in),
 		cmocka_unit_test(blocks_that_want_one_bucket_cost_no_more),
 		cmocka_unit_test(what_is_seen_ahead_is_the_block),
+		cmocka_unit_test(what_was_seen_before_it_grew_is_no_more),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
 	};
 

@@ -1,0 +1,203 @@
+/*
+ * live_bucket.h - searches of the live table, inlined where every event passes.
+ *
+ * For live.c, ahead.h and plain.h alone. A way is worked out once an event: it leads to
+ * the same two buckets until the shard grows, which its number of homes tells.
+ */
+#pragma once
+
+#include "cli/collect/live.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define LIVE_KEY_MASK ((1ull << LIVE_KEY_BITS) - 1)
+#define LIVE_TIME_MASK ((1u << LIVE_TIME_BITS) - 1)
+#define LIVE_EMPTY UINT32_MAX /* as rest: moments are below LIVE_TIME_MASK */
+
+/* The two buckets that a key may be in; they differ if there are two. */
+struct live_homes {
+	struct live_bucket *of[2];
+};
+
+/* Bit i: word i is `what`, of eight and another eight. */
+static inline unsigned live_which(const uint32_t first[LIVE_BUCKET],
+				  const uint32_t second[LIVE_BUCKET], uint32_t what)
+{
+#if defined(__SSE2__)
+	const __m128i *a = (const __m128i *)(const void *)first;
+	const __m128i *b = (const __m128i *)(const void *)second;
+	__m128i all = _mm_set1_epi32((int)what);
+	__m128i low = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(a), all),
+				      _mm_cmpeq_epi32(_mm_load_si128(a + 1), all));
+	__m128i high = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(b), all),
+				       _mm_cmpeq_epi32(_mm_load_si128(b + 1), all));
+
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+#else
+	unsigned set = 0;
+
+	for (int i = 0; i < LIVE_BUCKET; i++)
+		set |= (unsigned)(first[i] == what) << i | (unsigned)(second[i] == what)
+								   << (LIVE_BUCKET + i);
+	return set;
+#endif
+}
+
+static inline uint64_t live_key_at(const struct live_bucket *b, size_t i)
+{
+	return (uint64_t)(b->rest[i] >> LIVE_TIME_BITS) << LIVE_TAG_BITS | b->tag[i];
+}
+
+/* Where the key is: 0..7 in its first bucket, 8..15 in its second; -1: nowhere. An
+ * empty slot's tag is what it was. */
+static inline int live_find(const struct live_homes *h, uint64_t key)
+{
+	unsigned set = live_which(h->of[0]->tag, h->of[1]->tag, (uint32_t)key);
+
+	for (; set; set &= set - 1) {
+		int i = __builtin_ctz(set);
+		uint32_t rest = h->of[i / LIVE_BUCKET]->rest[i % LIVE_BUCKET];
+
+		if (rest >> LIVE_TIME_BITS == key >> LIVE_TAG_BITS &&
+		    rest != LIVE_EMPTY)
+			return i;
+	}
+	return -1;
+}
+
+/* Room for another entry, numbered alike: in the emptier bucket. -1: both are full. */
+static inline int live_room(const struct live_homes *h)
+{
+	unsigned set = live_which(h->of[0]->rest, h->of[1]->rest, LIVE_EMPTY);
+	unsigned n = (set | set << 8) & 0xff00ff;
+
+	if (!set)
+		return -1;
+	/* The bits of both, counted at once. */
+	n -= n >> 1 & 0x550055;
+	n = (n & 0x330033) + (n >> 2 & 0x330033);
+	n = (n + (n >> 4)) & 0x0f000f;
+	if (n >> 16 > (n & 0xf))
+		set &= 0xff00;
+	return __builtin_ctz(set);
+}
+
+/* The way to an address; asks for the memory that a search will look at. */
+static inline struct live_way live_way(const struct live *l, uint64_t address)
+{
+	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
+	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	struct live_way way = {
+		.mixed = mixed,
+		.first = (uint32_t)live_first(s, key),
+		.second = (uint32_t)live_second(s, key),
+		.homes = s->homes,
+	};
+
+	if (s->homes) {
+		__builtin_prefetch(s->buckets[way.first].tag, 1);
+		__builtin_prefetch(s->buckets[way.second].tag, 1);
+	}
+	/* Or gcc takes this for a pure function, whose calls may go: they did. */
+	__asm__ volatile("");
+	return way;
+}
+
+/* Once that has come: where the block is, or LIVE_ROOM and where one would go, or 0;
+ * asks for the rest of it. A guess, if the table changes. */
+#define LIVE_ROOM (1u << 31)
+static inline uint32_t live_see(const struct live *l, uint64_t address,
+				const struct live_way *way)
+{
+	const struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+	struct live_homes h = {{s->buckets + way->first, s->buckets + way->second}};
+	uint32_t what = 0, at;
+	int i;
+
+	if (live_is_odd(address) || !way->homes || way->homes != s->homes)
+		return 0;
+	i = live_find(&h, way->mixed & LIVE_KEY_MASK);
+	if (i < 0) {
+		what = LIVE_ROOM;
+		i = live_room(&h);
+	}
+	if (i < 0)
+		return 0;
+	at = i < LIVE_BUCKET ? way->first : way->second;
+	__builtin_prefetch(s->buckets[at].size, 1);
+	return what | (at * LIVE_BUCKET + (uint32_t)i % LIVE_BUCKET + 1);
+}
+
+static inline void live_fill(struct live_shard *s, struct live_bucket *b, size_t i,
+			     uint64_t key, const struct live_block *block)
+{
+	b->tag[i] = (uint32_t)key;
+	b->rest[i] = (uint32_t)(key >> LIVE_TAG_BITS) << LIVE_TIME_BITS |
+		     (uint32_t)(block->born_ns >> s->shift);
+	b->size[i] = (uint32_t)block->size;
+	b->site[i] = block->site;
+	s->used++;
+}
+
+static inline void live_unpack(const struct live_shard *s, const struct live_bucket *b,
+			       size_t i, struct live_block *ret)
+{
+	*ret = (struct live_block){
+		.size = b->size[i],
+		.site = b->site[i],
+		.born_ns = (uint64_t)(b->rest[i] & LIVE_TIME_MASK) << s->shift,
+		.shift = s->shift,
+	};
+}
+
+static inline void live_empty(struct live_shard *s, struct live_bucket *b, size_t i,
+			      struct live_block *ret)
+{
+	live_unpack(s, b, i, ret);
+	b->rest[i] = LIVE_EMPTY;
+	s->used--;
+}
+
+/* Adds a block where live_see() saw room, and no block: the caller knows that none has
+ * come to this address since. False: not this simple, nothing was done. */
+static inline bool live_add_seen(struct live *l, uint64_t address,
+				 const struct live_way *way, uint32_t seen,
+				 const struct live_block *block)
+{
+	uint32_t at = (seen & ~LIVE_ROOM) - 1;
+	struct live_bucket *b;
+	struct live_shard *s;
+
+	if (!(seen & LIVE_ROOM) || live_is_aside(l, address) ||
+	    block->size > UINT32_MAX)
+		return false;
+	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+	b = s->buckets + at / LIVE_BUCKET;
+	if (way->homes != s->homes || s->used >= s->most ||
+	    block->born_ns >> s->shift >= LIVE_TIME_MASK ||
+	    b->rest[at % LIVE_BUCKET] != LIVE_EMPTY)
+		return false;
+	live_fill(s, b, at % LIVE_BUCKET, way->mixed & LIVE_KEY_MASK, block);
+	return true;
+}
+
+/* Takes the block out where live_see() saw it. False: it is not there. */
+static inline bool live_take_seen(struct live *l, const struct live_way *way,
+				  uint32_t seen, struct live_block *ret)
+{
+	size_t i = (seen - 1) % LIVE_BUCKET;
+	struct live_bucket *b;
+	struct live_shard *s;
+
+	if (!seen || seen & LIVE_ROOM)
+		return false;
+	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
+	b = s->buckets + (seen - 1) / LIVE_BUCKET;
+	if (way->homes != s->homes || b->rest[i] == LIVE_EMPTY ||
+	    live_key_at(b, i) != (way->mixed & LIVE_KEY_MASK))
+		return false;
+	live_empty(s, b, i, ret);
+	return true;
+}
