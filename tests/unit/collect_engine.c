@@ -488,7 +488,7 @@ static uint64_t seeds(void)
 {
 	const char *wanted = getenv("HEAPLINE_TEST_SEEDS");
 
-	return wanted ? strtoull(wanted, NULL, 10) : 1500;
+	return wanted ? strtoull(wanted, NULL, 10) : (uint64_t)unit_rounds(1500);
 }
 
 static void the_live_set_is_the_truth_whatever_the_interleaving(void **state)

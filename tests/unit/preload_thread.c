@@ -129,7 +129,7 @@ static void the_kernel_tells_that_an_owner_died(void **state)
 	ring = wire_ring(session.base, 0);
 	pthread_create(&thread, NULL, produce, NULL);
 	pthread_join(thread, NULL);
-	for (int i = 0; i < 2000 && !(ring->owner.word & FUTEX_OWNER_DIED); i++)
+	for (int i = 0; i < 60000 && !(ring->owner.word & FUTEX_OWNER_DIED); i++)
 		usleep(1000);
 	assert_true(ring->owner.word & FUTEX_OWNER_DIED);
 	session_down();
@@ -227,7 +227,7 @@ static void storm(int signal)
 static void a_handler_may_put_in_the_middle_of_a_put(void **state)
 {
 	struct sigaction action = {.sa_handler = storm}, old;
-	struct itimerval often = {{0, 50}, {0, 50}}, never = {0};
+	struct itimerval often = {{0, 200}, {0, 200}}, never = {0};
 	struct consumer c;
 	size_t total = 0;
 

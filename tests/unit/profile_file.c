@@ -127,7 +127,7 @@ static void large_profiles_come_back(void **state)
 			strings_add_n(&p->strings, text + round, len);
 		strings_add_n(&p->strings, text + round, 4 << 20);
 		strings_add_n(&p->strings, text + round, huge - 1);
-		for (int i = 0; i < 150000; i++) {
+		for (int i = unit_rounds(150000); i; i--) {
 			struct profile_stack *s = make_row(p, stack);
 			struct profile_frame *f = make_row(p, frame);
 			struct profile_bin *bin = make_row(p, bin);
@@ -269,7 +269,7 @@ static void random_damage_never_changes_a_number(void **state)
 
 	(void)state;
 	make_history(&h, 11, 8, 3);
-	for (int round = 0; round < 8000; round++) {
+	for (int round = unit_rounds(8000); round; round--) {
 		size_t whole;
 
 		bytes_reset(&b);

@@ -12,14 +12,6 @@
 #include <time.h>
 #include <zlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 /* No more memory than this, so that what believes a count fails for want of it. */
 static int bound_memory(void **state)
 {
@@ -28,7 +20,7 @@ static int bound_memory(void **state)
 	(void)state;
 	if (getrlimit(RLIMIT_AS, &limit) < 0)
 		return -1;
-#ifndef SANITIZED
+#ifndef UNIT_SANITIZED
 	limit.rlim_cur = 256 << 20;
 #endif
 	return setrlimit(RLIMIT_AS, &limit);
@@ -395,7 +387,7 @@ static void many_small_chunks_cost_no_more_than_their_bytes(void **state)
 	}
 	start = now();
 	assert_int_equal(load_and_done(&file, why, sizeof(why)), 0);
-	assert_true(now() - start < 5);
+	assert_true(now() - start < 20); /* of this processor; a square takes an hour */
 }
 
 /* ---- every byte, every length -------------------------------------------------- */
@@ -645,7 +637,7 @@ static void memory_is_in_proportion_to_the_file(void **state)
 
 		print_message("%d: %zu bytes of file, %ld KiB, %.0f times\n", what,
 			      file, kb, 1024.0 * (double)kb / (double)file);
-#ifndef SANITIZED
+#ifndef UNIT_SANITIZED
 		assert_true((uint64_t)kb < (uint64_t)file * TIMES / 1024 + FIXED_KB);
 #endif
 	}
@@ -658,18 +650,17 @@ static void memory_is_in_proportion_to_the_file(void **state)
 static void damaged_contents_are_refused_or_harmless(void **state)
 {
 	struct bytes whole = {0}, b = {0};
-	double start = now();
 	int accepted = 0, refused = 0;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 200; seed++) {
+	for (int seed = 0, all = unit_rounds(200); seed < all; seed++) {
 		struct make m = {.state = seed, .size = 3 + (uint32_t)seed % 10};
 		struct profile *p = profile_new();
 
 		make_more(&m, p);
 		walk_write(p, 0, &whole);
 		profile_close(p);
-		for (int round = 0; round < 1000 && now() - start < 60; round++) {
+		for (int round = 0; round < 1000; round++) {
 			struct profile *loaded = NULL;
 			char why[200];
 			int r;
@@ -695,7 +686,8 @@ static void damaged_contents_are_refused_or_harmless(void **state)
 	bytes_done(&whole);
 	bytes_done(&b);
 	print_message("%d accepted, %d refused\n", accepted, refused);
-	assert_in_range(accepted, 1000, 199000);
+	assert_true(accepted >= 5 * unit_rounds(200) &&
+		    refused >= 5 * unit_rounds(200));
 	assert_in_range(refused, 1000, 199000);
 }
 

@@ -1,5 +1,6 @@
 /*
- * unit.h - what every unit test includes: cmocka, in the order that it wants.
+ * unit.h - what every unit test includes: cmocka, in the order that it wants, and how
+ * much of a thing is enough.
  */
 #pragma once
 
@@ -9,3 +10,40 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNIT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+
+/* Repetitions of what is tried at random: a quarter where each takes ten times as long,
+ * or HEAPLINE_ROUNDS percent. */
+static inline int unit_rounds(int all)
+{
+	const char *percent = getenv("HEAPLINE_ROUNDS");
+#ifdef UNIT_SANITIZED
+	const int share = 25;
+#else
+	const int share = 100;
+#endif
+
+	return (int)((long long)all * (percent ? atoi(percent) : share) / 100) + 1;
+}
+
+/* Whether number n of a list of long compilations is tried: each by gcc's plain build,
+ * a third by the others, as the compilers' work is the same; HEAPLINE_ROUNDS: all. */
+static inline bool unit_compiles(size_t n)
+{
+#if defined(UNIT_SANITIZED) || defined(__clang__)
+	return n % 3 == 0 || getenv("HEAPLINE_ROUNDS");
+#else
+	(void)n;
+	return true;
+#endif
+}
