@@ -211,21 +211,23 @@ class Living(harness.Case):
                                     "--snapshot", snapshot)["blocks"][0]
             self.assertEqual(single["held"], "no")
         os.kill(int(pid), signal.SIGUSR1)  # its own way out
-        out, err = program.communicate(timeout=30)
+        out, err = program.communicate(timeout=harness.PATIENCE)
         self.assertEqual((program.returncode, out, err), (3, b"", b""))
 
     def test_a_program_at_work_is_not_changed(self):
-        args = [target("steady"), "4000000", self.path("ready")]
+        args = [target("steady"), "4000000", self.path("ready"), self.path("go")]
+        self.write("go", "")
         native = self.run_native(args)
         program = self.begin(args)
-        self.wait_for(self.collectors, 20, "a collector")
+        self.wait_for(self.collectors, harness.PATIENCE, "a collector")
+        self.let_go()
         while program.poll() is None:
-            self.heapline("snapshot", "-q", str(self.collectors()[0])
-                          if self.collectors() else "1")
-        out, err = program.communicate(timeout=60)
+            for collector in self.collectors() or [1]:
+                self.heapline("snapshot", "-q", str(collector))
+        out, err = program.communicate(timeout=harness.PATIENCE)
         self.assertEqual((program.returncode, out, err),
                          (native.status, native.stdout, b""))
-        self.wait_for(lambda: not self.collectors(), 20, "the collector to end")
+        self.wait_for(lambda: not self.collectors(), harness.PATIENCE, "the collector to end")
         self.assertEqual(self.heapline("roots", self.live_profile).status, 0)
 
 
@@ -262,14 +264,15 @@ class Manners(harness.Case):
             [harness.HEAPLINE, "run", "-q", "-o", profile, "--snapshot-at-exit", "--",
              target("graph")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=self.environment())
-        self.wait_for(self.collectors, 20, "a collector")
+        self.wait_for(lambda: self.collectors() or program.poll() is not None,
+                      harness.PATIENCE, "a collector, or the end")
         time.sleep(0.02 + nap / 1000)
         for pid in self.collectors():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        out, _ = program.communicate(timeout=30)
+        out, _ = program.communicate(timeout=harness.PATIENCE)
         # 125: the collector died, if the program itself ended well.
         self.assertIn(program.returncode, (0, 125))
         self.assertIn(b"key", out)
