@@ -219,7 +219,8 @@ static const struct format_column snapshots[] = {
 const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_COMMIT] = {.name = "commit"},
 	[FORMAT_META] = {"description", COLUMNS(meta),
-			 .row_bytes = sizeof(struct profile)},
+			 .row_bytes = sizeof(struct profile),
+			 .since = 16 /* without `sampled` */},
 	[FORMAT_STRINGS] = {.name = "strings"},
 	[FORMAT_STRING_PART] = {.name = "strings"},
 	[FORMAT_MODULES] = {"modules", ARRAY(module)},
