@@ -81,9 +81,31 @@ static int each_name(int (*see)(void *context, const char *name), void *context)
 struct list {
 	struct control_status *items;
 	size_t count, room;
+	char **asked; /* names, each once */
+	size_t asked_count, asked_room;
 };
 
-/* A socket is listed once for itself and once for every connection to it. */
+/* A socket is listed once for itself and once for every connection to it: one that is
+ * stopped has many that wait, ours among them. True if it is the first. */
+static bool is_new(struct list *l, const char *name)
+{
+	for (size_t i = 0; i < l->asked_count; i++)
+		if (!strcmp(l->asked[i], name))
+			return false;
+	if (array_reserve(&l->asked, &l->asked_room, l->asked_count + 1) < 0)
+		return true;
+	l->asked[l->asked_count] = strdup(name);
+	l->asked_count += l->asked[l->asked_count] != NULL;
+	return true;
+}
+
+static void forget_names(struct list *l)
+{
+	for (size_t i = 0; i < l->asked_count; i++)
+		free(l->asked[i]);
+	free(l->asked);
+}
+
 static bool has(const struct list *l, int32_t collector)
 {
 	for (size_t i = 0; i < l->count; i++)
@@ -97,7 +119,7 @@ static int add(void *context, const char *name)
 	struct list *l = context;
 	struct control_status status;
 
-	if (ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
+	if (!is_new(l, name) || ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
 	    has(l, status.collector))
 		return 0; /* not ours, or just gone */
 	if (array_reserve(&l->items, &l->room, l->count + 1) < 0)
@@ -111,6 +133,7 @@ int sessions_list(struct control_status **ret, size_t *ret_count)
 	struct list l = {0};
 	int r = each_name(add, &l);
 
+	forget_names(&l);
 	if (r < 0) {
 		free(l.items);
 		return r;
