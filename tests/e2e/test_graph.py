@@ -220,6 +220,9 @@ class Living(harness.Case):
         native = self.run_native(args)
         program = self.begin(args)
         self.wait_for(self.collectors, harness.PATIENCE, "a collector")
+        self.wait_for(lambda: not self.heapline(
+            "snapshot", "-q", str(self.collectors()[0])).status, harness.PATIENCE,
+                      "a snapshot at rest")
         self.let_go()
         while program.poll() is None:
             for collector in self.collectors() or [1]:
