@@ -27,9 +27,8 @@ enum {
 	DESCRIPTORS = 64, /* as many as a process may need to have two free */
 };
 
-#define SILENCE_NS                                                                     \
-	3000000000ull /* a heartbeat that stands still that long is death              \
-		       */
+/* A heartbeat that stands still that long is death: a busy disk may hold it up. */
+#define SILENCE_NS 6000000000ull
 #define STANDSTILL_NS 10000000000ull /* so is a full ring's head */
 
 struct session session;
