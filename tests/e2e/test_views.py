@@ -43,7 +43,7 @@ class Golden(harness.Case):
         text = result.stdout.decode().replace(self.dir, "DIR")
         text = re.sub(r"\+0x[0-9a-f]+", "+0xPLACE", text)
         # The C runtime's own frames differ from release to release.
-        text = re.sub(r"(?m)^.* (\S*libc_start\S*|_start|\S+libc\.so\S*)( .*)?\n", "", text)
+        text = re.sub(r"(?m)^.* (\S*libc_start\S*|_start|\S*libc\.so\S*)( .*)?\n", "", text)
         text = re.sub(r"recording, .*?\. Ordered", "recording, TIME. Ordered", text)
         return re.sub(r"(?m) +$", "", text)
 
