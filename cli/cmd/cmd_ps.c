@@ -90,19 +90,15 @@ int cmd_ps(int argc, char **argv)
 	_cleanup_(freep) struct control_status *list = NULL;
 	bool json = false;
 	size_t n = 0;
-	int err, status = options_parse("ps", &ps_spec, argc, argv, take, &json);
+	int status = options_parse("ps", &ps_spec, argc, argv, take, &json);
 
 	if (status >= 0)
 		return status;
 	if (optind < argc)
 		return options_wrong("ps", &ps_spec, "it takes options alone, not ",
 				     argv[optind], "");
-	err = sessions_list(&list, &n);
-	if (err < 0) {
-		message_error("cannot look for recordings: %s", strerror(-err));
-		message_help("they are found in /proc/net/unix");
+	if (!sessions_look(&list, &n))
 		return VERB_FAILED;
-	}
 	if (json)
 		put_json(list, n);
 	else

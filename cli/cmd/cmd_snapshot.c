@@ -64,19 +64,6 @@ static int wrong(const char *what, const char *word)
 			     "; heapline ps lists what is recorded");
 }
 
-/* -1 is all; 0 is wrong. */
-static int32_t parse_pid(const char *word)
-{
-	char *end;
-	long pid;
-
-	if (!strcmp(word, "all"))
-		return -1;
-	errno = 0;
-	pid = strtol(word, &end, 10);
-	return *end || errno || pid <= 0 || pid > INT32_MAX ? 0 : (int32_t)pid;
-}
-
 static int say(const struct control_snapshot *s)
 {
 	char cause[256], profile[1024];
@@ -119,15 +106,11 @@ static int scan_one(const struct control_status *which, int32_t pid, const char 
 static int scan_those(int32_t pid, const char *name)
 {
 	_cleanup_(freep) struct control_status *list = NULL;
-	int status = VERB_OK, found = 0, one, err;
+	int status = VERB_OK, found = 0, one;
 	size_t n = 0;
 
-	err = sessions_list(&list, &n);
-	if (err < 0) {
-		message_error("cannot look for recordings: %s", strerror(-err));
-		message_help("they are found in /proc/net/unix");
+	if (!sessions_look(&list, &n))
 		return VERB_FAILED;
-	}
 	for (size_t i = 0; i < n; i++) {
 		bool whole = pid < 0 || list[i].collector == pid;
 
@@ -162,6 +145,6 @@ int cmd_snapshot(int argc, char **argv)
 					      argv[optind + 1]);
 	if (strlen(own.name) >= sizeof(((struct control_query *)0)->name))
 		return wrong("too long a name: ", own.name);
-	pid = parse_pid(argv[optind]);
+	pid = sessions_parse_pid(argv[optind]);
 	return pid ? scan_those(pid, own.name) : wrong("no pid: ", argv[optind]);
 }

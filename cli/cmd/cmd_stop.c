@@ -6,7 +6,6 @@
 #include "cli/cmd/sessions.h"
 #include "cli/cmd/verb.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,19 +43,6 @@ static int wrong(const char *what, const char *word)
 			     "; heapline ps lists what is recorded");
 }
 
-/* -1 is all; 0 is wrong. */
-static int32_t parse_pid(const char *word)
-{
-	char *end;
-	long pid;
-
-	if (!strcmp(word, "all"))
-		return -1;
-	errno = 0;
-	pid = strtol(word, &end, 10);
-	return *end || errno || pid <= 0 || pid > INT32_MAX ? 0 : (int32_t)pid;
-}
-
 static int stop_one(const struct control_status *which)
 {
 	struct control_status last;
@@ -75,15 +61,11 @@ static int stop_one(const struct control_status *which)
 static int stop_those(int32_t pid)
 {
 	_cleanup_(freep) struct control_status *list = NULL;
-	int status = VERB_OK, found = 0, err;
+	int status = VERB_OK, found = 0;
 	size_t n = 0;
 
-	err = sessions_list(&list, &n);
-	if (err < 0) {
-		message_error("cannot look for recordings: %s", strerror(-err));
-		message_help("they are found in /proc/net/unix");
+	if (!sessions_look(&list, &n))
 		return VERB_FAILED;
-	}
 	for (size_t i = 0; i < n; i++) {
 		if (pid > 0 && list[i].collector != pid && list[i].root != pid)
 			continue;
@@ -109,6 +91,6 @@ int cmd_stop(int argc, char **argv)
 		return optind == argc ? wrong("name a pid, or all", "")
 				      : wrong("one pid at a time, not also ",
 					      argv[optind + 1]);
-	pid = parse_pid(argv[optind]);
+	pid = sessions_parse_pid(argv[optind]);
 	return pid ? stop_those(pid) : wrong("no pid: ", argv[optind]);
 }

@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/message.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -222,4 +223,27 @@ int sessions_stop(const struct control_status *which, struct control_status *ret
 	int r = each_name(stop, &s);
 
 	return r < 0 ? r : r ? 0 : -ESRCH;
+}
+
+bool sessions_look(struct control_status **ret, size_t *ret_count)
+{
+	int err = sessions_list(ret, ret_count);
+
+	if (err >= 0)
+		return true;
+	message_error("cannot look for recordings: %s", strerror(-err));
+	message_help("they are found in /proc/net/unix");
+	return false;
+}
+
+int32_t sessions_parse_pid(const char *word)
+{
+	char *end;
+	long pid;
+
+	if (!strcmp(word, "all"))
+		return -1;
+	errno = 0;
+	pid = strtol(word, &end, 10);
+	return *end || errno || pid <= 0 || pid > INT32_MAX ? 0 : (int32_t)pid;
 }

@@ -6,11 +6,20 @@
 
 #include "cli/collect/control.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Asks every collector for its status: *ret, malloc'ed, of *ret_count. Those of other
  * users and network namespaces are not seen. 0 or -errno. */
 int sessions_list(struct control_status **ret, size_t *ret_count);
+
+/* The same for a verb: false after saying why it cannot look. */
+bool sessions_look(struct control_status **ret, size_t *ret_count);
+
+/* Which recordings a word of the command line names: -1 for "all", else a pid; 0: it is
+ * neither. */
+int32_t sessions_parse_pid(const char *word);
 
 /* Has a collector that sessions_list() told of scan a process of its recording; pid 0:
  * the program. 0 with *ret filled, or -errno. */
