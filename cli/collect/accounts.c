@@ -32,7 +32,7 @@ struct account {
 	uint64_t took_ns;	   /* the last answer */
 	bool asked, answers;
 	uint64_t smaps_at;	    /* when to look again */
-	struct profile_memory seen; /* the last look; rss_bytes 0: none */
+	struct profile_memory seen; /* the last look: rss_ alone; rss_bytes 0: none */
 };
 
 struct accounts {
@@ -162,28 +162,18 @@ static void look(struct accounts *a, struct account *i, const struct engine_proc
 
 /* ---- answers --------------------------------------------------------------- */
 
-static void add_kernels_word(struct profile_memory *to,
-			     const struct profile_memory *seen)
+static void keep(struct engine_process *p, const struct profile_memory *now)
 {
-	to->rss_at_ns = seen->rss_at_ns;
-	to->rss_bytes = seen->rss_bytes;
-	to->rss_anonymous = seen->rss_anonymous;
-	to->rss_files = seen->rss_files;
-	to->rss_stack = seen->rss_stack;
-	to->rss_shared = seen->rss_shared;
-	to->rss_own = seen->rss_own;
+	if (now->live_bytes >= p->memory[PROFILE_AT_PEAK].live_bytes)
+		p->memory[PROFILE_AT_PEAK] = *now;
+	p->memory[PROFILE_AT_END] = *now;
 }
 
 void accounts_heard(struct accounts *a, struct engine_process *p,
 		    const struct engine_account *said)
 {
 	struct account *i = account_of(a, p);
-	struct profile_memory now = {
-		.at_ns = said->at_ns,
-		.live_bytes = said->live_bytes,
-		.used_bytes = said->used_bytes,
-		.system_bytes = said->system_bytes,
-	};
+	struct profile_memory now;
 
 	if (!i)
 		return;
@@ -192,23 +182,24 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
 					  memory_order_relaxed);
 	look(a, i, p, kernel_monotonic_ns());
-	add_kernels_word(&now, &i->seen);
-	if (now.live_bytes >= p->memory[PROFILE_AT_PEAK].live_bytes)
-		p->memory[PROFILE_AT_PEAK] = now;
-	p->memory[PROFILE_AT_END] = now;
+	now = i->seen;
+	now.at_ns = said->at_ns;
+	now.live_bytes = said->live_bytes;
+	now.used_bytes = said->used_bytes;
+	now.system_bytes = said->system_bytes;
+	keep(p, &now);
 }
 
 /* Of an allocator that does not answer: the kernel's word alone. */
 static void note_silent(struct account *i, struct engine_process *p, uint64_t live)
 {
-	struct profile_memory now = {.at_ns = i->seen.rss_at_ns, .live_bytes = live};
+	struct profile_memory now = i->seen;
 
 	if (i->answers || !i->seen.rss_bytes)
 		return;
-	add_kernels_word(&now, &i->seen);
-	if (live >= p->memory[PROFILE_AT_PEAK].live_bytes)
-		p->memory[PROFILE_AT_PEAK] = now;
-	p->memory[PROFILE_AT_END] = now;
+	now.at_ns = now.rss_at_ns;
+	now.live_bytes = live;
+	keep(p, &now);
 }
 
 /* ---- questions -------------------------------------------------------------- */
