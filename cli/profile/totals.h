@@ -38,11 +38,14 @@ struct profile_totals profile_totals(const struct profile *p,
  * is not 0, and a gate refuses to pass. */
 uint64_t profile_lost_events(const struct profile *p);
 
-/* Live blocks of a site at the end. */
+/* Live blocks of a site at the end; none where a made-up file frees more than there
+ * were. */
 static inline struct profile_amount profile_site_live(const struct profile_site *s)
 {
-	return (struct profile_amount){s->allocs - s->frees,
-				       s->allocated_bytes - s->freed_bytes};
+	return (struct profile_amount){s->allocs > s->frees ? s->allocs - s->frees : 0,
+				       s->allocated_bytes > s->freed_bytes
+					       ? s->allocated_bytes - s->freed_bytes
+					       : 0};
 }
 
 /*

@@ -34,12 +34,6 @@ static bool went_on(const struct profile *p, const struct profile_process *proce
 	return process->end == PROFILE_RUNNING || *strings_get(&p->strings, p->stopped);
 }
 
-static struct profile_amount live_of(const struct profile_site *site)
-{
-	return (struct profile_amount){less(site->allocs, site->frees),
-				       less(site->allocated_bytes, site->freed_bytes)};
-}
-
 static void add_amount(struct profile_amount *to, struct profile_amount what)
 {
 	to->blocks += what.blocks;
@@ -86,7 +80,7 @@ static int of_processes(const struct scope *scope, struct summary **ret)
 			all[i] = of_process(&p->processes[i], scope->domain);
 	for (size_t i = 0; i < p->site_count; i++) {
 		const struct profile_site *site = &p->sites[i];
-		struct profile_amount live = live_of(site);
+		struct profile_amount live = profile_site_live(site);
 
 		if (!live.blocks || !scope_has(scope, site) ||
 		    !runtime_reason(runtime, site->stack))

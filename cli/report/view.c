@@ -1,5 +1,7 @@
 #include "cli/report/view.h"
 
+#include "cli/profile/totals.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +30,10 @@ void view_done(struct view *v)
 	*v = (struct view){0};
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 bool view_site(const struct view *v, size_t i, struct view_sums *ret)
 {
 	const struct profile_site *site = &v->profile->sites[i];
-	struct profile_amount live = {less(site->allocs, site->frees),
-				      less(site->allocated_bytes, site->freed_bytes)};
+	struct profile_amount live = profile_site_live(site);
 
 	if (!scope_has(&v->scope, site))
 		return false;
@@ -181,8 +177,8 @@ bool view_parse_metric(const char *word, enum view_metric *ret)
 
 /* ---- whom a stack is counted under ---------------------------------------- */
 
-/* The innermost frame of a node whose owner is at most `worst`. Where frames are missing
- * nobody's code is. */
+/* The innermost frame of a node whose owner is at most `worst`. Where frames are
+ * missing nobody's code is. */
 static bool frame_at(const struct view *v, uint32_t node, enum frames_owner worst,
 		     struct frames_frame *ret)
 {
