@@ -1,0 +1,89 @@
+/*
+ * merge_input.h - one profile on its way into a merged one: what the parts of the merge
+ * share.
+ *
+ *	merge.c		inputs one after the other: processes, sites, what is said of
+ *all merge_code.c	strings, modules, codes, stacks and sources, each thing once
+ *	merge_time.c	where recordings lie in the common time, and the timeline
+ */
+#pragma once
+
+#include "cli/base/array.h"
+#include "cli/base/table.h"
+#include "cli/profile/merge.h"
+#include "cli/profile/totals.h"
+
+#include <errno.h>
+
+/* Where one recording lies in the common time. */
+struct span {
+	uint64_t start, end;
+};
+
+struct profile_merge {
+	struct profile *p;
+	size_t inputs;
+	struct span *spans;
+	size_t span_count, span_room;
+
+	/* What is in p already: content -> index + 1. */
+	struct table modules, codes, stacks, sources;
+	/* Numbers of runs of frames, and of (module, flags, run). */
+	struct table frame_names, frame_places, runs, places;
+	struct strings bases;  /* last parts of modules' paths */
+	uint32_t *next_module; /* by index: the next of that build-id + 1, or 0 */
+	size_t next_room;
+};
+
+/* One profile on its way into p. */
+struct merge_input {
+	struct profile_merge *m;
+	const struct profile *from;
+	struct profile *to;
+	uint64_t offset_ns; /* of its moment 0 */
+	uint64_t rank;	    /* what its ranks begin behind */
+	/* Numbers in `to` of what has a number in `from`. */
+	uint32_t *strings, *codes, *stacks;
+	uint64_t *runs; /* by code of `from`: what it stands for, whatever its number */
+	uint32_t *modules; /* index + 1 both; [0] is none */
+	uint32_t *serials; /* by index of the process */
+	struct profile_serials known;
+	/* Things of `to` that were there before, and those that this input has taken:
+	 * each at most once, so that what differs in an input differs in the result. */
+	size_t had_modules, had_codes, had_stacks, had_sources;
+	unsigned char *module_taken, *stack_taken;
+	size_t frames_added;
+	bool all_frames; /* are in `to`, from first_frame on */
+	size_t first_frame;
+};
+
+/* A new row at the end of one of to's arrays; NULL without memory, or room for its
+ * number. */
+#define merge_row(to, member)                                                          \
+	((to)->member##_count >= UINT32_MAX - 1 ||                                     \
+			 array_reserve(&(to)->member##s, &(to)->member##_room,         \
+				       (to)->member##_count + 1) < 0                   \
+		 ? NULL                                                                \
+		 : &(to)->member##s[(to)->member##_count++])
+
+static inline uint64_t merge_later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Brings all that stacks are made of, and the stacks, into `to`. 0 or -errno. */
+int merge_code(struct merge_input *in);
+
+/* Finds the input's place in time: offset_ns. 0 or -errno. */
+int merge_place(struct merge_input *in);
+
+/* Moments of things, seen from a moment 0 that is ns earlier. */
+void merge_shift_process(struct profile_process *q, uint64_t ns);
+void merge_shift_thread(struct profile_thread *t, uint64_t ns);
+void merge_shift_site(struct profile_site *s, uint64_t ns);
+
+/* Brings the timeline into `to`. 0 or -ENOMEM. */
+int merge_bins(struct merge_input *in);
+
+/* The timeline of all, once every input's is there. 0 or -ENOMEM. */
+int merge_timeline(struct profile_merge *m);
