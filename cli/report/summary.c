@@ -1,7 +1,6 @@
 #include "cli/report/summary.h"
 
 #include "cli/base/cleanup.h"
-#include "cli/base/json.h"
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/estimate.h"
@@ -10,165 +9,13 @@
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
 #include "cli/report/memory.h"
-#include "cli/report/runtime.h"
+#include "cli/report/summary_sums.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ---- figures ------------------------------------------------------------- */
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* Whether frees may have come after the last that was recorded: its blocks were not
- * freed until then, which is not never. */
-static bool went_on(const struct profile *p, const struct profile_process *process)
-{
-	return process->end == PROFILE_RUNNING || *strings_get(&p->strings, p->stopped);
-}
-
-static void add_amount(struct profile_amount *to, struct profile_amount what)
-{
-	to->blocks += what.blocks;
-	to->bytes += what.bytes;
-}
-
-static struct summary of_process(const struct profile_process *process,
-				 enum profile_domain domain)
-{
-	struct summary s = {
-		.allocs = process->domain[domain].allocs,
-		.allocated_bytes = process->domain[domain].allocated_bytes,
-		.frees = process->domain[domain].frees,
-		.freed_bytes = process->domain[domain].freed_bytes,
-		.peak = process->domain[domain].peak,
-		.peak_at_ns = process->domain[domain].peak_at_ns,
-		.unknown_frees = process->unknown_frees,
-		.unseen_frees = process->unseen_frees,
-		.lost = process->lost,
-		.held_back_ns = process->held_back_ns,
-		.events = process->events,
-	};
-
-	if (domain == PROFILE_MALLOC)
-		s.temporary = process->temporary;
-	s.live_at_end.blocks = less(s.allocs, s.frees);
-	s.live_at_end.bytes = less(s.allocated_bytes, s.freed_bytes);
-	return s;
-}
-
-/* One summary for each process, by index, of those in scope. */
-static int of_processes(const struct scope *scope, struct summary **ret)
-{
-	const struct profile *p = scope->profile;
-	_cleanup_(runtime_closep) struct runtime *runtime = runtime_open(p);
-	struct summary *all = calloc(p->process_count + 1, sizeof(*all));
-
-	if (!runtime || !all) {
-		free(all);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < p->process_count; i++)
-		if (scope->process[i])
-			all[i] = of_process(&p->processes[i], scope->domain);
-	for (size_t i = 0; i < p->site_count; i++) {
-		const struct profile_site *site = &p->sites[i];
-		struct profile_amount live = profile_site_live(site);
-
-		if (!live.blocks || !scope_has(scope, site) ||
-		    !runtime_reason(runtime, site->stack))
-			continue;
-		add_amount(&all[scope_process(scope, site)].runtime, live);
-	}
-	for (size_t i = 0; i < p->process_count; i++) {
-		struct summary *s = &all[i];
-
-		s->leaked.blocks = less(s->live_at_end.blocks, s->runtime.blocks);
-		s->leaked.bytes = less(s->live_at_end.bytes, s->runtime.bytes);
-		s->ended = scope->process[i] && !went_on(p, &p->processes[i]);
-		s->went_on = scope->process[i] && !s->ended;
-		if (s->went_on)
-			s->not_yet = s->leaked;
-	}
-	*ret = all;
-	return 0;
-}
-
-static struct summary total_of(const struct scope *scope, const struct summary *all)
-{
-	struct summary sum = {0};
-
-	for (size_t i = 0; i < scope->profile->process_count; i++) {
-		const struct summary *s = &all[i];
-
-		sum.allocs += s->allocs;
-		sum.allocated_bytes += s->allocated_bytes;
-		sum.frees += s->frees;
-		sum.freed_bytes += s->freed_bytes;
-		add_amount(&sum.temporary, s->temporary);
-		add_amount(&sum.live_at_end, s->live_at_end);
-		add_amount(&sum.runtime, s->runtime);
-		add_amount(&sum.leaked, s->leaked);
-		add_amount(&sum.not_yet, s->not_yet);
-		sum.ended += s->ended;
-		sum.went_on += s->went_on;
-		sum.unknown_frees += s->unknown_frees;
-		sum.unseen_frees += s->unseen_frees;
-		sum.lost += s->lost;
-		sum.held_back_ns += s->held_back_ns;
-		sum.events += s->events;
-	}
-	sum.peak = scope_peak_total(scope, &sum.peak_at_ns);
-	return sum;
-}
-
-int summary_of(const struct profile *p, const struct scope_options *o,
-	       struct summary *ret)
-{
-	struct scope_options whole = {.domain = o->domain, .pid = o->pid};
-	_cleanup_(scope_done) struct scope scope;
-	_cleanup_(freep) struct summary *all = NULL;
-	int err = scope_init(&scope, p, &whole);
-
-	if (!err)
-		err = of_processes(&scope, &all);
-	if (!err)
-		*ret = total_of(&scope, all);
-	return err;
-}
-
-/* ---- how processes ended ------------------------------------------------- */
-
-/* Index of the process that the recording began with: the first in scope. SIZE_MAX:
- * none. */
-static size_t root_of(const struct scope *scope)
-{
-	const struct profile_process *items = scope->profile->processes;
-	size_t root = SIZE_MAX;
-
-	for (size_t i = 0; i < scope->profile->process_count; i++)
-		if (scope->process[i] &&
-		    (root == SIZE_MAX || items[i].serial < items[root].serial))
-			root = i;
-	return root;
-}
-
-/* Its status as a shell gives it, or -1: unknown. */
-static int exit_status(const struct profile_process *process)
-{
-	if (process && process->end == PROFILE_EXITED)
-		return process->end_status;
-	if (process && process->end == PROFILE_SIGNALED)
-		return 128 + process->end_status;
-	return -1;
-}
 
 static void put_end(const struct profile_process *process, FILE *out)
 {
@@ -270,7 +117,7 @@ static void put_population(const struct page *page)
 static void put_top(const struct page *page)
 {
 	const struct profile *p = page->profile;
-	size_t root = root_of(page->scope);
+	size_t root = summary_root(page->scope);
 
 	text_style(page->out, page->options->colour, TEXT_BOLD);
 	fputs("Heap report of ", page->out);
@@ -668,7 +515,7 @@ static int put_page(const struct page *page)
 
 	err = summary_of(page->profile, &whole, &sum);
 	if (!err)
-		err = of_processes(page->scope, &all);
+		err = summary_of_processes(page->scope, &all);
 	if (err < 0)
 		return err;
 	put_top(page);
@@ -699,198 +546,6 @@ int summary_text(const struct profile *p, const struct summary_options *o, FILE 
 	if (!err)
 		err = images_init(&images, p);
 	return err < 0 ? err : put_page(&page);
-}
-
-/* ---- JSON ---------------------------------------------------------------- */
-
-static void json_amount(struct json *j, const char *name, struct profile_amount amount)
-{
-	json_key(j, name);
-	json_object(j);
-	json_put_unsigned(j, "bytes", amount.bytes);
-	json_put_unsigned(j, "blocks", amount.blocks);
-	json_close(j);
-}
-
-static void json_ranges(struct json *j, const struct profile *p,
-			const struct summary *s)
-{
-	estimate_json_range(p, j, "allocated_bytes", s->allocated_bytes);
-	estimate_json_range(p, j, "freed_bytes", s->freed_bytes);
-	estimate_json_range(p, j, "peak_bytes", s->peak.bytes);
-	estimate_json_range(p, j, "live_at_end_bytes", s->live_at_end.bytes);
-	estimate_json_range(p, j, "leaked_bytes", s->leaked.bytes);
-}
-
-static void json_figures(struct json *j, const struct summary *s)
-{
-	json_key(j, "totals");
-	json_object(j);
-	json_put_unsigned(j, "allocations", s->allocs);
-	json_put_unsigned(j, "frees", s->frees);
-	json_put_unsigned(j, "allocated_bytes", s->allocated_bytes);
-	json_put_unsigned(j, "freed_bytes", s->freed_bytes);
-	json_put_unsigned(j, "temporary", s->temporary.blocks);
-	json_put_unsigned(j, "temporary_bytes", s->temporary.bytes);
-	json_close(j);
-	json_key(j, "peak");
-	json_object(j);
-	json_put_unsigned(j, "bytes", s->peak.bytes);
-	json_put_unsigned(j, "blocks", s->peak.blocks);
-	json_put_unsigned(j, "at_ns", s->peak_at_ns);
-	json_close(j);
-	json_amount(j, "live_at_end", s->live_at_end);
-	json_amount(j, "runtime", s->runtime);
-	json_amount(j, "leaked", s->leaked);
-	json_amount(j, "not_yet_freed", s->not_yet);
-}
-
-static void json_exit(struct json *j, const struct profile_process *process)
-{
-	int status = exit_status(process);
-
-	json_key(j, "exit");
-	if (status < 0)
-		json_null(j);
-	else
-		json_signed(j, status);
-}
-
-static int json_domains(const struct profile *p, int32_t pid, struct json *j)
-{
-	static const char *const names[PROFILE_DOMAINS] = {"malloc", "mmap"};
-
-	json_key(j, "domains");
-	json_object(j);
-	for (unsigned d = 0; d < PROFILE_DOMAINS; d++) {
-		struct scope_options o = {.domain = (enum profile_domain)d, .pid = pid};
-		struct summary s;
-		int err = summary_of(p, &o, &s);
-
-		if (err < 0)
-			return err;
-		json_key(j, names[d]);
-		json_object(j);
-		json_figures(j, &s);
-		if (d == PROFILE_MALLOC)
-			json_ranges(j, p, &s);
-		json_close(j);
-	}
-	json_close(j);
-	return 0;
-}
-
-static void json_overheads(struct json *j, const struct summary *s)
-{
-	json_put_unsigned(j, "unknown_frees", s->unknown_frees);
-	json_put_unsigned(j, "unseen_frees", s->unseen_frees);
-	json_put_unsigned(j, "held_back_ns", s->held_back_ns);
-	json_put_unsigned(j, "events", s->events);
-}
-
-static const char *end_name(uint32_t end)
-{
-	switch (end) {
-	case PROFILE_EXITED:
-		return "exited";
-	case PROFILE_SIGNALED:
-		return "signaled";
-	case PROFILE_EXECED:
-		return "execed";
-	default:
-		return "running";
-	}
-}
-
-static void json_inherited(struct json *j, const struct profile_process *process)
-{
-	json_key(j, "inherited");
-	json_object(j);
-	json_put_unsigned(j, "blocks", process->inherited.blocks);
-	json_put_unsigned(j, "bytes", process->inherited.bytes);
-	json_put_unsigned(j, "freed_blocks", process->inherited_freed.blocks);
-	json_put_unsigned(j, "freed_bytes", process->inherited_freed.bytes);
-	json_close(j);
-}
-
-static void json_process(const struct profile *p, struct json *j,
-			 const struct profile_process *process, const struct summary *s)
-{
-	json_object(j);
-	json_key(j, "pid");
-	json_signed(j, process->pid);
-	json_put_unsigned(j, "serial", process->serial);
-	json_put_unsigned(j, "parent_serial", process->parent_serial);
-	json_put_string(j, "command", strings_get(&p->strings, process->command));
-	json_put_string(j, "exe", strings_get(&p->strings, process->exe));
-	json_put_string(j, "end", end_name(process->end));
-	json_exit(j, process);
-	json_put_unsigned(j, "start_ns", process->start_ns);
-	json_put_unsigned(j, "end_ns", process->end_ns);
-	json_figures(j, s);
-	json_ranges(j, p, s);
-	json_inherited(j, process);
-	memory_json(process, j);
-	json_put_unsigned(j, "lost", s->lost);
-	json_overheads(j, s);
-	json_close(j);
-}
-
-static void json_processes(const struct scope *scope, struct json *j,
-			   const struct summary *all)
-{
-	const struct profile *p = scope->profile;
-
-	json_key(j, "processes");
-	json_array(j);
-	for (size_t i = 0; i < p->process_count; i++)
-		if (scope->process[i])
-			json_process(p, j, &p->processes[i], &all[i]);
-	json_close(j);
-}
-
-int summary_json(const struct profile *p, const struct summary_options *o, FILE *out)
-{
-	struct scope_options whole = {.pid = o->scope.pid};
-	_cleanup_(scope_done) struct scope scope;
-	_cleanup_(freep) struct summary *all = NULL;
-	_cleanup_(images_done) struct images images = {0};
-	struct json j = {.out = out, .spread = 3};
-	struct summary sum;
-	size_t root;
-	int err = scope_init(&scope, p, &whole);
-
-	if (!err)
-		err = of_processes(&scope, &all);
-	if (!err)
-		err = images_init(&images, p);
-	if (err < 0)
-		return err;
-	sum = total_of(&scope, all);
-	root = root_of(&scope);
-	json_object(&j);
-	json_put_unsigned(&j, "schema", SUMMARY_SCHEMA);
-	json_put_string(&j, "command",
-			root == SIZE_MAX
-				? ""
-				: strings_get(&p->strings, p->processes[root].command));
-	json_exit(&j, root == SIZE_MAX ? NULL : images_last(&images, root));
-	json_put_bool(&j, "complete", p->complete);
-	json_figures(&j, &sum);
-	json_ranges(&j, p, &sum);
-	err = json_domains(p, o->scope.pid, &j);
-	if (err < 0)
-		return err;
-	losses_json(p, &j);
-	json_overheads(&j, &sum);
-	json_put_unsigned(&j, "wall_ns", p->wall_ns);
-	json_put_unsigned(&j, "start_unix_ns", p->start_unix_ns);
-	json_put_string(&j, "version", strings_get(&p->strings, p->version));
-	json_processes(&scope, &j, all);
-	unfollowed_json(p, &j);
-	json_close(&j);
-	json_end(&j);
-	return 0;
 }
 
 /* ---- options ------------------------------------------------------------- */

@@ -1,0 +1,21 @@
+/*
+ * summary_sums.h - the figures of the summary, of each process and of all, and which
+ * process it began with: what its text and its JSON share.
+ */
+#pragma once
+
+#include "cli/report/summary.h"
+
+/* One summary for each process, by index, of those in scope; to be freed. 0 or
+ * -ENOMEM. */
+int summary_of_processes(const struct scope *scope, struct summary **ret);
+
+/* Their sum, and the peak of all. */
+struct summary summary_total(const struct scope *scope, const struct summary *all);
+
+/* Index of the process that the recording began with: the first in scope. SIZE_MAX:
+ * none. */
+size_t summary_root(const struct scope *scope);
+
+/* Its status as a shell gives it, or -1: unknown. NULL is fine. */
+int summary_exit_status(const struct profile_process *process);
