@@ -16,8 +16,8 @@ BELOW = {  # what each folder of cli/ may include; preload/wire.h apart
     "heap": {"heap", "profile", "base"},
     "collect": {"collect", "heap", "symbol", "profile", "base"},
     "report": {"report", "heap", "symbol", "profile", "base"},
-    "export": {"export", "heap", "symbol", "profile", "base"},
-    "gate": {"gate", "heap", "symbol", "profile", "base"},
+    "export": {"export", "report", "heap", "symbol", "profile", "base"},
+    "gate": {"gate", "report", "heap", "symbol", "profile", "base"},
     "cmd": {"cmd", "collect", "report", "export", "gate", "heap", "symbol", "profile",
             "base"},
 }

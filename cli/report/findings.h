@@ -1,0 +1,71 @@
+/*
+ * findings.h - what a recording says about blocks that were never freed: each process's
+ * by class and allocation stack, the worst first.
+ *
+ * The classes come from the process's last whole snapshot (cli/heap/). A process
+ * without one has nothing but "never freed": LEAK_UNSCANNED, with the cause.
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+
+enum leak_kind {		 /* the worst first */
+		 LEAK_DEFINITE,	 /* nothing points at it */
+		 LEAK_CYCLE,	 /* only blocks that it keeps alive itself do */
+		 LEAK_INDIRECT,	 /* held by lost blocks alone */
+		 LEAK_POSSIBLE,	 /* held by doubtful pointers alone: see heap_how */
+		 LEAK_UNSCANNED, /* never freed, and nobody could look who holds it */
+		 LEAK_EXITED,	 /* held by frames that had been left at the end */
+		 LEAK_YOUNG,	 /* lost, but allocated just before a living snapshot */
+		 LEAK_REACHABLE,
+		 LEAK_RUNTIME,	 /* the loader's, libc's and C++ runtime's own */
+		 LEAK_INHERITED, /* the parent's at the fork, and not freed here */
+		 LEAK_SUPPRESSED,
+		 LEAK_KINDS
+};
+
+#define FINDING_NONE UINT32_MAX
+
+struct finding {	  /* the blocks of one class, process and allocation stack */
+	uint32_t kind;	  /* enum leak_kind */
+	uint32_t process; /* index into the profile's processes */
+	uint32_t stack;	  /* index into the profile's stacks */
+	uint32_t leader;  /* finding whose blocks hold these; FINDING_NONE */
+	uint64_t blocks, bytes;
+	uint64_t held_blocks, held_bytes; /* others that freeing these would release */
+	uint64_t first_ns, last_ns;	  /* allocations */
+	uint64_t address;		  /* of one of them; 0: not known */
+	uint64_t disproved; /* blocks of the stack that were called lost once, and freed
+			     * or reallocated later */
+	uint32_t rule;	    /* what suppressed them: the number that matched() gave */
+};
+
+struct findings {
+	struct finding *items; /* by kind, then by bytes with what they hold */
+	size_t count, room;
+	struct profile_amount sum[LEAK_KINDS]; /* no block twice */
+	uint64_t disproved;		       /* in all: published, not hidden */
+	uint32_t scanned, unscanned;	       /* processes */
+	uint32_t cause; /* string: why the first of the unscanned was not; "" */
+};
+
+struct findings_options {
+	const char *path;     /* of the profile: the graphs are read from it */
+	int32_t pid;	      /* 0: all processes */
+	const char *snapshot; /* NULL: each process's last */
+	uint64_t young_ns;    /* of a living snapshot */
+	/* The suppression for blocks of this class and stack, or FINDING_NONE. What
+	 * suppressed blocks alone hold is suppressed with them. NULL: none. */
+	uint32_t (*matched)(void *context, const struct profile *p, uint32_t process,
+			    uint32_t stack, enum leak_kind kind);
+	void *context;
+};
+
+/* 0, -ENOMEM, -ENODATA (no such snapshot), or -errno of reading the graphs. ret is to
+ * be freed with findings_done() in any case. */
+int findings_of(const struct profile *p, const struct findings_options *o,
+		struct findings *ret);
+void findings_done(struct findings *f);
+
+/* "definite", "cycle", ...: the words that options take and JSON prints. */
+extern const char *const leak_words[LEAK_KINDS];
