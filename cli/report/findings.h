@@ -7,22 +7,8 @@
  */
 #pragma once
 
+#include "cli/heap/leaks.h"
 #include "cli/profile/profile.h"
-
-enum leak_kind {		 /* the worst first */
-		 LEAK_DEFINITE,	 /* nothing points at it */
-		 LEAK_CYCLE,	 /* only blocks that it keeps alive itself do */
-		 LEAK_INDIRECT,	 /* held by lost blocks alone */
-		 LEAK_POSSIBLE,	 /* held by doubtful pointers alone: see heap_how */
-		 LEAK_UNSCANNED, /* never freed, and nobody could look who holds it */
-		 LEAK_EXITED,	 /* held by frames that had been left at the end */
-		 LEAK_YOUNG,	 /* lost, but allocated just before a living snapshot */
-		 LEAK_REACHABLE,
-		 LEAK_RUNTIME,	 /* the loader's, libc's and C++ runtime's own */
-		 LEAK_INHERITED, /* the parent's at the fork, and not freed here */
-		 LEAK_SUPPRESSED,
-		 LEAK_KINDS
-};
 
 #define FINDING_NONE UINT32_MAX
 
@@ -30,7 +16,8 @@ struct finding {	  /* the blocks of one class, process and allocation stack */
 	uint32_t kind;	  /* enum leak_kind */
 	uint32_t process; /* index into the profile's processes */
 	uint32_t stack;	  /* index into the profile's stacks */
-	uint32_t leader;  /* finding whose blocks hold these; FINDING_NONE */
+	uint32_t leader;  /* finding whose blocks hold that at `address`; may be itself,
+			   * of a ring; FINDING_NONE */
 	uint64_t blocks, bytes;
 	uint64_t held_blocks, held_bytes; /* others that freeing these would release */
 	uint64_t first_ns, last_ns;	  /* allocations */
@@ -45,7 +32,9 @@ struct findings {
 	size_t count, room;
 	struct profile_amount sum[LEAK_KINDS]; /* no block twice */
 	uint64_t disproved;		       /* in all: published, not hidden */
-	uint32_t scanned, unscanned;	       /* processes */
+	uint32_t scanned, unscanned; /* processes; one that never had a block, or was
+				      * replaced by an exec, is no unscanned one */
+	uint32_t early; /* of scanned: by a snapshot that they lived on after */
 	uint32_t cause; /* string: why the first of the unscanned was not; "" */
 };
 

@@ -9,14 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct heap_levels levels = {
-	.kind = {[HEAP_VECTOR] = HELD_WEAK, [HEAP_EXITED] = HELD_EXITED},
-	.how = {[HEAP_INTERIOR] = HELD_INSIDE,
-		[HEAP_PAST_END] = HELD_WEAK,
-		[HEAP_TAG_LOW] = HELD_INSIDE,
-		[HEAP_TAG_HIGH] = HELD_WEAK},
-};
-
 /* ---- which snapshot ------------------------------------------------------ */
 
 static int32_t pid_of(const struct profile *p, uint32_t serial)
@@ -82,7 +74,7 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 	h->owners = frames_owners_open(p);
 	if (!h->level || !h->owners)
 		return -ENOMEM;
-	return heap_reach(h->graph, &levels, NULL, 0, h->level);
+	return heap_reach(h->graph, &heap_levels_usual, NULL, 0, h->level);
 }
 
 void held_done(struct held *h)

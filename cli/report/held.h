@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/heap/reach.h"
 #include "cli/heap/store.h"
 #include "cli/report/frames.h"
 #include "cli/report/text.h"
@@ -26,12 +27,11 @@ struct held {
 	uint8_t *level; /* of each block: HELD_SURE ... HEAP_UNREACHED */
 };
 
-enum held_level {		   /* how surely a block is held */
-		  HELD_SURE = 0,   /* by starts of blocks, from variables, stacks,
-				      registers */
-		  HELD_INSIDE = 1, /* by some pointer into a block, too */
-		  HELD_WEAK = 2, /* by tags, one-past-end pointers, vector registers */
-		  HELD_EXITED = 3, /* by the frames that ended the process alone */
+enum held_level { /* how surely a block is held: see heap_surety */
+		  HELD_SURE = HEAP_SURE,
+		  HELD_INSIDE = HEAP_INSIDE,
+		  HELD_WEAK = HEAP_WEAK,
+		  HELD_EXITED = HEAP_LEFT,
 };
 
 /* 0; -ENODATA: there is no such snapshot, or none was scanned: *ret_why says so for

@@ -33,6 +33,20 @@ static inline void make_block(struct heap_graph *g, uint64_t address, uint64_t s
 	assert_int_equal(heap_blocks_add(&g->blocks, &b), 0);
 }
 
+/* A pointer to a block, of any kind. */
+static inline struct heap_hit make_hit(const struct heap_graph *g)
+{
+	struct heap_hit h = {make_below((uint32_t)g->blocks.count),
+			     (enum heap_how)make_below(HEAP_HOWS), 0};
+	uint64_t size = g->blocks.items[h.block].size;
+
+	if (h.how == HEAP_INTERIOR)
+		h.into = 1 + make_below((uint32_t)size - 1);
+	else if (h.how == HEAP_PAST_END)
+		h.into = size;
+	return h;
+}
+
 /* A graph of n blocks, some edges, areas of all kinds and a few roots. */
 static inline void make_graph(struct heap_graph *g, uint32_t n, uint32_t edges,
 			      uint32_t roots)
@@ -41,7 +55,8 @@ static inline void make_graph(struct heap_graph *g, uint32_t n, uint32_t edges,
 
 	*g = (struct heap_graph){0};
 	for (uint32_t i = 0; i < n; i++)
-		make_block(g, 0x1000 + 64 * (uint64_t)i, 64);
+		make_block(g, 0x1000 + 8192 * (uint64_t)i,
+			   (const uint64_t[]){8, 16, 64, 4000}[make_below(4)]);
 	assert_int_equal(heap_blocks_seal(&g->blocks), 0);
 	g->first = calloc(n + 1, sizeof(*g->first));
 	g->edges.to = calloc(edges + 1, sizeof(*g->edges.to));
@@ -54,8 +69,10 @@ static inline void make_graph(struct heap_graph *g, uint32_t n, uint32_t edges,
 		own = own < left ? own : left;
 		g->first[i] = done;
 		for (; own--; done++) {
-			g->edges.to[done] = make_below(n);
-			g->edges.how[done] = (uint16_t)make_below(HEAP_HOWS);
+			struct heap_hit hit = make_hit(g);
+
+			g->edges.to[done] = hit.block;
+			g->edges.how[done] = heap_how_pack(&hit);
 		}
 	}
 	g->first[n] = done;
@@ -67,8 +84,7 @@ static inline void make_graph(struct heap_graph *g, uint32_t n, uint32_t edges,
 		assert_int_equal(heap_graph_add_area(g, &a, &number), 0);
 	}
 	for (uint32_t i = 0; i < roots; i++) {
-		struct heap_hit hit = {make_below(n),
-				       (enum heap_how)make_below(HEAP_HOWS), 0};
+		struct heap_hit hit = make_hit(g);
 
 		assert_int_equal(
 			heap_graph_add_root(g, make_below(HEAP_KINDS), i, &hit), 0);
