@@ -391,15 +391,25 @@ static void count(struct profile_snapshot *row, const struct heap_graph *g)
 		row->bytes += g->blocks.items[i].size;
 }
 
-/* Sites are numbers of the engine; in the file, blocks name stacks. */
+/* Sites are numbers of the engine; in the file, blocks name stacks. Those of another
+ * process were there at the fork. */
 static int name_sites(struct job *j, const struct profile *p)
 {
 	struct heap_blocks *b = &j->graph.blocks;
+	uint8_t *inherited = calloc(b->count + 1, 1);
 
-	for (size_t i = 0; i < b->count; i++)
-		b->items[i].site = b->items[i].site < p->site_count
-					   ? p->sites[b->items[i].site].stack
-					   : 0;
+	if (!inherited)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->count; i++) {
+		uint32_t number = b->items[i].site;
+
+		b->items[i].site = 0;
+		if (number >= p->site_count)
+			continue;
+		inherited[i] = p->sites[number].process_serial != j->want.serial;
+		b->items[i].site = p->sites[number].stack;
+	}
+	j->graph.inherited = inherited;
 	return 0;
 }
 

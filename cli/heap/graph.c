@@ -22,6 +22,7 @@ void heap_graph_done(struct heap_graph *g)
 	free(g->edges.how);
 	free(g->areas);
 	free(g->roots);
+	free(g->inherited);
 	free(g->in_first);
 	free(g->in_edge);
 	free(g->in_near);

@@ -67,6 +67,7 @@ struct heap_graph {
 	size_t area_count, area_room;
 	struct heap_root *roots;
 	size_t root_count, root_room;
+	uint8_t *inherited; /* of each block: 1, the parent's at the fork; NULL: none */
 
 	uint32_t *in_first; /* NULL: not made yet; blocks.count + 1 */
 	uint32_t *in_edge;  /* edge_count: edges by target, then by number */

@@ -15,6 +15,7 @@ enum piece {
 	PIECE_BLOCKS = 4,
 	PIECE_EDGES = 5,
 	PIECE_ROOTS = 6,
+	PIECE_INHERITED = 7,
 };
 
 enum {
@@ -160,6 +161,28 @@ static void put_roots(struct bytes *b, const struct heap_graph *g, size_t i, siz
 		bytes_put_varint(b, g->roots[k].how);
 }
 
+static int put_inherited(struct out *o, const struct heap_graph *g)
+{
+	uint32_t found[ROWS / 16];
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && g->inherited && i <= g->blocks.count; i++) {
+		uint64_t last = 0;
+
+		if (i < g->blocks.count && g->inherited[i])
+			found[n++] = (uint32_t)i;
+		if (!n || (n < sizeof(found) / sizeof(*found) && i < g->blocks.count))
+			continue;
+		begin(o, PIECE_INHERITED, n);
+		for (size_t k = 0; k < n; k++)
+			bytes_put_varint(&o->b, delta(found[k], &last));
+		n = 0;
+		r = end(o);
+	}
+	return r;
+}
+
 static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
 		    const struct heap_roots *roots, size_t count)
 {
@@ -199,6 +222,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 		r = put_rows(&o, PIECE_EDGES, g, roots, g->edge_count);
 	if (!r)
 		r = put_rows(&o, PIECE_ROOTS, g, roots, g->root_count);
+	if (!r)
+		r = put_inherited(&o, g);
 	bytes_done(&o.b);
 	return r;
 }
@@ -335,6 +360,22 @@ static int take_roots(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	return 0;
 }
 
+static int take_inherited(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	uint64_t block = 0;
+
+	if (!g->inherited)
+		g->inherited = calloc(g->blocks.count + 1, 1);
+	if (!g->inherited)
+		return -ENOMEM;
+	for (size_t k = 0; k < n; k++)
+		if (undelta(in, &block) < g->blocks.count)
+			g->inherited[block] = 1;
+		else
+			return -EBADMSG;
+	return 0;
+}
+
 int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 {
 	uint64_t kind = bytes_get_varint(in), n = bytes_get_varint(in);
@@ -354,6 +395,8 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		r = take_areas(&s->graph, in, n);
 		break;
 	case PIECE_BLOCKS:
+		if (s->graph.inherited) /* which speak of all of them */
+			return -EBADMSG;
 		r = take_blocks(&s->graph, in, n);
 		break;
 	case PIECE_EDGES:
@@ -361,6 +404,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		break;
 	case PIECE_ROOTS:
 		r = take_roots(&s->graph, in, n);
+		break;
+	case PIECE_INHERITED:
+		r = take_inherited(&s->graph, in, n);
 		break;
 	default:
 		return 0; /* of a newer heapline */

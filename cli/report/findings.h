@@ -34,8 +34,8 @@ struct findings {
 	uint64_t disproved;		       /* in all: published, not hidden */
 	uint32_t scanned, unscanned; /* processes; one that never had a block, or was
 				      * replaced by an exec, is no unscanned one */
-	uint32_t early; /* of scanned: by a snapshot that they lived on after */
-	uint32_t cause; /* string: why the first of the unscanned was not; "" */
+	uint32_t early;	   /* of scanned: by a snapshot that they lived on after */
+	const char *cause; /* why the first of the unscanned was not; "" */
 };
 
 struct findings_options {

@@ -44,14 +44,17 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 	roots->modules = calloc(3, sizeof(*roots->modules));
 	roots->module_count = roots->module_room = 3;
 	for (int i = 0; i < 3; i++)
-		roots->modules[i] = (struct heap_module){1, make_random() >> 20,
-							 make_random() >> 12, 0, {0}, 0};
+		roots->modules[i] = (struct heap_module){
+			1, make_random() >> 20, make_random() >> 12, 0, {0}, 0};
 	for (int i = 0; i < 3; i++)
 		roots->modules[i].end = roots->modules[i].start + make_below(1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
 		g->blocks.items[i].site = make_below(1000);
 		g->blocks.items[i].born_ns = make_random();
 	}
+	g->inherited = make_below(2) ? calloc(n, 1) : NULL;
+	for (uint32_t i = 0; g->inherited && i < n; i++)
+		g->inherited[i] = make_below(3) == 0;
 	for (size_t i = 0; i < g->edge_count; i++) {
 		g->edges.word[i] = make_below(4) ? make_below(100) : UINT32_MAX;
 		g->edges.how[i] |=
@@ -84,6 +87,9 @@ static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
 			    a->blocks.count * sizeof(*a->blocks.items));
 	assert_memory_equal(a->first, b->first,
 			    (a->blocks.count + 1) * sizeof(*a->first));
+	for (size_t i = 0; i < a->blocks.count; i++)
+		assert_int_equal(a->inherited && a->inherited[i],
+				 b->inherited && b->inherited[i]);
 	assert_int_equal(a->edge_count, b->edge_count);
 	for (size_t e = 0; e < a->edge_count; e++) {
 		assert_int_equal(a->edges.to[e], b->edges.to[e]);
