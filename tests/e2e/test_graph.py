@@ -51,6 +51,7 @@ class Graph(Scans):
             "high": ("global", "high_tag", "tag-high", [], "weak"),
             "past": ("global", "past_end", "past-end", [], "weak"),
             "inside": ("global", "inside", "interior", [], "inside"),
+            "deep": ("global", "deep", "interior", [], "weak"),
             "stack": ("stack", "stack", "start", [], "sure"),
             "tls": ("tls", "thread-local storage", "start", [], "sure"),
             "key": ("tls", "thread-local storage", "start", [], "sure"),

@@ -172,7 +172,7 @@ static NOINLINE void wipe(void)
 /* ---- tags ------------------------------------------------------------------ */
 
 uintptr_t low_tag, high_tag;
-char *past_end, *inside;
+char *past_end, *inside, *deep;
 
 static NOINLINE void make_tags(void)
 {
@@ -182,8 +182,10 @@ static NOINLINE void make_tags(void)
 	say("high", (void *)(high_tag & 0xffffffffffff));
 	past_end = (char *)malloc(64) + 64;
 	say("past", past_end - 64);
-	inside = (char *)malloc(4000) + 2000;
-	say("inside", inside - 2000);
+	inside = (char *)malloc(4000) + 1000;
+	say("inside", inside - 1000);
+	deep = (char *)malloc(4000) + 2001;
+	say("deep", deep - 2001);
 }
 
 /* ---- threads: a stack, thread-local storage, a key, a register ------------- */
