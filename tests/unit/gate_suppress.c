@@ -8,17 +8,6 @@
 #define LIBC "/lib/x86_64-linux-gnu/libc.so.6"
 #define STDCXX "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
 
-/* Not a leak's words alone: the interface's, until the module that has them is linked.
- */
-const char *const leak_words[LEAK_KINDS] __attribute__((weak)) = {
-	[LEAK_DEFINITE] = "definite",	  [LEAK_CYCLE] = "cycle",
-	[LEAK_INDIRECT] = "indirect",	  [LEAK_POSSIBLE] = "possible",
-	[LEAK_UNSCANNED] = "unscanned",	  [LEAK_EXITED] = "exited",
-	[LEAK_YOUNG] = "young",		  [LEAK_REACHABLE] = "reachable",
-	[LEAK_RUNTIME] = "runtime",	  [LEAK_INHERITED] = "inherited",
-	[LEAK_SUPPRESSED] = "suppressed",
-};
-
 struct frame {
 	const char *module, *function, *linkage, *file;
 	uint32_t line;
