@@ -649,8 +649,8 @@ static struct lookup *plan(struct module *m, const uint64_t *addresses, size_t c
 }
 
 /* Answers lookups of one unit, or of none. */
-static int resolve_unit(struct module *m, const struct lookup *lookups, size_t count,
-			struct module_frame *frames, module_sink *sink, void *arg)
+static int visit_unit(struct module *m, const struct lookup *lookups, size_t count,
+		      struct module_frame *frames, module_visitor *visitor, void *arg)
 {
 	_cleanup_(unit_close) struct unit u = {0};
 	int r = 0;
@@ -659,14 +659,18 @@ static int resolve_unit(struct module *m, const struct lookup *lookups, size_t c
 		r = unit_open(&m->units[lookups->unit], m->text_start + m->dwarf_bias,
 			      m->text_end + m->dwarf_bias, &u);
 	m->lacking += u.lacks_split;
-	for (size_t i = 0; i < count && !r; i++)
-		r = sink(arg, lookups[i].index, frames,
-			 frames_at(m, &u, lookups[i].address, frames));
+	for (size_t i = 0; i < count && !r; i++) {
+		uint64_t address = lookups[i].address;
+		size_t n = frames_at(m, &u, address, frames);
+
+		r = visitor(arg, lookups[i].index, frames, n,
+			    unit_find(&u, address + m->dwarf_bias), &u, m->dwarf_bias);
+	}
 	return r;
 }
 
-int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
-		   module_sink *sink, void *arg)
+int module_visit(struct module *m, const uint64_t *addresses, size_t count,
+		 module_visitor *visitor, void *arg)
 {
 	_cleanup_(freep) struct lookup *lookups = NULL;
 	_cleanup_(freep) struct module_frame *frames =
@@ -682,7 +686,30 @@ int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
 		for (n = 1; i + n < count && lookups[i + n].unit == lookups[i].unit;
 		     n++)
 			;
-		r = resolve_unit(m, lookups + i, n, frames, sink, arg);
+		r = visit_unit(m, lookups + i, n, frames, visitor, arg);
 	}
 	return r;
+}
+
+struct names_only {
+	module_sink *sink;
+	void *arg;
+};
+
+static int pass_on(void *arg, size_t index, const struct module_frame *frames,
+		   size_t count, const struct unit_node *innermost,
+		   const struct unit *unit, uint64_t bias)
+{
+	const struct names_only *n = arg;
+
+	(void)innermost, (void)unit, (void)bias;
+	return n->sink(n->arg, index, frames, count);
+}
+
+int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
+		   module_sink *sink, void *arg)
+{
+	struct names_only names = {sink, arg};
+
+	return module_visit(m, addresses, count, pass_on, &names);
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cli/symbol/debugserver.h"
+#include "cli/symbol/unit.h"
 
 #define MODULE_STAMP 256
 #define MODULE_MAX_FRAMES 1024 /* of one address; outer ones are left out beyond */
@@ -29,6 +30,13 @@ struct module_frame {	  /* dir and file live until module_close() */
  * caller's. A failure ends module_resolve(). */
 typedef int module_sink(void *arg, size_t index, const struct module_frame *frames,
 			size_t count);
+
+/* The same for who looks at more than names: with the unit that the address is in, and
+ * the innermost function there (NULL: none). In the unit's DWARF, addresses are the
+ * file's and bias. */
+typedef int module_visitor(void *arg, size_t index, const struct module_frame *frames,
+			   size_t count, const struct unit_node *innermost,
+			   const struct unit *unit, uint64_t bias);
 
 /* Takes over fd, an ELF file opened from path in the root of root_fd (which must stay
  * open). 0 or -errno; -ENOEXEC for what is no ELF file. fd is closed on failure. */
@@ -61,3 +69,7 @@ uint64_t module_weight(struct module *m);
  * information gives unknown frames. 0, -ENOMEM, or the sink's failure. */
 int module_resolve(struct module *m, const uint64_t *addresses, size_t count,
 		   module_sink *sink, void *arg);
+
+/* As module_resolve(). What the visitor sees lives as long as it runs. */
+int module_visit(struct module *m, const uint64_t *addresses, size_t count,
+		 module_visitor *visitor, void *arg);
