@@ -1,5 +1,6 @@
 #include "cli/collect/scan.h"
 #include "cli/collect/procfs.h"
+#include "cli/collect/scan_frames.h"
 #include "cli/collect/scan_names.h"
 
 #include "cli/base/array.h"
@@ -69,6 +70,7 @@ struct job { /* one scan; the thread's but where it says otherwise */
 	size_t piece_count, piece_room;
 	uint32_t *sites; /* of the graph's blocks */
 	struct heap_roots roots;
+	struct scan_frames frames;
 };
 
 struct scans {
@@ -156,9 +158,9 @@ static size_t edge_max(void)
 
 /* Edges and roots, out of memory that stands still. */
 static int find(struct job *j, const struct heap_source *source,
-		struct heap_memory *memory, const struct heap_threads *threads)
+		struct heap_memory *memory, struct heap_threads *threads)
 {
-	const struct heap_roots_options o = {
+	struct heap_roots_options o = {
 		.exiting = j->exiting,
 		.exit_sp = j->exit_sp,
 		.shim = "libheapline.so",
@@ -167,7 +169,12 @@ static int find(struct job *j, const struct heap_source *source,
 	int r;
 
 	j->graph.edge_max = edge_max();
-	r = heap_blocks_seal(&j->graph.blocks);
+	r = heap_modules_find(&j->roots.modules, &j->roots.names, memory);
+	if (!r)
+		r = scan_frames_take(&j->frames, &j->roots, memory, threads, j->exiting,
+				     &o.exit_sp);
+	if (!r)
+		r = heap_blocks_seal(&j->graph.blocks);
 	if (!r)
 		r = heap_graph_scan(&j->graph, source);
 	if (!r)
@@ -204,20 +211,31 @@ static int read_memory(struct job *j, struct heap_memory *memory,
 	return r;
 }
 
+/* The thread by which the memory is read: the first one may have ended before others,
+ * and has none then. */
+static pid_t reader_of(const struct heap_threads *threads)
+{
+	for (size_t i = 0; i < threads->count; i++)
+		if (threads->items[i].stopped)
+			return threads->items[i].tid;
+	return threads->pid;
+}
+
 /* The process is stopped; its blocks are on their way. */
 static int read_process(struct job *j, struct heap_threads *threads,
 			uint64_t stopped_ns)
 {
 	_cleanup_(heap_maps_done) struct heap_maps maps = {0};
 	struct heap_memory memory;
-	int r = heap_maps_read(j->pid, &maps);
+	pid_t reader = reader_of(threads);
+	int r = heap_maps_read(reader, &maps);
 
 	if (r < 0) {
 		while (sem_wait(&j->go) < 0)
 			;
 		return r;
 	}
-	heap_memory_open(&memory, j->pid, &maps);
+	heap_memory_open(&memory, reader, &maps);
 	r = read_memory(j, &memory, threads, stopped_ns);
 	heap_memory_close(&memory);
 	return r;
@@ -262,7 +280,7 @@ static void *run(void *context)
 
 	j->err = scan(j);
 	if (!j->err)
-		j->err = scan_names(&j->graph, &j->roots, j->pid);
+		j->err = scan_names(&j->graph, &j->roots, &j->frames, j->pid);
 	heap_image_done(&j->image);
 	if (j->err)
 		j->cause = cause_of(j->err);
@@ -283,6 +301,7 @@ static void job_close(struct job *j)
 	free(j->sites);
 	heap_graph_done(&j->graph);
 	heap_roots_done(&j->roots);
+	scan_frames_done(&j->frames);
 	sem_destroy(&j->go);
 	free(j);
 }

@@ -1,4 +1,5 @@
 #include "cli/collect/scan_names.h"
+#include "cli/collect/scan_locals.h"
 
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
@@ -23,16 +24,16 @@ static size_t module_of(const struct heap_roots *r, const struct heap_area *a)
 {
 	size_t i = 0;
 
-	while (i < r->module_count &&
-	       !(r->modules[i].start <= a->start && a->start < r->modules[i].end &&
-		 r->modules[i].path == a->owner))
+	while (i < r->modules.count && !(r->modules.items[i].start <= a->start &&
+					 a->start < r->modules.items[i].end &&
+					 r->modules.items[i].path == a->owner))
 		i++;
 	return i;
 }
 
 static const struct objects *objects_of(struct naming *n, size_t module)
 {
-	const struct heap_module *m = &n->roots->modules[module];
+	const struct heap_module *m = &n->roots->modules.items[module];
 	struct debugfile_id id = {.len = m->id_len};
 
 	if (!n->tried[module]) {
@@ -57,9 +58,9 @@ static int area_for(struct naming *n, uint32_t old, uint64_t at, uint32_t *ret)
 	int r;
 
 	*ret = old;
-	if (module == n->roots->module_count)
+	if (module == n->roots->modules.count)
 		return 0;
-	bias = n->roots->modules[module].bias;
+	bias = n->roots->modules.items[module].bias;
 	x = objects_find(objects_of(n, module), at - bias);
 	if (!x)
 		return 0;
@@ -93,7 +94,8 @@ static int name_all(struct naming *n)
 	return r;
 }
 
-int scan_names(struct heap_graph *g, struct heap_roots *roots, pid_t pid)
+int scan_names(struct heap_graph *g, struct heap_roots *roots,
+	       const struct scan_frames *frames, pid_t pid)
 {
 	struct naming n = {.g = g, .roots = roots, .root_fd = -1};
 	char path[64];
@@ -101,11 +103,13 @@ int scan_names(struct heap_graph *g, struct heap_roots *roots, pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	root_hold(path, &n.root_fd);
-	n.objects = calloc(roots->module_count + 1, sizeof(*n.objects));
-	n.tried = calloc(roots->module_count + 1, sizeof(*n.tried));
+	n.objects = calloc(roots->modules.count + 1, sizeof(*n.objects));
+	n.tried = calloc(roots->modules.count + 1, sizeof(*n.tried));
 	if (n.objects && n.tried)
 		r = name_all(&n);
-	for (size_t i = 0; n.objects && i < roots->module_count; i++)
+	if (!r)
+		r = scan_locals(g, roots, frames, n.root_fd);
+	for (size_t i = 0; n.objects && i < roots->modules.count; i++)
 		objects_done(&n.objects[i]);
 	free(n.objects);
 	free(n.tried);

@@ -1,13 +1,15 @@
 /*
- * scan_names.h - what the roots in modules' data are called: an area for each variable.
+ * scan_names.h - what roots are called: an area for each variable that they are in, of
+ * modules' data and of the functions at work.
  */
 #pragma once
 
-#include "cli/heap/roots.h"
+#include "cli/collect/scan_frames.h"
 
 #include <sys/types.h>
 
-/* Gives each root in a module's data to the area of its variable, as far as symbols
+/* Gives each root to the area of its variable, as far as symbols and debug information
  * tell. The process need not be there any more; its files are then looked for in our
  * own root. 0 or -ENOMEM; no names are no failure. */
-int scan_names(struct heap_graph *g, struct heap_roots *roots, pid_t pid);
+int scan_names(struct heap_graph *g, struct heap_roots *roots,
+	       const struct scan_frames *frames, pid_t pid);

@@ -37,6 +37,7 @@ struct heap_area {
 	uint32_t name;	     /* the caller's string: variable, or what it is */
 	uint32_t owner;	     /* the caller's string: module, or thread's name; 0 none */
 	int32_t tid;	     /* of a thread's; 0: nobody's */
+	uint32_t function; /* the caller's string: whose frame it is of; 0 none */
 };
 
 struct heap_root {

@@ -4,7 +4,6 @@
 #include "cli/base/cleanup.h"
 #include "cli/heap/ranges.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,8 +11,6 @@
 
 enum {
 	PAGE = 4096,
-	PHDRS = 128,
-	MODULES = 16384,
 	RED_ZONE = 128,	     /* below the stack pointer, of who is in no call */
 	TCB_BYTES = 0x900,   /* glibc's struct pthread, or a little less */
 	TCB_LOOK = 4 * PAGE, /* at the top of a stack */
@@ -62,7 +59,8 @@ static int name(struct finding *f, const char *text, uint32_t *ret)
 static int scan(struct finding *f, enum heap_kind kind, const char *what,
 		uint32_t owner, pid_t tid, uint64_t start, uint64_t end)
 {
-	struct heap_area area = {start, end, kind, 0, owner, tid};
+	struct heap_area area = {
+		.start = start, .end = end, .kind = kind, .owner = owner, .tid = tid};
 	int r;
 
 	if (start >= end)
@@ -79,41 +77,6 @@ static bool word_at(struct finding *f, uint64_t address, uint64_t *ret)
 }
 
 /* ---- modules ------------------------------------------------------------- */
-
-static bool is_module(const struct heap_map *map)
-{
-	return map->exec && map->inode && !map->shared && *map->path == '/';
-}
-
-static bool same_file(const struct heap_map *a, const struct heap_map *b)
-{
-	return a->inode == b->inode && a->device == b->device;
-}
-
-/* The mapping of the file's first bytes that leads to this one: modules are in one
- * piece, but a file may be mapped more than once. */
-static const struct heap_map *head_of(const struct finding *f, size_t i)
-{
-	const struct heap_map *map = &f->maps->items[i];
-
-	for (size_t k = i + 1; k-- > 0;) {
-		const struct heap_map *before = &f->maps->items[k];
-
-		if (same_file(before, map) && !before->offset)
-			return before;
-		if (before->inode && !same_file(before, map))
-			break;
-	}
-	return NULL;
-}
-
-static bool seen(const struct finding *f, uint64_t start)
-{
-	for (size_t i = 0; i < f->ret->module_count; i++)
-		if (f->ret->modules[i].start == start)
-			return true;
-	return false;
-}
 
 /* Reads words, and zeroes for what cannot be read, or was never touched. */
 static bool read_words(struct finding *f, uint64_t start, uint64_t *words, size_t n)
@@ -163,123 +126,41 @@ static bool main_arena(struct finding *f, uint64_t start, uint64_t end,
 	return *ret_end <= end;
 }
 
-static int scan_data(struct finding *f, const struct heap_module *m, bool libc,
-		     uint64_t start, uint64_t end)
+static bool is_libc(const char *base)
 {
-	uint64_t from = end, to = end;
-	int r = 0;
+	return !strncmp(base, "libc.so", 7) || !strncmp(base, "libc-2", 6);
+}
 
-	if (libc && !main_arena(f, start, end, &from, &to))
+static int scan_segment(struct finding *f, const struct heap_segment *x)
+{
+	uint32_t path = f->ret->modules.items[x->module].path;
+	const char *base = base_name(strings_get(&f->ret->names, path));
+	uint64_t start = x->start, end = x->end, from, to;
+	int r;
+
+	if (f->o->shim && !strcmp(base, f->o->shim))
+		return heap_ranges_add(&f->taken, start, page_up(end));
+	/* The loader's own allocations follow its data in the same page. */
+	if (!strncmp(base, "ld-linux", 8))
+		end = page_up(end);
+	if (!is_libc(base) || !main_arena(f, start, end, &from, &to))
 		from = to = end;
-	r = scan(f, HEAP_GLOBAL, "", m->path, 0, start, from);
+	r = scan(f, HEAP_GLOBAL, "", path, 0, start, from);
 	if (!r)
-		r = scan(f, HEAP_GLOBAL, "", m->path, 0, to, end);
+		r = scan(f, HEAP_GLOBAL, "", path, 0, to, end);
 	return r ? r : heap_ranges_add(&f->taken, start & ~(PAGE - 1ull), page_up(end));
 }
 
-/* The file's own program headers, as they are mapped. 0: none that make sense. */
-static size_t headers(struct finding *f, uint64_t start, Elf64_Phdr ret[PHDRS])
+static int find_data(struct finding *f)
 {
-	Elf64_Ehdr e;
-
-	if (!heap_memory_get(f->memory, start, &e, sizeof(e)) ||
-	    memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof(Elf64_Phdr) ||
-	    e.e_phnum > PHDRS || e.e_phoff > 1 << 20 ||
-	    !heap_memory_get(f->memory, start + e.e_phoff, ret,
-			     e.e_phnum * sizeof(Elf64_Phdr)))
-		return 0;
-	return e.e_phnum;
-}
-
-/* The build-id among the notes at an address. */
-static void read_id(struct finding *f, uint64_t at, uint64_t len,
-		    struct heap_module *ret)
-{
-	unsigned char notes[1024];
-	uint64_t i = 0;
-
-	len = len < sizeof(notes) ? len : sizeof(notes);
-	if (!heap_memory_get(f->memory, at, notes, len))
-		return;
-	while (len - i >= sizeof(Elf64_Nhdr)) {
-		Elf64_Nhdr note;
-		uint64_t name_at = i + sizeof(note), id_at, next;
-
-		memcpy(&note, notes + i, sizeof(note));
-		id_at = name_at + ((note.n_namesz + 3ull) & ~3ull);
-		next = id_at + ((note.n_descsz + 3ull) & ~3ull);
-		if (next > len)
-			return;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-		    !memcmp(notes + name_at, "GNU", 4) &&
-		    note.n_descsz <= sizeof(ret->id)) {
-			ret->id_len = note.n_descsz;
-			memcpy(ret->id, notes + id_at, note.n_descsz);
-			return;
-		}
-		i = next;
-	}
-}
-
-static int add_module(struct finding *f, const struct heap_map *head)
-{
-	Elf64_Phdr ph[PHDRS];
-	struct heap_module m = {.start = head->start};
-	const char *base = base_name(head->path);
-	size_t n = headers(f, head->start, ph);
-	bool own = f->o->shim && !strcmp(base, f->o->shim), placed = false;
-	int r = name(f, head->path, &m.path);
-
-	for (size_t i = 0; i < n && !placed; i++)
-		if (ph[i].p_type == PT_LOAD) {
-			m.bias = head->start -
-				 (ph[i].p_vaddr - ph[i].p_offset) / PAGE * PAGE;
-			placed = true;
-		}
-	for (size_t i = 0; !r && i < n; i++) {
-		uint64_t start = m.bias + ph[i].p_vaddr;
-		uint64_t end = start + ph[i].p_memsz;
-
-		if (ph[i].p_type == PT_NOTE && !m.id_len)
-			read_id(f, start, ph[i].p_filesz, &m);
-		if (ph[i].p_type == PT_TLS && ph[i].p_memsz < 1 << 28)
-			f->tls_bytes += ph[i].p_memsz + ph[i].p_align % PAGE + 64;
-		if (ph[i].p_type != PT_LOAD || end < start || end >> 47)
-			continue;
-		m.end = end > m.end ? end : m.end;
-		if (!(ph[i].p_flags & PF_W))
-			continue;
-		/* The loader's own allocations follow its data in the same page. */
-		if (!strncmp(base, "ld-linux", 8))
-			end = page_up(end);
-		r = own ? heap_ranges_add(&f->taken, start, page_up(end))
-			: scan_data(f, &m,
-				    !strncmp(base, "libc.so", 7) ||
-					    !strncmp(base, "libc-2", 6),
-				    start, end);
-	}
-	if (!r)
-		r = array_reserve(&f->ret->modules, &f->ret->module_room,
-				  f->ret->module_count + 1);
-	if (!r)
-		f->ret->modules[f->ret->module_count++] = m;
-	return r;
-}
-
-static int find_modules(struct finding *f)
-{
+	const struct heap_modules *m = &f->ret->modules;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < f->maps->count; i++) {
-		const struct heap_map *head;
-
-		if (!is_module(&f->maps->items[i]))
-			continue;
-		head = head_of(f, i);
-		if (head && !seen(f, head->start) && f->ret->module_count < MODULES)
-			r = add_module(f, head);
-	}
+	for (size_t i = 0; i < m->count; i++)
+		f->tls_bytes += m->items[i].tls_bytes + m->items[i].tls_align % PAGE +
+				(m->items[i].tls_bytes ? 64 : 0);
+	for (size_t i = 0; !r && i < m->segment_count; i++)
+		r = scan_segment(f, &m->segments[i]);
 	return r;
 }
 
@@ -310,12 +191,10 @@ static int who_is(struct finding *f, const struct heap_thread *x, struct who *re
 static int add_registers(struct finding *f, const struct who *w)
 {
 	const struct heap_thread *x = w->thread;
-	struct heap_area area = {0,
-				 sizeof(x->registers),
-				 w->exits ? HEAP_EXITED : HEAP_REGISTER,
-				 0,
-				 w->owner,
-				 x->tid};
+	struct heap_area area = {.end = sizeof(x->registers),
+				 .kind = w->exits ? HEAP_EXITED : HEAP_REGISTER,
+				 .owner = w->owner,
+				 .tid = x->tid};
 	int r = name(f, "registers", &area.name);
 
 	if (!r)
@@ -378,7 +257,8 @@ static int add_tls(struct finding *f, const struct who *w, const struct heap_map
  * points into has one entry a module, a pair of words. */
 static int add_dynamic_tls(struct finding *f, const struct who *w)
 {
-	struct heap_area area = {0, 0, HEAP_TLS, 0, w->owner, w->thread->tid};
+	struct heap_area area = {
+		.kind = HEAP_TLS, .owner = w->owner, .tid = w->thread->tid};
 	uint64_t dtv, slots = 0, value;
 	uint32_t number = HEAP_NONE;
 	int r = name(f, "dynamic thread-local storage", &area.name);
@@ -579,7 +459,8 @@ static int scan_rest(struct finding *f, const struct heap_map *map)
 			break;
 		if (has_block(f, at, end) || !left)
 			continue;
-		area = (struct heap_area){at, end, HEAP_MAPPING, 0, owner, 0};
+		area = (struct heap_area){
+			.start = at, .end = end, .kind = HEAP_MAPPING, .owner = owner};
 		if (end - at > left) {
 			f->g->unread_bytes += end - at - left;
 			area.end = at + left;
@@ -627,8 +508,7 @@ int heap_roots_find(struct heap_graph *g, const struct heap_source *source,
 			    .ret = ret};
 	int r;
 
-	*ret = (struct heap_roots){0};
-	r = find_modules(&f);
+	r = find_data(&f);
 	if (!r)
 		r = find_threads(&f);
 	if (!r)
@@ -642,6 +522,6 @@ int heap_roots_find(struct heap_graph *g, const struct heap_source *source,
 void heap_roots_done(struct heap_roots *r)
 {
 	strings_done(&r->names);
-	free(r->modules);
+	heap_modules_done(&r->modules);
 	*r = (struct heap_roots){0};
 }

@@ -11,20 +11,12 @@
 #include "cli/base/strings.h"
 #include "cli/heap/graph.h"
 #include "cli/heap/memory.h"
+#include "cli/heap/modules.h"
 #include "cli/heap/threads.h"
-
-struct heap_module {   /* a file whose data was looked at */
-	uint32_t path; /* string */
-	uint64_t bias; /* address - bias: the file's own */
-	uint64_t start, end;
-	unsigned char id[64]; /* its build-id; not kept in profiles */
-	size_t id_len;
-};
 
 struct heap_roots {
 	struct strings names; /* what areas and modules are called */
-	struct heap_module *modules;
-	size_t module_count, module_room;
+	struct heap_modules modules;
 };
 
 struct heap_roots_options {
@@ -34,9 +26,10 @@ struct heap_roots_options {
 	uint64_t read_max; /* bytes of mappings that are looked at, each */
 };
 
-/* Finds them all. The graph's blocks are sealed; the threads are stopped, or were when
- * the source's memory was copied. memory: for small reads. 0, -ENOMEM, -EOVERFLOW, or
- * the source's failure. The graph is not sealed by this. */
+/* Finds them all. ret has its modules already; the graph's blocks are sealed; the
+ * threads are stopped, or were when the source's memory was copied. memory: for small
+ * reads. 0, -ENOMEM, -EOVERFLOW, or the source's failure. The graph is not sealed by
+ * this. */
 int heap_roots_find(struct heap_graph *g, const struct heap_source *source,
 		    struct heap_memory *memory, const struct heap_threads *threads,
 		    const struct heap_roots_options *o, struct heap_roots *ret);

@@ -16,6 +16,7 @@ enum piece {
 	PIECE_EDGES = 5,
 	PIECE_ROOTS = 6,
 	PIECE_INHERITED = 7,
+	PIECE_FUNCTIONS = 8,
 };
 
 enum {
@@ -90,13 +91,15 @@ static void put_modules(struct bytes *b, const struct heap_roots *r, size_t i, s
 	uint64_t last = 0;
 
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, r->modules[k].path);
+		bytes_put_varint(b, r->modules.items[k].path);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(r->modules[k].start, &last));
+		bytes_put_varint(b, delta(r->modules.items[k].start, &last));
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, r->modules[k].end - r->modules[k].start);
+		bytes_put_varint(b,
+				 r->modules.items[k].end - r->modules.items[k].start);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, r->modules[k].start - r->modules[k].bias);
+		bytes_put_varint(b,
+				 r->modules.items[k].start - r->modules.items[k].bias);
 }
 
 static void put_areas(struct bytes *b, const struct heap_graph *g, size_t i, size_t n)
@@ -183,6 +186,32 @@ static int put_inherited(struct out *o, const struct heap_graph *g)
 	return r;
 }
 
+/* Of areas that are a function's. */
+static int put_functions(struct out *o, const struct heap_graph *g)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < g->area_count;) {
+		size_t n = 0, end_at = i;
+		uint64_t last = 0;
+
+		for (; end_at < g->area_count && n < ROWS; end_at++)
+			n += g->areas[end_at].function != 0;
+		if (n) {
+			begin(o, PIECE_FUNCTIONS, n);
+			for (size_t k = i; k < end_at; k++)
+				if (g->areas[k].function)
+					bytes_put_varint(&o->b, delta(k, &last));
+			for (size_t k = i; k < end_at; k++)
+				if (g->areas[k].function)
+					bytes_put_varint(&o->b, g->areas[k].function);
+			r = end(o);
+		}
+		i = end_at;
+	}
+	return r;
+}
+
 static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
 		    const struct heap_roots *roots, size_t count)
 {
@@ -213,9 +242,11 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	int r = put_names(&o, &roots->names);
 
 	if (!r)
-		r = put_rows(&o, PIECE_MODULES, g, roots, roots->module_count);
+		r = put_rows(&o, PIECE_MODULES, g, roots, roots->modules.count);
 	if (!r)
 		r = put_rows(&o, PIECE_AREAS, g, roots, g->area_count);
+	if (!r)
+		r = put_functions(&o, g);
 	if (!r)
 		r = put_rows(&o, PIECE_BLOCKS, g, roots, g->blocks.count);
 	if (!r)
@@ -252,12 +283,13 @@ static int take_names(struct strings *names, struct bytes_reader *in, size_t n)
 
 static int take_modules(struct heap_roots *r, struct bytes_reader *in, size_t n)
 {
+	struct heap_modules *all = &r->modules;
 	struct heap_module *m;
 	uint64_t last = 0;
 
-	if (array_reserve(&r->modules, &r->module_room, r->module_count + n) < 0)
+	if (array_reserve(&all->items, &all->room, all->count + n) < 0)
 		return -ENOMEM;
-	m = r->modules + r->module_count;
+	m = all->items + all->count;
 	for (size_t k = 0; k < n; k++)
 		m[k].path = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
@@ -266,7 +298,7 @@ static int take_modules(struct heap_roots *r, struct bytes_reader *in, size_t n)
 		m[k].end = m[k].start + bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
 		m[k].bias = m[k].start - bytes_get_varint(in);
-	r->module_count += n;
+	all->count += n;
 	return 0;
 }
 
@@ -376,6 +408,24 @@ static int take_inherited(struct heap_graph *g, struct bytes_reader *in, size_t 
 	return 0;
 }
 
+/* Of areas that are there already. */
+static int take_functions(struct heap_graph *g, struct bytes_reader *in, size_t n)
+{
+	_cleanup_(freep) uint64_t *areas = calloc(n + 1, sizeof(*areas));
+	uint64_t last = 0;
+
+	if (!areas)
+		return -ENOMEM;
+	for (size_t k = 0; k < n; k++)
+		areas[k] = undelta(in, &last);
+	for (size_t k = 0; k < n; k++) {
+		if (areas[k] >= g->area_count)
+			return -EBADMSG;
+		g->areas[areas[k]].function = (uint32_t)bytes_get_varint(in);
+	}
+	return 0;
+}
+
 int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 {
 	uint64_t kind = bytes_get_varint(in), n = bytes_get_varint(in);
@@ -407,6 +457,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		break;
 	case PIECE_INHERITED:
 		r = take_inherited(&s->graph, in, n);
+		break;
+	case PIECE_FUNCTIONS:
+		r = take_functions(&s->graph, in, n);
 		break;
 	default:
 		return 0; /* of a newer heapline */

@@ -2,8 +2,8 @@
  * store.h - heap graphs as they are kept in a profile: pieces of a few megabytes, each
  * a number of rows of one kind, column by column (docs/format.md).
  *
- * The pieces of a graph come in order: names, modules, areas, blocks, edges, roots, and
- * which blocks are inherited.
+ * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
+ * roots, and which blocks are inherited.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	ROUNDS = 64, /* looks for threads that have started */
@@ -40,13 +42,36 @@ static void nap(void)
 
 /* ---- stopping ------------------------------------------------------------ */
 
+/* Whether a thread has ended, and is there only to be waited for: as the first one when
+ * it ends before the others. */
+static bool is_dead(pid_t pid, pid_t tid)
+{
+	char path[64], text[512];
+	const char *name_end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	name_end = strrchr(text, ')');
+	return !name_end || !strncmp(name_end, ") Z", 3) ||
+	       !strncmp(name_end, ") X", 3);
+}
+
 /* 1: a thread more is to be stopped; 0: it has ended already. */
 static int seize(struct heap_threads *t, pid_t tid)
 {
 	if (array_reserve(&t->items, &t->room, t->count + 1) < 0)
 		return -ENOMEM;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
-		return errno == ESRCH ? 0 : -errno;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0) {
+		int r = -errno;
+
+		return r == -ESRCH || (r == -EPERM && is_dead(t->pid, tid)) ? 0 : r;
+	}
 	/* (It may end right now: waiting tells.) */
 	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	t->items[t->count++] = (struct heap_thread){.tid = tid};

@@ -151,34 +151,75 @@ static const char *const registers[] = {
 	"r8",	  "rax", "rcx", "rdx",	   "rsi",     "rdi", "orig_rax", "rip", "cs",
 	"eflags", "rsp", "ss",	"fs_base", "gs_base", "ds",  "es",	 "fs",	"gs"};
 
+/* "main() local `table`" and the offset in it, or its frame alone. */
+static void put_local(const struct held *h, const struct heap_area *a, uint64_t offset,
+		      char *buffer, size_t room)
+{
+	const char *function = strings_get(&h->stored.roots.names, a->function);
+	const char *name = strings_get(&h->stored.roots.names, a->name);
+	const char *call = strpbrk(function, "(+") ? "" : "()";
+	char into[24] = "";
+
+	if (offset)
+		snprintf(into, sizeof(into), "+0x%" PRIx64, offset);
+	if (*name)
+		snprintf(buffer, room, "%s%s local `%s`%s", function, call, name, into);
+	else
+		snprintf(buffer, room, "frame of %s%s%s", function, call, into);
+}
+
+static void put_register(const struct heap_area *a, uint64_t at, const char *name,
+			 char *buffer, size_t room)
+{
+	size_t i = at / HEAP_WORD;
+
+	if (i < sizeof(registers) / sizeof(*registers) && a->end == sizeof(registers))
+		snprintf(buffer, room, "register %s", registers[i]);
+	else
+		snprintf(buffer, room, "%s", name);
+}
+
+static void put_global(const struct heap_area *a, const char *name, const char *module,
+		       uint64_t at, char *buffer, size_t room)
+{
+	uint64_t offset = at - a->start;
+
+	if (*name && offset)
+		snprintf(buffer, room, "%s+0x%" PRIx64 " in %s", name, offset, module);
+	else if (*name)
+		snprintf(buffer, room, "%s in %s", name, module);
+	else
+		snprintf(buffer, room, "data of %s at 0x%" PRIx64, module, at);
+}
+
 const char *held_root(const struct held *h, const struct heap_root *root, char *buffer,
 		      size_t room)
 {
 	const struct heap_area *a = &h->graph->areas[root->area];
 	const char *name = strings_get(&h->stored.roots.names, a->name);
 	const char *owner = strings_get(&h->stored.roots.names, a->owner);
-	uint64_t offset = root->at - a->start;
-	char thread[80] = "";
+	char thread[80] = "", place[700] = "", local[900] = "";
 
 	if (a->tid)
 		snprintf(thread, sizeof(thread), " of thread %d (%s)", a->tid, owner);
-	if (a->kind == HEAP_GLOBAL && *name && offset)
-		snprintf(buffer, room, "%s+0x%" PRIx64 " in %s", name, offset,
-			 frames_base(owner));
-	else if (a->kind == HEAP_GLOBAL && *name)
-		snprintf(buffer, room, "%s in %s", name, frames_base(owner));
-	else if (a->kind == HEAP_GLOBAL)
-		snprintf(buffer, room, "data of %s at 0x%" PRIx64, frames_base(owner),
-			 root->at);
-	else if (!a->start && root->at / 8 < sizeof(registers) / sizeof(*registers) &&
-		 a->end == sizeof(registers))
-		snprintf(buffer, room, "register %s%s", registers[root->at / 8],
-			 thread);
-	else if (!a->start)
-		snprintf(buffer, room, "%s%s", name, thread);
-	else
+	if (a->kind == HEAP_GLOBAL) {
+		put_global(a, name, frames_base(owner), root->at, buffer, room);
+		return buffer;
+	}
+	if (!a->start)
+		put_register(a, root->at, name, place, sizeof(place));
+	if (a->function) {
+		put_local(h, a, a->start ? root->at - a->start : 0, local,
+			  sizeof(local));
+		snprintf(buffer, room, "%s%s%s%s", local,
+			 strncmp(place, "register ", 9) ? "" : " in ",
+			 strncmp(place, "register ", 9) ? "" : place, thread);
+	} else if (!a->start) {
+		snprintf(buffer, room, "%s%s", place, thread);
+	} else {
 		snprintf(buffer, room, "%s%s%s%s at 0x%" PRIx64, name, thread,
 			 a->tid || !*owner ? "" : " ", a->tid ? "" : owner, root->at);
+	}
 	return buffer;
 }
 

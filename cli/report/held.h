@@ -49,7 +49,7 @@ int held_find(const struct held *h, const char *what, uint32_t **ret,
  * is on its stack. Raw, for text_put(). */
 const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room);
 
-/* "g_table+0x88 in a.out", "stack of thread 12 (name)", ... Raw. */
+/* "g_table+0x88 in a.out", "main() local `table` of thread 12 (name)", ... Raw. */
 const char *held_root(const struct held *h, const struct heap_root *root, char *buffer,
 		      size_t room);
 

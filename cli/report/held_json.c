@@ -94,6 +94,8 @@ void held_json_root(const struct held *h, size_t root, struct json *j)
 	json_object(j);
 	json_put_string(j, "kind", kinds[a->kind]);
 	json_put_string(j, "name", strings_get(names, a->name));
+	if (a->function)
+		json_put_string(j, "function", strings_get(names, a->function));
 	json_put_string(j, a->tid ? "thread" : "module", strings_get(names, a->owner));
 	if (a->tid)
 		json_put_unsigned(j, "tid", (uint64_t)a->tid);

@@ -52,10 +52,10 @@ class Graph(Scans):
             "past": ("global", "past_end", "past-end", [], "weak"),
             "inside": ("global", "inside", "interior", [], "inside"),
             "deep": ("global", "deep", "interior", [], "weak"),
-            "stack": ("stack", "stack", "start", [], "sure"),
+            "stack": ("stack", "local", "start", [], "sure"),
             "tls": ("tls", "thread-local storage", "start", [], "sure"),
             "key": ("tls", "thread-local storage", "start", [], "sure"),
-            "register": ("register", "registers", "start", [], "sure"),
+            "register": ("register", "p", "start", [], "sure"),
         }
         for name, (kind, called, how, offsets, held) in want.items():
             with self.subTest(name):

@@ -41,13 +41,16 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 		snprintf(text, sizeof(text), "name %u", i);
 		strings_add(&roots->names, text);
 	}
-	roots->modules = calloc(3, sizeof(*roots->modules));
-	roots->module_count = roots->module_room = 3;
+	roots->modules.items = calloc(3, sizeof(*roots->modules.items));
+	roots->modules.count = roots->modules.room = 3;
 	for (int i = 0; i < 3; i++)
-		roots->modules[i] = (struct heap_module){
-			1, make_random() >> 20, make_random() >> 12, 0, {0}, 0};
+		roots->modules.items[i] =
+			(struct heap_module){.path = 1,
+					     .bias = make_random() >> 20,
+					     .start = make_random() >> 12};
 	for (int i = 0; i < 3; i++)
-		roots->modules[i].end = roots->modules[i].start + make_below(1 << 20);
+		roots->modules.items[i].end =
+			roots->modules.items[i].start + make_below(1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
 		g->blocks.items[i].site = make_below(1000);
 		g->blocks.items[i].born_ns = make_random();
@@ -62,8 +65,8 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 	}
 	for (size_t i = 0; i < g->area_count; i++)
 		g->areas[i] = (struct heap_area){
-			make_random() >> 8,	   UINT64_MAX >> 4, (uint32_t)i, 1, 0,
-			(int32_t)make_below(99999)};
+			make_random() >> 8,	    UINT64_MAX >> 4, (uint32_t)i, 1, 0,
+			(int32_t)make_below(99999), make_below(3)};
 }
 
 static int load(const struct kept *k, struct heap_stored *ret)
@@ -103,6 +106,7 @@ static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
 		assert_int_equal(a->areas[i].kind, b->areas[i].kind);
 		assert_int_equal(a->areas[i].name, b->areas[i].name);
 		assert_int_equal(a->areas[i].tid, b->areas[i].tid);
+		assert_int_equal(a->areas[i].function, b->areas[i].function);
 	}
 	assert_int_equal(a->root_count, b->root_count);
 	for (size_t i = 0; i < a->root_count; i++) {
@@ -128,8 +132,9 @@ static void what_is_stored_comes_back(void **state)
 		expect_same(&g, &s.graph);
 		assert_int_equal(roots.names.count > 1 ? roots.names.count : 0,
 				 s.roots.names.count);
-		assert_int_equal(roots.module_count, s.roots.module_count);
-		assert_int_equal(roots.modules[2].bias, s.roots.modules[2].bias);
+		assert_int_equal(roots.modules.count, s.roots.modules.count);
+		assert_int_equal(roots.modules.items[2].bias,
+				 s.roots.modules.items[2].bias);
 		heap_stored_done(&s);
 		heap_graph_done(&g);
 		heap_roots_done(&roots);

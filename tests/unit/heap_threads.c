@@ -240,6 +240,39 @@ static void a_tracer_that_ends_lets_go(void **state)
 	expect_end(pid, 7 << 8);
 }
 
+static void *outlive(void *context)
+{
+	(void)context;
+	usleep(20000); /* the first thread is gone by then, most likely */
+	atomic_fetch_add(&shared->threads, 1);
+	while (!atomic_load(&shared->end))
+		usleep(1000);
+	_exit(7);
+}
+
+static void a_first_thread_that_has_ended_is_no_hindrance(void **state)
+{
+	struct heap_threads t;
+	pthread_t one;
+	pid_t pid;
+
+	(void)state;
+	memset(shared, 0, sizeof(*shared));
+	pid = fork();
+	if (!pid) {
+		alarm(30);
+		pthread_create(&one, NULL, outlive, NULL);
+		pthread_exit(NULL);
+	}
+	while (!atomic_load(&shared->threads))
+		usleep(100);
+	assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+	assert_true(t.count && t.items[t.count - 1].stopped);
+	assert_int_not_equal(t.items[t.count - 1].tid, pid);
+	heap_threads_done(&t);
+	expect_end(pid, 7 << 8);
+}
+
 static void who_is_not_there_is_told(void **state)
 {
 	struct heap_threads t;
@@ -257,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_stopped_process_stays_stopped),
 		cmocka_unit_test(a_killed_process_is_its_parents_to_bury),
 		cmocka_unit_test(a_tracer_that_ends_lets_go),
+		cmocka_unit_test(a_first_thread_that_has_ended_is_no_hindrance),
 		cmocka_unit_test(who_is_not_there_is_told),
 	};
 

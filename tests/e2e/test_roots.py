@@ -1,0 +1,99 @@
+"""Where a process holds its blocks from: for each kind of place one that is held there
+alone, which is found and named, and one that was held there, which nobody holds."""
+
+import harness
+import test_graph
+
+target = harness.target
+
+
+class Roots(test_graph.Scans):
+    def scan_roots(self, *args, program="roots"):
+        """What each block of the target is held by: {name: (block, root or None)}."""
+        result = self.scan([target(program), *args])
+        self.assertEqual(result.status, 0, result)
+        lines = [line.split() for line in result.stdout.decode().splitlines()]
+        found = {}
+        for name, address in lines:
+            block = self.read_json("path", result.profile, address)["blocks"][0]
+            self.assertEqual(block["address"], address)
+            found[name] = (block, block["paths"][0]["root"] if block["paths"] else None)
+        return found
+
+    def check(self, found, want):
+        """want: {name: (kind, how sure, words of its root's text)}; what else there is
+        is held by nobody."""
+        for name, (block, root) in found.items():
+            with self.subTest(name):
+                if name not in want:
+                    self.assertEqual((block["held"], root), ("no", None))
+                    continue
+                kind, held, *words = want[name]
+                self.assertEqual((root and root["kind"], block["held"]), (kind, held))
+                for word in words:
+                    self.assertIn(word, root["text"])
+        self.assertLessEqual(set(want), set(found))
+
+
+class Stacks(Roots):
+    THREAD = "(sleeper)"
+
+    def check_stacks(self, program, stack, register):
+        """stack, register: what they are called, by name of the block."""
+        want = {name: ("stack", "sure", words, self.THREAD)
+                for name, words in stack.items()}
+        want.update((name, ("register", "sure", words, self.THREAD))
+                    for name, words in register.items())
+        found = self.scan_roots("stacks", program=program)
+        self.check(found, want)
+        return found
+
+    def test_variables_of_a_sleeping_thread(self):
+        for program in ("roots", "roots_fast"):
+            with self.subTest(program):
+                found = self.check_stacks(program, {
+                    "member": "sleeper() local `pair`+0x10 of thread",
+                    "local": "sleeper() local `local` of thread",
+                    "inner": "sleeper() local `inner` of thread",
+                    "inlined": "inlined() local `within` of thread",
+                }, {
+                    "kept": "outer() local `kept` in register",
+                    "parameter": "outer() local `parameter` in register",
+                })
+                root = found["local"][1]
+                self.assertEqual((root["function"], root["name"], root["thread"]),
+                                 ("sleeper", "local", "sleeper"))
+                self.assertEqual(found["gone"][1], None)
+
+    def test_frames_without_debug_information(self):
+        self.check_stacks("roots_plain", {
+            "member": "frame of sleeper()+0x", "local": "frame of sleeper()+0x",
+            "inner": "frame of sleeper()+0x", "inlined": "frame of outer()+0x",
+        }, {"kept": "register r", "parameter": "register r"})
+
+    def test_frames_without_symbols(self):
+        self.check_stacks("roots_bare", dict.fromkeys(
+            ("member", "local", "inner", "inlined"), "frame of roots_bare+0x"),
+            {"kept": "register r", "parameter": "register r"})
+
+
+class Ends(Roots):
+    """The frames of who ends the process: what they held is a class of its own; what
+    those had that they called, or that returned, is not held at all."""
+
+    def test_main_that_returns_holds_nothing(self):
+        self.check(self.scan_roots("return"), {})
+
+    def test_functions_that_never_return(self):
+        for how in ("exit", "quick_exit", "_exit"):
+            with self.subTest(how):
+                self.check(self.scan_roots(how), {
+                    "main": ("exited", "exited", "main() local `local` of thread"),
+                    "deep": ("exited", "exited", "leave() local `deep` of thread")})
+
+    def test_a_main_thread_that_ends_first(self):
+        self.check(self.scan_roots("pthread_exit"), {})
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,164 @@
+/*
+ * roots.c - blocks that are held from one place each; prints "NAME ADDRESS" of each.
+ * What is called "gone..." was held there, and is not any more.
+ *
+ *	roots stacks	variables of a thread that sleeps in a library call
+ *	roots return	one of main's, which returns
+ *	roots exit	one of a function's that calls exit(), deep in others
+ *	roots quick_exit, _exit		the same by these
+ *	roots pthread_exit		one of main's, which ends before the last thread
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline))
+
+static pthread_barrier_t ready;
+static volatile bool stop; /* never */
+
+static NOINLINE void *make(const char *name, size_t size)
+{
+	void *p = malloc(size);
+
+	memset(p, 1, size);
+	printf("%s 0x%lx\n", name, (unsigned long)p);
+	return p;
+}
+
+/* Calls whose frames lie where others did, so that no word of those stays. */
+static NOINLINE void wipe(void)
+{
+	volatile char room[16384];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+}
+
+static NOINLINE void rest(void)
+{
+	wipe();
+	pthread_barrier_wait(&ready);
+	while (!stop)
+		pause();
+}
+
+static pthread_t start(void *(*run)(void *), const char *name)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, run, NULL);
+	pthread_setname_np(thread, name);
+	pthread_barrier_wait(&ready);
+	usleep(20000);
+	return thread;
+}
+
+/* ---- stacks ---------------------------------------------------------------- */
+
+struct pair {
+	long pad[2];
+	void *volatile p;
+};
+
+static inline __attribute__((always_inline)) void inlined(void)
+{
+	void *volatile within = make("inlined", 106);
+
+	rest();
+	free(within);
+}
+
+static NOINLINE void outer(void *parameter)
+{
+	void *kept = make("kept", 103); /* in a register, at -O2 */
+
+	inlined();
+	free(kept);
+	free(parameter);
+}
+
+static void *sleeper(void *context)
+{
+	struct pair pair = {.p = make("member", 101)};
+	void *volatile local = make("local", 102);
+	void *volatile goes = make("gone", 104);
+
+	goes = NULL;
+	for (int i = 0; i < 1; i++) {
+		void *volatile inner = make("inner", 105);
+
+		outer(make("parameter", 107));
+		free(inner);
+	}
+	free(pair.p);
+	free(local);
+	free(goes);
+	return context;
+}
+
+static int stacks(void)
+{
+	start(sleeper, "sleeper");
+	return 0;
+}
+
+/* ---- ends ------------------------------------------------------------------ */
+
+static NOINLINE void left(void)
+{
+	void *volatile local = make("gone", 204);
+
+	(void)local;
+}
+
+static NOINLINE void leave(void (*end)(int))
+{
+	void *volatile deep = make("deep", 201);
+
+	left();
+	wipe();
+	end(0);
+	free(deep);
+}
+
+static void *last(void *context)
+{
+	void *volatile local = make("gone-thread", 205);
+
+	pthread_barrier_wait(&ready);
+	usleep(50000);
+	wipe();
+	(void)local;
+	return context;
+}
+
+static const struct end {
+	const char *name;
+	void (*end)(int);
+} ends[] = {{"exit", exit}, {"quick_exit", quick_exit}, {"_exit", _exit}};
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	static char buffer[4096];
+	void *volatile local;
+
+	setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
+	pthread_barrier_init(&ready, NULL, 2);
+	if (!strcmp(what, "stacks"))
+		return stacks();
+	local = make("main", 202);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!strcmp(what, ends[i].name))
+			leave(ends[i].end);
+	if (!strcmp(what, "pthread_exit")) {
+		start(last, "last");
+		pthread_exit(NULL);
+	}
+	(void)local;
+	return strcmp(what, "return") != 0;
+}
