@@ -4,6 +4,7 @@
  */
 #include "cli/base/cleanup.h"
 #include "cli/base/quantity.h"
+#include "cli/cmd/keep.h"
 #include "cli/cmd/source_paths.h"
 #include "cli/cmd/verb.h"
 #include "cli/collect/server.h"
@@ -40,7 +41,7 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,no-source,debuginfod,source-path=FROM=TO", of the environment. */
+ * sample=N,keep=LIST,no-source,debuginfod,source-path=FROM=TO", of the environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -85,6 +86,10 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			quantity_parse_duration(value + 1, &c->duration_ns);
 		else if (option(word, name, "sample") && value)
 			quantity_parse_size(value + 1, &c->sample);
+		else if (option(word, name, "keep") && value)
+			keep_take(&c->keep, value + 1);
+		else if (c->keep && !value) /* keep=size,thread: the list goes on */
+			keep_take(&c->keep, word);
 		options += len + (options[len] == ',');
 	}
 	return 0;

@@ -5,6 +5,7 @@
 #include "cli/base/message.h"
 #include "cli/base/quantity.h"
 #include "cli/base/units.h"
+#include "cli/cmd/keep.h"
 #include "cli/cmd/launch.h"
 #include "cli/cmd/resolve.h"
 #include "cli/cmd/verb.h"
@@ -32,7 +33,8 @@ enum option {
 	SOURCE_PATH,
 	NO_SOURCE,
 	DEBUGINFOD,
-	SAMPLE
+	SAMPLE,
+	KEEP
 };
 
 #define SAMPLE_MAX (1ull << 40)
@@ -79,6 +81,11 @@ static const struct option_spec options[] = {
 		    .argument = "BYTES",
 		    .help = "record about one allocation in so many bytes (512K): nearly "
 			    "free; every figure is then an estimate"},
+	[KEEP] = {.name = "keep",
+		  .argument = "LIST",
+		  .help = "size, thread: count by these, too, for --size and --thread of "
+			  "the readers: more work for the collector",
+		  .words = KEEP_WORDS},
 	{0},
 };
 
@@ -152,6 +159,8 @@ static const char *take(void *own, size_t i, const char *value)
 		    o->sample <= SAMPLE_MAX)
 			break;
 		return "write bytes, or a number with K, M or G, up to 1024G: 512K";
+	case KEEP:
+		return keep_take(&o->keep, value);
 	}
 	return NULL;
 }

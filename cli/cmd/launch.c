@@ -178,6 +178,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.root_pid = l->program;
 	l->config.free_stacks = o->free_stacks;
 	l->config.sample = o->sample;
+	l->config.keep = o->keep;
 	l->config.lossy = o->lossy;
 	l->config.no_follow = o->no_follow;
 	l->config.no_source = o->no_source;

@@ -28,6 +28,7 @@ struct launch_options {
 	bool scan_at_exit;
 	uint64_t scan_wait_ns; /* 0: the usual */
 	uint64_t sample;       /* bytes; 0: record everything */
+	uint32_t keep;	       /* as of keep_take() */
 	char *const *argv;     /* the program and its arguments */
 	const char *text;      /* our own options as typed, for the profile */
 };

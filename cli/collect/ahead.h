@@ -82,6 +82,8 @@ static inline void ahead_victims(const struct ledger *l, const struct ledger_pro
 	if (!ev->seen || ev->seen & LIVE_ROOM)
 		return;
 	ev->victim = live_peek(&p->live, &ev->way, ev->seen);
+	if (l->sites.divided)
+		ev->victim = sites_number(&l->sites, ev->victim);
 	sites_prefetch(&l->sites, ev->victim);
 }
 

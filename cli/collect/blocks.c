@@ -54,11 +54,6 @@ void blocks_book_free(struct ledger *l, struct ledger_process *p,
 
 /* ---- one event of the malloc domain -------------------------------------- */
 
-uint64_t blocks_moment(const struct ledger *l, const struct event *ev)
-{
-	return clock_ns(l->clock, ev->stamp);
-}
-
 uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev)
 {
@@ -80,6 +75,7 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 		p->lost++;
 		return true;
 	}
+	b.site = sites_owner(&l->sites, &p->sums, b.site, ev->thread);
 	if (!blocks_put(l, p, ev->address, &b))
 		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
@@ -220,9 +216,15 @@ bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
 	if (!born->site || !dead->site || live_has(&p->live, born->address))
 		return false;
 	b.born_ns = blocks_moment(l, born);
+	/* Each is counted in its own epoch. */
+	ns = clock_ns(l->clock, dead->stamp);
+	if (ns >= l->sites.history.end_ns)
+		return false;
 	ns = blocks_moment(l, dead);
 	blocks_leave(l, p, born->address, &b, ns);
-	block = (struct sites_block){b.size, b.born_ns, b.site};
+	block = (struct sites_block){
+		b.size, b.born_ns,
+		sites_owner(&l->sites, &p->sums, b.site, born->thread)};
 	sites_pair(&l->sites, &p->sums, &block, dead->site, ns);
 	if (dead->temporary)
 		sites_temporary(&l->sites, &p->sums, &block);

@@ -59,7 +59,12 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
 		      const struct live_block *b, uint32_t by, uint64_t ns);
 
-uint64_t blocks_moment(const struct ledger *l, const struct event *ev);
+/* All moments come from here: births, frees and forks are seen in one order. */
+static inline uint64_t blocks_moment(struct ledger *l, const struct event *ev)
+{
+	return sites_moment(&l->sites, clock_ns(l->clock, ev->stamp));
+}
+
 uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev);
 struct ledger_process *blocks_owner_of(const struct lineage *of);

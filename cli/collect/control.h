@@ -25,6 +25,7 @@ struct control_config {	  /* launcher to collector, first */
 	bool scan_at_exit;		/* the heap graph of each process at its end */
 	uint32_t scan_wait_ms;		/* a process waits for that at most */
 	uint64_t sample;		/* bytes; 0: record everything */
+	uint32_t keep;			/* enum profile_dimension: sizes, threads */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	bool no_source;		 /* embed no source text */
 	bool debuginfod;	 /* ask servers for debug information */

@@ -37,8 +37,11 @@ static inline void counting_tally(struct sites *s, struct sites_histogram **h,
 	(*h)->count[class - (*h)->low] += change;
 }
 
+/* Before the first change of its counters by an event. */
 static inline void counting_touch(struct sites *s, struct site *site)
 {
+	if (site->epoch != s->history.epoch)
+		history_turn(s, site);
 	if (!site->listed)
 		sites_list(s, site);
 }

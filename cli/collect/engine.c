@@ -351,6 +351,11 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 	return 0;
 }
 
+void engine_divide(struct engine *e, unsigned dimensions)
+{
+	sites_divide(&e->ledger.sites, dimensions);
+}
+
 void engine_close(struct engine *e)
 {
 	if (!e)
@@ -417,13 +422,15 @@ uint64_t engine_backlog(const struct engine *e)
 struct seeing {
 	void (*see)(void *, uint64_t, uint64_t, uint32_t, uint64_t);
 	void *context;
+	const struct sites *sites;
 };
 
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
 
-	s->see(s->context, address, b->size, b->site - 1, b->born_ns);
+	s->see(s->context, address, b->size, sites_number(s->sites, b->site) - 1,
+	       b->born_ns);
 }
 
 static void see_inherited(void *context, uint64_t address,
@@ -439,7 +446,7 @@ void engine_each_live(const struct engine *e, const struct engine_process *p,
 				  uint32_t site, uint64_t born_ns),
 		      void *context)
 {
-	struct seeing s = {see, context};
+	struct seeing s = {see, context, &e->ledger.sites};
 
 	ledger_each_inherited(&e->ledger, &((const struct process *)p)->books,
 			      see_inherited, &s);

@@ -80,6 +80,9 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 		struct engine **ret);
 void engine_close(struct engine *e); /* NULL is fine */
 
+/* See sites_divide(). Before the first pass. */
+void engine_divide(struct engine *e, unsigned dimensions);
+
 /* One pass over all rings. Returns the events consumed. */
 size_t engine_pass(struct engine *e);
 
@@ -131,6 +134,10 @@ void engine_rss_sample(struct engine *e, uint64_t bytes);
 /* Brings the profile, always the same one, up to date. New stacks have code 0. 0 or
  * -ENOMEM; then it is whole, but older in parts. */
 int engine_fill(struct engine *e, struct profile *p);
+
+/* Once, after the last engine_fill(): what sites counted in parts, too. 0 or -ENOMEM:
+ * the profile has none. */
+int engine_fill_shares(struct engine *e, struct profile *p);
 
 /* ns since engine_open(). */
 uint64_t engine_now_ns(const struct engine *e);

@@ -140,6 +140,22 @@ static const char *exe_of(void *context, uint32_t serial)
 	return p && p->exe ? p->exe : "";
 }
 
+int engine_fill_shares(struct engine *e, struct profile *p)
+{
+	struct sites *s = &e->ledger.sites;
+	int r;
+
+	/* Epochs without events, up to the end, are epochs. */
+	sites_moment(s, engine_now_ns(e));
+	/* Without memory for some of them, they would not add up. */
+	if (s->error)
+		return s->error;
+	r = fill_history(s, p);
+	if (r >= 0)
+		r = fill_sizes(s, p);
+	return r < 0 ? r : fill_owners(s, p);
+}
+
 int engine_fill(struct engine *e, struct profile *p)
 {
 	struct sites *s = &e->ledger.sites;
@@ -163,6 +179,7 @@ int engine_fill(struct engine *e, struct profile *p)
 	p->free_stacks = h->flags & WIRE_FREE_STACKS;
 	p->lossy = h->flags & WIRE_LOSSY;
 	p->sampled = s->sample;
+	p->divided = s->divisions.dimensions;
 	p->lost_no_ring = atomic_load_explicit(&h->unrung, memory_order_relaxed);
 	p->cut_stacks = atomic_load_explicit(&h->cut_stacks, memory_order_relaxed);
 	return r;

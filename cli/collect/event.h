@@ -14,7 +14,10 @@
 
 struct event {
 	uint64_t address; /* 48 bits */
-	uint64_t stamp;
+	union {
+		uint64_t stamp;
+		uint64_t born_ns; /* once it is kept */
+	};
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
 	uint16_t ring;
@@ -30,8 +33,11 @@ struct event {
 	uint8_t back; /* of that free: how many events back; 0: not known */
 
 	/* Guesses. */
-	uint32_t site;	 /* of the stack, if it is known; else 0 */
-	uint32_t seen;	 /* of its block, see live_see() */
-	uint32_t victim; /* site of the block that it frees; else 0 */
+	uint32_t site; /* of the stack, if it is known; else 0 */
+	uint32_t seen; /* of its block, see live_see() */
+	union {
+		uint32_t victim; /* site of the block that it frees; else 0 */
+		uint32_t thread; /* its number, from 1; once the ledger has it */
+	};
 	struct live_way way;
 };

@@ -20,4 +20,15 @@ int fill_stacks(const struct stacks *s, const struct modules *m, struct profile 
 /* Sites that changed, and those whose share of a peak may have. */
 int fill_sites(struct sites *s, struct profile *p);
 
+/* What sites counted by epochs, all anew: once, after the last fill_sites() and the end
+ * of all processes. */
+int fill_history(const struct sites *s, struct profile *p);
+
+/* What they counted by threads, likewise, and which threads are mixed. After the
+ * profile's threads are filled, which are numbered as in the ledger. */
+int fill_owners(const struct sites *s, struct profile *p);
+
+/* What they counted by size classes, likewise; none if those were too many. */
+int fill_sizes(const struct sites *s, struct profile *p);
+
 int fill_timeline(const struct timeline *t, struct profile *p);

@@ -23,6 +23,7 @@ static bool lane_thread(struct engine *e, struct lane *lane)
 	if (array_reserve(&e->threads, &e->thread_room, e->thread_count + 1) < 0)
 		return false;
 	lane->thread = e->thread_count++;
+	lane->books.number = (uint32_t)lane->thread + 1;
 	t = &e->threads[lane->thread];
 	*t = (struct thread){.process = lane->process->books.sums.index,
 			     .tid = control->tid,

@@ -1,5 +1,6 @@
 #include "cli/collect/ledger.h"
 
+#include "cli/base/array.h"
 #include "cli/collect/blocks.h"
 #include "cli/collect/mappings.h"
 #include "cli/collect/plain.h"
@@ -29,6 +30,7 @@ void ledger_done(struct ledger *l)
 			if (owns_realloc(i))
 				free(i->realloc);
 	park_done(&l->park);
+	free(l->strays);
 	sites_done(&l->sites);
 }
 
@@ -100,6 +102,15 @@ static void realloc_end(struct ledger *l, struct ledger_process *p,
 		submit(l, p, ev, NULL);
 }
 
+static void stray(struct ledger *l, struct ledger_process *p,
+		  const struct live_block *b)
+{
+	if (array_reserve(&l->strays, &l->stray_room, l->stray_count + 1) < 0)
+		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+	else
+		l->strays[l->stray_count++] = (struct ledger_stray){p, *b};
+}
+
 void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		       struct ledger_thread *t)
 {
@@ -114,6 +125,8 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		 * the counters, at an address that nobody learnt. */
 		if (r->held == LEDGER_HELD && !blocks_has(l, p, r->address))
 			blocks_put(l, p, r->address, &r->block);
+		else if (r->held == LEDGER_HELD)
+			stray(l, p, &r->block);
 		else if (r->held == LEDGER_INHERITED)
 			blocks_give_back(p, r);
 		free(r);
@@ -150,8 +163,10 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	switch (ev->type) {
 	case WIRE_ALLOC:
 		t->last_alloc = ev->address;
-		if (!plain_allocate(l, p, ev))
+		if (!plain_allocate(l, p, ev)) {
+			ev->thread = t->number;
 			submit(l, p, ev, NULL);
+		}
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
@@ -165,6 +180,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		break;
 	case WIRE_REALLOC_END:
 		t->last_alloc = ev->address;
+		ev->thread = t->number;
 		realloc_end(l, p, t, ev);
 		break;
 	case WIRE_FORK:
@@ -188,6 +204,7 @@ void ledger_pair(struct ledger *l, struct ledger_process *p,
 		 struct ledger_thread *born_by, struct event *born,
 		 struct ledger_thread *dead_by, struct event *dead)
 {
+	born->thread = born_by->number;
 	dead->temporary = born_by == dead_by || dead_by->last_alloc == dead->address;
 	if ((p->parked && park_find(&l->park, p, born->address)) ||
 	    !blocks_apply_pair(l, p, born, dead)) {
@@ -232,9 +249,44 @@ void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
 	lineage_forget(&p->lineage, serial, release, NULL);
 }
 
+struct keeping {
+	struct sites *sites;
+	struct history_index index;
+};
+
+static void keep(void *context, uint64_t address, const struct live_block *b)
+{
+	struct keeping *k = context;
+	struct sites_block block = {b->size, b->born_ns, b->site};
+
+	(void)address;
+	sites_keep(k->sites, &k->index, &block, 1);
+}
+
+/* Tells the sites what the process never freed. */
+static void keep_all(struct ledger *l, struct ledger_process *p)
+{
+	struct keeping k = {.sites = &l->sites};
+	int r = history_index_open(&k.index, k.sites, &p->sums);
+
+	if (r < 0) {
+		l->sites.error = l->sites.error ? l->sites.error : r;
+		return;
+	}
+	if (k.index.room) {
+		ledger_each(l, p, keep, &k);
+		for (size_t i = 0; i < l->stray_count; i++)
+			if (l->strays[i].process == p)
+				keep(&k, 0, &l->strays[i].block);
+		mappings_keep(l, p, &k.index);
+	}
+	history_index_done(&k.index);
+}
+
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
+	keep_all(l, p);
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
 	lineage_end(&p->lineage, release, NULL);

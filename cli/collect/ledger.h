@@ -60,6 +60,7 @@ struct ledger_realloc {		     /* a realloc between its begin and its end */
 struct ledger_thread {			 /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
+	uint32_t number;     /* from 1, never used again; 0: nobody knows */
 	struct maps_cuts
 		unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
 	uint64_t unmapped_ns;
@@ -71,8 +72,15 @@ struct ledger_moment { /* an address's latest allocation, or free; of few addres
 	uint64_t ns;
 };
 
+struct ledger_stray { /* a block that lives on where nobody knows */
+	struct ledger_process *process;
+	struct live_block block;
+};
+
 struct ledger {
 	struct sites sites;
+	struct ledger_stray *strays;
+	size_t stray_count, stray_room;
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */

@@ -34,7 +34,7 @@ enum live_bits {
 struct live_block {
 	uint64_t size;
 	uint64_t born_ns; /* comes back rounded down to units of 1 << shift */
-	uint32_t site;	  /* not 0 */
+	uint32_t site;	  /* not 0; or an owner, see sites_owner() */
 	uint8_t shift;	  /* set by live_take() */
 };
 

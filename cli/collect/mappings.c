@@ -78,3 +78,25 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	else
 		sites_alloc(&l->sites, &p->sums, site, end - start, 1, ns);
 }
+
+void mappings_keep(struct ledger *l, const struct ledger_process *p,
+		   const struct history_index *x)
+{
+	const struct maps *m = &p->maps;
+
+	for (size_t i = 1; i < m->mapping_count; i++) {
+		const struct maps_mapping *of = &m->mappings[i];
+		struct sites_block b = {.born_ns = of->born_ns, .site = of->site};
+
+		if (of->pieces)
+			sites_keep(&l->sites, x, &b, 1);
+	}
+	for (size_t i = 0; i < m->count; i++) {
+		const struct maps_piece *piece = &m->pieces[i];
+		const struct maps_mapping *of = &m->mappings[piece->mapping];
+		struct sites_block b = {piece->end - piece->start, of->born_ns,
+					of->site};
+
+		sites_keep(&l->sites, x, &b, 0);
+	}
+}

@@ -17,6 +17,7 @@ static inline bool plain_put(struct ledger *l, struct ledger_process *p,
 	if (ev->meets && ev->seen & LIVE_ROOM &&
 	    !live_is_aside(&p->live, ev->address)) {
 		ev->kept = true;
+		ev->born_ns = b->born_ns;
 		return true;
 	}
 	if (!live_add_seen(&p->live, ev->address, &ev->way, ev->seen, b))
@@ -31,9 +32,9 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 {
 	struct live_block b = {.size = ev->size, .site = ev->site};
 
-	if (!ev->alone || !ev->site || p->parked)
+	if (!ev->alone || !ev->site || p->parked || l->sites.divided)
 		return false;
-	b.born_ns = clock_ns(l->clock, ev->stamp);
+	b.born_ns = blocks_moment(l, ev);
 	if (!plain_put(l, p, ev, &b))
 		return false;
 	counting_alloc(&l->sites, &p->sums, &l->sites.items[b.site], PROFILE_MALLOC,
@@ -41,13 +42,12 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 	return true;
 }
 
-static inline struct live_block plain_kept(const struct ledger *l,
-					   const struct event *born)
+static inline struct live_block plain_kept(const struct event *born)
 {
 	return (struct live_block){
 		.size = born->size,
 		.site = born->site,
-		.born_ns = clock_ns(l->clock, born->stamp),
+		.born_ns = born->born_ns,
 	};
 }
 
@@ -56,7 +56,7 @@ static inline bool plain_take(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev, struct live_block *ret)
 {
 	if (ev[-ev->back].kept) {
-		*ret = plain_kept(l, ev - ev->back);
+		*ret = plain_kept(ev - ev->back);
 		return true;
 	}
 	if (!live_take_seen(&p->live, &ev->way, ev->seen, ret))
@@ -70,7 +70,7 @@ static inline void plain_give_up(struct ledger *l, struct ledger_process *p,
 				 struct event *ev)
 {
 	struct event *born = ev - ev->back;
-	struct live_block b = plain_kept(l, born);
+	struct live_block b = plain_kept(born);
 
 	if (!born->kept)
 		return;
@@ -85,10 +85,10 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 	struct live_block b;
 	uint64_t ns;
 
-	if (!ev->site || p->parked || lineage_is_parent(&p->lineage) ||
-	    !plain_take(l, p, ev, &b))
+	if (!ev->site || p->parked || l->sites.divided ||
+	    lineage_is_parent(&p->lineage) || !plain_take(l, p, ev, &b))
 		return false;
-	ns = clock_ns(l->clock, ev->stamp);
+	ns = blocks_moment(l, ev);
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){blocks_key(p, ev->address), ns};
 	block = (struct sites_block){b.size, b.born_ns, b.site};

@@ -393,6 +393,8 @@ static void finalize(struct server *s)
 				     "answer in time");
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
+	/* Without memory for them, the options that need them will say so. */
+	engine_fill_shares(s->engine, p);
 	if (!symbols_resolve(s->symbols, p)) {
 		if (!s->o->config.no_source)
 			symbols_sources(s->symbols, p, NULL);
@@ -679,6 +681,8 @@ static int open_all(struct server *s)
 		err = bell_open(&header(s)->asleep, &s->bell);
 	if (!err)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
+	if (!err)
+		engine_divide(s->engine, o->config.keep);
 	if (!err)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);

@@ -22,6 +22,8 @@ int sites_open(struct sites *s, void *base)
 	*s = (struct sites){.count = 1, .room = 64, .index_room = 256};
 	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
+	history_start(&s->history);
+	divisions_start(&s->divisions, 0);
 	s->items = aligned_alloc(64, s->room * sizeof(*s->items));
 	s->index = calloc(s->index_room, sizeof(*s->index));
 	s->direct = mmap(NULL, DIRECT_BYTES, PROT_READ | PROT_WRITE,
@@ -40,6 +42,12 @@ int sites_open(struct sites *s, void *base)
 	return r;
 }
 
+void sites_divide(struct sites *s, unsigned dimensions)
+{
+	divisions_start(&s->divisions, dimensions);
+	s->divided = dimensions;
+}
+
 void sites_done(struct sites *s)
 {
 	for (size_t i = 0; s->items && i < s->count; i++) {
@@ -55,6 +63,8 @@ void sites_done(struct sites *s)
 	table_done(&s->distinct);
 	stacks_done(&s->stacks);
 	timeline_done(&s->timeline);
+	history_done(&s->history);
+	divisions_done(&s->divisions);
 	*s = (struct sites){0};
 }
 
@@ -239,21 +249,27 @@ void sites_list(struct sites *s, struct site *site)
 void sites_alloc(struct sites *s, struct sites_process *p, uint32_t number,
 		 uint64_t size, uint32_t blocks, uint64_t ns)
 {
-	struct site *site = &s->items[number];
+	struct site *site = &s->items[sites_number(s, number)];
 
+	if (s->divided)
+		divisions_alloc(s, p, number, size,
+				counting_amount(s, site->domain, size, blocks));
 	counting_alloc(s, p, site, site->domain, size, blocks, ns);
 }
 
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns)
 {
-	struct site *site = &s->items[b->site];
+	struct site *site = &s->items[sites_number(s, b->site)];
 
+	if (s->divided)
+		divisions_free(s, p, b, by,
+			       counting_amount(s, site->domain, b->size, blocks));
 	counting_free(s, p, site, site->domain, b, blocks, &s->items[by], ns);
 }
 
-void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
-		uint32_t by, uint64_t ns)
+static void whole_pair(struct sites *s, struct sites_process *p,
+		       const struct sites_block *b, uint32_t by, uint64_t ns)
 {
 	enum { D = PROFILE_MALLOC };
 	struct site *site = &s->items[b->site], *here = &s->items[by];
@@ -278,7 +294,8 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	p->frees[D] += sum.blocks;
 	p->freed_bytes[D] += sum.bytes;
 	counting_tally(s, &site->sizes, b->size, sum.blocks);
-	counting_tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0, sum.blocks);
+	counting_tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0,
+		       sum.blocks);
 	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
 	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
 	timeline_note(&s->timeline, b->born_ns, tree, sum.blocks);
@@ -290,6 +307,17 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 	counting_stamp(s, p, here, PROFILE_MALLOC);
 }
 
+void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
+		uint32_t by, uint64_t ns)
+{
+	if (!s->divided) {
+		whole_pair(s, p, b, by, ns);
+		return;
+	}
+	sites_alloc(s, p, b->site, b->size, 1, b->born_ns);
+	sites_free(s, p, b, 1, by, ns);
+}
+
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
 {
@@ -298,6 +326,8 @@ void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_b
 
 	counting_touch(s, site);
 	counting_touch(s, here);
+	history_unfree(s, site, freed_ns, blocks, b->size);
+	history_unfree_here(s, here, freed_ns, blocks, b->size);
 	p->frees[domain] -= blocks;
 	p->freed_bytes[domain] -= b->size;
 	p->live[domain].blocks += blocks;
@@ -316,13 +346,25 @@ void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_b
 	counting_stamp(s, p, here, domain);
 }
 
+void sites_keep(struct sites *s, const struct history_index *x,
+		const struct sites_block *b, uint32_t blocks)
+{
+	uint32_t site = sites_number(s, b->site);
+
+	history_keep(s, x, site, b->born_ns,
+		     counting_amount(s, s->items[site].domain, b->size, blocks));
+}
+
+/* Right after its free, which was in the current epoch. */
 void sites_temporary(struct sites *s, struct sites_process *p,
 		     const struct sites_block *b)
 {
-	struct site *site = &s->items[b->site];
+	struct site *site = &s->items[sites_number(s, b->site)];
 
 	if (s->sample)
 		return; /* the thread's next event is not its next recorded one */
+	if (s->divided)
+		divisions_temporary(s, b);
 	site->temporary.blocks++;
 	site->temporary.bytes += b->size;
 	p->temporary.blocks++;
@@ -331,13 +373,16 @@ void sites_temporary(struct sites *s, struct sites_process *p,
 
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 {
+	if (s->divided)
+		divisions_leave(s, p);
 	for (uint32_t i = p->first_site; i; i = s->items[i].next) {
 		struct site *site = &s->items[i];
 		struct profile_amount part = sites_live(site);
 
 		if (site->gone || site->domain != PROFILE_MALLOC)
 			continue;
-		counting_touch(s, site);
+		if (!site->listed)
+			sites_list(s, site);
 		s->tree_live.blocks -= part.blocks;
 		s->tree_live.bytes -= part.bytes;
 		peak_change(&s->tree_peak, &site->tree_peak, part, s->tree_live, ns);

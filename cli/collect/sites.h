@@ -8,9 +8,15 @@
  *	live of a site = allocs - frees, allocated_bytes - freed_bytes
  *	live of a process's domain = sum over its sites
  *	live of the tree = sum over processes that have not ended, malloc domain
+ *
+ * Time is cut into epochs (history.h): every count is booked in the epoch that is
+ * current when it is made, and moments before its start count as its start. If asked
+ * for, sites are divided by size classes and by threads too (divisions.h).
  */
 #pragma once
 
+#include "cli/collect/divisions.h"
+#include "cli/collect/history.h"
 #include "cli/collect/peak.h"
 #include "cli/collect/stacks.h"
 #include "cli/collect/timeline.h"
@@ -38,10 +44,15 @@ struct site { /* what allocations and frees touch comes first */
 	uint32_t process; /* index of its sites_process */
 	uint32_t stack;	  /* of struct stacks */
 	uint32_t next;	  /* site of the same process; 0: last */
+	uint32_t epoch;	  /* of its last event, see history.epoch */
+	uint32_t row;	  /* its last one in the history, from 1; 0: none */
 	uint8_t domain;
 	bool listed; /* in sites.changed */
 	bool gone;   /* its process ended: no longer part of the tree's sum */
 };
+
+/* The counters that an event touches, and its prefetch asks for, are three lines. */
+static_assert(sizeof(struct site) == 192, "three cache lines");
 
 /* A process, as far as its sums go. */
 struct sites_process {
@@ -53,6 +64,7 @@ struct sites_process {
 	uint32_t index;	     /* in sites.processes */
 	uint32_t serial;     /* for the profile */
 	uint32_t first_site; /* 0: none */
+	uint32_t first_owner;
 };
 
 struct sites {
@@ -74,17 +86,24 @@ struct sites {
 	struct profile_amount tree_live;
 	struct peak_total tree_peak;
 	struct timeline timeline;
-	uint64_t rank; /* events so far */
+	struct history history;
+	struct divisions divisions;
+	bool divided;	 /* by sizes, threads or both */
+	uint64_t rank;	 /* events so far */
 	uint64_t sample; /* wire_header.sample */
-	int error;     /* 0, or the first failure (-ENOMEM): counts are incomplete */
+	int error;	 /* 0, or the first failure (-ENOMEM): counts are incomplete */
 };
 
 struct sites_block {
 	uint64_t size, born_ns;
-	uint32_t site;
+	uint32_t site; /* or owner, as sites_owner() said */
 };
 
 int sites_open(struct sites *s, void *base); /* 0 or -errno */
+
+/* Counts by these too, of PROFILE_SIZES and PROFILE_OWNERS; before the first site. */
+void sites_divide(struct sites *s, unsigned dimensions);
+
 void sites_done(struct sites *s);
 
 /* Another process, which outlives the sites. 0 or -ENOMEM. */
@@ -142,8 +161,31 @@ static inline void sites_prefetch(const struct sites *s, uint32_t site)
 void sites_widen(struct sites *s, struct sites_histogram **h, uint8_t class);
 void sites_list(struct sites *s, struct site *site);
 
-/* A block of size bytes was allocated. blocks is 1, or 0 for what is more of a block
- * that was counted before. */
+/* The moment that an event at ns is booked at; it opens a new epoch if need be. What
+ * a block is born at comes from here. */
+static inline uint64_t sites_moment(struct sites *s, uint64_t ns)
+{
+	if (ns >= s->history.end_ns)
+		ns = history_open(s, ns);
+	return ns > s->history.start_ns ? ns : s->history.start_ns;
+}
+
+/* What a block that the thread allocates at a site names: the site, or its owner. */
+static inline uint32_t sites_owner(struct sites *s, struct sites_process *p,
+				   uint32_t site, uint32_t thread)
+{
+	return s->divided ? divisions_owner(s, p, site, thread) : site;
+}
+
+/* The site of what sites_owner() said. */
+static inline uint32_t sites_number(const struct sites *s, uint32_t owner)
+{
+	return owner & OWNERS_BIT ? s->divisions.owners.keys[owner ^ OWNERS_BIT].site
+				  : owner;
+}
+
+/* A block of size bytes was allocated, at a site or by an owner. blocks is 1, or 0 for
+ * what is more of a block that was counted before. */
 void sites_alloc(struct sites *s, struct sites_process *p, uint32_t site, uint64_t size,
 		 uint32_t blocks, uint64_t ns);
 
@@ -158,6 +200,10 @@ void sites_pair(struct sites *s, struct sites_process *p, const struct sites_blo
 /* That free, in the mmap domain, did not happen: takes it back. */
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns);
+
+/* A block (blocks 1), or so many bytes of one (0), outlives its process. */
+void sites_keep(struct sites *s, const struct history_index *x,
+		const struct sites_block *b, uint32_t blocks);
 
 /* The block freed last was a temporary. */
 void sites_temporary(struct sites *s, struct sites_process *p,

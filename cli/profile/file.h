@@ -59,3 +59,6 @@ int profile_piece_make(const void *data, size_t len, struct profile_piece *ret);
 int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t count);
 
 #define PROFILE_PIECE_MAX ((4u << 20) - 16)
+/* The same, with the parts of sites by these dimensions, enum profile_dimension. */
+int profile_load_with(const char *path, unsigned dimensions, struct profile **ret,
+		      char *why, size_t why_bytes);

@@ -35,6 +35,8 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile, tree_peak.bytes),
 	PLAIN(struct profile, tree_peak_at_ns),
 	PLAIN(struct profile, sampled),
+	PLAIN(struct profile, dimensions),
+	PLAIN(struct profile, divided),
 };
 
 #define PROCESS_DOMAIN(d)                                                              \
@@ -106,6 +108,7 @@ static const struct format_column threads[] = {
 	PLAIN(struct profile_thread, events),
 	DELTA(struct profile_thread, start_ns),
 	BEHIND(struct profile_thread, end_ns, start_ns),
+	BELOW(struct profile_thread, mixed, 2),
 };
 
 static const struct format_column modules[] = {
@@ -208,6 +211,57 @@ static const struct format_column snapshots[] = {
 	PLAIN(struct profile_snapshot, piece_count),
 };
 
+static const struct format_column epochs[] = {
+	DELTA(struct profile_epoch, at_ns),
+};
+
+/* Of the last row of a site, all behind the key means nothing. */
+static const struct format_column times[] = {
+	DELTA(struct profile_share, process_serial),
+	DELTA(struct profile_share, stack),
+	BELOW(struct profile_share, domain, PROFILE_DOMAINS),
+	DELTA(struct profile_share, value),
+	PLAIN(struct profile_share, allocs),
+	PLAIN(struct profile_share, allocated_bytes),
+	PLAIN(struct profile_share, frees),
+	PLAIN(struct profile_share, freed_bytes),
+	PLAIN(struct profile_share, freed_here),
+	PLAIN(struct profile_share, freed_here_bytes),
+	PLAIN(struct profile_share, temporary.blocks),
+	PLAIN(struct profile_share, temporary.bytes),
+	BEHIND(struct profile_share, died.blocks, allocs),
+	BEHIND(struct profile_share, died.bytes, allocated_bytes),
+	DELTA(struct profile_share, last_rank),
+	DELTA(struct profile_share, last_live_bytes),
+};
+
+/* died is frees, of blocks that are of one value all their life. */
+static const struct format_column values[] = {
+	DELTA(struct profile_share, process_serial),
+	DELTA(struct profile_share, stack),
+	BELOW(struct profile_share, domain, PROFILE_DOMAINS),
+	DELTA(struct profile_share, value),
+	PLAIN(struct profile_share, allocs),
+	PLAIN(struct profile_share, allocated_bytes),
+	BEHIND(struct profile_share, frees, allocs),
+	BEHIND(struct profile_share, freed_bytes, allocated_bytes),
+	PLAIN(struct profile_share, freed_here),
+	PLAIN(struct profile_share, freed_here_bytes),
+	PLAIN(struct profile_share, temporary.blocks),
+	PLAIN(struct profile_share, temporary.bytes),
+	PLAIN(struct profile_share, peak.blocks),
+	PLAIN(struct profile_share, peak.bytes),
+	BEHIND(struct profile_share, tree_peak.blocks, peak.blocks),
+	BEHIND(struct profile_share, tree_peak.bytes, peak.bytes),
+};
+
+#define SHARES(member, table, bit)                                                     \
+	COLUMNS(table), .row_bytes = sizeof(struct profile_share),                     \
+	.items_at = offsetof(struct profile, member##s),                               \
+	.count_at = offsetof(struct profile, member##_count),                          \
+	.room_at = offsetof(struct profile, member##_room), .whole = true,             \
+	.optional = true, .dimension = (bit)
+
 #define COLUMNS(table)                                                                 \
 	.columns = (table), .column_count = sizeof(table) / sizeof(*(table))
 #define ARRAY(member)                                                                  \
@@ -220,7 +274,7 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_COMMIT] = {.name = "commit"},
 	[FORMAT_META] = {"description", COLUMNS(meta),
 			 .row_bytes = sizeof(struct profile),
-			 .since = 16 /* without `sampled` */},
+			 .since = 16 /* without `sampled` and what follows */},
 	[FORMAT_STRINGS] = {.name = "strings"},
 	[FORMAT_STRING_PART] = {.name = "strings"},
 	[FORMAT_MODULES] = {"modules", ARRAY(module)},
@@ -237,7 +291,9 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 			      .count_at = offsetof(struct profile, process_count),
 			      .room_at = offsetof(struct profile, process_room),
 			      .whole = true},
-	[FORMAT_THREADS] = {"threads", ARRAY(thread), .whole = true},
+	[FORMAT_THREADS] = {"threads", ARRAY(thread),
+			    .since = 6, /* without `mixed` */
+			    .whole = true},
 	[FORMAT_BINS] = {"timeline", ARRAY(bin), .whole = true},
 	[FORMAT_SITES] = {"sites", ARRAY(site)},
 	[FORMAT_UNFOLLOWED] = {"programs not followed", ARRAY(unfollowed),
@@ -245,6 +301,10 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_SNAPSHOTS] = {"snapshots", ARRAY(snapshot), .whole = true,
 			      .optional = true},
 	[FORMAT_PIECES] = {.name = "pieces of snapshots", .optional = true},
+	[FORMAT_EPOCHS] = {"epochs", ARRAY(epoch), .whole = true, .optional = true},
+	[FORMAT_TIMES] = {"counts by time", SHARES(time, times, PROFILE_TIMES)},
+	[FORMAT_SIZES] = {"counts by size", SHARES(size, values, PROFILE_SIZES)},
+	[FORMAT_OWNERS] = {"counts by thread", SHARES(owner, values, PROFILE_OWNERS)},
 };
 
 static uint64_t load(const void *at, unsigned bytes)

@@ -58,6 +58,10 @@ enum format_chunk {
 	FORMAT_UNFOLLOWED = 15, /* replaced whole */
 	FORMAT_SNAPSHOTS = 16,	/* replaced whole */
 	FORMAT_PIECES = 17, /* of snapshots, one a chunk; left where they are */
+	FORMAT_EPOCHS = 18, /* replaced whole, as the next ones */
+	FORMAT_TIMES = 19,
+	FORMAT_SIZES = 20,
+	FORMAT_OWNERS = 21,
 	FORMAT_CHUNKS
 };
 
@@ -95,8 +99,9 @@ struct format_section {
 	size_t row_bytes;
 	/* Offsets in struct profile of the array, its count and its capacity. */
 	size_t items_at, count_at, room_at;
-	bool whole; /* replaced by each update, else appended to */
-	bool optional; /* FORMAT_OPTIONAL */
+	bool whole;	    /* replaced by each update, else appended to */
+	bool optional;	    /* FORMAT_OPTIONAL */
+	unsigned dimension; /* enum profile_dimension, of parts; 0: always loaded */
 };
 
 /* The rows of FORMAT_STACK_CODES. */

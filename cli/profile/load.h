@@ -20,7 +20,8 @@ struct load {
 	int fd;			   /* -1: the bytes are in data */
 	const unsigned char *data; /* size bytes */
 	uint64_t size;
-	bool trusting; /* tests: checksums are not looked at */
+	unsigned dimensions; /* enum profile_dimension: whose shares are loaded */
+	bool trusting;	     /* tests: checksums are not looked at */
 
 	/* Found by scan(). */
 	uint64_t end;	     /* of the last whole commit; 0: there is none */

@@ -10,6 +10,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/profile/coherence.h"
+#include "cli/profile/partition.h"
 #include "cli/profile/rows.h"
 #include "cli/profile/scan.h"
 
@@ -71,6 +72,8 @@ static int load_chunk(struct load *l, uint64_t at, const struct format_header *h
 	if (h->type == FORMAT_PIECES)
 		return note_piece(l, at) < 0 ? load_no_memory(l) : 0;
 	if (h->type >= FORMAT_CHUNKS || h->type == FORMAT_COMMIT)
+		return 0;
+	if (format_sections[h->type].dimension & ~l->dimensions)
 		return 0;
 	bytes_reset(&l->stored);
 	if (!bytes_room(&l->stored, h->stored))
@@ -154,7 +157,8 @@ static int check_whole(struct load *l)
 {
 	const char *wrong;
 
-	if (coherence_check(l->p, &wrong) < 0)
+	if (coherence_check(l->p, &wrong) < 0 ||
+	    (!wrong && partition_restore(l->p, l->dimensions, &wrong) < 0))
 		return load_no_memory(l);
 	return wrong ? load_fail(l, -EBADMSG, "it contradicts itself: %s", wrong) : 0;
 }
@@ -187,6 +191,7 @@ int profile_load_bytes(const void *data, size_t len, bool trusting,
 		.data = data,
 		.size = len,
 		.trusting = trusting,
+		.dimensions = PROFILE_DIMENSIONS,
 		.why = why_bytes ? why : NULL,
 		.why_bytes = why_bytes,
 	};
@@ -241,10 +246,17 @@ static int slurp(struct load *l, struct bytes *all)
 
 int profile_load(const char *path, struct profile **ret, char *why, size_t why_bytes)
 {
+	return profile_load_with(path, 0, ret, why, why_bytes);
+}
+
+int profile_load_with(const char *path, unsigned dimensions, struct profile **ret,
+		      char *why, size_t why_bytes)
+{
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	_cleanup_(bytes_done) struct bytes all = {0};
 	_cleanup_(load_done) struct load l = {
 		.fd = fd,
+		.dimensions = dimensions,
 		.why = why_bytes ? why : NULL,
 		.why_bytes = why_bytes,
 	};

@@ -97,8 +97,7 @@ static int choose_serials(struct merge_input *in)
 	return 0;
 }
 
-/* A process's serial in `to`; 0: it is not there. */
-static uint32_t serial_of(struct merge_input *in, uint32_t serial)
+uint32_t merge_serial(struct merge_input *in, uint32_t serial)
 {
 	size_t i = profile_serials_find(&in->known, serial);
 
@@ -119,7 +118,7 @@ static int add_processes(struct merge_input *in)
 		*q = from->processes[i];
 		q->serial = in->serials[i];
 		if (q->parent_serial)
-			q->parent_serial = serial_of(in, q->parent_serial);
+			q->parent_serial = merge_serial(in, q->parent_serial);
 		q->command = in->strings[q->command];
 		q->exe = in->strings[q->exe];
 		merge_shift_process(q, in->offset_ns);
@@ -130,7 +129,7 @@ static int add_processes(struct merge_input *in)
 		if (!t)
 			return -ENOMEM;
 		*t = from->threads[i];
-		t->process_serial = serial_of(in, t->process_serial);
+		t->process_serial = merge_serial(in, t->process_serial);
 		if (!t->process_serial)
 			return -EBADMSG;
 		t->name = in->strings[t->name];
@@ -148,7 +147,7 @@ static int add_unfollowed(struct merge_input *in)
 			return -ENOMEM;
 		*u = in->from->unfolloweds[i];
 		if (u->parent_serial)
-			u->parent_serial = serial_of(in, u->parent_serial);
+			u->parent_serial = merge_serial(in, u->parent_serial);
 		u->program = in->strings[u->program];
 		u->at_ns += in->offset_ns;
 	}
@@ -181,7 +180,7 @@ static int add_site(struct merge_input *in, const struct profile_site *from,
 	lives = copy_classes(&s->lives, s->lives_count);
 	if (sizes < 0 || lives < 0)
 		return -ENOMEM;
-	s->process_serial = serial_of(in, from->process_serial);
+	s->process_serial = merge_serial(in, from->process_serial);
 	if (!s->process_serial)
 		return -EBADMSG;
 	s->stack = in->stacks[from->stack];
@@ -201,6 +200,7 @@ static int add_sites(struct merge_input *in)
 	const struct profile *from = in->from;
 	bool highest = !in->m->inputs || from->tree_peak.bytes > to->tree_peak.bytes;
 
+	in->highest = highest;
 	for (size_t i = 0; i < to->site_count; i++) {
 		in->rank = merge_later(in->rank, to->sites[i].last_rank);
 		if (highest)
@@ -286,6 +286,8 @@ int profile_merge_add(struct profile_merge *m, const struct profile *from)
 	if (!r)
 		r = add_sites(&in);
 	if (!r)
+		r = merge_shares(&in);
+	if (!r)
 		r = merge_bins(&in);
 	if (!r)
 		r = describe(&in);
@@ -295,8 +297,10 @@ int profile_merge_add(struct profile_merge *m, const struct profile *from)
 
 int profile_merge_finish(struct profile_merge *m, struct profile **ret)
 {
-	int r = merge_timeline(m);
+	int r = merge_epochs(m);
 
+	if (!r)
+		r = merge_timeline(m);
 	if (!r)
 		*ret = take_ptr(m->p);
 	return r;

@@ -2,9 +2,10 @@
  * merge_input.h - one profile on its way into a merged one: what the parts of the merge
  * share.
  *
- *	merge.c		inputs one after the other: processes, sites, what is said of
- *all merge_code.c	strings, modules, codes, stacks and sources, each thing once
+ *	merge.c		inputs one after the other: processes, sites, what is said
+ *	merge_code.c	strings, modules, codes, stacks and sources, each thing once
  *	merge_time.c	where recordings lie in the common time, and the timeline
+ *	merge_shares.c	what sites have by time, size class and thread
  */
 #pragma once
 
@@ -53,6 +54,7 @@ struct merge_input {
 	size_t had_modules, had_codes, had_stacks, had_sources;
 	unsigned char *module_taken, *stack_taken;
 	size_t frames_added;
+	bool highest;	 /* its peak is, so far: the others have no part in it */
 	bool all_frames; /* are in `to`, from first_frame on */
 	size_t first_frame;
 };
@@ -71,6 +73,9 @@ static inline uint64_t merge_later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* A process's serial in `to`; 0: it is not there. */
+uint32_t merge_serial(struct merge_input *in, uint32_t serial);
+
 /* Brings all that stacks are made of, and the stacks, into `to`. 0 or -errno. */
 int merge_code(struct merge_input *in);
 
@@ -81,6 +86,12 @@ int merge_place(struct merge_input *in);
 void merge_shift_process(struct profile_process *q, uint64_t ns);
 void merge_shift_thread(struct profile_thread *t, uint64_t ns);
 void merge_shift_site(struct profile_site *s, uint64_t ns);
+
+/* Brings what sites have by parts into `to`, behind the sites. 0 or -errno. */
+int merge_shares(struct merge_input *in);
+
+/* Once every input's are there: their epochs in order. 0 or -ENOMEM. */
+int merge_epochs(struct profile_merge *m);
 
 /* Brings the timeline into `to`. 0 or -ENOMEM. */
 int merge_bins(struct merge_input *in);

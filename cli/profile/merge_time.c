@@ -34,6 +34,8 @@ static uint64_t extent(const struct profile *p)
 		end = merge_later(end, p->unfolloweds[i].at_ns);
 	if (p->bin_count)
 		end = merge_later(end, p->bins[p->bin_count - 1].at_ns);
+	if (p->epoch_count)
+		end = merge_later(end, p->epochs[p->epoch_count - 1].at_ns);
 	return end < UINT64_MAX ? end + 1 : end;
 }
 
@@ -79,6 +81,8 @@ static void shift_all(struct profile_merge *m, uint64_t ns)
 		merge_shift_site(&p->sites[i], ns);
 	for (size_t i = 0; i < p->bin_count; i++)
 		p->bins[i].at_ns += ns;
+	for (size_t i = 0; i < p->epoch_count; i++)
+		p->epochs[i].at_ns += ns;
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		p->unfolloweds[i].at_ns += ns;
 	for (size_t i = 0; i < m->span_count; i++) {

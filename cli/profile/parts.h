@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { PROFILE_PARTS = 32 };
+enum { PROFILE_PARTS = 40 };
 
 struct profile_part {
 	const char *name; /* plural, for people; "other" for what is unknown */

@@ -48,6 +48,10 @@ void profile_close(struct profile *p)
 	free(p->frames);
 	free(p->bins);
 	free(p->unfolloweds);
+	free(p->epochs);
+	free(p->times);
+	free(p->sizes);
+	free(p->owners);
 	free(p->sources);
 	free(p);
 }

@@ -114,7 +114,7 @@ struct profile_thread {
 	uint32_t process_serial;
 	int32_t tid;
 	uint32_t name; /* string */
-	uint32_t pad;
+	uint32_t mixed; /* 1: some of its blocks count as those of "other threads" */
 	uint64_t events, start_ns, end_ns;
 };
 
@@ -166,6 +166,8 @@ struct profile_class {
 	uint64_t count;
 };
 
+#define PROFILE_UNKNOWN UINT64_MAX /* of last_live_bytes, once a profile is cut */
+
 /* All that is counted for one (process, stack, domain). */
 struct profile_site {
 	uint32_t process_serial;
@@ -191,6 +193,42 @@ struct profile_site {
 	 * Lives: of freed blocks. */
 	struct profile_class *sizes, *lives;
 	uint32_t sizes_count, lives_count;
+};
+
+/*
+ * Of a site, what belongs to one value of a dimension:
+ *
+ *	times	what it did in one epoch; `died` counts by the epoch of birth
+ *	owners	the blocks that one thread allocated, whoever freed them: its index in
+ *		threads, or PROFILE_OTHERS; malloc domain only
+ *	sizes	the blocks of one class, floor(log2(max(1, bytes))); malloc domain only
+ *
+ * The rows of a site follow each other, their values ascend, and they add up to the
+ * site's own counts (last_* apart, which are those of the site in its last row).
+ */
+#define PROFILE_OTHERS UINT32_MAX /* threads that could not be kept apart */
+
+struct profile_share {
+	uint32_t process_serial, stack, domain; /* of the site */
+	uint32_t value;
+	uint64_t allocs, allocated_bytes, frees, freed_bytes;
+	uint64_t freed_here, freed_here_bytes;
+	struct profile_amount temporary;
+	struct profile_amount died; /* of the blocks allocated, up to the end */
+	struct profile_amount peak, tree_peak; /* as of the site; not by time */
+	uint64_t last_rank, last_live_bytes; /* as of the site; by time only */
+};
+
+enum profile_dimension { /* bits: what a profile can be cut by */
+	PROFILE_TIMES = 1u << 0,
+	PROFILE_SIZES = 1u << 1,
+	PROFILE_OWNERS = 1u << 2,
+	PROFILE_DIMENSIONS = (1u << 3) - 1
+};
+
+/* An epoch of the recording: [at_ns, next one's at_ns), the last one to its end. */
+struct profile_epoch {
+	uint64_t at_ns;
 };
 
 /* A bin of the timeline of all processes: [at_ns, next bin's at_ns). Malloc domain. */
@@ -240,6 +278,20 @@ struct profile_piece {
 	uint64_t at; /* of its chunk in the file; 0: not there yet */
 };
 
+/* What a profile was cut to after it was loaded: see slice.h. */
+struct profile_slice {
+	bool has_range, has_moment;
+	uint64_t from_ns, to_ns; /* events that count: [from_ns, to_ns) */
+	uint64_t at_ns;		 /* in the place of the peak */
+	bool to_end, at_end;	 /* ... which are the end of the recording */
+	bool has_threads;
+	size_t threads;	       /* whose blocks count; so many */
+	size_t thread;	       /* index of one of them */
+	bool threads_mixed;    /* some of their blocks are not known as theirs */
+	bool has_sizes;
+	uint64_t low_bytes, high_bytes; /* blocks that count: [low_bytes, high_bytes) */
+};
+
 struct profile {
 	struct strings strings;
 
@@ -262,6 +314,11 @@ struct profile {
 	/* Why the file could not be written in full (ENOSPC, ...), or 0. */
 	int32_t write_error;
 
+	/* enum profile_dimension: what the sites' shares are kept by. None before the end
+	 * of the recording, or where they would have become too many. */
+	uint32_t dimensions;
+	uint32_t divided; /* sizes, owners: those that the recording was to keep */
+
 	struct profile_amount tree_peak; /* of the processes' sum, malloc domain */
 	uint64_t tree_peak_at_ns;
 
@@ -277,17 +334,35 @@ struct profile {
 	struct profile_unfollowed *unfolloweds;
 	struct profile_snapshot *snapshots;
 	struct profile_piece *pieces;
+
+	/* In step with the sites as of the end of the recording. Loaded if asked for:
+	 * profile_load_with(). Those that were loaded with all dimensions, or made, are
+	 * there to be written. */
+	struct profile_epoch *epochs;
+	struct profile_share *times, *sizes, *owners;
+	bool shares_new; /* they are all there, and not written yet */
+
+	struct profile_slice slice; /* all false: it is whole */
+
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count, unfollowed_count,
-		snapshot_count, piece_count;
+		snapshot_count, piece_count, epoch_count, time_count, size_count,
+		owner_count;
 	/* What a loaded profile's sites have of classes; none: each site owns its own. */
 	struct profile_class **class_blocks;
 	size_t class_block_count, class_block_room;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
 		frame_room, site_room, bin_room, source_room, unfollowed_room,
-		snapshot_room, piece_room;
+		snapshot_room, piece_room, epoch_room, time_room, size_room, owner_room;
 };
+
+static inline bool profile_share_same_site(const struct profile_share *a,
+					   const struct profile_share *b)
+{
+	return a->stack == b->stack && a->process_serial == b->process_serial &&
+	       a->domain == b->domain;
+}
 
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without
  * memory. */

@@ -199,6 +199,10 @@ static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_se
 	[FORMAT_SITES] = site_rows_load,
 	[FORMAT_UNFOLLOWED] = load_array,
 	[FORMAT_SNAPSHOTS] = load_array,
+	[FORMAT_EPOCHS] = load_array,
+	[FORMAT_TIMES] = load_array,
+	[FORMAT_SIZES] = load_array,
+	[FORMAT_OWNERS] = load_array,
 };
 
 int rows_load(struct load *l, uint16_t type, struct bytes_reader *in)

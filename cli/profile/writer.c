@@ -34,6 +34,7 @@ struct progress {
 	uint32_t commits;
 	uint32_t crc; /* of all chunk headers, in order */
 	size_t strings, modules, frames, codes, stacks, sources, pieces;
+	bool shares; /* the file has parts that are in step with its sites */
 };
 
 struct profile_writer {
@@ -535,6 +536,96 @@ int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t c
 	return 0;
 }
 
+/* ---- shares ---------------------------------------------------------------- */
+
+/* Whether rows i and i + 1 are of one site. */
+static bool goes_on(const struct profile_share *rows, size_t count, size_t i)
+{
+	return i + 1 < count && profile_share_same_site(&rows[i], &rows[i + 1]);
+}
+
+/* The last row of a site comes of the others: what is behind its key need not be
+ * kept, and costs least if it is like the row before. */
+static void blank(struct profile_share *row, uint64_t last_rank, uint64_t last_live)
+{
+	*row = (struct profile_share){
+		.process_serial = row->process_serial,
+		.stack = row->stack,
+		.domain = row->domain,
+		.value = row->value,
+		.last_rank = last_rank,
+		.last_live_bytes = last_live,
+	};
+}
+
+static int put_shares(struct profile_writer *w, enum format_chunk type,
+		      const struct profile_share *rows, size_t count)
+{
+	const struct format_section *s = &format_sections[type];
+	size_t room = rows_max(s), first = 0;
+	_cleanup_(freep) struct profile_share *batch = calloc(room, sizeof(*batch));
+	int r;
+
+	if (!batch)
+		return -ENOMEM;
+	do {
+		size_t n = count - first < room ? count - first : room;
+		uint64_t last_rank = 0, last_live = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			batch[i] = rows[first + i];
+			if (!goes_on(rows, count, first + i))
+				blank(&batch[i], last_rank, last_live);
+			last_rank = batch[i].last_rank;
+			last_live = batch[i].last_live_bytes;
+		}
+		put_row_header(w, first, n, s->column_count);
+		if (n)
+			format_put_columns(&w->payload, s, batch, NULL, n);
+		r = put_chunk(w, type);
+		first += n;
+	} while (r >= 0 && first < count);
+	return r;
+}
+
+static bool any_dirty(const struct profile *p)
+{
+	for (size_t i = 0; i < p->site_count; i++)
+		if (p->sites[i].dirty)
+			return true;
+	return false;
+}
+
+/* Shares that are new; or none, in the place of those that sites have left behind. */
+static int put_all_shares(struct profile_writer *w, const struct profile *p)
+{
+	bool fresh = p->shares_new;
+	int r;
+
+	if (!fresh && w->now.shares == w->done.shares)
+		return 0;
+	r = put_rows(w, FORMAT_EPOCHS, p->epochs, 0, fresh ? p->epoch_count : 0);
+	if (r >= 0)
+		r = put_shares(w, FORMAT_TIMES, p->times, fresh ? p->time_count : 0);
+	if (r >= 0)
+		r = put_shares(w, FORMAT_SIZES, p->sizes, fresh ? p->size_count : 0);
+	if (r >= 0)
+		r = put_shares(w, FORMAT_OWNERS, p->owners, fresh ? p->owner_count : 0);
+	return r;
+}
+
+static int put_meta(struct profile_writer *w, const struct profile *p)
+{
+	struct profile meta = *p;
+
+	w->now.shares = p->shares_new || (w->done.shares && !any_dirty(p));
+	if (!w->now.shares)
+		meta.dimensions = 0;
+	put_row_header(w, 0, 1, format_sections[FORMAT_META].column_count);
+	format_put_columns(&w->payload, &format_sections[FORMAT_META], &meta, NULL, 1);
+	return put_chunk(w, FORMAT_META);
+}
+
 /* ---- updates --------------------------------------------------------------- */
 
 static int put_file_header(struct profile_writer *w)
@@ -556,9 +647,7 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 
 	if (r < 0 || (r = put_strings(w, &p->strings)) < 0)
 		return r;
-	put_row_header(w, 0, 1, format_sections[FORMAT_META].column_count);
-	format_put_columns(&w->payload, &format_sections[FORMAT_META], p, NULL, 1);
-	if ((r = put_chunk(w, FORMAT_META)) < 0 ||
+	if ((r = put_meta(w, p)) < 0 ||
 	    (r = put_rows(w, FORMAT_MODULES, p->modules, d->modules,
 			  p->module_count)) ||
 	    (r = put_rows(w, FORMAT_FRAMES, p->frames, d->frames, p->frame_count)) ||
@@ -572,9 +661,9 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 	    (r = put_rows(w, FORMAT_UNFOLLOWED, p->unfolloweds, 0,
 			  p->unfollowed_count)) ||
 	    (r = put_rows(w, FORMAT_SNAPSHOTS, p->snapshots, 0, p->snapshot_count)) ||
-	    (r = put_snapshot_pieces(w, p)))
+	    (r = put_snapshot_pieces(w, p)) || (r = put_sites(w, p)))
 		return r;
-	return put_sites(w, p);
+	return put_all_shares(w, p);
 }
 
 static int put_commit(struct profile_writer *w)
@@ -600,6 +689,7 @@ static void settle(struct profile_writer *w, struct profile *p)
 	}
 	w->now.pieces = p->piece_count;
 	w->done = w->now;
+	p->shares_new = false;
 	for (size_t i = 0; i < p->stack_count; i++)
 		w->codes[i] = p->stacks[i].code;
 	for (size_t i = 0; i < p->site_count; i++)

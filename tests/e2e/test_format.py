@@ -8,6 +8,8 @@ import zlib
 import harness
 
 LIMIT, SLACK = 16, 1 << 20  # what a file may inflate to
+WHOLE = ("PROCESSES", "THREADS", "BINS", "UNFOLLOWED", "SNAPSHOTS", "EPOCHS", "TIMES",
+         "SIZES", "OWNERS")
 
 
 def columns_of(text):
@@ -96,7 +98,8 @@ class Reader:
             inflate = zlib.decompressobj()
             body = inflate.decompress(body)
             assert not inflate.unused_data.strip(b"\0")
-        assert len(body) == raw and flags in (0, 1, 2, 3)
+        optional = 2 if kind >= 16 else 0
+        assert len(body) == raw and flags in (optional, optional | 1)
         if self.types[kind] == "COMMIT":
             self.commits += 1
             fields = Payload(body)
@@ -143,7 +146,7 @@ class Reader:
         return code
 
     def put(self, name, first, rows, _):
-        if name in ("PROCESSES", "THREADS", "BINS", "UNFOLLOWED", "SNAPSHOTS") and not first:
+        if name in WHOLE and not first:
             self.rows[name] = []
         if name in ("META", "STACK_CODES"):
             assert not first

@@ -142,6 +142,8 @@ class Manners(harness.Case):
             profiles = [result.profile] * (2 if verb == "diff" else 1)
             if verb in HAVE_OPERAND:
                 profiles = ["main", result.profile]
+            if verb == "run":
+                profiles = ["-q", "-f", "-o", self.path("again"), "true"]
             for option, words in self.words(verb).items():
                 for word in words:
                     with self.subTest(verb=verb, option=option, word=word):

@@ -144,6 +144,7 @@ static void large_profiles_come_back(void **state)
 				.stack = (uint32_t)p->stack_count - 1};
 			make_site_fields(&m, site);
 		}
+		make_shares(&m, p);
 		assert_int_equal(profile_writer_update(w, p), 0);
 		slurp(fd, &b);
 		profile_close(load_same(&b, p));

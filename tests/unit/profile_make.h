@@ -400,6 +400,100 @@ static inline void make_sites(struct make *m, struct profile *p)
 			make_site_fields(m, &p->sites[i]);
 }
 
+/* Takes a part from what a site has left: all of it for the last one. */
+static inline struct profile_share make_share(struct make *m, struct profile_share *left,
+					      bool last, bool by_time)
+{
+	struct profile_share s = *left;
+	uint64_t *from = &left->allocs, *to = &s.allocs;
+	size_t fields = (sizeof(s) - offsetof(struct profile_share, allocs)) / 8;
+
+	for (size_t i = 0; i < fields && !last; i++)
+		to[i] = make_at_most(m, from[i]);
+	if (!last) { /* no more of them die, or are freed, than there are */
+		s.died.blocks = s.allocs < left->died.blocks ? s.allocs
+							      : left->died.blocks;
+		s.died.bytes = s.allocated_bytes < left->died.bytes
+				       ? s.allocated_bytes
+				       : left->died.bytes;
+		s.frees = by_time ? 0 : s.died.blocks;
+		s.freed_bytes = by_time ? 0 : s.died.bytes;
+	}
+	for (size_t i = 0; i < fields; i++)
+		from[i] -= to[i];
+	return s;
+}
+
+/* The shares of a site by one dimension, of values below `values`. */
+static inline void make_site_shares(struct make *m, const struct profile_site *s,
+				    bool by_time, uint32_t values,
+				    struct profile_share **items, size_t *count,
+				    size_t *room)
+{
+	uint32_t n = 1 + make_below(m, values < 3 ? values : 3), first;
+	struct profile_share left = {
+		.process_serial = s->process_serial,
+		.stack = s->stack,
+		.domain = s->domain,
+		.allocs = s->allocs,
+		.allocated_bytes = s->allocated_bytes,
+		.frees = s->frees,
+		.freed_bytes = s->freed_bytes,
+		.freed_here = s->freed_here,
+		.freed_here_bytes = s->freed_here_bytes,
+		.temporary = s->temporary,
+		.died = {s->frees, s->freed_bytes},
+	};
+
+	if (!by_time) {
+		left.peak = s->peak;
+		left.tree_peak = s->tree_peak;
+	}
+	if (array_reserve(items, room, *count + n) < 0)
+		abort();
+	first = values > n ? make_below(m, values - n) : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct profile_share share = make_share(m, &left, i == n - 1, by_time);
+
+		share.value = first + i;
+		if (by_time) {
+			share.last_rank = i == n - 1 ? s->last_rank : make_value(m);
+			share.last_live_bytes =
+				i == n - 1 ? s->last_live_bytes : make_value(m);
+		}
+		(*items)[(*count)++] = share;
+	}
+}
+
+/* All of them anew, as the sites have changed. */
+static inline void make_shares(struct make *m, struct profile *p)
+{
+	uint64_t at = make_below(m, 1000);
+
+	p->epoch_count = p->time_count = p->size_count = p->owner_count = 0;
+	for (uint32_t n = 1 + make_below(m, 6); n; n--) {
+		make_row(p, epoch)->at_ns = at;
+		at += 1 + make_below(m, 1ull << 40);
+	}
+	for (size_t i = 0; i < p->site_count; i++) {
+		const struct profile_site *s = &p->sites[i];
+
+		make_site_shares(m, s, true, (uint32_t)p->epoch_count, &p->times,
+				 &p->time_count, &p->time_room);
+		if (s->domain != PROFILE_MALLOC)
+			continue;
+		make_site_shares(m, s, false, 64, &p->sizes, &p->size_count,
+				 &p->size_room);
+		make_site_shares(m, s, false, (uint32_t)p->thread_count + 1, &p->owners,
+				 &p->owner_count, &p->owner_room);
+		if (p->owners[p->owner_count - 1].value == p->thread_count)
+			p->owners[p->owner_count - 1].value = PROFILE_OTHERS;
+	}
+	p->dimensions = PROFILE_DIMENSIONS;
+	p->divided = PROFILE_SIZES | PROFILE_OWNERS;
+	p->shares_new = true;
+}
+
 /* Lets a profile go on: what may grow grows, what may change changes. */
 static inline void make_more(struct make *m, struct profile *p)
 {
@@ -412,6 +506,7 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_symbols(m, p);
 	make_stacks(m, p);
 	make_sites(m, p);
+	make_shares(m, p);
 }
 
 #define make_same_rows(a, b, member)                                                   \
@@ -478,6 +573,13 @@ static inline const char *make_difference(const struct profile *a,
 	for (size_t i = 0; i < a->site_count; i++)
 		if (!make_same_site(&a->sites[i], &b->sites[i]))
 			return "sites";
+	if (!make_same_rows(a, b, epoch))
+		return "epochs";
+	if (!a->time_count || !b->time_count) /* not asked for */
+		return NULL;
+	if (!make_same_rows(a, b, time) || !make_same_rows(a, b, size) ||
+	    !make_same_rows(a, b, owner))
+		return "shares";
 	return NULL;
 }
 
