@@ -12,7 +12,7 @@ const struct reader_spec info_spec = {
 		"Tells what a profile is: what was recorded, where and how, what is in "
 		"it, what its\nfile is made of, and what is missing.",
 	.counts = "entries of each list (20; of JSON all)",
-	.lacks = "pFId",
+	.lacks = "pFIdtazT",
 };
 
 static const struct {

@@ -79,7 +79,7 @@ static int add(struct profile_merge *m, char *path)
 	int status = VERB_FAILED, err = -ENOMEM;
 
 	if (file.path) {
-		status = reader_load(&file);
+		status = reader_load(&file, PROFILE_DIMENSIONS);
 		if (status >= 0)
 			return status;
 		if (file.profile->snapshot_count)

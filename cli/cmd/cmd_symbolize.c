@@ -416,7 +416,7 @@ static int open_profile(struct symbolize *s, const char *named)
 	int status = reader_choose(&s->file, named);
 
 	if (status < 0)
-		status = reader_read(&s->file);
+		status = reader_read(&s->file, PROFILE_DIMENSIONS);
 	if (status >= 0)
 		return status;
 	s->profile = s->file.profile;

@@ -36,7 +36,7 @@ const struct reader_spec timeline_spec = {
 	.options = options,
 	.take = take,
 	.counts = "columns, or bins of the JSON (all)",
-	.lacks = "pFId",
+	.lacks = "pFIdtazT",
 };
 
 /* 0 with the picture in the file, or a status after the reason was said. */

@@ -6,7 +6,7 @@
 #include "cli/cmd/reader.h"
 #include "cli/report/held.h"
 
-#define GRAPH_LACKS "FId" /* common options that make no sense for them */
+#define GRAPH_LACKS "FIdtazT" /* common options that make no sense for them */
 #define GRAPH_OPERAND "ADDRESS|SITE"
 #define GRAPH_ABOUT_OPERAND                                                            \
 	"ADDRESS is one of a block (0x...); SITE a function, file or file:line that\n" \

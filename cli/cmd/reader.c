@@ -3,8 +3,10 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
 #include "cli/cmd/resolve.h"
+#include "cli/cmd/slicing.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
+#include "cli/report/cut.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +43,22 @@ static const struct common {
 	  .argument = "NAME",
 	  .help = "malloc (the default), or mmap",
 	  .words = "malloc mmap"}},
+	{'t',
+	 {.name = "time",
+	  .argument = "FROM..TO",
+	  .help = "only what was done between two moments: 1.5s..3s"}},
+	{'a',
+	 {.name = "at",
+	  .argument = "MOMENT",
+	  .help = "what was live at: peak (the default), end, or a time: 1.5s"}},
+	{'T',
+	 {.name = "thread",
+	  .argument = "WHICH",
+	  .help = "only blocks that a thread allocated: a tid, a name, worker-*"}},
+	{'z',
+	 {.name = "size",
+	  .argument = "FROM..TO",
+	  .help = "only blocks of those sizes: 1K..64K, to powers of two"}},
 	{'s', {.name = "sort", .argument = "WORD"}},
 	{'n', {.argument = "COUNT", .letter = 'n'}},
 	{'b', {.name = "bytes", .help = "exact numbers of bytes"}},
@@ -147,6 +165,20 @@ static bool want_colour(const char *when)
 	       !(term && !strcmp(term, "dumb"));
 }
 
+static const char *take_slice(struct reader *r, const struct reader_spec *spec,
+			      unsigned *given, slicing_take *parse, const char *value)
+{
+	unsigned most = spec->profiles ? (unsigned)spec->profiles : 1;
+	const char *why = NULL;
+
+	if (*given == most)
+		return most == 1 ? "given twice" : "given for A and for B already";
+	for (unsigned i = *given; i < READER_PROFILES && !why; i++)
+		why = parse(&r->slice[i], value);
+	++*given;
+	return why;
+}
+
 /* NULL, or a clause on what is wrong with the value. */
 static const char *take_common(struct reader *r, const struct reader_spec *spec,
 			       void *own, int letter, const char *value)
@@ -181,6 +213,14 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 			return "malloc or mmap";
 		r->scope.domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
 		return NULL;
+	case 't':
+		return take_slice(r, spec, &r->slices[0], slicing_range, value);
+	case 'T':
+		return take_slice(r, spec, &r->slices[3], slicing_threads, value);
+	case 'z':
+		return take_slice(r, spec, &r->slices[1], slicing_sizes, value);
+	case 'a':
+		return take_slice(r, spec, &r->slices[2], slicing_moment, value);
 	case 's':
 		return spec->sort(own, value) ? NULL : spec->sorts;
 	case 'n':
@@ -389,9 +429,10 @@ static int say_read(const struct reader_file *f, int err)
 	return -1;
 }
 
-int reader_read(struct reader_file *f)
+int reader_read(struct reader_file *f, unsigned dimensions)
 {
-	return say_read(f, profile_load(f->path, &f->profile, f->why, sizeof(f->why)));
+	return say_read(f, profile_load_with(f->path, dimensions, &f->profile, f->why,
+					     sizeof(f->why)));
 }
 
 /* The collector died before it had resolved names: looks them up here and now, in the
@@ -418,9 +459,9 @@ static int name_places(struct reader_file *f)
 	return VERB_FAILED;
 }
 
-int reader_load(struct reader_file *f)
+int reader_load(struct reader_file *f, unsigned dimensions)
 {
-	int status = reader_read(f);
+	int status = reader_read(f, dimensions);
 
 	return status >= 0 ? status : name_places(f);
 }
@@ -428,6 +469,7 @@ int reader_load(struct reader_file *f)
 /* One of several files, read by a thread of its own. */
 struct reading {
 	struct reader_file *file;
+	unsigned dimensions; /* that it is loaded with */
 	pthread_t thread;
 	bool started;
 	int err;
@@ -438,19 +480,22 @@ static void *read_one(void *context)
 	struct reading *one = context;
 	struct reader_file *f = one->file;
 
-	one->err = profile_load(f->path, &f->profile, f->why, sizeof(f->why));
+	one->err = profile_load_with(f->path, one->dimensions, &f->profile, f->why,
+				     sizeof(f->why));
 	return NULL;
 }
 
-/* Reads n files at once, and then says, in their order, what came of it. -1, or the
- * exit status of a failure. */
-static int load_all(struct reader_file *files, size_t n)
+/* Reads n files at once, and then says, in their order, what came of it, and cuts them.
+ * -1, or the exit status of a failure. */
+static int load_all(struct reader_file *files, const struct slice_options *slices,
+		    size_t n)
 {
 	struct reading each[READER_PROFILES];
 	int status = -1;
 
 	for (size_t i = n; i-- > 0;) {
-		each[i] = (struct reading){.file = &files[i]};
+		each[i] = (struct reading){.file = &files[i],
+					   .dimensions = slice_needs(&slices[i])};
 		each[i].started =
 			i && !pthread_create(&each[i].thread, NULL, read_one, &each[i]);
 	}
@@ -464,6 +509,8 @@ static int load_all(struct reader_file *files, size_t n)
 		status = say_read(&files[i], each[i].err);
 		if (status < 0)
 			status = name_places(&files[i]);
+		if (status < 0)
+			status = slicing_cut(&slices[i], &files[i]);
 	}
 	return status;
 }
@@ -502,7 +549,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		r->files[i].source_paths = r->source_paths.rules;
 	}
 	if (status < 0)
-		status = load_all(r->files, count);
+		status = load_all(r->files, r->slice, count);
 	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
@@ -514,6 +561,9 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	if (!r->json && !r->no_pager && isatty(STDOUT_FILENO))
 		text_pager_open(&r->pager);
 	r->out = r->pager.out;
+	for (size_t i = 0; !r->json && (!i || i < spec->profiles); i++)
+		cut_text(r->files[i].profile,
+			 i || spec->profiles ? r->files[i].path : NULL, r->out);
 	return true;
 }
 

@@ -14,6 +14,7 @@
 #include "cli/cmd/options.h"
 #include "cli/cmd/source_paths.h"
 #include "cli/profile/profile.h"
+#include "cli/profile/slice.h"
 #include "cli/report/scope.h"
 #include "cli/report/text.h"
 
@@ -30,7 +31,7 @@ struct reader_spec {
 	const struct option_spec *options; /* beside the common ones; may be NULL */
 	options_take *take;		   /* of those */
 	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
-	const char *lacks; /* letters of common options that make no sense, of "pFIdb" */
+	const char *lacks; /* letters of common options that make no sense, of "pFIdtazTb" */
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;
@@ -66,6 +67,10 @@ struct reader {
 	struct reader_file files[READER_PROFILES];
 	const char *operand; /* of a spec that has one */
 	struct scope_options scope;
+	/* What each profile is cut to, once loaded. An option that is given once counts
+	 * for both, one that is given twice for the first and the second. */
+	struct slice_options slice[READER_PROFILES];
+	unsigned slices[4]; /* how often each was given */
 	bool json, bytes, colour;
 	size_t limit; /* of -n; 0: none given */
 	FILE *out;
@@ -91,13 +96,13 @@ int reader_close(struct reader *r, int result);
  * exit status of a failure. */
 int reader_choose(struct reader_file *f, const char *named);
 
-/* Reads f->path, and says what is wrong or was left out. -1, or the exit status of a
- * failure. */
-int reader_read(struct reader_file *f);
+/* Reads f->path, with what sites have by these dimensions, and says what is wrong or
+ * was left out. -1, or the exit status of a failure. */
+int reader_read(struct reader_file *f, unsigned dimensions);
 
 /* Reads f->path, resolves names if its collector could not, and says what is wrong or
  * was left out. -1, or the exit status of a failure. */
-int reader_load(struct reader_file *f);
+int reader_load(struct reader_file *f, unsigned dimensions);
 void reader_unload(struct reader_file *f); /* frees path too */
 
 /* Compiles an extended regular expression into *ret. NULL, or a clause (static until

@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
+#include "cli/report/cut.h"
 #include "cli/report/labels.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
@@ -306,7 +307,8 @@ static struct units_text size(const struct churn_options *o, uint64_t bytes)
 /* Bytes in one second of the recording. */
 static uint64_t rate(const struct profile *p, uint64_t bytes)
 {
-	double value = p->wall_ns ? (double)bytes * 1e9 / (double)p->wall_ns : 0;
+	uint64_t ns = cut_length_ns(p);
+	double value = ns ? (double)bytes * 1e9 / (double)ns : 0;
 
 	return value < 0x1p63 ? (uint64_t)value : UINT64_MAX;
 }
@@ -331,16 +333,18 @@ static void put_heading(const struct profile *p, const struct churn_options *o,
 	};
 
 	text_style(out, o->colour, TEXT_BOLD);
-	fprintf(out, "Churn of %s, whole run\n",
+	fprintf(out, "Churn of %s, %s\n",
 		o->scope.domain == PROFILE_MMAP ? "mapped memory (mmap)"
-						: "the heap (malloc)");
+						: "the heap (malloc)",
+		cut_period(p).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs("A block counts at the innermost line of the program's own code. "
 	      "Temporary: freed by the\nthread's next event. Half, 90 %: of the freed "
 	      "blocks lived shorter than that.\n",
 	      out);
-	fprintf(out, "Per second: of the whole recording, %s. Ordered by %s.\n",
-		units_duration(p->wall_ns).text, orders[o->sort]);
+	fprintf(out, "Per second: of %s, %s. Ordered by %s.\n",
+		p->slice.has_range ? "that time" : "the whole recording",
+		units_duration(cut_length_ns(p)).text, orders[o->sort]);
 	losses_text(p, o->colour, out);
 	fputc('\n', out);
 }
@@ -510,6 +514,7 @@ int churn_json(const struct profile *p, const struct churn_options *o, FILE *out
 			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
 	json_put_unsigned(&j, "wall_ns", p->wall_ns);
 	losses_json(p, &j);
+	cut_json(p, &j);
 	json_key(&j, "total");
 	json_object(&j);
 	json_put_unsigned(&j, "allocations", c.total.allocs);

@@ -512,16 +512,27 @@ static void put_counts(const struct page *page)
 	fputc('\n', page->out);
 }
 
+/* Whether the metric is of a part of the recordings, which was named above. */
+static bool is_cut(const struct page *page)
+{
+	const struct profile_slice *s = &page->profile[0]->slice;
+
+	return page->options->metric == DIFF_PEAK ? s->has_moment : s->has_range;
+}
+
 static const char *title_of(const struct page *page, char *title, size_t room)
 {
-	static const char *const metrics[DIFF_METRICS] = {
-		"Live at the peak", "Never freed", "Allocated over the whole run",
-		"Allocations over the whole run", "Temporary allocations"};
+	static const char *const metrics[2][DIFF_METRICS] = {
+		{"Live at the peak", "Never freed", "Allocated over the whole run",
+		 "Allocations over the whole run", "Temporary allocations"},
+		{"Live then", "Allocated then and never freed", "Allocated then",
+		 "Allocations then", "Temporary allocations then"}};
 	static const char *const things[] = {"by line of code", "by function",
 					     "by whole stack", "by module"};
 
 	snprintf(title, room, "%s, %s, the greatest change first",
-		 metrics[page->options->metric], things[page->options->by]);
+		 metrics[is_cut(page)][page->options->metric],
+		 things[page->options->by]);
 	return title;
 }
 
@@ -675,6 +686,7 @@ static void json_profile(struct json *j, const struct page *page, int side)
 	json_put_unsigned(j, "wall_ns", p->wall_ns);
 	json_put_unsigned(j, "peak_at_ns", page->diff->totals[side].peak_at_ns);
 	losses_json(p, j);
+	cut_json(p, j);
 	json_close(j);
 }
 

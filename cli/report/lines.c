@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
+#include "cli/report/cut.h"
 #include "cli/report/estimate.h"
 #include "cli/report/lines_source.h"
 #include "cli/report/lines_sums.h"
@@ -306,7 +307,14 @@ static void put_rule(int length, FILE *out)
 	fputc('\n', out);
 }
 
-static void put_header(const struct lines_options *o, bool lines, FILE *out)
+/* Of the column of what was live at the peak, or at another moment. */
+static const char *peak_title(const struct profile *p)
+{
+	return p->slice.has_moment ? "Live" : "At peak";
+}
+
+static void put_header(const struct report *r, const struct lines_options *o,
+		       bool lines, FILE *out)
 {
 	char header[256];
 	int at = snprintf(header, sizeof(header), "%6s %12s %12s  %10s",
@@ -316,13 +324,22 @@ static void put_header(const struct lines_options *o, bool lines, FILE *out)
 	for (size_t i = 0; i < COLUMNS; i++)
 		if (o->columns & columns[i].bit)
 			at += snprintf(header + at, sizeof(header) - (size_t)at,
-				       " %12s", columns[i].title);
+				       " %12s",
+				       columns[i].bit == LINES_PEAK
+					       ? peak_title(r->sums.view.profile)
+					       : columns[i].title);
 	at += snprintf(header + at, sizeof(header) - (size_t)at, "   %s",
 		       lines ? "Line Contents" : "Function");
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "%s\n", header);
 	text_style(out, o->colour, TEXT_PLAIN);
 	put_rule(at, out);
+}
+
+/* Whether the last event of the line is known. */
+static bool is_known(const struct view_sums *s)
+{
+	return s && s->last_live != PROFILE_UNKNOWN;
 }
 
 /* A row up to the line's contents. The header's "Occurrences" is one wider than its
@@ -338,7 +355,7 @@ static void put_numbers(const struct lines_options *o, uint32_t number,
 	if (number)
 		snprintf(line, sizeof(line), "%" PRIu32, number);
 	fprintf(out, "%6s %12s %12s  %10s", line,
-		s ? amount(o, (int64_t)s->last_live).text : "",
+		is_known(s) ? amount(o, (int64_t)s->last_live).text : "",
 		s ? amount(o, increment(s)).text : "", occurrences);
 	for (size_t i = 0, shift = 1; i < COLUMNS; i++) {
 		if (!(o->columns & columns[i].bit))
@@ -424,7 +441,7 @@ static void put_function(struct report *r, const struct lines_options *o,
 		      "events are shown)",
 		      out);
 	fputs("\n\n", out);
-	put_header(o, true, out);
+	put_header(r, o, true, out);
 	while (step(&r->sums, f, o->nonzero || !sourced, &at))
 		put_row(r, o, f, &at, out);
 	fputc('\n', out);
@@ -450,7 +467,7 @@ static void put_plain(const struct report *r, const struct lines_options *o, FIL
 	fputs("Without line information (compile with -g, do not strip), by function "
 	      "or place:\n\n",
 	      out);
-	put_header(o, false, out);
+	put_header(r, o, false, out);
 	for (size_t i = 0; i < shown; i++) {
 		char name[NAME_ROOM];
 
@@ -488,8 +505,9 @@ static void put_heading(const struct report *r, const struct lines_options *o,
 	bool mmap = o->scope.domain == PROFILE_MMAP;
 
 	text_style(out, o->colour, TEXT_BOLD);
-	fprintf(out, "Line report of %s, whole run\n",
-		mmap ? "mapped memory (mmap)" : "the heap (malloc)");
+	fprintf(out, "Line report of %s, %s\n",
+		mmap ? "mapped memory (mmap)" : "the heap (malloc)",
+		cut_period(v->profile).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fprintf(out, "Mem usage: %s of the process after the last event at the line.\n",
 		mmap ? "mapped bytes" : "live heap");
@@ -506,13 +524,17 @@ static void put_heading(const struct report *r, const struct lines_options *o,
 	if (o->columns & (LINES_PEAK | LINES_LEAKED | LINES_TEMPORARY))
 		fputc('\n', out);
 	if (o->columns & LINES_PEAK)
-		fprintf(out, "At peak: live at %s. ", view_peak_phrase(v));
+		fprintf(out, "%s: live at %s. ", peak_title(v->profile),
+			view_peak_phrase(v));
 	if (o->columns & LINES_LEAKED)
 		fputs("Leaked: never freed, runtime blocks apart. ", out);
 	if (o->columns & LINES_TEMPORARY)
 		fputs("Temporary: freed by the thread's next event.", out);
-	fprintf(out, "\nFunctions %s", sort_phrases[r->sort]);
-	if (r->sort == LINES_BY_PEAK)
+	if (r->sort == LINES_BY_PEAK && v->profile->slice.has_moment)
+		fprintf(out, "\nFunctions by bytes live at %s", view_peak_phrase(v));
+	else
+		fprintf(out, "\nFunctions %s", sort_phrases[r->sort]);
+	if (r->sort == LINES_BY_PEAK && !v->profile->slice.has_moment)
 		fprintf(out, " (%s)", view_peak_phrase(v));
 	fputs(".\n", out);
 	losses_text(v->profile, o->colour, out);
@@ -545,7 +567,7 @@ static bool all_small(const struct report *r, size_t shown)
 		const struct view_sums *s = &r->sums.functions[r->ranked[i]].sum;
 
 		if (s->allocated.bytes > SMALL || s->freed.bytes > SMALL ||
-		    s->last_live > SMALL)
+		    (is_known(s) && s->last_live > SMALL))
 			return false;
 	}
 	return shown > 0;
@@ -620,7 +642,7 @@ static void json_figures(const struct report *r, struct json *j,
 	static const struct view_sums none;
 	const struct view_sums *v = s ? s : &none, *frees = p->free_stacks ? s : NULL;
 
-	put_value(j, "mem_usage", s, v->last_live);
+	put_value(j, "mem_usage", is_known(s) ? s : NULL, v->last_live);
 	json_key(j, "increment");
 	if (s)
 		json_signed(j, increment(s));
@@ -699,6 +721,7 @@ int lines_json(const struct profile *p, const struct lines_options *o, FILE *out
 			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
 	json_put_bool(&j, "free_stacks", p->free_stacks);
 	losses_json(p, &j);
+	cut_json(p, &j);
 	json_key(&j, "functions");
 	json_array(&j);
 	for (size_t i = 0; i < r.chosen && (!o->limit || i < o->limit); i++)

@@ -56,6 +56,10 @@ static void choose_moment(struct scope *s, bool one_pid)
 	const struct profile *p = s->profile;
 	uint64_t highest = 0;
 
+	if (p->slice.has_moment) {
+		s->moment = SCOPE_AT;
+		return;
+	}
 	if (s->process_count > 1 && !one_pid) {
 		s->moment =
 			s->domain == PROFILE_MALLOC ? SCOPE_TREE_PEAK : SCOPE_OWN_PEAKS;
@@ -224,6 +228,8 @@ struct profile_amount scope_peak_total(const struct scope *s, uint64_t *ret_at_n
 		*ret_at_ns = p->tree_peak_at_ns;
 		return p->tree_peak;
 	}
+	if (s->moment == SCOPE_AT)
+		*ret_at_ns = p->slice.at_ns;
 	for (size_t i = 0; i < p->process_count; i++) {
 		if (!s->process[i])
 			continue;

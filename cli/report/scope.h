@@ -22,6 +22,7 @@ enum scope_moment {		     /* what "at the peak" is */
 		    SCOPE_TREE_PEAK, /* of the sum of all processes' live bytes */
 		    SCOPE_OWN_PEAKS, /* of each process on its own: mmap, where nobody
 					sums */
+		    SCOPE_AT, /* another moment that the profile was cut to: slice.h */
 };
 
 struct scope {

@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
+#include "cli/report/cut.h"
 #include "cli/report/estimate.h"
 #include "cli/report/frames.h"
 #include "cli/report/groups.h"
@@ -152,6 +153,8 @@ static const char *peak_phrase(const struct scope *scope)
 		return ", the highest sum of all processes";
 	case SCOPE_OWN_PEAKS:
 		return ", the sum of each process's own";
+	case SCOPE_AT:
+		return scope->profile->slice.at_end ? ", at the end" : "";
 	default:
 		return "";
 	}
@@ -179,10 +182,14 @@ static void put_figure(const struct page *page, const struct scope *scope,
 static void put_figures(const struct page *page, const struct scope *scope,
 			const struct summary *s)
 {
+	const struct profile *p = page->profile;
+	const char *those = p->slice.has_range ? " of those" : "";
+	struct cut_words over = cut_over(p);
 	FILE *out = page->out;
 
-	put_figure(page, scope, "peak", s->peak.bytes, s->peak.blocks);
-	if (scope->moment != SCOPE_OWN_PEAKS)
+	put_figure(page, scope, scope->moment == SCOPE_AT ? "live" : "peak",
+		   s->peak.bytes, s->peak.blocks);
+	if (scope->moment != SCOPE_OWN_PEAKS && !p->slice.at_end)
 		fprintf(out, ", %s after the start",
 			units_duration(s->peak_at_ns).text);
 	fprintf(out, "%s\n", peak_phrase(scope));
@@ -190,21 +197,22 @@ static void put_figures(const struct page *page, const struct scope *scope,
 		put_figure(page, scope, "never freed",
 			   s->leaked.bytes - s->not_yet.bytes,
 			   s->leaked.blocks - s->not_yet.blocks);
-		fputs(" live at the end\n", out);
+		fprintf(out, "%s live at the end\n", those);
 	}
 	if (s->went_on) {
 		put_figure(page, scope, "not freed", s->not_yet.bytes,
 			   s->not_yet.blocks);
-		fputs(" until recording ended\n", out);
+		fprintf(out, "%s until recording ended\n", those);
 	}
 	if (s->runtime.blocks) {
 		put_figure(page, scope, "runtime", s->runtime.bytes, s->runtime.blocks);
 		fputs(" live at the end, kept by libc and the loader: no leak\n", out);
 	}
 	put_figure(page, scope, "allocated", s->allocated_bytes, s->allocs);
-	fputs(" over the whole run\n", out);
+	fprintf(out, " %s\n", over.text);
 	put_figure(page, scope, "freed", s->freed_bytes, s->frees);
-	fputs(" over the whole run\n", out);
+	fprintf(out, "%s %s\n", those,
+		p->slice.has_range ? "up to the end" : over.text);
 }
 
 static void put_heap(const struct page *page, const struct summary *s)
@@ -218,11 +226,10 @@ static void put_heap(const struct page *page, const struct summary *s)
 	if (page->profile->sampled)
 		return; /* the thread's next event may not have been recorded */
 	fprintf(page->out,
-		"  temporary    %14s  of the allocations over the whole run (%s), "
-		"freed by "
+		"  temporary    %14s  of the allocations %s (%s), freed by "
 		"the thread's next event\n",
 		units_percent(s->temporary.blocks, s->allocs).text,
-		units_count(s->temporary.blocks).text);
+		cut_over(page->profile).text, units_count(s->temporary.blocks).text);
 }
 
 /* The mmap domain, if the program used it. */
@@ -362,11 +369,14 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 
 	switch (sort) {
 	case SUMMARY_BY_LEAKED:
-		snprintf(title, room, "%s, by code%s", leaked_title(s), chosen);
+		snprintf(title, room, "%s%s, by code%s",
+			 page->profile->slice.has_range ? "Allocated in that time. "
+							: "",
+			 leaked_title(s), chosen);
 		break;
 	case SUMMARY_BY_ALLOCATED:
-		snprintf(title, room, "Allocated over the whole run, by code%s",
-			 chosen);
+		snprintf(title, room, "Allocated %s, by code%s",
+			 cut_over(page->profile).text, chosen);
 		break;
 	case SUMMARY_BY_TEMPORARY:
 		snprintf(title, room,
@@ -374,6 +384,11 @@ static const char *group_title(const struct page *page, enum summary_sort sort,
 			 chosen);
 		break;
 	default:
+		if (page->scope->moment == SCOPE_AT) {
+			snprintf(title, room, "Live at %s, by code%s",
+				 cut_moment(page->profile).text, chosen);
+			break;
+		}
 		snprintf(title, room,
 			 "Live at the peak (%s after the start), by code%s",
 			 units_duration(s->peak_at_ns).text, chosen);
@@ -426,8 +441,13 @@ static void put_processes(const struct page *page, const struct summary *all)
 
 	if (page->scope->process_count < 2)
 		return;
-	put_title(page,
-		  "Programs: own peak, and what they had not freed when they ended");
+	put_title(
+		page,
+		page->scope->moment == SCOPE_AT
+			? "Programs: live then, and what they had not freed when they "
+			  "ended"
+			: "Programs: own peak, and what they had not freed when they "
+			  "ended");
 	for (size_t i = 0; i < p->process_count && shown < limit; i++) {
 		if (!page->scope->process[i])
 			continue;

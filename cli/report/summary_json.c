@@ -5,6 +5,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
+#include "cli/report/cut.h"
 #include "cli/report/estimate.h"
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
@@ -191,6 +192,7 @@ int summary_json(const struct profile *p, const struct summary_options *o, FILE 
 	if (err < 0)
 		return err;
 	losses_json(p, &j);
+	cut_json(p, &j);
 	json_overheads(&j, &sum);
 	json_put_unsigned(&j, "wall_ns", p->wall_ns);
 	json_put_unsigned(&j, "start_unix_ns", p->start_unix_ns);

@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
+#include "cli/report/cut.h"
 #include "cli/report/classes.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
@@ -58,8 +59,9 @@ static void put_heading(const struct top_options *o, const struct profile *p,
 	bool mmap = o->scope.domain == PROFILE_MMAP && o->by != TOP_DOMAIN;
 
 	text_style(out, o->colour, TEXT_BOLD);
-	fprintf(out, "Top of %s by %s, whole run\n",
-		mmap ? "mapped memory (mmap)" : "the heap (malloc)", kinds[o->by].name);
+	fprintf(out, "Top of %s by %s, %s\n",
+		mmap ? "mapped memory (mmap)" : "the heap (malloc)", kinds[o->by].name,
+		cut_period(p).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs(order, out);
 	losses_text(p, o->colour, out);
@@ -95,18 +97,21 @@ static void json_begin(const struct top_options *o, const struct profile *p,
 	json_put_string(j, "domain", mmap ? "mmap" : "malloc");
 	json_put_string(j, "sort", view_metric_name(o->sort));
 	losses_json(p, j);
+	cut_json(p, j);
 }
 
 /* ---- sums ---------------------------------------------------------------- */
 
 /* Columns up to the name's. */
-static size_t put_titles(const struct top_options *o, FILE *out)
+static size_t put_titles(const struct profile *p, const struct top_options *o,
+			 FILE *out)
 {
+	const char *live = p->slice.has_moment ? "Live" : "Peak";
 	int w = width(o), used;
 	size_t title = strlen(kinds[o->by].title);
 
 	text_style(out, o->colour, TEXT_BOLD);
-	used = fprintf(out, "%*s %*s %*s %13s %*s", w, "Peak", w, "Leaked", w,
+	used = fprintf(out, "%*s %*s %*s %13s %*s", w, live, w, "Leaked", w,
 		       "Allocated", "Allocations", w, "Temporary");
 	if (o->by == TOP_FUNCTION)
 		used += fprintf(out, " %*s", w, "Inclusive");
@@ -214,12 +219,14 @@ static void put_order(const struct top_rows *r, const struct top_options *o,
 	const char *rule = rules[o->by] ? rules[o->by] : "";
 
 	snprintf(buffer, room,
-		 "Peak: bytes live at %s. Leaked: never freed,\nruntime blocks apart. "
+		 "%s: bytes live at %s. Leaked: never freed,\nruntime blocks apart. "
 		 "Temporary: freed by the thread's next event.\n%s",
+		 r->view.profile->slice.has_moment ? "Live" : "Peak",
 		 view_peak_phrase(&r->view), rule);
 	if (o->by != TOP_DOMAIN)
 		snprintf(buffer + strlen(buffer), room - strlen(buffer),
-			 "Ordered by %s.\n", view_metric_phrase(&r->view, o->sort));
+			 "Ordered by %s.\n",
+			 view_metric_phrase(&r->view, o->sort).text);
 }
 
 static int sums_text(const struct profile *p, const struct top_options *o, FILE *out)
@@ -233,7 +240,7 @@ static int sums_text(const struct profile *p, const struct top_options *o, FILE 
 		return err;
 	put_order(&r, o, order, sizeof(order));
 	put_heading(o, p, order, out);
-	used = put_titles(o, out);
+	used = put_titles(p, o, out);
 	if (limit > r.count)
 		limit = r.count;
 	for (size_t i = 0; i < limit; i++)

@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
+#include "cli/report/cut.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
 #include "cli/report/tree_rows.h"
@@ -130,11 +131,12 @@ static void put_heading(const struct tree_rows *t, const struct tree_options *o,
 	bool mmap = o->scope.domain == PROFILE_MMAP;
 
 	text_style(out, o->colour, TEXT_BOLD);
-	fprintf(out, "Tree of %s, %s, whole run\n",
+	fprintf(out, "Tree of %s, %s, %s\n",
 		mmap ? "mapped memory (mmap)" : "the heap (malloc)",
-		o->bottom_up ? "from the allocations up" : "from the top down");
+		o->bottom_up ? "from the allocations up" : "from the top down",
+		cut_period(t->view.profile).text);
 	text_style(out, o->colour, TEXT_PLAIN);
-	fprintf(out, "Numbers: %s.\n", view_metric_phrase(&t->view, o->metric));
+	fprintf(out, "Numbers: %s.\n", view_metric_phrase(&t->view, o->metric).text);
 	fputs(o->bottom_up
 		      ? "From the functions that asked libc or the C++ runtime for "
 			"memory: below each are\nthose that called it; a name without "
@@ -270,6 +272,7 @@ int tree_json(const struct profile *p, const struct tree_options *o, FILE *out)
 	json_put_string(&j, "metric", view_metric_name(o->metric));
 	json_put_string(&j, "direction", o->bottom_up ? "bottom-up" : "top-down");
 	losses_json(p, &j);
+	cut_json(p, &j);
 	json_put_unsigned(&j, "total", t.total);
 	json_key(&j, "nodes");
 	json_array(&j);

@@ -10,7 +10,7 @@ int view_init(struct view *v, const struct profile *p, const struct scope_option
 {
 	int err;
 
-	*v = (struct view){.profile = p};
+	*v = (struct view){.profile = p, .moment = cut_moment(p)};
 	err = scope_init(&v->scope, p, o);
 	if (err < 0)
 		return err;
@@ -127,6 +127,8 @@ const char *view_peak_phrase(const struct view *v)
 		return "the peak of all processes' sum";
 	case SCOPE_OWN_PEAKS:
 		return "each process's own peak";
+	case SCOPE_AT:
+		return v->moment.text;
 	default:
 		return "the process's peak";
 	}
@@ -145,24 +147,30 @@ const char *view_metric_name(enum view_metric metric)
 	return names[metric];
 }
 
-const char *view_metric_phrase(const struct view *v, enum view_metric metric)
+struct view_phrase view_metric_phrase(const struct view *v, enum view_metric metric)
 {
+	const struct profile *p = v->profile;
+	struct view_phrase w;
+	size_t room = sizeof(w.text);
+
 	switch (metric) {
 	case VIEW_LEAKED:
-		return "bytes never freed, runtime blocks apart";
+		snprintf(w.text, room, "bytes %s, runtime blocks apart", cut_leaked(p));
+		break;
 	case VIEW_ALLOCATED:
-		return "bytes allocated over the whole run";
+		snprintf(w.text, room, "bytes allocated %s", cut_over(p).text);
+		break;
 	case VIEW_TEMPORARY:
-		return "bytes of temporary blocks over the whole run";
+		snprintf(w.text, room, "bytes of temporary blocks %s",
+			 cut_over(p).text);
+		break;
 	case VIEW_ALLOCATIONS:
-		return "allocations over the whole run";
+		snprintf(w.text, room, "allocations %s", cut_over(p).text);
+		break;
 	default:
-		return v->scope.moment == SCOPE_TREE_PEAK
-			       ? "bytes live at the peak of all processes' sum"
-		       : v->scope.moment == SCOPE_OWN_PEAKS
-			       ? "bytes live at each process's own peak"
-			       : "bytes live at the process's peak";
+		snprintf(w.text, room, "bytes live at %s", view_peak_phrase(v));
 	}
+	return w;
 }
 
 bool view_parse_metric(const char *word, enum view_metric *ret)

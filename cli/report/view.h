@@ -11,6 +11,7 @@
 #pragma once
 
 #include "cli/base/json.h"
+#include "cli/report/cut.h"
 #include "cli/report/frames.h"
 #include "cli/report/runtime.h"
 #include "cli/report/scope.h"
@@ -31,6 +32,10 @@ struct view_sums {
 	uint64_t last_rank, last_live;
 };
 
+struct view_phrase {
+	char text[160];
+};
+
 struct view {
 	const struct profile *profile;
 	struct scope scope;
@@ -40,6 +45,7 @@ struct view {
 	 * with code that is no base library's; with code. 0: none. NULL before
 	 * view_owners(). */
 	uint32_t *own, *other, *any;
+	struct cut_words moment; /* for the phrase below */
 };
 
 /* 0, -ESRCH (no such process) or -ENOMEM. view_done() in any case. */
@@ -67,7 +73,7 @@ void view_json(const struct view_sums *s, struct json *j);
 
 /* "peak"; "bytes live at the process's peak". */
 const char *view_metric_name(enum view_metric metric);
-const char *view_metric_phrase(const struct view *v, enum view_metric metric);
+struct view_phrase view_metric_phrase(const struct view *v, enum view_metric metric);
 
 /* false: the word is no metric's name. */
 bool view_parse_metric(const char *word, enum view_metric *ret);
