@@ -26,6 +26,23 @@ static void say_missing(const struct reader *r, const char *snapshot, const char
 	}
 }
 
+int graph_say(int err)
+{
+	if (err == -ESPIPE) {
+		message_error("the graph cannot be read out of a pipe");
+		message_help("save the profile to a file first");
+		return VERB_UNREADABLE;
+	}
+	if (err == -EBADMSG) {
+		message_error("the graph in it is damaged");
+		message_help("copy the profile again from where it was recorded, or "
+			     "record again");
+		return VERB_UNREADABLE;
+	}
+	message_error("%s", strerror(-err));
+	return VERB_FAILED;
+}
+
 bool graph_open(struct reader *r, struct held *h, const char *snapshot, int *ret_status)
 {
 	const struct held_options o = {
@@ -36,19 +53,11 @@ bool graph_open(struct reader *r, struct held *h, const char *snapshot, int *ret
 	if (!err)
 		return true;
 	held_done(h);
-	*ret_status = VERB_UNREADABLE;
 	if (err == -ENODATA) {
 		say_missing(r, snapshot, cause);
-	} else if (err == -ESPIPE) {
-		message_error("the graph cannot be read out of a pipe");
-		message_help("save the profile to a file first");
-	} else if (err == -EBADMSG) {
-		message_error("the graph in it is damaged");
-		message_help("copy the profile again from where it was recorded, or "
-			     "record again");
+		*ret_status = VERB_UNREADABLE;
 	} else {
-		message_error("%s", strerror(-err));
-		*ret_status = VERB_FAILED;
+		*ret_status = graph_say(err);
 	}
 	reader_close(r, 0);
 	return false;

@@ -23,5 +23,8 @@
 bool graph_open(struct reader *r, struct held *h, const char *snapshot,
 		int *ret_status);
 
+/* Says why a graph could not be read. The exit status. */
+int graph_say(int err);
+
 /* result: of the report; -ENXIO: the operand names no block. */
 int graph_close(struct reader *r, struct held *h, int result);

@@ -20,6 +20,8 @@ const struct verb verbs[] = {
 	 cmd_report, .reader = &report_spec},
 	{"lines", "show source lines with what each allocated, freed and kept",
 	 cmd_lines, .reader = &lines_spec},
+	{"leaks", "show what was never freed and nothing holds, and why", cmd_leaks,
+	 .reader = &leaks_spec},
 	{"top", "show who has most: by line, function, file, module, size, ...",
 	 cmd_top, .reader = &top_spec},
 	{"tree", "show which functions call which to allocate", cmd_tree,

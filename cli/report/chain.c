@@ -109,12 +109,12 @@ static void put_chain(const struct held *h, const struct heap_chain *c, FILE *ou
 	}
 }
 
-/* "g_table+0x88 -> +16 -> +0": the whole in a line. */
+/* "g_table+0x88 -> +16 -> +0": the whole in a line. Raw. */
 static void put_short(const struct held *h, const struct heap_chain *c, FILE *out)
 {
 	char text[TEXT];
 
-	text_put(out, held_root(h, &h->graph->roots[c->root], text, sizeof(text)));
+	fputs(held_root(h, &h->graph->roots[c->root], text, sizeof(text)), out);
 	fputs(" -> block", out);
 	for (size_t i = 0; i + 1 < c->count; i++) {
 		if (i == SHORT && c->count > 2 * SHORT) {
@@ -125,7 +125,37 @@ static void put_short(const struct held *h, const struct heap_chain *c, FILE *ou
 		fprintf(out, " +%" PRIu64 " -> block",
 			(uint64_t)h->graph->edges.word[c->steps[i].edge] * HEAP_WORD);
 	}
-	fputc('\n', out);
+}
+
+/* Of the last pointer in it: how it points, if not at a start. */
+static void put_last_how(const struct held *h, const struct heap_chain *c, FILE *out)
+{
+	uint16_t how = c->count > 1 ? h->graph->edges.how[c->steps[c->count - 2].edge]
+				    : h->graph->roots[c->root].how;
+	char text[64];
+
+	fputs(held_how(how, text, sizeof(text)), out);
+}
+
+int chain_line(const struct held *h, uint32_t block, char **ret)
+{
+	struct heap_chains chains;
+	size_t len = 0;
+	FILE *out;
+	int r;
+
+	*ret = NULL;
+	r = find(h, block, 1, &chains);
+	if (r < 0 || !chains.count)
+		return r;
+	out = open_memstream(ret, &len);
+	if (out) {
+		put_short(h, &chains.items[0], out);
+		put_last_how(h, &chains.items[0], out);
+		fclose(out);
+	}
+	heap_chains_done(&chains);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static void put_lost(const struct held *h, uint32_t block, FILE *out)
@@ -154,7 +184,17 @@ static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
 	if (!chains.count)
 		put_lost(h, block, out);
 	for (size_t i = 0; i < chains.count; i++) {
-		put_short(h, &chains.items[i], out);
+		char *line = NULL;
+		size_t len = 0;
+		FILE *raw = open_memstream(&line, &len);
+
+		if (raw) {
+			put_short(h, &chains.items[i], raw);
+			fclose(raw);
+			text_put(out, line);
+			fputc('\n', out);
+			free(line);
+		}
 		put_chain(h, &chains.items[i], out);
 	}
 	heap_chains_done(&chains);

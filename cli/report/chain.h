@@ -14,3 +14,8 @@ struct chain_options {
 /* 0; -ENXIO: `what` names no block; -errno. */
 int chain_text(const struct held *h, const struct chain_options *o, FILE *out);
 int chain_json(const struct held *h, const struct chain_options *o, FILE *out);
+
+/* "g_table+0x88 in a.out -> block +16 -> block, 8 bytes into it": the way to one block
+ * in a line, in *ret (to be freed; NULL: nobody holds it). Raw, for text_put(). 0 or
+ * -ENOMEM. */
+int chain_line(const struct held *h, uint32_t block, char **ret);

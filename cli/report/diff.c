@@ -6,6 +6,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/align.h"
+#include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
 #include "cli/report/view.h"
@@ -610,18 +611,6 @@ static void json_amounts(struct json *j, const struct profile_amount both[2])
 	json_close(j);
 }
 
-static void json_frame(struct json *j, const struct profile *p,
-		       const struct frames_frame *f)
-{
-	char buffer[256];
-
-	json_put_string(j, "function",
-			f->stack ? frames_name(p, f, buffer, sizeof(buffer)) : "");
-	json_put_string(j, "file",
-			f->code ? strings_get(&p->strings, f->code->file) : "");
-	json_put_string(j, "module", f->stack ? frames_module(p, f->stack) : "");
-}
-
 static void json_line(struct json *j, const char *name, const struct diff_row *row,
 		      int side)
 {
@@ -632,22 +621,6 @@ static void json_line(struct json *j, const char *name, const struct diff_row *r
 		json_unsigned(j, code->line);
 	else
 		json_null(j);
-}
-
-static void json_stack(struct json *j, const struct profile *p, uint32_t stack)
-{
-	struct frames_walk walk = frames_of(p, stack);
-	struct frames_frame f;
-
-	json_key(j, "stack");
-	json_array(j);
-	while (frames_next(&walk, &f)) {
-		json_object(j);
-		json_frame(j, p, &f);
-		json_put_unsigned(j, "line", f.code ? f.code->line : 0);
-		json_close(j);
-	}
-	json_close(j);
 }
 
 static void json_row(struct json *j, const struct page *page,
@@ -663,14 +636,14 @@ static void json_row(struct json *j, const struct page *page,
 		json_put_string(j, "module",
 				f->stack ? frames_module(p, f->stack) : "");
 	else
-		json_frame(j, p, f);
+		frames_json(p, f, j);
 	if (page->options->by == DIFF_BY_LINE || page->options->by == DIFF_BY_SITE) {
 		json_line(j, "line_a", row, 0);
 		json_line(j, "line_b", row, 1);
 	}
 	json_amounts(j, row->amount);
 	if (page->options->by == DIFF_BY_SITE)
-		json_stack(j, p, row->stack[side]);
+		frames_json_stack(p, row->stack[side], j);
 	json_close(j);
 }
 

@@ -30,6 +30,7 @@ struct gather {
 	uint32_t *near;		/* by stack: the finding that was last meant + 1 */
 	struct table numbers;	/* process, stack, kind, rule -> finding */
 	const char **unscanned; /* by process: why, or NULL */
+	uint32_t snapshot;	/* of the process under way, or FINDING_NONE */
 };
 
 static void gather_done(struct gather *g)
@@ -85,6 +86,7 @@ static struct finding *finding(struct gather *g, uint32_t kind, uint32_t process
 		f->items[f->count++] = (struct finding){.kind = kind,
 							.process = process,
 							.stack = stack,
+							.snapshot = g->snapshot,
 							.leader = FINDING_NONE,
 							.first_ns = UINT64_MAX,
 							.rule = rule};
@@ -227,6 +229,8 @@ static int count_block(struct gather *g, uint32_t process,
 	uint32_t leader = l->leader[i], rule = FINDING_NONE, own, other = FINDING_NONE;
 	struct finding *f;
 
+	if (b->born_ns < g->o->since_ns)
+		return 0;
 	if (l->kind[i] == LEAK_SUPPRESSED)
 		rule = rule_of(rules, graph, leader);
 	else if (leader != HEAP_NONE) {
@@ -294,6 +298,7 @@ static int scanned(struct gather *g, uint32_t process, size_t snapshot)
 	_cleanup_(rules_done) struct rules rules = {0};
 	int r = heap_store_load(g->o->path, g->p, snapshot, &stored);
 
+	g->snapshot = (uint32_t)snapshot;
 	if (!r)
 		r = classify(g, process, s, &stored.graph, &leaks, &rules);
 	for (size_t i = 0; !r && i < stored.graph.blocks.count; i++)
@@ -312,7 +317,7 @@ static int count_site(struct gather *g, uint32_t process, const struct profile_s
 	uint32_t rule = FINDING_NONE;
 	struct finding *f;
 
-	if (!live.blocks)
+	if (!live.blocks || s->last_ns < g->o->since_ns)
 		return 0;
 	if (kind == LEAK_UNSCANNED && g->o->matched)
 		rule = g->o->matched(g->o->context, g->p, process, s->stack,
@@ -333,7 +338,7 @@ static int count_inherited(struct gather *g, uint32_t process)
 	struct finding *f;
 
 	if (x->inherited.blocks <= x->inherited_freed.blocks ||
-	    x->inherited.bytes < x->inherited_freed.bytes)
+	    x->inherited.bytes < x->inherited_freed.bytes || g->o->since_ns)
 		return 0;
 	f = finding(g, LEAK_INHERITED, process, 0, FINDING_NONE);
 	if (!f)
@@ -352,6 +357,7 @@ static int count_unscanned(struct gather *g)
 	uint64_t *own = calloc(p->process_count + 1, sizeof(*own));
 	int r = own ? profile_serials_init(&serials, p) : -ENOMEM;
 
+	g->snapshot = FINDING_NONE;
 	if (r < 0) {
 		free(own);
 		return r;
@@ -458,7 +464,8 @@ static int gather_all(struct gather *g)
 int findings_of(const struct profile *p, const struct findings_options *o,
 		struct findings *ret)
 {
-	_cleanup_(gather_done) struct gather g = {.p = p, .o = o, .ret = ret};
+	_cleanup_(gather_done) struct gather g = {
+		.p = p, .o = o, .ret = ret, .snapshot = FINDING_NONE};
 	int r;
 
 	*ret = (struct findings){.cause = ""};

@@ -12,12 +12,13 @@
 
 #define FINDING_NONE UINT32_MAX
 
-struct finding {	  /* the blocks of one class, process and allocation stack */
-	uint32_t kind;	  /* enum leak_kind */
-	uint32_t process; /* index into the profile's processes */
-	uint32_t stack;	  /* index into the profile's stacks */
-	uint32_t leader;  /* finding whose blocks hold that at `address`; may be itself,
-			   * of a ring; FINDING_NONE */
+struct finding {	   /* the blocks of one class, process and allocation stack */
+	uint32_t kind;	   /* enum leak_kind */
+	uint32_t process;  /* index into the profile's processes */
+	uint32_t stack;	   /* index into the profile's stacks */
+	uint32_t snapshot; /* index into its snapshots; FINDING_NONE: none was used */
+	uint32_t leader; /* finding whose blocks hold that at `address`; may be itself,
+			  * of a ring; FINDING_NONE */
 	uint64_t blocks, bytes;
 	uint64_t held_blocks, held_bytes; /* others that freeing these would release */
 	uint64_t first_ns, last_ns;	  /* allocations */
@@ -43,6 +44,9 @@ struct findings_options {
 	int32_t pid;	      /* 0: all processes */
 	const char *snapshot; /* NULL: each process's last */
 	uint64_t young_ns;    /* of a living snapshot */
+	/* Only blocks allocated then or later are counted; those before are in findings
+	 * of no block at most, as leaders of others. */
+	uint64_t since_ns;
 	/* The suppression for blocks of this class and stack, or FINDING_NONE. What
 	 * suppressed blocks alone hold is suppressed with them. NULL: none. */
 	uint32_t (*matched)(void *context, const struct profile *p, uint32_t process,

@@ -273,3 +273,47 @@ bool frames_own_module(struct frames_owners *o, const struct profile_stack *stac
 	return index && index <= o->profile->module_count &&
 	       module_kind(o, index) == OTHER_MODULE;
 }
+
+bool frames_chief(struct frames_owners *o, uint32_t stack, struct frames_frame *ret)
+{
+	struct frames_walk walk = frames_of(o->profile, stack);
+	enum frames_owner best = FRAMES_BASE;
+	struct frames_frame frame;
+	bool any = false;
+
+	while (frames_next(&walk, &frame)) {
+		enum frames_owner is = frames_owner(o, &frame);
+
+		if (!any || is < best) {
+			*ret = frame;
+			best = is;
+		}
+		any = true;
+		if (best == FRAMES_OWN)
+			break;
+	}
+	return any;
+}
+
+const char *frames_site(struct frames_owners *o, uint32_t stack, char *buffer,
+			size_t room)
+{
+	char name[512], whole[1024];
+	const struct profile *p = o->profile;
+	struct frames_frame frame;
+	const char *file;
+
+	if (!frames_chief(o, stack, &frame)) {
+		snprintf(buffer, room, "(no stack)");
+		return buffer;
+	}
+	frames_short_name(frames_name(p, &frame, whole, sizeof(whole)), name,
+			  sizeof(name));
+	file = frame.code ? strings_get(&p->strings, frame.code->file) : "";
+	if (*file && frame.code->line)
+		snprintf(buffer, room, "%s (%s:%u)", name, frames_base(file),
+			 frame.code->line);
+	else
+		snprintf(buffer, room, "%s", name);
+	return buffer;
+}

@@ -70,3 +70,11 @@ bool frames_own_module(struct frames_owners *o, const struct profile_stack *stac
  * none of the system's folders; the executable may be anywhere. */
 enum frames_owner frames_owner(struct frames_owners *o,
 			       const struct frames_frame *frame);
+
+/* The frame to show for an allocation: the program's own, else a library's, else
+ * whatever is there. false: there is none. */
+bool frames_chief(struct frames_owners *o, uint32_t stack, struct frames_frame *ret);
+
+/* "insert (table.c:12)" of it. Raw, for text_put(). Returns the buffer. */
+const char *frames_site(struct frames_owners *o, uint32_t stack, char *buffer,
+			size_t room);

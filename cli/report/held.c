@@ -87,48 +87,9 @@ void held_done(struct held *h)
 
 /* ---- names --------------------------------------------------------------- */
 
-/* The frame to show: the program's own, else a library's, else whatever is there. */
-static bool choose_frame(const struct held *h, uint32_t stack, struct frames_frame *ret)
-{
-	struct frames_walk walk = frames_of(h->profile, stack);
-	enum frames_owner best = FRAMES_BASE;
-	struct frames_frame frame;
-	bool any = false;
-
-	while (frames_next(&walk, &frame)) {
-		enum frames_owner is = frames_owner(h->owners, &frame);
-
-		if (!any || is < best) {
-			*ret = frame;
-			best = is;
-		}
-		any = true;
-		if (best == FRAMES_OWN)
-			break;
-	}
-	return any;
-}
-
 const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room)
 {
-	char name[512], whole[1024];
-	const struct profile *p = h->profile;
-	struct frames_frame frame;
-	const char *file;
-
-	if (!choose_frame(h, h->graph->blocks.items[block].site, &frame)) {
-		snprintf(buffer, room, "(no stack)");
-		return buffer;
-	}
-	frames_short_name(frames_name(p, &frame, whole, sizeof(whole)), name,
-			  sizeof(name));
-	file = frame.code ? strings_get(&p->strings, frame.code->file) : "";
-	if (*file && frame.code->line)
-		snprintf(buffer, room, "%s (%s:%u)", name, frames_base(file),
-			 frame.code->line);
-	else
-		snprintf(buffer, room, "%s", name);
-	return buffer;
+	return frames_site(h->owners, h->graph->blocks.items[block].site, buffer, room);
 }
 
 const char *held_kind(enum heap_kind kind)

@@ -1,0 +1,220 @@
+/*
+ * cmd_leaks.c - heapline leaks [OPTIONS] [PROFILE]
+ */
+#include "cli/base/message.h"
+#include "cli/base/quantity.h"
+#include "cli/cmd/graph.h"
+#include "cli/cmd/verb.h"
+#include "cli/export/lsan.h"
+#include "cli/export/valgrind.h"
+#include "cli/report/leaks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum option { KIND, LEAST, SINCE, MODULE, FORMAT, SNAPSHOT };
+
+enum format { TEXT, LSAN, VALGRIND };
+
+#define YOUNG_NS 100000000ull /* less is no age for a verdict on a living process */
+
+static const struct option_spec options[] = {
+	[KIND] = {.name = "kind",
+		  .argument = "KIND",
+		  .help = "these, apart by commas, or all",
+		  .words = "definite cycle indirect possible unscanned exited young "
+			   "reachable runtime inherited suppressed all"},
+	[LEAST] = {.name = "min",
+		   .argument = "SIZE",
+		   .help = "only those of that size, with what they hold"},
+	[SINCE] = {.name = "since",
+		   .argument = "NAME",
+		   .help = "only blocks allocated since that snapshot (or its number)"},
+	[MODULE] = {.name = "module",
+		    .argument = "GLOB",
+		    .help = "only those that code of such a module allocated"},
+	[FORMAT] = {.name = "format",
+		    .argument = "FORMAT",
+		    .help = "text; lsan or valgrind-xml, as those tools write it",
+		    .words = "text lsan valgrind-xml"},
+	[SNAPSHOT] = GRAPH_SNAPSHOT,
+	{0},
+};
+
+struct own {
+	struct leaks_options options;
+	enum format format;
+	const char *since, *snapshot;
+};
+
+static bool parse_format(const char *word, enum format *ret)
+{
+	static const char *const words[] = {"text", "lsan", "valgrind-xml"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(word, words[i])) {
+			*ret = (enum format)i;
+			return true;
+		}
+	return false;
+}
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+
+	switch ((enum option)i) {
+	case KIND:
+		return leaks_parse_kinds(value, &o->options.kinds)
+			       ? NULL
+			       : "definite, cycle, indirect, possible, unscanned, "
+				 "exited, "
+				 "young, reachable, runtime, inherited, suppressed, "
+				 "all";
+	case LEAST:
+		return quantity_parse_size(value, &o->options.least)
+			       ? "write bytes, or a number with K, M or G"
+			       : NULL;
+	case SINCE:
+		o->since = value;
+		break;
+	case MODULE:
+		o->options.module = value;
+		break;
+	case FORMAT:
+		return parse_format(value, &o->format) ? NULL
+						       : "text, lsan or valgrind-xml";
+	case SNAPSHOT:
+		o->snapshot = value;
+		break;
+	}
+	return NULL;
+}
+
+const struct reader_spec leaks_spec = {
+	.verb = "leaks",
+	.about = "Shows blocks that were never freed and that nothing holds any more, "
+		 "the worst first, by\nthe code that allocated them. Of `heapline run "
+		 "--snapshot-at-exit` or `heapline snapshot`.",
+	.options = options,
+	.take = take,
+	.counts = "leaks (20; of JSON all)",
+	.lacks = "d",
+};
+
+/* The moment of a snapshot, by name or number. False: there is none. */
+static bool moment_of(const struct profile *p, const char *name, uint64_t *ret)
+{
+	char number[24];
+
+	for (size_t i = p->snapshot_count; i-- > 0;) {
+		const struct profile_snapshot *s = &p->snapshots[i];
+
+		snprintf(number, sizeof(number), "%zu", i + 1);
+		if (strcmp(name, number) != 0 &&
+		    (!*name || strcmp(name, strings_get(&p->strings, s->name)) != 0))
+			continue;
+		*ret = s->at_ns;
+		return true;
+	}
+	return false;
+}
+
+/* Index of the one process that has something to list, or of the first of all.
+ * -E2BIG: there are several. */
+static int one_process(const struct leaks *l, uint32_t *ret)
+{
+	*ret = l->count ? l->findings->items[l->shown[0]].process : 0;
+	for (size_t i = 0; i < l->profile->process_count && !l->count; i++)
+		if (l->profile->processes[i].pid == l->options->scope.pid)
+			*ret = (uint32_t)i;
+	for (size_t i = 0; i < l->count; i++)
+		if (l->findings->items[l->shown[i]].process != *ret)
+			return -E2BIG;
+	return l->profile->process_count ? 0 : -ENODATA;
+}
+
+static int write_xml(const struct leaks *l, FILE *out)
+{
+	uint32_t process;
+	int r = one_process(l, &process);
+
+	if (!r)
+		valgrind_xml(l, process, out);
+	return r;
+}
+
+static int write_leaks(struct reader *r, const struct own *own, struct leaks *l)
+{
+	if (r->json)
+		return leaks_json(l, r->out);
+	if (own->format == VALGRIND)
+		return write_xml(l, r->out);
+	if (own->format == TEXT)
+		return leaks_text(l, r->out);
+	lsan_text(l, r->out);
+	return 0;
+}
+
+static int report(struct reader *r, const struct own *own,
+		  const struct findings_options *find)
+{
+	struct findings f;
+	struct leaks l = {.snapshot = FINDING_NONE};
+	int result = findings_of(r->profile, find, &f);
+
+	if (!result)
+		result = leaks_open(&l, r->profile, &f, &own->options);
+	if (!result)
+		result = write_leaks(r, own, &l);
+	leaks_done(&l);
+	findings_done(&f);
+	return result;
+}
+
+static int no_snapshot(struct reader *r, const char *name)
+{
+	char clean[128];
+
+	reader_close(r, 0);
+	message_error("no such process, or no snapshot that can be read: %s",
+		      text_clean(name ? name : "", clean, sizeof(clean)));
+	message_help("`heapline info` lists what is in a profile");
+	return VERB_UNREADABLE;
+}
+
+int cmd_leaks(int argc, char **argv)
+{
+	struct own own = {0};
+	struct findings_options find = {.young_ns = YOUNG_NS};
+	struct reader r;
+	int status;
+
+	if (!reader_open(&r, &leaks_spec, argc, argv, &own, &status))
+		return status;
+	own.options.scope = r.scope;
+	own.options.path = find.path = r.path;
+	own.options.limit = r.limit;
+	own.options.bytes = r.bytes;
+	own.options.colour = r.colour;
+	find.pid = r.scope.pid;
+	find.snapshot = own.snapshot;
+	if (own.since && !moment_of(r.profile, own.since, &find.since_ns))
+		return no_snapshot(&r, own.since);
+	status = report(&r, &own, &find);
+	if (status == -ENODATA)
+		return no_snapshot(&r, own.snapshot);
+	if (status == -E2BIG) {
+		reader_close(&r, 0);
+		message_error("several processes have leaks, and a document of "
+			      "Valgrind's is of one");
+		message_help("choose one with --process PID");
+		return VERB_USAGE;
+	}
+	if (status == -EBADMSG || status == -ESPIPE) {
+		reader_close(&r, 0);
+		return graph_say(status);
+	}
+	return reader_close(&r, status);
+}
