@@ -161,8 +161,9 @@ static int start_program(struct launch *l, char *const *argv)
 	if (l->program < 0)
 		return fail("fork");
 	if (!l->program) {
-		/* Else our own end would never be noticed. */
+		/* Else nobody would notice our own end, nor we the collector's. */
 		close(l->go[1]);
+		close(l->control[1]);
 		become_program(l, argv);
 	}
 	close(l->failed[1]);

@@ -3,6 +3,7 @@ bounded time, and the profile so far says what was lost."""
 
 import os
 import signal
+import subprocess
 import time
 
 import harness
@@ -58,6 +59,26 @@ class CollectorDeath(harness.Case):
                 self.assertFalse(self.check(result)["complete"])
                 return
         self.fail("never amid it")
+
+    def test_sigkill_before_it_is_ready(self):
+        """The program, which waits for its word, is not started then."""
+        for _ in range(10):
+            run = subprocess.Popen(
+                [harness.HEAPLINE, "run", "-o", self.new_profile(), "--",
+                 harness.target("steady"), "1"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+            while not self.collectors() and run.poll() is None:
+                pass
+            for pid in self.collectors():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            _, stderr = run.communicate(timeout=harness.PATIENCE)
+            if run.returncode == 125:
+                self.assertIn(b"cannot start the collector", stderr)
+                return
+        self.fail("never before it was ready")
 
     def test_sigstop(self):
         report = self.check(self.hurt(signal.SIGSTOP))
