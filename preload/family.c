@@ -1,6 +1,7 @@
 #include "preload/family.h"
 
 #include "preload/confined.h"
+#include "preload/regions.h"
 #include "preload/sys.h"
 
 #include <string.h>
@@ -54,6 +55,7 @@ struct wire_process *family_claim(enum wire_process_state state, uint32_t pid,
 	p->parent_serial = parent_serial;
 	p->start_stamp = stamp;
 	p->exec_path[0] = '\0';
+	p->regions = regions_at();
 	atomic_store_explicit(&p->exec, WIRE_EXEC_NONE, memory_order_relaxed);
 	atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->exited, 0, memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include "preload/hook.h"
 #include "preload/real.h"
 #include "preload/sample.h"
+#include "preload/silence.h"
 #include "preload/sys.h"
 
 #include <errno.h>
@@ -28,11 +29,21 @@ static void *bootstrap(size_t size, size_t align)
 	return p;
 }
 
+__thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
+
+static inline void put_new(struct hook *h, enum wire_type type, void *p, size_t size,
+			   uint32_t stack)
+{
+	hook_put(h, type, p, size, stack);
+	if (__builtin_expect(silence_thread, 0) && p)
+		hook_put(h, WIRE_IGNORE, p, 0, 0);
+}
+
 /* Records an allocation that the real function has made, and ends the hook. */
 static inline void *allocated(struct hook *h, void *p, size_t size)
 {
 	if (p && sample_admits(p))
-		hook_put(h, WIRE_ALLOC, p, size, hook_stack(h));
+		put_new(h, WIRE_ALLOC, p, size, hook_stack(h));
 	else if (p)
 		sys_local_add(&h->thread->ring->lost, 1);
 	hook_leave(h);
@@ -159,9 +170,9 @@ static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
 		hook_put(h, WIRE_REALLOC_BEGIN, p, 0, stack);
 	to = resize(p, n, size, array);
 	if (p)
-		hook_put(h, WIRE_REALLOC_END, to, bytes, stack);
+		put_new(h, WIRE_REALLOC_END, to, bytes, stack);
 	else if (to)
-		hook_put(h, WIRE_ALLOC, to, bytes, stack);
+		put_new(h, WIRE_ALLOC, to, bytes, stack);
 	hook_leave(h);
 	return to;
 }
@@ -170,8 +181,8 @@ static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
  * Of a sampled recording: the old block may be recorded (had) or not, and so may the
  * new one (has). One that is not goes without its half of the two events.
  */
-static void put_resized(struct hook *h, const void *to, size_t bytes, bool had,
-			bool has, uint32_t stack)
+static void put_resized(struct hook *h, void *to, size_t bytes, bool had, bool has,
+			uint32_t stack)
 {
 	bool failed = !to && bytes;
 
@@ -180,11 +191,11 @@ static void put_resized(struct hook *h, const void *to, size_t bytes, bool had,
 		has = false;
 	}
 	if (had && (failed || (to && has)))
-		hook_put(h, WIRE_REALLOC_END, to, bytes, stack);
+		put_new(h, WIRE_REALLOC_END, to, bytes, stack);
 	else if (had) /* freed, as far as anybody will hear of it */
 		hook_put(h, WIRE_REALLOC_END, NULL, 0, stack);
 	else if (to && has)
-		hook_put(h, WIRE_ALLOC, to, bytes, stack);
+		put_new(h, WIRE_ALLOC, to, bytes, stack);
 }
 
 static void *sampled_realloc(struct hook_call call, void *p, size_t n, size_t size,

@@ -4,6 +4,7 @@
 #include "preload/confined.h"
 #include "preload/family.h"
 #include "preload/real.h"
+#include "preload/regions.h"
 #include "preload/sample.h"
 #include "preload/sys.h"
 #include "preload/unwind.h"
@@ -282,6 +283,7 @@ static bool make(void)
 	atomic_fetch_or_explicit(
 		&wire_process(session.base, identity_pending.process)->notes,
 		WIRE_NOTE_MAPPED, memory_order_relaxed);
+	wire_process(session.base, identity_pending.process)->regions = regions_at();
 	if (!identity_page()) {
 		unmap();
 		return false;
@@ -492,8 +494,7 @@ bool session_collector_lives(struct session_patience *p, uint64_t head)
 		atomic_load_explicit(&h->collector.word, memory_order_relaxed);
 	uint64_t beat = atomic_load_explicit(&h->heartbeat, memory_order_relaxed);
 	uint64_t now = confined_is() ? confined_ns() : sys_monotonic_ns();
-	uint32_t recording =
-		atomic_load_explicit(&h->recording, memory_order_relaxed);
+	uint32_t recording = atomic_load_explicit(&h->recording, memory_order_relaxed);
 
 	if (recording == WIRE_ABANDONED)
 		return false;

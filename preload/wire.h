@@ -6,7 +6,8 @@
  * all of it, or a shorter prefix with fewer rings where address space is scarce.
  * Offsets are constants of this version: nobody trusts an offset read from it.
  *
- *	header | processes | ring controls | modules | tree index | tree nodes | rings
+ *	header | processes | ring controls | modules | names | tree index | tree nodes |
+ *	rings
  *
  * The target can scribble over all of it. The collector copies what it reads,
  * checks the copy, and never reads a thing twice.
@@ -31,6 +32,9 @@ enum wire_limit {
 	WIRE_PROCESSES = 4096,	   /* process slots; reused after a process ended */
 	WIRE_RINGS = 4096,	   /* concurrent recorded threads of the whole tree */
 	WIRE_MODULES = 4096,	   /* distinct (file, address) pairs ever seen */
+	WIRE_NAMES = 1024,	   /* distinct names that programs give to moments */
+	WIRE_NAME_BYTES = 60,	   /* of one, its NUL included; the rest is cut off */
+	WIRE_REGIONS = 4096,	   /* root regions of one process at once */
 	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
 	WIRE_SCRATCH_BYTES = 384 << 10, /* behind each ring: its producer's own */
@@ -135,8 +139,16 @@ enum wire_process_state {
 
 enum wire_scan { /* wire_process.scan */
 	WIRE_SCAN_NONE = 0,
-	WIRE_SCAN_ASKED = 1, /* the process stands at its end, and waits (a futex) */
+	WIRE_SCAN_ASKED = 1, /* a thread of the process stands and waits (a futex) */
 	WIRE_SCAN_DONE = 2,  /* the collector has read it, or will not */
+	WIRE_SCAN_CLAIMED = 3, /* by a thread that writes what it asks */
+};
+
+enum wire_scan_kind { /* wire_process.scan_kind */
+	WIRE_SCAN_AT_END = 0,	/* the process ends; it waits until it was read */
+	WIRE_SCAN_SNAPSHOT = 1, /* the program asks: the same */
+	WIRE_SCAN_LEAKS = 2,	/* it waits for the answer: how many blocks nobody holds */
+	WIRE_SCAN_KINDS
 };
 
 /* What a process executes. Whoever does not come to shake hands was not followed. */
@@ -175,7 +187,12 @@ struct wire_process {
 	_Atomic uint32_t scan;	   /* enum wire_scan */
 	uint32_t scan_tid;	   /* who ends the process, as it sees itself */
 	uint64_t scan_sp; /* frames below are of the exit; 0: not known */
-	char exec_path[1024 - 72]; /* cut if it is longer; NUL-terminated */
+	uint32_t scan_kind; /* enum wire_scan_kind */
+	uint32_t scan_name; /* index of a wire_name; 0: none */
+	/* Of the collector, before DONE: -1 not scanned; else 0, or what was asked. */
+	int64_t scan_result;
+	uint64_t regions; /* address of its struct wire_region[WIRE_REGIONS]; 0: none */
+	char exec_path[1024 - 88]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
@@ -204,6 +221,23 @@ struct wire_module {
 		  72]; /* as the loader has it; of the executable, /proc/self/exe's */
 };
 _Static_assert(sizeof(struct wire_module) == 4096, "one page a module");
+
+/* ---- names ---------------------------------------------------------------
+ * What programs call moments and snapshots (heapline.h). Entry 0 is no name; two may be
+ * equal (a lost race). Like modules, they are never taken back.
+ */
+enum wire_name_state { WIRE_NAME_FREE = 0, WIRE_NAME_CLAIMED = 1, WIRE_NAME_READY = 2 };
+
+struct wire_name {
+	_Atomic uint32_t state; /* enum wire_name_state; READY (release) after the text */
+	char text[WIRE_NAME_BYTES]; /* NUL-terminated */
+};
+_Static_assert(sizeof(struct wire_name) == 64, "one cache line a name");
+
+/* In the process's own memory, not in this: a root region, free if end is 0. */
+struct wire_region {
+	_Atomic uint64_t start, end;
+};
 
 /* ---- the stack tree ------------------------------------------------------
  * Node 0 is the root. A stack is named by the node of its innermost frame. Parents
@@ -280,6 +314,9 @@ enum wire_type {
 	 * size: bytes that it has of the system. Asked for, or from an exit handler. */
 	WIRE_ACCOUNT = 10,
 	WIRE_ACCOUNT_AT_EXIT = 11,
+	/* The block at address is no leak, nor what it alone holds: until it is freed. */
+	WIRE_IGNORE = 12,
+	WIRE_MARK = 13, /* address: index of a wire_name. The program names the moment */
 	WIRE_TYPES
 };
 
@@ -340,7 +377,8 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_PROCESSES 4096ull
 #define WIRE_AT_RINGS (WIRE_AT_PROCESSES + WIRE_PROCESSES * sizeof(struct wire_process))
 #define WIRE_AT_MODULES (WIRE_AT_RINGS + WIRE_RINGS * sizeof(struct wire_ring))
-#define WIRE_AT_INDEX (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
+#define WIRE_AT_NAMES (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
+#define WIRE_AT_INDEX (WIRE_AT_NAMES + WIRE_NAMES * sizeof(struct wire_name))
 #define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
 #define WIRE_AT_DATA (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
 #define WIRE_DATA_STRIDE ((uint64_t)WIRE_RING_BYTES + WIRE_SCRATCH_BYTES)
@@ -361,6 +399,11 @@ static inline struct wire_ring *wire_ring(void *base, uint32_t ring)
 static inline struct wire_module *wire_module(void *base, uint32_t module)
 {
 	return (struct wire_module *)((char *)base + WIRE_AT_MODULES) + module;
+}
+
+static inline struct wire_name *wire_name(void *base, uint32_t name)
+{
+	return (struct wire_name *)((char *)base + WIRE_AT_NAMES) + name;
 }
 
 static inline _Atomic uint32_t *wire_index(void *base)

@@ -12,7 +12,8 @@ static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
 	[HELD] = {.name = "held",
 		  .argument = "WORD",
-		  .help = "only those held so: sure, inside, weak, exited or no",
+		  .help = "only those held so: sure, inside, weak, exited, ignored "
+			  "or no",
 		  .words = BLOCKS_HELD_WORDS},
 	[MIN] = {.name = "min", .argument = "SIZE", .help = "only blocks of that size"},
 	{0},
@@ -34,7 +35,7 @@ static const char *take(void *own, size_t i, const char *value)
 	case HELD:
 		return blocks_parse_held(value, &o->options.level)
 			       ? NULL
-			       : "sure, inside, weak, exited or no";
+			       : "sure, inside, weak, exited, ignored or no";
 	case MIN:
 		return quantity_parse_size(value, &o->options.least) < 0
 			       ? "write bytes, or a number with K, M or G"

@@ -100,7 +100,7 @@ static bool peek(void *context, const struct lineage *of, uint64_t address,
 	if (!blocks_take(l, p, address, &b))
 		return false;
 	blocks_put(l, p, address, &b);
-	*ret = (struct lineage_block){b.size, b.born_ns};
+	*ret = (struct lineage_block){b.size, b.born_ns, b.ignored};
 	return true;
 }
 
@@ -118,7 +118,7 @@ static bool take_inherited(struct ledger *l, struct ledger_process *p, uint64_t 
 
 void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r)
 {
-	struct lineage_block b = {r->block.size, r->block.born_ns};
+	struct lineage_block b = {r->block.size, r->block.born_ns, r->block.ignored};
 
 	lineage_give_back(&p->lineage, r->address, &b);
 }
@@ -127,7 +127,7 @@ void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r)
 void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 		  const struct live_block *b, uint64_t ns)
 {
-	struct lineage_block block = {b->size, b->born_ns};
+	struct lineage_block block = {b->size, b->born_ns, b->ignored};
 
 	*blocks_death(l, address) = (struct ledger_moment){blocks_key(p, address), ns};
 	if (lineage_is_parent(&p->lineage) &&

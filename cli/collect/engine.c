@@ -33,6 +33,15 @@ static void hear_account(struct engine *e, struct process *p, const struct event
 		e->hooks.account(e->hooks.context, &p->pub, &said);
 }
 
+static void hear_mark(struct engine *e, struct process *p, const struct event *ev)
+{
+	uint32_t name = ev->address < WIRE_NAMES ? (uint32_t)ev->address : 0;
+
+	if (e->hooks.marked)
+		e->hooks.marked(e->hooks.context, &p->pub, name,
+				clock_ns(&e->clock, ev->stamp));
+}
+
 static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
 			 struct event *ev)
 {
@@ -44,6 +53,8 @@ static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
 	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
 		 e->hooks.account)
 		hear_account(e, p, ev);
+	else if (ev->type == WIRE_MARK)
+		hear_mark(e, p, ev);
 	else
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
 	if (ev->type == WIRE_FORK)
@@ -420,7 +431,7 @@ uint64_t engine_backlog(const struct engine *e)
 }
 
 struct seeing {
-	void (*see)(void *, uint64_t, uint64_t, uint32_t, uint64_t);
+	void (*see)(void *, const struct engine_block *);
 	void *context;
 	const struct sites *sites;
 };
@@ -428,27 +439,30 @@ struct seeing {
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
+	const struct engine_block block = {address, b->size, b->born_ns,
+					   sites_number(s->sites, b->site) - 1,
+					   b->ignored};
 
-	s->see(s->context, address, b->size, sites_number(s->sites, b->site) - 1,
-	       b->born_ns);
+	s->see(s->context, &block);
 }
 
 static void see_inherited(void *context, uint64_t address,
 			  const struct lineage_block *b, uint32_t site)
 {
 	const struct seeing *s = context;
+	const struct engine_block block = {address, b->size, b->born_ns, site - 1,
+					   b->ignored};
 
-	s->see(s->context, address, b->size, site - 1, b->born_ns);
+	s->see(s->context, &block);
 }
 
-void engine_each_live(const struct engine *e, const struct engine_process *p,
-		      void (*see)(void *context, uint64_t address, uint64_t size,
-				  uint32_t site, uint64_t born_ns),
+void engine_each_live(struct engine *e, struct engine_process *p,
+		      void (*see)(void *context, const struct engine_block *b),
 		      void *context)
 {
+	struct ledger_process *books = &((struct process *)p)->books;
 	struct seeing s = {see, context, &e->ledger.sites};
 
-	ledger_each_inherited(&e->ledger, &((const struct process *)p)->books,
-			      see_inherited, &s);
-	ledger_each(&e->ledger, &((const struct process *)p)->books, see_block, &s);
+	ledger_each_inherited(&e->ledger, books, see_inherited, &s);
+	ledger_each(&e->ledger, books, see_block, &s);
 }

@@ -43,10 +43,10 @@ struct engine_process {
 	char *command, *exe; /* owned; may be NULL */
 	uint64_t events;
 	struct profile_memory memory[PROFILE_MOMENTS]; /* for accounts.h to fill */
-	void *owner; /* for whoever runs the engine */
+	void *owner;				       /* for whoever runs the engine */
 };
 
-struct engine_module { /* valid during the call */
+struct engine_module {	      /* valid during the call */
 	const char *path;     /* "" is the process's executable */
 	const char *build_id; /* lower-case hex */
 	uint64_t start, end, bias;
@@ -55,6 +55,12 @@ struct engine_module { /* valid during the call */
 
 struct engine_account { /* WIRE_ACCOUNT, and what is known of that moment */
 	uint64_t at_ns, live_bytes, used_bytes, system_bytes;
+};
+
+struct engine_block { /* a live one */
+	uint64_t address, size, born_ns;
+	uint32_t site; /* UINT32_MAX: not known any more */
+	bool ignored;  /* the program says that it is no leak */
 };
 
 struct engine_hooks { /* any may be NULL */
@@ -68,6 +74,9 @@ struct engine_hooks { /* any may be NULL */
 	void (*account)(void *context, struct engine_process *p,
 			const struct engine_account *said);
 	void (*module_seen)(void *context, const struct engine_module *m);
+	/* The program gave this moment a name: number of a wire_name, 0 is none. */
+	void (*marked)(void *context, struct engine_process *p, uint32_t name,
+		       uint64_t ns);
 
 	/* For tests: the stamp of now, and what happens while the rings are read. */
 	uint64_t (*now)(void *context);
@@ -110,8 +119,8 @@ struct engine_heap {
 
 struct engine_heap engine_process_heap(const struct engine_process *p);
 
-/* The child of that serial to be, forked from that process, executed a program before it
- * recorded anything. */
+/* The child of that serial to be, forked from that process, executed a program before
+ * it recorded anything. */
 void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial);
 
 /* The processes in the order in which they became known: NULL gives the first, the
@@ -153,8 +162,7 @@ size_t engine_rings(const struct engine *e);
 uint64_t engine_backlog(const struct engine *e);
 
 /* The blocks that are live in a process, its own and those that it has of its parents',
- * in no order; site: UINT32_MAX if it is not known any more. */
-void engine_each_live(const struct engine *e, const struct engine_process *p,
-		      void (*see)(void *context, uint64_t address, uint64_t size,
-				  uint32_t site, uint64_t born_ns),
+ * in no order. */
+void engine_each_live(struct engine *e, struct engine_process *p,
+		      void (*see)(void *context, const struct engine_block *b),
 		      void *context);

@@ -136,6 +136,53 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 	*t = (struct ledger_thread){0};
 }
 
+/* ---- what is no leak ----------------------------------------------------- */
+
+/* Its allocation may wait among the parked: then it waits, too. */
+static void ignore(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	int r = 0;
+
+	if (p->parked && park_find(&l->park, p, ev->address)) {
+		if (p->late_count == LEDGER_LATE)
+			return;
+		r = array_reserve(&p->late, &p->late_room, p->late_count + 1);
+		if (!r)
+			p->late[p->late_count++] = (struct ledger_moment){
+				ev->address, blocks_moment(l, ev)};
+	} else if (!live_ignore(&p->live, ev->address) && p->lineage.parent) {
+		r = lineage_ignore(&p->lineage, ev->address);
+	}
+	if (r)
+		l->sites.error = l->sites.error ? l->sites.error : r;
+}
+
+/* The block that is there now was so then, or came later. */
+static void ignore_late(struct ledger *l, struct ledger_process *p,
+			const struct ledger_moment *m)
+{
+	struct live_block b;
+
+	if (!blocks_take(l, p, m->key, &b))
+		return;
+	b.ignored |= b.born_ns <= m->ns;
+	blocks_put(l, p, m->key, &b);
+}
+
+/* Those whose allocations have been found a place. */
+static void settle_ignores(struct ledger *l, struct ledger_process *p)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < p->late_count; i++) {
+		if (p->parked && park_find(&l->park, p, p->late[i].key))
+			p->late[left++] = p->late[i];
+		else
+			ignore_late(l, p, &p->late[i]);
+	}
+	p->late_count = left;
+}
+
 /* ---- all events ---------------------------------------------------------- */
 
 /* Of a child to be, or of its own, which nobody told of. */
@@ -185,6 +232,9 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		break;
 	case WIRE_FORK:
 		forked(l, p, ev);
+		break;
+	case WIRE_IGNORE:
+		ignore(l, p, ev);
 		break;
 	case WIRE_MMAP:
 		mappings_map(l, p, t, ev);
@@ -297,14 +347,15 @@ void ledger_process_done(struct ledger_process *p)
 	live_done(&p->live);
 	maps_done(&p->maps);
 	lineage_done(&p->lineage);
+	free(p->late);
 }
 
-void ledger_each(const struct ledger *l, const struct ledger_process *p,
+void ledger_each(struct ledger *l, struct ledger_process *p,
 		 void (*see)(void *context, uint64_t address,
 			     const struct live_block *b),
 		 void *context)
 {
-	(void)l;
+	settle_ignores(l, p);
 	live_each(&p->live, see, context);
 }
 
@@ -316,7 +367,7 @@ struct showing {
 static void show_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct showing *s = context;
-	struct lineage_block block = {b->size, b->born_ns};
+	struct lineage_block block = {b->size, b->born_ns, b->ignored};
 
 	s->see(s->to, address, &block, b->site);
 }
@@ -329,8 +380,8 @@ static void show_all(void *context, const struct lineage *of, lineage_see *see,
 	ledger_each(context, blocks_owner_of(of), show_block, &s);
 }
 
-void ledger_each_inherited(const struct ledger *l, const struct ledger_process *p,
+void ledger_each_inherited(struct ledger *l, const struct ledger_process *p,
 			   lineage_see *see, void *to)
 {
-	lineage_each(&p->lineage, show_all, (void *)l, see, to);
+	lineage_each(&p->lineage, show_all, l, see, to);
 }

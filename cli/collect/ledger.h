@@ -22,6 +22,12 @@
 enum {
 	LEDGER_BIRTHS = 512,
 	LEDGER_FREES = 1024,
+	LEDGER_LATE = 4096,
+};
+
+struct ledger_moment { /* what happened at an address last; of few addresses */
+	uint64_t key;  /* address, and the process's index above */
+	uint64_t ns;
 };
 
 struct ledger_process {
@@ -32,6 +38,10 @@ struct ledger_process {
 	uint64_t unknown_frees, unseen_frees;
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
 	size_t parked;
+	/* Blocks that are no leaks, by address, and when that was said: their
+	 * allocations were parked then. */
+	struct ledger_moment *late;
+	size_t late_count, late_room;
 };
 
 enum ledger_held {		       /* what a realloc's begin found */
@@ -65,11 +75,6 @@ struct ledger_thread {			 /* what the ledger keeps for each ring */
 		unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
 	uint64_t unmapped_ns;
 	uint32_t unmapped_by;
-};
-
-struct ledger_moment { /* an address's latest allocation, or free; of few addresses */
-	uint64_t key;  /* address, and the process's index above */
-	uint64_t ns;
 };
 
 struct ledger_stray { /* a block that lives on where nobody knows */
@@ -135,11 +140,11 @@ void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final);
 
 /* Calls see() for all that p has of its ancestors' blocks; site 0: their own processes
  * have freed those. */
-void ledger_each_inherited(const struct ledger *l, const struct ledger_process *p,
+void ledger_each_inherited(struct ledger *l, const struct ledger_process *p,
 			   lineage_see *see, void *to);
 
 /* Calls see() for all live blocks of p. */
-void ledger_each(const struct ledger *l, const struct ledger_process *p,
+void ledger_each(struct ledger *l, struct ledger_process *p,
 		 void (*see)(void *context, uint64_t address,
 			     const struct live_block *b),
 		 void *context);

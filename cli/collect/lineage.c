@@ -25,6 +25,7 @@ static void forget_log(struct lineage *l)
 void lineage_done(struct lineage *l)
 {
 	table_done(&l->given);
+	table_done(&l->ignored);
 	forget_log(l);
 	free(l->forks);
 	l->forks = NULL;
@@ -187,8 +188,8 @@ bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek
 	return true;
 }
 
-struct seen { /* of one ancestor's blocks */
-	const struct lineage *heir; /* who asks */
+struct seen {			     /* of one ancestor's blocks */
+	const struct lineage *heir;  /* who asks */
 	const struct lineage *child; /* the ancestor's, in the line to the heir */
 	lineage_see *see;
 	void *to;
@@ -209,13 +210,22 @@ static bool given_away(const struct seen *s, uint64_t address)
 	}
 }
 
+static void show(const struct seen *s, uint64_t address, struct lineage_block b,
+		 uint32_t site)
+{
+	if (given_away(s, address))
+		return;
+	b.ignored |= table_get(&s->heir->ignored, key(address)) != NULL;
+	s->see(s->to, address, &b, site);
+}
+
 static void see_own(void *to, uint64_t address, const struct lineage_block *b,
 		    uint32_t site)
 {
 	const struct seen *s = to;
 
-	if (b->born_ns <= s->child->fork_ns && !given_away(s, address))
-		s->see(s->to, address, b, site);
+	if (b->born_ns <= s->child->fork_ns)
+		show(s, address, *b, site);
 }
 
 /* What the ancestor had at the fork and has freed since. */
@@ -231,8 +241,7 @@ static void see_gone(const struct seen *s, const struct lineage *of)
 
 			if (gone->block.born_ns > ns || gone->gone_ns <= ns)
 				continue;
-			if (!given_away(s, address.a))
-				s->see(s->to, address.a, &gone->block, 0);
+			show(s, address.a, gone->block, 0);
 			break;
 		}
 }
@@ -246,6 +255,11 @@ void lineage_each(const struct lineage *l, lineage_all *all, void *context,
 		all(context, p->parent, see_own, &s);
 		see_gone(&s, p->parent);
 	}
+}
+
+int lineage_ignore(struct lineage *l, uint64_t address)
+{
+	return table_put(&l->ignored, key(address), NULL) ? 0 : -ENOMEM;
 }
 
 void lineage_give_back(struct lineage *l, uint64_t address,

@@ -27,6 +27,7 @@
 
 struct lineage_block {
 	uint64_t size, born_ns;
+	bool ignored; /* it is no leak */
 };
 
 struct lineage_gone { /* a block that left its process's table */
@@ -46,8 +47,9 @@ struct lineage {
 	uint64_t fork_ns;
 	bool dated; /* its fork was not told of when it began */
 	struct profile_amount inherited, freed; /* freed: by itself, of those */
-	uint64_t sample; /* wire_header.sample */
+	uint64_t sample;			/* wire_header.sample */
 	struct table given; /* address -> when it freed it, + 1; of inherited blocks */
+	struct table ignored; /* addresses of inherited blocks that are no leaks */
 
 	/* As a parent. */
 	size_t heirs; /* children that may ask */
@@ -96,6 +98,10 @@ int lineage_gone(struct lineage *l, uint64_t address, const struct lineage_block
  * says what it was. */
 bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek *peek,
 		  void *context, struct lineage_block *ret);
+
+/* The process says of an address that is none of its own that what it has there of its
+ * parents' is no leak. 0 or -ENOMEM. */
+int lineage_ignore(struct lineage *l, uint64_t address);
 
 /* It did not free it after all (a realloc that failed). */
 void lineage_give_back(struct lineage *l, uint64_t address,

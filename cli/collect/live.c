@@ -348,6 +348,22 @@ bool live_take(struct live *l, uint64_t address, struct live_block *ret)
 	return side_take(&l->side, address, ret);
 }
 
+bool live_ignore(struct live *l, uint64_t address)
+{
+	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
+	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	struct live_homes h = homes_of(s, key);
+	int i = live_is_odd(address) || !s->buckets ? -1 : live_find(&h, key);
+
+	if (i >= 0)
+		h.of[i / LIVE_BUCKET]->site[i % LIVE_BUCKET] |= LIVE_IGNORED;
+	else if (side_has(&l->side, address))
+		l->side.slots[side_seek(&l->side, address)].block.ignored = true;
+	else
+		return false;
+	return true;
+}
+
 /* x with x * of == 1 mod 2^64, for odd `of` (Newton; each step doubles the bits). */
 static uint64_t inverse(uint64_t of)
 {

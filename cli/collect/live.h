@@ -34,8 +34,9 @@ enum live_bits {
 struct live_block {
 	uint64_t size;
 	uint64_t born_ns; /* comes back rounded down to units of 1 << shift */
-	uint32_t site;	  /* not 0; or an owner, see sites_owner() */
+	uint32_t site;	  /* not 0, below LIVE_IGNORED; or an owner, see sites_owner() */
 	uint8_t shift;	  /* set by live_take() */
+	bool ignored;	  /* live_ignore() */
 };
 
 /* In columns, so that all eight tags are compared
@@ -44,8 +45,10 @@ struct live_bucket {
 	_Alignas(64) uint32_t tag[LIVE_BUCKET]; /* the key's low bits */
 	uint32_t rest[LIVE_BUCKET]; /* the key's high bits, moment; ~0: empty */
 	uint32_t size[LIVE_BUCKET];
-	uint32_t site[LIVE_BUCKET];
+	uint32_t site[LIVE_BUCKET]; /* and LIVE_IGNORED */
 };
+
+#define LIVE_IGNORED (1u << 31)
 
 struct live_shard {
 	struct live_bucket *buckets;
@@ -81,6 +84,9 @@ int live_add(struct live *l, uint64_t address, const struct live_block *b);
 
 /* Takes the block at address out. False: there is none, *ret is untouched. */
 bool live_take(struct live *l, uint64_t address, struct live_block *ret);
+
+/* Notes about the block at address that it is no leak. False: there is none. */
+bool live_ignore(struct live *l, uint64_t address);
 
 /* Calls see() for every block, in no order. */
 void live_each(const struct live *l,
@@ -135,5 +141,6 @@ static inline uint32_t live_peek(const struct live *l, const struct live_way *wa
 {
 	const struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
 
-	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET];
+	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET] &
+	       ~LIVE_IGNORED;
 }

@@ -137,7 +137,7 @@ static inline void live_fill(struct live_shard *s, struct live_bucket *b, size_t
 	b->rest[i] = (uint32_t)(key >> LIVE_TAG_BITS) << LIVE_TIME_BITS |
 		     (uint32_t)(block->born_ns >> s->shift);
 	b->size[i] = (uint32_t)block->size;
-	b->site[i] = block->site;
+	b->site[i] = block->site | (block->ignored ? LIVE_IGNORED : 0);
 	s->used++;
 }
 
@@ -146,7 +146,8 @@ static inline void live_unpack(const struct live_shard *s, const struct live_buc
 {
 	*ret = (struct live_block){
 		.size = b->size[i],
-		.site = b->site[i],
+		.site = b->site[i] & ~LIVE_IGNORED,
+		.ignored = b->site[i] & LIVE_IGNORED,
 		.born_ns = (uint64_t)(b->rest[i] & LIVE_TIME_MASK) << s->shift,
 		.shift = s->shift,
 	};

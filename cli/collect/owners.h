@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OWNERS_BIT (1u << 31)
+#define OWNERS_BIT (1u << 30) /* the one above is the live table's */
 #define OWNERS_OTHERS UINT32_MAX /* in the place of a thread's number */
 
 enum {

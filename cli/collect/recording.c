@@ -1,6 +1,5 @@
 #include "cli/collect/recording.h"
 
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -148,6 +147,7 @@ static int claim(struct recording *r, uint32_t own_pid)
 		atomic_store(&p->exec, WIRE_EXEC_NONE);
 		atomic_store(&p->exited, 0);
 		atomic_store(&p->scan, WIRE_SCAN_NONE);
+		p->regions = 0;
 		return (int)i;
 	}
 	return -1;
@@ -244,6 +244,22 @@ bool recording_admit(struct recording *r, int peer, const struct recording_peer 
 			      WIRE_PROCESS_LIVE, memory_order_release);
 	memcpy(answer.session, r->session, sizeof(answer.session));
 	return send_welcome(peer, &answer, r->memory);
+}
+
+void recording_name(const struct recording *r, uint32_t number, char *ret, size_t room)
+{
+	const struct wire_name *n =
+		wire_name(r->base, number < WIRE_NAMES ? number : 0);
+	char text[WIRE_NAME_BYTES];
+
+	*ret = '\0';
+	/* acquire: pairs with the shim's release; the text is whole. */
+	if (!number ||
+	    atomic_load_explicit(&n->state, memory_order_acquire) != WIRE_NAME_READY)
+		return;
+	memcpy(text, n->text, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	snprintf(ret, room, "%s", text);
 }
 
 bool recording_is_shared(struct recording *r)

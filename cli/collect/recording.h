@@ -10,14 +10,14 @@
 #include <sys/types.h>
 
 struct recording {
-	int memory;	/* the memfd */
-	char *base;	/* all of it, mapped */
+	int memory; /* the memfd */
+	char *base; /* all of it, mapped */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	char session[WIRE_SESSION_BYTES]; /* for those who have it not; "" is none */
 };
 
-struct recording_peer { /* a process that was just let in */
-	pid_t pid;	/* as this process sees it */
+struct recording_peer {	  /* a process that was just let in */
+	pid_t pid;	  /* as this process sees it */
 	uint32_t own_pid; /* as it sees itself */
 	uint32_t slot, serial;
 };
@@ -51,6 +51,9 @@ bool recording_admit(struct recording *r, int peer, const struct recording_peer 
 
 /* Lets the peer run without us. */
 void recording_refuse(int peer, enum wire_answer why);
+
+/* The text of a wire_name; "" if there is none. Anybody may have written it. */
+void recording_name(const struct recording *r, uint32_t number, char *ret, size_t room);
 
 /* Whether any process but this one has the memory mapped, known to us or not. To be
  * asked when no process is known to, by the only thread: the mapping is away for a

@@ -1,11 +1,11 @@
 /*
  * scan.h - the heap graphs of recorded processes, made while the recording goes on.
  *
- * A process that asked for it (it stands at its end, preload/farewell.h), or about
- *which somebody asks, is stopped by a thread of its own, which is its tracer; the
- *server then reads the rings to their end, so that the books are those of that moment,
- *and hands the live blocks over; the thread reads the memory, lets the process go and
- *finds the graph. One scan at a time; the server never waits for it.
+ * A process that asked for it (it stands and waits, preload/stand.h), or about which
+ * somebody asks, is stopped by a thread of its own, which is its tracer; the server
+ * then reads the rings to their end, so that the books are those of that moment, and
+ * hands the live blocks over; the thread reads the memory, lets the process go and
+ * finds the graph. One scan at a time; the server never waits for it.
  *
  *	server	ask ----------> (stopped) -> blocks -----------------> snapshot
  *	thread	     stop threads            read, let go, graph, pack
@@ -38,6 +38,9 @@ void scans_look(struct scans *s, struct profile *p,
  * index in the profile, or -errno (-EBUSY: it is asked for already). */
 int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 	      void (*done)(void *context, int result), void *context);
+
+/* The same by a schedule, unless it waits for one already (-EBUSY): nobody hears. */
+int scans_schedule(struct scans *s, const struct engine_process *p, const char *name);
 
 /* Waits for the end of all that is, within a bound; nothing more can be asked for. */
 void scans_end(struct scans *s, struct profile *p,

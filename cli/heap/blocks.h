@@ -24,8 +24,12 @@
 struct heap_block {
 	uint64_t address, size; /* address + size does not wrap, once sealed */
 	uint64_t born_ns;
-	uint32_t site; /* the caller's number for where it was allocated */
-	uint32_t spare;
+	uint32_t site;	/* the caller's number for where it was allocated */
+	uint32_t flags; /* enum heap_block_flag */
+};
+
+enum heap_block_flag {
+	HEAP_IGNORED = 1u << 0, /* the program says that it is no leak */
 };
 
 struct heap_extent {

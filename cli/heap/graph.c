@@ -488,3 +488,22 @@ size_t heap_graph_roots_of(const struct heap_graph *g, uint32_t block, size_t *r
 	*ret_end = end;
 	return low;
 }
+
+int heap_graph_ignored(const struct heap_graph *g, uint32_t **ret, size_t *ret_count)
+{
+	uint32_t *list;
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->blocks.count; i++)
+		n += g->blocks.items[i].flags & HEAP_IGNORED;
+	list = malloc((n + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < g->blocks.count; i++)
+		if (g->blocks.items[i].flags & HEAP_IGNORED)
+			list[n++] = (uint32_t)i;
+	*ret = list;
+	*ret_count = n;
+	return 0;
+}

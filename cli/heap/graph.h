@@ -28,6 +28,7 @@ enum heap_kind {		  /* what holds a root, the surest first */
 			 4,	  /* memory that is neither heap nor module nor stack */
 		 HEAP_VECTOR = 5, /* floating point and vector registers */
 		 HEAP_EXITED = 6, /* stack and registers of who ended the process */
+		 HEAP_REGION = 7, /* memory that the program said to be a root */
 		 HEAP_KINDS
 };
 
@@ -125,6 +126,10 @@ bool heap_graph_is_sound(const struct heap_graph *g);
 
 /* Makes the way back from targets to referrers. 0 or -ENOMEM. */
 int heap_graph_invert(struct heap_graph *g);
+
+/* The blocks that the program has declared no leaks (HEAP_IGNORED), ascending: seeds
+ * for heap_reach(). *ret is malloc'ed. 0 or -ENOMEM. */
+int heap_graph_ignored(const struct heap_graph *g, uint32_t **ret, size_t *ret_count);
 
 /* The block that an edge is in. The graph is inverted, or this takes long. */
 uint32_t heap_graph_from(const struct heap_graph *g, uint32_t edge);

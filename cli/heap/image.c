@@ -132,7 +132,25 @@ static int copy_headers(struct heap_image *image, struct heap_memory *memory,
 	return add_run(image, map->start, len, to);
 }
 
-int heap_image_take(struct heap_image *image, struct heap_memory *memory, uint64_t most)
+static int copy_parts(struct heap_image *image, struct heap_memory *memory,
+		      const struct heap_map *map, const struct heap_ranges *parts,
+		      uint64_t most)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < parts->count; i++) {
+		const struct heap_range *x = &parts->items[i];
+		uint64_t start = x->start > map->start ? x->start : map->start;
+		uint64_t end = x->end < map->end ? x->end : map->end;
+
+		if (start < end)
+			r = copy(image, memory, start, end - start, most);
+	}
+	return r;
+}
+
+int heap_image_take(struct heap_image *image, struct heap_memory *memory,
+		    const struct heap_ranges *also, uint64_t most)
 {
 	int r = 0;
 
@@ -144,6 +162,8 @@ int heap_image_take(struct heap_image *image, struct heap_memory *memory, uint64
 			r = copy(image, memory, map->start, len, most);
 		else if (map->read && map->inode && !map->offset && !map->shared)
 			r = copy_headers(image, memory, map);
+		else if (map->read)
+			r = copy_parts(image, memory, map, also, most);
 	}
 	if (r < 0)
 		heap_image_done(image);

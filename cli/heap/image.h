@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/heap/maps.h"
+#include "cli/heap/ranges.h"
 
 struct heap_memory;
 
@@ -30,9 +31,10 @@ struct heap_image {
 void heap_image_prepare(struct heap_image *image, uint64_t bytes);
 
 /* Copies the process's writable memory, but for heapline's, and the first pages of its
- * modules. 0; -E2BIG: that is more than most bytes; -ENOMEM; -errno: it is gone. */
+ * modules; of memory that it shares, what is in `also` (tidy). 0; -E2BIG: that is more
+ * than most bytes; -ENOMEM; -errno: it is gone. */
 int heap_image_take(struct heap_image *image, struct heap_memory *memory,
-		    uint64_t most);
+		    const struct heap_ranges *also, uint64_t most);
 
 /* As heap_source.read, of the copy. */
 ssize_t heap_image_read(const struct heap_image *image, uint64_t address, void *to,

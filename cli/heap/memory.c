@@ -8,7 +8,8 @@
 
 enum {
 	PAGE = 4096,
-	LOOK = 512, /* pages looked up at once */
+	LOOK = 512,	       /* pages looked up at once */
+	SHARED_MAX = 16 << 20, /* of a mapping: a little more or less is no matter */
 };
 
 enum { /* Documentation/admin-guide/mm/pagemap.rst */
@@ -22,7 +23,8 @@ void heap_memory_open(struct heap_memory *m, pid_t pid, const struct heap_maps *
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	*m = (struct heap_memory){pid, maps, open(path, O_RDONLY | O_CLOEXEC), NULL};
+	*m = (struct heap_memory){
+		.pid = pid, .maps = maps, .pagemap = open(path, O_RDONLY | O_CLOEXEC)};
 }
 
 void heap_memory_close(struct heap_memory *m)
@@ -30,6 +32,21 @@ void heap_memory_close(struct heap_memory *m)
 	if (m->pagemap >= 0)
 		close(m->pagemap);
 	m->pagemap = -1;
+}
+
+/* What one process shares with others they may have touched, of which its pages tell
+ * nothing. To look costs memory, where nobody has. */
+static bool is_unknown(const struct heap_memory *m, const struct heap_map *map)
+{
+	if (!map->shared)
+		return false;
+	if (map->end - map->start <= SHARED_MAX)
+		return true;
+	for (size_t i = 0; m->regions && i < m->regions->count; i++)
+		if (m->regions->items[i].start < map->end &&
+		    m->regions->items[i].end > map->start)
+			return true;
+	return false;
 }
 
 /* Whether a page may differ from what its file has, or from zeroes. */
@@ -47,9 +64,10 @@ static uint64_t alike(const struct heap_memory *m, const struct heap_map *map,
 	uint64_t entries[LOOK], first = address / PAGE,
 				last = (address + len - 1) / PAGE;
 	size_t n = last - first + 1 < LOOK ? (size_t)(last - first + 1) : LOOK, i;
-	ssize_t got = m->pagemap < 0 ? -1
-				     : pread(m->pagemap, entries, n * 8,
-					     (off_t)(first * sizeof(*entries)));
+	ssize_t got = m->pagemap < 0 || is_unknown(m, map)
+			      ? -1
+			      : pread(m->pagemap, entries, n * 8,
+				      (off_t)(first * sizeof(*entries)));
 
 	*ret_own = true;
 	if (got < (ssize_t)sizeof(*entries))

@@ -3,7 +3,9 @@
  *
  * Pages that were never touched are not read (/proc/PID/pagemap tells): they hold no
  * pointers, and reading them would give them to the process, or take them off a disk.
- * What can be read at all is asked of its mappings first.
+ * (Of memory that is shared, others may have touched them: it is read if it is small,
+ * or was said to hold pointers.) What can be read at all is asked of its mappings
+ * first.
  */
 #pragma once
 
@@ -14,8 +16,9 @@
 struct heap_memory {
 	pid_t pid;
 	const struct heap_maps *maps;
-	int pagemap;			/* -1: none to be had; everything is read */
-	const struct heap_image *image; /* once copied: read instead; NULL */
+	int pagemap;			   /* -1: none to be had; everything is read */
+	const struct heap_image *image;	   /* once copied: read instead; NULL */
+	const struct heap_ranges *regions; /* said to hold pointers; NULL */
 };
 
 /* maps outlive it. */

@@ -17,6 +17,7 @@ enum piece {
 	PIECE_ROOTS = 6,
 	PIECE_INHERITED = 7,
 	PIECE_FUNCTIONS = 8,
+	PIECE_IGNORED = 9,
 };
 
 enum {
@@ -212,6 +213,25 @@ static int put_functions(struct out *o, const struct heap_graph *g)
 	return r;
 }
 
+/* The numbers of those blocks that are no leaks. */
+static int put_ignored(struct out *o, const struct heap_graph *g)
+{
+	_cleanup_(freep) uint32_t *list = NULL;
+	size_t count;
+	int r = heap_graph_ignored(g, &list, &count);
+
+	for (size_t i = 0, n; !r && i < count; i += n) {
+		uint64_t last = 0;
+
+		n = count - i < ROWS ? count - i : ROWS;
+		begin(o, PIECE_IGNORED, n);
+		for (size_t k = i; k < i + n; k++)
+			bytes_put_varint(&o->b, delta(list[k], &last));
+		r = end(o);
+	}
+	return r;
+}
+
 static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
 		    const struct heap_roots *roots, size_t count)
 {
@@ -255,6 +275,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 		r = put_rows(&o, PIECE_ROOTS, g, roots, g->root_count);
 	if (!r)
 		r = put_inherited(&o, g);
+	if (!r)
+		r = put_ignored(&o, g);
 	bytes_done(&o.b);
 	return r;
 }
@@ -326,13 +348,15 @@ static int take_areas(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	return 0;
 }
 
-/* The counts of their edges wait in `spare`. */
+/* The counts of their edges wait in `flags`. */
 static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
 {
 	struct heap_blocks *b = &g->blocks;
 	struct heap_block *x;
 	uint64_t last = 0, born = 0;
 
+	if (g->inherited) /* these say how many there are */
+		return -EBADMSG;
 	if (array_reserve(&b->items, &b->room, b->count + n) < 0)
 		return -ENOMEM;
 	x = b->items + b->count;
@@ -345,7 +369,7 @@ static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	for (size_t k = 0; k < n; k++)
 		x[k].born_ns = undelta(in, &born);
 	for (size_t k = 0; k < n; k++)
-		x[k].spare = (uint32_t)bytes_get_varint(in);
+		x[k].flags = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
 		if ((b->count + k && x[k].address <= x[k - 1].address) ||
 		    x[k].size > UINT64_MAX - x[k].address)
@@ -426,6 +450,30 @@ static int take_functions(struct heap_graph *g, struct bytes_reader *in, size_t 
 	return 0;
 }
 
+/* They wait for the blocks. */
+static int take_ignored(struct heap_stored *s, struct bytes_reader *in, size_t n)
+{
+	uint64_t last = 0;
+
+	if (array_reserve(&s->ignored, &s->ignored_room, s->ignored_count + n) < 0)
+		return -ENOMEM;
+	for (size_t k = 0; k < n; k++)
+		s->ignored[s->ignored_count++] = (uint32_t)undelta(in, &last);
+	return 0;
+}
+
+static int flag_ignored(struct heap_stored *s)
+{
+	struct heap_blocks *b = &s->graph.blocks;
+
+	for (size_t k = 0; k < s->ignored_count; k++) {
+		if (s->ignored[k] >= b->count)
+			return -EBADMSG;
+		b->items[s->ignored[k]].flags |= HEAP_IGNORED;
+	}
+	return 0;
+}
+
 int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 {
 	uint64_t kind = bytes_get_varint(in), n = bytes_get_varint(in);
@@ -461,6 +509,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 	case PIECE_FUNCTIONS:
 		r = take_functions(&s->graph, in, n);
 		break;
+	case PIECE_IGNORED:
+		r = take_ignored(s, in, n);
+		break;
 	default:
 		return 0; /* of a newer heapline */
 	}
@@ -477,13 +528,15 @@ int heap_store_end(struct heap_stored *s)
 	if (!g->first)
 		return -ENOMEM;
 	for (size_t i = 0; i < g->blocks.count; i++) {
-		sum += g->blocks.items[i].spare;
-		g->blocks.items[i].spare = 0;
+		sum += g->blocks.items[i].flags;
+		g->blocks.items[i].flags = 0;
 		if (sum > g->edge_count)
 			return -EBADMSG;
 		g->first[i + 1] = (uint32_t)sum;
 	}
 	r = heap_blocks_seal(&g->blocks);
+	if (!r)
+		r = flag_ignored(s);
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
 
@@ -519,4 +572,6 @@ void heap_stored_done(struct heap_stored *s)
 {
 	heap_graph_done(&s->graph);
 	heap_roots_done(&s->roots);
+	free(s->ignored);
+	*s = (struct heap_stored){0};
 }

@@ -3,7 +3,7 @@
  * a number of rows of one kind, column by column (docs/format.md).
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
- * roots, and which blocks are inherited.
+ * roots, and which blocks are inherited, and which ignored.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once
@@ -21,6 +21,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 struct heap_stored { /* a graph that was read back */
 	struct heap_graph graph;
 	struct heap_roots roots; /* the names of areas */
+	uint32_t *ignored;	 /* owned: the blocks with HEAP_IGNORED */
+	size_t ignored_count, ignored_room;
 };
 
 /* Adds a piece. 0, -ENOMEM, -EBADMSG. */

@@ -250,6 +250,9 @@ struct profile_source {
 enum profile_why_scanned {
 	PROFILE_AT_EXIT = 0, /* the process stood at its end */
 	PROFILE_ASKED = 1,   /* somebody asked while it lived */
+	PROFILE_BY_PROGRAM = 2, /* it asked itself: heapline_snapshot() */
+	PROFILE_LEAK_CHECK = 3, /* heapline_leak_check() */
+	PROFILE_SCHEDULED = 4,	/* --snapshot-every, --snapshot-at */
 	PROFILE_SCANS
 };
 

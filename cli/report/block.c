@@ -176,8 +176,8 @@ static const char *place_name(const struct held *h, const struct place *x, char 
 static void put_sums(const struct held *h, FILE *out)
 {
 	uint64_t blocks[HEAP_UNREACHED + 1] = {0}, bytes[HEAP_UNREACHED + 1] = {0};
-	static const uint8_t levels[] = {HELD_SURE, HELD_INSIDE, HELD_WEAK, HELD_EXITED,
-					 HEAP_UNREACHED};
+	static const uint8_t levels[] = {HELD_SURE,   HELD_INSIDE,  HELD_WEAK,
+					 HELD_EXITED, HELD_IGNORED, HEAP_UNREACHED};
 
 	for (size_t i = 0; i < h->graph->blocks.count; i++) {
 		blocks[h->level[i]]++;

@@ -21,11 +21,9 @@ bool blocks_parse_held(const char *word, int *ret)
 	static const struct {
 		const char *word;
 		int level;
-	} words[] = {{"sure", HELD_SURE},
-		     {"inside", HELD_INSIDE},
-		     {"weak", HELD_WEAK},
-		     {"exited", HELD_EXITED},
-		     {"no", HELD_NO}};
+	} words[] = {{"sure", HELD_SURE},	{"inside", HELD_INSIDE},
+		     {"weak", HELD_WEAK},	{"exited", HELD_EXITED},
+		     {"ignored", HELD_IGNORED}, {"no", HELD_NO}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (!strcmp(word, words[i].word)) {

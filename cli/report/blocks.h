@@ -15,7 +15,7 @@ struct blocks_options {
 
 enum { HELD_NO = 255 }; /* HEAP_UNREACHED */
 
-#define BLOCKS_HELD_WORDS "sure inside weak exited no"
+#define BLOCKS_HELD_WORDS "sure inside weak exited ignored no"
 
 /* One of the words above; false: it is none. */
 bool blocks_parse_held(const char *word, int *ret);

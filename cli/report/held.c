@@ -56,6 +56,27 @@ static int choose(struct held *h, const struct held_options *o, const char **ret
 	return -ENODATA;
 }
 
+/* What nobody holds, but the program has declared no leak, and what that holds. */
+static int add_ignored(struct held *h)
+{
+	static const struct heap_levels none = {
+		.kind = {[0 ... HEAP_KINDS - 1] = HEAP_UNREACHED}};
+	const struct heap_graph *g = h->graph;
+	_cleanup_(freep) uint8_t *level = NULL;
+	int r;
+
+	if (!h->stored.ignored_count)
+		return 0;
+	level = malloc(g->blocks.count + 1);
+	if (!level)
+		return -ENOMEM;
+	r = heap_reach(g, &none, h->stored.ignored, h->stored.ignored_count, level);
+	for (size_t i = 0; !r && i < g->blocks.count; i++)
+		if (h->level[i] == HEAP_UNREACHED && level[i] != HEAP_UNREACHED)
+			h->level[i] = HELD_IGNORED;
+	return r;
+}
+
 int held_open(struct held *h, const struct profile *p, const struct held_options *o,
 	      const char **ret_why)
 {
@@ -74,7 +95,8 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 	h->owners = frames_owners_open(p);
 	if (!h->level || !h->owners)
 		return -ENOMEM;
-	return heap_reach(h->graph, &heap_levels_usual, NULL, 0, h->level);
+	r = heap_reach(h->graph, &heap_levels_usual, NULL, 0, h->level);
+	return r ? r : add_ignored(h);
 }
 
 void held_done(struct held *h)
@@ -102,6 +124,7 @@ const char *held_kind(enum heap_kind kind)
 		[HEAP_MAPPING] = "mapping",
 		[HEAP_VECTOR] = "vector register",
 		[HEAP_EXITED] = "frame of the exit",
+		[HEAP_REGION] = "root region",
 	};
 
 	return kind < HEAP_KINDS ? names[kind] : "";
@@ -220,6 +243,8 @@ const char *held_level(uint8_t level)
 		return "held by doubtful pointers alone";
 	case HELD_EXITED:
 		return "held by the frames that ended the process alone";
+	case HELD_IGNORED:
+		return "held by nobody, but declared no leak by the program";
 	default:
 		return "held by nobody";
 	}

@@ -32,6 +32,7 @@ enum held_level { /* how surely a block is held: see heap_surety */
 		  HELD_INSIDE = HEAP_INSIDE,
 		  HELD_WEAK = HEAP_WEAK,
 		  HELD_EXITED = HEAP_LEFT,
+		  HELD_IGNORED, /* declared no leak, or held by such alone */
 };
 
 /* 0; -ENODATA: there is no such snapshot, or none was scanned: *ret_why says so for

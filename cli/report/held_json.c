@@ -12,14 +12,12 @@ static const char *const kinds[HEAP_KINDS] = {
 	[HEAP_GLOBAL] = "global",   [HEAP_TLS] = "tls",
 	[HEAP_STACK] = "stack",	    [HEAP_REGISTER] = "register",
 	[HEAP_MAPPING] = "mapping", [HEAP_VECTOR] = "vector",
-	[HEAP_EXITED] = "exited",
+	[HEAP_EXITED] = "exited",   [HEAP_REGION] = "region",
 };
 
 static const char *const levels[] = {
-	[HELD_SURE] = "sure",
-	[HELD_INSIDE] = "inside",
-	[HELD_WEAK] = "weak",
-	[HELD_EXITED] = "exited",
+	[HELD_SURE] = "sure",	  [HELD_INSIDE] = "inside",   [HELD_WEAK] = "weak",
+	[HELD_EXITED] = "exited", [HELD_IGNORED] = "ignored",
 };
 
 static void put_address(struct json *j, const char *key, uint64_t address)
@@ -68,7 +66,7 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 	json_put_unsigned(j, "bytes", b->size);
 	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
 	json_put_unsigned(j, "born_ns", b->born_ns);
-	json_put_string(j, "held", level <= HELD_EXITED ? levels[level] : "no");
+	json_put_string(j, "held", level <= HELD_IGNORED ? levels[level] : "no");
 }
 
 static void put_how(uint16_t how, struct json *j)

@@ -29,6 +29,7 @@ struct block {
 	bool live;
 	uint64_t size;
 	uint32_t stack;
+	bool ignored;
 };
 
 enum kind { NONE, ALLOCATE, RELEASE, REALLOCATE };
@@ -60,7 +61,7 @@ struct world {
 	bool meanwhile, closing;
 	bool flat; /* no signal handlers */
 	struct thread thread[THREADS];
-	bool in_use[ADDRESSES];	 /* by the real allocator */
+	bool in_use[ADDRESSES];	  /* by the real allocator */
 	bool on_offer[ADDRESSES]; /* a pointer that some thread may free */
 	struct block truth[ADDRESSES];
 	uint64_t allocs, frees, allocated, freed;
@@ -121,7 +122,7 @@ static uint32_t stack_of(uint64_t address, uint64_t size)
 static void now_live(struct world *w, int a, uint64_t size)
 {
 	assert_false(w->truth[a].live);
-	w->truth[a] = (struct block){true, size, stack_of(address_of(a), size)};
+	w->truth[a] = (struct block){true, size, stack_of(address_of(a), size), false};
 	w->allocs++;
 	w->allocated += size;
 }
@@ -153,6 +154,18 @@ static bool step_allocate(struct world *w, struct thread *t, struct hook *h)
 	case 3:
 		commit(w, t, h, WIRE_ALLOC, address_of(h->address), h->size);
 		now_live(w, h->address, h->size);
+		if (chance(w, 4))
+			h->step = 7;
+		return false;
+	case 4: /* and is declared no leak */
+		h->stamp = take_stamp(w);
+		return false;
+	case 5:
+		h->cursor = wire_reserve(w->base, t->ring);
+		return false;
+	case 6:
+		commit(w, t, h, WIRE_IGNORE, address_of(h->address), 0);
+		w->truth[h->address].ignored = true;
 		return false;
 	default:
 		w->on_offer[h->address] = true;
@@ -175,8 +188,7 @@ static bool step_release(struct world *w, struct thread *t, struct hook *h)
 		return false;
 	case 2:
 		commit(w, t, h, WIRE_FREE, address_of(h->address), 0);
-		now_free(w, &w->truth[h->address],
-			 stack_of(address_of(h->address), 0));
+		now_free(w, &w->truth[h->address], stack_of(address_of(h->address), 0));
 		w->truth[h->address].live = false;
 		return false;
 	default:
@@ -313,9 +325,8 @@ static void *shared_base;
 
 static void open_world(struct world *w, uint64_t seed, uint64_t noise)
 {
-	struct engine_hooks hooks = {.context = w,
-				     .now = simulated_now,
-				     .meanwhile = simulated_meanwhile};
+	struct engine_hooks hooks = {
+		.context = w, .now = simulated_now, .meanwhile = simulated_meanwhile};
 
 	*w = (struct world){.base = shared_base,
 			    .random = seed * 0x9e3779b97f4a7c15ull + 1,
@@ -378,14 +389,14 @@ struct comparison {
 	bool exact;
 };
 
-static void compare_block(void *context, uint64_t address, uint64_t size, uint32_t site,
-			  uint64_t born_ns)
+static void compare_block(void *context, const struct engine_block *b)
 {
 	struct comparison *c = context;
+	uint64_t address = b->address, size = b->size;
 	int a = (int)((address - address_of(0)) / 32);
 	const struct profile_stack *stack;
+	uint32_t site = b->site;
 
-	(void)born_ns;
 	assert_in_range(a, 0, ADDRESSES - 1);
 	assert_int_equal(address_of(a), address);
 	assert_true(c->w->truth[a].live);
@@ -393,6 +404,7 @@ static void compare_block(void *context, uint64_t address, uint64_t size, uint32
 	if (!c->exact)
 		return;
 	assert_int_equal(size, c->w->truth[a].size);
+	assert_int_equal(b->ignored, c->w->truth[a].ignored);
 	stack = &c->profile->stacks[c->profile->sites[site].stack];
 	assert_int_equal(stack->pc, 1000 + c->w->truth[a].stack);
 }

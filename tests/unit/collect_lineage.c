@@ -77,7 +77,7 @@ static void allocate(struct model *m)
 
 	if (m->has[a].block.size)
 		return;
-	m->own[a] = (struct lineage_block){1 + dice(1000), now};
+	m->own[a] = (struct lineage_block){1 + dice(1000), now, false};
 	m->has[a] = (struct copy){m->own[a], false};
 }
 
@@ -260,7 +260,7 @@ static void a_log_holds_no_more_than_was_live_at_the_fork(void **state)
 	lineage_fork(&parent, 7, 100, live);
 	lineage_begin(&child, &parent, 7, 150, live);
 	for (uint64_t i = 0; i < 100000; i++) {
-		struct lineage_block b = {8, i < 10 ? i : 101 + i};
+		struct lineage_block b = {8, i < 10 ? i : 101 + i, false};
 
 		assert_int_equal(lineage_gone(&parent, i % 64, &b, 200 + i), 0);
 	}

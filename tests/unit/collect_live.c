@@ -61,7 +61,7 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 		assert_false(live_take_seen(l, &way, seen, &got));
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
-					 now, 1 + (uint32_t)chance(1000), 0};
+					 now, 1 + (uint32_t)chance(1000), 0, false};
 		assert_true(add(l, i, &way, seen, b));
 		return;
 	}
@@ -102,12 +102,40 @@ static void a_block_costs_at_most_24_bytes_at_any_size(void **state)
 	(void)state;
 	random_state = 7;
 	for (size_t n = 1; n <= 1500000; n++) {
-		struct live_block b = {100, n, 1, 0};
+		struct live_block b = {100, n, 1, 0, false};
 
 		address += 16 + 16 * chance(8);
 		assert_int_equal(live_add(&l, address, &b), 0);
 		if (n >= 100000 && n % 1000 == 0)
 			assert_true(live_footprint(&l) <= 24 * n);
+	}
+	live_done(&l);
+}
+
+static void blocks_stay_ignored_while_the_table_grows(void **state)
+{
+	struct live l = {0};
+	struct live_block got;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 30000; i++) {
+		/* Every seventh is too large for a bucket. */
+		struct live_block b = {i % 7 ? i : UINT32_MAX + i, i, 9, 0, false};
+
+		assert_int_equal(live_add(&l, i * 16, &b), 0);
+		if (i % 3 == 0)
+			assert_true(live_ignore(&l, i * 16));
+		assert_false(live_ignore(&l, i * 16 + 16));
+	}
+	for (uint64_t i = 1; i <= 30000; i++) {
+		assert_true(live_take(&l, i * 16, &got));
+		assert_int_equal(got.ignored, i % 3 == 0);
+		assert_int_equal(got.site, 9);
+		assert_false(live_ignore(&l, i * 16));
+		got.ignored = false;
+		assert_int_equal(live_add(&l, i * 16, &got), 0);
+		assert_true(live_take(&l, i * 16, &got));
+		assert_false(got.ignored);
 	}
 	live_done(&l);
 }
@@ -219,6 +247,7 @@ int main(void)
 		cmocka_unit_test(blocks_that_want_one_bucket_cost_no_more),
 		cmocka_unit_test(what_is_seen_ahead_is_the_block),
 		cmocka_unit_test(what_was_seen_before_it_grew_is_no_more),
+		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
 	};
 

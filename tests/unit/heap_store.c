@@ -54,6 +54,7 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		g->blocks.items[i].site = make_below(1000);
 		g->blocks.items[i].born_ns = make_random();
+		g->blocks.items[i].flags = make_below(3) ? 0 : HEAP_IGNORED;
 	}
 	g->inherited = make_below(2) ? calloc(n, 1) : NULL;
 	for (uint32_t i = 0; g->inherited && i < n; i++)
@@ -211,12 +212,30 @@ static void impossible_counts_are_refused(void **state)
 	}
 }
 
+/* A piece that flags blocks is no measure of how many there are. */
+static void blocks_behind_their_flags_are_refused(void **state)
+{
+	static const unsigned char inherited[] = {7, 0}, block[] = {4, 1, 32, 8, 1, 2, 0},
+				   flag[] = {7, 1, 0};
+	struct heap_stored s = {0};
+	struct bytes_reader in = bytes_reader(inherited, sizeof(inherited));
+
+	(void)state;
+	assert_int_equal(heap_store_take(&s, &in), 0);
+	in = bytes_reader(block, sizeof(block));
+	assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
+	in = bytes_reader(flag, sizeof(flag));
+	assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
+	heap_stored_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stored_comes_back),
 		cmocka_unit_test(damage_is_refused_or_harmless),
 		cmocka_unit_test(impossible_counts_are_refused),
+		cmocka_unit_test(blocks_behind_their_flags_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
