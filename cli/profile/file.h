@@ -17,6 +17,10 @@ struct profile_writer;
  * as a profile begins at byte 0. Nothing is written before the first update. */
 int profile_writer_open(int fd, struct profile_writer **ret);
 
+/* Makes what is written by as many threads as there are processors. Before the first
+ * update. */
+void profile_writer_use_threads(struct profile_writer *w);
+
 /* Appends what p has gained since the last update: new strings, modules, stacks,
  * codes, frames, sources; dirty sites (the flag is cleared); everything small whole.
  * Then a commit. 0, or -errno of the write: the file is as good as its last commit,

@@ -9,6 +9,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/profile/chunks.h"
 #include "cli/profile/format.h"
 
 #include <assert.h>
@@ -44,11 +45,10 @@ struct profile_writer {
 	struct progress now, done;
 	uint32_t *codes; /* of each stack, as the file has it; room codes_room */
 	size_t codes_room;
-	z_stream deflate;
-	int level;	      /* of zlib; 0: chunks are stored as they are */
-	struct bytes payload; /* of the chunk being made */
-	struct bytes chunk;   /* header and stored payload */
+	struct chunks chunks; /* under way */
 };
+
+static int write_chunk(void *context, struct chunk *chunk);
 
 int profile_writer_open(int fd, struct profile_writer **ret)
 {
@@ -67,10 +67,10 @@ int profile_writer_open(int fd, struct profile_writer **ret)
 	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
 	w = calloc(1, sizeof(*w));
-	if (!w || deflateInit(&w->deflate, LEVEL) != Z_OK)
+	if (!w)
 		return -ENOMEM;
 	w->fd = take_fd(owned);
-	w->level = LEVEL;
+	chunks_init(&w->chunks, write_chunk, w, LEVEL);
 	w->can_cut = S_ISREG(st.st_mode);
 	w->done = (struct progress){.strings = 1, .stacks = 1};
 	w->now = w->done;
@@ -82,10 +82,8 @@ void profile_writer_close(struct profile_writer *w)
 {
 	if (!w)
 		return;
+	chunks_done(&w->chunks);
 	close(w->fd);
-	deflateEnd(&w->deflate);
-	bytes_done(&w->payload);
-	bytes_done(&w->chunk);
 	free(w->codes);
 	free(w);
 }
@@ -97,8 +95,12 @@ uint64_t profile_writer_bytes(const struct profile_writer *w)
 
 void profile_writer_level(struct profile_writer *w, int level)
 {
-	w->level = level;
-	deflateParams(&w->deflate, level, Z_DEFAULT_STRATEGY);
+	w->chunks.level = level;
+}
+
+void profile_writer_use_threads(struct profile_writer *w)
+{
+	chunks_use_threads(&w->chunks);
 }
 
 /* ---- bytes ---------------------------------------------------------------- */
@@ -152,100 +154,77 @@ static int roll_back(struct profile_writer *w, int r)
 
 /* ---- chunks --------------------------------------------------------------- */
 
-/* Deflates the payload behind the header's place. False: better as it is. */
-static bool deflate_payload(struct profile_writer *w)
-{
-	z_stream *z = &w->deflate;
-	unsigned char *to;
-
-	if (!w->level || deflateReset(z) != Z_OK)
-		return false;
-	to = bytes_room(&w->chunk, w->payload.len);
-	if (!to)
-		return false;
-	z->next_in = w->payload.data;
-	z->avail_in = (uInt)w->payload.len;
-	z->next_out = to;
-	z->avail_out = (uInt)w->payload.len;
-	if (deflate(z, Z_FINISH) != Z_STREAM_END)
-		return false;
-	w->chunk.len += z->total_out;
-	return true;
-}
-
 /* Fills up with zeroes, behind the deflated stream, what the ratio asks for. */
-static void pad(struct profile_writer *w, size_t len)
+static void pad(const struct profile_writer *w, struct chunk *chunk)
 {
 	static const unsigned char zeroes[4096];
-	uint64_t raw = w->now.raw + len;
+	uint64_t raw = w->now.raw + chunk->raw;
+	struct bytes *b = &chunk->stored;
 
-	while (!w->chunk.failed &&
-	       !format_ratio_is_fair(raw, w->now.at + w->chunk.len)) {
+	while (!b->failed && !format_ratio_is_fair(raw, w->now.at + b->len)) {
 		uint64_t lack = (raw - FORMAT_RATIO_SLACK - 1) / FORMAT_RATIO_MAX + 1 -
-				w->now.at - w->chunk.len;
+				w->now.at - b->len;
 
-		bytes_put(&w->chunk, zeroes,
-			  lack < sizeof(zeroes) ? lack : sizeof(zeroes));
+		bytes_put(b, zeroes, lack < sizeof(zeroes) ? lack : sizeof(zeroes));
 	}
 }
 
-/* w->chunk is to be filled with what is stored, behind the header's place. */
-static void begin_chunk(struct profile_writer *w)
+/* The next one of the file: its header goes where its place was kept. */
+static int write_chunk(void *context, struct chunk *chunk)
 {
-	static const unsigned char place[FORMAT_CHUNK_HEADER_BYTES];
-
-	bytes_reset(&w->chunk);
-	bytes_put(&w->chunk, place, sizeof(place));
-}
-
-/* Writes it. h lacks what the chunk itself tells. */
-static int end_chunk(struct profile_writer *w, struct format_header *h)
-{
+	struct profile_writer *w = context;
+	struct format_header h = {.type = chunk->type, .raw = chunk->raw};
 	size_t header = FORMAT_CHUNK_HEADER_BYTES;
 	struct bytes head;
 
-	if (w->chunk.failed)
-		return -ENOMEM;
-	h->number = w->now.chunks;
-	h->stored = (uint32_t)(w->chunk.len - header);
-	h->crc = (uint32_t)crc32(0, w->chunk.data + header, h->stored);
-	/* The header goes where its place was kept. */
-	head = (struct bytes){.data = w->chunk.data, .room = header};
-	format_put_header(&head, h);
-	w->now.crc = format_run_crc(w->now.crc, w->chunk.data);
-	w->now.chunks++;
-	w->now.raw += h->raw;
-	return append(w, w->chunk.data, w->chunk.len);
-}
-
-/* Writes w->payload as a chunk, and empties it. */
-static int put_chunk(struct profile_writer *w, enum format_chunk type)
-{
-	struct format_header h = {.type = (uint16_t)type};
-
-	assert(w->payload.failed || w->payload.len <= FORMAT_RAW_MAX);
-	begin_chunk(w);
-	if (type != FORMAT_COMMIT && deflate_payload(w)) {
-		h.flags = FORMAT_DEFLATED;
-		pad(w, w->payload.len);
-	} else {
-		bytes_put(&w->chunk, w->payload.data, w->payload.len);
+	assert(chunk->raw <= FORMAT_RAW_MAX);
+	if (chunk->deflated) {
+		h.flags |= FORMAT_DEFLATED;
+		pad(w, chunk);
 	}
-	if (w->payload.failed)
+	if (chunk->stored.failed)
 		return -ENOMEM;
-	if (format_sections[type].optional)
+	if (format_sections[h.type].optional)
 		h.flags |= FORMAT_OPTIONAL;
-	h.raw = (uint32_t)w->payload.len;
-	bytes_reset(&w->payload);
-	return end_chunk(w, &h);
+	h.number = w->now.chunks;
+	h.stored = (uint32_t)(chunk->stored.len - header);
+	h.crc = (uint32_t)crc32(0, chunk->stored.data + header, h.stored);
+	head = (struct bytes){.data = chunk->stored.data, .room = header};
+	format_put_header(&head, &h);
+	w->now.crc = format_run_crc(w->now.crc, chunk->stored.data);
+	w->now.chunks++;
+	w->now.raw += h.raw;
+	return append(w, chunk->stored.data, chunk->stored.len);
 }
 
-static void put_row_header(struct profile_writer *w, size_t first, size_t rows,
+static void put_row_header(struct bytes *payload, size_t first, size_t rows,
 			   size_t columns)
 {
-	bytes_put_varint(&w->payload, first);
-	bytes_put_varint(&w->payload, rows);
-	bytes_put_varint(&w->payload, columns);
+	bytes_put_varint(payload, first);
+	bytes_put_varint(payload, rows);
+	bytes_put_varint(payload, columns);
+}
+
+/* Rows chunk->first.. of the file, which are items[0..count). */
+static void make_rows(struct chunk *chunk)
+{
+	const struct format_section *s = &format_sections[chunk->type];
+
+	put_row_header(&chunk->payload, chunk->first, chunk->count, s->column_count);
+	if (chunk->count)
+		format_put_columns(&chunk->payload, s, chunk->items, NULL,
+				   chunk->count);
+}
+
+/* Sends a chunk of n rows off. */
+static int go_rows(struct profile_writer *w, struct chunk *chunk, const void *items,
+		   size_t first, size_t n)
+{
+	chunk->make = make_rows;
+	chunk->items = items;
+	chunk->first = first;
+	chunk->count = n;
+	return chunks_go(&w->chunks, chunk);
 }
 
 /* Rows that fit a chunk whatever their values. */
@@ -264,14 +243,12 @@ static int put_rows(struct profile_writer *w, enum format_chunk type, const void
 
 	while (write) {
 		size_t n = end - first < rows_max(s) ? end - first : rows_max(s);
-		int r;
+		const char *at = n ? (const char *)items + first * s->row_bytes : NULL;
+		struct chunk *chunk;
+		int r = chunks_next(&w->chunks, type, &chunk);
 
-		put_row_header(w, first, n, s->column_count);
-		if (n)
-			format_put_columns(&w->payload, s,
-					   (const char *)items + first * s->row_bytes,
-					   NULL, n);
-		r = put_chunk(w, type);
+		if (!r)
+			r = go_rows(w, chunk, at, first, n);
 		if (r < 0)
 			return r;
 		first += n;
@@ -287,10 +264,13 @@ static int put_rows(struct profile_writer *w, enum format_chunk type, const void
 static int put_parts(struct profile_writer *w, const char **text, size_t *len)
 {
 	while (*len > PART) {
-		int r;
+		struct chunk *chunk;
+		int r = chunks_next(&w->chunks, FORMAT_STRING_PART, &chunk);
 
-		bytes_put(&w->payload, *text, PART);
-		r = put_chunk(w, FORMAT_STRING_PART);
+		if (r < 0)
+			return r;
+		bytes_put(&chunk->payload, *text, PART);
+		r = chunks_go(&w->chunks, chunk);
 		if (r < 0)
 			return r;
 		*text += PART;
@@ -306,10 +286,13 @@ static int put_some_strings(struct profile_writer *w, const struct strings *stri
 {
 	const char *text = strings->items[*first];
 	size_t len = strlen(text), bytes, n = 1;
+	struct chunk *chunk;
+	struct bytes *payload;
 	int r = put_parts(w, &text, &len);
 
-	if (r < 0)
+	if (r < 0 || (r = chunks_next(&w->chunks, FORMAT_STRINGS, &chunk)) < 0)
 		return r;
+	payload = &chunk->payload;
 	bytes = len + BYTES_VARINT_MAX;
 	for (; *first + n < end; n++) {
 		size_t more = strlen(strings->items[*first + n]);
@@ -318,16 +301,16 @@ static int put_some_strings(struct profile_writer *w, const struct strings *stri
 			break;
 		bytes += more + BYTES_VARINT_MAX;
 	}
-	put_row_header(w, *first, n, 1);
-	bytes_put_varint(&w->payload, len);
+	put_row_header(payload, *first, n, 1);
+	bytes_put_varint(payload, len);
 	for (size_t i = 1; i < n; i++)
-		bytes_put_varint(&w->payload, strlen(strings->items[*first + i]));
-	bytes_put(&w->payload, text, len);
+		bytes_put_varint(payload, strlen(strings->items[*first + i]));
+	bytes_put(payload, text, len);
 	for (size_t i = 1; i < n; i++)
-		bytes_put(&w->payload, strings->items[*first + i],
+		bytes_put(payload, strings->items[*first + i],
 			  strlen(strings->items[*first + i]));
 	*first += n;
-	return put_chunk(w, FORMAT_STRINGS);
+	return chunks_go(&w->chunks, chunk);
 }
 
 static int put_strings(struct profile_writer *w, const struct strings *strings)
@@ -359,23 +342,24 @@ static struct profile_stack relative(const struct profile *p, size_t number)
 
 static int put_stacks(struct profile_writer *w, const struct profile *p)
 {
-	const struct format_section *s = &format_sections[FORMAT_STACKS];
 	enum { BATCH = 65536 };
-	_cleanup_(freep) struct profile_stack *rows = NULL;
 	size_t first = w->done.stacks;
 
 	_Static_assert(BATCH * 4 * BYTES_VARINT_MAX + ROW_HEADER < FORMAT_RAW_MAX, "");
-	if (first < p->stack_count && !(rows = calloc(BATCH, sizeof(*rows))))
-		return -ENOMEM;
 	while (first < p->stack_count) {
 		size_t left = p->stack_count - first, n = left < BATCH ? left : BATCH;
-		int r;
+		struct profile_stack *rows;
+		struct chunk *chunk;
+		int r = chunks_next(&w->chunks, FORMAT_STACKS, &chunk);
 
+		if (r < 0)
+			return r;
+		rows = chunks_scratch(chunk, n, sizeof(*rows));
+		if (!rows)
+			return -ENOMEM;
 		for (size_t i = 0; i < n; i++)
 			rows[i] = relative(p, first + i);
-		put_row_header(w, first, n, s->column_count);
-		format_put_columns(&w->payload, s, rows, NULL, n);
-		r = put_chunk(w, FORMAT_STACKS);
+		r = go_rows(w, chunk, rows, first, n);
 		if (r < 0)
 			return r;
 		first += n;
@@ -387,29 +371,36 @@ static int put_stacks(struct profile_writer *w, const struct profile *p)
 static int put_stack_codes(struct profile_writer *w, const struct profile *p)
 {
 	enum { BATCH = 65536 };
-	_cleanup_(freep) struct format_stack_code *rows = NULL;
 	size_t at = 0;
 
+	_Static_assert(BATCH * 2 * BYTES_VARINT_MAX + ROW_HEADER < FORMAT_RAW_MAX, "");
 	/* Fresh room is zero: stacks that are not in the file have no code there. */
 	if (array_reserve(&w->codes, &w->codes_room, p->stack_count) < 0)
 		return -ENOMEM;
-	while (at < p->stack_count) {
+	for (;;) {
+		struct format_stack_code *rows;
+		struct chunk *chunk;
 		size_t n = 0;
 		int r;
 
-		for (; at < p->stack_count && n < BATCH; at++) {
-			if (p->stacks[at].code == w->codes[at])
-				continue;
-			if (!rows && !(rows = calloc(BATCH, sizeof(*rows))))
-				return -ENOMEM;
-			rows[n++] = (struct format_stack_code){(uint32_t)at,
-							       p->stacks[at].code};
-		}
-		r = n ? put_rows(w, FORMAT_STACK_CODES, rows, 0, n) : 0;
+		while (at < p->stack_count && p->stacks[at].code == w->codes[at])
+			at++;
+		if (at == p->stack_count)
+			return 0;
+		r = chunks_next(&w->chunks, FORMAT_STACK_CODES, &chunk);
+		if (r < 0)
+			return r;
+		rows = chunks_scratch(chunk, BATCH, sizeof(*rows));
+		if (!rows)
+			return -ENOMEM;
+		for (; at < p->stack_count && n < BATCH; at++)
+			if (p->stacks[at].code != w->codes[at])
+				rows[n++] = (struct format_stack_code){
+					(uint32_t)at, p->stacks[at].code};
+		r = go_rows(w, chunk, rows, 0, n);
 		if (r < 0)
 			return r;
 	}
-	return 0;
 }
 
 /* ---- sites ----------------------------------------------------------------- */
@@ -421,52 +412,68 @@ static void put_classes(struct bytes *out, const struct profile_class *items, si
 		bytes_put_varint(out, counts ? items[i].count : items[i].log2);
 }
 
-static int put_picked_sites(struct profile_writer *w, const struct profile *p,
-			    const uint32_t *picks, size_t n)
+/* The sites of chunk->profile whose numbers are in chunk->scratch. */
+static void make_sites(struct chunk *chunk)
 {
 	const struct format_section *s = &format_sections[FORMAT_SITES];
+	const struct profile_site *sites = chunk->profile->sites;
+	const uint32_t *picks = chunk->scratch;
 
-	put_row_header(w, 0, n, s->column_count);
-	format_put_columns(&w->payload, s, p->sites, picks, n);
+	put_row_header(&chunk->payload, 0, chunk->count, s->column_count);
+	format_put_columns(&chunk->payload, s, sites, picks, chunk->count);
 	for (int counts = 0; counts < 2; counts++)
-		for (size_t i = 0; i < n; i++) {
-			const struct profile_site *site = &p->sites[picks[i]];
+		for (size_t i = 0; i < chunk->count; i++) {
+			const struct profile_site *site = &sites[picks[i]];
 
-			put_classes(&w->payload, site->sizes, site->sizes_count,
+			put_classes(&chunk->payload, site->sizes, site->sizes_count,
 				    counts);
-			put_classes(&w->payload, site->lives, site->lives_count,
+			put_classes(&chunk->payload, site->lives, site->lives_count,
 				    counts);
 		}
-	return put_chunk(w, FORMAT_SITES);
+}
+
+/* Numbers of dirty sites from *at on that fit a chunk whatever their figures. How many
+ * there are. */
+static size_t pick_sites(const struct profile *p, size_t *at, uint32_t *picks)
+{
+	const struct format_section *s = &format_sections[FORMAT_SITES];
+	size_t n = 0, most = ROW_HEADER;
+
+	for (; *at < p->site_count; ++*at) {
+		const struct profile_site *site = &p->sites[*at];
+		size_t classes = site->sizes_count + site->lives_count;
+		/* A class is a byte of log2 and its count. */
+		size_t row = s->column_count * BYTES_VARINT_MAX +
+			     classes * (1 + BYTES_VARINT_MAX);
+
+		if (!site->dirty)
+			continue;
+		if (most + row > FORMAT_RAW_MAX)
+			break;
+		picks[n++] = (uint32_t)*at;
+		most += row;
+	}
+	return n;
 }
 
 static int put_sites(struct profile_writer *w, const struct profile *p)
 {
-	const struct format_section *s = &format_sections[FORMAT_SITES];
-	size_t room = rows_max(s), at = 0;
-	_cleanup_(freep) uint32_t *picks = calloc(room, sizeof(*picks));
+	size_t room = rows_max(&format_sections[FORMAT_SITES]), at = 0;
 
-	if (!picks)
-		return -ENOMEM;
 	while (at < p->site_count) {
-		size_t n = 0, most = ROW_HEADER;
-		int r;
+		struct chunk *chunk;
+		uint32_t *picks;
+		int r = chunks_next(&w->chunks, FORMAT_SITES, &chunk);
 
-		for (; at < p->site_count; at++) {
-			const struct profile_site *site = &p->sites[at];
-			size_t classes = site->sizes_count + site->lives_count, row;
-
-			/* A class is a byte of log2 and its count. */
-			row = s->column_count * BYTES_VARINT_MAX +
-			      classes * (1 + BYTES_VARINT_MAX);
-			if (site->dirty && most + row > FORMAT_RAW_MAX)
-				break;
-			if (site->dirty) {
-				picks[n++] = (uint32_t)at;
-				most += row;
-			}
-		}
-		r = n ? put_picked_sites(w, p, picks, n) : 0;
+		if (r < 0)
+			return r;
+		picks = chunks_scratch(chunk, room, sizeof(*picks));
+		if (!picks)
+			return -ENOMEM;
+		chunk->make = make_sites;
+		chunk->profile = p;
+		chunk->count = pick_sites(p, &at, picks);
+		r = chunk->count ? chunks_go(&w->chunks, chunk) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -479,19 +486,13 @@ static int put_sites(struct profile_writer *w, const struct profile *p)
 static int put_snapshot_pieces(struct profile_writer *w, const struct profile *p)
 {
 	for (size_t i = w->done.pieces; i < p->piece_count; i++) {
-		const struct profile_piece *piece = &p->pieces[i];
-		struct format_header h = {.type = FORMAT_PIECES,
-					  .flags = FORMAT_OPTIONAL,
-					  .raw = piece->raw};
-		int r;
+		struct chunk *chunk;
+		int r = chunks_next(&w->chunks, FORMAT_PIECES, &chunk);
 
-		if (piece->deflated)
-			h.flags |= FORMAT_DEFLATED;
-		begin_chunk(w);
-		bytes_put(&w->chunk, piece->data, piece->stored);
-		if (piece->deflated)
-			pad(w, piece->raw);
-		r = end_chunk(w, &h);
+		if (r < 0)
+			return r;
+		chunk->piece = &p->pieces[i];
+		r = chunks_go(&w->chunks, chunk);
 		if (r < 0)
 			return r;
 	}
@@ -561,17 +562,21 @@ static void blank(struct profile_share *row, uint64_t last_rank, uint64_t last_l
 static int put_shares(struct profile_writer *w, enum format_chunk type,
 		      const struct profile_share *rows, size_t count)
 {
-	const struct format_section *s = &format_sections[type];
-	size_t room = rows_max(s), first = 0;
-	_cleanup_(freep) struct profile_share *batch = calloc(room, sizeof(*batch));
+	size_t room = rows_max(&format_sections[type]), first = 0;
 	int r;
 
-	if (!batch)
-		return -ENOMEM;
 	do {
 		size_t n = count - first < room ? count - first : room;
 		uint64_t last_rank = 0, last_live = 0;
+		struct profile_share *batch;
+		struct chunk *chunk;
 
+		r = chunks_next(&w->chunks, type, &chunk);
+		if (r < 0)
+			return r;
+		batch = chunks_scratch(chunk, room, sizeof(*batch));
+		if (!batch)
+			return -ENOMEM;
 		for (size_t i = 0; i < n; i++) {
 			batch[i] = rows[first + i];
 			if (!goes_on(rows, count, first + i))
@@ -579,10 +584,7 @@ static int put_shares(struct profile_writer *w, enum format_chunk type,
 			last_rank = batch[i].last_rank;
 			last_live = batch[i].last_live_bytes;
 		}
-		put_row_header(w, first, n, s->column_count);
-		if (n)
-			format_put_columns(&w->payload, s, batch, NULL, n);
-		r = put_chunk(w, type);
+		r = go_rows(w, chunk, batch, first, n);
 		first += n;
 	} while (r >= 0 && first < count);
 	return r;
@@ -616,14 +618,20 @@ static int put_all_shares(struct profile_writer *w, const struct profile *p)
 
 static int put_meta(struct profile_writer *w, const struct profile *p)
 {
-	struct profile meta = *p;
+	struct profile *meta;
+	struct chunk *chunk;
+	int r = chunks_next(&w->chunks, FORMAT_META, &chunk);
 
+	if (r < 0)
+		return r;
+	meta = chunks_scratch(chunk, 1, sizeof(*meta));
+	if (!meta)
+		return -ENOMEM;
+	*meta = *p;
 	w->now.shares = p->shares_new || (w->done.shares && !any_dirty(p));
 	if (!w->now.shares)
-		meta.dimensions = 0;
-	put_row_header(w, 0, 1, format_sections[FORMAT_META].column_count);
-	format_put_columns(&w->payload, &format_sections[FORMAT_META], &meta, NULL, 1);
-	return put_chunk(w, FORMAT_META);
+		meta->dimensions = 0;
+	return go_rows(w, chunk, meta, 0, 1);
 }
 
 /* ---- updates --------------------------------------------------------------- */
@@ -645,9 +653,8 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 	const struct progress *d = &w->done;
 	int r = d->at ? 0 : put_file_header(w);
 
-	if (r < 0 || (r = put_strings(w, &p->strings)) < 0)
-		return r;
-	if ((r = put_meta(w, p)) < 0 ||
+	if (r < 0 || (r = put_strings(w, &p->strings)) < 0 ||
+	    (r = put_meta(w, p)) < 0 ||
 	    (r = put_rows(w, FORMAT_MODULES, p->modules, d->modules,
 			  p->module_count)) ||
 	    (r = put_rows(w, FORMAT_FRAMES, p->frames, d->frames, p->frame_count)) ||
@@ -666,12 +673,22 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 	return put_all_shares(w, p);
 }
 
+/* Behind all others: it counts them. */
 static int put_commit(struct profile_writer *w)
 {
-	bytes_put_varint(&w->payload, ++w->now.commits);
-	bytes_put_varint(&w->payload, w->now.chunks - w->done.chunks);
-	bytes_put_u32(&w->payload, w->now.crc);
-	return put_chunk(w, FORMAT_COMMIT);
+	struct chunk *chunk;
+	int r = chunks_flush(&w->chunks);
+
+	if (!r)
+		r = chunks_next(&w->chunks, FORMAT_COMMIT, &chunk);
+	if (r < 0)
+		return r;
+	chunk->plain = true;
+	bytes_put_varint(&chunk->payload, ++w->now.commits);
+	bytes_put_varint(&chunk->payload, w->now.chunks - w->done.chunks);
+	bytes_put_u32(&chunk->payload, w->now.crc);
+	r = chunks_go(&w->chunks, chunk);
+	return r < 0 ? r : chunks_flush(&w->chunks);
 }
 
 /* The file has it now: the next update begins here. */
@@ -706,12 +723,13 @@ int profile_writer_update(struct profile_writer *w, struct profile *p)
 	       p->stack_count >= d->stacks && p->source_count >= d->sources);
 	if (w->broken)
 		return w->broken;
-	bytes_reset(&w->payload);
 	r = put_sections(w, p);
 	if (r >= 0)
 		r = put_commit(w);
-	if (r < 0)
+	if (r < 0) {
+		chunks_drop(&w->chunks);
 		return roll_back(w, r);
+	}
 	settle(w, p);
 	return 0;
 }

@@ -92,7 +92,7 @@ static void an_update_without_memory_changes_nothing(void **state)
 	make_more(&m, p);
 	assert_int_equal(profile_writer_update(w, p), 0);
 	assert_int_equal(profile_load(path, &before, NULL, 0), 0);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 40; i++)
 		make_more(&m, p);
 	for (; r < 0; n++) {
 		_cleanup_(profile_closep) struct profile *loaded = NULL;

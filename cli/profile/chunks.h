@@ -1,0 +1,90 @@
+/*
+ * chunks.h - chunks of a profile on their way into a file: made by several threads at
+ * once, put out in their order by the one that calls.
+ *
+ *	r = chunks_next(c, &chunk);	// may put out one that was made meanwhile
+ *	chunk->make = ..., chunk->items = ...
+ *	r = chunks_go(c, chunk);
+ *	...
+ *	r = chunks_flush(c);		// all are out
+ *
+ * Without threads, which is the collector's way, as the program needs the processors,
+ * a chunk is made and put out by chunks_go() itself. A failure stays until
+ * chunks_drop(); nobody else may use a struct chunks meanwhile, and what a chunk refers
+ * to stays as it is until it is out.
+ */
+#pragma once
+
+#include "cli/profile/format.h"
+
+#include <pthread.h>
+#include <zlib.h>
+
+enum { CHUNKS_THREADS = 8 }; /* at most */
+
+struct chunk {
+	uint16_t type; /* enum format_chunk */
+	bool plain;    /* is not deflated, as what lies in payload would gain nothing */
+	/* Appends to payload, in any thread; NULL: it is all there. The rest is what it
+	 * works on. */
+	void (*make)(struct chunk *chunk);
+	const struct profile *profile;
+	const void *items;
+	const struct profile_piece *piece; /* it is this, stored as it is; or NULL */
+	void *scratch; /* rows or numbers of rows; owned, of scratch_room bytes */
+	size_t scratch_room, first, count;
+	struct bytes payload;
+
+	/* What came of it: a header's place, and the payload, deflated or not. */
+	struct bytes stored;
+	bool deflated;
+	uint32_t raw; /* bytes once inflated */
+
+	z_stream deflate;
+	bool open; /* deflate is */
+	int level; /* of it */
+	enum { CHUNK_FREE, CHUNK_READY, CHUNK_MADE } state;
+};
+
+struct chunks {
+	/* Writes what came of a chunk: 0 or -errno. */
+	int (*put)(void *context, struct chunk *chunk);
+	void *context;
+	int level; /* zlib's; 0: nothing is deflated */
+
+	struct chunk ring[CHUNKS_THREADS];
+	size_t size;   /* of the ring; 0: not begun */
+	size_t next;   /* place in it of the next chunk */
+	size_t wanted; /* threads */
+	int failed;
+
+	size_t threads;
+	pthread_t thread[CHUNKS_THREADS]; /* the i-th makes what lies in ring[i] */
+	pthread_mutex_t lock;		  /* state of ring[], stopping */
+	pthread_cond_t changed;
+	bool stopping;
+};
+
+void chunks_init(struct chunks *c, int (*put)(void *, struct chunk *), void *context,
+		 int level);
+
+/* From now on by as many threads as there are processors. Before the first chunk. */
+void chunks_use_threads(struct chunks *c);
+
+/* Ends the threads. Nothing is put out any more. */
+void chunks_done(struct chunks *c);
+
+/* The next chunk, empty. 0, or -errno of an earlier one. */
+int chunks_next(struct chunks *c, enum format_chunk type, struct chunk **ret);
+
+/* count rows of room in chunk->scratch; NULL without memory. */
+void *chunks_scratch(struct chunk *chunk, size_t count, size_t row_bytes);
+
+/* Makes and puts out the chunk, now or later. */
+int chunks_go(struct chunks *c, struct chunk *chunk);
+
+/* Puts out all that are under way. 0, or -errno of the first that failed. */
+int chunks_flush(struct chunks *c);
+
+/* Forgets all that are under way, and the failure. */
+void chunks_drop(struct chunks *c);
