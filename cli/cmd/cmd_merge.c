@@ -72,24 +72,21 @@ static int check_twice(char **paths, size_t count)
 	return -1;
 }
 
-static int add(struct profile_merge *m, char *path)
+/* Adds a profile that is being read. */
+static int add(struct profile_merge *m, struct reader_file *file)
 {
-	_cleanup_(reader_unload) struct reader_file file = {.path = strdup(path)};
 	char clean[WORD];
-	int status = VERB_FAILED, err = -ENOMEM;
+	int status = reader_end(file), err;
 
-	if (file.path) {
-		status = reader_load(&file, PROFILE_DIMENSIONS);
-		if (status >= 0)
-			return status;
-		if (file.profile->snapshot_count)
-			message_note("%s: its snapshots are left out",
-				     text_clean(path, clean, sizeof(clean)));
-		err = profile_merge_add(m, file.profile);
-	}
+	if (status >= 0)
+		return status;
+	text_clean(file->path, clean, sizeof(clean));
+	if (file->profile->snapshot_count)
+		message_note("%s: its snapshots are left out", clean);
+	err = profile_merge_add(m, take_ptr(file->profile));
+	reader_unload(file);
 	if (!err)
 		return -1;
-	text_clean(path, clean, sizeof(clean));
 	if (err == -ENOMEM) {
 		message_error("out of memory");
 		return VERB_FAILED;
@@ -101,6 +98,54 @@ static int add(struct profile_merge *m, char *path)
 			      : "damaged: it contradicts itself");
 	message_help("leave it out, or record it again");
 	return VERB_UNREADABLE;
+}
+
+/* Adds all, each while the next one is read. */
+static int add_all(struct profile_merge *m, struct reader_file *files, size_t count)
+{
+	int status = -1;
+
+	for (size_t i = 0; status < 0 && i < count; i++) {
+		if (!i)
+			reader_begin(&files[0], PROFILE_DIMENSIONS);
+		if (i + 1 < count)
+			reader_begin(&files[i + 1], PROFILE_DIMENSIONS);
+		status = add(m, &files[i]);
+	}
+	return status;
+}
+
+/* NULL without memory. */
+static struct reader_file *name_files(char **paths, size_t count)
+{
+	struct reader_file *files = calloc(count, sizeof(*files));
+
+	for (size_t i = 0; files && i < count; i++) {
+		files[i].path = strdup(paths[i]);
+		if (files[i].path)
+			continue;
+		while (i--)
+			free(files[i].path);
+		free(files);
+		return NULL;
+	}
+	return files;
+}
+
+static int read_all(struct profile_merge *m, char **paths, size_t count)
+{
+	struct reader_file *files = name_files(paths, count);
+	int status;
+
+	if (!files) {
+		message_error("out of memory");
+		return VERB_FAILED;
+	}
+	status = add_all(m, files, count);
+	for (size_t i = 0; i < count; i++)
+		reader_unload(&files[i]);
+	free(files);
+	return status;
 }
 
 /* ---- writing ---------------------------------------------------------------- */
@@ -156,13 +201,16 @@ static int open_output(struct output *o, bool force)
 	return -1;
 }
 
-static int write_profile(int fd, struct profile *p)
+static int write_profile(int fd, const struct profile_merged *merged)
 {
 	struct profile_writer *w = NULL;
 	int r = profile_writer_open(fd, &w);
 
-	if (!r)
-		r = profile_writer_update(w, p);
+	if (!r) {
+		profile_writer_use_threads(w);
+		r = profile_writer_update_with(w, merged->p, merged->more,
+					       merged->more_count);
+	}
 	profile_writer_close(w);
 	return r;
 }
@@ -177,7 +225,8 @@ static int put_in_place(const struct output *o, bool force)
 	return 0;
 }
 
-static int write_output(struct output *o, struct profile *p, bool force)
+static int write_output(struct output *o, const struct profile_merged *merged,
+			bool force)
 {
 	int status = open_output(o, force), r;
 
@@ -185,7 +234,7 @@ static int write_output(struct output *o, struct profile *p, bool force)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	r = write_profile(o->fd, p);
+	r = write_profile(o->fd, merged);
 	if (!r && *o->beside)
 		r = put_in_place(o, force);
 	if (r < 0 && *o->beside)
@@ -196,7 +245,7 @@ static int write_output(struct output *o, struct profile *p, bool force)
 static int merge(char **paths, size_t count, const char *output, bool force)
 {
 	_cleanup_(profile_merge_closep) struct profile_merge *m = NULL;
-	_cleanup_(profile_closep) struct profile *p = NULL;
+	_cleanup_(profile_merged_done) struct profile_merged merged = {0};
 	struct output o = {.path = output, .fd = -1};
 	char clean[WORD];
 	int status = check_twice(paths, count);
@@ -207,20 +256,18 @@ static int merge(char **paths, size_t count, const char *output, bool force)
 		message_error("out of memory");
 		return VERB_FAILED;
 	}
-	for (size_t i = 0; i < count; i++) {
-		status = add(m, paths[i]);
-		if (status >= 0)
-			return status;
-	}
-	if (profile_merge_finish(m, &p) < 0) {
+	status = read_all(m, paths, count);
+	if (status >= 0)
+		return status;
+	if (profile_merge_finish(m, &merged) < 0) {
 		message_error("out of memory");
 		return VERB_FAILED;
 	}
-	status = write_output(&o, p, force);
+	status = write_output(&o, &merged, force);
 	if (status == VERB_OK)
 		message_note("%zu profile%s, %zu process%s: %s", count,
-			     count == 1 ? "" : "s", p->process_count,
-			     p->process_count == 1 ? "" : "es",
+			     count == 1 ? "" : "s", merged.p->process_count,
+			     merged.p->process_count == 1 ? "" : "es",
 			     text_clean(output, clean, sizeof(clean)));
 	return status;
 }

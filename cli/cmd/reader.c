@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -466,23 +465,39 @@ int reader_load(struct reader_file *f, unsigned dimensions)
 	return status >= 0 ? status : name_places(f);
 }
 
-/* One of several files, read by a thread of its own. */
-struct reading {
-	struct reader_file *file;
-	unsigned dimensions; /* that it is loaded with */
-	pthread_t thread;
-	bool started;
-	int err;
-};
+/* ---- several at once -------------------------------------------------------- */
 
 static void *read_one(void *context)
 {
-	struct reading *one = context;
-	struct reader_file *f = one->file;
+	struct reader_file *f = context;
 
-	one->err = profile_load_with(f->path, one->dimensions, &f->profile, f->why,
-				     sizeof(f->why));
+	f->err = profile_load_with(f->path, f->dimensions, &f->profile, f->why,
+				   sizeof(f->why));
 	return NULL;
+}
+
+void reader_begin(struct reader_file *f, unsigned dimensions)
+{
+	f->dimensions = dimensions;
+	f->reading = !pthread_create(&f->thread, NULL, read_one, f);
+}
+
+static void wait_for(struct reader_file *f)
+{
+	if (f->reading)
+		pthread_join(f->thread, NULL);
+	f->reading = false;
+}
+
+int reader_end(struct reader_file *f)
+{
+	int status;
+
+	if (!f->reading)
+		return reader_load(f, f->dimensions);
+	wait_for(f);
+	status = say_read(f, f->err);
+	return status >= 0 ? status : name_places(f);
 }
 
 /* Reads n files at once, and then says, in their order, what came of it, and cuts them.
@@ -490,25 +505,13 @@ static void *read_one(void *context)
 static int load_all(struct reader_file *files, const struct slice_options *slices,
 		    size_t n)
 {
-	struct reading each[READER_PROFILES];
 	int status = -1;
 
-	for (size_t i = n; i-- > 0;) {
-		each[i] = (struct reading){.file = &files[i],
-					   .dimensions = slice_needs(&slices[i])};
-		each[i].started =
-			i && !pthread_create(&each[i].thread, NULL, read_one, &each[i]);
-	}
-	for (size_t i = 0; i < n; i++)
-		if (!each[i].started)
-			read_one(&each[i]);
-	for (size_t i = 0; i < n; i++)
-		if (each[i].started)
-			pthread_join(each[i].thread, NULL);
+	for (size_t i = 1; i < n; i++)
+		reader_begin(&files[i], slice_needs(&slices[i]));
 	for (size_t i = 0; status < 0 && i < n; i++) {
-		status = say_read(&files[i], each[i].err);
-		if (status < 0)
-			status = name_places(&files[i]);
+		status = i ? reader_end(&files[i])
+			   : reader_load(&files[0], slice_needs(&slices[0]));
 		if (status < 0)
 			status = slicing_cut(&slices[i], &files[i]);
 	}
@@ -519,6 +522,7 @@ static int load_all(struct reader_file *files, const struct slice_options *slice
 
 void reader_unload(struct reader_file *f)
 {
+	wait_for(f);
 	profile_close(f->profile);
 	free(f->path);
 	*f = (struct reader_file){0};

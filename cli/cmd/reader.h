@@ -18,6 +18,7 @@
 #include "cli/report/scope.h"
 #include "cli/report/text.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,11 +28,12 @@ struct reader_spec {
 	const char *about; /* what the verb does, a sentence or two */
 	const char *sorts; /* the words that --sort takes, for people; NULL: none */
 	bool (*sort)(void *own, const char *word); /* false: not one of them */
-	const char *sort_words; /* the same, apart by spaces */
+	const char *sort_words;			   /* the same, apart by spaces */
 	const struct option_spec *options; /* beside the common ones; may be NULL */
 	options_take *take;		   /* of those */
 	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
-	const char *lacks; /* letters of common options that make no sense, of "pFIdtazTb" */
+	const char *lacks;  /* letters of common options that make no sense, of
+			       "pFIdtazTb" */
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;
@@ -57,8 +59,12 @@ enum { READER_PROFILES = 2 }; /* of a spec, at most */
 struct reader_file {
 	struct profile *profile;
 	char *path;
-	char why[256]; /* what was left out of a damaged profile, or "" */
+	char why[256];		  /* what was left out of a damaged profile, or "" */
 	const char *source_paths; /* for missing sources, see resolve.h; or NULL */
+	pthread_t thread;	  /* of reader_begin(), while reading */
+	bool reading;
+	unsigned dimensions; /* that it is loaded with */
+	int err;
 };
 
 struct reader {
@@ -103,6 +109,13 @@ int reader_read(struct reader_file *f, unsigned dimensions);
 /* Reads f->path, resolves names if its collector could not, and says what is wrong or
  * was left out. -1, or the exit status of a failure. */
 int reader_load(struct reader_file *f, unsigned dimensions);
+
+/* The same in two steps: reader_begin() has a thread read f->path meanwhile, if one can
+ * be had; reader_end() says what came of it, and returns as reader_load(). f stays
+ * where it is until then. */
+void reader_begin(struct reader_file *f, unsigned dimensions);
+int reader_end(struct reader_file *f);
+
 void reader_unload(struct reader_file *f); /* frees path too */
 
 /* Compiles an extended regular expression into *ret. NULL, or a clause (static until

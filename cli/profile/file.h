@@ -30,6 +30,11 @@ void profile_writer_use_threads(struct profile_writer *w);
  * but for sites and the codes of stacks. */
 int profile_writer_update(struct profile_writer *w, struct profile *p);
 
+/* The same; and the sites of `more`, profiles of which nothing else is looked at, count
+ * as p's behind its own. */
+int profile_writer_update_with(struct profile_writer *w, struct profile *p,
+			       struct profile *const *more, size_t count);
+
 /* Bytes written so far. */
 uint64_t profile_writer_bytes(const struct profile_writer *w);
 

@@ -21,19 +21,29 @@ int profile_merge_open(struct profile_merge **ret)
 	return 0;
 }
 
+void profile_merged_done(struct profile_merged *merged)
+{
+	profile_close(merged->p);
+	for (size_t i = 0; i < merged->more_count; i++)
+		profile_close(merged->more[i]);
+	free(merged->more);
+	*merged = (struct profile_merged){0};
+}
+
 void profile_merge_close(struct profile_merge *m)
 {
 	if (!m)
 		return;
-	profile_close(m->p);
+	profile_merged_done(
+		&(struct profile_merged){m->p, m->more, m->inputs ? m->inputs - 1 : 0});
 	table_done(&m->modules);
 	table_done(&m->codes);
-	table_done(&m->stacks);
 	table_done(&m->sources);
+	free(m->stacks.slots);
+	free(m->runs);
 	table_done(&m->frame_names);
 	table_done(&m->frame_places);
-	table_done(&m->runs);
-	table_done(&m->places);
+	pairs_done(&m->run_numbers);
 	strings_done(&m->bases);
 	free(m->next_module);
 	free(m->spans);
@@ -54,22 +64,20 @@ static void input_done(struct merge_input *in)
 }
 
 static int input_open(struct merge_input *in, struct profile_merge *m,
-		      const struct profile *from)
+		      struct profile *from)
 {
 	*in = (struct merge_input){.m = m, .from = from, .to = m->p};
-	in->had_modules = m->p->module_count;
-	in->had_codes = m->p->code_count;
-	in->had_stacks = m->p->stack_count;
-	in->had_sources = m->p->source_count;
-	in->all_frames = !m->inputs;
+	in->offset_ns = m->spans[m->inputs].start;
+	in->rank = m->last_rank;
+	in->highest = from->tree_peak.bytes > m->p->tree_peak.bytes;
 	in->strings = calloc(from->strings.count + 1, sizeof(*in->strings));
 	in->codes = calloc(from->code_count + 1, sizeof(*in->codes));
 	in->runs = calloc(from->code_count + 1, sizeof(*in->runs));
 	in->stacks = calloc(from->stack_count + 1, sizeof(*in->stacks));
 	in->modules = calloc(from->module_count + 1, sizeof(*in->modules));
 	in->serials = calloc(from->process_count + 1, sizeof(*in->serials));
-	in->module_taken = calloc(in->had_modules + 1, 1);
-	in->stack_taken = calloc(in->had_stacks + 1, 1);
+	in->module_taken = calloc(m->p->module_count + 1, 1);
+	in->stack_taken = calloc(m->p->stack_count + 1, 1);
 	if (!in->strings || !in->codes || !in->runs || !in->stacks || !in->modules ||
 	    !in->serials || !in->module_taken || !in->stack_taken)
 		return -ENOMEM;
@@ -91,8 +99,7 @@ static int choose_serials(struct merge_input *in)
 	for (size_t k = 0; k < in->from->process_count; k++) {
 		uint32_t i = in->known.order[k];
 
-		in->serials[i] = in->m->inputs ? last + 1 + (uint32_t)k
-					       : in->from->processes[i].serial;
+		in->serials[i] = last + 1 + (uint32_t)k;
 	}
 	return 0;
 }
@@ -154,69 +161,56 @@ static int add_unfollowed(struct merge_input *in)
 	return 0;
 }
 
-static int copy_classes(struct profile_class **items, uint32_t count)
+/* Ranks of an input lie behind those of all inputs before it. */
+static uint64_t rank_of(const struct profile_merge *m, uint64_t rank)
 {
-	struct profile_class *copy = NULL;
-
-	if (count) {
-		copy = malloc(count * sizeof(*copy));
-		if (copy)
-			memcpy(copy, *items, count * sizeof(*copy));
-	}
-	*items = copy;
-	return count && !copy ? -ENOMEM : 0;
+	return rank > UINT64_MAX - m->last_rank ? UINT64_MAX : rank + m->last_rank;
 }
 
-static int add_site(struct merge_input *in, const struct profile_site *from,
-		    bool in_peak)
-{
-	struct profile_site *s = merge_row(in->to, site);
-	int sizes, lives;
-
-	if (!s)
-		return -ENOMEM;
-	*s = *from;
-	sizes = copy_classes(&s->sizes, s->sizes_count);
-	lives = copy_classes(&s->lives, s->lives_count);
-	if (sizes < 0 || lives < 0)
-		return -ENOMEM;
-	s->process_serial = merge_serial(in, from->process_serial);
-	if (!s->process_serial)
-		return -EBADMSG;
-	s->stack = in->stacks[from->stack];
-	s->dirty = 1;
-	s->last_rank = from->last_rank > UINT64_MAX - in->rank
-			       ? UINT64_MAX
-			       : from->last_rank + in->rank;
-	if (!in_peak)
-		s->tree_peak = (struct profile_amount){0};
-	merge_shift_site(s, in->offset_ns);
-	return 0;
-}
-
+/* The sites stay where they are, and are made sites of the result. */
 static int add_sites(struct merge_input *in)
 {
-	struct profile *to = in->to;
-	const struct profile *from = in->from;
-	bool highest = !in->m->inputs || from->tree_peak.bytes > to->tree_peak.bytes;
+	struct profile *from = in->from;
 
-	in->highest = highest;
-	for (size_t i = 0; i < to->site_count; i++) {
-		in->rank = merge_later(in->rank, to->sites[i].last_rank);
-		if (highest)
-			to->sites[i].tree_peak = (struct profile_amount){0};
-	}
 	for (size_t i = 0; i < from->site_count; i++) {
-		int r = add_site(in, &from->sites[i], highest);
+		struct profile_site *s = &from->sites[i];
 
-		if (r < 0)
-			return r;
-	}
-	if (highest) {
-		to->tree_peak = from->tree_peak;
-		to->tree_peak_at_ns = from->tree_peak_at_ns + in->offset_ns;
+		s->process_serial = merge_serial(in, s->process_serial);
+		if (!s->process_serial)
+			return -EBADMSG;
+		s->stack = in->stacks[s->stack];
+		s->last_rank = rank_of(in->m, s->last_rank);
 	}
 	return 0;
+}
+
+static void choose_highest(struct merge_input *in)
+{
+	const struct profile *from = in->from;
+
+	if (!in->highest)
+		return;
+	in->to->tree_peak = from->tree_peak;
+	in->to->tree_peak_at_ns = from->tree_peak_at_ns + in->offset_ns;
+	in->m->highest = in->m->inputs;
+}
+
+/* What depends on all inputs: where a recording begins, and whether the peak of all is
+ * its own. */
+static void settle_sites(struct profile *p, uint64_t offset_ns, bool highest)
+{
+	if (!offset_ns && highest)
+		return;
+	for (size_t i = 0; i < p->site_count; i++) {
+		struct profile_site *s = &p->sites[i];
+
+		if (!highest)
+			s->tree_peak = (struct profile_amount){0};
+		if (!s->allocs)
+			continue;
+		s->first_ns += offset_ns;
+		s->last_ns += offset_ns;
+	}
 }
 
 /* ---- the description -------------------------------------------------- */
@@ -248,11 +242,10 @@ static int describe(struct merge_input *in)
 {
 	const struct profile *from = in->from;
 	struct profile *to = in->to;
-	bool first = !in->m->inputs;
 
-	to->complete = from->complete && (first || to->complete);
-	to->symbolised = from->symbolised && (first || to->symbolised);
-	to->free_stacks = from->free_stacks && (first || to->free_stacks);
+	to->complete = from->complete && to->complete;
+	to->symbolised = from->symbolised && to->symbolised;
+	to->free_stacks = from->free_stacks && to->free_stacks;
 	to->lossy = from->lossy || to->lossy;
 	/* The coarsest: what it says of the error holds for all. */
 	to->sampled = from->sampled > to->sampled ? from->sampled : to->sampled;
@@ -268,15 +261,52 @@ static int describe(struct merge_input *in)
 	return 0;
 }
 
-int profile_merge_add(struct profile_merge *m, const struct profile *from)
+/* ---- inputs ------------------------------------------------------------ */
+
+static struct merge_look look_at(struct profile *p)
+{
+	struct merge_look look = {0};
+
+	for (size_t i = 0; i < p->site_count; i++) {
+		struct profile_site *s = &p->sites[i];
+
+		look.last_ns =
+			merge_later(look.last_ns, merge_later(s->first_ns, s->last_ns));
+		look.last_rank = merge_later(look.last_rank, s->last_rank);
+		s->dirty = 1;
+	}
+	return look;
+}
+
+/* The first input is what comes of it, until there is another. */
+static void begin_with(struct profile_merge *m, struct profile *from)
+{
+	profile_close(m->p);
+	m->p = from;
+	for (size_t i = 0; i < from->piece_count; i++)
+		free(from->pieces[i].data);
+	from->snapshot_count = from->piece_count = 0;
+}
+
+static int know(struct profile_merge *m)
+{
+	int r = merge_know_code(m);
+
+	return r < 0 ? r : merge_know_stacks(m);
+}
+
+/* All but the sites, of which a number at most changes. */
+static int join_to(struct profile_merge *m, struct profile *from)
 {
 	_cleanup_(input_done) struct merge_input in = {0};
 	int r = input_open(&in, m, from);
 
 	if (!r)
-		r = merge_place(&in);
+		r = know(m);
 	if (!r)
 		r = merge_code(&in);
+	if (!r)
+		r = merge_stacks(&in);
 	if (!r)
 		r = choose_serials(&in);
 	if (!r)
@@ -291,17 +321,48 @@ int profile_merge_add(struct profile_merge *m, const struct profile *from)
 		r = merge_bins(&in);
 	if (!r)
 		r = describe(&in);
-	m->inputs++;
+	if (!r)
+		choose_highest(&in);
 	return r;
 }
 
-int profile_merge_finish(struct profile_merge *m, struct profile **ret)
+int profile_merge_add(struct profile_merge *m, struct profile *from)
+{
+	_cleanup_(profile_closep) struct profile *owned = from;
+	struct merge_look look = look_at(from);
+	int r;
+
+	if (array_reserve(&m->more, &m->more_room, m->inputs + 1) < 0)
+		return -ENOMEM;
+	if (!m->inputs)
+		begin_with(m, take_ptr(owned));
+	r = merge_place(m, from, look);
+	if (!r && m->inputs)
+		r = join_to(m, from);
+	if (r < 0)
+		return r;
+	m->last_rank = rank_of(m, look.last_rank);
+	if (m->inputs) {
+		profile_keep_sites(from);
+		m->more[m->inputs - 1] = take_ptr(owned);
+	}
+	m->inputs++;
+	return 0;
+}
+
+int profile_merge_finish(struct profile_merge *m, struct profile_merged *ret)
 {
 	int r = merge_epochs(m);
 
 	if (!r)
 		r = merge_timeline(m);
-	if (!r)
-		*ret = take_ptr(m->p);
-	return r;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m->inputs; i++)
+		settle_sites(i ? m->more[i - 1] : m->p, m->spans[i].start,
+			     i == m->highest);
+	*ret = (struct profile_merged){take_ptr(m->p), take_ptr(m->more),
+				       m->inputs ? m->inputs - 1 : 0};
+	m->inputs = 0;
+	return 0;
 }

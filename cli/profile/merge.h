@@ -6,8 +6,10 @@
  *
  *	profile_merge_open(&m);
  *	for each recording
- *		profile_merge_add(m, p);	// p may be closed afterwards
+ *		profile_merge_add(m, p);	// p is m's now
  *	profile_merge_finish(m, &merged);
+ *	profile_writer_update_with(w, merged.p, merged.more, merged.more_count);
+ *	profile_merged_done(&merged);
  *	profile_merge_close(m);
  *
  * Processes and what is counted for them stay as they are, under new serials: sums of
@@ -42,10 +44,21 @@ static inline void profile_merge_closep(struct profile_merge **m)
 	profile_merge_close(*m);
 }
 
-/* Adds a loaded profile, in the order in which the parts' events shall count. 0;
- * -ENOMEM; -EOVERFLOW: more than 32-bit numbers hold, or times beyond 64 bits;
- * -EBADMSG: it contradicts itself. After a failure m is good for closing only. */
-int profile_merge_add(struct profile_merge *m, const struct profile *from);
+/* Adds a profile as it was loaded, in the order in which the parts' events shall count,
+ * and takes it over, whatever comes of it. 0; -ENOMEM; -EOVERFLOW: more than 32-bit
+ * numbers hold, or times beyond 64 bits; -EBADMSG: it contradicts itself. After a
+ * failure m is good for closing only. */
+int profile_merge_add(struct profile_merge *m, struct profile *from);
 
-/* Hands over what came of it, ready to be written. 0 or -ENOMEM. */
-int profile_merge_finish(struct profile_merge *m, struct profile **ret);
+/* What came of it. Sites are nine tenths of a profile: those of the first input are in
+ * p, those of each other one stay where they were loaded, in a profile that has nothing
+ * else and whose sites name stacks and processes of p. All are dirty. */
+struct profile_merged {
+	struct profile *p;
+	struct profile **more;
+	size_t more_count;
+};
+
+/* Hands it over, ready to be written. 0 or -ENOMEM. */
+int profile_merge_finish(struct profile_merge *m, struct profile_merged *ret);
+void profile_merged_done(struct profile_merged *merged);

@@ -1,6 +1,6 @@
 /*
- * merge_code.c - what stacks are made of, and the stacks, into a merged profile: each
- * thing that recordings have in common once.
+ * merge_code.c - what stacks are made of into a merged profile: each thing that
+ * recordings have in common once.
  */
 #include "cli/profile/merge_input.h"
 
@@ -34,12 +34,12 @@ static int note(struct table *t, uint64_t a, uint64_t b, size_t index)
 	return 0;
 }
 
-/* The index of a thing that was there before this input; SIZE_MAX: none. */
-static size_t find(const struct table *t, uint64_t a, uint64_t b, size_t had)
+/* The index of a thing like it that is known; SIZE_MAX: none. */
+static size_t find(const struct table *t, uint64_t a, uint64_t b)
 {
 	uint64_t *value = table_get(t, (struct table_key){a, b});
 
-	return value && *value - 1 < had ? (size_t)*value - 1 : SIZE_MAX;
+	return value ? (size_t)*value - 1 : SIZE_MAX;
 }
 
 /* ---- strings and modules ----------------------------------------------------- */
@@ -103,7 +103,7 @@ static size_t free_module(const struct merge_input *in, struct table_key key)
 	uint64_t *head = table_get(&in->m->modules, key);
 	size_t index = head ? (size_t)*head : 0;
 
-	while (index && (index - 1 >= in->had_modules || in->module_taken[index - 1]))
+	while (index && in->module_taken[index - 1])
 		index = in->m->next_module[index - 1];
 	return index ? index - 1 : SIZE_MAX;
 }
@@ -130,7 +130,17 @@ static int add_module(struct merge_input *in, size_t i)
 		return -ENOMEM;
 	*row = to;
 	in->modules[i + 1] = (uint32_t)in->to->module_count;
-	return note_module(in->m, key, in->to->module_count - 1);
+	return 0;
+}
+
+static int know_module(struct profile_merge *m, size_t i)
+{
+	const struct profile_module *a = &m->p->modules[i];
+	struct table_key key;
+
+	if (module_key(m, a->path, a->build_id, a->end - a->start, &key) < 0)
+		return -ENOMEM;
+	return note_module(m, key, i);
 }
 
 /* ---- codes -------------------------------------------------------------------- */
@@ -146,25 +156,39 @@ static struct profile_frame translate(const struct merge_input *in,
 	return to;
 }
 
-/* The number of a run of frames, in to's strings; 0 without memory. Equal numbers,
- * equal runs. */
-static uint64_t run_of(struct merge_input *in, const struct profile_code *code)
+/* The number of a frame, whose strings are the result's; 0 without memory. */
+static uint32_t frame_number(struct profile_merge *m, const struct profile_frame *f)
 {
-	struct profile_merge *m = in->m;
-	uint64_t run = 0;
+	uint64_t name =
+		number_of(&m->frame_names, (uint64_t)f->function << 32 | f->linkage,
+			  (uint64_t)f->file << 32 | f->line);
+	uint64_t frame =
+		name ? number_of(&m->frame_places, name,
+				 (uint64_t)f->function_first << 32 | f->function_last)
+		     : 0;
 
-	for (uint32_t i = 0; i < code->frames; i++) {
-		struct profile_frame f =
-			translate(in, &in->from->frames[code->first_frame + i]);
-		uint64_t name = number_of(&m->frame_names,
-					  (uint64_t)f.function << 32 | f.linkage,
-					  (uint64_t)f.file << 32 | f.line);
-		uint64_t frame = name ? number_of(&m->frame_places, name,
-						  (uint64_t)f.function_first << 32 |
-							  f.function_last)
-				      : 0;
+	return frame < UINT32_MAX ? (uint32_t)frame : 0;
+}
 
-		run = frame ? number_of(&m->runs, run, frame) : 0;
+/* The number of a long run, like no other: no run has the number that it goes on from.
+ */
+static uint32_t lone_run(struct profile_merge *m, size_t code)
+{
+	return pairs_number(&m->run_numbers, UINT32_MAX, (uint32_t)code);
+}
+
+/* The number of a run of frames of an input, or of the result (in: NULL); 0 without
+ * memory. Equal numbers, equal runs. */
+static uint32_t run_of(struct profile_merge *m, const struct merge_input *in,
+		       const struct profile_frame *frames, uint32_t count)
+{
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct profile_frame f = in ? translate(in, &frames[i]) : frames[i];
+		uint32_t frame = frame_number(m, &f);
+
+		run = frame ? pairs_number(&m->run_numbers, run, frame) : 0;
 		if (!run)
 			return 0;
 	}
@@ -186,8 +210,8 @@ static int copy_frames(struct merge_input *in, size_t first, size_t count)
 	return 0;
 }
 
-/* Copies all frames at once: of the first input; and where runs overlap, as only a
- * made-up file's do, and copies of each would come to more than the whole. */
+/* Copies all frames at once: where runs overlap, as only a made-up file's do, and
+ * copies of each would come to more than the whole. */
 static int copy_all_frames(struct merge_input *in)
 {
 	in->all_frames = true;
@@ -219,14 +243,16 @@ static int add_code(struct merge_input *in, size_t i)
 {
 	const struct profile_code *code = &in->from->codes[i];
 	bool compared = code->frames <= FRAMES_COMPARED;
-	uint64_t run = compared ? run_of(in, code) : 0;
-	size_t like;
+	size_t like = SIZE_MAX;
 	int r;
 
-	if (compared && !run)
-		return -ENOMEM;
-	in->runs[i] = run;
-	like = compared ? find(&in->m->codes, run, 0, in->had_codes) : SIZE_MAX;
+	if (compared) {
+		in->runs[i] = run_of(in->m, in, &in->from->frames[code->first_frame],
+				     code->frames);
+		if (!in->runs[i])
+			return -ENOMEM;
+		like = find(&in->m->codes, in->runs[i], 0);
+	}
 	if (like != SIZE_MAX) {
 		in->codes[i] = (uint32_t)like;
 		return 0;
@@ -236,72 +262,66 @@ static int add_code(struct merge_input *in, size_t i)
 		return r;
 	in->codes[i] = (uint32_t)in->to->code_count - 1;
 	if (!compared)
-		in->runs[i] = 1ull << 63 | in->codes[i]; /* like no other */
-	return compared ? note(&in->m->codes, run, 0, in->codes[i]) : 0;
+		in->runs[i] = lone_run(in->m, in->codes[i]);
+	return in->runs[i] ? 0 : -ENOMEM;
 }
 
-/* ---- stacks -------------------------------------------------------------------- */
-
-/* A node as it is in `to`: addresses of a module that is there are seen from its bias.
- * Why frames are missing (PROFILE_STACK_CUT) is no address. */
-static struct profile_stack node_of(const struct merge_input *in,
-				    const struct profile_stack *from)
+static int know_code(struct profile_merge *m, size_t i)
 {
-	struct profile_stack to = *from;
+	const struct profile_code *code = &m->p->codes[i];
+	bool compared = code->frames <= FRAMES_COMPARED;
 
-	to.parent = in->stacks[from->parent];
-	to.module = in->modules[from->module];
-	if (from->module && !(from->flags & PROFILE_STACK_CUT))
-		to.pc += in->to->modules[to.module - 1].bias -
-			 in->from->modules[from->module - 1].bias;
-	to.code = from->code ? in->codes[from->code - 1] + 1 : 0;
-	return to;
+	m->runs[i] = compared ? run_of(m, NULL, &m->p->frames[code->first_frame],
+				       code->frames)
+			      : lone_run(m, i);
+	if (!m->runs[i])
+		return -ENOMEM;
+	return compared ? note(&m->codes, m->runs[i], 0, i) : 0;
 }
 
-static int add_stack(struct merge_input *in, size_t i)
-{
-	const struct profile_stack *from = &in->from->stacks[i];
-	struct profile_stack node = node_of(in, from), *row;
-	/* Several codes may say the same: the code's number is no part of the key. */
-	uint64_t run = from->code ? in->runs[from->code - 1] : 0;
-	uint64_t place = number_of(&in->m->places,
-				   (uint64_t)node.module << 32 | node.flags, run);
-	uint64_t above = (uint64_t)node.parent << 32 | (uint32_t)place;
-	size_t like;
+/* ---- sources ------------------------------------------------------------------- */
 
-	if (!place || place > UINT32_MAX)
-		return -ENOMEM;
-	like = find(&in->m->stacks, above, node.pc, in->had_stacks);
-	if (like != SIZE_MAX && !in->stack_taken[like]) {
-		in->stack_taken[like] = 1;
-		in->stacks[i] = (uint32_t)like;
-		return 0;
-	}
-	row = merge_row(in->to, stack);
-	if (!row)
-		return -ENOMEM;
-	*row = node;
-	in->stacks[i] = (uint32_t)in->to->stack_count - 1;
-	return note(&in->m->stacks, above, node.pc, in->stacks[i]);
+static struct table_key source_key(const struct profile_source *s)
+{
+	return (struct table_key){(uint64_t)s->file << 32 | s->first,
+				  (uint64_t)s->count << 32 | s->text};
 }
 
 static int add_source(struct merge_input *in, size_t i)
 {
-	const struct profile_source *from = &in->from->sources[i];
-	struct profile_source to = *from, *row;
-	uint64_t a, b;
+	struct profile_source to = in->from->sources[i], *row;
+	struct table_key key;
 
-	to.file = in->strings[from->file];
-	to.text = in->strings[from->text];
-	a = (uint64_t)to.file << 32 | to.first;
-	b = (uint64_t)to.count << 32 | to.text;
-	if (find(&in->m->sources, a, b, in->had_sources) != SIZE_MAX)
+	to.file = in->strings[to.file];
+	to.text = in->strings[to.text];
+	key = source_key(&to);
+	if (find(&in->m->sources, key.a, key.b) != SIZE_MAX)
 		return 0;
 	row = merge_row(in->to, source);
 	if (!row)
 		return -ENOMEM;
 	*row = to;
-	return note(&in->m->sources, a, b, in->to->source_count - 1);
+	return 0;
+}
+
+/* ---- all of them -------------------------------------------------------------------
+ */
+
+int merge_know_code(struct profile_merge *m)
+{
+	const struct profile *p = m->p;
+	int r = array_reserve(&m->runs, &m->run_room, p->code_count);
+
+	for (; !r && m->known_modules < p->module_count; m->known_modules++)
+		r = know_module(m, m->known_modules);
+	for (; !r && m->known_codes < p->code_count; m->known_codes++)
+		r = know_code(m, m->known_codes);
+	for (; !r && m->known_sources < p->source_count; m->known_sources++) {
+		struct table_key key = source_key(&p->sources[m->known_sources]);
+
+		r = note(&m->sources, key.a, key.b, m->known_sources);
+	}
+	return r;
 }
 
 int merge_code(struct merge_input *in)
@@ -311,15 +331,8 @@ int merge_code(struct merge_input *in)
 
 	for (size_t i = 0; !r && i < from->module_count; i++)
 		r = add_module(in, i);
-	if (!r && in->all_frames)
-		r = copy_all_frames(in);
 	for (size_t i = 0; !r && i < from->code_count; i++)
 		r = add_code(in, i);
-	/* The root is the root; symbols may say something of it in a made-up file. */
-	if (!r && !in->m->inputs && from->stacks[0].code)
-		in->to->stacks[0].code = in->codes[from->stacks[0].code - 1] + 1;
-	for (size_t i = 1; !r && i < from->stack_count; i++)
-		r = add_stack(in, i);
 	for (size_t i = 0; !r && i < from->source_count; i++)
 		r = add_source(in, i);
 	return r;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cli/base/array.h"
+#include "cli/base/pairs.h"
 #include "cli/base/table.h"
 #include "cli/profile/merge.h"
 #include "cli/profile/totals.h"
@@ -22,36 +23,47 @@ struct span {
 };
 
 struct profile_merge {
-	struct profile *p;
-	size_t inputs;
-	struct span *spans;
-	size_t span_count, span_room;
+	struct profile *p;     /* with the first input's sites */
+	struct profile **more; /* the sites of the others */
+	size_t more_room, inputs;
+	struct span *spans; /* by input */
+	size_t span_room;
+	uint64_t last_rank; /* of all sites */
+	size_t highest;	    /* the input whose peak is the highest */
 
-	/* What is in p already: content -> index + 1. */
-	struct table modules, codes, stacks, sources;
-	/* Numbers of runs of frames, and of (module, flags, run). */
-	struct table frame_names, frame_places, runs, places;
+	/* What earlier inputs brought into p: content -> index + 1. Of things that are
+	 * alike, the first. What the last input brought is not there yet. */
+	struct table modules, codes, sources;
+	struct merge_stacks {
+		uint64_t *slots; /* half of a hash, and index + 1; 0: free */
+		size_t room;	 /* a power of two */
+	} stacks;
+	size_t known_modules, known_codes, known_stacks, known_sources;
+	uint32_t *runs; /* by code of p: the number of its frames' run */
+	size_t run_room;
+
+	struct table frame_names, frame_places; /* numbers of frames */
+	struct pairs run_numbers;
 	struct strings bases;  /* last parts of modules' paths */
 	uint32_t *next_module; /* by index: the next of that build-id + 1, or 0 */
 	size_t next_room;
 };
 
-/* One profile on its way into p. */
+/* One profile on its way into p: not the first. */
 struct merge_input {
 	struct profile_merge *m;
-	const struct profile *from;
+	struct profile *from;
 	struct profile *to;
 	uint64_t offset_ns; /* of its moment 0 */
 	uint64_t rank;	    /* what its ranks begin behind */
 	/* Numbers in `to` of what has a number in `from`. */
 	uint32_t *strings, *codes, *stacks;
-	uint64_t *runs; /* by code of `from`: what it stands for, whatever its number */
+	uint32_t *runs; /* by code of `from`: what it stands for, whatever its number */
 	uint32_t *modules; /* index + 1 both; [0] is none */
 	uint32_t *serials; /* by index of the process */
 	struct profile_serials known;
-	/* Things of `to` that were there before, and those that this input has taken:
-	 * each at most once, so that what differs in an input differs in the result. */
-	size_t had_modules, had_codes, had_stacks, had_sources;
+	/* Things of earlier inputs that this one has taken: each at most once, so that
+	 * what differs in an input differs in the result. */
 	unsigned char *module_taken, *stack_taken;
 	size_t frames_added;
 	bool highest;	 /* its peak is, so far: the others have no part in it */
@@ -63,8 +75,8 @@ struct merge_input {
  * number. */
 #define merge_row(to, member)                                                          \
 	((to)->member##_count >= UINT32_MAX - 1 ||                                     \
-			 array_reserve(&(to)->member##s, &(to)->member##_room,         \
-				       (to)->member##_count + 1) < 0                   \
+			 array_room(&(to)->member##s, &(to)->member##_room,            \
+				    (to)->member##_count + 1) < 0                      \
 		 ? NULL                                                                \
 		 : &(to)->member##s[(to)->member##_count++])
 
@@ -76,16 +88,26 @@ static inline uint64_t merge_later(uint64_t a, uint64_t b)
 /* A process's serial in `to`; 0: it is not there. */
 uint32_t merge_serial(struct merge_input *in, uint32_t serial);
 
-/* Brings all that stacks are made of, and the stacks, into `to`. 0 or -errno. */
-int merge_code(struct merge_input *in);
+/* Makes all that earlier inputs brought known. 0 or -ENOMEM. */
+int merge_know_code(struct profile_merge *m);
+int merge_know_stacks(struct profile_merge *m);
 
-/* Finds the input's place in time: offset_ns. 0 or -errno. */
-int merge_place(struct merge_input *in);
+/* Brings what stacks are made of into `to`, then the stacks. 0 or -errno. */
+int merge_code(struct merge_input *in);
+int merge_stacks(struct merge_input *in);
+
+/* What a pass over all sites tells. */
+struct merge_look {
+	uint64_t last_ns, last_rank;
+};
+
+/* Finds the place of an input in time, as m->spans[m->inputs]. 0 or -errno. */
+int merge_place(struct profile_merge *m, const struct profile *from,
+		struct merge_look look);
 
 /* Moments of things, seen from a moment 0 that is ns earlier. */
 void merge_shift_process(struct profile_process *q, uint64_t ns);
 void merge_shift_thread(struct profile_thread *t, uint64_t ns);
-void merge_shift_site(struct profile_site *s, uint64_t ns);
 
 /* Brings what sites have by parts into `to`, behind the sites. 0 or -errno. */
 int merge_shares(struct merge_input *in);

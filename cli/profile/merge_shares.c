@@ -13,7 +13,7 @@ static int add_shares(struct merge_input *in, const struct profile_share *from,
 {
 	if (*count + n >= UINT32_MAX)
 		return -EOVERFLOW;
-	if (array_reserve(to, room, *count + n) < 0)
+	if (array_room(to, room, *count + n) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < *count && in->highest; i++)
 		(*to)[i].tree_peak = (struct profile_amount){0};
@@ -42,9 +42,8 @@ int merge_shares(struct merge_input *in)
 	uint32_t first = (uint32_t)to->epoch_count;
 	int r;
 
-	to->dimensions =
-		in->m->inputs ? to->dimensions & from->dimensions : from->dimensions;
-	to->divided = in->m->inputs ? to->divided & from->divided : from->divided;
+	to->dimensions &= from->dimensions;
+	to->divided &= from->divided;
 	for (size_t i = 0; i < from->epoch_count; i++) {
 		struct profile_epoch *e = merge_row(to, epoch);
 

@@ -10,9 +10,9 @@
 /* ---- time ---------------------------------------------------------------------- */
 
 /* The last moment that anything in a profile names, and one more. */
-static uint64_t extent(const struct profile *p)
+static uint64_t extent(const struct profile *p, uint64_t sites)
 {
-	uint64_t end = merge_later(p->wall_ns, p->tree_peak_at_ns);
+	uint64_t end = merge_later(sites, merge_later(p->wall_ns, p->tree_peak_at_ns));
 
 	for (size_t i = 0; i < p->process_count; i++) {
 		const struct profile_process *q = &p->processes[i];
@@ -27,9 +27,6 @@ static uint64_t extent(const struct profile *p)
 	for (size_t i = 0; i < p->thread_count; i++)
 		end = merge_later(
 			end, merge_later(p->threads[i].start_ns, p->threads[i].end_ns));
-	for (size_t i = 0; i < p->site_count; i++)
-		end = merge_later(
-			end, merge_later(p->sites[i].first_ns, p->sites[i].last_ns));
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		end = merge_later(end, p->unfolloweds[i].at_ns);
 	if (p->bin_count)
@@ -60,15 +57,7 @@ void merge_shift_thread(struct profile_thread *t, uint64_t ns)
 		t->end_ns += ns;
 }
 
-void merge_shift_site(struct profile_site *s, uint64_t ns)
-{
-	if (!s->allocs)
-		return;
-	s->first_ns += ns;
-	s->last_ns += ns;
-}
-
-/* Makes room for an earlier recording before all others. */
+/* Makes room for an earlier recording before all others. Sites follow at the end. */
 static void shift_all(struct profile_merge *m, uint64_t ns)
 {
 	struct profile *p = m->p;
@@ -77,15 +66,13 @@ static void shift_all(struct profile_merge *m, uint64_t ns)
 		merge_shift_process(&p->processes[i], ns);
 	for (size_t i = 0; i < p->thread_count; i++)
 		merge_shift_thread(&p->threads[i], ns);
-	for (size_t i = 0; i < p->site_count; i++)
-		merge_shift_site(&p->sites[i], ns);
 	for (size_t i = 0; i < p->bin_count; i++)
 		p->bins[i].at_ns += ns;
 	for (size_t i = 0; i < p->epoch_count; i++)
 		p->epochs[i].at_ns += ns;
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		p->unfolloweds[i].at_ns += ns;
-	for (size_t i = 0; i < m->span_count; i++) {
+	for (size_t i = 0; i < m->inputs; i++) {
 		m->spans[i].start += ns;
 		m->spans[i].end += ns;
 	}
@@ -95,7 +82,7 @@ static void shift_all(struct profile_merge *m, uint64_t ns)
 
 static bool is_free(const struct profile_merge *m, uint64_t start, uint64_t end)
 {
-	for (size_t i = 0; i < m->span_count; i++)
+	for (size_t i = 0; i < m->inputs; i++)
 		if (start < m->spans[i].end && m->spans[i].start < end)
 			return false;
 	return true;
@@ -105,7 +92,7 @@ static uint64_t end_of_all(const struct profile_merge *m)
 {
 	uint64_t end = 0;
 
-	for (size_t i = 0; i < m->span_count; i++)
+	for (size_t i = 0; i < m->inputs; i++)
 		end = merge_later(end, m->spans[i].end);
 	return end;
 }
@@ -130,23 +117,20 @@ static uint64_t choose_place(struct profile_merge *m, uint64_t start_unix_ns,
 	return 0;
 }
 
-int merge_place(struct merge_input *in)
+int merge_place(struct profile_merge *m, const struct profile *from,
+		struct merge_look look)
 {
-	struct profile_merge *m = in->m;
-	uint64_t length = extent(in->from);
+	uint64_t length = extent(from, look.last_ns), start = 0;
 
-	if (array_reserve(&m->spans, &m->span_room, m->span_count + 1) < 0)
+	if (array_reserve(&m->spans, &m->span_room, m->inputs + 1) < 0)
 		return -ENOMEM;
-	if (!m->inputs) {
-		m->p->start_unix_ns = in->from->start_unix_ns;
-	} else {
+	if (m->inputs) {
 		if (length > UINT64_MAX / 4 || end_of_all(m) > UINT64_MAX / 4)
 			return -EOVERFLOW;
-		in->offset_ns = choose_place(m, in->from->start_unix_ns, length);
+		start = choose_place(m, from->start_unix_ns, length);
 	}
-	m->spans[m->span_count++] =
-		(struct span){in->offset_ns, in->offset_ns + length};
-	m->p->wall_ns = merge_later(m->p->wall_ns, in->offset_ns + in->from->wall_ns);
+	m->spans[m->inputs] = (struct span){start, start + length};
+	m->p->wall_ns = merge_later(m->p->wall_ns, start + from->wall_ns);
 	return 0;
 }
 
@@ -174,7 +158,7 @@ static int by_time(const void *left, const void *right)
 
 static bool begins(const struct profile_merge *m, uint64_t at)
 {
-	for (size_t i = 0; i < m->span_count; i++)
+	for (size_t i = 0; i < m->inputs; i++)
 		if (m->spans[i].start == at)
 			return true;
 	return false;
@@ -185,7 +169,7 @@ static int close_spans(struct profile_merge *m)
 {
 	uint64_t end = end_of_all(m);
 
-	for (size_t i = 0; i < m->span_count; i++) {
+	for (size_t i = 0; i < m->inputs; i++) {
 		struct profile_bin *b;
 
 		if (m->spans[i].end == end || begins(m, m->spans[i].end))

@@ -30,11 +30,8 @@ void profile_drop_sites(struct profile *p)
 	p->site_count = p->site_room = 0;
 }
 
-void profile_close(struct profile *p)
+static void free_all_but_sites(struct profile *p)
 {
-	if (!p)
-		return;
-	profile_drop_sites(p);
 	for (size_t i = 0; i < p->piece_count; i++)
 		free(p->pieces[i].data);
 	strings_done(&p->strings);
@@ -53,5 +50,28 @@ void profile_close(struct profile *p)
 	free(p->sizes);
 	free(p->owners);
 	free(p->sources);
+}
+
+void profile_keep_sites(struct profile *p)
+{
+	struct profile kept = {
+		.sites = p->sites,
+		.site_count = p->site_count,
+		.site_room = p->site_room,
+		.class_blocks = p->class_blocks,
+		.class_block_count = p->class_block_count,
+		.class_block_room = p->class_block_room,
+	};
+
+	free_all_but_sites(p);
+	*p = kept;
+}
+
+void profile_close(struct profile *p)
+{
+	if (!p)
+		return;
+	profile_drop_sites(p);
+	free_all_but_sites(p);
 	free(p);
 }

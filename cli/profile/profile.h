@@ -374,6 +374,9 @@ struct profile *profile_new(void);
 /* Frees the sites, and what they own: for who has taken what it needs of them. */
 void profile_drop_sites(struct profile *p);
 
+/* Frees all but the sites, and what they own. */
+void profile_keep_sites(struct profile *p);
+
 /* Frees it and all it owns. NULL is fine. */
 void profile_close(struct profile *p);
 

@@ -648,7 +648,8 @@ static int put_file_header(struct profile_writer *w)
 }
 
 /* What a section refers to comes before it. */
-static int put_sections(struct profile_writer *w, const struct profile *p)
+static int put_sections(struct profile_writer *w, const struct profile *p,
+			struct profile *const *more, size_t count)
 {
 	const struct progress *d = &w->done;
 	int r = d->at ? 0 : put_file_header(w);
@@ -670,6 +671,11 @@ static int put_sections(struct profile_writer *w, const struct profile *p)
 	    (r = put_rows(w, FORMAT_SNAPSHOTS, p->snapshots, 0, p->snapshot_count)) ||
 	    (r = put_snapshot_pieces(w, p)) || (r = put_sites(w, p)))
 		return r;
+	for (size_t i = 0; i < count; i++) {
+		r = put_sites(w, more[i]);
+		if (r < 0)
+			return r;
+	}
 	return put_all_shares(w, p);
 }
 
@@ -691,6 +697,12 @@ static int put_commit(struct profile_writer *w)
 	return r < 0 ? r : chunks_flush(&w->chunks);
 }
 
+static void clean_sites(struct profile *p)
+{
+	for (size_t i = 0; i < p->site_count; i++)
+		p->sites[i].dirty = 0;
+}
+
 /* The file has it now: the next update begins here. */
 static void settle(struct profile_writer *w, struct profile *p)
 {
@@ -709,11 +721,16 @@ static void settle(struct profile_writer *w, struct profile *p)
 	p->shares_new = false;
 	for (size_t i = 0; i < p->stack_count; i++)
 		w->codes[i] = p->stacks[i].code;
-	for (size_t i = 0; i < p->site_count; i++)
-		p->sites[i].dirty = 0;
+	clean_sites(p);
 }
 
 int profile_writer_update(struct profile_writer *w, struct profile *p)
+{
+	return profile_writer_update_with(w, p, NULL, 0);
+}
+
+int profile_writer_update_with(struct profile_writer *w, struct profile *p,
+			       struct profile *const *more, size_t count)
 {
 	const struct progress *d = &w->done;
 	int r;
@@ -723,7 +740,7 @@ int profile_writer_update(struct profile_writer *w, struct profile *p)
 	       p->stack_count >= d->stacks && p->source_count >= d->sources);
 	if (w->broken)
 		return w->broken;
-	r = put_sections(w, p);
+	r = put_sections(w, p, more, count);
 	if (r >= 0)
 		r = put_commit(w);
 	if (r < 0) {
@@ -731,5 +748,7 @@ int profile_writer_update(struct profile_writer *w, struct profile *p)
 		return roll_back(w, r);
 	}
 	settle(w, p);
+	for (size_t i = 0; i < count; i++)
+		clean_sites(more[i]);
 	return 0;
 }

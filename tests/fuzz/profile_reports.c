@@ -75,22 +75,27 @@ static void pictures(const struct profile *p, FILE *out)
 	expect_done(timeline_svg(p, &timeline, out));
 }
 
-/* Times and counts may be beyond what a merge can put behind each other. */
-static void merges(const struct profile *p)
+/* The same with itself. Times and counts may be beyond what a merge can put behind each
+ * other. */
+static void merges(const uint8_t *data, size_t size, bool trusting)
 {
 	struct profile_merge *m = NULL;
-	struct profile *merged = NULL;
+	struct profile_merged merged = {0};
+	struct profile *p = NULL;
 	int r = profile_merge_open(&m);
 
-	for (int i = 0; r == 0 && i < 2; i++)
-		r = profile_merge_add(m, p);
+	for (int i = 0; r == 0 && i < 2; i++) {
+		r = profile_load_bytes(data, size, trusting, &p, NULL, 0);
+		if (r == 0)
+			r = profile_merge_add(m, p);
+	}
 	if (r == 0)
 		r = profile_merge_finish(m, &merged);
 	walk_expect(r == 0 || r == -EOVERFLOW || r == -EBADMSG,
 		    "what cannot be merged");
 	if (r == 0)
-		walk_again(merged);
-	profile_close(merged);
+		profile_close(walk_merged(&merged));
+	profile_merged_done(&merged);
 	profile_merge_close(m);
 }
 
@@ -108,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	summaries(p, out);
 	tables(p, out);
 	pictures(p, out);
-	merges(p);
+	merges(data, size - 1, data[size - 1] & 1);
 	expect_done(diff_text(p, p, &diff, out));
 	expect_done(diff_json(p, p, &diff, out));
 	profile_close(p);

@@ -6,6 +6,7 @@
 
 #include "cli/profile/file.h"
 #include "cli/profile/format.h"
+#include "cli/profile/merge.h"
 #include "cli/profile/totals.h"
 #include "tests/unit/profile_make.h"
 
@@ -185,4 +186,24 @@ static inline void walk_again(struct profile *p)
 	walk_expect(!make_difference(p, again), "what comes back otherwise");
 	profile_close(again);
 	bytes_done(&b);
+}
+
+/* What came of a merge, as it is read again. */
+static inline struct profile *walk_merged(const struct profile_merged *merged)
+{
+	struct profile_writer *w = NULL;
+	struct profile *p = NULL;
+	char path[40], why[200];
+	int fd = memfd_create("profile", MFD_CLOEXEC);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	walk_expect(profile_writer_open(dup(fd), &w) == 0, "no writer");
+	walk_expect(profile_writer_update_with(w, merged->p, merged->more,
+					       merged->more_count) == 0,
+		    "what cannot be written");
+	profile_writer_close(w);
+	if (profile_load_with(path, PROFILE_DIMENSIONS, &p, why, sizeof(why)) < 0)
+		walk_expect(false, why);
+	close(fd);
+	return p;
 }
