@@ -3,18 +3,15 @@
  */
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/cmd/output.h"
 #include "cli/cmd/reader.h"
 #include "cli/cmd/verb.h"
-#include "cli/profile/file.h"
 #include "cli/profile/merge.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum option { OUTPUT, FORCE, QUIET };
 
@@ -150,103 +147,22 @@ static int read_all(struct profile_merge *m, char **paths, size_t count)
 
 /* ---- writing ---------------------------------------------------------------- */
 
-struct output {
-	const char *path;
-	char beside[4096]; /* written first, so that a failure leaves path alone; "" */
-	int fd;
-};
-
-static int say_output(const char *path, int err)
+static int write_output(const char *path, bool force,
+			const struct profile_merged *merged)
 {
-	char clean[WORD];
+	struct output_profile what = {
+		.p = merged->p, .more = merged->more, .more_count = merged->more_count};
+	int r = output_write(path, force, &what);
 
-	message_error("cannot write '%s': %s", text_clean(path, clean, sizeof(clean)),
-		      strerror(err));
-	if (err == EEXIST)
-		message_help("-f overwrites it, -o FILE names another");
-	else
-		message_help("make room, or name a file that can be written with -o");
-	return VERB_FAILED;
-}
-
-static int open_output(struct output *o, bool force)
-{
-	struct stat st;
-	bool there = stat(o->path, &st) == 0;
-	int n;
-
-	if (there && S_ISDIR(st.st_mode))
-		return say_output(o->path, EISDIR);
-	if (there && S_ISREG(st.st_mode) && !force)
-		return say_output(o->path, EEXIST);
-	if (there && !S_ISREG(st.st_mode)) {
-		o->fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		return o->fd < 0 ? say_output(o->path, errno) : -1;
-	}
-	n = snprintf(o->beside, sizeof(o->beside), "%s.XXXXXX", o->path);
-	if (n < 0 || (size_t)n >= sizeof(o->beside)) {
-		o->beside[0] = '\0';
-		return say_output(o->path, ENAMETOOLONG);
-	}
-	o->fd = mkostemp(o->beside, O_CLOEXEC);
-	if (o->fd < 0) {
-		o->beside[0] = '\0';
-		return say_output(o->path, errno);
-	}
-	/* As open(2) would have made it. */
-	mode_t mask = umask(0);
-
-	umask(mask);
-	fchmod(o->fd, 0666 & ~mask);
-	return -1;
-}
-
-static int write_profile(int fd, const struct profile_merged *merged)
-{
-	struct profile_writer *w = NULL;
-	int r = profile_writer_open(fd, &w);
-
-	if (!r) {
-		profile_writer_use_threads(w);
-		r = profile_writer_update_with(w, merged->p, merged->more,
-					       merged->more_count);
-	}
-	profile_writer_close(w);
-	return r;
-}
-
-/* Another file of that name may have come meanwhile: only -f may replace it. */
-static int put_in_place(const struct output *o, bool force)
-{
-	if (force ? rename(o->beside, o->path) : link(o->beside, o->path))
-		return -errno;
-	if (!force)
-		unlink(o->beside);
-	return 0;
-}
-
-static int write_output(struct output *o, const struct profile_merged *merged,
-			bool force)
-{
-	int status = open_output(o, force), r;
-
-	if (status >= 0)
-		return status;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	r = write_profile(o->fd, merged);
-	if (!r && *o->beside)
-		r = put_in_place(o, force);
-	if (r < 0 && *o->beside)
-		unlink(o->beside);
-	return r < 0 ? say_output(o->path, -r) : VERB_OK;
+	if (r < 0)
+		output_say(path, r, NULL);
+	return r < 0 ? VERB_FAILED : VERB_OK;
 }
 
 static int merge(char **paths, size_t count, const char *output, bool force)
 {
 	_cleanup_(profile_merge_closep) struct profile_merge *m = NULL;
 	_cleanup_(profile_merged_done) struct profile_merged merged = {0};
-	struct output o = {.path = output, .fd = -1};
 	char clean[WORD];
 	int status = check_twice(paths, count);
 
@@ -263,7 +179,7 @@ static int merge(char **paths, size_t count, const char *output, bool force)
 		message_error("out of memory");
 		return VERB_FAILED;
 	}
-	status = write_output(&o, &merged, force);
+	status = write_output(output, force, &merged);
 	if (status == VERB_OK)
 		message_note("%zu profile%s, %zu process%s: %s", count,
 			     count == 1 ? "" : "s", merged.p->process_count,

@@ -6,6 +6,7 @@
 #include "cli/base/json.h"
 #include "cli/base/message.h"
 #include "cli/base/units.h"
+#include "cli/cmd/output.h"
 #include "cli/cmd/reader.h"
 #include "cli/cmd/resolve.h"
 #include "cli/cmd/verb.h"
@@ -15,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -298,25 +298,6 @@ static void put_json(const struct symbolize *s)
 
 /* ---- writing ------------------------------------------------------------- */
 
-static int write_into(int fd, struct profile *p)
-{
-	struct profile_writer *w;
-	int keep = fcntl(fd, F_DUPFD_CLOEXEC, 0), r;
-
-	if (keep < 0)
-		return -errno;
-	r = profile_writer_open(keep, &w);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < p->site_count; i++)
-		p->sites[i].dirty = 1;
-	r = profile_writer_update(w, p);
-	profile_writer_close(w);
-	if (!r && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
-		r = -errno;
-	return r;
-}
-
 /* True if somebody has the file open to write: its collector. Where the kernel cannot
  * tell (a file of another user's, a network), the file's size and time must do. */
 static bool is_being_written(int fd)
@@ -327,76 +308,48 @@ static bool is_being_written(int fd)
 	return busy;
 }
 
-static bool has_changed(const struct symbolize *s)
+static int check_unchanged(const void *context)
 {
+	const struct symbolize *s = context;
 	struct stat now;
 
 	return stat(s->path, &now) < 0 || now.st_dev != s->before.st_dev ||
-	       now.st_ino != s->before.st_ino || now.st_size != s->before.st_size ||
-	       now.st_mtim.tv_sec != s->before.st_mtim.tv_sec ||
-	       now.st_mtim.tv_nsec != s->before.st_mtim.tv_nsec;
+			       now.st_ino != s->before.st_ino ||
+			       now.st_size != s->before.st_size ||
+			       now.st_mtim.tv_sec != s->before.st_mtim.tv_sec ||
+			       now.st_mtim.tv_nsec != s->before.st_mtim.tv_nsec
+		       ? -EBUSY
+		       : 0;
 }
 
-/* A whole new file beside it takes its place at once, or not at all. */
-static int replace(const struct symbolize *s)
-{
-	char name[PATH_MAX + 16];
-	_cleanup_(closep) int fd = -1;
-	int r = profile_pieces_load(s->path, s->profile);
-
-	if (r < 0)
-		return r;
-	snprintf(name, sizeof(name), "%s.XXXXXX", s->path);
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* The owner first: a change of it may clear bits of the mode. */
-	r = fchown(fd, s->before.st_uid, s->before.st_gid) < 0 && errno != EPERM
-		    ? -errno
-		    : 0;
-	if (!r && fchmod(fd, s->before.st_mode & 07777) < 0)
-		r = -errno;
-	if (!r)
-		r = write_into(fd, s->profile);
-	if (!r && has_changed(s))
-		r = -EBUSY;
-	if (!r && rename(name, s->path) < 0)
-		r = -errno;
-	if (r)
-		unlink(name);
-	return r;
-}
-
+/* Into the file that was named, or in the place of what was read. */
 static int write_output(const struct symbolize *s)
 {
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (s->force ? O_TRUNC : O_EXCL);
-	_cleanup_(closep) int fd = -1;
+	struct output_profile what = {.p = s->profile};
 	int r = profile_pieces_load(s->path, s->profile);
 
 	if (r < 0)
 		return r;
-	fd = open(s->output, flags, 0666);
-	if (fd < 0)
-		return -errno;
-	r = write_into(fd, s->profile);
-	if (r)
-		unlink(s->output);
-	return r;
+	if (s->output)
+		return output_write(s->output, s->force, &what);
+	what.check = check_unchanged;
+	what.context = s;
+	return output_write(s->path, true, &what);
 }
 
 static int say_unwritten(const struct symbolize *s, int err)
 {
-	char clean[WORD];
+	const char *path = s->output ? s->output : s->path;
 
-	message_error("cannot write '%s': %s",
-		      text_clean(s->output ? s->output : s->path, clean, sizeof(clean)),
-		      err == -EBUSY ? "it changed meanwhile" : strerror(-err));
-	if (err == -EEXIST)
-		message_help("-f overwrites it, -o FILE names another");
-	else if (err == -EBUSY)
+	if (err == -EBUSY) {
+		output_say(path, err, "it changed meanwhile");
 		message_help("repeat it when nothing else writes the profile");
-	else
+	} else if (err == -EEXIST) {
+		output_say(path, err, NULL);
+	} else {
+		output_say(path, err, strerror(-err));
 		message_help("the profile is as it was; -o FILE names another place");
+	}
 	return VERB_FAILED;
 }
 
@@ -451,10 +404,8 @@ static int run(struct symbolize *s)
 		message_error("%s", strerror(-r));
 		return VERB_FAILED;
 	}
-	if (s->output)
+	if (s->output || s->outcome.changed)
 		r = write_output(s);
-	else if (s->outcome.changed)
-		r = replace(s);
 	if (r < 0)
 		return say_unwritten(s, r);
 	if (s->json)
@@ -474,7 +425,6 @@ int cmd_symbolize(int argc, char **argv)
 	struct symbolize s = {0};
 	int status = parse(&s, argc, argv);
 
-	signal(SIGXFSZ, SIG_IGN);
 	if (status < 0)
 		status = open_profile(&s, optind < argc ? argv[optind] : NULL);
 	if (status < 0)

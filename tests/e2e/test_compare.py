@@ -190,6 +190,19 @@ class Merge(Compare):
         self.assert_error(self.heapline("merge", good, "-o", self.path("no/p")), 1)
         self.assert_error(self.heapline("merge", good, "-o", "/dev/full"), 1, "space")
 
+    def test_a_disk_that_fills_leaves_all_as_it_was(self):
+        good = self.profile(target("example"))
+        other = self.write("other.heapline", "what was there")
+        before = sorted(os.listdir(self.dir))
+        for args in (["merge", "-o", other], ["merge", "-o", self.path("new")],
+                     ["symbolize", "-o", other], ["symbolize", "-o", self.path("new")]):
+            result = self.run_native(["/bin/sh", "-c", "ulimit -f 1; exec \"$@\"", "sh",
+                                      harness.HEAPLINE, *args, "-f", good])
+            self.assert_error(result, 1, "too large")
+            self.assertEqual(sorted(os.listdir(self.dir)), before)
+            with open(other) as file:
+                self.assertEqual(file.read(), "what was there")
+
     def test_may_replace_one_of_its_parts(self):
         parts = [self.profile(target("example")) for _ in range(2)]
         result = self.heapline("merge", *parts, "-f", "-o", parts[0])
