@@ -14,7 +14,7 @@
 
 const struct verb verbs[] = {
 	{"run", "run a program and record its heap", cmd_run, .options = &run_spec},
-	{"check", "run a program and fail if it leaks more than it may", cmd_check,
+	{"check", "run a program and fail if it leaks or needs too much", cmd_check,
 	 .options = &check_spec},
 	{"report", "summarise a profile: peak, never freed, where both came from",
 	 cmd_report, .reader = &report_spec},

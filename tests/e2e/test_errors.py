@@ -286,8 +286,73 @@ class Gate(harness.Case):
         result = self.gate(10**9, target("phases"), "segv")
         self.assertIn(result.status, (-11, 139, 70), result)
 
+    def check(self, *args):
+        return self.heapline("check", *args)
+
+    def test_what_is_still_held_is_no_leak(self):
+        self.assertEqual(self.check(target("leak"), "held", "700").status, 0)
+        result = self.check("--fail-on=reachable", target("leak"), "held", "700")
+        self.assertEqual(result.status, 23, result)
+        self.assertRegex(result.stderr.decode(), r"still held: kept in leak -> block")
+
+    def test_budgets(self):
+        leak = target("leak")
+        for options, args, status in (
+                (["--max-live-at-exit=700"], ["held", "700"], 0),
+                (["--max-live-at-exit=699"], ["held", "700"], 24),
+                (["--max-live-at-exit=keep=699"], ["held", "700"], 24),
+                (["--max-live-at-exit=repeat=699"], ["held", "700"], 0),
+                (["--max-peak=100"], ["often", "9"], 0),
+                (["--max-peak=99"], ["often", "9"], 24),
+                (["--max-peak=leak.c=99"], ["often", "9"], 24),
+                (["--max-allocations=9"], ["often", "9"], 0),
+                (["--max-allocations=8"], ["often", "9"], 24),
+                (["--max-temporary=rep*=8"], ["often", "9"], 24),
+                (["--max-leaked=lose=500"], ["500", "3"], 3),
+                (["--max-leaked=lose=499", "--max-leaked=1M"], ["500", "3"], 23),
+                (["--max-leaked=repeat=1M"], ["500", "3"], 23),
+                (["--max-peak=1", "--max-leaked=499"], ["500", "3"], 23),
+                (["--max-peak=1", "--max-leaked=500"], ["500", "3"], 24),
+                (["--fail-on=none", "--max-peak=1M"], ["500", "3"], 3)):
+            with self.subTest(options=options, args=args):
+                result = self.check(*options, "--", leak, *args)
+                self.assertEqual(result.status, status, result)
+
+    def test_a_profile_is_judged_as_the_run_was(self):
+        for args, status in ((["500", "3"], 23), (["held", "500"], 0)):
+            run = self.record([target("leak"), *args], ["--snapshot-at-exit"])
+            self.assertEqual(self.check(run.profile).status, status)
+        blind = self.record([target("leak"), "500", "0"])
+        result = self.check(blind.profile)
+        self.assert_error(result, 70, "without --snapshot-at-exit")
+        self.assertEqual(self.check("--fail-on=none", "--max-peak=1M", blind.profile).status,
+                         0)
+
+    def test_nobody_looked_at_who_was_killed(self):
+        result = self.check("sh", "-c", "x=$(echo a); kill -9 $$")
+        self.assert_error(result, 70, "signal")
+
+    def test_what_cannot_be_checked_is_tried_again_but_a_leak_is_not(self):
+        log = self.path("log")
+        for args, status, runs in (("exec %s 500 0" % target("leak"), 23, 1),
+                                   ("exec %s often 9" % target("leak"), 24, 3),
+                                   ("test $(wc -l < %s) -gt 1 || kill -9 $$" % log, 0, 2)):
+            with self.subTest(args=args):
+                open(log, "w").close()
+                limit = "--max-allocations=leak.c=8"
+                result = self.check("--tries=3", limit, "sh", "-c",
+                                    "echo >> %s; x=$(echo a); %s" % (log, args))
+                self.assertEqual(result.status, status, result)
+                with open(log, encoding="utf-8") as file:
+                    self.assertEqual(len(file.read()), runs)
+
     def test_usage(self):
-        for args in (["check"], ["check", "--max-leaked"],
+        for args in (["check", "--tries=0", "true"], ["check", "--fail-on=lost", "true"],
+                     ["check", "--max-peak==1", "true"], ["check", "--max-peak=*=1", "true"],
+                     ["check", "--max-peak=1", "--max-peak=2", "true"],
+                     ["check", "--fail-on=none", "true"],
+                     ["check", "--fail-on=none", "--max-leaked=1", "true"],
+                     ["check"], ["check", "--max-leaked"],
                      ["check", "--max-leaked", "many", "--", "/bin/true"],
                      ["check", "--max-leaked", "-1", "--", "/bin/true"]):
             self.assert_error(self.heapline(*args), (2, 70))

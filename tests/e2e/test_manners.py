@@ -147,8 +147,11 @@ class Manners(harness.Case):
             for option, words in self.words(verb).items():
                 for word in words:
                     with self.subTest(verb=verb, option=option, word=word):
-                        taken = self.heapline(verb, "--%s=%s" % (option, word), *profiles)
-                        self.assertEqual(taken.status, 0, taken)
+                        more = ["--max-peak=1G"] if verb == "check" else []
+                        taken = self.heapline(verb, "--%s=%s" % (option, word), *more,
+                                              *profiles)
+                        self.assertIn(taken.status, (0, 23) if verb == "check" else (0,),
+                                      taken)
                         tried += 1
         self.assertGreater(tried, 40)
 
