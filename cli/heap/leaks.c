@@ -181,11 +181,10 @@ static int find_suppressed(struct work *w)
 
 static void find_young(struct work *w)
 {
-	const struct heap_block *b = w->g->blocks.items;
 	size_t tail = 0;
 
 	for (size_t i = 0; i < w->n; i++)
-		if (w->ret->kind[i] == TO_FIND && b[i].born_ns >= w->o->young_ns) {
+		if (w->ret->kind[i] == TO_FIND && w->o->young[i]) {
 			w->mark[i] = 1;
 			w->queue[tail++] = (uint32_t)i;
 		}
@@ -357,6 +356,7 @@ int heap_leaks_find(const struct heap_graph *g, const struct heap_leaks_options 
 		r = find_suppressed(&w);
 	if (r < 0)
 		return r;
-	find_young(&w);
+	if (o->young)
+		find_young(&w);
 	return find_leaders(&w);
 }

@@ -19,7 +19,7 @@ enum leak_kind {		 /* the worst first */
 		 LEAK_POSSIBLE,	 /* held by doubtful pointers alone: see reach.h */
 		 LEAK_UNSCANNED, /* never freed, and nobody could look who holds it */
 		 LEAK_EXITED,	 /* held by frames that had been left at the end */
-		 LEAK_YOUNG,	 /* lost, but allocated just before a living snapshot */
+		 LEAK_YOUNG, /* lost, as it seems: of a living process, and seen once */
 		 LEAK_REACHABLE,
 		 LEAK_RUNTIME,	 /* the loader's, libc's and C++ runtime's own */
 		 LEAK_INHERITED, /* the parent's at the fork, and not freed here */
@@ -38,7 +38,9 @@ struct heap_leaks_options {
 	/* Classes that the caller knows, of each block: LEAK_RUNTIME, whose blocks hold
 	 * as roots do, LEAK_INHERITED, or anything else: to be found. NULL: all are. */
 	const uint8_t *known;
-	uint64_t young_ns; /* lost blocks born then or later are; UINT64_MAX: none */
+	/* Of each block: 1, if it is lost it is LEAK_YOUNG: no verdict yet. NULL: none.
+	 */
+	const uint8_t *young;
 	/* Of each block: 1, suppressed; NULL: none. Then LEAK_SUPPRESSED are these, and
 	 * what they alone hold, lost or not. Known classes stay. */
 	const uint8_t *suppressed;

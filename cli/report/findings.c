@@ -2,9 +2,8 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
-#include "cli/base/table.h"
-#include "cli/heap/store.h"
 #include "cli/profile/totals.h"
+#include "cli/report/findings_state.h"
 #include "cli/report/runtime.h"
 
 #include <errno.h>
@@ -21,28 +20,17 @@ const char *const leak_words[LEAK_KINDS] = {
 	[LEAK_SUPPRESSED] = "suppressed",
 };
 
-struct gather {
-	const struct profile *p;
-	const struct findings_options *o;
-	struct findings *ret;
-	struct runtime *runtime;
-	uint8_t *is_runtime;	/* by stack: 0 not asked yet, 1 no, 2 yes */
-	uint32_t *near;		/* by stack: the finding that was last meant + 1 */
-	struct table numbers;	/* process, stack, kind, rule -> finding */
-	const char **unscanned; /* by process: why, or NULL */
-	uint32_t snapshot;	/* of the process under way, or FINDING_NONE */
-};
-
-static void gather_done(struct gather *g)
+static void gather_done(struct findings_gather *g)
 {
 	runtime_close(g->runtime);
 	free(g->is_runtime);
 	free(g->near);
 	free(g->unscanned);
 	table_done(&g->numbers);
+	table_done(&g->disproved);
 }
 
-static int gather_init(struct gather *g)
+static int gather_init(struct findings_gather *g)
 {
 	g->runtime = runtime_open(g->p);
 	g->is_runtime = calloc(g->p->stack_count + 1, 1);
@@ -51,7 +39,7 @@ static int gather_init(struct gather *g)
 	return g->runtime && g->is_runtime && g->near && g->unscanned ? 0 : -ENOMEM;
 }
 
-static bool is_runtime(struct gather *g, uint32_t stack)
+bool findings_is_runtime(struct findings_gather *g, uint32_t stack)
 {
 	uint8_t *is = &g->is_runtime[stack];
 
@@ -60,10 +48,32 @@ static bool is_runtime(struct gather *g, uint32_t stack)
 	return *is == 2;
 }
 
-/* The finding of that kind, process, stack and rule; NULL without memory. Valid until
- * the next call. */
-static struct finding *finding(struct gather *g, uint32_t kind, uint32_t process,
-			       uint32_t stack, uint32_t rule)
+static struct table_key site_key(uint32_t process, uint32_t stack)
+{
+	return (struct table_key){process, stack};
+}
+
+int findings_disprove(struct findings_gather *g, uint32_t process, uint32_t stack)
+{
+	uint64_t *count = table_put(&g->disproved, site_key(process, stack), NULL);
+
+	if (!count)
+		return -ENOMEM;
+	++*count;
+	g->ret->disproved++;
+	return 0;
+}
+
+uint64_t findings_disproved(const struct findings_gather *g, uint32_t process,
+			    uint32_t stack)
+{
+	uint64_t *count = table_get(&g->disproved, site_key(process, stack));
+
+	return count ? *count : 0;
+}
+
+struct finding *findings_number(struct findings_gather *g, uint32_t kind,
+				uint32_t process, uint32_t stack, uint32_t rule)
 {
 	struct findings *f = g->ret;
 	struct table_key key = {(uint64_t)process << 32 | stack,
@@ -83,19 +93,22 @@ static struct finding *finding(struct gather *g, uint32_t kind, uint32_t process
 		    array_reserve(&f->items, &f->room, f->count + 1) < 0)
 			return NULL;
 		*number = f->count;
-		f->items[f->count++] = (struct finding){.kind = kind,
-							.process = process,
-							.stack = stack,
-							.snapshot = g->snapshot,
-							.leader = FINDING_NONE,
-							.first_ns = UINT64_MAX,
-							.rule = rule};
+		f->items[f->count++] = (struct finding){
+			.kind = kind,
+			.process = process,
+			.stack = stack,
+			.snapshot = g->snapshot,
+			.leader = FINDING_NONE,
+			.first_ns = UINT64_MAX,
+			.disproved = findings_disproved(g, process, stack),
+			.rule = rule};
 	}
 	g->near[stack] = (uint32_t)*number + 1;
 	return &f->items[*number];
 }
 
-static void add(struct gather *g, struct finding *f, uint64_t blocks, uint64_t bytes)
+void findings_add(struct findings_gather *g, struct finding *f, uint64_t blocks,
+		  uint64_t bytes)
 {
 	f->blocks += blocks;
 	f->bytes += bytes;
@@ -105,7 +118,7 @@ static void add(struct gather *g, struct finding *f, uint64_t blocks, uint64_t b
 
 /* ---- which snapshot ------------------------------------------------------ */
 
-static bool is_meant(const struct gather *g, size_t i)
+static bool is_meant(const struct findings_gather *g, size_t i)
 {
 	const struct profile_snapshot *s = &g->p->snapshots[i];
 	char number[24];
@@ -118,8 +131,7 @@ static bool is_meant(const struct gather *g, size_t i)
 		!strcmp(g->o->snapshot, strings_get(&g->p->strings, s->name)));
 }
 
-/* Why a snapshot is no ground for a verdict; NULL: it is. */
-static const char *flaw(const struct profile *p, const struct profile_snapshot *s)
+const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s)
 {
 	if (s->cause)
 		return strings_get(&p->strings, s->cause);
@@ -133,8 +145,9 @@ static const char *flaw(const struct profile *p, const struct profile_snapshot *
 
 /* The process's last snapshot without a flaw, or SIZE_MAX. *ret_why: what is wrong with
  * the last of all; *ret_any: there was one. */
-static size_t choose(const struct gather *g, const struct profile_process *process,
-		     const char **ret_why, bool *ret_any)
+static size_t choose(const struct findings_gather *g,
+		     const struct profile_process *process, const char **ret_why,
+		     bool *ret_any)
 {
 	*ret_any = false;
 	*ret_why = process->end == PROFILE_EXECED
@@ -146,7 +159,7 @@ static size_t choose(const struct gather *g, const struct profile_process *proce
 
 		if (s->process_serial != process->serial || !is_meant(g, i))
 			continue;
-		why = flaw(g->p, s);
+		why = findings_flaw(g->p, s);
 		if (!why)
 			return i;
 		if (!*ret_any)
@@ -156,164 +169,14 @@ static size_t choose(const struct gather *g, const struct profile_process *proce
 	return SIZE_MAX;
 }
 
-/* ---- suppressions -------------------------------------------------------- */
-
-struct rules {		 /* what the caller suppresses, by stack and class */
-	struct table of; /* -> rule + 1; 0: none */
-	uint8_t *kind;	 /* of each block, before anything was suppressed */
-	uint8_t *mask;	 /* of each block: 1, suppressed */
-	bool any;
-};
-
-static void rules_done(struct rules *r)
-{
-	table_done(&r->of);
-	free(r->kind);
-	free(r->mask);
-}
-
-static bool may_be_suppressed(uint32_t kind)
-{
-	return kind != LEAK_RUNTIME && kind != LEAK_INHERITED &&
-	       kind != LEAK_SUPPRESSED;
-}
-
-static uint32_t rule_of(const struct rules *r, const struct heap_graph *graph,
-			uint32_t block)
-{
-	uint64_t *rule =
-		table_get(&r->of, (struct table_key){graph->blocks.items[block].site,
-						     r->kind[block]});
-
-	return rule && *rule ? (uint32_t)*rule - 1 : FINDING_NONE;
-}
-
-/* Asks for each stack and class once. Takes over `kind`. */
-static int find_rules(struct gather *g, uint32_t process,
-		      const struct heap_graph *graph, uint8_t *kind, struct rules *ret)
-{
-	size_t n = graph->blocks.count;
-
-	ret->kind = kind;
-	ret->mask = calloc(n + 1, 1);
-	if (!ret->mask)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t stack = graph->blocks.items[i].site;
-		struct table_key key = {stack, kind[i]};
-		uint64_t *rule;
-		bool is_new;
-
-		if (!may_be_suppressed(kind[i]))
-			continue;
-		rule = table_put(&ret->of, key, &is_new);
-		if (!rule)
-			return -ENOMEM;
-		if (is_new)
-			*rule = g->o->matched(g->o->context, g->p, process, stack,
-					      (enum leak_kind)kind[i]) +
-				1u;
-		ret->mask[i] = *rule != 0;
-		ret->any |= ret->mask[i];
-	}
-	return 0;
-}
-
-/* ---- a process that was scanned ------------------------------------------ */
-
-static int count_block(struct gather *g, uint32_t process,
-		       const struct heap_graph *graph, const struct heap_leaks *l,
-		       const struct rules *rules, uint32_t i)
-{
-	const struct heap_block *b = &graph->blocks.items[i];
-	uint32_t leader = l->leader[i], rule = FINDING_NONE, own, other = FINDING_NONE;
-	struct finding *f;
-
-	if (b->born_ns < g->o->since_ns)
-		return 0;
-	if (l->kind[i] == LEAK_SUPPRESSED)
-		rule = rule_of(rules, graph, leader);
-	else if (leader != HEAP_NONE) {
-		f = finding(g, l->kind[leader], process,
-			    graph->blocks.items[leader].site, FINDING_NONE);
-		if (!f)
-			return -ENOMEM;
-		other = (uint32_t)(f - g->ret->items);
-	}
-	f = finding(g, l->kind[i], process, b->site, rule);
-	if (!f)
-		return -ENOMEM;
-	own = (uint32_t)(f - g->ret->items);
-	if (!f->blocks) {
-		f->address = b->address;
-		f->leader = other;
-	}
-	f->first_ns = b->born_ns < f->first_ns ? b->born_ns : f->first_ns;
-	f->last_ns = b->born_ns > f->last_ns ? b->born_ns : f->last_ns;
-	add(g, f, 1, b->size);
-	if (other != FINDING_NONE && other != own && !l->shared[i]) {
-		g->ret->items[other].held_blocks++;
-		g->ret->items[other].held_bytes += b->size;
-	}
-	return 0;
-}
-
-static int classify(struct gather *g, uint32_t process,
-		    const struct profile_snapshot *s, const struct heap_graph *graph,
-		    struct heap_leaks *ret, struct rules *rules)
-{
-	_cleanup_(freep) uint8_t *known = malloc(graph->blocks.count + 1);
-	struct heap_leaks_options o = {.known = known, .young_ns = UINT64_MAX};
-	int r;
-
-	if (!known)
-		return -ENOMEM;
-	for (size_t i = 0; i < graph->blocks.count; i++)
-		known[i] = is_runtime(g, graph->blocks.items[i].site) ? LEAK_RUNTIME
-			   : graph->inherited && graph->inherited[i]  ? LEAK_INHERITED
-								      : LEAK_KINDS;
-	if (s->kind != PROFILE_AT_EXIT && g->o->young_ns)
-		o.young_ns = s->at_ns > g->o->young_ns ? s->at_ns - g->o->young_ns : 0;
-	r = heap_leaks_find(graph, &o, ret);
-	if (r < 0 || !g->o->matched)
-		return r;
-	r = find_rules(g, process, graph, take_ptr(ret->kind), rules);
-	if (!r && rules->any) {
-		heap_leaks_done(ret);
-		o.suppressed = rules->mask;
-		return heap_leaks_find(graph, &o, ret);
-	}
-	ret->kind = malloc(graph->blocks.count + 1);
-	if (r < 0 || !ret->kind)
-		return -ENOMEM;
-	memcpy(ret->kind, rules->kind, graph->blocks.count);
-	return 0;
-}
-
-static int scanned(struct gather *g, uint32_t process, size_t snapshot)
-{
-	const struct profile_snapshot *s = &g->p->snapshots[snapshot];
-	_cleanup_(heap_stored_done) struct heap_stored stored = {0};
-	_cleanup_(heap_leaks_done) struct heap_leaks leaks = {0};
-	_cleanup_(rules_done) struct rules rules = {0};
-	int r = heap_store_load(g->o->path, g->p, snapshot, &stored);
-
-	g->snapshot = (uint32_t)snapshot;
-	if (!r)
-		r = classify(g, process, s, &stored.graph, &leaks, &rules);
-	for (size_t i = 0; !r && i < stored.graph.blocks.count; i++)
-		r = count_block(g, process, &stored.graph, &leaks, &rules, (uint32_t)i);
-	g->ret->scanned++;
-	g->ret->early += s->kind != PROFILE_AT_EXIT;
-	return r;
-}
-
 /* ---- processes that were not --------------------------------------------- */
 
-static int count_site(struct gather *g, uint32_t process, const struct profile_site *s)
+static int count_site(struct findings_gather *g, uint32_t process,
+		      const struct profile_site *s)
 {
 	struct profile_amount live = profile_site_live(s);
-	uint32_t kind = is_runtime(g, s->stack) ? LEAK_RUNTIME : LEAK_UNSCANNED;
+	uint32_t kind =
+		findings_is_runtime(g, s->stack) ? LEAK_RUNTIME : LEAK_UNSCANNED;
 	uint32_t rule = FINDING_NONE;
 	struct finding *f;
 
@@ -322,17 +185,17 @@ static int count_site(struct gather *g, uint32_t process, const struct profile_s
 	if (kind == LEAK_UNSCANNED && g->o->matched)
 		rule = g->o->matched(g->o->context, g->p, process, s->stack,
 				     LEAK_UNSCANNED);
-	f = finding(g, rule == FINDING_NONE ? kind : LEAK_SUPPRESSED, process, s->stack,
-		    rule);
+	f = findings_number(g, rule == FINDING_NONE ? kind : LEAK_SUPPRESSED, process,
+			    s->stack, rule);
 	if (!f)
 		return -ENOMEM;
 	f->first_ns = s->first_ns;
 	f->last_ns = s->last_ns;
-	add(g, f, live.blocks, live.bytes);
+	findings_add(g, f, live.blocks, live.bytes);
 	return 0;
 }
 
-static int count_inherited(struct gather *g, uint32_t process)
+static int count_inherited(struct findings_gather *g, uint32_t process)
 {
 	const struct profile_process *x = &g->p->processes[process];
 	struct finding *f;
@@ -340,17 +203,17 @@ static int count_inherited(struct gather *g, uint32_t process)
 	if (x->inherited.blocks <= x->inherited_freed.blocks ||
 	    x->inherited.bytes < x->inherited_freed.bytes || g->o->since_ns)
 		return 0;
-	f = finding(g, LEAK_INHERITED, process, 0, FINDING_NONE);
+	f = findings_number(g, LEAK_INHERITED, process, 0, FINDING_NONE);
 	if (!f)
 		return -ENOMEM;
 	f->first_ns = 0;
-	add(g, f, x->inherited.blocks - x->inherited_freed.blocks,
-	    x->inherited.bytes - x->inherited_freed.bytes);
+	findings_add(g, f, x->inherited.blocks - x->inherited_freed.blocks,
+		     x->inherited.bytes - x->inherited_freed.bytes);
 	return 0;
 }
 
 /* One pass over the sites for all of them. */
-static int count_unscanned(struct gather *g)
+static int count_unscanned(struct findings_gather *g)
 {
 	const struct profile *p = g->p;
 	struct profile_serials serials;
@@ -434,7 +297,7 @@ static int sort(struct findings *f)
 	return 0;
 }
 
-static int gather_all(struct gather *g)
+static int gather_all(struct findings_gather *g)
 {
 	const struct profile *p = g->p;
 	bool any = false;
@@ -454,7 +317,7 @@ static int gather_all(struct gather *g)
 		if (snapshot == SIZE_MAX)
 			g->unscanned[i] = why;
 		else
-			r = scanned(g, (uint32_t)i, snapshot);
+			r = findings_scanned(g, (uint32_t)i, snapshot);
 	}
 	if (!r && !any && (g->o->pid || g->o->snapshot))
 		return -ENODATA;
@@ -464,7 +327,7 @@ static int gather_all(struct gather *g)
 int findings_of(const struct profile *p, const struct findings_options *o,
 		struct findings *ret)
 {
-	_cleanup_(gather_done) struct gather g = {
+	_cleanup_(gather_done) struct findings_gather g = {
 		.p = p, .o = o, .ret = ret, .snapshot = FINDING_NONE};
 	int r;
 

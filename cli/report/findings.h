@@ -23,8 +23,8 @@ struct finding {	   /* the blocks of one class, process and allocation stack */
 	uint64_t held_blocks, held_bytes; /* others that freeing these would release */
 	uint64_t first_ns, last_ns;	  /* allocations */
 	uint64_t address;		  /* of one of them; 0: not known */
-	uint64_t disproved; /* blocks of the stack that were called lost once, and freed
-			     * or reallocated later */
+	uint64_t disproved; /* blocks of the stack that an earlier snapshot called lost,
+			     * and that were freed or reallocated later */
 	uint32_t rule;	    /* what suppressed them: the number that matched() gave */
 };
 
@@ -39,11 +39,17 @@ struct findings {
 	const char *cause; /* why the first of the unscanned was not; "" */
 };
 
+/*
+ * A verdict on a living process takes two looks: lost is what its snapshot before saw
+ * lost as well, and LEAK_YOUNG the rest. Blocks that were called lost and are gone at
+ * the next snapshot are counted as disproved, and as long as the process lives, blocks
+ * of their stack are LEAK_POSSIBLE at most. At its end, classes are final.
+ */
 struct findings_options {
 	const char *path;     /* of the profile: the graphs are read from it */
 	int32_t pid;	      /* 0: all processes */
 	const char *snapshot; /* NULL: each process's last */
-	uint64_t young_ns;    /* of a living snapshot */
+	uint64_t young_ns;    /* blocks younger than that have no verdict while alive */
 	/* Only blocks allocated then or later are counted; those before are in findings
 	 * of no block at most, as leaders of others. */
 	uint64_t since_ns;

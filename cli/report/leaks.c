@@ -107,7 +107,8 @@ const char *leaks_meaning(enum leak_kind kind)
 		[LEAK_POSSIBLE] = "only doubtful pointers lead to it",
 		[LEAK_UNSCANNED] = "never freed; nobody could look who holds it",
 		[LEAK_EXITED] = "only frames that the exit has left hold it",
-		[LEAK_YOUNG] = "nothing points at it, but it was only just allocated",
+		[LEAK_YOUNG] =
+			"nothing points at it, but one look is no proof: it lives on",
 		[LEAK_REACHABLE] = "still held",
 		[LEAK_RUNTIME] = "the loader's, libc's or the C++ runtime's own",
 		[LEAK_INHERITED] = "its parent's at the fork",
@@ -165,7 +166,13 @@ static int reason_held(struct leaks *l, const struct finding *f, char **ret)
 	block = heap_blocks_at(&l->held.graph->blocks, f->address);
 	if (block != HEAP_NONE)
 		r = chain_line(&l->held, block, &line);
-	return r ? r : join(leaks_meaning(f->kind), line ? line : "", ret);
+	if (r < 0)
+		return r;
+	if (!line && f->disproved)
+		return join("nothing points at it, but its like was called lost before "
+			    "and freed later",
+			    "", ret);
+	return join(leaks_meaning(f->kind), line ? line : "", ret);
 }
 
 int leaks_reason(struct leaks *l, const struct finding *f, char **ret)

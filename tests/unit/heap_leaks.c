@@ -81,8 +81,7 @@ static void suppress(struct truth *t, const struct heap_leaks_options *o)
 	}
 }
 
-static void judge(struct truth *t, const struct heap_graph *g,
-		  const struct heap_leaks_options *o)
+static void judge(struct truth *t, const struct heap_leaks_options *o)
 {
 	static const uint8_t of_level[] = {LEAK_REACHABLE, LEAK_REACHABLE,
 					   LEAK_POSSIBLE, LEAK_EXITED};
@@ -97,7 +96,7 @@ static void judge(struct truth *t, const struct heap_graph *g,
 	find_ways(t, all, NULL, way);
 	for (uint32_t i = 0; i < t->n; i++) {
 		open[i] = t->kind[i] == LEAK_KINDS;
-		young[i] = open[i] && g->blocks.items[i].born_ns >= o->young_ns;
+		young[i] = open[i] && o->young && o->young[i];
 	}
 	for (uint32_t i = 0; i < t->n; i++)
 		for (uint32_t y = 0; y < t->n; y++)
@@ -165,14 +164,15 @@ static void see_leader(const struct truth *t, const struct heap_graph *g,
 
 static void make_options(const struct heap_graph *g, int round,
 			 struct heap_leaks_options *o, uint8_t *known,
-			 uint8_t *suppressed)
+			 uint8_t *suppressed, uint8_t *young)
 {
-	*o = (struct heap_leaks_options){.known = known, .young_ns = UINT64_MAX};
+	*o = (struct heap_leaks_options){.known = known};
 	for (size_t i = 0; i < g->blocks.count; i++) {
 		known[i] = make_below(8)   ? LEAK_KINDS
 			   : make_below(2) ? LEAK_RUNTIME
 					   : LEAK_INHERITED;
 		suppressed[i] = make_below(5) == 0;
+		young[i] = make_below(4) == 0;
 		g->blocks.items[i].born_ns = make_below(6);
 		g->blocks.items[i].site = make_below(3);
 	}
@@ -181,7 +181,7 @@ static void make_options(const struct heap_graph *g, int round,
 	if (round % 2)
 		o->suppressed = suppressed;
 	if (round % 5 == 0)
-		o->young_ns = make_below(7);
+		o->young = young;
 }
 
 static void every_block_is_in_the_class_that_its_definition_says(void **state)
@@ -190,14 +190,14 @@ static void every_block_is_in_the_class_that_its_definition_says(void **state)
 
 	(void)state;
 	for (int round = 0; round < unit_rounds(40000); round++) {
-		uint8_t known[MOST], suppressed[MOST];
+		uint8_t known[MOST], suppressed[MOST], young[MOST];
 		struct heap_leaks_options o;
 		struct truth t = {0};
 		struct heap_leaks l;
 		struct heap_graph g;
 
 		make_any_graph(&g);
-		make_options(&g, round, &o, known, suppressed);
+		make_options(&g, round, &o, known, suppressed, young);
 		t.n = (uint32_t)g.blocks.count;
 		for (uint32_t i = 0; i < t.n; i++)
 			for (uint32_t e = g.first[i]; e < g.first[i + 1]; e++)
@@ -206,7 +206,7 @@ static void every_block_is_in_the_class_that_its_definition_says(void **state)
 		for (uint32_t i = 0; i < t.n; i++)
 			suppressed[i] = suppressed[i] && !is_known(known[i]);
 		levels(&g, known, o.suppressed, t.without);
-		judge(&t, &g, &o);
+		judge(&t, &o);
 		assert_int_equal(heap_leaks_find(&g, &o, &l), 0);
 		assert_memory_equal(l.kind, t.kind, t.n);
 		for (uint32_t i = 0; i < t.n; i++) {
@@ -222,7 +222,7 @@ static void every_block_is_in_the_class_that_its_definition_says(void **state)
 
 static void a_long_list_and_no_block_at_all_are_done(void **state)
 {
-	struct heap_leaks_options o = {.young_ns = UINT64_MAX};
+	struct heap_leaks_options o = {0};
 	struct heap_graph g = {0};
 	const uint32_t n = 300000;
 	struct heap_leaks l;

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { PROCESSES = 4, STACKS = 4, PIECES = 16, YOUNG = 3, AT = 6 };
+enum { PROCESSES = 4, STACKS = 4, PIECES = 16, AT = 6 };
 
 enum how { AT_EXIT, LIVING, REFUSED, LACKING, NEVER, HOWS };
 
@@ -105,11 +105,22 @@ static void make_process(struct world *w, uint32_t i)
 	add_snapshot(w, i);
 }
 
-static void make_world(struct world *w)
+static void write_world(struct world *w)
 {
 	struct profile_writer *writer;
+	int fd = mkstemp(w->path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(profile_writer_open(fd, &writer), 0);
+	assert_int_equal(profile_writer_update(writer, w->p), 0);
+	profile_writer_close(writer);
+	profile_close(w->p);
+	assert_int_equal(profile_load(w->path, &w->p, NULL, 0), 0);
+}
+
+static void make_stacks(struct world *w)
+{
 	uint32_t own, libc;
-	int fd;
 
 	*w = (struct world){.p = report_profile(), .path = "/tmp/findings-XXXXXX"};
 	own = report_module(w->p, "/src/u/demo");
@@ -119,16 +130,15 @@ static void make_world(struct world *w)
 			report_call(w->p, 0, own, "f", "/src/u/f.c", k + 1, 1, 9);
 	w->stacks[STACKS - 1] =
 		report_call(w->p, w->stacks[0], libc, "pthread_create", "", 0, 0, 0);
+}
+
+static void make_world(struct world *w)
+{
+	make_stacks(w);
 	w->process_count = 1 + make_below(PROCESSES);
 	for (uint32_t i = 0; i < w->process_count; i++)
 		make_process(w, i);
-	fd = mkstemp(w->path);
-	assert_true(fd >= 0);
-	assert_int_equal(profile_writer_open(fd, &writer), 0);
-	assert_int_equal(profile_writer_update(writer, w->p), 0);
-	profile_writer_close(writer);
-	profile_close(w->p);
-	assert_int_equal(profile_load(w->path, &w->p, NULL, 0), 0);
+	write_world(w);
 }
 
 static void world_done(struct world *w)
@@ -176,15 +186,16 @@ static void look(const struct world *w, const struct findings_options *o, uint32
 		 struct seen *ret)
 {
 	const struct heap_graph *g = &w->graph[i];
-	struct heap_leaks_options h = {.known = ret->known, .young_ns = UINT64_MAX};
+	struct heap_leaks_options h = {.known = ret->known};
+	static const uint8_t all[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 	for (size_t b = 0; b < g->blocks.count; b++)
 		ret->known[b] = g->blocks.items[b].site == w->stacks[STACKS - 1]
 					? LEAK_RUNTIME
 				: g->inherited[b] ? LEAK_INHERITED
 						  : LEAK_KINDS;
-	if (w->how[i] == LIVING)
-		h.young_ns = o->young_ns ? AT - o->young_ns : UINT64_MAX;
+	if (w->how[i] == LIVING) /* seen once, so far */
+		h.young = all;
 	assert_int_equal(heap_leaks_find(g, &h, &ret->leaks), 0);
 	memcpy(ret->before, ret->leaks.kind, g->blocks.count);
 	if (!o->matched)
@@ -326,7 +337,7 @@ static void sums_and_findings_are_those_of_the_blocks(void **state)
 	for (int round = 0; round < unit_rounds(1500); round++) {
 		uint64_t blocks = 0, all = 0;
 		uint32_t unscanned = 0, scanned = 0, early = 0;
-		struct findings_options o = {.young_ns = round % 2 ? YOUNG : 0};
+		struct findings_options o = {.young_ns = round % 2 ? 3 : 0};
 		struct findings f;
 		struct world w;
 
@@ -389,10 +400,161 @@ static void one_process_or_snapshot_is_picked_out_or_none(void **state)
 	}
 }
 
+/* ---- a life in several snapshots ------------------------------------------ */
+
+enum { PLACES = 12, LOOKS = 5 };
+
+struct place {			 /* an address of the process */
+	bool live, seen, called; /* lost at the last look; and called so */
+	uint64_t born_ns, size;
+	uint32_t stack;
+};
+
+struct life {
+	struct world w;
+	struct place place[PLACES];
+	uint64_t disproved[STACKS];
+	uint8_t kind[PLACES]; /* at the last look */
+	uint32_t looks;
+	bool ended;
+};
+
+static uint32_t number_of(const struct life *l, uint32_t stack)
+{
+	for (uint32_t k = 0; k < STACKS; k++)
+		if (l->w.stacks[k] == stack)
+			return k;
+	fail();
+	return 0;
+}
+
+/* Blocks are freed, and others come in their places. */
+static void live_on(struct life *l, uint64_t at_ns)
+{
+	for (uint32_t i = 0; i < PLACES; i++) {
+		struct place *x = &l->place[i];
+
+		if (x->live && make_below(4))
+			continue;
+		if (x->live && x->called)
+			l->disproved[number_of(l, x->stack)]++;
+		*x = (struct place){.live = make_below(3) != 0,
+				    .born_ns = at_ns - 1,
+				    .size = 64,
+				    .stack = l->w.stacks[make_below(STACKS - 1)]};
+	}
+}
+
+static void make_look(struct life *l, struct heap_graph *g, uint64_t at_ns)
+{
+	uint32_t n = 0, i = 0;
+
+	for (uint32_t k = 0; k < PLACES; k++)
+		n += l->place[k].live;
+	n += !n;
+	make_graph(g, n, make_below(n + 3), make_below(3));
+	for (uint32_t k = 0; k < PLACES; k++)
+		if (l->place[k].live)
+			g->blocks.items[i++] =
+				(struct heap_block){.address = 0x10000 + 8192ull * k,
+						    .size = l->place[k].size,
+						    .born_ns = l->place[k].born_ns,
+						    .site = l->place[k].stack};
+	if (!i) /* (a graph is of one block at least) */
+		g->blocks.items[0] = (struct heap_block){.address = 16,
+							 .size = 64,
+							 .born_ns = at_ns - 1,
+							 .site = l->w.stacks[0]};
+}
+
+static void judge_look(struct life *l, const struct heap_graph *g, bool last)
+{
+	uint8_t young[PLACES + 1] = {1};
+	struct heap_leaks_options o = {.young = last && l->ended ? NULL : young};
+	struct heap_leaks leaks;
+	uint32_t i = 0;
+
+	for (uint32_t k = 0; k < PLACES; k++)
+		if (l->place[k].live)
+			young[i++] = !l->place[k].seen;
+	assert_int_equal(heap_leaks_find(g, &o, &leaks), 0);
+	i = 0;
+	for (uint32_t k = 0; k < PLACES; k++) {
+		struct place *x = &l->place[k];
+
+		if (!x->live)
+			continue;
+		l->kind[k] = leaks.kind[i++];
+		x->called = l->kind[k] <= LEAK_INDIRECT;
+		x->seen = x->called || l->kind[k] == LEAK_YOUNG;
+		if (!x->called || !l->disproved[number_of(l, x->stack)] ||
+		    (last && l->ended))
+			continue;
+		x->called = false;
+		l->kind[k] = LEAK_POSSIBLE;
+	}
+	heap_leaks_done(&leaks);
+}
+
+static void make_life(struct life *l)
+{
+	*l = (struct life){.looks = 1 + make_below(LOOKS), .ended = make_below(2)};
+	make_stacks(&l->w);
+	report_process(l->w.p, 1, 100, "x")->end = PROFILE_EXITED;
+	for (uint32_t i = 0; i < l->looks; i++) {
+		bool last = i + 1 == l->looks;
+
+		heap_graph_done(&l->w.graph[0]);
+		live_on(l, 10 * (i + 1));
+		make_look(l, &l->w.graph[0], 10 * (i + 1));
+		judge_look(l, &l->w.graph[0], last);
+		l->w.how[0] = last && l->ended ? AT_EXIT : LIVING;
+		add_snapshot(&l->w, 0);
+		l->w.p->snapshots[i].at_ns = 10 * (i + 1);
+	}
+	l->w.process_count = 1;
+	write_world(&l->w);
+}
+
+static void what_was_called_lost_and_is_gone_is_published(void **state)
+{
+	uint64_t disproved = 0, demoted = 0;
+
+	(void)state;
+	for (int round = 0; round < unit_rounds(2000); round++) {
+		struct findings_options o = {0};
+		uint64_t sum[LEAK_KINDS] = {0}, all = 0;
+		struct findings f;
+		struct life l;
+
+		make_life(&l);
+		o.path = l.w.path;
+		assert_int_equal(findings_of(l.w.p, &o, &f), 0);
+		for (uint32_t k = 0; k < STACKS; k++)
+			all += l.disproved[k];
+		assert_int_equal(f.disproved, all);
+		for (size_t i = 0; i < f.count; i++)
+			assert_int_equal(f.items[i].disproved,
+					 l.disproved[number_of(&l, f.items[i].stack)]);
+		for (uint32_t k = 0; k < PLACES; k++)
+			if (l.place[k].live)
+				sum[l.kind[k]]++;
+		for (int k = 0; k < LEAK_KINDS; k++)
+			if (l.w.graph[0].blocks.items[0].address != 16)
+				assert_int_equal(f.sum[k].blocks, sum[k]);
+		disproved += all;
+		demoted += all && sum[LEAK_POSSIBLE];
+		findings_done(&f);
+		world_done(&l.w);
+	}
+	assert_true(disproved > 100 && demoted > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums_and_findings_are_those_of_the_blocks),
+		cmocka_unit_test(what_was_called_lost_and_is_gone_is_published),
 		cmocka_unit_test(one_process_or_snapshot_is_picked_out_or_none),
 	};
 
