@@ -7,7 +7,7 @@
  * Offsets are constants of this version: nobody trusts an offset read from it.
  *
  *	header | processes | ring controls | modules | names | tree index | tree nodes |
- *	rings
+ *	Python's code | rings
  *
  * The target can scribble over all of it. The collector copies what it reads,
  * checks the copy, and never reads a thing twice.
@@ -37,12 +37,17 @@ enum wire_limit {
 	WIRE_REGIONS = 4096,	   /* root regions of one process at once */
 	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
-	WIRE_SCRATCH_BYTES = 384 << 10, /* behind each ring: its producer's own */
+	WIRE_SCRATCH_BYTES = 576 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
 	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,
 	WIRE_THREAD_NAME_BYTES = 16,
 	WIRE_PROBE = 8, /* tree index slots looked at in each level */
+	WIRE_LOOPS = 512, /* functions that run Python code */
+	WIRE_CODES = 1 << 18, /* distinct Python code objects; number 0 is "not known" */
+	WIRE_CODE_SLOTS = 1 << 19,
+	WIRE_CODE_BYTES = 64 << 20, /* of all of them */
+	WIRE_CODE_MAX = 256 << 10,  /* of one */
 };
 
 /*
@@ -65,6 +70,8 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc / cntvct, else monotonic ns */
 	WIRE_NO_FOLLOW = 1u << 3,   /* fork children are not recorded */
 	WIRE_SCAN_AT_EXIT = 1u << 4, /* who ends waits for its memory to be read */
+	WIRE_NATIVE_ONLY = 1u << 5,  /* no Python frames */
+	WIRE_PYTHON_ONLY = 1u << 6,  /* no native frames where there are Python's */
 };
 
 enum wire_recording { /* wire_header.recording */
@@ -118,6 +125,9 @@ struct wire_header {
 	_Atomic uint32_t claims;
 	/* Scans ever asked for: added to (release) after a slot's scan became ASKED. */
 	_Atomic uint32_t scans;
+	_Atomic uint32_t loops_used;  /* entries of wire_loop() handed out */
+	_Atomic uint32_t codes_used;  /* numbers of code objects handed out, below 1: none */
+	_Atomic uint64_t code_bytes;  /* of the room for code objects, handed out */
 	_Atomic uint64_t cut_stacks; /* stacks cut because the tree was full */
 	_Atomic uint64_t unrung;     /* events lost: every ring was taken */
 };
@@ -192,7 +202,10 @@ struct wire_process {
 	/* Of the collector, before DONE: -1 not scanned; else 0, or what was asked. */
 	int64_t scan_result;
 	uint64_t regions; /* address of its struct wire_region[WIRE_REGIONS]; 0: none */
-	char exec_path[1024 - 88]; /* cut if it is longer; NUL-terminated */
+	/* The CPython in it: its version, and what became of it; see WIRE_PYTHON(). */
+	_Atomic uint32_t python;
+	uint32_t spare;
+	char exec_path[1024 - 96]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
@@ -203,6 +216,20 @@ enum wire_note {
 	WIRE_NOTE_CONFINED = 1u << 3,	/* events lost behind a seccomp filter */
 	WIRE_NOTE_MAPPED = 1u << 4,	/* no fault: it has mapped the memory */
 };
+
+enum wire_python { /* why Python's frames are recorded, or not */
+	WIRE_PYTHON_NONE = 0, /* no interpreter was met */
+	WIRE_PYTHON_ON = 1,
+	WIRE_PYTHON_NEW = 2,	   /* a version whose layout is not known */
+	WIRE_PYTHON_SYMBOLS = 3,   /* it lacks symbols that are needed */
+	WIRE_PYTHON_BUILD = 4,	   /* objects begin unlike a usual build's: free-threaded */
+	WIRE_PYTHON_CHECK = 5,	   /* its frames were not where they should be */
+	WIRE_PYTHON_MEMORY = 6,	   /* no memory for what is known of code objects */
+	WIRE_PYTHONS
+};
+
+/* version: major << 8 | minor. */
+#define WIRE_PYTHON(version, why) ((uint32_t)(version) << 8 | (uint32_t)(why))
 
 /* ---- modules -------------------------------------------------------------
  * Written by the shim when the first return address inside a mapped ELF file is
@@ -258,6 +285,10 @@ enum wire_node_flag {
 	WIRE_NODE_GUESSED = 1u
 			    << 1, /* found by a frame pointer, not by unwind tables */
 	WIRE_NODE_CUT = 1u << 2,  /* pseudo frame: frames left out here (pc = why) */
+	/* Python's: see below. */
+	WIRE_NODE_PYTHON = 1u << 3,
+	WIRE_NODE_ENTRY = 1u << 4,
+	WIRE_NODE_PAIR = 1u << 5,
 };
 
 enum wire_cut { /* pc of a WIRE_NODE_CUT node */
@@ -268,6 +299,36 @@ enum wire_cut { /* pc of a WIRE_NODE_CUT node */
 
 #define WIRE_PC_BITS 48
 #define WIRE_PC_MASK ((1ull << WIRE_PC_BITS) - 1)
+
+/* ---- Python ----------------------------------------------------------------
+ * A thread that runs Python code has two stacks: of native frames, and of frames that
+ * one interpreter function, the evaluation loop, keeps in memory of its own. Both are
+ * chains of the tree. In a Python frame's node, module is the number of a code object
+ * and pc an offset into its instructions (WIRE_PC_MASK: not begun, or not known).
+ * Those that one call of the loop runs end, outermost, in one with WIRE_NODE_ENTRY.
+ *
+ *	WIRE_NODE_PAIR	parent: node of the native stack, pc: of the Python stack
+ *
+ * So an event's stack is one number (or a Python stack alone: WIRE_PYTHON_ONLY), and
+ * whoever reads it puts the two together: each run of Python frames stands for the
+ * native frame of its loop, the innermost for the innermost. Native frames of the loop
+ * are those whose pc is in a wire_loop.
+ */
+struct wire_loop {
+	_Atomic uint32_t ready; /* 1 once the rest is written (release) */
+	uint32_t module;
+	uint64_t start, end; /* of a function, or of a part of it */
+};
+
+/* A code object: three texts follow. Two never have the same contents, but for a lost
+ * race. */
+struct wire_code {
+	uint32_t version; /* of the interpreter, major << 8 | minor */
+	uint32_t first_line;
+	uint32_t file_len, name_len; /* UTF-8 */
+	uint32_t lines_len;	     /* the line table, as the interpreter has it */
+	unsigned char text[];
+};
 
 /* ---- events --------------------------------------------------------------
  * A ring is an array of slots. Its producer reserves the next slot by adding to
@@ -380,7 +441,11 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_NAMES (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
 #define WIRE_AT_INDEX (WIRE_AT_NAMES + WIRE_NAMES * sizeof(struct wire_name))
 #define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
-#define WIRE_AT_DATA (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
+#define WIRE_AT_LOOPS (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
+#define WIRE_AT_CODE_INDEX (WIRE_AT_LOOPS + WIRE_LOOPS * sizeof(struct wire_loop))
+#define WIRE_AT_CODE_SLOTS (WIRE_AT_CODE_INDEX + WIRE_CODES * sizeof(uint32_t))
+#define WIRE_AT_CODES (WIRE_AT_CODE_SLOTS + WIRE_CODE_SLOTS * sizeof(uint32_t))
+#define WIRE_AT_DATA (WIRE_AT_CODES + WIRE_CODE_BYTES)
 #define WIRE_DATA_STRIDE ((uint64_t)WIRE_RING_BYTES + WIRE_SCRATCH_BYTES)
 #define WIRE_BYTES (WIRE_AT_DATA + WIRE_RINGS * WIRE_DATA_STRIDE)
 _Static_assert(sizeof(struct wire_header) <= WIRE_AT_PROCESSES, "header page");
@@ -414,6 +479,28 @@ static inline _Atomic uint32_t *wire_index(void *base)
 static inline struct wire_node *wire_node(void *base, uint32_t node)
 {
 	return (struct wire_node *)((char *)base + WIRE_AT_NODES) + node;
+}
+
+static inline struct wire_loop *wire_loop(void *base, uint32_t loop)
+{
+	return (struct wire_loop *)((char *)base + WIRE_AT_LOOPS) + loop;
+}
+
+/* Of a code object's number: where it begins, in units of 8 bytes; 0: not there yet. */
+static inline _Atomic uint32_t *wire_code_at(void *base, uint32_t code)
+{
+	return (_Atomic uint32_t *)((char *)base + WIRE_AT_CODE_INDEX) + code;
+}
+
+/* A hash table by contents: numbers of code objects. */
+static inline _Atomic uint32_t *wire_code_slots(void *base)
+{
+	return (_Atomic uint32_t *)((char *)base + WIRE_AT_CODE_SLOTS);
+}
+
+static inline unsigned char *wire_codes(void *base)
+{
+	return (unsigned char *)base + WIRE_AT_CODES;
 }
 
 static inline unsigned char *wire_data(void *base, uint32_t ring)

@@ -390,6 +390,7 @@ void engine_close(struct engine *e)
 	free(e->threads);
 	table_done(&e->serials);
 	modules_done(&e->modules);
+	codes_done(&e->codes);
 	free(e);
 }
 

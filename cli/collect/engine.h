@@ -36,6 +36,7 @@ struct engine_process {
 	int32_t pid;
 	uint32_t slot;
 	uint32_t notes; /* enum wire_note, as of the last pass that looked */
+	uint32_t python; /* as of wire_process, likewise */
 	uint64_t start_ns, end_ns;
 	bool ended;
 	enum profile_end end;

@@ -51,6 +51,7 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 		.end = p->pub.end,
 		.end_status = p->pub.end_status,
 		.notes = p->pub.notes,
+		.python = p->pub.python,
 		.start_ns = p->pub.start_ns,
 		.end_ns = p->pub.end_ns,
 		.temporary = sums->temporary,
@@ -160,10 +161,12 @@ int engine_fill(struct engine *e, struct profile *p)
 {
 	struct sites *s = &e->ledger.sites;
 	struct wire_header *h = engine_header(e);
-	int r = fill_modules(&e->modules, exe_of, e, p);
+	int r = s->stacks.has_python ? modules_add_python(&e->modules) : 0;
 
 	if (r == 0)
-		r = fill_stacks(&s->stacks, &e->modules, p);
+		r = fill_modules(&e->modules, exe_of, e, p);
+	if (r == 0)
+		r = fill_stacks(&s->stacks, &e->modules, &e->codes, e->base, p);
 	if (r == 0)
 		r = fill_sites(s, p);
 	if (r == 0)

@@ -6,6 +6,7 @@
 
 #include "cli/base/table.h"
 #include "cli/collect/ahead.h"
+#include "cli/collect/codes.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/ledger.h"
 #include "cli/collect/merge.h"
@@ -50,6 +51,7 @@ struct engine {
 	struct stamp_clock clock;
 	struct ledger ledger;
 	struct modules modules;
+	struct codes codes;
 	size_t modules_told;
 
 	struct lane lanes[WIRE_RINGS];

@@ -29,14 +29,46 @@ int fill_modules(const struct modules *m,
 	return 0;
 }
 
-int fill_stacks(const struct stacks *s, const struct modules *m, struct profile *p)
+/* A place in Python's code as an address, of which each place has its own. */
+static uint64_t python_pc(const struct stacks_node *n)
+{
+	return (uint64_t)n->module << 24 | (n->pc & ((1 << 24) - 1));
+}
+
+static int fill_python(const struct stacks_node *from, const struct modules *m,
+		       struct codes *codes, void *base, struct profile *p,
+		       struct profile_stack *to)
+{
+	uint32_t code;
+	int r = codes_place(codes, base, from->module, from->pc, p, &code);
+
+	if (r == 0)
+		*to = (struct profile_stack){
+			.pc = python_pc(from),
+			.parent = from->parent,
+			.module = m->python,
+			.flags = PROFILE_STACK_EXACT,
+			.code = code,
+		};
+	return r;
+}
+
+int fill_stacks(const struct stacks *s, const struct modules *m, struct codes *codes,
+		void *base, struct profile *p)
 {
 	if (array_reserve(&p->stacks, &p->stack_room, s->count) < 0)
 		return -ENOMEM;
 	for (; p->stack_count < s->count; p->stack_count++) {
 		const struct stacks_node *from = &s->nodes[p->stack_count];
-		uint32_t module = m->number[from->module];
+		uint32_t module;
 
+		if (from->flags == STACKS_PYTHON) {
+			if (fill_python(from, m, codes, base, p,
+					&p->stacks[p->stack_count]) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		module = m->number[from->module];
 		p->stacks[p->stack_count] = (struct profile_stack){
 			.pc = from->pc,
 			.parent = from->parent,

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/collect/codes.h"
 #include "cli/collect/modules.h"
 #include "cli/collect/sites.h"
 #include "cli/profile/profile.h"
@@ -15,7 +16,9 @@ int fill_modules(const struct modules *m,
 		 const char *(*exe_of)(void *, uint32_t serial), void *context,
 		 struct profile *p);
 
-int fill_stacks(const struct stacks *s, const struct modules *m, struct profile *p);
+/* base: the wire, of which the Python frames' codes are read. */
+int fill_stacks(const struct stacks *s, const struct modules *m, struct codes *codes,
+		void *base, struct profile *p);
 
 /* Sites that changed, and those whose share of a peak may have. */
 int fill_sites(struct sites *s, struct profile *p);

@@ -1,6 +1,7 @@
 #include "cli/collect/modules.h"
 
 #include "cli/base/array.h"
+#include "cli/profile/profile.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,6 +51,17 @@ static int add(struct modules *m, const struct wire_module *w)
 	to_hex(w->build_id, w->build_id_len, item.build_id);
 	m->items[m->count++] = item;
 	return 0;
+}
+
+int modules_add_python(struct modules *m)
+{
+	static const struct wire_module python = {
+		.end = UINT64_MAX, .path_len = 6, .path = PROFILE_PYTHON};
+	int r = m->python ? 0 : add(m, &python);
+
+	if (r == 0 && !m->python)
+		m->python = (uint32_t)m->count;
+	return r;
 }
 
 static int poll_one(struct modules *m, void *base, uint32_t i)

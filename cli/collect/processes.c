@@ -172,8 +172,10 @@ void processes_read_notes(struct engine *e, struct process *p)
 {
 	struct wire_process *w = wire_process(e->base, p->pub.slot);
 
-	if (!p->pub.ended && w->serial == p->pub.serial)
-		p->pub.notes = atomic_load_explicit(&w->notes, memory_order_relaxed);
+	if (p->pub.ended || w->serial != p->pub.serial)
+		return;
+	p->pub.notes = atomic_load_explicit(&w->notes, memory_order_relaxed);
+	p->pub.python = atomic_load_explicit(&w->python, memory_order_relaxed);
 }
 
 void processes_free(struct process *p)

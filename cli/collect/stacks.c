@@ -30,6 +30,7 @@ void stacks_done(struct stacks *s)
 	if (s->copies)
 		munmap(s->copies, WIRE_NODES * sizeof(*s->copies));
 	free(s->nodes);
+	free(s->loops);
 	table_done(&s->known);
 	*s = (struct stacks){0};
 }
@@ -63,23 +64,137 @@ static int intern(struct stacks *s, const struct stacks_node *n, uint32_t *ret)
 	return 0;
 }
 
+/* ---- pairs --------------------------------------------------------------- */
+
+/* Whoever published a pair had seen its loops ready. */
+static int look_at_loops(struct stacks *s)
+{
+	struct wire_header *h = s->base;
+	uint32_t used = atomic_load_explicit(&h->loops_used, memory_order_relaxed);
+
+	used = used < WIRE_LOOPS ? used : WIRE_LOOPS;
+	if (used == s->loops_seen)
+		return 0;
+	if (!s->loops && !(s->loops = calloc(WIRE_LOOPS, sizeof(*s->loops))))
+		return -ENOMEM;
+	s->loop_count = 0;
+	s->loops_seen = used;
+	for (uint32_t i = 0; i < used; i++) {
+		const struct wire_loop *from = wire_loop(s->base, i);
+		struct wire_loop *to = &s->loops[s->loop_count];
+
+		/* acquire: pairs with the shim's release once the rest is written. */
+		if (!atomic_load_explicit(&from->ready, memory_order_acquire)) {
+			s->loops_seen = 0; /* look again */
+			continue;
+		}
+		to->module = from->module;
+		to->start = from->start;
+		to->end = from->end;
+		s->loop_count++;
+	}
+	return 0;
+}
+
+/* The frames of a chain of wire nodes, innermost first; their number. */
+static size_t read_chain(const struct stacks *s, uint32_t node, struct wire_node *to)
+{
+	size_t n = 0;
+
+	while (node && n < PYTHON_STACK_MAX) {
+		to[n] = read_node(s, node);
+		node = to[n].parent < node ? to[n].parent : 0;
+		n++;
+	}
+	return n;
+}
+
+static bool is_pair(const struct wire_node *w)
+{
+	return w->pc_flags >> WIRE_PC_BITS & WIRE_NODE_PAIR;
+}
+
+static bool is_python(const struct wire_node *w)
+{
+	return w->pc_flags >> WIRE_PC_BITS & WIRE_NODE_PYTHON;
+}
+
+static struct stacks_node checked(const struct wire_node *w)
+{
+	uint32_t flags = (uint32_t)(w->pc_flags >> WIRE_PC_BITS);
+	struct stacks_node n = {.pc = w->pc_flags & WIRE_PC_MASK, .flags = flags};
+
+	if (flags & WIRE_NODE_PYTHON) {
+		n.flags = STACKS_PYTHON;
+		n.module = w->module < WIRE_CODES ? w->module : 0;
+		return n;
+	}
+	n.flags &= WIRE_NODE_EXACT | WIRE_NODE_GUESSED | WIRE_NODE_CUT;
+	n.module = w->module < WIRE_MODULES ? w->module : 0;
+	return n;
+}
+
 static int copy_below(struct stacks *s, uint32_t node, const struct wire_node *w,
 		      uint32_t parent)
 {
-	struct stacks_node n = {
-		.pc = w->pc_flags & WIRE_PC_MASK,
-		.parent = parent,
-		.module = w->module < WIRE_MODULES ? w->module : 0,
-		.flags = (uint32_t)(w->pc_flags >> WIRE_PC_BITS) &
-			 (WIRE_NODE_EXACT | WIRE_NODE_GUESSED | WIRE_NODE_CUT),
-	};
+	struct stacks_node n = checked(w);
 	uint32_t copy = 0;
-	int r = intern(s, &n, &copy);
+	int r;
+
+	n.parent = parent;
+	r = intern(s, &n, &copy);
 
 	if (r == 0)
 		s->copies[node] = copy + 1;
 	return r;
 }
+
+/* Both chains of a pair, put together. A Python stack may stand for itself. */
+static size_t read_pair(struct stacks *s, uint32_t node, const struct wire_node *w,
+			struct wire_node *room, struct wire_node *frames)
+{
+	struct python_stack both = {.native = room, .python = room + PYTHON_STACK_MAX};
+	struct wire_header *h = s->base;
+	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
+	uint64_t python = node;
+
+	if (!is_python(w)) {
+		python = w->pc_flags & WIRE_PC_MASK;
+		both.native_count = read_chain(s, w->parent, room);
+	}
+	if (python < used && python < WIRE_NODES)
+		both.python_count =
+			read_chain(s, (uint32_t)python, room + PYTHON_STACK_MAX);
+	return python_stack_merge(&both, s->loops, s->loop_count, frames);
+}
+
+static int copy_pair(struct stacks *s, uint32_t node, const struct wire_node *w)
+{
+	struct wire_node *room = malloc(4 * PYTHON_STACK_MAX * sizeof(*room));
+	struct wire_node *frames = room + 2 * PYTHON_STACK_MAX;
+	uint32_t copy = 0;
+	size_t n;
+	int r;
+
+	if (!room || look_at_loops(s) < 0) {
+		free(room);
+		return -ENOMEM;
+	}
+	n = read_pair(s, node, w, room, frames);
+	for (r = 0; r == 0 && n-- > 0;) {
+		struct stacks_node next = checked(&frames[n]);
+
+		next.parent = copy;
+		s->has_python |= next.flags == STACKS_PYTHON;
+		r = intern(s, &next, &copy);
+	}
+	if (r == 0)
+		s->copies[node] = copy + 1;
+	free(room);
+	return r;
+}
+
+/* ---- stacks -------------------------------------------------------------- */
 
 /* A node met on the way up, to be copied on the way down again. */
 struct step {
@@ -92,12 +207,20 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 {
 	struct wire_header *h = s->base;
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
+	struct wire_node first;
 	struct step *path = NULL;
 	size_t depth = 0, room = 0;
 	int r = 0;
 
 	if (node >= used || node >= WIRE_NODES)
 		node = 0;
+	first = read_node(s, node);
+	if (!s->copies[node] && (is_pair(&first) || is_python(&first))) {
+		r = copy_pair(s, node, &first);
+		if (r == 0)
+			*ret = s->copies[node] - 1;
+		return r;
+	}
 	while (r == 0 && !s->copies[node]) {
 		uint32_t parent;
 

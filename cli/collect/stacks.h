@@ -4,18 +4,25 @@
  * A wire node is read once, when an event first names it or a node above it. Equal
  * nodes (the wire may hold several) share one copy. Copies are numbered as
  * profile.stacks will be: 0 is the root, parents come first.
+ *
+ * A pair of a native and a Python stack (wire.h) is copied as the one stack that it
+ * stands for.
  */
 #pragma once
 
 #include "cli/base/table.h"
+#include "cli/collect/python_stack.h"
 #include "preload/wire.h"
 
 struct stacks_node {
 	uint64_t pc;
 	uint32_t parent;
 	uint32_t module; /* number of a wire module, below WIRE_MODULES; 0: none */
-	uint32_t flags;	 /* enum profile_stack_flag */
+	uint32_t flags;	 /* enum profile_stack_flag, and STACKS_PYTHON */
 };
+
+/* A Python frame: module is the number of a wire code, pc an offset into it. */
+#define STACKS_PYTHON (1u << 8)
 
 struct stacks {
 	void *base;	  /* the wire */
@@ -24,6 +31,9 @@ struct stacks {
 	struct stacks_node *nodes;
 	size_t count, room;
 	struct table known; /* contents -> number */
+	struct wire_loop *loops; /* copies of those that are ready */
+	uint32_t loop_count, loops_seen;
+	bool has_python;
 };
 
 /* 0 or -ENOMEM. */

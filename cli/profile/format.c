@@ -88,6 +88,7 @@ static const struct format_column processes[] = {
 	BEHIND(struct profile_process, inherited_freed.bytes, inherited.bytes),
 	PROCESS_MEMORY(PROFILE_AT_PEAK),
 	PROCESS_MEMORY(PROFILE_AT_END),
+	PLAIN(struct profile_process, python),
 };
 _Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,

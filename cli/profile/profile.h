@@ -54,6 +54,15 @@ enum profile_moment {
 	PROFILE_MOMENTS
 };
 
+enum profile_python { /* as enum wire_python */
+	PROFILE_PYTHON_NEW = 2,
+	PROFILE_PYTHON_SYMBOLS = 3,
+	PROFILE_PYTHON_BUILD = 4,
+	PROFILE_PYTHON_CHECK = 5,
+	PROFILE_PYTHON_MEMORY = 6,
+	PROFILE_PYTHONS
+};
+
 struct profile_process {
 	uint32_t serial;	/* unique; what sites name */
 	uint32_t parent_serial; /* who forked or spawned it; 0: nobody known */
@@ -63,6 +72,10 @@ struct profile_process {
 	uint32_t end;	  /* enum profile_end */
 	int32_t end_status;
 	uint32_t notes; /* enum wire_note of preload/wire.h */
+	/* Its Python interpreter: major, minor, enum profile_python, a byte each; 0: it
+	 * has none. */
+	uint32_t python;
+	uint32_t pad;
 	uint64_t start_ns, end_ns;
 
 	/* Of each domain. `peak` is the greatest live bytes, and the blocks then. */
@@ -117,6 +130,10 @@ struct profile_thread {
 	uint32_t mixed; /* 1: some of its blocks count as those of "other threads" */
 	uint64_t events, start_ns, end_ns;
 };
+
+/* The path of the module that Python frames are in: no file has such a one, without a
+ * slash. Their pc tells their code and the place in it, and is no address. */
+#define PROFILE_PYTHON "python"
 
 struct profile_module {
 	uint32_t path;	   /* string, as the loader had it */

@@ -1,0 +1,185 @@
+/* Two stacks become one: each run of Python frames in place of its loop's frame. */
+#include "tests/unit/unit.h"
+
+#include "cli/collect/stacks.h"
+#include "preload/tree.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+/* The loop is module 1, [0x1000, 0x2000). Frames are letters: `L` is one of the loop's,
+ * other capitals are native, small letters Python's, `!` after one ends its run, `-`
+ * are frames left out. */
+static const struct wire_loop the_loop = {1, 1, 0x1000, 0x2000};
+
+static struct wire_node node_of(char letter, bool entry)
+{
+	uint64_t flags = letter >= 'a' ? WIRE_NODE_PYTHON : 0;
+	uint64_t pc = letter == 'L' ? 0x2000 : 0x5000 + (unsigned char)letter;
+
+	flags |= entry ? WIRE_NODE_ENTRY : 0;
+	flags |= letter == '-' ? WIRE_NODE_CUT : 0;
+	return (struct wire_node){pc | flags << WIRE_PC_BITS, 0, 1};
+}
+
+static size_t parse(const char *text, struct wire_node *to)
+{
+	size_t n = 0;
+
+	for (; *text; text += text[1] == '!' ? 2 : 1)
+		to[n++] = node_of(*text, text[1] == '!');
+	return n;
+}
+
+static char letter_of(const struct wire_node *n)
+{
+	uint64_t pc = n->pc_flags & WIRE_PC_MASK;
+
+	return pc == 0x2000 ? 'L' : (char)(pc - 0x5000);
+}
+
+/* All innermost first. */
+static void assert_merged(const char *native, const char *python, const char *expected)
+{
+	struct wire_node one[64], other[64], to[128];
+	struct python_stack s = {.native = one, .python = other};
+	char text[129] = "";
+	size_t n;
+
+	s.native_count = parse(native, one);
+	s.python_count = parse(python, other);
+	n = python_stack_merge(&s, &the_loop, 1, to);
+	for (size_t i = 0; i < n; i++)
+		text[i] = letter_of(&to[i]);
+	assert_string_equal(text, expected);
+}
+
+static void a_run_stands_where_its_loop_was(void **state)
+{
+	(void)state;
+	assert_merged("ABLCD", "ab!", "ABabCD");
+	assert_merged("ALBLC", "ab!c!", "AabBcC");
+	assert_merged("LLL", "a!b!c!", "abc");
+}
+
+static void without_python_the_stack_is_as_it_was(void **state)
+{
+	(void)state;
+	assert_merged("ABLC", "", "ABLC");
+	assert_merged("", "", "");
+}
+
+static void without_a_native_stack_python_stands_alone(void **state)
+{
+	(void)state;
+	assert_merged("", "ab!c!", "abc");
+}
+
+static void loops_that_are_missing_leave_their_runs_outermost(void **state)
+{
+	(void)state;
+	assert_merged("AL-", "ab!c!", "Aab-c");
+	assert_merged("AB", "ab!", "ABab");
+}
+
+static void loops_of_nobody_stay_native(void **state)
+{
+	(void)state;
+	assert_merged("ALBLC", "ab!", "AabBLC");
+}
+
+static void a_run_that_was_cut_ends_there(void **state)
+{
+	(void)state;
+	assert_merged("ALBLC", "a-b!", "Aa-BbC");
+}
+
+/* ---- in shared memory ---------------------------------------------------- */
+
+static void *base;
+
+static int map(void **state)
+{
+	(void)state;
+	base = mmap(NULL, WIRE_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -1;
+	atomic_store(&((struct wire_header *)base)->nodes_used, 1);
+	return 0;
+}
+
+static int unmap(void **state)
+{
+	(void)state;
+	return munmap(base, WIRE_BYTES);
+}
+
+static uint32_t child(uint32_t parent, uint64_t pc, uint64_t flags, uint32_t module)
+{
+	struct wire_node key = {pc | flags << WIRE_PC_BITS, parent, module};
+
+	return tree_child(base, &key);
+}
+
+static void pairs_with_the_same_frames_are_one_stack(void **state)
+{
+	uint32_t outer, loop, python, one, other;
+	struct wire_loop *l = wire_loop(base, 0);
+	struct stacks s;
+
+	(void)state;
+	outer = child(0, 0x900, 0, 2);
+	loop = child(outer, 0x1800, 0, 1);
+	python = child(0, 44, WIRE_NODE_PYTHON | WIRE_NODE_ENTRY, 7);
+	*l = the_loop;
+	atomic_store(&((struct wire_header *)base)->loops_used, 1);
+	assert_int_equal(stacks_open(&s, base), 0);
+	assert_int_equal(stacks_copy(&s, child(loop, python, WIRE_NODE_PAIR, 0), &one),
+			 0);
+	/* Another return address in the loop is no other stack. */
+	loop = child(outer, 0x1900, 0, 1);
+	assert_int_equal(
+		stacks_copy(&s, child(loop, python, WIRE_NODE_PAIR, 0), &other), 0);
+	assert_int_equal(one, other);
+	assert_true(s.has_python);
+	assert_int_equal(s.nodes[one].flags, STACKS_PYTHON);
+	assert_int_equal(s.nodes[one].module, 7);
+	assert_int_equal(s.nodes[one].pc, 44);
+	assert_int_equal(s.nodes[s.nodes[one].parent].pc, 0x900);
+	assert_int_equal(s.nodes[s.nodes[one].parent].parent, 0);
+	stacks_done(&s);
+}
+
+static void a_pair_that_names_nothing_is_its_native_stack(void **state)
+{
+	uint32_t outer = child(0, 0x900, 0, 2), copy;
+	struct stacks s;
+
+	(void)state;
+	assert_int_equal(stacks_open(&s, base), 0);
+	assert_int_equal(
+		stacks_copy(&s, child(outer, WIRE_PC_MASK, WIRE_NODE_PAIR, 0), &copy),
+		0);
+	assert_int_equal(s.nodes[copy].pc, 0x900);
+	assert_int_equal(s.nodes[copy].parent, 0);
+	stacks_done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_run_stands_where_its_loop_was),
+		cmocka_unit_test(without_python_the_stack_is_as_it_was),
+		cmocka_unit_test(without_a_native_stack_python_stands_alone),
+		cmocka_unit_test(loops_that_are_missing_leave_their_runs_outermost),
+		cmocka_unit_test(loops_of_nobody_stay_native),
+		cmocka_unit_test(a_run_that_was_cut_ends_there),
+		cmocka_unit_test_setup_teardown(
+			pairs_with_the_same_frames_are_one_stack, map, unmap),
+		cmocka_unit_test_setup_teardown(
+			a_pair_that_names_nothing_is_its_native_stack, map, unmap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
