@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "preload/python.h"
 #include "preload/thread.h"
 #include "preload/tree.h"
 
@@ -84,10 +85,20 @@ static inline uint32_t hook_stack(struct hook *h)
 {
 	struct thread *t = h->thread;
 	struct unwind_frame *frames = t->frames[h->depth];
+	uint32_t node;
 
-	if (__builtin_expect(!h->depth, 1))
-		return last_take(&t->last, &t->unwind, session.base, h->call.pc,
+	if (__builtin_expect(!h->depth, 1)) {
+		if (__builtin_expect(python_is_on(), 0) &&
+		    session.flags & WIRE_PYTHON_ONLY &&
+		    (node = python_walk_alone(&t->python, session.base)))
+			return node;
+		node = last_take(&t->last, &t->unwind, session.base, h->call.pc,
 				 h->call.cfa, h->call.fp, frames);
+		if (__builtin_expect(python_is_on(), 0))
+			node = python_walk_take(&t->python, session.base, node,
+						&t->last);
+		return node;
+	}
 	return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
 				h->call.fp, frames);
 }

@@ -1,5 +1,6 @@
 #include "preload/modules.h"
 #include "preload/probe.h"
+#include "preload/python.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -465,6 +466,16 @@ static uint32_t next_generation(void)
 	return next;
 }
 
+/* (What it exports is known once its segments are.) */
+static void look_for_python(const struct image *m)
+{
+	struct dynsym d;
+
+	if (m->segments &&
+	    dynsym_open(m->bias, m->segments, m->segment_count, &d) == 0)
+		python_meet(self.base, &d);
+}
+
 /* A module that this generation has not met. */
 static void meet(struct image *m, uint32_t generation, struct module *ret)
 {
@@ -479,6 +490,7 @@ static void meet(struct image *m, uint32_t generation, struct module *ret)
 		return;
 	keep(ret, m->hdr);
 	ret->index = remember(m->start, ret->index, generation);
+	look_for_python(m);
 }
 
 int modules_find(uintptr_t pc, struct module *ret)

@@ -84,6 +84,7 @@ static struct thread *ring_take(uint32_t i)
 	if (t->used) {
 		memset(t, 0, offsetof(struct thread, last.frames));
 		memset(&t->unwind, 0, sizeof(t->unwind));
+		memset(&t->python, 0, offsetof(struct python_walk, frames));
 	}
 	t->used = true;
 	last_init(&t->last);

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "preload/last.h"
+#include "preload/python_walk.h"
 #include "preload/session.h"
 
 enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
@@ -34,6 +34,7 @@ struct thread {
 	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
+	struct python_walk python;
 };
 _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
 

@@ -1,5 +1,6 @@
 #include "preload/unwind.h"
 #include "preload/modules.h"
+#include "preload/python.h"
 #include "preload/steps.h"
 
 /*
@@ -36,12 +37,14 @@ int unwind_init(void *base, uint32_t process_serial)
 
 void unwind_dlclose_begin(void)
 {
+	python_dlclose_begin();
 	modules_dlclose_begin();
 }
 
 void unwind_dlclose_end(void)
 {
 	modules_dlclose_end();
+	python_dlclose_end();
 }
 
 void unwind_unmapped(void)

@@ -5,6 +5,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/quantity.h"
 #include "cli/cmd/keep.h"
+#include "cli/cmd/launch.h"
 #include "cli/cmd/source_paths.h"
 #include "cli/cmd/verb.h"
 #include "cli/collect/server.h"
@@ -41,7 +42,8 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,keep=LIST,no-source,debuginfod,source-path=FROM=TO", of the environment. */
+ * sample=N,keep=LIST,python=W,no-source,debuginfod,source-path=FROM=TO", of the
+ * environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -63,6 +65,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			strcpy(output, value + 1);
 		else if (option(word, name, "lossy"))
 			c->lossy = true;
+		else if (option(word, name, "python") && value)
+			launch_parse_python(value + 1, &c->python);
 		else if (option(word, name, "no-free-stacks"))
 			c->free_stacks = false;
 		else if (option(word, name, "no-follow"))

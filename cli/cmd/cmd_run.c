@@ -34,7 +34,8 @@ enum option {
 	NO_SOURCE,
 	DEBUGINFOD,
 	SAMPLE,
-	KEEP
+	KEEP,
+	PYTHON
 };
 
 #define SAMPLE_MAX (1ull << 40)
@@ -86,6 +87,10 @@ static const struct option_spec options[] = {
 		  .help = "size, thread: count by these, too, for --size and --thread of "
 			  "the readers: more work for the collector",
 		  .words = KEEP_WORDS},
+	[PYTHON] = {.name = "python",
+		    .argument = "WHICH",
+		    .help = "of CPython: merged (its frames in place of the "
+			    "interpreter's, the default), only, or native"},
 	{0},
 };
 
@@ -161,6 +166,10 @@ static const char *take(void *own, size_t i, const char *value)
 		return "write bytes, or a number with K, M or G, up to 1024G: 512K";
 	case KEEP:
 		return keep_take(&o->keep, value);
+	case PYTHON:
+		return launch_parse_python(value, &o->python)
+			       ? NULL
+			       : "write merged, only or native";
 	}
 	return NULL;
 }

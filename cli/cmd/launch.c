@@ -181,6 +181,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.sample = o->sample;
 	l->config.keep = o->keep;
 	l->config.lossy = o->lossy;
+	l->config.python = o->python;
 	l->config.no_follow = o->no_follow;
 	l->config.no_source = o->no_source;
 	l->config.debuginfod = o->debuginfod;
@@ -357,6 +358,19 @@ int launch(const struct launch_options *o, struct launch_outcome *ret)
 		wait_for_program(&l, ret);
 	finish(&l);
 	return code;
+}
+
+bool launch_parse_python(const char *text, uint32_t *ret)
+{
+	if (!strcmp(text, "merged"))
+		*ret = 0;
+	else if (!strcmp(text, "only"))
+		*ret = WIRE_PYTHON_ONLY;
+	else if (!strcmp(text, "native"))
+		*ret = WIRE_NATIVE_ONLY;
+	else
+		return false;
+	return true;
 }
 
 int launch_exit(int wait_status)

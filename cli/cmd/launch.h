@@ -20,6 +20,7 @@ struct launch_options {
 	const char *output; /* NULL: PROG.PID.heapline here */
 	bool force;	    /* overwrite it */
 	bool free_stacks, lossy;
+	uint32_t python; /* as of struct control_config */
 	bool no_follow;
 	bool no_source, debuginfod;
 	struct source_paths source_paths;
@@ -39,6 +40,9 @@ struct launch_outcome {
 	struct control_result result;
 	char profile[4096];
 };
+
+/* "merged", "only", "native". False: it is none of them. */
+bool launch_parse_python(const char *text, uint32_t *ret);
 
 /* Runs the program to its end. 0 with *ret filled, else the exit code to leave with:
  * the program was not started, the reason has been said. */

@@ -660,7 +660,7 @@ static int open_all(struct server *s)
 				     .waited = waited,
 				     .account = account};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
-			 (o->config.lossy ? WIRE_LOSSY : 0) |
+			 (o->config.lossy ? WIRE_LOSSY : 0) | o->config.python |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
 			 (o->config.scan_at_exit ? WIRE_SCAN_AT_EXIT : 0);
 	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy ||

@@ -1,0 +1,340 @@
+#include "preload/python.h"
+
+#include "preload/modules.h"
+#include "preload/probe.h"
+#include "preload/python_code.h"
+#include "preload/python_loop.h"
+#include "preload/session.h"
+#include "preload/sys.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* Of all 64-bit builds that do not change how an object begins: as their own headers
+ * say (offsetof() over 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0). 3.14's is
+ * from its published headers alone. */
+static const struct python_layout layouts[] = {
+	/* version, thread state, link, frame, code, text */
+	{0x308, 24, 176, -1, -1, 32, 24, 104, -1, -1, 104, 112, 40, 120, -1, 48, 48,
+	 72},
+	{0x309, 24, 176, -1, -1, 32, 24, 104, -1, -1, 104, 112, 40, 120, -1, 48, 48,
+	 72},
+	{0x30a, 24, 176, -1, -1, 32, 24, 96, -1, -1, 104, 112, 40, 120, -1, 48, 48, 72},
+	{0x30b, 56, 152, 8, 16, 32, 48, 56, 68, 69, 112, 128, 72, 136, 184, -1, 48, 72},
+	{0x30c, 56, 136, 0, 8, 0, 8, 56, -1, 70, 112, 128, 68, 136, 192, -1, 40, 56},
+	{0x30d, 72, 152, -1, -1, 0, 8, 56, -1, 70, 112, 128, 68, 136, 200, -1, 40, 56},
+	{0x30e, 72, -1, -1, -1, 0, 8, 56, -1, 74, 112, 128, 68, 136, 208, -1, 40, 56},
+};
+
+enum {
+	CHECKS = 64, /* walks that are checked, of threads that run Python */
+	CHECKED_FRAMES = 1 << 16,
+	OWNER_LAST = 4,
+	OWNER_LOOP = 3, /* from here on: no code runs in it */
+	TYPE_AT = 8,
+	SIZE_AT = 16,
+	BASIC_SIZE_AT = 32, /* of a type, since 2.x */
+	FLOAT_BYTES = 24,   /* a usual build's: two words, and the number */
+	DEBUG_WORDS = 40,
+};
+
+struct python python;
+
+static struct {
+	_Atomic uint32_t state; /* 0; 1: being looked at; 2: decided */
+	_Atomic uint32_t checks;
+	void *base;
+} self;
+
+/* ---- reading ------------------------------------------------------------- */
+
+bool python_read(uintptr_t from, void *to, size_t bytes)
+{
+	uintptr_t last = from + bytes - 1;
+
+	if (!bytes || last < from)
+		return false;
+	for (uintptr_t page = from; page <= last; page = (page | (ARCH_PAGE - 1)) + 1)
+		if (!probe_readable(page))
+			return false;
+	memcpy(to, (const void *)from, bytes);
+	return true;
+}
+
+static bool read_word(uintptr_t at, uintptr_t *ret)
+{
+	return at % ARCH_WORD == 0 && python_read(at, ret, sizeof(*ret));
+}
+
+/* ---- what became of it --------------------------------------------------- */
+
+static void say(uint32_t version, uint32_t why)
+{
+	struct wire_process *own = session_own_slot();
+
+	if (!own && self.base && session_identity)
+		own = wire_process(self.base, session_identity->process);
+	/* relaxed: read after the fact. */
+	if (own)
+		atomic_store_explicit(&own->python, WIRE_PYTHON(version, why),
+				      memory_order_relaxed);
+}
+
+void python_off(uint32_t why)
+{
+	atomic_store_explicit(&python.on, false, memory_order_relaxed);
+	atomic_store_explicit(&self.state, 2, memory_order_relaxed);
+	say(python.layout.version, why);
+}
+
+/* ---- finding it ---------------------------------------------------------- */
+
+static bool function(const struct dynsym *d, const char *name, void *ret)
+{
+	uintptr_t at = dynsym_find(d, name);
+
+	if (at)
+		memcpy(ret, &at, sizeof(at));
+	return at != 0;
+}
+
+/* Major and minor; 0: not to be told. */
+static uint32_t version_of(const struct dynsym *d)
+{
+	uintptr_t word = dynsym_find(d, "Py_Version");
+	const char *(*get)(void) = NULL;
+	uint32_t major = 0, minor = 0;
+	const char *text;
+
+	if (word) /* 3.11 and later: the number, which runs no code */
+		return *(const uint32_t *)word >> 16;
+	if (!function(d, "Py_GetVersion", &get) || !(text = get()))
+		return 0;
+	for (; *text >= '0' && *text <= '9' && major < 100; text++)
+		major = major * 10 + (uint32_t)(*text - '0');
+	for (text += *text == '.'; *text >= '0' && *text <= '9' && minor < 100; text++)
+		minor = minor * 10 + (uint32_t)(*text - '0');
+	return major << 8 | minor;
+}
+
+static bool take_symbols(const struct dynsym *d)
+{
+	python.type_code = dynsym_find(d, "PyCode_Type");
+	python.type_bytes = dynsym_find(d, "PyBytes_Type");
+	python.type_text = dynsym_find(d, "PyUnicode_Type");
+	function(d, "PyInterpreterState_Head", &python.interpreter_head);
+	function(d, "PyInterpreterState_Main", &python.interpreter_main);
+	return python.type_code && python.type_bytes && python.type_text &&
+	       function(d, "PyGILState_GetThisThreadState", &python.gil_state) &&
+	       (function(d, "PyThreadState_GetUnchecked", &python.current_state) ||
+		function(d, "_PyThreadState_UncheckedGet", &python.current_state)) &&
+	       (function(d, "Py_IsFinalizing", &python.is_finalizing) ||
+		function(d, "_Py_IsFinalizing", &python.is_finalizing)) &&
+	       dynsym_is_writable(d, python.type_code, 256);
+}
+
+/* An object of a usual build begins with its count and its type, and nothing else. */
+static bool is_usual_build(const struct dynsym *d)
+{
+	uintptr_t type = dynsym_find(d, "PyFloat_Type"), size = 0;
+
+	return type && read_word(type + BASIC_SIZE_AT, &size) && size == FLOAT_BYTES;
+}
+
+/*
+ * From 3.13 on an interpreter says itself where its fields are. What it says of frames
+ * must be what the table says: a build that differs is none that we know.
+ *
+ *	cookie, version, free-threaded (3 words) | runtime | interpreter | thread state
+ *	(size, prev, next, interp, current_frame, ...) | frame (size, previous,
+ *	executable, instr_ptr, localsplus, owner, ...)
+ */
+static bool agrees_with_itself(const struct dynsym *d)
+{
+	const struct python_layout *l = &python.layout;
+	uintptr_t runtime = dynsym_find(d, "_PyRuntime");
+	uint64_t word[DEBUG_WORDS], *state;
+	size_t interpreter = l->version == 0x30d ? 13 : 16;
+
+	if (l->version < 0x30d)
+		return true;
+	if (!runtime || !python_read(runtime, word, sizeof(word)) ||
+	    memcmp(word, "xdebugpy", 8) != 0 || word[1] >> 16 != l->version || word[2])
+		return false;
+	state = word + 3 + 3 + interpreter;
+	return state[4] == (uint64_t)l->state_frame &&
+	       state[9 + 1] == (uint64_t)l->frame_outside &&
+	       state[9 + 2] == (uint64_t)l->frame_code &&
+	       state[9 + 3] == (uint64_t)l->frame_at &&
+	       state[9 + 5] == (uint64_t)l->frame_owner;
+}
+
+static uint32_t look(const struct dynsym *d, uint32_t version)
+{
+	size_t i = 0, count = sizeof(layouts) / sizeof(*layouts);
+
+	while (i < count && layouts[i].version != version)
+		i++;
+	if (i == count)
+		return WIRE_PYTHON_NEW;
+	python.layout = layouts[i];
+	if (!take_symbols(d))
+		return WIRE_PYTHON_SYMBOLS;
+	if (!is_usual_build(d) || !agrees_with_itself(d))
+		return WIRE_PYTHON_BUILD;
+	return python_code_init(self.base) < 0 ? WIRE_PYTHON_MEMORY : WIRE_PYTHON_ON;
+}
+
+void python_meet(void *base, const struct dynsym *d)
+{
+	uint32_t none = 0, version, why;
+
+	if (session.flags & WIRE_NATIVE_ONLY || !dynsym_find(d, "Py_GetVersion") ||
+	    !dynsym_find(d, "PyCode_Type"))
+		return;
+	/* The first interpreter is the one: two in a process are not known to exist. */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &self.state, &none, 1, memory_order_acquire, memory_order_relaxed))
+		return;
+	self.base = base;
+	atomic_store_explicit(&self.checks, CHECKS, memory_order_relaxed);
+	version = version_of(d);
+	why = look(d, version);
+	python.layout.version = (uint16_t)version;
+	if (why == WIRE_PYTHON_ON) {
+		python_code_watch();
+		python_loop_init(base, dynsym_find(d, "_PyEval_EvalFrameDefault"));
+	}
+	say(version, why);
+	atomic_store_explicit(&self.state, 2, memory_order_relaxed);
+	/* release: pairs with python_is_on(). */
+	if (why == WIRE_PYTHON_ON)
+		atomic_store_explicit(&python.on, true, memory_order_release);
+}
+
+static _Atomic bool was_on;
+
+void python_dlclose_begin(void)
+{
+	if (atomic_exchange(&python.on, false))
+		atomic_store(&was_on, true);
+}
+
+void python_dlclose_end(void)
+{
+	if (atomic_load(&was_on) && modules_has(python.type_code))
+		atomic_store_explicit(&python.on, true, memory_order_release);
+}
+
+/* ---- the thread's state -------------------------------------------------- */
+
+/* Up to 3.11 the state by thread is the one that the thread had first; with several
+ * interpreters the one that holds the lock may be this thread's, or another's. That
+ * one may go at any time. */
+static uintptr_t state_of_several(uintptr_t own)
+{
+	uintptr_t holder = (uintptr_t)python.current_state();
+	uintptr_t thread = 0;
+
+	if (holder && holder != own &&
+	    read_word(holder + (uintptr_t)python.layout.state_thread, &thread) &&
+	    thread == (uintptr_t)pthread_self())
+		return holder;
+	return own;
+}
+
+uintptr_t python_state(void)
+{
+	uintptr_t own = (uintptr_t)python.gil_state();
+	uintptr_t current;
+
+	if (!own || python.is_finalizing())
+		return 0;
+	if (python.layout.version >= 0x30c) {
+		/* The thread's own; none while it has let the lock go. */
+		current = (uintptr_t)python.current_state();
+		return current ? current : own;
+	}
+	if (python.interpreter_head && python.interpreter_main &&
+	    python.interpreter_head() != python.interpreter_main())
+		return state_of_several(own);
+	return own;
+}
+
+/* ---- is it what we think? ------------------------------------------------ */
+
+/* Whether a frame's instruction is in its code. */
+static bool is_inside(uintptr_t frame, uintptr_t code)
+{
+	const struct python_layout *l = &python.layout;
+	uintptr_t at = 0, size = 0, bytes = 0, type = 0;
+	int32_t index = 0;
+
+	if (l->code_start >= 0) {
+		uintptr_t start = code + (uintptr_t)l->code_start;
+
+		/* One unit before the first: it has not begun. */
+		return read_word(frame + (uintptr_t)l->frame_at, &at) &&
+		       read_word(code + SIZE_AT, &size) && size < 1u << 28 &&
+		       (!at || at - (start - 2) <= 2 * size);
+	}
+	return python_read(frame + (uintptr_t)l->frame_at, &index, sizeof(index)) &&
+	       read_word(code + (uintptr_t)l->code_bytes, &bytes) &&
+	       read_word(bytes + TYPE_AT, &type) && type == python.type_bytes &&
+	       read_word(bytes + SIZE_AT, &size) && index >= -1 &&
+	       (uintptr_t)(index + 1) <= size;
+}
+
+/* Whether a frame is one; *ret_outside is the next. */
+static bool check_frame(uintptr_t frame, uintptr_t *ret_outside)
+{
+	const struct python_layout *l = &python.layout;
+	uintptr_t code = 0, type = 0;
+	unsigned char owner = 0;
+
+	if (!read_word(frame + (uintptr_t)l->frame_outside, ret_outside) ||
+	    (l->frame_owner >= 0 &&
+	     !python_read(frame + (uintptr_t)l->frame_owner, &owner, 1)) ||
+	    owner > OWNER_LAST)
+		return false;
+	if (l->version >= 0x30c && owner >= OWNER_LOOP)
+		return true;
+	return read_word(frame + (uintptr_t)l->frame_code, &code) &&
+	       read_word((code & ~7ul) + TYPE_AT, &type) && type == python.type_code &&
+	       is_inside(frame, code & ~7ul);
+}
+
+/* The innermost frame. */
+static bool first_frame(uintptr_t state, uintptr_t *ret)
+{
+	const struct python_layout *l = &python.layout;
+
+	if (!read_word(state + (uintptr_t)l->state_frame, ret))
+		return false;
+	return l->link_frame < 0 ||
+	       (*ret && read_word(*ret + (uintptr_t)l->link_frame, ret));
+}
+
+bool python_check(uintptr_t state)
+{
+	uint32_t left = atomic_load_explicit(&self.checks, memory_order_relaxed);
+	uintptr_t frame = 0, outside = 0;
+	size_t n = 0;
+	bool ok;
+
+	if (__builtin_expect(!left, 1))
+		return true;
+	ok = first_frame(state, &frame);
+	for (; ok && frame && n <= CHECKED_FRAMES; frame = outside, n++)
+		ok = check_frame(frame, &outside);
+	if (!ok || n > CHECKED_FRAMES) {
+		python_off(WIRE_PYTHON_CHECK);
+		return false;
+	}
+	/* relaxed: one more or less. */
+	if (n)
+		atomic_compare_exchange_strong_explicit(&self.checks, &left, left - 1,
+							memory_order_relaxed,
+							memory_order_relaxed);
+	return true;
+}

@@ -1,0 +1,84 @@
+/*
+ * python.h - the CPython in this process: found, told apart by version, and trusted
+ * only once its frames were seen to lie where they should.
+ *
+ * No header of Python's is needed and nothing of it is linked. When the unwinder meets
+ * a module for the first time (modules.c), its exported symbols are looked at; whatever
+ * allocates from Python has the interpreter on its stack, so an interpreter that was
+ * loaded late is met as well, by whatever name it was loaded. The layouts of 3.8 to
+ * 3.14 are in a table. The first walks check every step (python_check()): code objects
+ * are of the type that the interpreter exports, instructions are inside of them, the
+ * chain ends. Whatever is unknown or fails switches Python's frames off for good in
+ * this process; native stacks stay. The process's slot says what became of it.
+ *
+ * Everything here runs inside malloc(), with or without the GIL: it reads this thread's
+ * own state, which nobody else frees or changes, and never calls what could allocate.
+ */
+#pragma once
+
+#include "preload/dynsym.h"
+#include "preload/wire.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Offsets, bytes; -1: there is none. */
+struct python_layout {
+	uint16_t version;     /* major << 8 | minor */
+	int16_t state_frame;  /* thread state: the innermost frame, or _PyCFrame */
+	int16_t state_thread; /* thread state: pthread_self() of its thread */
+	int16_t link_frame;   /* _PyCFrame: the innermost frame */
+	int16_t link_outside; /* _PyCFrame: the one of the loop outside */
+	int16_t frame_code, frame_outside, frame_at;
+	int16_t frame_entry; /* a byte: the first frame of a loop (3.11) */
+	int16_t frame_owner; /* a byte: whose memory it is in (3.11 and later) */
+	int16_t code_file, code_name, code_first_line, code_lines;
+	int16_t code_start; /* the instructions (3.11 and later) */
+	int16_t code_bytes; /* else a bytes object of them */
+	int16_t text_short,
+		text_long; /* str: where the characters begin, ASCII or not */
+};
+
+struct python {
+	/* Whether frames are to be recorded. A thread that sees it (acquire) sees the
+	 * rest, which is constant then. */
+	_Atomic bool on;
+	struct python_layout layout;
+	uintptr_t type_code, type_bytes, type_text;
+	void *(*gil_state)(void);     /* PyGILState_GetThisThreadState */
+	void *(*current_state)(void); /* _PyThreadState_UncheckedGet, ... */
+	int (*is_finalizing)(void);
+	void *(*interpreter_head)(void), *(*interpreter_main)(void);
+};
+
+extern struct python python;
+
+static inline bool python_is_on(void)
+{
+	/* acquire: pairs with what switched it on. */
+	return atomic_load_explicit(&python.on, memory_order_acquire);
+}
+
+/* A module was met: is it an interpreter? base: the session's mapping. */
+void python_meet(void *base, const struct dynsym *d);
+
+/* Before and after the real dlclose(): the interpreter may go. */
+void python_dlclose_begin(void);
+void python_dlclose_end(void);
+
+/* Frames are switched off for good; why: enum wire_python. */
+void python_off(uint32_t why);
+
+/* This thread's state, or 0: it runs no Python, or the interpreter is being taken
+ * down. */
+uintptr_t python_state(void);
+
+/* Reads memory that may not be there: false, and nothing of it is used. */
+bool python_read(uintptr_t from, void *to, size_t bytes);
+
+/* Looks at the frames of a thread state with python_read() alone, for as many first
+ * walks as it takes to believe the layout. False: they are not as they should be, and
+ * Python's frames are off. */
+bool python_check(uintptr_t state);

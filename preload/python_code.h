@@ -1,0 +1,30 @@
+/*
+ * python_code.h - code objects become small numbers, and their texts go to shared
+ * memory.
+ *
+ * At first sight, while a frame keeps a code object alive, its file, name, first line
+ * and line table are copied into the wire (wire_code); objects with the same contents,
+ * as those of a text that is executed again and again, share a number. From then on its
+ * address leads to the number, until the object dies: the type's dealloc slot, which
+ * belongs to the interpreter's data, leads through python_code_watch()'s. Without that,
+ * the next code object at the same address would be taken for the old one.
+ *
+ * Any thread, any time; no lock.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* base: the session's mapping. 0 or -ENOMEM. */
+int python_code_init(void *base);
+
+/* From here on the ends of code objects are seen. */
+void python_code_watch(void);
+
+/* Grows when an address stopped to mean what it did. */
+extern _Atomic uint32_t python_code_epoch;
+
+/* The number of the code object at the address; 0: it is none, it is going, or there is
+ * no room for more. */
+uint32_t python_code_id(uintptr_t code);

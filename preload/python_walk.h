@@ -1,0 +1,68 @@
+/*
+ * python_walk.h - a thread's Python stack as a node of the tree, and its native stack
+ * and that together as one (wire.h).
+ *
+ * From one event to the next few Python frames change. The frames of the last stack are
+ * kept, the outermost first, as (frame, code, instruction, node):
+ *
+ *	frames[0]		outermost
+ *	...
+ *	frames[count - 1]	innermost
+ *
+ * The chain is followed from the innermost frame until it meets a kept one; from there
+ * on each frame's three words are read and compared. The chain is never assumed: a kept
+ * frame is only read once the frame inside of it was seen to lead there. What is
+ * unchanged keeps its node. When a code object dies (python_code_epoch), nothing is
+ * kept: its address may mean another one.
+ *
+ * Only a thread's outermost hook uses it; a signal handler's hook has a native stack
+ * alone, as it may have come while the interpreter was changing the chain.
+ */
+#pragma once
+
+#include "preload/last.h"
+#include "preload/probe.h"
+
+#include <stdint.h>
+
+enum python_walk_limit {
+	/* Deeper stacks keep half of it from either end, and a WIRE_NODE_CUT frame. */
+	PYTHON_FRAMES = 2048,
+	PYTHON_INDEX = 1024, /* powers of two */
+	PYTHON_NODES = 1024,
+	PYTHON_PAIRS = 1024,
+};
+
+struct python_frame {
+	uintptr_t frame, code, at;
+	uint32_t id;   /* of the code; 0: not known, or the frame runs none */
+	uint32_t node; /* of the stack that ends here */
+	uint8_t entry; /* as in the interpreter; 3.11 */
+	bool is_link;  /* a loop's own, which runs no code; 3.12 and later */
+};
+
+/* A node that was looked up before, by what it is made of. */
+struct python_node {
+	uint64_t pc_flags; /* 0: free */
+	uint32_t outside, module;
+	uint32_t node;
+};
+
+struct python_walk { /* all zeroes at first */
+	uint32_t busy, off;
+	uint32_t count;
+	uint32_t epoch;		      /* python_code_epoch that the frames hold for */
+	uint16_t index[PYTHON_INDEX]; /* of a frame's address: where it may be kept */
+	struct python_node nodes[PYTHON_NODES];
+	struct python_node pairs[PYTHON_PAIRS];
+	struct python_frame frames[PYTHON_FRAMES];
+	uintptr_t found[PYTHON_FRAMES]; /* new ones, innermost first */
+};
+
+/* The node of this thread's stack, of which `native` is the native one; `last` is where
+ * it was found. */
+uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
+			  const struct last *last);
+
+/* The node of this thread's Python stack; 0: there is none. */
+uint32_t python_walk_alone(struct python_walk *w, void *base);
