@@ -140,12 +140,14 @@ enum {
 	SYSTEM_MODULE = 1, /* of modules */
 	BASE_MODULE = 2,
 	OTHER_MODULE = 3,
+	PYTHON_MODULE = 4, /* the script's, the libraries' and the interpreter's alike */
 };
 
 struct frames_owners {
 	const struct profile *profile;
 	unsigned char *files;	/* by string */
 	unsigned char *modules; /* by index */
+	bool has_python;	/* frames, for which the interpreter allocates */
 };
 
 static const char *const system_files[] = {
@@ -159,7 +161,7 @@ static const char *const packaged_files[] = {"/build/*", "./*", "../*", "/usr/*"
 static const char *const system_modules[] = {
 	"/lib/*", "/lib32/*", "/lib64/*", "/libx32/*", "/usr/lib/*", "/usr/lib32/*",
 	"/usr/lib64/*", "/usr/libexec/*", "/nix/store/*", "/snap/*", "linux-vdso*",
-	"[[]vdso]", "/usr/local/lib/libheapline*",
+	"[[]vdso]", "/usr/local/lib/libheapline*", "*/lib/python[23].[0-9]*/*",
 };
 
 static const char *const base_modules[] = {
@@ -168,6 +170,17 @@ static const char *const base_modules[] = {
 	"libpthread*.so*", "libdl*.so*",    "libm.so.*",    "libstdc++.so*",
 	"libc++.so*",	   "libc++abi.so*", "libgcc_s.so*", "libheapline*.so*",
 	"linux-vdso*",	   "[[]vdso]",
+};
+
+/* Of Python: what is installed, and what comes with the interpreter. */
+static const char *const library_scripts[] = {
+	"<frozen *",	       "*/site-packages/*",	   "*/dist-packages/*",
+	"/usr/lib/python3/*", "*/lib/python[23].[0-9]*/*", "*/lib/python[23].[0-9]*.zip/*",
+};
+
+static const char *const interpreters[] = {
+	"python", "python[23]", "python[23].[0-9]", "python[23].[0-9][0-9]",
+	"libpython[23]*.so*",
 };
 
 static bool among(const char *const *patterns, size_t count, const char *text)
@@ -181,6 +194,13 @@ static bool among(const char *const *patterns, size_t count, const char *text)
 #define AMONG(patterns, text)                                                          \
 	among(patterns, sizeof(patterns) / sizeof((patterns)[0]), text)
 
+bool frames_is_python(const struct profile *p, uint32_t module)
+{
+	return module && module <= p->module_count &&
+	       !strcmp(strings_get(&p->strings, p->modules[module - 1].path),
+		       PROFILE_PYTHON);
+}
+
 struct frames_owners *frames_owners_open(const struct profile *p)
 {
 	struct frames_owners *o = calloc(1, sizeof(*o));
@@ -190,6 +210,8 @@ struct frames_owners *frames_owners_open(const struct profile *p)
 	o->profile = p;
 	o->files = calloc(p->strings.count + 1, 1);
 	o->modules = calloc(p->module_count + 1, 1);
+	for (size_t i = 0; i < p->module_count; i++)
+		o->has_python |= frames_is_python(p, (uint32_t)i + 1);
 	if (!o->files || !o->modules) {
 		frames_owners_close(o);
 		return NULL;
@@ -229,6 +251,12 @@ static bool is_executable(const struct profile *p, uint32_t path)
 	return false;
 }
 
+static bool is_runtime(const struct frames_owners *o, const char *path)
+{
+	return AMONG(base_modules, frames_base(path)) ||
+	       (o->has_python && AMONG(interpreters, frames_base(path)));
+}
+
 static unsigned char module_kind(struct frames_owners *o, uint32_t module)
 {
 	const struct profile *p = o->profile;
@@ -237,7 +265,8 @@ static unsigned char module_kind(struct frames_owners *o, uint32_t module)
 	unsigned char *kind = &o->modules[module];
 
 	if (*kind == UNSEEN)
-		*kind = AMONG(base_modules, frames_base(path)) ? BASE_MODULE
+		*kind = frames_is_python(p, module)	       ? PYTHON_MODULE
+			: is_runtime(o, path)		       ? BASE_MODULE
 			: !*path || is_executable(p, string)   ? OTHER_MODULE
 			: AMONG(system_modules, path)	       ? SYSTEM_MODULE
 							       : OTHER_MODULE;
@@ -257,6 +286,11 @@ enum frames_owner frames_owner(struct frames_owners *o,
 		return FRAMES_BASE;
 	if (!frame->code || !frame->code->line)
 		return FRAMES_LIBRARY;
+	if (module == PYTHON_MODULE)
+		return AMONG(library_scripts, strings_get(&o->profile->strings,
+							  frame->code->file))
+			       ? FRAMES_LIBRARY
+			       : FRAMES_OWN;
 	file = file_kind(o, frame->code->file);
 	if (file == SYSTEM_FILE || module == SYSTEM_MODULE)
 		return FRAMES_LIBRARY;

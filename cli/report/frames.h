@@ -29,6 +29,9 @@ bool frames_next(struct frames_walk *walk, struct frames_frame *ret);
 /* Path of the module that a node's code is in; "" for none. */
 const char *frames_module(const struct profile *p, const struct profile_stack *stack);
 
+/* Whether a module (index + 1) is the one that Python frames are in. */
+bool frames_is_python(const struct profile *p, uint32_t module);
+
 /* Last part of a path. */
 const char *frames_base(const char *path);
 
@@ -67,7 +70,10 @@ static inline void frames_owners_closep(struct frames_owners **o)
 bool frames_own_module(struct frames_owners *o, const struct profile_stack *stack);
 
 /* The program's own is what has line information and whose source and module are in
- * none of the system's folders; the executable may be anywhere. */
+ * none of the system's folders; the executable may be anywhere. Of Python, scripts and
+ * modules are own that are neither installed nor part of the interpreter, wherever that
+ * is. Where there are Python frames, the interpreter's own functions allocate for them.
+ */
 enum frames_owner frames_owner(struct frames_owners *o,
 			       const struct frames_frame *frame);
 

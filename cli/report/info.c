@@ -6,6 +6,7 @@
 #include "cli/profile/totals.h"
 #include "cli/report/frames.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
 
@@ -462,6 +463,7 @@ static void json_process(struct json *j, const struct page *page,
 		if (q->notes >> i & 1 && page->options->notes[i])
 			json_string(j, page->options->notes[i]);
 	json_close(j);
+	python_json(q, j);
 	json_close(j);
 }
 

@@ -420,27 +420,42 @@ static void put_function_name(const struct report *r, const struct lines_options
 	text_style(out, o->colour, TEXT_BOLD);
 	text_put(out, *name ? name : "(unknown)");
 	text_style(out, o->colour, TEXT_PLAIN);
-	fputs(" in ", out);
-	put_module(r, f->module, out);
+	if (!frames_is_python(r->sums.view.profile, f->module)) {
+		fputs(" in ", out);
+		put_module(r, f->module, out);
+	}
 	if (f->instances > 1)
 		fprintf(out, ", %" PRIu32 " instantiations together", f->instances);
+}
+
+/* A Python function's listing begins with its `def`, as memory_profiler's do; others
+ * (lambdas, comprehensions, a file's own code) need their name said. */
+static bool names_itself(const struct report *r, const struct lines_function *f)
+{
+	const struct profile *p = r->sums.view.profile;
+	const char *name = strings_get(&p->strings, f->name);
+	size_t len = strlen(name);
+
+	return frames_is_python(p, f->module) && len && name[len - 1] != '>';
 }
 
 static void put_function(struct report *r, const struct lines_options *o,
 			 const struct lines_function *f, FILE *out)
 {
 	bool sourced = lines_source_known(&r->source, f->file);
+	bool named = sourced && names_itself(r, f);
 	struct steps at = {0};
 
 	fputs("Filename: ", out);
 	text_put(out, strings_get(&r->sums.view.profile->strings, f->file));
 	fputc('\n', out);
-	put_function_name(r, o, f, out);
+	if (!named)
+		put_function_name(r, o, f, out);
 	if (!sourced)
 		fputs("\n(the profile has no source of this file: only lines with "
 		      "events are shown)",
 		      out);
-	fputs("\n\n", out);
+	fputs(named ? "\n" : "\n\n", out);
 	put_header(r, o, true, out);
 	while (step(&r->sums, f, o->nonzero || !sourced, &at))
 		put_row(r, o, f, &at, out);

@@ -3,6 +3,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/estimate.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
 
@@ -56,6 +57,7 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 		     units_count(p->cut_stacks).text);
 	if (!p->symbolised)
 		warn(colour, out, "names of functions and lines were not resolved.");
+	python_text(p, colour, out);
 	unfollowed_text(p, colour, out);
 }
 
