@@ -90,7 +90,8 @@ static const struct option_spec options[] = {
 	[PYTHON] = {.name = "python",
 		    .argument = "WHICH",
 		    .help = "of CPython: merged (its frames in place of the "
-			    "interpreter's, the default), only, or native"},
+			    "interpreter's, the default), only, or native",
+		    .words = "merged only native"},
 	{0},
 };
 
