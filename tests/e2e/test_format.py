@@ -39,7 +39,7 @@ def document():
         if name == "PROCESSES":  # two of them are there "again"
             twice = [[[("%d.%s" % (k, n), c) for n, c in block] for k in (0, 1)]
                      for block in (blocks[1], blocks[3])]
-            blocks = [blocks[0], *twice[0], blocks[2], *twice[1]]
+            blocks = [blocks[0], *twice[0], blocks[2], *twice[1], *blocks[4:]]
         sections[name] = [column for block in blocks for column in block]
     return sections, types
 
