@@ -4,6 +4,7 @@
 #include "cli/base/hash.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static uint64_t hash_of(uint32_t a, uint32_t b)
@@ -29,10 +30,10 @@ static uint64_t *seek(const struct pairs *p, uint64_t hash, uint32_t a, uint32_t
 	}
 }
 
-static int grow(struct pairs *p)
+/* room is a power of two. */
+static int set_room(struct pairs *p, size_t room)
 {
 	uint64_t *old = p->slots;
-	size_t had = p->slots_room, room = had ? 2 * had : 64;
 
 	p->slots = calloc(room, sizeof(*p->slots));
 	if (!p->slots) {
@@ -50,6 +51,21 @@ static int grow(struct pairs *p)
 	return 0;
 }
 
+static int grow(struct pairs *p)
+{
+	return set_room(p, p->slots_room ? 2 * p->slots_room : 64);
+}
+
+int pairs_reserve(struct pairs *p, size_t count)
+{
+	size_t room = p->slots_room ? p->slots_room : 64;
+
+	while (count >= room / 4 * 3)
+		if (__builtin_mul_overflow(room, 2, &room))
+			return -ENOMEM;
+	return room == p->slots_room ? 0 : set_room(p, room);
+}
+
 void pairs_done(struct pairs *p)
 {
 	free(p->items);
@@ -57,18 +73,31 @@ void pairs_done(struct pairs *p)
 	*p = (struct pairs){0};
 }
 
+/* Whether it is the one behind the last: what goes through two things that are much
+ * alike asks for the second's pairs in the order of the first's. No hash, and nothing
+ * that is far away. */
+static bool is_next(const struct pairs *p, uint32_t a, uint32_t b)
+{
+	return p->last < p->count && p->items[p->last].a == a &&
+	       p->items[p->last].b == b;
+}
+
 uint32_t pairs_number(struct pairs *p, uint32_t a, uint32_t b)
 {
-	uint64_t hash = hash_of(a, b), *slot;
+	uint64_t hash, *slot;
 
+	if (is_next(p, a, b))
+		return ++p->last;
 	if (p->count >= UINT32_MAX - 1 ||
 	    (p->count >= p->slots_room / 4 * 3 && grow(p) < 0) ||
 	    array_room(&p->items, &p->room, p->count + 1) < 0)
 		return 0;
+	hash = hash_of(a, b);
 	slot = seek(p, hash, a, b);
 	if (!*slot) {
 		p->items[p->count++] = (struct pair){a, b};
 		*slot = (hash >> 32 << 32) | p->count;
 	}
-	return (uint32_t)*slot;
+	p->last = (uint32_t)*slot;
+	return p->last;
 }

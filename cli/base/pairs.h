@@ -15,9 +15,14 @@ struct pairs {
 	size_t count, room;
 	uint64_t *slots;   /* half of the hash above the number; 0: free */
 	size_t slots_room; /* a power of two, or 0 */
+	uint32_t last;	   /* the number that was asked for last */
 };
 
 void pairs_done(struct pairs *p);
+
+/* Makes room for so many at once, rather than by doubling again and again. 0 or
+ * -ENOMEM: it is as it was. */
+int pairs_reserve(struct pairs *p, size_t count);
 
 /* The number of a pair, from 1 on in order of coming; 0 without memory. */
 uint32_t pairs_number(struct pairs *p, uint32_t a, uint32_t b);

@@ -482,10 +482,27 @@ static uint32_t stack_number(struct align *al, int side, uint32_t node)
 	return number;
 }
 
+/* How many pairs a side's stacks may need; of a made-up file's, whose codes have very
+ * many frames, a part. */
+static size_t pairs_of(const struct align_side *s)
+{
+	const struct profile *p = s->profile;
+	size_t most = 4 * p->stack_count, count = 1;
+
+	for (size_t i = 1; i < p->stack_count && count < most; i++) {
+		uint32_t code = p->stacks[i].code;
+
+		count += code && code <= p->code_count ? p->codes[code - 1].frames : 1;
+	}
+	return count < most ? count : most;
+}
+
 int align_stacks(struct align *al)
 {
+	size_t a = pairs_of(&al->side[0]), b = pairs_of(&al->side[1]);
+	int r = pairs_reserve(&al->stacks, a > b ? a : b);
 	/* Roots are the same; no line has number 0. */
-	uint32_t root = pairs_number(&al->stacks, 0, 0);
+	uint32_t root = r < 0 ? 0 : pairs_number(&al->stacks, 0, 0);
 
 	for (int k = 0; k < ALIGN_SIDES; k++) {
 		struct align_side *s = &al->side[k];
