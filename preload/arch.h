@@ -1,37 +1,41 @@
 /*
- * arch.h - what the unwinder has to know of x86-64, in one place: DWARF's register
- * numbers, the shape of a frame, the page, system calls that leave errno alone.
+ * arch.h - what the unwinder has to know of a machine, in one place: DWARF's register
+ * numbers, the shape of a frame, the page. Each machine's header defines
+ *
+ *	enum arch_register	ARCH_FP, ARCH_SP; ARCH_RA: the column of the return
+ *				address in .eh_frame; ARCH_PC: where unwinding keeps the
+ *				pc; ARCH_REGS: what is above has no part in unwinding
+ *	ARCH_ADDRESS_BITS	user addresses are below 1 << this
+ *	ARCH_INTERRUPTED	bit that no return address has, in 48
+ *	ARCH_CAPTURED		registers that arch_capture() knows, by bits
+ *	ARCH_ROW_FP_MAX		a row's saved frame pointer is at CFA + this, or below
+ *	arch_row_has_return()	is that where rows have it? slots are bytes from the CFA
+ *	arch_return_slot()	where a row frame's return address is
+ *	arch_code()		a return address without what a processor signs it with
+ *	arch_is_sigreturn()	is this where signal handlers return to, by its code of
+ *				ARCH_SIGRETURN_WORDS (0: by the tables)?
+ *	ARCH_SIGFRAME_REGS	and where the interrupted registers are then, above sp:
+ *				DWARF's 0 and on; ARCH_SIGFRAME_SP, ARCH_SIGFRAME_PC
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#ifndef __x86_64__
-#error "heapline unwinds x86-64 only"
-#endif
-
-enum arch_register { /* DWARF's numbers; what is above has no part in unwinding */
-	ARCH_FP = 6,
-	ARCH_SP = 7,
-	ARCH_RA = 16,
-	ARCH_REGS = 17,
-};
-
 enum arch_limit {
-	ARCH_PAGE_BITS = 12,
+	ARCH_PAGE_BITS = 12, /* or more: a multiple serves as well */
 	ARCH_PAGE = 1 << ARCH_PAGE_BITS,
-	ARCH_ADDRESS_BITS = 47, /* user addresses are below 1 << this */
 	ARCH_WORD = 8,
 };
 
-enum arch_syscall { /* Linux's numbers, the same for ever */
-	ARCH_SYS_RT_SIGPROCMASK = 14,
-	ARCH_SYS_MADVISE = 28,
-	ARCH_SYS_READLINK = 89,
-};
-
-/* Registers that arch_capture() knows: rbx, rbp, rsp, r12 to r15, rip. */
-#define ARCH_CAPTURED 0x1f0c8u
+#if defined(__x86_64__)
+#include "preload/arch_x86_64.h"
+#elif defined(__aarch64__)
+#include "preload/arch_aarch64.h"
+#else
+#error "heapline unwinds x86-64 and aarch64"
+#endif
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -45,35 +49,3 @@ enum arch_syscall { /* Linux's numbers, the same for ever */
 #define ARCH_PEEK                                                                      \
 	__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),        \
 		       no_sanitize("undefined")))
-
-/* The result or -errno, and errno as it was. */
-static inline long arch_syscall4(long number, uint64_t a, uint64_t b, uint64_t c,
-				 uint64_t d)
-{
-	register uint64_t r10 __asm__("r10") = d;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-/* The caller's own registers here and now, by DWARF number. What this leaves alone,
- * ARCH_CAPTURED does not name. */
-static inline __attribute__((always_inline)) void arch_capture(uint64_t *regs)
-{
-	__asm__ volatile("movq %%rbx, 24(%0)\n\t"
-			 "movq %%rbp, 48(%0)\n\t"
-			 "movq %%rsp, 56(%0)\n\t"
-			 "movq %%r12, 96(%0)\n\t"
-			 "movq %%r13, 104(%0)\n\t"
-			 "movq %%r14, 112(%0)\n\t"
-			 "movq %%r15, 120(%0)\n\t"
-			 "leaq 1f(%%rip), %%rax\n"
-			 "1:\tmovq %%rax, 128(%0)\n\t"
-			 :
-			 : "r"(regs)
-			 : "rax", "memory");
-}

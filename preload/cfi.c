@@ -65,6 +65,7 @@ enum cfi_op {			     /* DW_CFA_* */
 	      OP_VAL_OFFSET = 0x14,
 	      OP_VAL_OFFSET_SF = 0x15,
 	      OP_VAL_EXPRESSION = 0x16,
+	      OP_AARCH64_NEGATE_RA_STATE = 0x2d, /* see arch_code() */
 	      OP_GNU_ARGS_SIZE = 0x2e,
 	      OP_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
 };
@@ -254,6 +255,7 @@ static void run_op(struct run *r, unsigned op)
 
 	switch (op) {
 	case OP_NOP:
+	case OP_AARCH64_NEGATE_RA_STATE:
 		break;
 	case OP_SET_LOC:
 		advance(r, reader_pointer(in, cie->fde_encoding, r->fde->data_base));
@@ -413,8 +415,10 @@ int cfi_step(const struct cfi_row *row, uint64_t cfa, struct cfi_regs *regs,
 	uint64_t ra;
 	int err;
 
-	/* A return address that no rule mentions would be the present pc again. */
-	if (row->rules.kind[row->ra] == CFI_UNSPECIFIED)
+	/* A return address that no rule mentions is still in its register, if it came
+	 * in one that is known; else it would be the present pc again. */
+	if (row->rules.kind[row->ra] == CFI_UNSPECIFIED &&
+	    (ARCH_RA == ARCH_PC || !(regs->known >> row->ra & 1)))
 		return -EBADMSG;
 	err = recover(row, cfa, regs, row->ra, read, arg, &ra);
 	if (err)
@@ -429,10 +433,10 @@ int cfi_step(const struct cfi_row *row, uint64_t cfa, struct cfi_regs *regs,
 			if (err)
 				return err;
 		}
-		next.known |= 1u << reg;
+		next.known |= 1ull << reg;
 	}
-	next.value[ARCH_RA] = ra;
-	next.known |= 1u << ARCH_RA;
+	next.value[ARCH_PC] = arch_code(ra);
+	next.known |= 1ull << ARCH_PC;
 	*regs = next;
 	return 0;
 }

@@ -70,14 +70,14 @@ typedef bool cfi_read(void *arg, uintptr_t at, uint64_t *ret);
 
 struct cfi_regs {
 	uint64_t value[ARCH_REGS];
-	uint32_t known; /* bit mask */
+	uint64_t known; /* bit mask */
 };
 
 /* The CFA of a frame with those registers. 0, or -EBADMSG. */
 int cfi_cfa(const struct cfi_row *row, const struct cfi_regs *regs, cfi_read *read,
 	    void *arg, uint64_t *ret_cfa);
 
-/* Replaces regs by the caller's; the pc is in ARCH_RA. 0; -ENOENT: this frame is the
+/* Replaces regs by the caller's; the pc is in ARCH_PC. 0; -ENOENT: this frame is the
  * outermost; -EBADMSG: broken, or a word could not be read (regs untouched). */
 int cfi_step(const struct cfi_row *row, uint64_t cfa, struct cfi_regs *regs,
 	     cfi_read *read, void *arg);

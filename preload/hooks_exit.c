@@ -25,8 +25,8 @@ static _Noreturn void leave(void (*real_exit)(int), int status, uintptr_t sp)
 		sys_call3(SYS_exit_group, status, 0, 0);
 }
 
-/* The CFA of a hook, which has a frame pointer. */
-#define OWN_CFA ((uintptr_t)__builtin_frame_address(0) + 16)
+/* The CFA of a hook. */
+#define OWN_CFA ((uintptr_t)__builtin_dwarf_cfa())
 
 HOOK void _exit(int status)
 {

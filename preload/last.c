@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-enum { GUESSED_SLOT = -2 }; /* where code that keeps a frame pointer saves rbp */
+/* Where code that keeps a frame pointer saves its caller's: right below the CFA, if
+ * that is the place of return addresses. */
+enum { GUESSED_SLOT = ARCH_RA == ARCH_PC ? -2 : LAST_OPAQUE };
 
 /* A stack in the making. */
 struct walk {
@@ -70,6 +72,12 @@ static inline uint64_t load_slot(uintptr_t cfa, int32_t slot)
 	return probe_load(cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD));
 }
 
+/* slot: rbp's, in words. */
+static inline uintptr_t load_return(uintptr_t cfa, int32_t slot)
+{
+	return arch_code(probe_load(arch_return_slot(cfa, slot * ARCH_WORD)));
+}
+
 /* Is the caller of `at`, a kept frame that was met again, what it was? The outermost
  * frame has none: its slot is LAST_OPAQUE. */
 static inline bool same_caller(const struct last_frame *at)
@@ -80,7 +88,7 @@ static inline bool same_caller(const struct last_frame *at)
 	if (__builtin_expect(at->how & LAST_CHECK, 0) &&
 	    (slot == LAST_OPAQUE || load_slot(next->sp, slot) != next->fp))
 		return false;
-	return probe_load(next->sp - ARCH_WORD) == next->pc;
+	return load_return(next->sp, slot) == next->pc;
 }
 
 /* The outermost frame that follows from `at` by words that are what they were. */
@@ -196,7 +204,7 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 		put_frame(w->out++, pc, sp, fp, (uint32_t)step->word);
 		if (slot)
 			w->place.fp = load_slot(cfa, slot);
-		w->place.pc = probe_load(cfa - ARCH_WORD);
+		w->place.pc = load_return(cfa, slot);
 		w->place.sp = cfa;
 	}
 }

@@ -1,10 +1,12 @@
 #include "preload/modules.h"
 #include "preload/probe.h"
 #include "preload/python.h"
+#include "preload/sys.h"
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -581,8 +583,8 @@ int modules_init(void *base, uint32_t process_serial)
 	self.serial = process_serial;
 	if (self.known)
 		return init_child();
-	len = arch_syscall4(ARCH_SYS_READLINK, (uintptr_t) "/proc/self/exe",
-			    (uintptr_t)self.exe, sizeof(self.exe) - 1, 0);
+	len = sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", self.exe,
+			sizeof(self.exe) - 1);
 	self.exe_len = len > 0 ? (uint32_t)len : 0;
 	self.exe[self.exe_len] = 0;
 	self.debug = dlsym(RTLD_DEFAULT, "_r_debug");

@@ -1,6 +1,7 @@
 #include "preload/probe.h"
 
 #include "preload/confined.h"
+#include "preload/sys.h"
 
 #include <errno.h>
 
@@ -19,8 +20,7 @@ bool probe_readable(uintptr_t at)
 
 	if (at >> ARCH_ADDRESS_BITS || confined_is())
 		return false;
-	return arch_syscall4(ARCH_SYS_RT_SIGPROCMASK, (uint64_t)-1, word, 0, 8) ==
-	       -EINVAL;
+	return sys_call4(SYS_rt_sigprocmask, -1, word, 0, 8) == -EINVAL;
 }
 
 void probe_forget(void)

@@ -1,4 +1,5 @@
 #include "preload/rows.h"
+#include "preload/sys.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -45,23 +46,24 @@ static enum row_kind plain_kind(const struct cfi_row *cfi, const struct saved_fp
 {
 	const struct cfi_rules *r = &cfi->rules;
 	bool simple = r->cfa_kind == CFI_REGISTER && !fp->at_fp;
+	bool below = fp->slot <= ARCH_ROW_FP_MAX;
 
 	*ret_offset = r->cfa_offset;
 	if (simple && r->cfa_register == ARCH_SP)
-		return r->cfa_offset > 0 && fp->slot <= 0 && fp->slot >= -r->cfa_offset
+		return r->cfa_offset > 0 && below && fp->slot >= -r->cfa_offset
 			       ? ROW_SP
 			       : ROW_SP_ANY;
-	if (simple && r->cfa_register == ARCH_FP && fp->slot <= 0)
+	if (simple && r->cfa_register == ARCH_FP && below)
 		return ROW_FP;
 	return fp->at_fp && cfi_cfa_is_at_fp(cfi, ret_offset) ? ROW_FP_WORD : ROW_FULL;
 }
 
-static bool is_plain(const struct cfi_row *cfi)
+static bool is_plain(const struct cfi_row *cfi, const struct saved_fp *fp)
 {
 	const struct cfi_rules *r = &cfi->rules;
 
 	return !cfi->signal && cfi->ra == ARCH_RA && r->kind[ARCH_RA] == CFI_OFFSET &&
-	       r->value[ARCH_RA] == -ARCH_WORD &&
+	       arch_row_has_return(r->value[ARCH_RA], fp->slot, fp->at_fp) &&
 	       (r->kind[ARCH_SP] == CFI_UNSPECIFIED ||
 		(r->kind[ARCH_SP] == CFI_VAL_OFFSET && r->value[ARCH_SP] == 0));
 }
@@ -78,13 +80,13 @@ uint64_t row_pack(const struct cfi_row *cfi, uint32_t module)
 		return row | (uint64_t)ROW_GUESS << ROW_KIND_SHIFT;
 	if (cfi->rules.kind[cfi->ra] == CFI_UNDEFINED && !cfi->signal)
 		return row | (uint64_t)ROW_END << ROW_KIND_SHIFT;
-	kind = is_plain(cfi) && find_fp(cfi, &fp) ? plain_kind(cfi, &fp, &offset)
-						  : ROW_FULL;
+	kind = find_fp(cfi, &fp) && is_plain(cfi, &fp) ? plain_kind(cfi, &fp, &offset)
+						       : ROW_FULL;
 	if (kind != ROW_FULL &&
 	    put_words(&plain, offset, 64 - ROW_CFA_SHIFT, ROW_CFA_SHIFT) &&
 	    put_words(&plain, fp.slot, ROW_FP_BITS, 0))
 		return plain | (uint64_t)kind << ROW_KIND_SHIFT;
-	return row | (uint64_t)ROW_FULL << ROW_KIND_SHIFT;
+	return row_full(module);
 }
 
 /* ---- the cache ----------------------------------------------------------- */
@@ -124,8 +126,7 @@ void rows_done(struct rows *r)
  * which spoils that slot: its tag then matches no key. */
 void rows_wipe(struct rows *r)
 {
-	arch_syscall4(ARCH_SYS_MADVISE, (uintptr_t)r->slots, bytes(r->levels),
-		      MADV_DONTNEED, 0);
+	sys_call3(SYS_madvise, r->slots, bytes(r->levels), MADV_DONTNEED);
 }
 
 /* The key's slot, or a free one if it may be claimed there, or ROWS_NOWHERE: full. */

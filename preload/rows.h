@@ -2,12 +2,14 @@
  * rows.h - a frame's row in one word, and the cache of rows.
  *
  * For a return address (or an interrupted pc) a row says where the caller's frame is:
- * CFA from rsp or rbp, the return address at CFA-8, rbp unchanged or saved at CFA+n.
- * It needs no other register than pc, rsp and rbp, which is why frames can be stepped
- * by rows alone.
+ * CFA from the stack or the frame pointer, the frame pointer unchanged or saved at
+ * CFA+n, the return address at CFA-8 (x86-64) or behind the saved frame pointer
+ * (aarch64). It needs no other register than pc, sp and fp, which is why frames can be
+ * stepped by rows alone. (Comments say rsp and rbp, as on x86-64.)
  *
- *	row	CFA offset / 8 (21) | module (12) | kind (3) | tag (12) | rbp slot / 8
- *(16) key	generation (16) | interrupted (1) | pc (47)
+ *	row	CFA offset / 8 (21) | module (12) | kind (3) | tag (12) | fp slot / 8
+ *		(16)
+ *	key	generation (16) | pc (48), with ARCH_INTERRUPTED
  *
  * The cache is shared by all threads of a process and takes no lock. It is a cascade
  * of tables as the wire's tree index, one behind the other: slots fill once, a window
@@ -73,6 +75,13 @@ static inline int64_t row_fp_slot(uint64_t row)
 /* The row without its tag. cfi NULL: the module has no tables for the pc. */
 uint64_t row_pack(const struct cfi_row *cfi, uint32_t module);
 
+/* What needs all registers. */
+static inline uint64_t row_full(uint32_t module)
+{
+	return (uint64_t)module << ROW_MODULE_SHIFT | (uint64_t)ROW_FULL
+							      << ROW_KIND_SHIFT;
+}
+
 /* ---- the cache ----------------------------------------------------------- */
 
 enum rows_limit {
@@ -104,8 +113,7 @@ void rows_wipe(struct rows *r);
 
 static inline uint64_t rows_key(uint32_t generation, uintptr_t pc, bool interrupted)
 {
-	return (uint64_t)generation << 48 | (uint64_t)interrupted << ARCH_ADDRESS_BITS |
-	       pc;
+	return (uint64_t)generation << 48 | (interrupted ? ARCH_INTERRUPTED : 0) | pc;
 }
 
 static inline uint64_t rows_hash(uint64_t key)

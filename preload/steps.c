@@ -42,6 +42,22 @@ static bool is_outermost(const struct place *p)
 	return !p->fp && modules_has(p->pc - 1);
 }
 
+/*
+ * Where the stack pointer was when the caller called, which left a frame record at fp
+ * (aarch64): its row tells how far above. Without one, not below `least`.
+ */
+static uintptr_t guess_sp(const struct place *p, uintptr_t pc, uintptr_t least)
+{
+	struct place caller = {.pc = pc};
+	uint64_t row = step_row_at(&caller, false, false, 0);
+	uintptr_t sp;
+
+	if (row_kind(row) != ROW_SP)
+		return least;
+	sp = p->fp - (uintptr_t)row_fp_slot(row) - (uintptr_t)row_cfa_offset(row);
+	return sp >= least ? sp : least;
+}
+
 /* A frame without tables, if it kept the frame pointer by the book. */
 enum outcome step_guess(struct place *p)
 {
@@ -53,11 +69,14 @@ enum outcome step_guess(struct place *p)
 	    !probe_read(p->t, &p->window, p->fp, &fp) ||
 	    !probe_read(p->t, &p->window, p->fp + ARCH_WORD, &ra))
 		return LOST;
+	ra = arch_code(ra);
 	if (ra && !plausible(ra))
 		return LOST;
 	p->sp = p->fp + 2 * ARCH_WORD;
 	p->fp = fp;
 	p->pc = ra;
+	if (ra && ARCH_RA != ARCH_PC)
+		p->sp = guess_sp(p, ra, p->sp);
 	return ra ? STEPPED : ENDED;
 }
 
@@ -79,6 +98,13 @@ static int look_up(uintptr_t pc, bool interrupted, struct module *m,
 		return -ENOENT;
 	ret->rules.kind[ret->ra] = CFI_UNDEFINED;
 	return 0;
+}
+
+/* Where the tables do not tell. */
+static bool is_sigreturn(uintptr_t pc)
+{
+	return ARCH_SIGRETURN_WORDS && pc % 4 == 0 && probe_readable(pc) &&
+	       probe_readable(pc + 4) && arch_is_sigreturn((const uint32_t *)pc);
 }
 
 /* ---- by rows ------------------------------------------------------------- */
@@ -104,6 +130,9 @@ uint64_t step_fill_row(uintptr_t pc, bool interrupted, bool cached, uint32_t gen
 	bool has_cfi = look_up(pc, interrupted, &m, &cfi) == 0;
 	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.index);
 
+	if (is_sigreturn(pc))
+		return row_full(m.index);
+
 	if (cached && m.index) {
 		wipe_if_old(generation);
 		rows_put(&steps.rows, rows_key(generation, pc, interrupted), row);
@@ -126,14 +155,15 @@ enum outcome step_row(struct place *p, uint64_t row)
 		if (!probe_read(p->t, &p->window, cfa, &cfa))
 			return LOST;
 	}
-	if (!may_follow(p, cfa) || !probe_read(p->t, &p->window, cfa - ARCH_WORD, &pc))
+	if (!may_follow(p, cfa) ||
+	    !probe_read(p->t, &p->window, arch_return_slot(cfa, (intptr_t)slot), &pc))
 		return LOST;
 	if (fp_at && !probe_read(p->t, &p->window, fp_at, &fp))
 		return LOST;
 	p->sp = cfa;
 	p->fp = fp;
-	p->pc = pc;
-	return pc ? STEPPED : ENDED;
+	p->pc = arch_code(pc);
+	return p->pc ? STEPPED : ENDED;
 }
 
 size_t step_find_slot(uintptr_t pc, uint64_t generation, uint16_t *hint)
@@ -157,7 +187,7 @@ static bool read_word(void *arg, uintptr_t at, uint64_t *ret)
 
 void step_from_regs(struct full *f)
 {
-	f->place.pc = f->regs.value[ARCH_RA];
+	f->place.pc = f->regs.value[ARCH_PC];
 	f->place.sp = f->regs.value[ARCH_SP];
 	f->place.fp = f->regs.value[ARCH_FP];
 }
@@ -165,23 +195,31 @@ void step_from_regs(struct full *f)
 /* Only these three are known. */
 void step_set_place(struct full *f, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
-	f->regs.value[ARCH_RA] = pc;
+	f->regs.value[ARCH_PC] = pc;
 	f->regs.value[ARCH_SP] = sp;
 	f->regs.value[ARCH_FP] = fp;
-	f->regs.known = 1u << ARCH_RA | 1u << ARCH_SP | 1u << ARCH_FP;
+	f->regs.known = 1ull << ARCH_PC | 1ull << ARCH_SP | 1ull << ARCH_FP;
 	step_from_regs(f);
 }
 
-/* A jump to where no code is leaves the return address on top of the stack. */
+/* A call of where no code is leaves the return address in its register, or on top of
+ * the stack. */
 static enum outcome step_from_nowhere(struct full *f)
 {
 	struct place *p = &f->place;
-	uint64_t ra;
+	uint64_t ra = arch_code(f->regs.value[ARCH_RA]);
 
-	if (!probe_read(p->t, &p->window, p->sp, &ra) || !modules_has(ra - 1))
+	f->cfa = p->sp;
+	if (ARCH_RA == ARCH_PC) {
+		f->cfa = p->sp + ARCH_WORD;
+		if (!probe_read(p->t, &p->window, p->sp, &ra))
+			return LOST;
+	} else if (!(f->regs.known >> ARCH_RA & 1)) {
 		return LOST;
-	f->cfa = p->sp + ARCH_WORD;
-	f->regs.value[ARCH_RA] = ra;
+	}
+	if (!modules_has(ra - 1))
+		return LOST;
+	f->regs.value[ARCH_PC] = ra;
 	f->regs.value[ARCH_SP] = f->cfa;
 	f->interrupted = false;
 	step_from_regs(f);
@@ -205,6 +243,31 @@ static enum outcome guess_full(struct full *f)
 	return STEPPED;
 }
 
+/* Back to what a signal has interrupted: arch.h says where its registers are. */
+static enum outcome step_sigreturn(struct full *f)
+{
+	struct place *p = &f->place;
+	uintptr_t sp = p->sp;
+	struct cfi_regs regs = {.known = 1ull << ARCH_PC | 1ull << ARCH_SP};
+
+	if (p->switches++ >= SWITCHES ||
+	    !probe_read(p->t, &p->window, sp + ARCH_SIGFRAME_SP,
+			&regs.value[ARCH_SP]) ||
+	    !probe_read(p->t, &p->window, sp + ARCH_SIGFRAME_PC, &regs.value[ARCH_PC]))
+		return LOST;
+	for (uintptr_t i = 0; i < ARCH_SP; i++) {
+		if (!probe_read(p->t, &p->window, sp + ARCH_SIGFRAME_REGS + i * 8,
+				&regs.value[i]))
+			return LOST;
+		regs.known |= 1ull << i;
+	}
+	f->regs = regs;
+	f->cfa = sp;
+	f->interrupted = true;
+	step_from_regs(f);
+	return STEPPED;
+}
+
 /* To the caller's frame, or to the interrupted one. */
 enum outcome step_full(struct full *f)
 {
@@ -216,6 +279,8 @@ enum outcome step_full(struct full *f)
 	f->guessed = false;
 	f->module = m.index;
 	f->cfa = 0;
+	if (is_sigreturn(p->pc))
+		return step_sigreturn(f);
 	if (err)
 		return guess_full(f);
 	err = cfi_cfa(&row, &f->regs, read_word, p, &f->cfa);
@@ -241,7 +306,7 @@ enum outcome step_signal(struct place *p)
 	struct cfi_row row;
 	enum outcome o;
 
-	if (look_up(p->pc, false, &m, &row) || !row.signal)
+	if (!is_sigreturn(p->pc) && (look_up(p->pc, false, &m, &row) || !row.signal))
 		return NEEDS_FULL;
 	step_set_place(&f, p->pc, p->sp, p->fp);
 	o = step_full(&f);

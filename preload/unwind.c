@@ -221,7 +221,8 @@ static __attribute__((noinline)) uint64_t walk_known(struct place *p, struct sin
 		f++->spare = 0;
 		if (row_fp_slot(row))
 			fp = probe_load(fp_at);
-		pc = probe_load(cfa - ARCH_WORD);
+		pc = arch_code(
+			probe_load(arch_return_slot(cfa, (intptr_t)row_fp_slot(row))));
 		sp = cfa;
 	}
 	p->pc = pc;

@@ -42,8 +42,8 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,keep=LIST,python=W,no-source,debuginfod,source-path=FROM=TO", of the
- * environment. */
+ * sample=N,keep=LIST,python=W,no-source,debuginfod,source-path=FROM=TO,
+ * kernel-clock", of the environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -82,6 +82,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			strcpy(c->source_paths, paths.rules);
 		else if (option(word, name, "snapshot-at-exit"))
 			c->scan_at_exit = true;
+		else if (option(word, name, "kernel-clock"))
+			c->kernel_clock = true;
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)

@@ -35,7 +35,8 @@ enum option {
 	DEBUGINFOD,
 	SAMPLE,
 	KEEP,
-	PYTHON
+	PYTHON,
+	KERNEL_CLOCK
 };
 
 #define SAMPLE_MAX (1ull << 40)
@@ -92,6 +93,9 @@ static const struct option_spec options[] = {
 		    .help = "of CPython: merged (its frames in place of the "
 			    "interpreter's, the default), only, or native",
 		    .words = "merged only native"},
+	[KERNEL_CLOCK] = {.name = "kernel-clock",
+			  .help = "stamp events by the kernel's clock, not the "
+				  "processor's counter: for emulated programs, slower"},
 	{0},
 };
 
@@ -171,6 +175,9 @@ static const char *take(void *own, size_t i, const char *value)
 		return launch_parse_python(value, &o->python)
 			       ? NULL
 			       : "write merged, only or native";
+	case KERNEL_CLOCK:
+		o->kernel_clock = true;
+		break;
 	}
 	return NULL;
 }

@@ -180,6 +180,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.free_stacks = o->free_stacks;
 	l->config.sample = o->sample;
 	l->config.keep = o->keep;
+	l->config.kernel_clock = o->kernel_clock;
 	l->config.lossy = o->lossy;
 	l->config.python = o->python;
 	l->config.no_follow = o->no_follow;

@@ -30,6 +30,7 @@ struct launch_options {
 	uint64_t scan_wait_ns; /* 0: the usual */
 	uint64_t sample;       /* bytes; 0: record everything */
 	uint32_t keep;	       /* as of keep_take() */
+	bool kernel_clock;     /* even if the processor's counter is steady */
 	char *const *argv;     /* the program and its arguments */
 	const char *text;      /* our own options as typed, for the profile */
 };

@@ -27,6 +27,7 @@ struct control_config {	  /* launcher to collector, first */
 	uint32_t scan_wait_ms;		/* a process waits for that at most */
 	uint64_t sample;		/* bytes; 0: record everything */
 	uint32_t keep;			/* enum profile_dimension: sizes, threads */
+	bool kernel_clock;		/* even if the processor's counter is steady */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	bool no_source;		 /* embed no source text */
 	bool debuginfod;	 /* ask servers for debug information */

@@ -48,7 +48,7 @@ static int hold(struct wire_robust *word)
 }
 
 int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
-		   bool recording)
+		   bool recording, bool kernel_clock)
 {
 	struct wire_header *h;
 	int err;
@@ -69,7 +69,9 @@ int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
 	h = (struct wire_header *)r->base;
 	h->magic = WIRE_MAGIC;
 	h->version = WIRE_VERSION;
-	h->flags = flags | (has_steady_ticks() ? WIRE_CLOCK_TSC : 0);
+	h->flags = flags;
+	if (!kernel_clock && has_steady_ticks())
+		h->flags |= WIRE_CLOCK_TSC;
 	h->scan_wait_ms = scan_wait_ms;
 	atomic_store(&h->nodes_used, 1);
 	atomic_store(&h->modules_used, 1);

@@ -23,9 +23,10 @@ struct recording_peer {	  /* a process that was just let in */
 };
 
 /* Makes the memfd and holds its robust word until this thread ends. flags: enum
- * wire_flag but for the clock. scan_wait_ms: as in wire_header. 0 or -errno. */
+ * wire_flag but for the clock, which is the processor's counter if that is steady, and
+ * not if kernel_clock. scan_wait_ms: as in wire_header. 0 or -errno. */
 int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
-		   bool recording);
+		   bool recording, bool kernel_clock);
 
 void recording_close(struct recording *r);
 

@@ -666,7 +666,7 @@ static int open_all(struct server *s)
 	bool partly = o->config.delay_ns || o->config.duration_ns || o->config.lossy ||
 		      o->config.sample;
 	int err = recording_open(&s->memory, flags, o->config.scan_wait_ms,
-				 !o->config.delay_ns);
+				 !o->config.delay_ns, o->config.kernel_clock);
 
 	if (!err)
 		header(s)->sample = o->config.sample;
