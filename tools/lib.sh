@@ -12,6 +12,7 @@ packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
 packages_demo=(libxml2-utils python3)
 packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl graphviz
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools
+	gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc
 	libpython3-dev)
 
