@@ -6,6 +6,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/quantity.h"
+#include "cli/gate/gatefile.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -500,11 +501,9 @@ static int own_file(struct parser *p, const char *text, size_t len)
 
 	if (r == -EINVAL)
 		r = wrong(p, line, "%s", why);
-	for (size_t i = 0; !r && i < t.count; i++)
-		if (strcmp(t.entries[i].table, "suppression"))
-			r = wrong(p, t.entries[i].line,
-				  "only [[suppression]] belongs "
-				  "here; the gate file has more");
+	/* A gate file is one too. */
+	if (!r && gatefile_check(&t, why, sizeof(why), &line))
+		r = wrong(p, line, "%s", why);
 	if (!r)
 		r = suppress_add_toml(p->s, p->name, &t, p->why, p->room);
 	toml_done(&t);

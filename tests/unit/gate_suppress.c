@@ -247,7 +247,7 @@ static void what_is_wrong_is_told_with_file_and_line(void **state)
 	refused(OWN("stack='fun:a'"), "dir/f:3: ", "a list of frames");
 	refused("[suppression]\nmatch='a'\n", "dir/f:1: ", "[[suppression]]");
 	refused("[[suppression]]\nmatch=a\n", "dir/f:2: ", "no value");
-	refused("[limits]\na=1\n", "dir/f:2: ", "gate file");
+	refused("[limits]\na=1\n", "dir/f:1: ", "no such table");
 	refused("[\"\\u001b\"]\n[\"\\u001b\"]\n", "dir/f:2: ", "\\x1b");
 }
 
