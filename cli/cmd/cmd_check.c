@@ -6,6 +6,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
 #include "cli/base/units.h"
+#include "cli/cmd/gate.h"
 #include "cli/cmd/launch.h"
 #include "cli/cmd/verb.h"
 #include "cli/gate/budget.h"
@@ -34,7 +35,8 @@ enum option {
 	TRIES,
 	OUTPUT,
 	FORCE,
-	QUIET
+	QUIET,
+	GATE /* and those behind it */
 };
 
 enum { TRIES_MOST = 100, SHOWN = 20 };
@@ -73,6 +75,7 @@ static const struct option_spec options[] = {
 	[QUIET] = {.name = "quiet",
 		   .help = "no word if all limits are met",
 		   .letter = 'q'},
+	GATE_ROWS(GATE),
 	{0},
 };
 
@@ -95,8 +98,9 @@ const struct options_spec check_spec = {
 
 struct check {
 	struct launch_options launch;
+	struct gate gate;
 	const char *file; /* a profile to check; NULL: run the program */
-	bool keep;
+	bool keep, last; /* last: no try follows */
 	uint64_t tries;
 
 	uint32_t kinds; /* bits, that fail */
@@ -162,6 +166,8 @@ static const char *take(void *own, size_t i, const char *value)
 {
 	struct check *c = own;
 
+	if (i >= GATE)
+		return gate_take(&c->gate, (enum gate_option)(i - GATE), value);
 	switch ((enum option)i) {
 	case FAIL_ON:
 		return take_kinds(c, value);
@@ -186,6 +192,8 @@ static const char *take(void *own, size_t i, const char *value)
 		break;
 	case QUIET:
 		message_quiet();
+		break;
+	case GATE:
 		break;
 	}
 	return NULL;
@@ -220,7 +228,8 @@ static int complete_limits(struct check *c)
 /* -1: go on; else the exit status. */
 static int parse(struct check *c, int argc, char **argv)
 {
-	int status = options_parse("check", &check_spec, argc, argv, take, c);
+	int status = gate_parse(&c->gate, "check", &check_spec, GATE, argc, argv, take,
+				c);
 
 	if (status >= 0)
 		return status;
@@ -239,7 +248,7 @@ static int parse(struct check *c, int argc, char **argv)
 	    is_profile(argv[optind]))
 		c->file = argv[optind];
 	c->launch.argv = argv + optind;
-	return -1;
+	return gate_load(&c->gate);
 }
 
 /* ---- the verdict --------------------------------------------------------- */
@@ -363,8 +372,8 @@ static void say_over(const struct check *c, const struct launch_outcome *done,
 	summary_text(p, &worst, stderr);
 }
 
-static enum budget_verdict speak(const struct check *c,
-				 const struct launch_outcome *done, const char *path,
+static enum budget_verdict speak(struct check *c, const struct launch_outcome *done,
+				 const char *path,
 				 const struct profile *p, const struct findings *found)
 {
 	const struct budget_facts facts = learn(c, done, p, found);
@@ -389,27 +398,33 @@ static enum budget_verdict speak(const struct check *c,
 		say_over(c, done, p, c->limits[limit].metric);
 		break;
 	}
-	return is;
+	return gate_finish(&c->gate, is, why, c->limits, c->limit_count,
+			   c->last || is == BUDGET_MET || is == BUDGET_LEAKS);
 }
 
 /* Of a profile; done: of the run that made it, or NULL. */
-static enum budget_verdict judge(const struct check *c,
-				 const struct launch_outcome *done, const char *path)
+static enum budget_verdict judge(struct check *c, const struct launch_outcome *done,
+				 const char *path)
 {
 	_cleanup_(profile_closep) struct profile *p = NULL;
 	_cleanup_(findings_done) struct findings found = {0};
 	const struct findings_options o = {.path = path};
 	int r;
 
-	if (!load(path, &p))
+	if (!load(path, &p)) {
+		gate_unchecked(&c->gate, "the profile cannot be read back");
 		return BUDGET_UNCHECKED;
-	r = findings_of(p, &o, &found);
+	}
+	r = gate_find(&c->gate, p, &o, &found);
+	if (!r)
+		r = gate_compare(&c->gate, p, &found, c->kinds);
 	if (!r)
 		r = measure(p, &found, c->kinds, c->limits, c->limit_count);
 	if (!r)
 		return speak(c, done, path, p, &found);
 	message_error("not checked: the profile cannot be evaluated: %s", strerror(-r));
 	message_help("keep it with -o FILE, then `heapline leaks FILE` tells more");
+	gate_unchecked(&c->gate, "the profile cannot be evaluated");
 	return BUDGET_UNCHECKED;
 }
 
@@ -422,19 +437,24 @@ static struct verdict run_once(struct check *c)
 	/* (If it is never started, the reason was said.) */
 	if (!launch(&c->launch, &v.done))
 		v.is = judge(c, &v.done, v.done.profile);
+	else
+		gate_unchecked(&c->gate, "the program was not started");
 	return v;
 }
 
 /* Leaks are proven by one run; what is doubtful, or may be chance, is run again. */
 static struct verdict run_all(struct check *c)
 {
-	struct verdict v = run_once(c);
+	struct verdict v;
 
+	c->last = c->tries == 1;
+	v = run_once(c);
 	for (uint64_t i = 2; i <= c->tries; i++) {
 		if (v.is == BUDGET_MET || v.is == BUDGET_LEAKS)
 			break;
 		message_note("try %" PRIu64 " of %" PRIu64, i, c->tries);
 		c->launch.force = true;
+		c->last = i == c->tries;
 		v = run_once(c);
 	}
 	return v;
@@ -471,10 +491,14 @@ int cmd_check(int argc, char **argv)
 		.kinds = LEAKS_LOST,
 		.tries = 1,
 	};
-	int status = parse(&c, argc, argv);
+	int status;
 
+	gate_init(&c.gate);
+	status = parse(&c, argc, argv);
+	c.last = true; /* of a profile; runs tell */
 	if (status < 0)
 		status = c.file ? (int)judge(&c, NULL, c.file) : run(&c);
+	gate_done(&c.gate);
 	for (size_t i = 0; i < c.limit_count; i++)
 		free(c.limits[i].path);
 	free(c.limits);

@@ -3,6 +3,7 @@
  */
 #include "cli/base/message.h"
 #include "cli/base/quantity.h"
+#include "cli/cmd/gate.h"
 #include "cli/cmd/graph.h"
 #include "cli/cmd/verb.h"
 #include "cli/export/lsan.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum option { KIND, LEAST, SINCE, MODULE, FORMAT, SNAPSHOT };
+enum option { KIND, LEAST, SINCE, MODULE, FORMAT, SNAPSHOT, GATE };
 
 enum format { TEXT, LSAN, VALGRIND };
 
@@ -39,6 +40,7 @@ static const struct option_spec options[] = {
 		    .help = "text; lsan or valgrind-xml, as those tools write it",
 		    .words = "text lsan valgrind-xml"},
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
+	GATE_SHARED_ROWS(GATE),
 	{0},
 };
 
@@ -46,6 +48,7 @@ struct own {
 	struct leaks_options options;
 	enum format format;
 	const char *since, *snapshot;
+	struct gate gate;
 };
 
 static bool parse_format(const char *word, enum format *ret)
@@ -64,6 +67,8 @@ static const char *take(void *own, size_t i, const char *value)
 {
 	struct own *o = own;
 
+	if (i >= GATE)
+		return gate_take(&o->gate, (enum gate_option)(i - GATE), value);
 	switch ((enum option)i) {
 	case KIND:
 		return leaks_parse_kinds(value, &o->options.kinds)
@@ -87,6 +92,8 @@ static const char *take(void *own, size_t i, const char *value)
 						       : "text, lsan or valgrind-xml";
 	case SNAPSHOT:
 		o->snapshot = value;
+		break;
+	case GATE:
 		break;
 	}
 	return NULL;
@@ -157,12 +164,12 @@ static int write_leaks(struct reader *r, const struct own *own, struct leaks *l)
 	return 0;
 }
 
-static int report(struct reader *r, const struct own *own,
+static int report(struct reader *r, struct own *own,
 		  const struct findings_options *find)
 {
 	struct findings f;
 	struct leaks l = {.snapshot = FINDING_NONE};
-	int result = findings_of(r->profile, find, &f);
+	int result = gate_find(&own->gate, r->profile, find, &f);
 
 	if (!result)
 		result = leaks_open(&l, r->profile, &f, &own->options);
@@ -184,27 +191,31 @@ static int no_snapshot(struct reader *r, const char *name)
 	return VERB_UNREADABLE;
 }
 
-int cmd_leaks(int argc, char **argv)
+static int run(struct own *own, int argc, char **argv)
 {
-	struct own own = {0};
 	struct findings_options find = {.young_ns = YOUNG_NS};
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &leaks_spec, argc, argv, &own, &status))
+	if (!reader_open(&r, &leaks_spec, argc, argv, own, &status))
 		return status;
-	own.options.scope = r.scope;
-	own.options.path = find.path = r.path;
-	own.options.limit = r.limit;
-	own.options.bytes = r.bytes;
-	own.options.colour = r.colour;
+	own->options.scope = r.scope;
+	own->options.path = find.path = r.path;
+	own->options.limit = r.limit;
+	own->options.bytes = r.bytes;
+	own->options.colour = r.colour;
 	find.pid = r.scope.pid;
-	find.snapshot = own.snapshot;
-	if (own.since && !moment_of(r.profile, own.since, &find.since_ns))
-		return no_snapshot(&r, own.since);
-	status = report(&r, &own, &find);
+	find.snapshot = own->snapshot;
+	if (own->since && !moment_of(r.profile, own->since, &find.since_ns))
+		return no_snapshot(&r, own->since);
+	status = gate_load(&own->gate);
+	if (status >= 0) {
+		reader_close(&r, 0);
+		return status;
+	}
+	status = report(&r, own, &find);
 	if (status == -ENODATA)
-		return no_snapshot(&r, own.snapshot);
+		return no_snapshot(&r, own->snapshot);
 	if (status == -E2BIG) {
 		reader_close(&r, 0);
 		message_error("several processes have leaks, and a document of "
@@ -217,4 +228,15 @@ int cmd_leaks(int argc, char **argv)
 		return graph_say(status);
 	}
 	return reader_close(&r, status);
+}
+
+int cmd_leaks(int argc, char **argv)
+{
+	struct own own = {0};
+	int status;
+
+	gate_init(&own.gate);
+	status = run(&own, argc, argv);
+	gate_done(&own.gate);
+	return status;
 }

@@ -153,26 +153,32 @@ static void put_name(FILE *out, const char *name)
 	}
 }
 
-/* true: it is the last one to name. */
-static int put_frame(const struct profile *p, const struct frames_frame *frame,
-		     FILE *out)
+/* 1: it is the last one to name. Debug information has libc's functions under
+ * other names than its symbols: what is in front differs. */
+static int put_frame(struct frames_owners *owners, const struct profile *p,
+		     const struct frames_frame *frame, FILE *out)
 {
+	bool base = frames_owner(owners, frame) == FRAMES_BASE;
 	uint32_t function = frame->code ? frame->code->function : 0;
-	char *name = fingerprint_name(strings_get(&p->strings, function), false);
+	const char *raw = strings_get(&p->strings, function);
+	char *name = fingerprint_name(raw, base);
 	bool last;
 
 	if (!name)
 		return -ENOMEM;
 	last = !strcmp(name, "main");
-	fputs(*name ? "  \"fun:" : "  \"obj:*", out);
+	fputs(!*name			       ? "  \"obj:*"
+	      : base && !strncmp(raw, "__", 2) ? "  \"fun:*"
+					       : "  \"fun:",
+	      out);
 	put_name(out, *name ? name : frames_base(frames_module(p, frame->stack)));
 	fputs("\",\n", out);
 	free(name);
 	return last;
 }
 
-int suppress_generate(const struct profile *p, uint32_t stack, enum leak_kind kind,
-		      FILE *out)
+int suppress_generate(struct frames_owners *owners, const struct profile *p,
+		      uint32_t stack, enum leak_kind kind, FILE *out)
 {
 	struct frames_walk walk = frames_of(p, stack);
 	struct frames_frame frame;
@@ -181,7 +187,7 @@ int suppress_generate(const struct profile *p, uint32_t stack, enum leak_kind ki
 	fprintf(out, "[[suppression]]\nreason = \"\"\nkinds = [\"%s\"]\nstack = [\n",
 		leak_words[kind]);
 	for (int i = 0; !r && i < GENERATED && frames_next(&walk, &frame); i++)
-		r = put_frame(p, &frame, out);
+		r = put_frame(owners, p, &frame, out);
 	fputs("]\n\n", out);
 	return r < 0 ? r : 0;
 }

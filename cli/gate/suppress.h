@@ -21,6 +21,7 @@
 #include "cli/base/glob.h"
 #include "cli/gate/toml.h"
 #include "cli/report/findings.h"
+#include "cli/report/frames.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -125,5 +126,5 @@ size_t suppress_unused(const struct suppress *s);
 
 /* Writes a rule in heapline's format for blocks of that kind and stack. Its reason is
  * left empty, which no reader takes: somebody has to say one. 0 or -ENOMEM. */
-int suppress_generate(const struct profile *p, uint32_t stack, enum leak_kind kind,
-		      FILE *out);
+int suppress_generate(struct frames_owners *owners, const struct profile *p,
+		      uint32_t stack, enum leak_kind kind, FILE *out);

@@ -24,7 +24,7 @@ static const struct known {
 	 "tzset keeps the zone's rules for the process; only __libc_freeres gives them "
 	 "back (glibc: time/tzset.c, time/tzfile.c)",
 	 "libc.so*",
-	 {"*tzset", "*localtime*", "*mktime", "*strftime*", "*ctime*"}},
+	 {"*tzset", "__tz*", "*mktime", "*strftime*"}},
 	{"libc's name services",
 	 "getpwnam and its like keep the services' modules, their configuration and "
 	 "the "

@@ -128,14 +128,30 @@ void suppress_unbind(struct suppress_matcher *m)
 
 /* ---- names --------------------------------------------------------------------- */
 
-/* plain: the name in another form, for patterns of whole names. */
+struct names { /* forms of one name */
+	const char *raw;
+	char *plain; /* of a function as of a fingerprint, else the base name; owned */
+	char *alias; /* as the library's documentation has it; owned */
+};
+
 static bool name_matches(const struct suppress_pattern *p, enum suppress_role role,
-			 const char *name, const char *plain)
+			 const struct names *n)
 {
 	if (p->role == SUPPRESS_ANYTHING)
-		return glob_match(&p->glob, name);
+		return glob_match(&p->glob, n->raw);
 	return p->role == role &&
-	       (glob_match(&p->glob, name) || glob_match(&p->glob, plain));
+	       (glob_match(&p->glob, n->raw) || glob_match(&p->glob, n->plain) ||
+		glob_match(&p->glob, n->alias));
+}
+
+static bool make_names(struct names *n, enum suppress_role role, const char *name)
+{
+	bool function = role == SUPPRESS_FUNCTION;
+
+	n->raw = name;
+	n->plain = function ? fingerprint_name(name, false) : strdup(frames_base(name));
+	n->alias = function ? fingerprint_name(name, true) : strdup(frames_base(name));
+	return n->plain && n->alias;
 }
 
 static bool put(struct suppress_matcher *m, uint32_t value)
@@ -150,24 +166,21 @@ static bool put(struct suppress_matcher *m, uint32_t value)
 static uint32_t list_of(struct suppress_matcher *m, enum suppress_role role,
 			uint32_t string)
 {
-	const char *name = strings_get(&m->profile->strings, string), *plain = NULL;
+	const char *name = strings_get(&m->profile->strings, string);
 	size_t at = m->pool_count;
-	char *made = NULL;
+	struct names n;
 	bool ok;
 
 	if (string >= m->profile->strings.count)
 		string = 0;
 	if (m->lists[role][string] != UNKNOWN)
 		return m->lists[role][string] - 1;
-	if (role == SUPPRESS_FUNCTION)
-		plain = made = fingerprint_name(name, false);
-	else
-		plain = frames_base(name);
-	ok = plain && at < FAILED - 1 && put(m, 0);
+	ok = make_names(&n, role, name) && at < FAILED - 1 && put(m, 0);
 	for (uint32_t i = 0; ok && *name && i < m->s->pattern_count; i++)
-		if (name_matches(&m->s->patterns[i], role, name, plain))
+		if (name_matches(&m->s->patterns[i], role, &n))
 			ok = put(m, i);
-	free(made);
+	free(n.plain);
+	free(n.alias);
 	if (!ok)
 		return FAILED;
 	m->pool[at] = (uint32_t)(m->pool_count - at - 1);
