@@ -6,6 +6,7 @@
 #include "cli/collect/accounts.h"
 #include "cli/collect/bell.h"
 #include "cli/collect/engine.h"
+#include "cli/collect/marks.h"
 #include "cli/collect/members.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
@@ -54,6 +55,7 @@ struct server {
 	struct accounts *accounts;
 	struct members *members;
 	struct scans *scans;
+	struct marks marks;
 	size_t modules; /* seen */
 
 	int callers[CALLERS];
@@ -313,6 +315,14 @@ static void account(void *context, struct engine_process *p,
 	accounts_heard(s->accounts, p, said);
 }
 
+/* (Without memory it is one mark less.) */
+static void marked(void *context, struct engine_process *p, uint32_t name, uint64_t ns)
+{
+	struct server *s = context;
+
+	marks_add(&s->marks, p->serial, name, ns);
+}
+
 static void waited(void *context, int32_t pid, int32_t status)
 {
 	struct server *s = context;
@@ -346,6 +356,8 @@ static int fill_profile(void *context, struct profile *p)
 	struct server *s = context;
 	int err = engine_fill(s->engine, p);
 
+	if (!err)
+		err = marks_fill(&s->marks, &s->memory, p);
 	return err ? err : members_fill(s->members, p);
 }
 
@@ -658,7 +670,8 @@ static int open_all(struct server *s)
 				     .alive = alive,
 				     .module_seen = module_seen,
 				     .waited = waited,
-				     .account = account};
+				     .account = account,
+				     .marked = marked};
 	uint32_t flags = (o->config.free_stacks ? WIRE_FREE_STACKS : 0) |
 			 (o->config.lossy ? WIRE_LOSSY : 0) | o->config.python |
 			 (o->config.no_follow ? WIRE_NO_FOLLOW : 0) |
@@ -705,6 +718,7 @@ static void close_all(struct server *s)
 	profile_close(s->profile);
 	accounts_close(s->accounts);
 	scans_close(s->scans);
+	marks_done(&s->marks);
 	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);

@@ -84,6 +84,15 @@ static const char *check_snapshots(const struct profile *p,
 	return NULL;
 }
 
+static const char *check_marks(const struct profile *p, struct profile_serials *serials)
+{
+	for (size_t i = 0; i < p->mark_count; i++)
+		if (profile_serials_find(serials, p->marks[i].process_serial) ==
+		    SIZE_MAX)
+			return "a mark is of a process that is not there";
+	return NULL;
+}
+
 static const char *check_bins(const struct profile *p)
 {
 	for (size_t i = 0; i < p->bin_count; i++) {
@@ -110,6 +119,8 @@ int coherence_check(const struct profile *p, const char **ret_wrong)
 		wrong = check_sites(p, &serials);
 	if (!wrong)
 		wrong = check_snapshots(p, &serials);
+	if (!wrong)
+		wrong = check_marks(p, &serials);
 	*ret_wrong = wrong ? wrong : check_bins(p);
 	return 0;
 }

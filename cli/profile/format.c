@@ -263,6 +263,13 @@ static const struct format_column values[] = {
 	.room_at = offsetof(struct profile, member##_room), .whole = true,             \
 	.optional = true, .dimension = (bit)
 
+static const struct format_column marks[] = {
+	PLAIN(struct profile_mark, process_serial),
+	STRING(struct profile_mark, name),
+	DELTA(struct profile_mark, at_ns),
+	PLAIN(struct profile_mark, marks),
+};
+
 #define COLUMNS(table)                                                                 \
 	.columns = (table), .column_count = sizeof(table) / sizeof(*(table))
 #define ARRAY(member)                                                                  \
@@ -306,6 +313,7 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_TIMES] = {"counts by time", SHARES(time, times, PROFILE_TIMES)},
 	[FORMAT_SIZES] = {"counts by size", SHARES(size, values, PROFILE_SIZES)},
 	[FORMAT_OWNERS] = {"counts by thread", SHARES(owner, values, PROFILE_OWNERS)},
+	[FORMAT_MARKS] = {"marks", ARRAY(mark), .whole = true, .optional = true},
 };
 
 static uint64_t load(const void *at, unsigned bytes)

@@ -62,6 +62,7 @@ enum format_chunk {
 	FORMAT_TIMES = 19,
 	FORMAT_SIZES = 20,
 	FORMAT_OWNERS = 21,
+	FORMAT_MARKS = 22, /* replaced whole */
 	FORMAT_CHUNKS
 };
 

@@ -161,6 +161,23 @@ static int add_unfollowed(struct merge_input *in)
 	return 0;
 }
 
+static int add_marks(struct merge_input *in)
+{
+	for (size_t i = 0; i < in->from->mark_count; i++) {
+		struct profile_mark *m = merge_row(in->to, mark);
+
+		if (!m)
+			return -ENOMEM;
+		*m = in->from->marks[i];
+		m->process_serial = merge_serial(in, m->process_serial);
+		if (!m->process_serial)
+			return -EBADMSG;
+		m->name = in->strings[m->name];
+		m->at_ns += in->offset_ns;
+	}
+	return 0;
+}
+
 /* Ranks of an input lie behind those of all inputs before it. */
 static uint64_t rank_of(const struct profile_merge *m, uint64_t rank)
 {
@@ -313,6 +330,8 @@ static int join_to(struct profile_merge *m, struct profile *from)
 		r = add_processes(&in);
 	if (!r)
 		r = add_unfollowed(&in);
+	if (!r)
+		r = add_marks(&in);
 	if (!r)
 		r = add_sites(&in);
 	if (!r)

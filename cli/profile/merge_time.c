@@ -29,6 +29,8 @@ static uint64_t extent(const struct profile *p, uint64_t sites)
 			end, merge_later(p->threads[i].start_ns, p->threads[i].end_ns));
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		end = merge_later(end, p->unfolloweds[i].at_ns);
+	for (size_t i = 0; i < p->mark_count; i++)
+		end = merge_later(end, p->marks[i].at_ns);
 	if (p->bin_count)
 		end = merge_later(end, p->bins[p->bin_count - 1].at_ns);
 	if (p->epoch_count)
@@ -72,6 +74,8 @@ static void shift_all(struct profile_merge *m, uint64_t ns)
 		p->epochs[i].at_ns += ns;
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		p->unfolloweds[i].at_ns += ns;
+	for (size_t i = 0; i < p->mark_count; i++)
+		p->marks[i].at_ns += ns;
 	for (size_t i = 0; i < m->inputs; i++) {
 		m->spans[i].start += ns;
 		m->spans[i].end += ns;

@@ -49,6 +49,7 @@ static void free_all_but_sites(struct profile *p)
 	free(p->times);
 	free(p->sizes);
 	free(p->owners);
+	free(p->marks);
 	free(p->sources);
 }
 

@@ -290,6 +290,14 @@ struct profile_snapshot {
 	uint32_t first_piece, piece_count;
 };
 
+/* A moment that the program gave a name, and how many of that name until the next row's:
+ * rows of one process and name follow each other, in the order of time. */
+struct profile_mark {
+	uint32_t process_serial;
+	uint32_t name; /* string */
+	uint64_t at_ns, marks;
+};
+
 /* A piece of a snapshot's graph, in the form of cli/heap/store.h: read when wanted. */
 struct profile_piece {
 	unsigned char *data; /* as stored; owned; NULL once it is in the file */
@@ -353,6 +361,7 @@ struct profile {
 	struct profile_source *sources;
 	struct profile_unfollowed *unfolloweds;
 	struct profile_snapshot *snapshots;
+	struct profile_mark *marks;
 	struct profile_piece *pieces;
 
 	/* In step with the sites as of the end of the recording. Loaded if asked for:
@@ -366,15 +375,16 @@ struct profile {
 
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count, unfollowed_count,
-		snapshot_count, piece_count, epoch_count, time_count, size_count,
-		owner_count;
+		snapshot_count, mark_count, piece_count, epoch_count, time_count,
+		size_count, owner_count;
 	/* What a loaded profile's sites have of classes; none: each site owns its own. */
 	struct profile_class **class_blocks;
 	size_t class_block_count, class_block_room;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
 		frame_room, site_room, bin_room, source_room, unfollowed_room,
-		snapshot_room, piece_room, epoch_room, time_room, size_room, owner_room;
+		snapshot_room, mark_room, piece_room, epoch_room, time_room, size_room,
+		owner_room;
 };
 
 static inline bool profile_share_same_site(const struct profile_share *a,

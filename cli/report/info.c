@@ -215,6 +215,7 @@ static void put_contents(const struct page *page)
 		{"modules", p->module_count},	 {"stack nodes", p->stack_count - 1},
 		{"codes", p->code_count},	 {"frames", p->frame_count},
 		{"sites", p->site_count},	 {"timeline bins", p->bin_count},
+		{"marks", p->mark_count},
 		{"strings", p->strings.count},
 	};
 
@@ -433,6 +434,7 @@ static void json_head(struct json *j, const struct page *page)
 	json_put_unsigned(j, "frames", p->frame_count);
 	json_put_unsigned(j, "sites", p->site_count);
 	json_put_unsigned(j, "bins", p->bin_count);
+	json_put_unsigned(j, "marks", p->mark_count);
 	json_put_unsigned(j, "strings", p->strings.count);
 	json_close(j);
 }

@@ -5,6 +5,7 @@
 #include "cli/base/units.h"
 #include "cli/report/axis.h"
 #include "cli/report/losses.h"
+#include "cli/report/moments.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -495,7 +496,7 @@ int timeline_text(const struct profile *p, const struct timeline_options *o, FIL
 	for (size_t i = 0; i < c.count; i++)
 		c.has_band = c.has_band || cells[i].min_bytes != cells[i].max_bytes;
 	put_chart(&c);
-	return 0;
+	return moments_text(p, (size_t)c.label + c.count, o->colour, out);
 }
 
 /* ---- JSON ------------------------------------------------------------------------ */
@@ -560,6 +561,7 @@ int timeline_json(const struct profile *p, const struct timeline_options *o, FIL
 	for (size_t i = 0; i < count; i++)
 		json_bin(&j, &cells[i]);
 	json_close(&j);
+	moments_json(p, &j);
 	json_close(&j);
 	json_end(&j);
 	return 0;

@@ -50,6 +50,19 @@ class Annotations(harness.Case):
             done = self.heapline("roots", "--snapshot", name, result.profile)
             self.assertEqual(done.status, 0, done)
 
+    def test_marks_are_on_the_time_axis(self):
+        result, _ = self.run_it("marks", "100001")
+        marks = self.read_json("timeline", result.profile)["marks"]
+        counts = {m["name"]: sum(x["marks"] for x in m["moments"]) for m in marks}
+        self.assertEqual(counts, {"even": 50001, "odd\033[1m": 50000})
+        times = [x["at_ns"] for x in marks[0]["moments"]]
+        self.assertEqual(times, sorted(times))
+        text = self.heapline("timeline", result.profile).stdout.decode()
+        self.assertRegex(text, r"50,001 .* even\n")
+        self.assertNotIn("\033", text)
+        self.assertEqual(self.read_json("info", result.profile)["contents"]["marks"],
+                         sum(len(m["moments"]) for m in marks))
+
     def test_threads_may_do_all_of_it_at_once(self):
         _, said = self.run_it("race")
         self.assertEqual(said, ["race 0"])

@@ -168,7 +168,7 @@ static void an_update_without_news_writes_no_sites_and_no_stacks(void **state)
 	assert_int_equal(profile_writer_open(fd, &w), 0);
 	for (int i = 0; i < 4; i++)
 		make_more(&m, p);
-	p->thread_count = p->bin_count = p->unfollowed_count = 0;
+	p->thread_count = p->bin_count = p->unfollowed_count = p->mark_count = 0;
 	p->process_count = 1;
 	for (size_t i = 0; i < p->site_count; i++)
 		p->sites[i].process_serial = p->processes[0].serial;

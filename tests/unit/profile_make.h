@@ -239,6 +239,19 @@ static inline void make_unfolloweds(struct make *m, struct profile *p)
 		};
 }
 
+static inline void make_marks(struct make *m, struct profile *p)
+{
+	if (!make_below(m, 4))
+		p->mark_count = 0;
+	for (uint32_t n = p->process_count ? make_count(m) : 0; n; n--)
+		*make_row(p, mark) = (struct profile_mark){
+			.process_serial = make_serial(m, p),
+			.name = make_string(m, p),
+			.at_ns = make_value(m),
+			.marks = make_value(m),
+		};
+}
+
 static inline void make_pieces(struct make *m, struct profile *p)
 {
 	struct profile_piece pieces[3];
@@ -502,6 +515,7 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_threads(m, p);
 	make_bins(m, p);
 	make_unfolloweds(m, p);
+	make_marks(m, p);
 	make_snapshots(m, p);
 	make_symbols(m, p);
 	make_stacks(m, p);
@@ -566,6 +580,8 @@ static inline const char *make_difference(const struct profile *a,
 		return "threads or bins";
 	if (!make_same_rows(a, b, snapshot) || a->piece_count != b->piece_count)
 		return "snapshots";
+	if (!make_same_rows(a, b, mark))
+		return "marks";
 	if (!make_same_rows(a, b, unfollowed))
 		return "programs not followed";
 	if (a->site_count != b->site_count)

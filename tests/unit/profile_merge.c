@@ -77,6 +77,8 @@ static struct profile *random_profile(struct make *m)
 	}
 	for (size_t i = 0; i < p->unfollowed_count; i++)
 		tame(&p->unfolloweds[i].at_ns);
+	for (size_t i = 0; i < p->mark_count; i++)
+		tame(&p->marks[i].at_ns);
 	tame(&p->wall_ns);
 	tame(&p->tree_peak_at_ns);
 	for (size_t i = 0; i < p->piece_count; i++)
@@ -469,7 +471,7 @@ static void runs_at_one_time_lie_behind_each_other(void **state)
 	close_all(inputs, INPUTS);
 }
 
-static void programs_that_were_not_followed_keep_their_parents(void **state)
+static void programs_not_followed_and_marks_keep_their_processes(void **state)
 {
 	struct profile *inputs[] = {run_at(50ull * SECOND, SECOND, 1),
 				    run_at(60ull * SECOND, SECOND, 3)};
@@ -483,6 +485,8 @@ static void programs_that_were_not_followed_keep_their_parents(void **state)
 						 .pid = 5 + k,
 						 .why = PROFILE_STATIC,
 						 .at_ns = 7};
+		*make_row(inputs[k], mark) =
+			(struct profile_mark){1, u->program, 8, 9};
 		u->program = strings_add(&inputs[k]->strings, k ? "/two" : "/one");
 	}
 	merged = merge_of(inputs, 2);
@@ -492,6 +496,10 @@ static void programs_that_were_not_followed_keep_their_parents(void **state)
 	assert_int_equal(merged->unfolloweds[1].at_ns, 10ull * SECOND + 7);
 	assert_string_equal(
 		strings_get(&merged->strings, merged->unfolloweds[1].program), "/two");
+	assert_int_equal(merged->mark_count, 2);
+	assert_int_equal(merged->marks[1].process_serial, merged->processes[1].serial);
+	assert_int_equal(merged->marks[1].at_ns, 10ull * SECOND + 8);
+	assert_int_equal(merged->marks[1].marks, 9);
 	walk(merged);
 	profile_close(merged);
 	close_all(inputs, 2);
@@ -537,7 +545,7 @@ int main(void)
 		cmocka_unit_test(overlapping_runs_of_frames_do_not_multiply),
 		cmocka_unit_test(runs_lie_where_their_clocks_put_them),
 		cmocka_unit_test(runs_at_one_time_lie_behind_each_other),
-		cmocka_unit_test(programs_that_were_not_followed_keep_their_parents),
+		cmocka_unit_test(programs_not_followed_and_marks_keep_their_processes),
 		cmocka_unit_test(a_clock_that_is_unknown_or_absurd_lies_behind),
 		cmocka_unit_test(times_beyond_64_bits_are_refused),
 	};
