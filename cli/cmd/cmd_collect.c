@@ -6,6 +6,7 @@
 #include "cli/base/quantity.h"
 #include "cli/cmd/keep.h"
 #include "cli/cmd/launch.h"
+#include "cli/cmd/schedule_words.h"
 #include "cli/cmd/source_paths.h"
 #include "cli/cmd/verb.h"
 #include "cli/collect/server.h"
@@ -42,8 +43,9 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,keep=LIST,python=W,no-source,debuginfod,source-path=FROM=TO,
- * kernel-clock", of the environment. */
+ * sample=N,keep=LIST,python=W,snapshot-at-exit,snapshot-every=T,snapshot-at=WHEN,
+ * no-source,debuginfod,source-path=FROM=TO,kernel-clock", of the
+ * environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
 {
@@ -84,6 +86,10 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->scan_at_exit = true;
 		else if (option(word, name, "kernel-clock"))
 			c->kernel_clock = true;
+		else if (option(word, name, "snapshot-every") && value)
+			schedule_words_add(&c->schedule, true, value + 1);
+		else if (option(word, name, "snapshot-at") && value)
+			schedule_words_add(&c->schedule, false, value + 1);
 		else if (option(word, name, "force"))
 			*force = true;
 		else if (option(word, name, "delay") && value)

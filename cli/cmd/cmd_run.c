@@ -8,6 +8,7 @@
 #include "cli/cmd/keep.h"
 #include "cli/cmd/launch.h"
 #include "cli/cmd/resolve.h"
+#include "cli/cmd/schedule_words.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
 #include "cli/report/summary.h"
@@ -29,6 +30,8 @@ enum option {
 	NO_FOLLOW,
 	ONLY,
 	SNAPSHOT_AT_EXIT,
+	SNAPSHOT_EVERY,
+	SNAPSHOT_AT,
 	SNAPSHOT_WAIT,
 	SOURCE_PATH,
 	NO_SOURCE,
@@ -67,6 +70,13 @@ static const struct option_spec options[] = {
 	[SNAPSHOT_AT_EXIT] = {.name = "snapshot-at-exit",
 			      .help = "read each process's heap at its end: who holds "
 				      "each block (`heapline path`)"},
+	[SNAPSHOT_EVERY] = {.name = "snapshot-every",
+			    .argument = "TIME",
+			    .help = "read the heaps of all processes at intervals"},
+	[SNAPSHOT_AT] = {.name = "snapshot-at",
+			 .argument = "WHEN",
+			 .help = "and once after TIME, or with 'peak>SIZE' each that has "
+				 "grown so large"},
 	[SNAPSHOT_WAIT] = {.name = "snapshot-wait",
 			   .argument = "TIME",
 			   .help = "a process waits for that no longer (10s)"},
@@ -153,6 +163,9 @@ static const char *take(void *own, size_t i, const char *value)
 	case SNAPSHOT_AT_EXIT:
 		o->scan_at_exit = true;
 		break;
+	case SNAPSHOT_EVERY:
+	case SNAPSHOT_AT:
+		return schedule_words_add(&o->schedule, i == SNAPSHOT_EVERY, value);
 	case SNAPSHOT_WAIT:
 		return quantity_parse_duration(value, &o->scan_wait_ns) ? no_time
 									: NULL;

@@ -28,6 +28,7 @@ struct launch_options {
 	uint64_t delay_ns, duration_ns;
 	bool scan_at_exit;
 	uint64_t scan_wait_ns; /* 0: the usual */
+	struct control_schedule schedule;
 	uint64_t sample;       /* bytes; 0: record everything */
 	uint32_t keep;	       /* as of keep_take() */
 	bool kernel_clock;     /* even if the processor's counter is steady */

@@ -16,6 +16,12 @@ enum control_fd {
 	CONTROL_FD_OUTPUT = 5, /* the profile, empty */
 };
 
+struct control_schedule { /* of snapshots; 0: none such */
+	uint64_t every_ns;
+	uint64_t at_ns;
+	uint64_t peak_bytes; /* live bytes of a process */
+};
+
 struct control_config {	  /* launcher to collector, first */
 	int32_t root_pid; /* the program's; it waits for our word */
 	bool free_stacks, lossy;
@@ -25,6 +31,7 @@ struct control_config {	  /* launcher to collector, first */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	bool scan_at_exit;		/* the heap graph of each process at its end */
 	uint32_t scan_wait_ms;		/* a process waits for that at most */
+	struct control_schedule schedule;
 	uint64_t sample;		/* bytes; 0: record everything */
 	uint32_t keep;			/* enum profile_dimension: sizes, threads */
 	bool kernel_clock;		/* even if the processor's counter is steady */

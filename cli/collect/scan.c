@@ -207,7 +207,7 @@ static bool is_kept(struct scans *s, const struct scan_job *j)
 {
 	bool bounded = j->want.kind != PROFILE_AT_EXIT && j->want.kind != PROFILE_ASKED;
 
-	if (!bounded || j->err)
+	if (!bounded)
 		return true;
 	for (size_t i = 0; i < j->piece_count; i++)
 		s->kept_bytes += j->pieces[i].stored;
@@ -231,6 +231,9 @@ static int add(struct scans *s, struct scan_job *j, struct profile *p)
 {
 	struct profile_snapshot *row;
 
+	/* It ended before its turn: nobody misses it. */
+	if (j->want.kind == PROFILE_SCHEDULED && j->err == -ESRCH)
+		return j->err;
 	if (!is_kept(s, j) && !is_last_word(s, j))
 		return -ENOSPC;
 	row = add_row(p, j);

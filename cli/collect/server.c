@@ -11,6 +11,7 @@
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/collect/scan.h"
+#include "cli/collect/schedule.h"
 #include "cli/profile/file.h"
 #include "cli/symbol/symbols.h"
 
@@ -56,7 +57,9 @@ struct server {
 	struct members *members;
 	struct scans *scans;
 	struct marks marks;
-	size_t modules; /* seen */
+	struct schedule schedule;
+	size_t modules;	  /* seen */
+	size_t snapshots; /* written */
 
 	int callers[CALLERS];
 	size_t caller_count;
@@ -586,6 +589,23 @@ static void adapt_nap(struct server *s, size_t events)
 		s->nap_us *= 2;
 }
 
+/* They can be looked at while the recording goes on. */
+static void keep_snapshots(struct server *s)
+{
+	if (s->snapshots == s->profile->snapshot_count)
+		return;
+	s->snapshots = s->profile->snapshot_count;
+	write_profile(s);
+}
+
+/* No longer than until a snapshot is due. */
+static uint64_t nap_of(const struct server *s)
+{
+	uint64_t wait = schedule_wait(&s->schedule, engine_now_ns(s->engine)) / 1000;
+
+	return wait < s->nap_us ? wait : s->nap_us;
+}
+
 static int serve(struct server *s)
 {
 	while (s->stopper < 0 && !is_over(s)) {
@@ -598,7 +618,10 @@ static int serve(struct server *s)
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
 		members_look(s->members);
+		schedule_tick(&s->schedule, s->engine, s->scans,
+			      engine_now_ns(s->engine));
 		scans_look(s->scans, s->profile, fill_profile, s);
+		keep_snapshots(s);
 		reap(s, now);
 		keep_hours(s, now);
 		if (events)
@@ -607,7 +630,7 @@ static int serve(struct server *s)
 		checkpoint(s, now);
 		leave_launcher(s, now);
 		adapt_nap(s, events);
-		err = attend(s, s->nap_us);
+		err = attend(s, nap_of(s));
 		if (err < 0)
 			return err;
 	}
@@ -719,6 +742,7 @@ static void close_all(struct server *s)
 	accounts_close(s->accounts);
 	scans_close(s->scans);
 	marks_done(&s->marks);
+	schedule_done(&s->schedule);
 	members_close(s->members);
 	engine_close(s->engine);
 	bell_close(s->bell);
@@ -742,6 +766,7 @@ int server_run(struct server_options *o)
 	say_ready(&s, err);
 	if (!err) {
 		describe(&s);
+		schedule_open(&s.schedule, &o->config.schedule);
 		s.began_ns = kernel_monotonic_ns();
 		s.checkpoint_every = CHECKPOINT_FIRST_NS / 2;
 		s.opened = !o->config.delay_ns;

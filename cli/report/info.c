@@ -7,6 +7,7 @@
 #include "cli/report/frames.h"
 #include "cli/report/losses.h"
 #include "cli/report/python.h"
+#include "cli/report/snapshots.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
 
@@ -399,6 +400,10 @@ int info_text(const struct profile *p, const struct info_options *o, FILE *out)
 	r = put_threads(&page);
 	if (r < 0)
 		return r;
+	if (p->snapshot_count)
+		put_title(&page, "Snapshots: number, pid, moment, heap, name");
+	snapshots_text(p, page.limit, out);
+	put_more(&page, p->snapshot_count);
 	put_modules(&page);
 	put_sources(&page);
 	put_parts(&page);
@@ -427,6 +432,7 @@ static void json_head(struct json *j, const struct page *page)
 	json_put_string(j, "left_out", page->options->why);
 	losses_json(p, j);
 	unfollowed_json(p, j);
+	snapshots_json(p, j);
 	json_key(j, "contents");
 	json_object(j);
 	json_put_unsigned(j, "stack_nodes", p->stack_count - 1);

@@ -1,10 +1,13 @@
 """Heap graphs of programs whose graph is known: every edge, every kind of root, what
 nobody holds; and that a scan changes nothing that the program or its parent can see."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import harness
@@ -177,10 +180,11 @@ class Children(Scans):
 class Living(harness.Case):
     """A program that goes on, scanned several times."""
 
-    def begin(self, args):
+    def begin(self, args, options=()):
         self.live_profile = self.new_profile()
         program = subprocess.Popen(
-            [harness.HEAPLINE, "run", "-q", "-o", self.live_profile, "--", *args],
+            [harness.HEAPLINE, "run", "-q", "-o", self.live_profile, *options, "--",
+             *args],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
@@ -214,6 +218,50 @@ class Living(harness.Case):
         os.kill(int(pid), signal.SIGUSR1)  # its own way out
         out, err = program.communicate(timeout=harness.PATIENCE)
         self.assertEqual((program.returncode, out, err), (3, b"", b""))
+
+    def pid_of(self, program):
+        for line in iter(program.stdout.readline, b""):
+            if line.startswith(b"pid "):
+                return int(line.split()[1])
+        self.fail("it did not say its pid")
+
+    def snapshots(self):
+        done = self.heapline("info", "--json", self.live_profile)
+        return json.loads(done.stdout)["snapshots"] if not done.status else []
+
+    def test_snapshots_by_the_clock(self):
+        program = self.begin([target("graph"), "wait"],
+                             ("--snapshot-every=100ms", "--snapshot-at=250ms"))
+        pid = self.pid_of(program)
+        self.wait_for(lambda: len(self.snapshots()) > 3, harness.PATIENCE, "snapshots")
+        os.kill(pid, signal.SIGUSR1)  # its own way out
+        program.communicate(timeout=harness.PATIENCE)
+        names = [s["name"] for s in self.snapshots()]
+        self.assertIn("at 0.250 s", names)
+        rest = [n for n in names if n != "at 0.250 s"]
+        self.assertEqual(len(rest), len(set(rest)))
+        for name in rest:
+            self.assertRegex(name, r"^at \d+\.\d+ s$")
+        self.assertEqual({s["cause"] for s in self.snapshots()}, {None})
+        done = self.heapline("roots", "--snapshot=at 0.250 s", self.live_profile)
+        self.assertEqual(done.status, 0, done)
+
+    def test_snapshots_of_a_heap_that_grows(self):
+        self.write("grow.py", """if True:
+            import time
+            keep = []
+            for i in range(64):
+                keep.append(bytearray(1 << 20))
+                time.sleep(0.01)""")
+        program = self.begin([sys.executable, self.path("grow.py")], ("--snapshot-at=peak>10M",))
+        program.communicate(timeout=harness.PATIENCE)
+        found = self.snapshots()
+        self.assertIn(len(found), (2, 3), found)  # 10, 20, 40
+        self.assertGreater(found[0]["bytes"], 10 << 20)
+        # The names have what was seen, the graphs what was there a moment later.
+        seen = [float(re.fullmatch(r"peak (\d+\.\d) MiB", s["name"])[1]) for s in found]
+        for one, next_one in zip(seen, seen[1:]):
+            self.assertGreaterEqual(next_one + 0.1, 2 * one)
 
     def test_a_program_at_work_is_not_changed(self):
         args = [target("steady"), "4000000", self.path("ready"), self.path("go")]
