@@ -134,12 +134,19 @@ static int name_frames(struct lines_sums *s)
 
 /* ---- the walk ------------------------------------------------------------ */
 
+bool lines_sums_plain(const struct lines_sums *s, const struct profile_stack *stack)
+{
+	uint32_t module = labels_module(&s->labels, stack->module);
+
+	return module && !s->module_lined[module];
+}
+
 /* The function of a frame without a line, or NULL: its module has lines elsewhere. */
 static struct lines_plain *plain_of(struct lines_sums *s, const struct frames_frame *f)
 {
-	uint32_t module = labels_module(&s->labels, f->stack->module), label;
+	uint32_t label;
 
-	if (!module || s->module_lined[module] || s->err)
+	if (!lines_sums_plain(s, f->stack) || s->err)
 		return NULL;
 	label = labels_of(&s->labels, f);
 	if (label == UINT32_MAX ||

@@ -65,3 +65,7 @@ struct lines_sums {
 int lines_sums_init(struct lines_sums *s, const struct profile *p,
 		    const struct scope_options *o, bool fold);
 void lines_sums_done(struct lines_sums *s);
+
+/* Whether frames of a node that have no line count by their function: nothing of the
+ * node's module has lines. */
+bool lines_sums_plain(const struct lines_sums *s, const struct profile_stack *stack);
