@@ -1,0 +1,504 @@
+// The flame graph: a tree drawn as boxes as wide as their value. Only what is a pixel
+// wide and in sight is looked at, so that a million nodes cost no more than what is shown.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { exact, METRIC_WORDS, amount, useMetricPhrase } from "./cells";
+import { useView } from "./context";
+import { BASE, type Model, OWN } from "./model";
+import { parseRegex } from "./scope";
+import { functionOf, labelOf, search, treeOf } from "./trees";
+import { INLINED, nodeName, RECURSIVE, type Tree } from "./tree";
+import { clean, count, percent } from "./units";
+
+const ROW = 21;
+const LEAST = 0.75; // pixels; narrower boxes are one grey one
+
+interface Look {
+  own: string[];
+  library: string[];
+  base: string[];
+  small: string;
+  found: string;
+  text: string;
+  edge: string;
+  pick: string;
+  back: string;
+}
+
+function lookOf(element: Element): Look {
+  const style = getComputedStyle(element);
+  const of = (name: string) => style.getPropertyValue(name).trim();
+  const three = (name: string) => [of(name + "-1"), of(name + "-2"), of(name + "-3")];
+  return {
+    own: three("--own"), library: three("--library"), base: three("--base"),
+    small: of("--small"), found: of("--found"), text: of("--box-text"), edge: of("--panel"),
+    pick: of("--text"), back: of("--panel"),
+  };
+}
+
+/** A shade that a name keeps wherever it stands. */
+function shade(label: number): number {
+  return (Math.imul(label + 1, 0x9e3779b1) >>> 8) % 3;
+}
+
+function colourOf(m: Model, tree: Tree, i: number, look: Look): string {
+  const frame = tree.frame[i];
+  if (frame < 0) return look.small;
+  const owner = m.frame.owner[frame];
+  const kind = owner === OWN ? look.own : owner === BASE ? look.base : look.library;
+  return kind[shade(tree.label[i])];
+}
+
+interface Drawn {
+  nodes: number[];
+  left: number[];
+  top: number[];
+  width: number[];
+}
+
+interface FlameProps {
+  tree: Tree;
+  title: string;
+  upward: boolean; // the root at the bottom
+  found: Uint8Array | null;
+  zoom: number;
+  selected: number;
+  onZoom: (node: number) => void;
+  onSelect: (node: number) => void;
+  onKey: (key: string) => boolean;
+}
+
+/** Nodes from the root to one. */
+function pathTo(tree: Tree, node: number): number[] {
+  const path: number[] = [];
+  for (let i = node; i >= 0; i = tree.parent[i]) path.unshift(i);
+  return path;
+}
+
+function depthBelow(tree: Tree, least: number): number {
+  let most = 0;
+  for (let i = 0; i < tree.count; i++)
+    if (tree.value[i] >= least && tree.depth[i] > most) most = tree.depth[i];
+  return most;
+}
+
+export function Flame(p: FlameProps) {
+  const { model: m, state } = useView();
+  const box = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const drawn = useRef<Drawn>({ nodes: [], left: [], top: [], width: [] });
+  const [span, setSpan] = useState({ width: 0, height: 0, top: 0 });
+  const [hover, setHover] = useState(-1);
+  const [theme, setTheme] = useState(0);
+  const { tree } = p;
+
+  // Rows as deep as something is a pixel wide at the zoom at hand.
+  const rows = useMemo(() => {
+    const least = span.width ? (tree.value[p.zoom] * LEAST) / span.width : 0;
+    return depthBelow(tree, least) + 1;
+  }, [tree, p.zoom, span.width]);
+  const height = Math.max(rows * ROW, 1);
+
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const measure = () =>
+      setSpan({ width: element.clientWidth, height: element.clientHeight, top: element.scrollTop });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    const again = () => setTheme((n) => n + 1);
+    addEventListener("themechange", again);
+    return () => {
+      observer.disconnect();
+      removeEventListener("themechange", again);
+    };
+  }, []);
+  useLayoutEffect(() => {
+    const element = box.current!;
+    element.scrollTop = p.upward ? element.scrollHeight : 0;
+  }, [tree, p.upward]);
+
+  // Where the boxes of a depth are, in the whole picture.
+  const yOf = (depth: number) => {
+    const whole = Math.max(height, span.height);
+    return p.upward ? whole - (depth + 1) * ROW : depth * ROW;
+  };
+
+  useEffect(() => {
+    const element = canvas.current!;
+    if (!span.width || !span.height) return;
+    const frame = requestAnimationFrame(() => draw(element));
+    return () => cancelAnimationFrame(frame);
+  }, [tree, span, p.zoom, p.found, p.selected, hover, p.upward, theme, rows, state.lines]);
+
+  useEffect(() => {
+    if (p.selected < 0) return;
+    const element = box.current!;
+    const y = yOf(tree.depth[p.selected]);
+    if (y < element.scrollTop) element.scrollTop = y;
+    else if (y + ROW > element.scrollTop + element.clientHeight)
+      element.scrollTop = y + ROW - element.clientHeight;
+  }, [p.selected]);
+
+  function draw(element: HTMLCanvasElement) {
+    const began = performance.now();
+    const scale = devicePixelRatio || 1;
+    const { width } = span;
+    const top = box.current!.scrollTop;
+    element.width = Math.round(width * scale);
+    element.height = Math.round(span.height * scale);
+    const g = element.getContext("2d", { alpha: false })!;
+    const look = lookOf(element);
+    g.scale(scale, scale);
+    g.fillStyle = look.back;
+    g.fillRect(0, 0, width, span.height);
+    g.font = "12px system-ui, sans-serif";
+    g.textBaseline = "middle";
+    const out: Drawn = { nodes: [], left: [], top: [], width: [] };
+
+    const put = (node: number, left: number, wide: number): boolean => {
+      const y = yOf(tree.depth[node]) - top;
+      if (y > -ROW && y < span.height) {
+        drawBox(g, node, left, y, wide, look);
+        out.nodes.push(node);
+        out.left.push(left);
+        out.top.push(y);
+        out.width.push(wide);
+      }
+      return p.upward ? y > -ROW : y < span.height;
+    };
+    for (const node of pathTo(tree, p.zoom)) put(node, 0, width);
+    const unit = tree.value[p.zoom] ? width / tree.value[p.zoom] : 0;
+    const nodes = [p.zoom];
+    const lefts = [0];
+    while (nodes.length) {
+      let left = lefts.pop()!;
+      const parent = nodes.pop()!;
+      const begin = left;
+      for (let c = tree.first[parent]; c >= 0; c = tree.next[c]) {
+        const wide = tree.value[c] * unit;
+        // The greatest comes first, folded ones last: behind a narrow one all are.
+        if (wide < LEAST || tree.label[c] < 0) break;
+        if (put(c, left, wide) && tree.first[c] >= 0) {
+          nodes.push(c);
+          lefts.push(left);
+        }
+        left += wide;
+      }
+      const rest = begin + tree.below[parent] * unit - left;
+      const y = yOf(tree.depth[parent] + 1) - top;
+      if (rest >= LEAST && y > -ROW && y < span.height) {
+        g.fillStyle = look.small;
+        g.fillRect(left, y, Math.max(rest - 1, 0.5), ROW - 1);
+      }
+    }
+    drawn.current = out;
+    element.dataset.drawn = String(out.nodes.length);
+    element.dataset.ms = (performance.now() - began).toFixed(2);
+  }
+
+  function drawBox(
+    g: CanvasRenderingContext2D, node: number, left: number, y: number, wide: number, look: Look,
+  ) {
+    const found = p.found?.[node];
+    g.fillStyle = node === 0 ? look.small : found ? look.found : colourOf(m, tree, node, look);
+    g.globalAlpha = p.found && !found && node ? 0.55 : 1;
+    g.fillRect(left, y, Math.max(wide - (wide > 3 ? 1 : 0), 0.5), ROW - 1);
+    g.globalAlpha = 1;
+    if (node === p.selected || node === hover) {
+      g.strokeStyle = look.pick;
+      g.lineWidth = node === p.selected ? 2 : 1;
+      g.strokeRect(left + 1, y + 1, Math.max(wide - 3, 1), ROW - 3);
+    }
+    if (wide < 28) return;
+    g.fillStyle = look.text;
+    const text = fit(g, clean(nodeName(m, tree, node, state.lines)), wide - 10);
+    if (text) g.fillText(text, left + 5, y + ROW / 2);
+  }
+
+  function nodeAt(event: MouseEvent): number {
+    const area = canvas.current!.getBoundingClientRect();
+    const x = event.clientX - area.left;
+    const y = event.clientY - area.top;
+    const d = drawn.current;
+    for (let i = d.nodes.length - 1; i >= 0; i--)
+      if (y >= d.top[i] && y < d.top[i] + ROW && x >= d.left[i] && x < d.left[i] + d.width[i])
+        return d.nodes[i];
+    return -1;
+  }
+
+  function key(event: KeyboardEvent) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const at = p.selected < 0 ? p.zoom : p.selected;
+    const away = p.upward ? "ArrowUp" : "ArrowDown";
+    const back = p.upward ? "ArrowDown" : "ArrowUp";
+    const wide = (i: number) => tree.value[i] > 0;
+    let to = -1;
+    if (event.key === away) to = tree.first[at];
+    else if (event.key === back) to = tree.parent[at];
+    else if (event.key === "ArrowRight") to = tree.next[at];
+    else if (event.key === "ArrowLeft") {
+      to = at ? tree.first[tree.parent[at]] : -1;
+      while (to >= 0 && to !== at && tree.next[to] !== at) to = tree.next[to];
+      if (to === at) to = -1;
+    } else if (event.key === "Home") to = p.zoom;
+    else if (event.key === "Enter") p.onZoom(at);
+    else if (event.key === "Escape" || event.key === "Backspace")
+      p.onZoom(p.zoom ? tree.parent[p.zoom] : 0);
+    else if (!p.onKey(event.key)) return;
+    event.preventDefault();
+    if (to >= 0 && wide(to)) p.onSelect(to);
+  }
+
+  const shown = hover >= 0 ? hover : p.selected;
+  return (
+    <div class="flame">
+      <div
+        ref={box}
+        class="flame-box"
+        onScroll={() => setSpan((s) => ({ ...s, top: box.current!.scrollTop }))}
+        tabIndex={0}
+        role="application"
+        aria-label={p.title}
+        aria-describedby="flame-status"
+        onKeyDown={key}
+      >
+        <canvas
+          ref={canvas}
+          style={{ width: span.width + "px", height: span.height + "px" }}
+          onMouseMove={(event) => setHover(nodeAt(event))}
+          onMouseLeave={() => setHover(-1)}
+          onClick={(event) => {
+            const node = nodeAt(event);
+            if (node >= 0) p.onSelect(node);
+          }}
+          onDblClick={(event) => {
+            const node = nodeAt(event);
+            if (node >= 0) p.onZoom(node);
+          }}
+        />
+        <div style={{ height: Math.max(0, height - span.height) + "px" }} />
+      </div>
+      <Status tree={tree} node={shown} />
+    </div>
+  );
+}
+
+/** As much of a text as a box has room for. */
+function fit(g: CanvasRenderingContext2D, text: string, room: number): string {
+  const most = Math.floor(room / 4) + 1;
+  let shown = text.length > most ? text.slice(0, most) : text;
+  if (shown === text && g.measureText(shown).width <= room) return shown;
+  let low = 0;
+  let high = shown.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (g.measureText(shown.slice(0, middle) + "\u2026").width <= room) low = middle;
+    else high = middle - 1;
+  }
+  shown = shown.slice(0, low);
+  return low > 1 ? shown + "\u2026" : "";
+}
+
+function Status(p: { tree: Tree; node: number }) {
+  const { model: m, state } = useView();
+  const { tree, node } = p;
+  if (node < 0 || node >= tree.count)
+    return (
+      <p class="status" id="flame-status" aria-live="polite">
+        <span class="muted">
+          Point at a box, or walk with the arrow keys. Enter zooms, Escape goes back.
+        </span>
+      </p>
+    );
+  const flags = tree.flags[node];
+  return (
+    <p class="status" id="flame-status" aria-live="polite">
+      <strong class="name" data-key="name">
+        {clean(nodeName(m, tree, node, state.lines))}
+      </strong>{" "}
+      <span data-key="value" data-value={tree.value[node]} title={exact(tree.value[node], state.metric)}>
+        {amount(tree.value[node], state.metric)}
+      </span>
+      {", "}
+      {percent(tree.value[node], tree.total)}
+      {tree.self[node] > 0 && (
+        <>
+          {"; itself "}
+          <span data-key="self" data-value={tree.self[node]}>
+            {amount(tree.self[node], state.metric)}
+          </span>
+        </>
+      )}
+      {flags & RECURSIVE ? "; recursive" : ""}
+      {flags & INLINED ? "; inlined" : ""}
+    </p>
+  );
+}
+
+export function FlameView() {
+  const { model: m, scope, state, set } = useView();
+  const phrase = useMetricPhrase();
+  const root = useMemo(() => labelOf(m, state.root), [m, state.root]);
+  const callers = state.dir === "callers";
+  const tree = treeOf(scope, state, callers && !root, root);
+  const above = root ? treeOf(scope, state, true, root) : null;
+  const [zoom, setZoom] = useState({ tree, node: 0 });
+  const [selected, setSelected] = useState({ tree, node: -1 });
+  const find = useRef<HTMLInputElement>(null);
+  const { regex, why } = parseRegex(state.search);
+  const found = useMemo(
+    () => (regex ? search(m, tree, state.lines, regex) : null),
+    [tree, state.search, state.lines],
+  );
+  const foundAbove = useMemo(
+    () => (regex && above ? search(m, above, state.lines, regex) : null),
+    [above, state.search, state.lines],
+  );
+  const one = selected.tree === tree || selected.tree === above ? selected : { tree, node: -1 };
+  const fn = one.node > 0 ? functionOf(m, one.tree, one.node) : 0;
+
+  const sandwich = () => fn && set({ root: m.text(m.labels.function.full[fn]) }, true);
+  const source = () => {
+    const frame = one.tree.frame[one.node];
+    const line = frame < 0 ? 0 : m.frame.line[frame];
+    if (!line) return;
+    const f = m.line.function[line - 1];
+    set(
+      {
+        view: "source", file: m.text(m.function.file[f]), fn: m.text(m.function.name[f]),
+        all: state.all || !m.function.own[f],
+      },
+      true,
+    );
+  };
+  const onKey = (key: string): boolean => {
+    if (key === "/") find.current!.focus();
+    else if (key === "s") sandwich();
+    else if (key === "o") source();
+    else return false;
+    return true;
+  };
+  const flame = (t: Tree, upward: boolean, hits: Uint8Array | null, title: string) => (
+    <Flame
+      tree={t}
+      title={title}
+      upward={upward}
+      found={hits}
+      zoom={zoom.tree === t ? zoom.node : 0}
+      selected={selected.tree === t ? selected.node : -1}
+      onZoom={(node) => {
+        setZoom({ tree: t, node });
+        setSelected({ tree: t, node });
+      }}
+      onSelect={(node) => setSelected({ tree: t, node })}
+      onKey={onKey}
+    />
+  );
+  const zoomed = zoom.node > 0 && (zoom.tree === tree || zoom.tree === above);
+  return (
+    <div class="flame-view">
+      <div class="tools">
+        {root ? (
+          <>
+            <strong class="root name">{clean(state.root)}</strong>
+            <button type="button" onClick={() => set({ root: "" }, true)}>
+              Whole tree
+            </button>
+          </>
+        ) : (
+          <Directions />
+        )}
+        <LinesBox />
+        <label class="search">
+          <span class="sr">Search</span>
+          <input
+            ref={find}
+            type="search"
+            placeholder="Search: regular expression"
+            value={state.search}
+            aria-invalid={why !== ""}
+            onInput={(e) => set({ search: e.currentTarget.value })}
+          />
+        </label>
+        <span class="found" role="status">
+          {why ||
+            (found &&
+              `${count(found.nodes)} found, ${amount(found.value, state.metric)}, ` +
+                percent(found.value, tree.total))}
+        </span>
+        <span class="actions">
+          <button type="button" disabled={one.node < 1} onClick={() => setZoom(one)}>
+            Zoom
+          </button>
+          <button type="button" disabled={!zoomed} onClick={() => setZoom({ tree, node: 0 })}>
+            Unzoom
+          </button>
+          <button type="button" disabled={!fn} onClick={sandwich}>
+            Callers and callees
+          </button>
+          <button
+            type="button"
+            disabled={one.node < 1 || one.tree.frame[one.node] < 0 || !m.frame.line[one.tree.frame[one.node]]}
+            onClick={source}
+          >
+            Source
+          </button>
+        </span>
+      </div>
+      <p class="caption">
+        {METRIC_WORDS[state.metric]}: {phrase}.{" "}
+        <span class="key own" /> the program's own <span class="key library" /> libraries{" "}
+        <span class="key base" /> libc and runtimes
+      </p>
+      {!tree.total && !(above && above.total) ? (
+        <p class="remark">Nothing to show: no stack in sight has any.</p>
+      ) : above ? (
+        <div class="sandwich">
+          {flame(above, true, foundAbove?.found ?? null, "Callers")}
+          {flame(tree, false, found?.found ?? null, "Callees")}
+        </div>
+      ) : (
+        flame(tree, state.dir === "up", found?.found ?? null, "Flame graph")
+      )}
+    </div>
+  );
+}
+
+export function Directions() {
+  const { state, set } = useView();
+  const ways = [
+    { dir: "down", title: state.view === "tree" ? "From main down" : "Icicle" },
+    ...(state.view === "tree" ? [] : [{ dir: "up", title: "Flame" }]),
+    { dir: "callers", title: state.view === "tree" ? "From allocations up" : "Inverted" },
+  ] as { dir: typeof state.dir; title: string }[];
+  const current = state.view === "tree" && state.dir === "up" ? "down" : state.dir;
+  return (
+    <span class="choice" role="group" aria-label="Direction">
+      {ways.map((way) => (
+        <button
+          key={way.dir}
+          type="button"
+          aria-pressed={current === way.dir}
+          onClick={() => set({ dir: way.dir })}
+        >
+          {way.title}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+export function LinesBox() {
+  const { state, set } = useView();
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={state.lines}
+        onChange={(e) => set({ lines: e.currentTarget.checked })}
+      />{" "}
+      lines apart
+    </label>
+  );
+}

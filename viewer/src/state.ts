@@ -1,0 +1,74 @@
+// What is looked at. All of it is in the URL's fragment, so that a link or a reload
+// shows the same.
+
+import { METRICS, type Metric } from "./scope";
+
+export const VIEWS = ["source", "flame", "tree", "top", "timeline", "sizes", "processes"] as const;
+export type View = (typeof VIEWS)[number];
+
+export const TOP_BY = ["site", "function", "file", "module", "process"] as const;
+export type TopBy = (typeof TOP_BY)[number];
+
+export const DIRECTIONS = ["down", "up", "callers"] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+export interface State {
+  view: View;
+  metric: Metric;
+  domain: "malloc" | "mmap";
+  pid: number;
+  focus: string;
+  ignore: string;
+  file: string; // of the source view; "": the first function's
+  fn: string; // name of the function shown there
+  all: boolean; // system code too
+  dir: Direction; // of flame graph and tree; callers: from the allocations up
+  lines: boolean; // nodes are lines, not functions
+  search: string;
+  root: string; // full name of the function between its callers and callees; ""
+  by: TopBy;
+  classes: "size" | "lifetime"; // of blocks
+  from: number; // ns of the timeline; to 0: all
+  to: number;
+}
+
+const DEFAULT: State = {
+  view: "source", metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
+  file: "", fn: "", all: false, dir: "down", lines: false, search: "", root: "",
+  by: "site", classes: "size", from: 0, to: 0,
+};
+
+const WORDS: Partial<Record<keyof State, readonly string[]>> = {
+  view: VIEWS,
+  metric: METRICS,
+  domain: ["malloc", "mmap"],
+  dir: DIRECTIONS,
+  by: TOP_BY,
+  classes: ["size", "lifetime"],
+};
+
+export function parseState(fragment: string): State {
+  const given = new URLSearchParams(fragment.replace(/^#/, ""));
+  const state: Record<string, unknown> = { ...DEFAULT };
+  for (const key of Object.keys(DEFAULT) as (keyof State)[]) {
+    const value = given.get(key);
+    const words = WORDS[key];
+    if (value === null || (words && !words.includes(value))) continue;
+    if (typeof DEFAULT[key] === "boolean") state[key] = value === "1";
+    else if (typeof DEFAULT[key] === "number") {
+      const number = Number(value);
+      if (Number.isFinite(number) && number >= 0) state[key] = number;
+    } else state[key] = value;
+  }
+  return state as unknown as State;
+}
+
+export function formatState(state: State): string {
+  const given = new URLSearchParams();
+  for (const key of Object.keys(DEFAULT) as (keyof State)[]) {
+    const value = state[key];
+    if (value === DEFAULT[key] && key !== "view") continue;
+    given.set(key, typeof value === "boolean" ? (value ? "1" : "0") : String(value));
+  }
+  return "#" + given.toString();
+}

@@ -1,0 +1,329 @@
+// The application: reads the page's profile, and shows it.
+
+import { render } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { command } from "./command";
+import { ViewContext } from "./context";
+import { FlameView } from "./flame";
+import { Model } from "./model";
+import { parseRegex, Scope } from "./scope";
+import { SourceView } from "./source";
+import { formatState, parseState, type State, type View, VIEWS } from "./state";
+import { TimelineView } from "./timeline";
+import { METRIC_CHOICES, ProcessesView, SizesView, TopView } from "./topview";
+import { TreeView } from "./treeview";
+import { clean, count, duration, size } from "./units";
+import "./viewer.css";
+
+const TITLES: Record<View, string> = {
+  source: "Source", flame: "Flame graph", tree: "Tree", top: "Top", timeline: "Timeline",
+  sizes: "Sizes", processes: "Processes",
+};
+
+const PAGES: Record<View, () => preact.JSX.Element> = {
+  source: SourceView, flame: FlameView, tree: TreeView, top: TopView, timeline: TimelineView,
+  sizes: SizesView, processes: ProcessesView,
+};
+
+// ---- theme ------------------------------------------------------------------------
+
+type Theme = "auto" | "light" | "dark";
+
+function applyTheme(theme: Theme): void {
+  const dark = theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  dispatchEvent(new Event("themechange"));
+}
+
+function savedTheme(): Theme {
+  try {
+    const saved = localStorage.getItem("heapline-theme");
+    return saved === "light" || saved === "dark" ? saved : "auto";
+  } catch {
+    return "auto"; // a page that may keep nothing
+  }
+}
+
+function ThemeSwitch() {
+  const [theme, setTheme] = useState<Theme>(savedTheme());
+  useEffect(() => {
+    applyTheme(theme);
+    try {
+      localStorage.setItem("heapline-theme", theme);
+    } catch {
+      // It holds until the page is closed.
+    }
+    const media = matchMedia("(prefers-color-scheme: dark)");
+    const change = () => applyTheme(theme);
+    media.addEventListener("change", change);
+    return () => media.removeEventListener("change", change);
+  }, [theme]);
+  return (
+    <label class="field theme">
+      <span>Theme</span>
+      <select value={theme} onChange={(e) => setTheme(e.currentTarget.value as Theme)}>
+        <option value="auto">system</option>
+        <option value="light">light</option>
+        <option value="dark">dark</option>
+      </select>
+    </label>
+  );
+}
+
+// ---- around the views -----------------------------------------------------------------
+
+function Figures(p: { model: Model }) {
+  const r = p.model.report;
+  const facts = [
+    { title: "Peak", value: size(r.peak.bytes), exact: r.peak.bytes },
+    { title: "Never freed", value: size(r.leaked.bytes), exact: r.leaked.bytes },
+    { title: "Allocated", value: size(r.totals.allocated_bytes), exact: r.totals.allocated_bytes },
+    { title: "Allocations", value: count(r.totals.allocations), exact: r.totals.allocations },
+    { title: "Ran", value: duration(r.wall_ns), exact: r.wall_ns },
+  ];
+  return (
+    <dl class="figures">
+      {facts.map((f) => (
+        <div key={f.title}>
+          <dt>{f.title}</dt>
+          <dd title={count(f.exact)} data-value={f.exact}>
+            {f.value}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function noticesOf(m: Model): string[] {
+  const { report: r, about } = m;
+  const notices: string[] = [];
+  if (r.losses.events) notices.push(count(r.losses.events) + " events were lost: figures are too small.");
+  if (r.losses.stopped) notices.push("Recording ended before the program did: " + r.losses.stopped + ".");
+  if (!r.complete) notices.push("The recording was cut short: the last moments are missing.");
+  if (r.sampled)
+    notices.push(
+      "Sampled: figures are estimates of one block in " + size(r.sampled.interval_bytes) + ".",
+    );
+  if (!about.free_stacks)
+    notices.push("Frees were recorded without their stacks: nothing is subtracted from lines.");
+  if (about.folded)
+    notices.push(
+      `${count(about.folded)} of ${count(about.nodes - 1)} places in the stacks are folded into ` +
+        "\u201csmaller\u201d ones, to keep this page small: their lines and names are left out, " +
+        "sums are whole.",
+    );
+  return notices;
+}
+
+/** An entry that is taken when typing pauses; what is no expression is said so. */
+function RegexField(p: { title: string; value: string; onChange: (value: string) => void }) {
+  const [text, setText] = useState(p.value);
+  const wait = useRef(0);
+  useEffect(() => setText(p.value), [p.value]);
+  const { why } = parseRegex(text);
+  return (
+    <label class="field">
+      <span>{p.title}</span>
+      <input
+        type="search"
+        value={text}
+        placeholder="regular expression"
+        aria-invalid={why !== ""}
+        title={why || "Functions, files and modules that match"}
+        onInput={(e) => {
+          const value = e.currentTarget.value;
+          setText(value);
+          clearTimeout(wait.current);
+          wait.current = setTimeout(() => !parseRegex(value).why && p.onChange(value), 250);
+        }}
+        onKeyDown={(e) => {
+          if (e.key !== "Enter" || parseRegex(text).why) return;
+          clearTimeout(wait.current);
+          p.onChange(text);
+        }}
+      />
+    </label>
+  );
+}
+
+function Controls(p: { model: Model; state: State; set: (patch: Partial<State>) => void }) {
+  const { model: m, state, set } = p;
+  const pids = [...new Set(m.report.processes.map((q) => q.pid))];
+  return (
+    <div class="controls">
+      <label class="field">
+        <span>Metric</span>
+        <select
+          value={state.metric}
+          onChange={(e) => set({ metric: e.currentTarget.value as State["metric"] })}
+        >
+          {METRIC_CHOICES.map((c) => (
+            <option key={c.metric} value={c.metric}>
+              {c.title}
+            </option>
+          ))}
+        </select>
+      </label>
+      {pids.length > 1 && (
+        <label class="field">
+          <span>Process</span>
+          <select
+            value={state.pid}
+            onChange={(e) => set({ pid: Number(e.currentTarget.value) })}
+          >
+            <option value={0}>all</option>
+            {pids.map((pid) => (
+              <option key={pid} value={pid}>
+                {pid}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {m.report.domains.mmap?.totals.allocations > 0 && (
+        <label class="field">
+          <span>Memory</span>
+          <select
+            value={state.domain}
+            onChange={(e) => set({ domain: e.currentTarget.value as State["domain"] })}
+          >
+            <option value="malloc">heap (malloc)</option>
+            <option value="mmap">mappings (mmap)</option>
+          </select>
+        </label>
+      )}
+      <RegexField title="Focus" value={state.focus} onChange={(focus) => set({ focus })} />
+      <RegexField title="Ignore" value={state.ignore} onChange={(ignore) => set({ ignore })} />
+      <ThemeSwitch />
+    </div>
+  );
+}
+
+function CommandBar(p: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => setCopied(false), [p.text]);
+  const code = useRef<HTMLElement>(null);
+  return (
+    <footer class="command">
+      <span class="muted">At a terminal:</span>{" "}
+      <code ref={code} tabIndex={0} aria-label="Command">
+        {p.text}
+      </code>
+      <button
+        type="button"
+        onClick={() => {
+          const said = () => setCopied(true);
+          const select = () => getSelection()?.selectAllChildren(code.current!);
+          if (navigator.clipboard) navigator.clipboard.writeText(p.text).then(said, select);
+          else select();
+        }}
+      >
+        {copied ? "Copied" : "Copy"}
+      </button>
+    </footer>
+  );
+}
+
+// ---- the application --------------------------------------------------------------------
+
+function App(p: { model: Model }) {
+  const { model } = p;
+  const [state, setState] = useState(() => parseState(location.hash));
+  const latest = useRef(state);
+  latest.current = state;
+
+  useEffect(() => {
+    const read = () => setState(parseState(location.hash));
+    addEventListener("hashchange", read);
+    return () => removeEventListener("hashchange", read);
+  }, []);
+
+  const set = (patch: Partial<State>, remember = false) => {
+    const next = { ...latest.current, ...patch };
+    const fragment = formatState(next);
+    if (fragment === formatState(latest.current)) return;
+    latest.current = next;
+    if (remember) history.pushState(null, "", fragment);
+    else history.replaceState(null, "", fragment);
+    setState(next);
+  };
+
+  const scope = useMemo(
+    () =>
+      new Scope(model, {
+        domain: state.domain, pid: state.pid, focus: state.focus, ignore: state.ignore,
+      }),
+    [model, state.domain, state.pid, state.focus, state.ignore],
+  );
+  useEffect(() => {
+    document.title = TITLES[state.view] + " \u2013 " + clean(model.about.profile || "heapline");
+  }, [state.view]);
+  useEffect(() => {
+    const key = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
+      const view = VIEWS[Number(event.key) - 1];
+      if (view && /^[1-9]$/.test(event.key)) set({ view }, true);
+    };
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  }, []);
+
+  const Page = PAGES[state.view];
+  return (
+    <ViewContext.Provider value={{ model, scope, state, set }}>
+      <header>
+        <div class="what">
+          <h1>
+            <span class="brand">heapline</span>{" "}
+            <code title={clean(model.report.command)}>{clean(model.report.command)}</code>
+          </h1>
+          <Figures model={model} />
+        </div>
+        <Controls model={model} state={state} set={set} />
+        <nav aria-label="Views">
+          {VIEWS.map((view, i) => (
+            <a
+              key={view}
+              href={formatState({ ...state, view })}
+              aria-current={state.view === view ? "page" : undefined}
+              title={"Key " + (i + 1)}
+            >
+              {TITLES[view]}
+            </a>
+          ))}
+        </nav>
+      </header>
+      {noticesOf(model).map((notice) => (
+        <p class="notice" role="note" key={notice}>
+          {clean(notice)}
+        </p>
+      ))}
+      <main>
+        <Page key={state.view} />
+      </main>
+      <CommandBar text={command(model, state)} />
+    </ViewContext.Provider>
+  );
+}
+
+async function start(): Promise<void> {
+  const place = document.getElementById("app")!;
+  applyTheme(savedTheme());
+  try {
+    performance.mark("begin");
+    const model = await Model.read(document);
+    performance.mark("read");
+    place.textContent = "";
+    render(<App model={model} />, place);
+    document.documentElement.dataset.ready = performance.now().toFixed(0);
+  } catch (error) {
+    place.textContent =
+      "This page cannot be shown: " + (error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+}
+
+void start();
