@@ -1,15 +1,53 @@
 /*
  * cmd_report.c - heapline report [OPTIONS] [PROFILE]
  */
+#include "cli/base/quantity.h"
+#include "cli/cmd/page.h"
 #include "cli/cmd/reader.h"
 #include "cli/cmd/verb.h"
 #include "cli/report/summary.h"
 
+enum option { HTML, HTML_LIMIT };
+
+static const struct option_spec options[] = {
+	[HTML] = {.name = "html",
+		  .argument = "FILE",
+		  .help = "all of the profile as one page for browsers, to look at "
+			  "offline"},
+	[HTML_LIMIT] = {.name = "html-limit",
+			.argument = "SIZE",
+			.help = "keep the page below about SIZE (50M): what is "
+				"smallest is folded"},
+	{0},
+};
+
+struct own {
+	struct summary_options options;
+	const char *html; /* NULL: a text */
+	uint64_t limit;	  /* of the page; 0: the usual one */
+};
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct own *o = own;
+
+	switch ((enum option)i) {
+	case HTML:
+		o->html = *value ? value : NULL;
+		return o->html ? NULL : "name a file";
+	case HTML_LIMIT:
+		return quantity_parse_size(value, &o->limit) || !o->limit
+			       ? "a size is a number above 0 and K, M or G"
+			       : NULL;
+	}
+	return NULL;
+}
+
 static bool sort(void *own, const char *word)
 {
-	struct summary_options *o = own;
+	struct own *o = own;
 
-	return summary_parse_sort(word, &o->sort);
+	return summary_parse_sort(word, &o->options.sort);
 }
 
 const struct reader_spec report_spec = {
@@ -19,23 +57,31 @@ const struct reader_spec report_spec = {
 	.sorts = "peak, leaked, allocated or temporary",
 	.sort_words = "peak leaked allocated temporary",
 	.sort = sort,
+	.options = options,
+	.take = take,
 	.counts = "sites, and processes",
 	.lacks = "d",
 };
 
 int cmd_report(int argc, char **argv)
 {
-	struct summary_options o = {0};
+	struct own own = {0};
+	struct summary_options *o = &own.options;
 	struct reader r;
 	int status;
 
-	if (!reader_open(&r, &report_spec, argc, argv, &o, &status))
+	if (!reader_open(&r, &report_spec, argc, argv, &own, &status))
 		return status;
-	o.scope = r.scope;
-	o.limit = r.limit;
-	o.bytes = r.bytes;
-	o.colour = r.colour;
-	o.path = r.path;
-	return reader_close(&r, r.json ? summary_json(r.profile, &o, r.out)
-				       : summary_text(r.profile, &o, r.out));
+	if (own.html) {
+		status = page_write(r.profile, r.path, own.html, (size_t)own.limit);
+		reader_close(&r, 0);
+		return status;
+	}
+	o->scope = r.scope;
+	o->limit = r.limit;
+	o->bytes = r.bytes;
+	o->colour = r.colour;
+	o->path = r.path;
+	return reader_close(&r, r.json ? summary_json(r.profile, o, r.out)
+				       : summary_text(r.profile, o, r.out));
 }

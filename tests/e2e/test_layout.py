@@ -16,6 +16,7 @@ BELOW = {  # what each folder of cli/ may include; preload/wire.h apart
     "heap": {"heap", "profile", "base"},
     "collect": {"collect", "heap", "symbol", "profile", "base"},
     "report": {"report", "heap", "symbol", "profile", "base"},
+    # An export has the reports' figures: it asks them, and computes none of its own.
     "export": {"export", "report", "heap", "symbol", "profile", "base"},
     "gate": {"gate", "report", "heap", "symbol", "profile", "base"},
     "cmd": {"cmd", "collect", "report", "export", "gate", "heap", "symbol", "profile",

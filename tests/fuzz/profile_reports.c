@@ -4,6 +4,7 @@
  */
 #include "tests/fuzz/profile_mutate.h"
 
+#include "cli/export/html.h"
 #include "cli/profile/merge.h"
 #include "cli/report/churn.h"
 #include "cli/report/diff.h"
@@ -75,6 +76,19 @@ static void pictures(const struct profile *p, FILE *out)
 	expect_done(timeline_svg(p, &timeline, out));
 }
 
+/* Figures may be beyond what a page can show. */
+static void pages(const struct profile *p, FILE *out)
+{
+	struct html_options o = {.path = "p"};
+
+	for (int i = 0; i < 2; i++) {
+		int r = html_write(p, &o, out, NULL);
+
+		walk_expect(r == 0 || r == -EOVERFLOW, "what a page cannot be made of");
+		o.limit = 1;
+	}
+}
+
 /* The same with itself. Times and counts may be beyond what a merge can put behind each
  * other. */
 static void merges(const uint8_t *data, size_t size, bool trusting)
@@ -113,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	summaries(p, out);
 	tables(p, out);
 	pictures(p, out);
+	pages(p, out);
 	merges(data, size - 1, data[size - 1] & 1);
 	expect_done(diff_text(p, p, &diff, out));
 	expect_done(diff_json(p, p, &diff, out));

@@ -1,0 +1,104 @@
+#include "cli/cmd/page.h"
+
+#include "cli/base/cleanup.h"
+#include "cli/base/draft.h"
+#include "cli/base/message.h"
+#include "cli/base/units.h"
+#include "cli/cmd/verb.h"
+#include "cli/export/html.h"
+#include "cli/report/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WORD = 256 }; /* room for a name in a message */
+
+/* Whether a file is one that a page may take the place of. (What is no regular file is
+ * not asked: to open a pipe would wait.) */
+static bool replaceable(const char *path)
+{
+	char start[sizeof(HTML_START)] = "";
+	_cleanup_(fclosep) FILE *file = NULL;
+	struct stat st;
+	size_t len;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	file = fopen(path, "re");
+	len = file ? fread(start, 1, sizeof(start) - 1, file) : 0;
+	return file && (!len || !strcmp(start, HTML_START));
+}
+
+static int write_to(const struct profile *p, const char *profile_path, const char *path,
+		    size_t limit, struct html_outcome *ret)
+{
+	_cleanup_(draft_drop) struct draft draft = {.fd = -1};
+	struct html_options options = {.path = profile_path, .limit = limit};
+	int err = draft_open(&draft, path, replaceable(path)), fd;
+	FILE *out;
+
+	if (err < 0)
+		return err;
+	/* A pipe that nobody reads, a limit: errors, and not the end. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	fd = fcntl(draft.fd, F_DUPFD_CLOEXEC, 0);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	err = html_write(p, &options, out, ret);
+	errno = 0;
+	if ((ferror(out) | fclose(out)) && !err)
+		err = errno ? -errno : -EIO;
+	return err < 0 ? err : draft_keep(&draft);
+}
+
+static int explain(const char *path, int err)
+{
+	if (err == -EEXIST) {
+		message_error("%s is there already, and is no page of heapline's",
+			      path);
+		message_help("name another file, or remove that one");
+		return VERB_USAGE;
+	}
+	if (err == -EOVERFLOW) {
+		message_error("the profile has figures above 9,007,199,254,740,992, "
+			      "which no page can show exactly");
+		message_help(
+			"the reports show them: `heapline report`, `heapline lines`");
+		return VERB_FAILED;
+	}
+	message_error("%s: %s", path, strerror(-err));
+	message_help(err == -ENOMEM ? "end other programs, or use a larger machine"
+				    : "name a file that can be written");
+	return VERB_FAILED;
+}
+
+int page_write(const struct profile *p, const char *profile_path, const char *path,
+	       size_t limit)
+{
+	struct html_outcome outcome = {0};
+	char clean[WORD];
+	int err = write_to(p, profile_path, path, limit, &outcome);
+
+	text_clean(path, clean, sizeof(clean));
+	if (err < 0)
+		return explain(clean, err);
+	message_note("page: %s, %s; open it in a browser", clean,
+		     units_size(outcome.bytes).text);
+	if (outcome.folded)
+		message_note(
+			"%s of %s places in the stacks are folded into \"smaller\" "
+			"ones, so that the page stays small; sums are whole",
+			units_count(outcome.folded).text,
+			units_count(outcome.nodes).text);
+	return VERB_OK;
+}

@@ -1,0 +1,35 @@
+/*
+ * html.h - a profile as one HTML file that needs nothing else: the viewer (viewer/)
+ * and, as columns (columns.h), what it asks. It makes no request, runs no script but
+ * its own (a hash in its content security policy says which), and names that the
+ * program chose are in it only as compressed text.
+ */
+#pragma once
+
+#include "cli/profile/profile.h"
+
+#include <stdio.h>
+
+enum {
+	HTML_SCHEMA = 1,       /* of the columns: viewer and page are of one heapline */
+	HTML_LIMIT = 50 << 20, /* bytes of a page */
+};
+
+/* How a page begins, so that it can be told from other files. */
+#define HTML_START "<!doctype html>\n<!-- a profile, by heapline -->\n"
+
+struct html_options {
+	const char *path; /* of the profile: its name is shown; may be NULL */
+	size_t limit; /* bytes; 0: HTML_LIMIT. What is smallest is folded (html_tree.h)
+		       * until the page fits, or only sources and names are left. */
+};
+
+struct html_outcome {
+	size_t bytes;
+	size_t nodes, folded; /* of the stack tree: all, and those folded */
+};
+
+/* Writes the page. 0, -ENOMEM, or -EOVERFLOW: a figure is above COLUMNS_MOST. Nothing
+ * is written then. ret may be NULL. */
+int html_write(const struct profile *p, const struct html_options *o, FILE *out,
+	       struct html_outcome *ret);

@@ -1,0 +1,367 @@
+/*
+ * Pages: columns are read back as they were written; folding keeps every sum.
+ */
+#include "cli/base/cleanup.h"
+#include "cli/export/columns.h"
+#include "cli/export/html.h"
+#include "cli/export/html_tree.h"
+#include "tests/unit/profile_make.h"
+#include "tests/unit/report_make.h"
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <errno.h>
+#include <math.h>
+#include <zlib.h>
+
+/* ---- columns ---------------------------------------------------------------- */
+
+static uint64_t get_number(const void *context, size_t i)
+{
+	return ((const uint64_t *)context)[i];
+}
+
+static unsigned digit_of(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	assert_non_null(strchr(digits, c));
+	return (unsigned)(strchr(digits, c) - digits);
+}
+
+/* Puts together, and inflates, the elements of a column. Its form goes to form. */
+static size_t read_column(const char *page, const char *name, char form[8], void *to,
+			  size_t room)
+{
+	_cleanup_(freep) unsigned char *bytes = calloc(strlen(page) + 1, 1);
+	z_stream z = {0};
+	char start[128];
+	size_t len = 0;
+	int r;
+
+	snprintf(start, sizeof(start), "data-name=%s data-form=", name);
+	for (const char *at = page; (at = strstr(at, start));) {
+		at += strlen(start);
+		sscanf(at, "%7[a-z0-9]", form);
+		for (at = strchr(at, '>') + 1; *at != '<'; at += 4) {
+			unsigned bits = digit_of(at[0]) << 18 | digit_of(at[1]) << 12;
+
+			bits |= at[2] == '=' ? 0 : digit_of(at[2]) << 6;
+			bits |= at[3] == '=' ? 0 : digit_of(at[3]);
+			bytes[len++] = (unsigned char)(bits >> 16);
+			if (at[2] != '=')
+				bytes[len++] = (unsigned char)(bits >> 8);
+			if (at[3] != '=')
+				bytes[len++] = (unsigned char)bits;
+		}
+	}
+	assert_int_equal(inflateInit2(&z, -MAX_WBITS), Z_OK);
+	z.next_in = bytes;
+	z.avail_in = (uInt)len;
+	z.next_out = to;
+	z.avail_out = (uInt)room;
+	r = inflate(&z, Z_FINISH);
+	assert_int_equal(r, Z_STREAM_END);
+	assert_int_equal(z.avail_in, 0);
+	inflateEnd(&z);
+	return room - z.avail_out;
+}
+
+static uint64_t number_at(const char *form, const unsigned char *bytes, size_t i)
+{
+	unsigned width = form[0] == 'f' ? 8 : (unsigned)atoi(form + 1) / 8;
+	uint64_t value = 0;
+	double number;
+
+	for (unsigned k = 0; k < width; k++)
+		value |= (uint64_t)bytes[i * width + k] << 8 * k;
+	if (form[0] != 'f')
+		return value;
+	memcpy(&number, &value, sizeof(number));
+	return (uint64_t)number;
+}
+
+static void check_numbers(const uint64_t *numbers, size_t count, const char *wanted)
+{
+	_cleanup_(freep) unsigned char *bytes = malloc(count * 8 + 1);
+	struct columns c = {0};
+	_cleanup_(freep) char *text = NULL;
+	char form[8] = "";
+	size_t len = 0;
+
+	c.out = open_memstream(&text, &len);
+	columns_put(&c, "n", count, get_number, numbers);
+	fclose(c.out);
+	assert_int_equal(c.err, 0);
+	read_column(text, "n", form, bytes, count * 8);
+	assert_string_equal(form, wanted);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(number_at(form, bytes, i), numbers[i]);
+}
+
+static void a_column_is_as_wide_as_its_greatest_number(void **state)
+{
+	static const struct {
+		uint64_t most;
+		const char *form;
+	} cases[] = {
+		{0, "u8"},	     {UINT8_MAX, "u8"},	    {256, "u16"},
+		{UINT16_MAX, "u16"}, {65536, "u32"},	    {UINT32_MAX, "u32"},
+		{1ull << 32, "f64"}, {COLUMNS_MOST, "f64"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t numbers[] = {1 % (cases[i].most + 1), cases[i].most, 0};
+
+		check_numbers(numbers, 3, cases[i].form);
+	}
+}
+
+static void a_long_column_comes_in_several_elements(void **state)
+{
+	enum { COUNT = 1200000 };
+	_cleanup_(freep) uint64_t *numbers = malloc(COUNT * sizeof(*numbers));
+	struct make m = {.state = 7};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++)
+		numbers[i] = make_any(&m) >> 32;
+	check_numbers(numbers, COUNT, "u32");
+}
+
+static void a_number_that_no_double_has_is_refused(void **state)
+{
+	uint64_t number = COLUMNS_MOST + 1;
+	struct columns c = {.out = fopen("/dev/null", "w")};
+
+	(void)state;
+	columns_put(&c, "n", 1, get_number, &number);
+	assert_int_equal(c.err, -EOVERFLOW);
+	fclose(c.out);
+}
+
+/* ---- folding ------------------------------------------------------------------ */
+
+static struct profile *random_tree(struct make *m)
+{
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/src/u/demo");
+	uint32_t nodes = 1 + make_below(m, 60);
+
+	report_process(p, 1, 100, "./demo");
+	report_process(p, 2, 101, "./demo");
+	for (uint32_t i = 0; i < nodes; i++)
+		report_call(p, make_below(m, p->stack_count), module, "f", "f.c",
+			    1 + make_below(m, 9), 1, 9);
+	for (uint32_t i = make_below(m, 150); i > 0; i--) {
+		struct profile_site *s =
+			report_kept(p, 1 + make_below(m, 2),
+				    make_below(m, p->stack_count), make_below(m, 1000));
+
+		s->domain = make_below(m, 4) == 0;
+		s->freed_here_bytes = make_below(m, 1000);
+		s->frees = make_below(m, 2);
+		s->freed_bytes = s->frees ? s->allocated_bytes : 0;
+	}
+	return p;
+}
+
+static uint64_t figure_of(const struct profile_site *s, int which)
+{
+	switch (which) {
+	case 0:
+		return s->allocated_bytes;
+	case 1:
+		return s->freed_here_bytes;
+	case 2:
+		return s->tree_peak.bytes;
+	default:
+		return s->allocs - s->frees;
+	}
+}
+
+/* What each stack of the profile has with all below it, of a process and domain. */
+static void sum_stacks(const struct profile *p, int which, uint32_t process,
+		       uint32_t domain, uint64_t *sums)
+{
+	memset(sums, 0, p->stack_count * sizeof(*sums));
+	for (size_t i = 0; i < p->site_count; i++)
+		if (p->sites[i].process_serial == process + 1 &&
+		    p->sites[i].domain == domain)
+			sums[p->sites[i].stack] += figure_of(&p->sites[i], which);
+	for (size_t i = p->stack_count; i-- > 1;)
+		sums[p->stacks[i].parent] += sums[i];
+}
+
+static void check_sums(const struct profile *p, const struct html_tree *t, int which,
+		       uint32_t process, uint32_t domain)
+{
+	_cleanup_(freep) uint64_t *wanted = calloc(p->stack_count, sizeof(*wanted));
+	_cleanup_(freep) uint64_t *has = calloc(t->node_count, sizeof(*has));
+	uint32_t path[100];
+
+	sum_stacks(p, which, process, domain, wanted);
+	for (size_t i = 0; i < t->site_count; i++)
+		if (t->sites[i].process == process &&
+		    t->sites[i].site->domain == domain)
+			has[t->sites[i].node] += figure_of(t->sites[i].site, which);
+	/* Preorder: parents are the last nodes less deep. */
+	for (size_t i = t->node_count; i-- > 1;) {
+		size_t parent = i;
+
+		while (t->nodes[parent].depth >= t->nodes[i].depth)
+			parent--;
+		assert_int_equal(t->nodes[parent].depth + 1, t->nodes[i].depth);
+		has[parent] += has[i];
+	}
+	for (size_t i = 0; i < t->node_count; i++) {
+		uint32_t stack = t->nodes[i].stack;
+
+		path[t->nodes[i].depth] = stack;
+		if (stack == HTML_TREE_SMALLER)
+			continue;
+		assert_int_equal(has[i], wanted[stack]);
+		if (i)
+			assert_int_equal(path[t->nodes[i].depth - 1],
+					 p->stacks[stack].parent);
+	}
+}
+
+static void folding_keeps_what_every_subtree_has(void **state)
+{
+	struct make m = {.state = 3};
+
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		struct profile *p = random_tree(&m);
+		_cleanup_(view_done) struct view v;
+		_cleanup_(html_tree_done) struct html_tree t;
+		_cleanup_(freep) double *shares = NULL;
+		double least = (double)make_below(&m, 100) / 150;
+
+		assert_int_equal(view_init(&v, p, &(struct scope_options){0}), 0);
+		shares = html_tree_shares(&v);
+		assert_non_null(shares);
+		assert_int_equal(
+			html_tree_init(&t, &v, round % 4 ? shares : NULL, least), 0);
+		if (!(round % 4))
+			assert_int_equal(t.folded, 0);
+		for (int which = 0; which < 4; which++)
+			for (uint32_t k = 0; k < 4; k++)
+				check_sums(p, &t, which, k / 2, k % 2);
+		html_tree_done(&t);
+		view_done(&v);
+		profile_close(p);
+	}
+}
+
+static void as_many_nodes_are_kept_as_wanted_or_fewer(void **state)
+{
+	struct make m = {.state = 4};
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		double shares[100], least;
+		size_t count = 2 + make_below(&m, 99), wanted, kept = 0;
+
+		for (size_t i = 0; i < count; i++)
+			shares[i] = i ? (double)make_below(&m, 20) : INFINITY;
+		wanted = 1 + make_below(&m, count);
+		assert_int_equal(html_tree_least(shares, count, wanted, &least), 0);
+		for (size_t i = 0; i < count; i++)
+			kept += !i || shares[i] > least;
+		assert_true(kept <= wanted);
+	}
+}
+
+/* ---- pages ---------------------------------------------------------------------- */
+
+static size_t page_of(const struct profile *p, size_t limit, char **ret,
+		      struct html_outcome *outcome)
+{
+	struct html_options o = {.path = "dir/<b>.heapline", .limit = limit};
+	size_t len = 0;
+	FILE *out = open_memstream(ret, &len);
+
+	assert_int_equal(html_write(p, &o, out, outcome), 0);
+	fclose(out);
+	assert_int_equal(len, outcome->bytes);
+	return len;
+}
+
+static void nothing_of_a_name_is_in_the_page_as_it_is(void **state)
+{
+	struct profile *p = report_example();
+	_cleanup_(freep) char *text = NULL;
+	struct html_outcome outcome;
+
+	(void)state;
+	p->processes[0].command = report_string(p, "</script><b>command");
+	p->frames[0].function = report_string(p, "</script><b>function");
+	p->modules[0].path = report_string(p, "</script><b>module");
+	page_of(p, 0, &text, &outcome);
+	assert_null(strstr(text, "<b>"));
+	assert_int_equal(strncmp(text, HTML_START, strlen(HTML_START)), 0);
+	assert_int_equal(outcome.folded, 0);
+	profile_close(p);
+}
+
+static void a_page_is_made_smaller_until_it_fits(void **state)
+{
+	struct make m = {.state = 5};
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/src/u/demo");
+	_cleanup_(freep) char *whole = NULL, *small = NULL;
+	struct html_outcome outcome;
+	size_t len, least;
+
+	(void)state;
+	report_process(p, 1, 100, "./demo");
+	for (int i = 0; i < 3000; i++) {
+		uint32_t node =
+			report_node(p, make_below(&m, p->stack_count), module, 0);
+
+		report_kept(p, 1, node, 1 + make_below(&m, 1 << 20));
+	}
+	len = page_of(p, 0, &whole, &outcome);
+	assert_int_equal(outcome.folded, 0);
+	least = len - 30000;
+	assert_true(page_of(p, least, &small, &outcome) <= least);
+	assert_true(outcome.folded > 0 && outcome.folded < outcome.nodes);
+	profile_close(p);
+}
+
+static void a_figure_that_no_page_can_show_is_an_error(void **state)
+{
+	struct profile *p = report_example();
+	FILE *out = fopen("/dev/null", "w");
+
+	(void)state;
+	p->sites[0].last_live_bytes = UINT64_MAX;
+	assert_int_equal(html_write(p, &(struct html_options){0}, out, NULL),
+			 -EOVERFLOW);
+	fclose(out);
+	profile_close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_column_is_as_wide_as_its_greatest_number),
+		cmocka_unit_test(a_long_column_comes_in_several_elements),
+		cmocka_unit_test(a_number_that_no_double_has_is_refused),
+		cmocka_unit_test(folding_keeps_what_every_subtree_has),
+		cmocka_unit_test(as_many_nodes_are_kept_as_wanted_or_fewer),
+		cmocka_unit_test(nothing_of_a_name_is_in_the_page_as_it_is),
+		cmocka_unit_test(a_page_is_made_smaller_until_it_fits),
+		cmocka_unit_test(a_figure_that_no_page_can_show_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
