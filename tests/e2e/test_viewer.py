@@ -1,0 +1,245 @@
+"""The web viewer: `report --html` in Chromium, by mouse and keyboard, against what the
+verbs print for the same question; its bundle against its sources."""
+
+import filecmp
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import unittest
+
+import harness
+
+VIEWER = os.path.join(harness.SOURCE, "viewer")
+WORKSHOP = os.path.join(harness.BUILD, "viewer")  # where npm may write
+METRICS = ("peak", "leaked", "allocated", "temporary", "allocations")
+HOSTILE = "<img src=x onerror=alert(1)>"
+FOCUS = "forget|make_block"
+NEEDED = ("node", "npm", "chromium", "g++")
+
+
+def tool(name):
+    return shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+
+
+def missing():
+    return [name for name in NEEDED if not tool(name)]
+
+
+def npm_ci():
+    """A copy of viewer/ in the build tree, with the packages that its lock names.
+    Returns what went wrong, or None."""
+    kept = os.path.join(WORKSHOP, "node_modules")
+    lock = os.path.join(WORKSHOP, "package-lock.json")
+    fresh = os.path.exists(kept) and os.path.exists(lock) and filecmp.cmp(
+        lock, os.path.join(VIEWER, "package-lock.json"), shallow=False)
+    os.makedirs(WORKSHOP, exist_ok=True)
+    for name in os.listdir(VIEWER):
+        source, to = os.path.join(VIEWER, name), os.path.join(WORKSHOP, name)
+        if name in ("node_modules", "bundle"):
+            continue
+        if os.path.isdir(source):
+            shutil.rmtree(to, ignore_errors=True)
+            shutil.copytree(source, to)
+        else:
+            shutil.copy(source, to)
+    if fresh:
+        return None
+    env = {k: v for k, v in os.environ.items() if k != "NODE_ENV"}
+    done = subprocess.run(
+        [tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=WORKSHOP,
+        env=env, capture_output=True, timeout=300, check=False)
+    return None if not done.returncode else done.stderr.decode(errors="replace")[-2000:]
+
+
+class Viewer(harness.Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.lacking = missing()
+        if cls.lacking:
+            return
+        cls.npm_failed = npm_ci()
+
+    def setUp(self):
+        super().setUp()
+        if self.lacking:
+            self.skipTest(", ".join(self.lacking) + " missing")
+        self.assertIsNone(self.npm_failed)
+
+    # ---- the bundle ---------------------------------------------------------------
+
+    def test_the_bundle_is_made_of_its_sources(self):
+        done = subprocess.run([tool("node"), "build.mjs"], cwd=WORKSHOP,
+                              capture_output=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("viewer.js", "viewer.css"):
+            same = filecmp.cmp(os.path.join(WORKSHOP, "bundle", name),
+                               os.path.join(VIEWER, "bundle", name), shallow=False)
+            self.assertTrue(same, name + " is not what its sources make: run npm run "
+                            "build in viewer/")
+
+    def test_its_sources_have_no_type_errors(self):
+        done = subprocess.run([tool("node"), "node_modules/typescript/bin/tsc", "--noEmit"],
+                              cwd=WORKSHOP, capture_output=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+
+    # ---- the browser --------------------------------------------------------------
+
+    def compile(self, name, source, *options):
+        program = self.path(name)
+        done = subprocess.run([tool("g++"), "-g", "-O2", "-pthread", *options, source, "-o",
+                               program], cwd=self.dir, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return program
+
+    def page(self, profile, *options):
+        page = profile[: -len(".heapline")] + ".html"
+        result = self.heapline("report", "--html", page, *options, profile)
+        self.assertEqual(result.status, 0, result)
+        return page
+
+    def ask(self, profile, questions, *options):
+        answers = {name: self.read_json(words[0], profile, *words[1:])
+                   for name, words in questions.items()}
+        return {"file": self.page(profile, *options), "profile": profile, "cli": answers}
+
+    def of_one(self, program):
+        result = self.record([program])
+        self.assertEqual(result.status, 0, result)
+        questions = {
+            "report": ["report"], "lines": ["lines", "--all"], "timeline": ["timeline"],
+            "top_size": ["top", "--by=size"], "top_lifetime": ["top", "--by=lifetime"],
+            "top_function": ["top", "--by=function"],
+            "top_mmap": ["top", "--domain=mmap"],
+            "tree_lines": ["tree", "--lines", "--min=0"],
+            "tree_lines_callers": ["tree", "--lines", "--bottom-up", "--min=0.025"],
+        }
+        for metric in METRICS:
+            questions["tree_%s_down" % metric] = ["tree", "--sort=" + metric, "--min=0"]
+            questions["tree_%s_callers" % metric] = [
+                "tree", "--sort=" + metric, "--bottom-up", "--min=0.025"]
+            if metric != "allocations":
+                questions["lines_" + metric] = ["lines", "--sort=" + metric]
+        return self.ask(result.profile, questions)
+
+    def of_tree(self, program):
+        quoted = shlex.quote(program)
+        result = self.record(["/bin/sh", "-c", "%s & %s; wait" % (quoted, quoted)])
+        self.assertEqual(result.status, 0, result)
+        report = self.report_json(result)
+        pid = [p["pid"] for p in report["processes"] if program in p["command"]][0]
+        one, focus, ignore = "--process=%d" % pid, "--focus=" + FOCUS, "--ignore=" + FOCUS
+        questions = {
+            "report": ["report"], "lines": ["lines"], "lines_process": ["lines", one],
+            "lines_focus": ["lines", focus], "lines_ignore": ["lines", ignore],
+            "threads": ["top", "--by=thread"], "tree": ["tree", "--min=0"],
+            "tree_process": ["tree", "--min=0", one],
+            "tree_process_callers": ["tree", "--bottom-up", "--min=0.025", one],
+            "tree_focus": ["tree", "--min=0", focus],
+            "tree_ignore": ["tree", "--min=0", ignore],
+        }
+        for by in ("site", "function", "file", "module", "process"):
+            questions["top_" + by] = ["top", "--by=" + by]
+        page = self.ask(result.profile, questions)
+        page["cli"].update(pid=pid, focus=FOCUS)
+        return page
+
+    def of_hostile(self, source):
+        odd = self.path('<b>&"odd\u202e.cc')
+        shutil.copy(source, odd)
+        result = self.record([self.compile(HOSTILE, odd)])
+        self.assertEqual(result.status, 0, result)
+        return self.ask(result.profile, {})
+
+    def of_folded(self):
+        result = self.record(["/usr/bin/python3", "-c", "import json, re, decimal"])
+        self.assertEqual(result.status, 0, result)
+        return self.ask(result.profile, {"tree": ["tree", "--sort=allocated", "--min=0"]},
+                        "--html-limit=110K")
+
+    def browse(self, **more):
+        """Runs the browser's tests; one result each."""
+        config = dict(more, chromium=tool("chromium"))
+        path = self.write("config.json", json.dumps(config))
+        done = subprocess.run([tool("node"), "tests/browser.mjs", path], cwd=WORKSHOP,
+                              env=self.environment(), capture_output=True, timeout=280,
+                              check=False)
+        lines = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
+        self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace")[-3000:])
+        return lines
+
+    def test_in_a_browser(self):
+        source = os.path.join(harness.SOURCE, "tests", "targets", "viewer.cc")
+        program = self.compile("viewer", source)
+        bare = self.record([self.compile("bare", source, "-g0")])
+        pages = {
+            "one": self.of_one(program),
+            "tree": self.of_tree(program),
+            "bare": self.ask(bare.profile, {"lines": ["lines"]}),
+            "hostile": self.of_hostile(source),
+            "folded": self.of_folded(),
+        }
+        more = {"pages": pages}
+        if os.environ.get("VIEWER_SCREENSHOTS"):
+            more["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
+        results = self.browse(**more)
+        tests = [r for r in results if "name" in r]
+        with open(os.path.join(VIEWER, "tests", "browser.mjs"), encoding="utf-8") as file:
+            named = set(re.findall(r"(?m)^tests\.(\w+) =", file.read()))
+        for test in tests:
+            with self.subTest(test["name"]):
+                self.assertNotIn("detail", test, test.get("detail"))
+        self.assertEqual({t["name"] for t in tests}, named)
+        commands = [r["commands"] for r in results if "commands" in r]
+        self.assertEqual(len(commands), 1)
+        for command in commands[0]:
+            words = shlex.split(command)
+            self.assertEqual(words[0], "heapline")
+            done = self.heapline(*words[1:])
+            self.assertEqual(done.status, 0, command + "\n" + str(done))
+
+
+class Page(harness.Case):
+    """What there is without a browser."""
+
+    def setUp(self):
+        super().setUp()
+        self.profile = self.record([harness.target("demo")]).profile
+
+    def test_it_replaces_pages_and_nothing_else(self):
+        page = self.path("page.html")
+        for _ in range(2):
+            result = self.heapline("report", "--html", page, self.profile)
+            self.assertEqual(result.status, 0, result)
+            self.assertIn(b"page.html", result.stderr)
+        other = self.write("precious", "mine")
+        self.assert_error(self.heapline("report", "--html", other, self.profile), 2,
+                          "is there already")
+        with open(other, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "mine")
+        before = os.path.getsize(self.profile)
+        self.assert_error(self.heapline("report", "--html", self.profile), 2, "already")
+        self.assertEqual(os.path.getsize(self.profile), before)
+        self.assertEqual(sorted(n for n in os.listdir(self.dir) if n.endswith(".part")), [])
+
+    def test_a_place_that_cannot_be_written_is_an_error(self):
+        for name in ("missing/page.html", "."):
+            self.assert_error(self.heapline("report", "--html", name, self.profile), 1)
+        self.assert_error(self.heapline("report", "--html", "/dev/full", self.profile), 1)
+
+    def test_it_names_no_other_place(self):
+        page = self.path("page.html")
+        self.heapline("report", "--html", page, self.profile)
+        with open(page, encoding="ascii") as file:
+            text = file.read()
+        self.assertIn("default-src 'none'", text)
+        self.assertNotRegex(text, r"(?i)(src|href)=[\"']?(https?:)?//")
+        self.assertLess(os.path.getsize(os.path.join(VIEWER, "bundle", "viewer.js"))
+                        + os.path.getsize(os.path.join(VIEWER, "bundle", "viewer.css")),
+                        300000)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,88 @@
+// A browser with pages under watch: what they say on their console, ask of the network,
+// or open as a dialog is a failure.
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+export async function launch(executablePath) {
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** A page that shows a file, ready to be used; .complaints is what went wrong in it. */
+export async function open(browser, file, fragment = "", options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1400, height: 2600 }, colorScheme: "light", ...options,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  page.complaints = [];
+  page.on("console", (m) => page.complaints.push(`console: ${m.type()}: ${m.text()}`));
+  page.on("pageerror", (e) => page.complaints.push("error: " + e.stack));
+  page.on("dialog", (d) => {
+    page.complaints.push("dialog: " + d.message());
+    void d.dismiss();
+  });
+  page.on("request", (r) => {
+    if (r.url().split("#")[0] !== "file://" + encodeURI(file))
+      page.complaints.push("request: " + r.url().slice(0, 200));
+  });
+  await page.goto("file://" + encodeURI(file) + fragment);
+  await page.waitForFunction(() => document.documentElement.dataset.ready, null, { timeout: 60000 });
+  return page;
+}
+
+/** Goes where a fragment says, as a link would, and waits until it is shown. */
+export async function go(page, fragment) {
+  await page.evaluate((f) => {
+    location.hash = f;
+  }, fragment);
+  await settle(page);
+}
+
+/** Two frames later: what was asked for is drawn. */
+export async function settle(page) {
+  await page.evaluate(
+    () =>
+      new Promise((done) =>
+        setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 0),
+      ),
+  );
+}
+
+/** Rows of a grid: their cells' texts and exact values, level, and classes. */
+export async function rowsOf(page, label) {
+  return page.evaluate((name) => {
+    const grid = [...document.querySelectorAll(".grid")].find(
+      (g) => g.getAttribute("aria-label") === name,
+    );
+    if (!grid) throw new Error("no grid called " + name);
+    const rows = [...grid.querySelectorAll(".rows .row")];
+    if (rows.length + 1 !== Number(grid.getAttribute("aria-rowcount")))
+      throw new Error(`${name}: ${rows.length} rows in sight of ${grid.getAttribute("aria-rowcount")}`);
+    return rows.map((row) => ({
+      level: Number(row.getAttribute("aria-level")),
+      classes: row.className,
+      expanded: row.getAttribute("aria-expanded"),
+      cells: [...row.children].map((cell) => {
+        const value = cell.querySelector("[data-value]");
+        return {
+          text: cell.textContent,
+          value: value ? Number(value.dataset.value) : null,
+          title: cell.querySelector("[title]:not([data-value])")?.getAttribute("title") ?? "",
+        };
+      }),
+    }));
+  }, label);
+}
+
+/** data-value by data-key of what is inside a place of the page. */
+export async function factsOf(page, selector) {
+  return page.$$eval(selector + " [data-key]", (all) =>
+    Object.fromEntries(
+      all.map((e) => [e.dataset.key, e.dataset.value === undefined ? e.textContent : Number(e.dataset.value)]),
+    ),
+  );
+}
