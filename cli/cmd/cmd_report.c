@@ -43,6 +43,11 @@ static const char *take(void *own, size_t i, const char *value)
 	return NULL;
 }
 
+static bool silent(const void *own)
+{
+	return ((const struct own *)own)->html;
+}
+
 static bool sort(void *own, const char *word)
 {
 	struct own *o = own;
@@ -59,6 +64,7 @@ const struct reader_spec report_spec = {
 	.sort = sort,
 	.options = options,
 	.take = take,
+	.silent = silent,
 	.counts = "sites, and processes",
 	.lacks = "d",
 };

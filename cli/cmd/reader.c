@@ -562,6 +562,8 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		*ret_status = status;
 		return false;
 	}
+	if (spec->silent && spec->silent(own))
+		return true;
 	if (!r->json && !r->no_pager && isatty(STDOUT_FILENO))
 		text_pager_open(&r->pager);
 	r->out = r->pager.out;

@@ -34,6 +34,9 @@ struct reader_spec {
 	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
 	const char *lacks;  /* letters of common options that make no sense, of
 			       "pFIdtazTb" */
+	/* Asked when the command line was read: the report goes elsewhere, standard
+	 * output gets nothing. NULL: it does not. */
+	bool (*silent)(const void *own);
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;

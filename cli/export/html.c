@@ -119,7 +119,11 @@ GET(site_temporary, SITE.site->temporary.bytes)
 GET(site_freed_here_blocks, SITE.site->freed_here)
 GET(site_freed_here, SITE.site->freed_here_bytes)
 GET(site_last_rank, SITE.site->last_rank)
-GET(site_last_live, SITE.site->last_live_bytes)
+/* Not known of most parts that a profile may be cut to: the page has the greatest
+ * number that it can have. */
+GET(site_last_live, SITE.site->last_live_bytes == PROFILE_UNKNOWN
+			    ? COLUMNS_MOST
+			    : SITE.site->last_live_bytes)
 GET(site_sizes, SITE.site->sizes_count)
 GET(site_lives, SITE.site->lives_count)
 
@@ -351,17 +355,41 @@ static void put_classes(struct page *page, bool sizes, const char *class_name,
 
 /* ---- reports that go in as they are --------------------------------------------- */
 
+/* The clauses that reports have of the part that is shown. */
+static void phrases_json(const struct page *page, struct json *j)
+{
+	const struct view *v = &page->sums.view;
+
+	json_key(j, "phrases");
+	json_object(j);
+	for (enum view_metric m = 0; m < VIEW_METRICS; m++)
+		json_put_string(j, view_metric_name(m), view_metric_phrase(v, m).text);
+	json_close(j);
+}
+
 static int about_json(const struct page *page, FILE *out)
 {
+	const struct profile *p = page->profile;
+	_cleanup_(freep) char *cut = NULL;
 	struct json j = {.out = out, .spread = 1};
 	const char *path = page->options->path;
+	size_t len = 0;
+	FILE *text = open_memstream(&cut, &len);
 
+	if (!text)
+		return -ENOMEM;
+	cut_text(p, NULL, text);
+	if (fclose(text))
+		return -ENOMEM;
 	json_object(&j);
 	json_put_unsigned(&j, "schema", HTML_SCHEMA);
 	json_put_string(&j, "profile", path ? frames_base(path) : "");
-	json_put_bool(&j, "free_stacks", page->profile->free_stacks);
-	json_put_unsigned(&j, "nodes", page->profile->stack_count);
+	json_put_bool(&j, "free_stacks", p->free_stacks);
+	json_put_unsigned(&j, "nodes", p->stack_count);
 	json_put_unsigned(&j, "folded", page->tree.folded);
+	json_put_string(&j, "cut", cut);
+	json_put_bool(&j, "moment", p->slice.has_moment);
+	phrases_json(page, &j);
 	json_close(&j);
 	json_end(&j);
 	return 0;

@@ -153,6 +153,20 @@ class Viewer(harness.Case):
         self.assertEqual(result.status, 0, result)
         return self.ask(result.profile, {})
 
+    def of_cut(self, program):
+        """Two parts of one recording."""
+        profile = self.record([program]).profile
+        wall = self.report_json(profile)["wall_ns"]
+        cuts = {"moment": "--at=end", "range": "--time=0s..%dms" % (wall // 2000000)}
+        pages = {}
+        for name, cut in cuts.items():
+            questions = {"tree": ["tree", "--min=0", cut],
+                         "allocated": ["tree", "--min=0", "--sort=allocated", cut],
+                         "lines": ["lines", cut]}
+            page = self.ask(profile, questions, cut)
+            pages[name] = dict(page, file=shutil.move(page["file"], self.path(name + ".html")))
+        return pages
+
     def of_folded(self):
         result = self.record(["/usr/bin/python3", "-c", "import json, re, decimal"])
         self.assertEqual(result.status, 0, result)
@@ -180,6 +194,7 @@ class Viewer(harness.Case):
             "bare": self.ask(bare.profile, {"lines": ["lines"]}),
             "hostile": self.of_hostile(source),
             "folded": self.of_folded(),
+            **self.of_cut(program),
         }
         more = {"pages": pages}
         if os.environ.get("VIEWER_SCREENSHOTS"):
@@ -214,6 +229,7 @@ class Page(harness.Case):
             result = self.heapline("report", "--html", page, self.profile)
             self.assertEqual(result.status, 0, result)
             self.assertIn(b"page.html", result.stderr)
+            self.assertEqual(result.stdout, b"")
         other = self.write("precious", "mine")
         self.assert_error(self.heapline("report", "--html", other, self.profile), 2,
                           "is there already")

@@ -343,7 +343,7 @@ static void a_figure_that_no_page_can_show_is_an_error(void **state)
 	FILE *out = fopen("/dev/null", "w");
 
 	(void)state;
-	p->sites[0].last_live_bytes = UINT64_MAX;
+	p->sites[0].last_rank = COLUMNS_MOST + 1;
 	assert_int_equal(html_write(p, &(struct html_options){0}, out, NULL),
 			 -EOVERFLOW);
 	fclose(out);

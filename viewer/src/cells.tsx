@@ -51,17 +51,7 @@ export const METRIC_PHRASES: Record<Metric, string> = {
 
 /** "bytes live at the process's peak": the metric, with its moment. */
 export function useMetricPhrase(): string {
-  const { scope, state } = useView();
-  switch (state.metric) {
-    case "peak":
-      return "bytes live at " + scope.moment;
-    case "leaked":
-      return "bytes never freed, runtime blocks apart";
-    case "allocated":
-      return "bytes allocated over the whole run";
-    case "temporary":
-      return "bytes of temporary blocks over the whole run";
-    default:
-      return "allocations over the whole run";
-  }
+  const { model, scope, state } = useView();
+  if (state.metric === "peak") return "bytes live at " + scope.moment;
+  return model.about.phrases[state.metric];
 }

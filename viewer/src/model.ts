@@ -88,6 +88,11 @@ export interface About {
   free_stacks: boolean;
   nodes: number;
   folded: number;
+  /** What part of the recording the profile was cut to, in lines; "": it is whole. */
+  cut: string;
+  /** Another moment takes the peak's place. */
+  moment: boolean;
+  phrases: Record<string, string>;
 }
 
 export interface Labels {
@@ -101,6 +106,9 @@ export interface Labels {
 
 export const LABEL_KINDS = ["line", "function", "file", "module"] as const;
 export type LabelKind = (typeof LABEL_KINDS)[number];
+
+/** Of siteLast.live: it is not known. */
+export const UNKNOWN = 2 ** 53;
 
 export const OWN = 0;
 export const LIBRARY = 1;

@@ -95,6 +95,7 @@ export class Scope {
 
   private chooseMoment(): void {
     const { model, filter, processes } = this;
+    if (model.about.moment) return; // each site has what was live then
     if (processes.length > 1 && !filter.pid) {
       this.treePeak = filter.domain === "malloc";
       return;
@@ -120,6 +121,7 @@ export class Scope {
   }
 
   get moment(): string {
+    if (this.model.about.moment) return this.model.about.phrases.peak.replace(/^bytes live at /, "");
     if (this.treePeak) return "the peak of all processes' sum";
     return this.processes.length > 1 && !this.filter.pid
       ? "each process's own peak"

@@ -9,7 +9,7 @@ import { highlighter } from "./highlight";
 import {
   expandable, hasOwn, inlinedInto, Lines, rankFunctions, rankPlain, stacksThrough,
 } from "./lines";
-import type { Model } from "./model";
+import { type Model, UNKNOWN } from "./model";
 import type { Metric, Sums } from "./scope";
 import { clean, count, percent, size, sourceLine } from "./units";
 
@@ -183,7 +183,7 @@ function Details(p: { line: number; sums: Sums }) {
         <dd data-key="increment" data-value={p.sums.allocated - p.sums.freed}>
           {size(p.sums.allocated - p.sums.freed)}
         </dd>
-        {DETAILS.map((d) => (
+        {DETAILS.filter((d) => p.sums[d.key] !== UNKNOWN).map((d) => (
           <>
             <dt>{d.title}</dt>
             <dd data-key={d.key} data-value={p.sums[d.key]} title={count(p.sums[d.key])}>

@@ -98,6 +98,7 @@ function Figures(p: { model: Model }) {
 function noticesOf(m: Model): string[] {
   const { report: r, about } = m;
   const notices: string[] = [];
+  if (about.cut) notices.push(about.cut.trim().replace(/\n+/g, " "));
   if (r.losses.events) notices.push(count(r.losses.events) + " events were lost: figures are too small.");
   if (r.losses.stopped) notices.push("Recording ended before the program did: " + r.losses.stopped + ".");
   if (!r.complete) notices.push("The recording was cut short: the last moments are missing.");

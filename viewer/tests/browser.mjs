@@ -205,6 +205,16 @@ tests.tree_follows_process_and_focus = () =>
     await checkTree(page, "#view=tree&ignore=" + encodeURIComponent(cli.focus), cli.tree_ignore, false);
   });
 
+tests.a_part_of_a_recording_is_shown_as_such = async () => {
+  for (const [name, said] of [["moment", /live at the end/], ["range", /Only what was done from/]])
+    await withPage(name, "#view=tree", {}, async (page, cli) => {
+      assert.match(await page.textContent(".notice"), said);
+      await checkTree(page, "#view=tree", cli.tree, false);
+      await checkTree(page, "#view=tree&metric=allocated", cli.allocated, false);
+      await checkSource(page, cli.lines, "#view=source");
+    });
+};
+
 tests.tree_opens_and_closes_by_keys = () =>
   withPage("one", "#view=tree", {}, async (page) => {
     await page.focus(".grid.tree");
