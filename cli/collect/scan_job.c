@@ -74,6 +74,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		.exiting = j->exiting,
 		.exit_sp = j->exit_sp,
 		.shim = "libheapline.so",
+		.kernel = &j->kernel,
 		.read_max = MAPPING_MAX,
 	};
 	int r;
@@ -173,6 +174,8 @@ static int read_process(struct scan_job *j, struct heap_threads *threads,
 	pid_t reader = reader_of(threads);
 	int r = heap_maps_read(reader, &maps);
 
+	if (!r)
+		r = heap_kernel_read(reader, &j->kernel);
 	if (r < 0) {
 		wait_for_blocks(j);
 		return r;
@@ -273,6 +276,7 @@ void scan_job_close(struct scan_job *j)
 	heap_graph_done(&j->graph);
 	heap_roots_done(&j->roots);
 	scan_frames_done(&j->frames);
+	heap_kernel_done(&j->kernel);
 	sem_destroy(&j->go);
 	free(j);
 }

@@ -46,6 +46,7 @@ struct scan_job { /* the thread's but where it says otherwise */
 	int blocks_err;		 /* the server's */
 	struct heap_graph graph; /* whose blocks are the server's to add */
 
+	struct heap_kernel kernel;
 	struct heap_image image; /* of one that goes on */
 	uint64_t image_max;
 

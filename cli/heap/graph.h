@@ -29,6 +29,7 @@ enum heap_kind {		  /* what holds a root, the surest first */
 		 HEAP_VECTOR = 5, /* floating point and vector registers */
 		 HEAP_EXITED = 6, /* stack and registers of who ended the process */
 		 HEAP_REGION = 7, /* memory that the program said to be a root */
+		 HEAP_KERNEL = 8, /* what the kernel keeps of the process's */
 		 HEAP_KINDS
 };
 
@@ -38,7 +39,7 @@ struct heap_area {
 	uint32_t name;	     /* the caller's string: variable, or what it is */
 	uint32_t owner;	     /* the caller's string: module, or thread's name; 0 none */
 	int32_t tid;	     /* of a thread's; 0: nobody's */
-	uint32_t function; /* the caller's string: whose frame it is of; 0 none */
+	uint32_t function;   /* the caller's string: whose frame it is of; 0 none */
 };
 
 struct heap_root {

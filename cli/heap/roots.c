@@ -513,6 +513,8 @@ int heap_roots_find(struct heap_graph *g, const struct heap_source *source,
 		r = find_threads(&f);
 	if (!r)
 		r = find_mappings(&f);
+	if (!r && o->kernel)
+		r = heap_kernel_add(o->kernel, g, &ret->names);
 	heap_ranges_done(&f.taken);
 	if (r)
 		heap_roots_done(ret);

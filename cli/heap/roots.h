@@ -1,6 +1,6 @@
 /*
  * roots.h - where a process holds its blocks from: registers, stacks, thread-local
- * variables, the data of its modules, and mappings that are no heap.
+ * variables, the data of its modules, mappings that are no heap, and the kernel.
  *
  * Left out, since what is there holds nothing: memory below stack pointers, stacks that
  * glibc keeps of threads that have ended, its arenas (free chunks link to each other,
@@ -10,6 +10,7 @@
 
 #include "cli/base/strings.h"
 #include "cli/heap/graph.h"
+#include "cli/heap/kernel.h"
 #include "cli/heap/memory.h"
 #include "cli/heap/modules.h"
 #include "cli/heap/threads.h"
@@ -23,6 +24,7 @@ struct heap_roots_options {
 	pid_t exiting;	   /* thread that ends the process; 0: nobody does */
 	uint64_t exit_sp;  /* its frames below are of the exit itself; 0: not known */
 	const char *shim;  /* last part of the shim's path: not looked at */
+	const struct heap_kernel *kernel; /* or NULL */
 	uint64_t read_max; /* bytes of mappings that are looked at, each */
 };
 

@@ -125,6 +125,7 @@ const char *held_kind(enum heap_kind kind)
 		[HEAP_VECTOR] = "vector register",
 		[HEAP_EXITED] = "frame of the exit",
 		[HEAP_REGION] = "root region",
+		[HEAP_KERNEL] = "kernel",
 	};
 
 	return kind < HEAP_KINDS ? names[kind] : "";
@@ -188,6 +189,12 @@ const char *held_root(const struct held *h, const struct heap_root *root, char *
 		snprintf(thread, sizeof(thread), " of thread %d (%s)", a->tid, owner);
 	if (a->kind == HEAP_GLOBAL) {
 		put_global(a, name, frames_base(owner), root->at, buffer, room);
+		return buffer;
+	}
+	if (a->kind == HEAP_KERNEL) {
+		if (root->at != UINT64_MAX)
+			snprintf(local, sizeof(local), " %" PRIu64, root->at);
+		snprintf(buffer, room, "%s%s", name, local);
 		return buffer;
 	}
 	if (!a->start)

@@ -13,6 +13,7 @@ static const char *const kinds[HEAP_KINDS] = {
 	[HEAP_STACK] = "stack",	    [HEAP_REGISTER] = "register",
 	[HEAP_MAPPING] = "mapping", [HEAP_VECTOR] = "vector",
 	[HEAP_EXITED] = "exited",   [HEAP_REGION] = "region",
+	[HEAP_KERNEL] = "kernel",
 };
 
 static const char *const levels[] = {

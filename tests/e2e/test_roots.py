@@ -95,5 +95,19 @@ class Ends(Roots):
         self.check(self.scan_roots("pthread_exit"), {})
 
 
+class Kernel(Roots):
+    """Pointers that nobody but the kernel has."""
+
+    def test_epoll_data_and_timers(self):
+        found = self.scan_roots("kernel")
+        self.check(found, {
+            "epoll": ("kernel", "sure", "epoll ", ", data of descriptor "),
+            "timer": ("kernel", "sure", "POSIX timer 0")})
+        root = found["epoll"][1]
+        epoll, watched = [int(w) for w in root["text"].replace(",", "").split()
+                          if w.isdigit()]
+        self.assertEqual((root["at"], epoll + 1), (hex(watched), watched))
+
+
 if __name__ == "__main__":
     harness.main()

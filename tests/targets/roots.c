@@ -7,12 +7,16 @@
  *	roots exit	one of a function's that calls exit(), deep in others
  *	roots quick_exit, _exit		the same by these
  *	roots pthread_exit		one of main's, which ends before the last thread
+ *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
@@ -136,6 +140,41 @@ static void *last(void *context)
 	return context;
 }
 
+/* ---- the kernel ------------------------------------------------------------ */
+
+static NOINLINE void watch(int epoll, int descriptor, void *data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
+
+	epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static NOINLINE timer_t set_timer(void *value)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = SIGUSR1,
+				 .sigev_value.sival_ptr = value};
+	timer_t timer;
+
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	return timer;
+}
+
+static int kernel(void)
+{
+	int epoll = epoll_create1(0), one[2], two[2];
+
+	if (pipe(one) < 0 || pipe(two) < 0)
+		return 1;
+	watch(epoll, one[0], make("epoll", 301));
+	watch(epoll, two[0], make("gone-epoll", 302));
+	epoll_ctl(epoll, EPOLL_CTL_DEL, two[0], NULL);
+	set_timer(make("timer", 303));
+	timer_delete(set_timer(make("gone-timer", 304)));
+	wipe();
+	return 0;
+}
+
 static const struct end {
 	const char *name;
 	void (*end)(int);
@@ -151,6 +190,8 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&ready, NULL, 2);
 	if (!strcmp(what, "stacks"))
 		return stacks();
+	if (!strcmp(what, "kernel"))
+		return kernel();
 	local = make("main", 202);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (!strcmp(what, ends[i].name))
