@@ -467,3 +467,20 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 	ledger_each_inherited(&e->ledger, books, see_inherited, &s);
 	ledger_each(&e->ledger, books, see_block, &s);
 }
+
+void engine_each_mapping(const struct engine *e, const struct engine_process *p,
+			 void (*see)(void *context, const struct engine_block *b),
+			 void *context)
+{
+	const struct maps *m = &((const struct process *)p)->books.maps;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct maps_piece *x = &m->pieces[i];
+		const struct maps_mapping *of = &m->mappings[x->mapping];
+		const struct engine_block block = {
+			x->start, x->end - x->start, of->born_ns,
+			sites_number(&e->ledger.sites, of->site) - 1, false};
+
+		see(context, &block);
+	}
+}

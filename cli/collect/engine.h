@@ -167,3 +167,8 @@ uint64_t engine_backlog(const struct engine *e);
 void engine_each_live(struct engine *e, struct engine_process *p,
 		      void (*see)(void *context, const struct engine_block *b),
 		      void *context);
+
+/* The same of what it made by mmap, in pieces where it unmapped parts. */
+void engine_each_mapping(const struct engine *e, const struct engine_process *p,
+			 void (*see)(void *context, const struct engine_block *b),
+			 void *context);

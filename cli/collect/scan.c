@@ -111,6 +111,21 @@ static void see_block(void *context, const struct engine_block *x)
 		j->blocks_err = heap_blocks_add(&j->graph.blocks, &b);
 }
 
+static void see_mapping(void *context, const struct engine_block *x)
+{
+	struct scan_job *j = context;
+
+	if (!j->blocks_err)
+		j->blocks_err = array_reserve(&j->mappings, &j->mapping_room,
+					      j->mapping_count + 1);
+	if (!j->blocks_err)
+		j->mappings[j->mapping_count++] =
+			(struct heap_block){.address = x->address,
+					    .size = x->size,
+					    .site = x->site,
+					    .born_ns = x->born_ns};
+}
+
 /* The process stands: what it did is read to the end. */
 static void give_blocks(struct scans *s, struct scan_job *j)
 {
@@ -123,6 +138,8 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 		j->blocks_err = -ESRCH;
 	else
 		engine_each_live(s->engine, p, see_block, j);
+	if (!j->blocks_err)
+		engine_each_mapping(s->engine, p, see_mapping, j);
 	j->at_ns = engine_now_ns(s->engine);
 	sem_post(&j->go);
 }
@@ -150,13 +167,15 @@ static struct profile_snapshot *add_row(struct profile *p, const struct scan_job
 
 static void count(struct profile_snapshot *row, const struct heap_graph *g)
 {
-	row->blocks = g->blocks.count;
 	row->edges = g->edge_count;
 	row->roots = g->root_count;
 	row->read_bytes = g->read_bytes;
 	row->unread_bytes = g->unread_bytes;
 	for (size_t i = 0; i < g->blocks.count; i++)
-		row->bytes += g->blocks.items[i].size;
+		if (!(g->blocks.items[i].flags & HEAP_MAPPED)) {
+			row->blocks++;
+			row->bytes += g->blocks.items[i].size;
+		}
 }
 
 /* Sites are numbers of the engine; in the file, blocks name stacks. Those of another

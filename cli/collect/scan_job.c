@@ -5,6 +5,7 @@
 #include "cli/base/kernel.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/scan_names.h"
+#include "cli/heap/mappings.h"
 #include "cli/heap/memory.h"
 #include "cli/heap/reach.h"
 #include "cli/heap/regions.h"
@@ -70,6 +71,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		struct heap_memory *memory, struct heap_threads *threads,
 		const struct heap_ranges *regions)
 {
+	_cleanup_(heap_ranges_done) struct heap_ranges dead = {0};
 	struct heap_roots_options o = {
 		.exiting = j->exiting,
 		.exit_sp = j->exit_sp,
@@ -85,9 +87,17 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		r = scan_frames_take(&j->frames, &j->roots, memory, threads, j->exiting,
 				     &o.exit_sp);
 	if (!r)
+		r = heap_mappings_add(&j->graph.blocks, j->mappings, j->mapping_count,
+				      memory->maps);
+	if (!r)
 		r = heap_blocks_seal(&j->graph.blocks);
 	if (!r)
+		r = heap_roots_dead(&j->graph.blocks, threads, &dead);
+	j->graph.dead = &dead;
+	j->graph.block_max = MAPPING_MAX;
+	if (!r)
 		r = heap_graph_scan(&j->graph, source);
+	j->graph.dead = NULL;
 	if (!r)
 		r = heap_roots_find(&j->graph, source, memory, threads, &o, &j->roots);
 	if (!r)
@@ -226,7 +236,7 @@ static int count_unheld(struct scan_job *j)
 	_cleanup_(freep) uint32_t *ignored = NULL;
 	_cleanup_(freep) uint8_t *level = malloc(g->blocks.count + 1);
 	size_t n = 0;
-	int r = level ? heap_graph_ignored(g, &ignored, &n) : -ENOMEM;
+	int r = level ? heap_graph_flagged(g, HEAP_IGNORED, &ignored, &n) : -ENOMEM;
 
 	if (!r)
 		r = heap_reach(g, &heap_levels_any, ignored, n, level);
@@ -234,7 +244,8 @@ static int count_unheld(struct scan_job *j)
 		return r;
 	j->unheld = 0;
 	for (size_t i = 0; i < g->blocks.count; i++)
-		j->unheld += level[i] == HEAP_UNREACHED;
+		j->unheld += level[i] == HEAP_UNREACHED &&
+			     !(g->blocks.items[i].flags & HEAP_MAPPED);
 	return 0;
 }
 
@@ -277,6 +288,7 @@ void scan_job_close(struct scan_job *j)
 	heap_roots_done(&j->roots);
 	scan_frames_done(&j->frames);
 	heap_kernel_done(&j->kernel);
+	free(j->mappings);
 	sem_destroy(&j->go);
 	free(j);
 }

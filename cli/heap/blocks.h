@@ -30,6 +30,7 @@ struct heap_block {
 
 enum heap_block_flag {
 	HEAP_IGNORED = 1u << 0, /* the program says that it is no leak */
+	HEAP_MAPPED = 1u << 1,	/* not of the malloc domain: see mappings.h */
 };
 
 struct heap_extent {
@@ -90,6 +91,7 @@ enum heap_how { /* how a word points at a block, the plainest first */
 			2, /* one past its last byte, where no other block begins */
 		HEAP_TAG_LOW = 3,  /* its start, with something in the low 3 bits */
 		HEAP_TAG_HIGH = 4, /* its start, with something in the high 16 bits */
+		HEAP_DEAD = 5, /* below the stack pointer of a stack in that block */
 		HEAP_HOWS
 };
 

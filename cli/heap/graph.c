@@ -147,11 +147,14 @@ static bool maybe(const struct scan *s, uint64_t word)
 	return plain - (s->low & ~7ull) <= s->span + 14;
 }
 
-static int found(struct scan *s, uint64_t at, uint64_t start,
-		 const struct heap_hit *hit)
+static int found(struct scan *s, uint64_t at, uint64_t start, struct heap_hit *hit)
 {
+	uint64_t end = at + HEAP_WORD, alive = at;
+
 	if (s->is_area)
 		return heap_graph_add_root(s->g, s->area, at, hit);
+	if (s->g->dead && heap_ranges_free(s->g->dead, &alive, end) == alive)
+		hit->how = HEAP_DEAD;
 	return add_edge(s->g, (at - start) / HEAP_WORD, hit);
 }
 
@@ -291,6 +294,17 @@ static uint32_t together(const struct heap_blocks *b, uint32_t first, uint64_t *
 	return i;
 }
 
+static int scan_large(struct scan *s, const struct heap_block *x)
+{
+	uint64_t most = s->g->block_max, len = x->size;
+
+	if (most && len > most) {
+		s->g->unread_bytes += len - most;
+		len = most;
+	}
+	return scan_range(s, x->address, x->address + len, x->address);
+}
+
 static int scan_blocks(struct scan *s)
 {
 	struct heap_graph *g = s->g;
@@ -308,7 +322,7 @@ static int scan_blocks(struct scan *s)
 			continue;
 		}
 		g->first[i++] = (uint32_t)g->edge_count;
-		r = scan_range(s, x->address, x->address + x->size, x->address);
+		r = scan_large(s, x);
 	}
 	g->first[g->blocks.count] = (uint32_t)g->edge_count;
 	return r;
@@ -489,19 +503,20 @@ size_t heap_graph_roots_of(const struct heap_graph *g, uint32_t block, size_t *r
 	return low;
 }
 
-int heap_graph_ignored(const struct heap_graph *g, uint32_t **ret, size_t *ret_count)
+int heap_graph_flagged(const struct heap_graph *g, enum heap_block_flag flag,
+		       uint32_t **ret, size_t *ret_count)
 {
 	uint32_t *list;
 	size_t n = 0;
 
 	for (size_t i = 0; i < g->blocks.count; i++)
-		n += g->blocks.items[i].flags & HEAP_IGNORED;
+		n += (g->blocks.items[i].flags & flag) != 0;
 	list = malloc((n + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	n = 0;
 	for (size_t i = 0; i < g->blocks.count; i++)
-		if (g->blocks.items[i].flags & HEAP_IGNORED)
+		if (g->blocks.items[i].flags & flag)
 			list[n++] = (uint32_t)i;
 	*ret = list;
 	*ret_count = n;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "cli/heap/blocks.h"
+#include "cli/heap/ranges.h"
 
 #include <sys/types.h>
 
@@ -76,6 +77,11 @@ struct heap_graph {
 	uint32_t *in_edge;  /* edge_count: edges by target, then by number */
 	uint32_t *in_near;  /* the block of each HEAP_NEARth edge */
 
+	/* Set by the caller before the scan, if anything is: memory of blocks whose
+	 * pointers are HEAP_DEAD. Tidy, not owned. */
+	const struct heap_ranges *dead;
+	uint64_t block_max; /* bytes of each block that are looked at; 0: all */
+
 	size_t edge_max;       /* the scan ends with -EOVERFLOW beyond; 0: 2^32 - 2 */
 	uint64_t unread_bytes; /* of blocks and areas: there was nothing to be read */
 	uint64_t read_bytes;
@@ -128,9 +134,10 @@ bool heap_graph_is_sound(const struct heap_graph *g);
 /* Makes the way back from targets to referrers. 0 or -ENOMEM. */
 int heap_graph_invert(struct heap_graph *g);
 
-/* The blocks that the program has declared no leaks (HEAP_IGNORED), ascending: seeds
- * for heap_reach(). *ret is malloc'ed. 0 or -ENOMEM. */
-int heap_graph_ignored(const struct heap_graph *g, uint32_t **ret, size_t *ret_count);
+/* The blocks with a flag, ascending: of HEAP_IGNORED, seeds for heap_reach(). *ret is
+ * malloc'ed. 0 or -ENOMEM. */
+int heap_graph_flagged(const struct heap_graph *g, enum heap_block_flag flag,
+		       uint32_t **ret, size_t *ret_count);
 
 /* The block that an edge is in. The graph is inverted, or this takes long. */
 uint32_t heap_graph_from(const struct heap_graph *g, uint32_t edge);

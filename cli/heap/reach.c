@@ -22,7 +22,8 @@ const struct heap_levels heap_levels_usual = {
 	.how = {[HEAP_INTERIOR] = HEAP_INSIDE,
 		[HEAP_PAST_END] = HEAP_WEAK,
 		[HEAP_TAG_LOW] = HEAP_INSIDE,
-		[HEAP_TAG_HIGH] = HEAP_WEAK},
+		[HEAP_TAG_HIGH] = HEAP_WEAK,
+		[HEAP_DEAD] = HEAP_WEAK},
 	.doubtful = HEAP_WEAK,
 	.empty = HEAP_INSIDE,
 };
@@ -32,8 +33,9 @@ bool heap_is_doubtful(const struct heap_block *to, uint16_t how)
 	uint64_t into = heap_into(how), target = to->address + into;
 	uint64_t alignment = target & -target;
 
+	/* A mapping's content is not one thing. */
 	if (heap_how(how) != HEAP_INTERIOR || into <= HEADER ||
-	    (into <= MEMBERS && into % HEAP_WORD == 0))
+	    to->flags & HEAP_MAPPED || (into <= MEMBERS && into % HEAP_WORD == 0))
 		return false;
 	return into == HEAP_INTO_MAX || alignment < ALIGNMENT ||
 	       into > alignment + BEFORE_ALIGNED;

@@ -285,6 +285,24 @@ static int add_dynamic_tls(struct finding *f, const struct who *w)
 	return r;
 }
 
+int heap_roots_dead(const struct heap_blocks *b, const struct heap_threads *threads,
+		    struct heap_ranges *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < threads->count; i++) {
+		uint64_t sp = (threads->items[i].sp - RED_ZONE) & ~7ull;
+		uint32_t block = heap_blocks_around(b, threads->items[i].sp);
+		uint64_t from =
+			block == HEAP_NONE ? sp : b->items[block].address + PAGE;
+
+		if (from < sp)
+			r = heap_ranges_add(ret, from & ~7ull, sp);
+	}
+	heap_ranges_tidy(ret);
+	return r;
+}
+
 /* The live part of a stack, from sp to `high`; what is below it is dead. */
 static int add_stack(struct finding *f, const struct who *w, uint64_t floor,
 		     uint64_t high)
@@ -299,6 +317,16 @@ static int add_stack(struct finding *f, const struct who *w, uint64_t floor,
 	r = scan(f, w->exits ? HEAP_EXITED : HEAP_STACK, "stack", w->owner,
 		 w->thread->tid, low, high);
 	return r ? r : heap_ranges_add(&f->taken, floor, high);
+}
+
+static int add_stack_in_block(struct finding *f, const struct who *w, uint64_t high)
+{
+	uint64_t sp = w->thread->sp & ~7ull, low = sp;
+
+	if (w->exits && f->o->exit_sp > sp && f->o->exit_sp <= high)
+		low = f->o->exit_sp;
+	return scan(f, w->exits ? HEAP_EXITED : HEAP_STACK, "stack in a block",
+		    w->owner, w->thread->tid, low, high);
 }
 
 /* The stack that the thread began on, while it runs on another: nobody knows how much
@@ -339,8 +367,10 @@ static int add_thread(struct finding *f, const struct heap_thread *x)
 	if (block != HEAP_NONE) { /* a coroutine's, in a block */
 		const struct heap_block *b = &f->g->blocks.items[block];
 
-		r = scan(f, w.exits ? HEAP_EXITED : HEAP_STACK, "stack in a block",
-			 w.owner, x->tid, x->sp & ~7ull, b->address + b->size);
+		uint64_t end = b->address + b->size;
+
+		end = on == tls && x->sp < low && low < end ? low : end;
+		r = add_stack_in_block(f, &w, end);
 	} else if (on == tls && x->sp < low) {
 		r = add_stack(f, &w, floor_of(f, on, x->sp), low);
 	} else {
@@ -395,7 +425,8 @@ static int take_large(struct finding *f, const struct heap_map *map)
 	for (; !r && i < b->count && b->items[i].address < map->end; i++) {
 		uint64_t head[2], at = b->items[i].address - 16, start, end;
 
-		if (!heap_memory_get(f->memory, at, head, sizeof(head)))
+		if (b->items[i].flags & HEAP_MAPPED ||
+		    !heap_memory_get(f->memory, at, head, sizeof(head)))
 			continue;
 		if (!(head[1] & 2) || head[0] > at)
 			continue;
@@ -473,6 +504,19 @@ static int scan_rest(struct finding *f, const struct heap_map *map)
 	return r;
 }
 
+/* Mappings that are nodes hold what they hold themselves. */
+static int take_nodes(struct finding *f)
+{
+	const struct heap_blocks *b = &f->g->blocks;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < b->count; i++)
+		if (b->items[i].flags & HEAP_MAPPED)
+			r = heap_ranges_add(&f->taken, b->items[i].address,
+					    b->items[i].address + b->items[i].size);
+	return r;
+}
+
 static int find_mappings(struct finding *f)
 {
 	int r = 0;
@@ -488,6 +532,8 @@ static int find_mappings(struct finding *f)
 		if (!r && !has_thread(f, map) && is_left_over(f, map))
 			r = heap_ranges_add(&f->taken, map->start, map->end);
 	}
+	if (!r)
+		r = take_nodes(f);
 	heap_ranges_tidy(&f->taken);
 	for (size_t i = 0; !r && i < f->maps->count; i++)
 		if (heap_map_counts(&f->maps->items[i]))

@@ -21,12 +21,17 @@ struct heap_roots {
 };
 
 struct heap_roots_options {
-	pid_t exiting;	   /* thread that ends the process; 0: nobody does */
-	uint64_t exit_sp;  /* its frames below are of the exit itself; 0: not known */
-	const char *shim;  /* last part of the shim's path: not looked at */
+	pid_t exiting;	  /* thread that ends the process; 0: nobody does */
+	uint64_t exit_sp; /* its frames below are of the exit itself; 0: not known */
+	const char *shim; /* last part of the shim's path: not looked at */
 	const struct heap_kernel *kernel; /* or NULL */
 	uint64_t read_max; /* bytes of mappings that are looked at, each */
 };
+
+/* What is dead of blocks that stacks are in: from their beginnings, but for what may be
+ * bookkeeping there, to the stack pointers. Tidy. 0 or -ENOMEM. */
+int heap_roots_dead(const struct heap_blocks *b, const struct heap_threads *threads,
+		    struct heap_ranges *ret);
 
 /* Finds them all. ret has its modules already; the graph's blocks are sealed; the
  * threads are stopped, or were when the source's memory was copied. memory: for small

@@ -18,6 +18,7 @@ enum piece {
 	PIECE_INHERITED = 7,
 	PIECE_FUNCTIONS = 8,
 	PIECE_IGNORED = 9,
+	PIECE_MAPPINGS = 10,
 };
 
 enum {
@@ -214,17 +215,19 @@ static int put_functions(struct out *o, const struct heap_graph *g)
 }
 
 /* The numbers of those blocks that are no leaks. */
-static int put_ignored(struct out *o, const struct heap_graph *g)
+/* The numbers of the blocks with a flag. */
+static int put_flagged(struct out *o, enum piece kind, const struct heap_graph *g,
+		       enum heap_block_flag flag)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
 	size_t count;
-	int r = heap_graph_ignored(g, &list, &count);
+	int r = heap_graph_flagged(g, flag, &list, &count);
 
 	for (size_t i = 0, n; !r && i < count; i += n) {
 		uint64_t last = 0;
 
 		n = count - i < ROWS ? count - i : ROWS;
-		begin(o, PIECE_IGNORED, n);
+		begin(o, kind, n);
 		for (size_t k = i; k < i + n; k++)
 			bytes_put_varint(&o->b, delta(list[k], &last));
 		r = end(o);
@@ -276,7 +279,9 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	if (!r)
 		r = put_inherited(&o, g);
 	if (!r)
-		r = put_ignored(&o, g);
+		r = put_flagged(&o, PIECE_IGNORED, g, HEAP_IGNORED);
+	if (!r)
+		r = put_flagged(&o, PIECE_MAPPINGS, g, HEAP_MAPPED);
 	bytes_done(&o.b);
 	return r;
 }
@@ -451,25 +456,24 @@ static int take_functions(struct heap_graph *g, struct bytes_reader *in, size_t 
 }
 
 /* They wait for the blocks. */
-static int take_ignored(struct heap_stored *s, struct bytes_reader *in, size_t n)
+static int take_list(struct heap_list *list, struct bytes_reader *in, size_t n)
 {
 	uint64_t last = 0;
 
-	if (array_reserve(&s->ignored, &s->ignored_room, s->ignored_count + n) < 0)
+	if (array_reserve(&list->items, &list->room, list->count + n) < 0)
 		return -ENOMEM;
 	for (size_t k = 0; k < n; k++)
-		s->ignored[s->ignored_count++] = (uint32_t)undelta(in, &last);
+		list->items[list->count++] = (uint32_t)undelta(in, &last);
 	return 0;
 }
 
-static int flag_ignored(struct heap_stored *s)
+static int set_flag(struct heap_blocks *b, const struct heap_list *list,
+		    enum heap_block_flag flag)
 {
-	struct heap_blocks *b = &s->graph.blocks;
-
-	for (size_t k = 0; k < s->ignored_count; k++) {
-		if (s->ignored[k] >= b->count)
+	for (size_t k = 0; k < list->count; k++) {
+		if (list->items[k] >= b->count)
 			return -EBADMSG;
-		b->items[s->ignored[k]].flags |= HEAP_IGNORED;
+		b->items[list->items[k]].flags |= flag;
 	}
 	return 0;
 }
@@ -510,7 +514,10 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		r = take_functions(&s->graph, in, n);
 		break;
 	case PIECE_IGNORED:
-		r = take_ignored(s, in, n);
+		r = take_list(&s->ignored, in, n);
+		break;
+	case PIECE_MAPPINGS:
+		r = take_list(&s->mapped, in, n);
 		break;
 	default:
 		return 0; /* of a newer heapline */
@@ -536,7 +543,9 @@ int heap_store_end(struct heap_stored *s)
 	}
 	r = heap_blocks_seal(&g->blocks);
 	if (!r)
-		r = flag_ignored(s);
+		r = set_flag(&g->blocks, &s->ignored, HEAP_IGNORED);
+	if (!r)
+		r = set_flag(&g->blocks, &s->mapped, HEAP_MAPPED);
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
 
@@ -572,6 +581,7 @@ void heap_stored_done(struct heap_stored *s)
 {
 	heap_graph_done(&s->graph);
 	heap_roots_done(&s->roots);
-	free(s->ignored);
+	free(s->ignored.items);
+	free(s->mapped.items);
 	*s = (struct heap_stored){0};
 }

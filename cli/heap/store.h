@@ -3,7 +3,7 @@
  * a number of rows of one kind, column by column (docs/format.md).
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
- * roots, and which blocks are inherited, and which ignored.
+ * roots, and which blocks are inherited, ignored, or mappings.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once
@@ -18,11 +18,15 @@
 int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	       int (*put)(void *context, const void *data, size_t len), void *context);
 
+struct heap_list { /* blocks */
+	uint32_t *items;
+	size_t count, room;
+};
+
 struct heap_stored { /* a graph that was read back */
 	struct heap_graph graph;
-	struct heap_roots roots; /* the names of areas */
-	uint32_t *ignored;	 /* owned: the blocks with HEAP_IGNORED */
-	size_t ignored_count, ignored_room;
+	struct heap_roots roots;      /* the names of areas */
+	struct heap_list ignored, mapped; /* owned: those with that flag */
 };
 
 /* Adds a piece. 0, -ENOMEM, -EBADMSG. */

@@ -146,7 +146,10 @@ static struct place *places_of(const struct held *h, size_t *ret_count)
 
 		x->root = i;
 		x->roots++;
-		x->bytes += g->blocks.items[g->roots[i].to].size;
+		/* Roots are in the order of blocks, then of places. */
+		if (!i || g->roots[i - 1].to != g->roots[i].to ||
+		    g->roots[i - 1].area != g->roots[i].area)
+			x->bytes += g->blocks.items[g->roots[i].to].size;
 	}
 	for (uint32_t i = 0; all && i < g->area_count; i++)
 		if (all[i].roots) {
@@ -179,9 +182,19 @@ static void put_sums(const struct held *h, FILE *out)
 	static const uint8_t levels[] = {HELD_SURE,   HELD_INSIDE,  HELD_WEAK,
 					 HELD_EXITED, HELD_IGNORED, HEAP_UNREACHED};
 
+	uint64_t maps[2] = {0}, maps_bytes[2] = {0}; /* lost, held */
+
 	for (size_t i = 0; i < h->graph->blocks.count; i++) {
+		const struct heap_block *b = &h->graph->blocks.items[i];
+		bool is_held = h->level[i] != HEAP_UNREACHED;
+
+		if (b->flags & HEAP_MAPPED) {
+			maps[is_held]++;
+			maps_bytes[is_held] += b->size;
+			continue;
+		}
 		blocks[h->level[i]]++;
-		bytes[h->level[i]] += h->graph->blocks.items[i].size;
+		bytes[h->level[i]] += b->size;
 	}
 	for (size_t i = 0; i < sizeof(levels); i++)
 		if (blocks[levels[i]])
@@ -189,6 +202,12 @@ static void put_sums(const struct held *h, FILE *out)
 				units_count(blocks[levels[i]]).text,
 				units_size(bytes[levels[i]]).text,
 				held_level(levels[i]));
+	for (int i = 1; i >= 0; i--)
+		if (maps[i])
+			fprintf(out, "%12s %12s  mappings, %s\n",
+				units_count(maps[i]).text,
+				units_size(maps_bytes[i]).text,
+				i ? "held" : "held by nobody");
 }
 
 int roots_text(const struct held *h, size_t limit, FILE *out)

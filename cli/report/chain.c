@@ -109,21 +109,30 @@ static void put_chain(const struct held *h, const struct heap_chain *c, FILE *ou
 	}
 }
 
-/* "g_table+0x88 -> +16 -> +0": the whole in a line. Raw. */
+/* " -> block" */
+static void put_node(const struct held *h, uint32_t block, FILE *out)
+{
+	bool is_mapping = h->graph->blocks.items[block].flags & HEAP_MAPPED;
+
+	fputs(is_mapping ? " -> mapping" : " -> block", out);
+}
+
+/* "g_table+0x88 -> block +16 -> block": the whole in a line. Raw. */
 static void put_short(const struct held *h, const struct heap_chain *c, FILE *out)
 {
 	char text[TEXT];
 
 	fputs(held_root(h, &h->graph->roots[c->root], text, sizeof(text)), out);
-	fputs(" -> block", out);
+	put_node(h, c->steps[0].block, out);
 	for (size_t i = 0; i + 1 < c->count; i++) {
 		if (i == SHORT && c->count > 2 * SHORT) {
 			fprintf(out, " ... %s more",
 				units_count(c->count - 2 * SHORT).text);
 			i = c->count - SHORT - 1;
 		}
-		fprintf(out, " +%" PRIu64 " -> block",
+		fprintf(out, " +%" PRIu64,
 			(uint64_t)h->graph->edges.word[c->steps[i].edge] * HEAP_WORD);
+		put_node(h, c->steps[i + 1].block, out);
 	}
 }
 

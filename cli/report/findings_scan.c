@@ -85,11 +85,13 @@ static int count_block(struct findings_gather *g, uint32_t process,
 	uint32_t leader = l->leader[i], rule = FINDING_NONE, own, other = FINDING_NONE;
 	struct finding *f;
 
-	if (b->born_ns < g->o->since_ns)
+	/* Amounts are of the malloc domain. */
+	if (b->flags & HEAP_MAPPED || b->born_ns < g->o->since_ns)
 		return 0;
 	if (l->kind[i] == LEAK_SUPPRESSED)
 		rule = rule_of(rules, graph, leader);
-	else if (leader != HEAP_NONE) {
+	else if (leader != HEAP_NONE &&
+		 !(graph->blocks.items[leader].flags & HEAP_MAPPED)) {
 		f = findings_number(g, l->kind[leader], process,
 				    graph->blocks.items[leader].site, FINDING_NONE);
 		if (!f)

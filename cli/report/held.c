@@ -65,12 +65,12 @@ static int add_ignored(struct held *h)
 	_cleanup_(freep) uint8_t *level = NULL;
 	int r;
 
-	if (!h->stored.ignored_count)
+	if (!h->stored.ignored.count)
 		return 0;
 	level = malloc(g->blocks.count + 1);
 	if (!level)
 		return -ENOMEM;
-	r = heap_reach(g, &none, h->stored.ignored, h->stored.ignored_count, level);
+	r = heap_reach(g, &none, h->stored.ignored.items, h->stored.ignored.count, level);
 	for (size_t i = 0; !r && i < g->blocks.count; i++)
 		if (h->level[i] == HEAP_UNREACHED && level[i] != HEAP_UNREACHED)
 			h->level[i] = HELD_IGNORED;
@@ -111,7 +111,14 @@ void held_done(struct held *h)
 
 const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room)
 {
-	return frames_site(h->owners, h->graph->blocks.items[block].site, buffer, room);
+	static const char mapping[] = "mapping by ";
+	const struct heap_block *b = &h->graph->blocks.items[block];
+	size_t len = 0;
+
+	if (b->flags & HEAP_MAPPED && room > sizeof(mapping))
+		len = (size_t)sprintf(buffer, "%s", mapping);
+	frames_site(h->owners, b->site, buffer + len, room - len);
+	return buffer;
 }
 
 const char *held_kind(enum heap_kind kind)
@@ -229,6 +236,9 @@ const char *held_how(uint16_t how, char *buffer, size_t room)
 		break;
 	case HEAP_TAG_LOW:
 		snprintf(buffer, room, ", with %u in its low bits", into);
+		break;
+	case HEAP_DEAD:
+		snprintf(buffer, room, ", from below the stack pointer there");
 		break;
 	case HEAP_TAG_HIGH:
 		snprintf(buffer, room, ", with a tag in its high bits");

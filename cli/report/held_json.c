@@ -5,7 +5,7 @@
 static const char *const hows[HEAP_HOWS] = {
 	[HEAP_START] = "start",	      [HEAP_INTERIOR] = "interior",
 	[HEAP_PAST_END] = "past-end", [HEAP_TAG_LOW] = "tag-low",
-	[HEAP_TAG_HIGH] = "tag-high",
+	[HEAP_TAG_HIGH] = "tag-high", [HEAP_DEAD] = "dead",
 };
 
 static const char *const kinds[HEAP_KINDS] = {
@@ -65,6 +65,8 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 
 	put_address(j, "address", b->address);
 	json_put_unsigned(j, "bytes", b->size);
+	if (b->flags & HEAP_MAPPED)
+		json_put_string(j, "domain", "mmap");
 	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
 	json_put_unsigned(j, "born_ns", b->born_ns);
 	json_put_string(j, "held", level <= HELD_IGNORED ? levels[level] : "no");

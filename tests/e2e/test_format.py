@@ -111,7 +111,7 @@ class Reader:
         elif self.types[kind] == "PIECES":
             piece = Payload(body)
             self.pieces.append((piece.varint(), piece.varint()))
-            assert 1 <= self.pieces[-1][0] <= 8 and self.pieces[-1][1] <= 65536
+            assert 1 <= self.pieces[-1][0] <= 10 and self.pieces[-1][1] <= 65536
         else:
             self.section(self.types[kind], Payload(body))
         self.run = zlib.crc32(data[at : at + 20], self.run)

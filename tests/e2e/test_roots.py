@@ -95,6 +95,42 @@ class Ends(Roots):
         self.check(self.scan_roots("pthread_exit"), {})
 
 
+class Mappings(Roots):
+    """What a program made by mmap: a node like any block."""
+
+    def test_what_is_referred_to_holds(self):
+        found = self.scan_roots("mappings")
+        want = {"block": ("global", "sure", "from_block in roots"),
+                "map-block": ("global", "sure", "from_block in roots"),
+                "in-block": ("global", "sure", "from_block in roots"),
+                "map-variable": ("global", "inside", "from_variable in roots"),
+                "in-variable": ("global", "inside", "from_variable in roots"),
+                "map-map": ("global", "inside", "from_variable in roots"),
+                "in-map": ("global", "inside", "from_variable in roots")}
+        self.check(found, want)
+        for name, (block, _) in found.items():
+            is_mapping = name.startswith("map-") or name == "gone-map"
+            self.assertEqual(block.get("domain"), "mmap" if is_mapping else None, name)
+        steps = found["in-map"][0]["paths"][0]["steps"]
+        self.assertEqual([s["offset"] for s in steps[:-1]], [40 * 4096, 16])
+
+    def test_totals_are_of_the_heap(self):
+        result = self.scan([target("roots"), "mappings"])
+        roots = self.heapline("roots", result.profile).stdout.decode()
+        self.assertRegex(roots, r"\n +3 +276.0 KiB  mappings, held\n"
+                                r" +2 +16.0 KiB  mappings, held by nobody\n")
+        live = self.report_json(result)["live_at_end"]
+        snapshot = self.read_json("roots", result.profile)["snapshot"]
+        self.assertEqual((snapshot["blocks"], snapshot["bytes"]),
+                         (live["blocks"], live["bytes"]))
+        inner = dict(line.split() for line in
+                     result.stdout.decode().splitlines())["in-map"]
+        text = self.heapline("path", inner, result.profile)
+        self.assertEqual(text.status, 0, text)
+        self.assertIn(b"from_variable in roots -> mapping +163840 -> mapping +16 -> "
+                      b"block", text.stdout)
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

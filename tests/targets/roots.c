@@ -7,6 +7,8 @@
  *	roots exit	one of a function's that calls exit(), deep in others
  *	roots quick_exit, _exit		the same by these
  *	roots pthread_exit		one of main's, which ends before the last thread
+ *	roots mappings	what mappings hold that a variable, a block, another mapping or
+ *			nobody refers to
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -140,6 +143,52 @@ static void *last(void *context)
 	return context;
 }
 
+/* ---- mappings -------------------------------------------------------------- */
+
+enum { PAGE = 4096 };
+
+static char *from_variable; /* into the middle of its mapping */
+static void **from_block;
+
+static NOINLINE char *map(const char *name, size_t bytes)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	printf("%s 0x%lx\n", name, (unsigned long)p);
+	return p;
+}
+
+static NOINLINE void put(char *at, void *p)
+{
+	memcpy(at, &p, sizeof(p));
+}
+
+static int mappings(void)
+{
+	char *lost, *inner, *gone;
+
+	from_variable = map("map-variable", 64 * PAGE) + 40 * PAGE + 8;
+	put(from_variable - 20 * PAGE, make("in-variable", 401));
+	from_block = make("block", 16);
+	from_block[0] = map("map-block", 2 * PAGE);
+	put((char *)from_block[0] + PAGE + 64, make("in-block", 402));
+	inner = map("map-map", 3 * PAGE);
+	put(inner + 16, make("in-map", 403));
+	put(from_variable - 8, inner);
+	gone = make("gone-in-variable", 404);
+	put(from_variable + 64, gone);
+	put(from_variable + 64, NULL);
+	lost = map("gone-map", 5 * PAGE);
+	put(lost + 4 * PAGE, make("gone-in-map", 405));
+	put(lost + 8, lost);
+	munmap(lost + 2 * PAGE, PAGE); /* in two pieces, the one holds the other */
+	put(lost + 16, lost + 3 * PAGE);
+	lost = inner = gone = NULL;
+	wipe();
+	return 0;
+}
+
 /* ---- the kernel ------------------------------------------------------------ */
 
 static NOINLINE void watch(int epoll, int descriptor, void *data)
@@ -190,6 +239,8 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&ready, NULL, 2);
 	if (!strcmp(what, "stacks"))
 		return stacks();
+	if (!strcmp(what, "mappings"))
+		return mappings();
 	if (!strcmp(what, "kernel"))
 		return kernel();
 	local = make("main", 202);
