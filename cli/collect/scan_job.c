@@ -87,6 +87,11 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		r = scan_frames_take(&j->frames, &j->roots, memory, threads, j->exiting,
 				     &o.exit_sp);
 	if (!r)
+		r = scan_tls_take(&j->tls, &j->roots, memory, threads);
+	o.tls = j->tls.parts;
+	o.tls_count = j->tls.count;
+	o.keys = j->tls.keys;
+	if (!r)
 		r = heap_mappings_add(&j->graph.blocks, j->mappings, j->mapping_count,
 				      memory->maps);
 	if (!r)
@@ -255,7 +260,7 @@ void *scan_job_run(void *context)
 
 	j->err = scan(j);
 	if (!j->err)
-		j->err = scan_names(&j->graph, &j->roots, &j->frames, j->pid);
+		j->err = scan_names(&j->graph, &j->roots, &j->frames, &j->tls, j->pid);
 	heap_image_done(&j->image);
 	if (!j->err)
 		heap_graph_seal(&j->graph);
@@ -287,6 +292,7 @@ void scan_job_close(struct scan_job *j)
 	heap_graph_done(&j->graph);
 	heap_roots_done(&j->roots);
 	scan_frames_done(&j->frames);
+	scan_tls_done(&j->tls);
 	heap_kernel_done(&j->kernel);
 	free(j->mappings);
 	sem_destroy(&j->go);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cli/collect/scan_frames.h"
+#include "cli/collect/scan_tls.h"
 #include "cli/heap/image.h"
 #include "cli/heap/roots.h"
 #include "cli/profile/profile.h"
@@ -60,6 +61,7 @@ struct scan_job { /* the thread's but where it says otherwise */
 	size_t piece_count, piece_room;
 	struct heap_roots roots;
 	struct scan_frames frames;
+	struct scan_tls tls;
 };
 
 /* The thread: stops the process, reads it, lets it go, makes the graph. */

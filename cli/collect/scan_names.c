@@ -3,6 +3,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
+#include "cli/symbol/demangle.h"
 #include "cli/symbol/objects.h"
 #include "cli/symbol/root.h"
 
@@ -10,13 +11,18 @@
 #include <stdio.h>
 #include <string.h>
 
+struct symbols_of { /* a module, read at first need */
+	struct objects objects;
+	bool tried;
+};
+
 struct naming {
 	struct heap_graph *g;
 	struct heap_roots *roots;
+	const struct scan_tls *tls;
 	int root_fd;
-	struct objects *objects; /* of each module, read at first need */
-	bool *tried;
-	struct table areas; /* module, variable's start -> area + 1 */
+	struct symbols_of *data, *thread_local; /* by module */
+	struct table areas; /* thread and module, variable's start -> area + 1 */
 };
 
 /* The module whose data an area is of, or its count. */
@@ -31,54 +37,79 @@ static size_t module_of(const struct heap_roots *r, const struct heap_area *a)
 	return i;
 }
 
-static const struct objects *objects_of(struct naming *n, size_t module)
+static const struct objects_item *find(struct naming *n, bool thread_local,
+				       size_t module, uint64_t at)
 {
 	const struct heap_module *m = &n->roots->modules.items[module];
+	struct symbols_of *x =
+		thread_local ? &n->thread_local[module] : &n->data[module];
 	struct debugfile_id id = {.len = m->id_len};
+	const char *path = strings_get(&n->roots->names, m->path);
 
-	if (!n->tried[module]) {
-		n->tried[module] = true;
-		memcpy(id.bytes, m->id, m->id_len);
-		objects_open(n->root_fd, strings_get(&n->roots->names, m->path), &id,
-			     &n->objects[module]);
-	}
-	return &n->objects[module];
+	memcpy(id.bytes, m->id, m->id_len);
+	if (!x->tried && thread_local)
+		objects_open_tls(n->root_fd, path, &id, &x->objects);
+	else if (!x->tried)
+		objects_open(n->root_fd, path, &id, &x->objects);
+	x->tried = true;
+	return objects_find(&x->objects, at);
 }
 
-/* The area of the variable at an address of a module's data; the old one if there is
- * no name for it. */
-static int area_for(struct naming *n, uint32_t old, uint64_t at, uint32_t *ret)
+/* The area of a variable at whose place in a module's file the root is `at`; its data
+ * is at base. */
+static int give(struct naming *n, struct heap_root *root, const struct objects_item *x,
+		size_t module, uint64_t base)
 {
-	const struct heap_area a = n->g->areas[old];
-	size_t module = module_of(n->roots, &a);
-	const struct objects_item *x;
-	struct heap_area own = a;
-	uint64_t bias, *known;
+	_cleanup_(freep) char *readable = NULL;
+	struct heap_area own = n->g->areas[root->area];
+	struct table_key key = {(uint64_t)(uint32_t)own.tid << 32 | module, x->start};
+	uint64_t *known;
+	uint32_t area;
 	bool is_new;
 	int r;
 
-	*ret = old;
+	known = table_put(&n->areas, key, &is_new);
+	if (!known)
+		return -ENOMEM;
+	if (is_new) {
+		readable = demangle(x->name);
+		own.start = x->start + base;
+		own.end = x->end + base;
+		own.name = strings_add(&n->roots->names, readable ? readable : x->name);
+		if (own.name == UINT32_MAX)
+			return -ENOMEM;
+		r = heap_graph_add_area(n->g, &own, &area);
+		if (r < 0)
+			return r;
+		*known = area + 1ull;
+	}
+	root->area = (uint32_t)(*known - 1);
+	return 0;
+}
+
+static int name_global(struct naming *n, struct heap_root *root)
+{
+	const struct heap_area *a = &n->g->areas[root->area];
+	size_t module = module_of(n->roots, a);
+	const struct objects_item *x;
+	uint64_t bias;
+
 	if (module == n->roots->modules.count)
 		return 0;
 	bias = n->roots->modules.items[module].bias;
-	x = objects_find(objects_of(n, module), at - bias);
-	if (!x)
+	x = find(n, false, module, root->at - bias);
+	return x ? give(n, root, x, module, bias) : 0;
+}
+
+static int name_thread_local(struct naming *n, struct heap_root *root)
+{
+	const struct heap_tls_part *part = scan_tls_find(n->tls, root->at);
+	const struct objects_item *x;
+
+	if (!part || part->tid != n->g->areas[root->area].tid)
 		return 0;
-	known = table_put(&n->areas, (struct table_key){module, x->start}, &is_new);
-	if (!known)
-		return -ENOMEM;
-	if (!is_new) {
-		*ret = (uint32_t)(*known - 1);
-		return 0;
-	}
-	own.start = x->start + bias;
-	own.end = x->end + bias;
-	own.name = strings_add(&n->roots->names, x->name);
-	if (own.name == UINT32_MAX)
-		return -ENOMEM;
-	r = heap_graph_add_area(n->g, &own, ret);
-	*known = r < 0 ? 0 : *ret + 1ull;
-	return r;
+	x = find(n, true, part->module, root->at - part->start);
+	return x ? give(n, root, x, part->module, part->start) : 0;
 }
 
 static int name_all(struct naming *n)
@@ -87,32 +118,37 @@ static int name_all(struct naming *n)
 
 	for (size_t i = 0; !r && i < n->g->root_count; i++) {
 		struct heap_root *x = &n->g->roots[i];
+		uint32_t kind = n->g->areas[x->area].kind;
 
-		if (n->g->areas[x->area].kind == HEAP_GLOBAL)
-			r = area_for(n, x->area, x->at, &x->area);
+		if (kind == HEAP_GLOBAL)
+			r = name_global(n, x);
+		else if (kind == HEAP_TLS)
+			r = name_thread_local(n, x);
 	}
 	return r;
 }
 
 int scan_names(struct heap_graph *g, struct heap_roots *roots,
-	       const struct scan_frames *frames, pid_t pid)
+	       const struct scan_frames *frames, const struct scan_tls *tls, pid_t pid)
 {
-	struct naming n = {.g = g, .roots = roots, .root_fd = -1};
+	struct naming n = {.g = g, .roots = roots, .tls = tls, .root_fd = -1};
 	char path[64];
 	int r = -ENOMEM;
 
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	root_hold(path, &n.root_fd);
-	n.objects = calloc(roots->modules.count + 1, sizeof(*n.objects));
-	n.tried = calloc(roots->modules.count + 1, sizeof(*n.tried));
-	if (n.objects && n.tried)
+	n.data = calloc(roots->modules.count + 1, sizeof(*n.data));
+	n.thread_local = calloc(roots->modules.count + 1, sizeof(*n.thread_local));
+	if (n.data && n.thread_local)
 		r = name_all(&n);
 	if (!r)
 		r = scan_locals(g, roots, frames, n.root_fd);
-	for (size_t i = 0; n.objects && i < roots->modules.count; i++)
-		objects_done(&n.objects[i]);
-	free(n.objects);
-	free(n.tried);
+	for (size_t i = 0; n.data && n.thread_local && i < roots->modules.count; i++) {
+		objects_done(&n.data[i].objects);
+		objects_done(&n.thread_local[i].objects);
+	}
+	free(n.data);
+	free(n.thread_local);
 	table_done(&n.areas);
 	closep(&n.root_fd);
 	return r;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/collect/scan_frames.h"
+#include "cli/collect/scan_tls.h"
 
 #include <sys/types.h>
 
@@ -12,4 +13,4 @@
  * tell. The process need not be there any more; its files are then looked for in our
  * own root. 0 or -ENOMEM; no names are no failure. */
 int scan_names(struct heap_graph *g, struct heap_roots *roots,
-	       const struct scan_frames *frames, pid_t pid);
+	       const struct scan_frames *frames, const struct scan_tls *tls, pid_t pid);

@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/heap/glibc.h"
 #include "cli/heap/ranges.h"
 
 #include <errno.h>
@@ -11,19 +12,14 @@
 
 enum {
 	PAGE = 4096,
-	RED_ZONE = 128,	     /* below the stack pointer, of who is in no call */
-	TCB_BYTES = 0x900,   /* glibc's struct pthread, or a little less */
-	TCB_LOOK = 4 * PAGE, /* at the top of a stack */
+	RED_ZONE = 128,	   /* below the stack pointer, of who is in no call */
+	TCB_BYTES = 0x900, /* glibc's struct pthread, or a little less */
 	DTV_SLOTS = 1 << 16,
-	ORIG_RAX = 15,	     /* of user_regs_struct */
-	VECTOR_SKIP = 4,     /* words of control registers */
-	BIN_WORDS = 254,     /* glibc's malloc_state: bins ... */
-	BIN_PAIRS_LEAST = 8, /* empty ones, for it to be recognised */
-	BEFORE_BINS = 112,   /* bytes of it before them ... */
-	BEHIND_BINS = 64,    /* ... and behind */
+	KEY_BLOCKS = 32, /* of a thread; the first is in struct pthread */
+	KEYS = 32,	 /* in each: pairs of a sequence number and a value */
+	ORIG_RAX = 15,	 /* of user_regs_struct */
+	VECTOR_SKIP = 4, /* words of control registers */
 };
-
-#define ARENA (64ull << 20) /* glibc's HEAP_MAX_SIZE */
 
 struct finding {
 	struct heap_graph *g;
@@ -78,54 +74,6 @@ static bool word_at(struct finding *f, uint64_t address, uint64_t *ret)
 
 /* ---- modules ------------------------------------------------------------- */
 
-/* Reads words, and zeroes for what cannot be read, or was never touched. */
-static bool read_words(struct finding *f, uint64_t start, uint64_t *words, size_t n)
-{
-	uint64_t at = start, end = start + n * 8;
-
-	memset(words, 0, n * 8);
-	while (at < end) {
-		uint64_t skip = 0;
-		ssize_t got =
-			f->source->read(f->source->context, at,
-					words + (at - start) / 8, end - at, &skip);
-
-		if (got < 0)
-			return false;
-		if (!got && (skip < 8 || skip > end - at))
-			return true;
-		at += got ? (uint64_t)got : skip;
-	}
-	return true;
-}
-
-/* glibc's main_arena, in its data: an empty bin is a pair of words that point 16 bytes
- * before themselves, and the last of the 127 bins is always empty. */
-static bool main_arena(struct finding *f, uint64_t start, uint64_t end,
-		       uint64_t *ret_start, uint64_t *ret_end)
-{
-	size_t n, pairs = 0, last = 0;
-	_cleanup_(freep) uint64_t *words = NULL;
-
-	start = (start + 7) & ~7ull;
-	if (end <= start || end - start > 1 << 20)
-		return false;
-	n = (size_t)(end - start) / 8;
-	words = malloc(n * 8 + 8);
-	if (!words || !read_words(f, start, words, n))
-		return false;
-	for (size_t i = 0; i + 1 < n; i++)
-		if (words[i] == start + i * 8 - 16 && words[i + 1] == words[i]) {
-			pairs++;
-			last = i + 2;
-		}
-	if (pairs < BIN_PAIRS_LEAST || last < BIN_WORDS + BEFORE_BINS / 8)
-		return false;
-	*ret_start = start + (last - BIN_WORDS) * 8 - BEFORE_BINS;
-	*ret_end = start + last * 8 + BEHIND_BINS;
-	return *ret_end <= end;
-}
-
 static bool is_libc(const char *base)
 {
 	return !strncmp(base, "libc.so", 7) || !strncmp(base, "libc-2", 6);
@@ -143,7 +91,7 @@ static int scan_segment(struct finding *f, const struct heap_segment *x)
 	/* The loader's own allocations follow its data in the same page. */
 	if (!strncmp(base, "ld-linux", 8))
 		end = page_up(end);
-	if (!is_libc(base) || !main_arena(f, start, end, &from, &to))
+	if (!is_libc(base) || !glibc_main_arena(f->source, start, end, &from, &to))
 		from = to = end;
 	r = scan(f, HEAP_GLOBAL, "", path, 0, start, from);
 	if (!r)
@@ -235,13 +183,127 @@ static uint64_t floor_of(const struct finding *f, const struct heap_map *map,
 	return low < at ? low : at;
 }
 
+/* ---- keys -------------------------------------------------------------------- */
+
+/* Where the first block of the thread's keys is, 0 if that is not known. */
+static uint64_t first_keys(struct finding *f, const struct who *w)
+{
+	uint64_t at = w->thread->tp + f->o->keys, first;
+
+	if (!f->o->keys || f->o->keys > TCB_BYTES || !word_at(f, at, &first) ||
+	    first < w->thread->tp || first - w->thread->tp > TCB_BYTES)
+		return 0;
+	return first;
+}
+
+static int add_key(struct finding *f, const struct who *w, unsigned key, uint64_t at,
+		   uint64_t value)
+{
+	struct heap_area area = {.start = at,
+				 .end = at + HEAP_WORD,
+				 .kind = HEAP_TLS,
+				 .owner = w->owner,
+				 .tid = w->thread->tid};
+	struct heap_hit hit;
+	char text[32];
+	uint32_t number;
+	int r;
+
+	if (!heap_blocks_hit(&f->g->blocks, value, &hit))
+		return 0;
+	snprintf(text, sizeof(text), "pthread key %u", key);
+	r = name(f, text, &area.name);
+	if (!r)
+		r = heap_graph_add_area(f->g, &area, &number);
+	return r ? r : heap_graph_add_root(f->g, number, at, &hit);
+}
+
+static int add_keys(struct finding *f, const struct who *w)
+{
+	uint64_t blocks[KEY_BLOCKS], keys[2 * KEYS];
+	int r = 0;
+
+	if (!first_keys(f, w) || !heap_memory_get(f->memory, w->thread->tp + f->o->keys,
+						  blocks, sizeof(blocks)))
+		return 0;
+	for (unsigned i = 0; i < KEY_BLOCKS; i++) {
+		if (!blocks[i] ||
+		    !heap_memory_get(f->memory, blocks[i], keys, sizeof(keys)))
+			continue;
+		for (unsigned k = 0; !r && k < KEYS; k++)
+			r = add_key(f, w, i * KEYS + k, blocks[i] + 16 * k + 8,
+				    keys[2 * k + 1]);
+	}
+	return r;
+}
+
+/* ---- thread-local storage ---------------------------------------------------- */
+
+/* But for the first block of keys. */
+static int scan_around(struct finding *f, const struct who *w, uint64_t low,
+		       uint64_t high, uint64_t keys)
+{
+	uint64_t from = keys ? keys : high, to = keys ? keys + KEYS * 16 : high;
+	int r;
+
+	from = from < high ? from : high;
+	to = to < high ? to : high;
+	r = scan(f, HEAP_TLS, "thread-local storage", w->owner, w->thread->tid, low,
+		 from);
+	if (!r)
+		r = heap_ranges_add(&f->taken, from, to);
+	return r ? r
+		 : scan(f, HEAP_TLS, "thread-local storage", w->owner, w->thread->tid,
+			to, high);
+}
+
+/* Variables in blocks of their own. */
+static int add_parts(struct finding *f, const struct who *w)
+{
+	struct heap_area area = {
+		.kind = HEAP_TLS, .owner = w->owner, .tid = w->thread->tid};
+	int r = name(f, "thread-local storage", &area.name);
+
+	for (size_t i = 0; !r && i < f->o->tls_count; i++) {
+		const struct heap_tls_part *x = &f->o->tls[i];
+
+		if (x->tid != w->thread->tid ||
+		    heap_blocks_around(&f->g->blocks, x->start) == HEAP_NONE)
+			continue;
+		area.start = x->start;
+		area.end = x->end;
+		r = heap_graph_scan_area(f->g, f->source, &area, x->start, x->end);
+	}
+	return r;
+}
+
+/* Where the variables begin that are there from a thread's start: not before the first
+ * of them, or, if those are not known, as low as they may. */
+static uint64_t static_tls(const struct finding *f, const struct who *w,
+			   const struct heap_map *map)
+{
+	uint64_t tp = w->thread->tp, low = tp;
+
+	for (size_t i = 0; i < f->o->tls_count; i++) {
+		const struct heap_tls_part *x = &f->o->tls[i];
+
+		if (x->tid == w->thread->tid && x->start >= map->start &&
+		    x->start < low &&
+		    heap_blocks_around(&f->g->blocks, x->start) == HEAP_NONE)
+			low = x->start;
+	}
+	if (low < tp)
+		return low & ~63ull;
+	return tp - map->start < f->tls_bytes ? map->start
+					      : (tp - f->tls_bytes) & ~63ull;
+}
+
 /* TLS below the thread pointer, and libc's thread behind it. */
 static int add_tls(struct finding *f, const struct who *w, const struct heap_map *map,
 		   uint64_t *ret_low, uint64_t *ret_high)
 {
-	uint64_t tp = w->thread->tp, low = tp - map->start, high = tp + TCB_BYTES;
+	uint64_t tp = w->thread->tp, low = static_tls(f, w, map), high = tp + TCB_BYTES;
 
-	low = low < f->tls_bytes ? map->start : (tp - f->tls_bytes) & ~63ull;
 	high = high < map->end ? high : map->end;
 	/* A stack in the same mapping may reach up to here. */
 	if (heap_maps_find(f->maps, w->thread->sp) == map && w->thread->sp < tp &&
@@ -249,8 +311,7 @@ static int add_tls(struct finding *f, const struct who *w, const struct heap_map
 		low = w->thread->sp;
 	*ret_low = low;
 	*ret_high = high;
-	return scan(f, HEAP_TLS, "thread-local storage", w->owner, w->thread->tid, low,
-		    high);
+	return scan_around(f, w, low, high, first_keys(f, w));
 }
 
 /* Blocks of TLS made when they were needed: the vector that the thread's second word
@@ -361,6 +422,10 @@ static int add_thread(struct finding *f, const struct heap_thread *x)
 	if (!r && tls && tls->read)
 		r = add_tls(f, &w, tls, &low, &high);
 	if (!r && tls && tls->read)
+		r = add_keys(f, &w);
+	if (!r && tls && tls->read)
+		r = add_parts(f, &w);
+	if (!r && tls && tls->read)
 		r = add_dynamic_tls(f, &w);
 	if (r || !on || !on->read)
 		return r;
@@ -394,67 +459,6 @@ static int find_threads(struct finding *f)
 }
 
 /* ---- mappings ------------------------------------------------------------ */
-
-/* Heaps of glibc's further arenas begin at a multiple of their greatest size, with the
- * arena's address, the heap before, and its size. */
-static int take_arenas(struct finding *f, const struct heap_map *map)
-{
-	uint64_t at = (map->start + ARENA - 1) & ~(ARENA - 1);
-	int r = 0;
-
-	for (; !r && at < map->end; at += ARENA) {
-		uint64_t head[3];
-
-		if (!heap_memory_get(f->memory, at, head, sizeof(head)))
-			continue;
-		if (!head[0] || head[0] % ARENA > PAGE || !head[2] || head[2] > ARENA ||
-		    head[2] % PAGE)
-			continue;
-		r = heap_ranges_add(&f->taken, at, at + head[2]);
-	}
-	return r;
-}
-
-/* Large blocks that glibc made mappings of: the two words before say so. */
-static int take_large(struct finding *f, const struct heap_map *map)
-{
-	const struct heap_blocks *b = &f->g->blocks;
-	uint32_t i = heap_blocks_after(b, map->start);
-	int r = 0;
-
-	for (; !r && i < b->count && b->items[i].address < map->end; i++) {
-		uint64_t head[2], at = b->items[i].address - 16, start, end;
-
-		if (b->items[i].flags & HEAP_MAPPED ||
-		    !heap_memory_get(f->memory, at, head, sizeof(head)))
-			continue;
-		if (!(head[1] & 2) || head[0] > at)
-			continue;
-		start = at - head[0];
-		end = at + (head[1] & ~7ull);
-		if (start % PAGE || end % PAGE || start < map->start || end > map->end)
-			continue;
-		r = heap_ranges_add(&f->taken, start, end);
-	}
-	return r;
-}
-
-/* A stack that glibc keeps for the next thread: libc's thread is still at its top, and
- * points at itself twice. */
-static bool is_left_over(struct finding *f, const struct heap_map *map)
-{
-	uint64_t words[TCB_LOOK / 8];
-	uint64_t len =
-		map->end - map->start < TCB_LOOK ? map->end - map->start : TCB_LOOK;
-	uint64_t from = map->end - len;
-
-	if (!heap_memory_get(f->memory, from, words, len))
-		return false;
-	for (size_t i = 0; i + 2 < len / 8; i++)
-		if (words[i] == from + i * 8 && words[i + 2] == words[i])
-			return true;
-	return false;
-}
 
 static bool has_thread(const struct finding *f, const struct heap_map *map)
 {
@@ -526,10 +530,10 @@ static int find_mappings(struct finding *f)
 
 		if (!heap_map_counts(map) || map->inode)
 			continue;
-		r = take_arenas(f, map);
+		r = glibc_arenas(f->memory, map, &f->taken);
 		if (!r)
-			r = take_large(f, map);
-		if (!r && !has_thread(f, map) && is_left_over(f, map))
+			r = glibc_large(f->memory, &f->g->blocks, map, &f->taken);
+		if (!r && !has_thread(f, map) && glibc_is_left_over(f->memory, map))
 			r = heap_ranges_add(&f->taken, map->start, map->end);
 	}
 	if (!r)

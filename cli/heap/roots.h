@@ -20,10 +20,19 @@ struct heap_roots {
 	struct heap_modules modules;
 };
 
+struct heap_tls_part { /* one module's variables in one thread */
+	uint64_t start, end;
+	size_t module; /* of heap_roots.modules */
+	pid_t tid;
+};
+
 struct heap_roots_options {
 	pid_t exiting;	  /* thread that ends the process; 0: nobody does */
 	uint64_t exit_sp; /* its frames below are of the exit itself; 0: not known */
 	const char *shim; /* last part of the shim's path: not looked at */
+	const struct heap_tls_part *tls; /* or NULL; ascending by start */
+	size_t tls_count;
+	uint64_t keys; /* offset of a thread's pointers to its keys; 0: not known */
 	const struct heap_kernel *kernel; /* or NULL */
 	uint64_t read_max; /* bytes of mappings that are looked at, each */
 };

@@ -70,7 +70,8 @@ static int add_ignored(struct held *h)
 	level = malloc(g->blocks.count + 1);
 	if (!level)
 		return -ENOMEM;
-	r = heap_reach(g, &none, h->stored.ignored.items, h->stored.ignored.count, level);
+	r = heap_reach(g, &none, h->stored.ignored.items, h->stored.ignored.count,
+		       level);
 	for (size_t i = 0; !r && i < g->blocks.count; i++)
 		if (h->level[i] == HEAP_UNREACHED && level[i] != HEAP_UNREACHED)
 			h->level[i] = HELD_IGNORED;
@@ -171,6 +172,18 @@ static void put_register(const struct heap_area *a, uint64_t at, const char *nam
 		snprintf(buffer, room, "%s", name);
 }
 
+/* A variable, or (names of variables have no blanks) what the place is called. */
+static void put_thread_local(const struct heap_area *a, const char *name, uint64_t at,
+			     char *buffer, size_t room)
+{
+	uint64_t offset = at - a->start;
+
+	if (!strncmp(name, "pthread key ", 12) || !offset)
+		snprintf(buffer, room, "%s", name);
+	else
+		snprintf(buffer, room, "%s+0x%" PRIx64, name, offset);
+}
+
 static void put_global(const struct heap_area *a, const char *name, const char *module,
 		       uint64_t at, char *buffer, size_t room)
 {
@@ -202,6 +215,11 @@ const char *held_root(const struct held *h, const struct heap_root *root, char *
 		if (root->at != UINT64_MAX)
 			snprintf(local, sizeof(local), " %" PRIu64, root->at);
 		snprintf(buffer, room, "%s%s", name, local);
+		return buffer;
+	}
+	if (a->kind == HEAP_TLS && a->start) {
+		put_thread_local(a, name, root->at, place, sizeof(place));
+		snprintf(buffer, room, "%s%s", place, thread);
 		return buffer;
 	}
 	if (!a->start)

@@ -23,11 +23,13 @@ void objects_done(struct objects *o)
 static int add(struct objects *o, const GElf_Sym *sym, const char *name)
 {
 	int type = GELF_ST_TYPE(sym->st_info);
+	bool wanted = o->thread_local ? type == STT_TLS
+				      : type == STT_OBJECT || type == STT_COMMON;
 	struct objects_item *x;
 
-	if ((type != STT_OBJECT && type != STT_COMMON) || sym->st_shndx == SHN_UNDEF ||
-	    !sym->st_size || sym->st_size > UINT64_MAX - sym->st_value || !name ||
-	    !*name || o->count == OBJECTS)
+	if (!wanted || sym->st_shndx == SHN_UNDEF || !sym->st_size ||
+	    sym->st_size > UINT64_MAX - sym->st_value || !name || !*name ||
+	    o->count == OBJECTS)
 		return 0;
 	if (array_reserve(&o->items, &o->room, o->count + 1) < 0)
 		return -ENOMEM;
@@ -98,10 +100,10 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int objects_open(int root_fd, const char *path, const struct debugfile_id *id,
-		 struct objects *ret)
+static int open_some(int root_fd, const char *path, const struct debugfile_id *id,
+		     bool thread_local, struct objects *ret)
 {
-	_cleanup_(objects_done) struct objects o = {0};
+	_cleanup_(objects_done) struct objects o = {.thread_local = thread_local};
 	_cleanup_(closep) int fd = root_open(root_fd, path, NULL);
 	_cleanup_(elf_endp) Elf *elf = NULL;
 	struct debugfile_id is;
@@ -128,6 +130,18 @@ int objects_open(int root_fd, const char *path, const struct debugfile_id *id,
 	*ret = o;
 	o = (struct objects){0};
 	return 0;
+}
+
+int objects_open(int root_fd, const char *path, const struct debugfile_id *id,
+		 struct objects *ret)
+{
+	return open_some(root_fd, path, id, false, ret);
+}
+
+int objects_open_tls(int root_fd, const char *path, const struct debugfile_id *id,
+		     struct objects *ret)
+{
+	return open_some(root_fd, path, id, true, ret);
 }
 
 const struct objects_item *objects_find(const struct objects *o, uint64_t address)

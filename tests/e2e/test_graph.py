@@ -56,8 +56,8 @@ class Graph(Scans):
             "inside": ("global", "inside", "interior", [], "inside"),
             "deep": ("global", "deep", "interior", [], "weak"),
             "stack": ("stack", "local", "start", [], "sure"),
-            "tls": ("tls", "thread-local storage", "start", [], "sure"),
-            "key": ("tls", "thread-local storage", "start", [], "sure"),
+            "tls": ("tls", "tls_block", "start", [], "sure"),
+            "key": ("tls", "pthread key 0", "start", [], "sure"),
             "register": ("register", "p", "start", [], "sure"),
         }
         for name, (kind, called, how, offsets, held) in want.items():
@@ -126,7 +126,7 @@ class Graph(Scans):
         text = self.heapline("path", named["list"], profile).stdout.decode()
         self.assertIn("more like this", text)
         text = self.heapline("backrefs", named["tls"], profile).stdout.decode()
-        self.assertRegex(text, r"<- thread-local storage of thread \d+ \(sleeper\)")
+        self.assertRegex(text, r"<- tls_block of thread \d+ \(sleeper\)")
         text = self.heapline("roots", profile).stdout.decode()
         self.assertIn("held by nobody", text)
         self.assertIn("g_table in graph  (static variable)", text)

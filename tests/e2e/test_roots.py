@@ -131,6 +131,20 @@ class Mappings(Roots):
                       b"block", text.stdout)
 
 
+class ThreadLocal(Roots):
+    THREAD = "(holder)"
+
+    def test_variables_and_keys(self):
+        # One of a library that was there from the start, one of a library loaded later:
+        # each has a mebibyte of them.
+        self.check(self.scan_roots("threads", target("roots_plugin.so")), {
+            "own": ("tls", "sure", "own+0x10 of thread", self.THREAD),
+            "linked": ("tls", "sure", "many+0xc3500 of thread", self.THREAD),
+            "plugin": ("tls", "sure", "many+0xc3500 of thread", self.THREAD),
+            "key-few": ("tls", "sure", "pthread key 7 of thread", self.THREAD),
+            "key-many": ("tls", "sure", "pthread key 50 of thread", self.THREAD)})
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

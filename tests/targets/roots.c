@@ -9,8 +9,10 @@
  *	roots pthread_exit		one of main's, which ends before the last thread
  *	roots mappings	what mappings hold that a variable, a block, another mapping or
  *			nobody refers to
+ *	roots threads PLUGIN	thread-local variables and keys of a thread that sleeps
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -143,6 +145,55 @@ static void *last(void *context)
 	return context;
 }
 
+/* ---- thread-local storage -------------------------------------------------- */
+
+enum { KEYS = 60 };
+
+void *volatile *roots_many(void); /* a library's own */
+
+static void *volatile *(*plugin_many)(void);
+static __thread void *volatile own[3];
+static pthread_key_t keys[KEYS];
+
+static NOINLINE void fill(void *volatile *many, const char *name, const char *gone)
+{
+	many[3] = make("gone-first", 511);
+	many[3] = NULL;
+	many[100000] = make(name, 512);
+	many[77] = make(gone, 513);
+	many[77] = NULL;
+}
+
+static NOINLINE void *holder(void *context)
+{
+	own[2] = make("own", 501);
+	own[1] = make("gone-own", 502);
+	own[1] = NULL;
+	fill(roots_many(), "linked", "gone-linked");
+	fill(plugin_many(), "plugin", "gone-plugin");
+	pthread_setspecific(keys[7], make("key-few", 503));
+	pthread_setspecific(keys[50], make("key-many", 504));
+	pthread_setspecific(keys[8], make("gone-key", 505));
+	pthread_setspecific(keys[8], NULL);
+	pthread_setspecific(keys[51], make("gone-key-many", 506));
+	pthread_setspecific(keys[51], NULL);
+	rest();
+	return context;
+}
+
+static int thread_local(const char *plugin)
+{
+	void *library = dlopen(plugin, RTLD_NOW);
+
+	if (!library)
+		return 1;
+	plugin_many = (void *volatile *(*)(void))dlsym(library, "roots_many");
+	for (int i = 0; i < KEYS; i++)
+		pthread_key_create(&keys[i], NULL);
+	start(holder, "holder");
+	return 0;
+}
+
 /* ---- mappings -------------------------------------------------------------- */
 
 enum { PAGE = 4096 };
@@ -239,6 +290,8 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&ready, NULL, 2);
 	if (!strcmp(what, "stacks"))
 		return stacks();
+	if (!strcmp(what, "threads") && argc > 2)
+		return thread_local(argv[2]);
 	if (!strcmp(what, "mappings"))
 		return mappings();
 	if (!strcmp(what, "kernel"))
