@@ -191,6 +191,7 @@ static int name_sites(struct scan_job *j, const struct profile *p)
 		uint32_t number = b->items[i].site;
 
 		b->items[i].site = 0;
+		inherited[i] = 1; /* without a site: its own process freed it since */
 		if (number >= p->site_count)
 			continue;
 		inherited[i] = p->sites[number].process_serial != j->want.serial;

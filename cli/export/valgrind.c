@@ -97,8 +97,7 @@ static void put_error(const struct leaks *l, const struct finding *f, struct rec
 		" bytes in %s blocks are %s in loss record %zu of %zu</text>\n"
 		"    <leakedbytes>%" PRIu64 "</leakedbytes>\n"
 		"    <leakedblocks>%" PRIu64 "</leakedblocks>\n  </xwhat>\n  <stack>\n",
-		units_count(f->blocks).text, words, r.number, r.of, f->bytes,
-		f->blocks);
+		units_count(f->blocks).text, words, r.number, r.of, bytes, f->blocks);
 	while (frames_next(&walk, &frame))
 		put_frame(l->profile, &frame, out);
 	fputs("  </stack>\n</error>\n\n", out);

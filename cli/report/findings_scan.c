@@ -124,6 +124,7 @@ static int find_kinds(struct findings_gather *g, const struct heap_graph *graph,
 	_cleanup_(freep) uint8_t *known = malloc(graph->blocks.count + 1);
 	const struct heap_leaks_options o = {
 		.known = known, .young = young, .suppressed = suppressed};
+	int r;
 
 	if (!known)
 		return -ENOMEM;
@@ -132,7 +133,12 @@ static int find_kinds(struct findings_gather *g, const struct heap_graph *graph,
 				   ? LEAK_RUNTIME
 			   : graph->inherited && graph->inherited[i] ? LEAK_INHERITED
 								     : LEAK_KINDS;
-	return heap_leaks_find(graph, &o, ret);
+	r = heap_leaks_find(graph, &o, ret);
+	/* (They hold as the parent's own runtime does.) */
+	for (size_t i = 0; !r && graph->inherited && i < graph->blocks.count; i++)
+		if (ret->kind[i] == LEAK_RUNTIME && graph->inherited[i])
+			ret->kind[i] = LEAK_INHERITED;
+	return r;
 }
 
 static int classify(struct findings_gather *g, uint32_t process,

@@ -120,7 +120,7 @@ static void in_xml_each_has_valgrinds_kind_and_names_are_escaped(void **state)
 		text, "  <kind>Leak_DefinitelyLost</kind>\n  <xwhat>\n    <text>1,150 "
 		      "(100 direct, 1,050 indirect) bytes in 2 blocks are definitely "
 		      "lost in loss record 2 of 4</text>\n"
-		      "    <leakedbytes>100</leakedbytes>\n"
+		      "    <leakedbytes>1150</leakedbytes>\n"
 		      "    <leakedblocks>2</leakedblocks>\n"));
 	assert_non_null(strstr(text,
 			       "      <ip>0x1002</ip>\n      <obj>/src/u/demo</obj>\n"

@@ -182,6 +182,15 @@ struct seen { /* of one process, by its graph */
 	uint8_t known[16], before[16], suppressed[16];
 };
 
+static void find_kinds(const struct heap_graph *g, const struct heap_leaks_options *o,
+		       struct heap_leaks *ret)
+{
+	assert_int_equal(heap_leaks_find(g, o, ret), 0);
+	for (size_t b = 0; b < g->blocks.count; b++)
+		if (ret->kind[b] == LEAK_RUNTIME && g->inherited[b])
+			ret->kind[b] = LEAK_INHERITED;
+}
+
 static void look(const struct world *w, const struct findings_options *o, uint32_t i,
 		 struct seen *ret)
 {
@@ -196,7 +205,7 @@ static void look(const struct world *w, const struct findings_options *o, uint32
 						  : LEAK_KINDS;
 	if (w->how[i] == LIVING) /* seen once, so far */
 		h.young = all;
-	assert_int_equal(heap_leaks_find(g, &h, &ret->leaks), 0);
+	find_kinds(g, &h, &ret->leaks);
 	memcpy(ret->before, ret->leaks.kind, g->blocks.count);
 	if (!o->matched)
 		return;
@@ -208,7 +217,7 @@ static void look(const struct world *w, const struct findings_options *o, uint32
 				(enum leak_kind)ret->before[b]) != FINDING_NONE;
 	h.suppressed = ret->suppressed;
 	heap_leaks_done(&ret->leaks);
-	assert_int_equal(heap_leaks_find(g, &h, &ret->leaks), 0);
+	find_kinds(g, &h, &ret->leaks);
 }
 
 static uint32_t rule_of(const struct world *w, const struct seen *s, uint32_t i,
