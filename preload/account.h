@@ -10,5 +10,9 @@
  * within a hook, the allocator's locks may be this thread's own. */
 void account_answer(struct hook *h);
 
+/* An arena of Python's objects was mapped, or unmapped: memory that this allocator has
+ * of the system, beside malloc. */
+void account_arena(int64_t bytes);
+
 /* From an exit handler. Does nothing where it could do harm, or take long. */
 void account_at_exit(void);

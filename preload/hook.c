@@ -94,7 +94,7 @@ static int depth(struct thread *t, const struct hook_call *call)
 	return (int)n;
 }
 
-bool hook_enter_slowly(struct hook *h)
+bool hook_enter_slowly(struct hook *h, bool maps)
 {
 	struct thread *t;
 	uint32_t recording;
@@ -119,6 +119,8 @@ bool hook_enter_slowly(struct hook *h)
 		return false;
 	}
 	below = depth(t, &h->call);
+	if (below < 0 && maps && t->hooks[t->nesting - 1].objects)
+		below = (int)t->nesting;
 	if (below >= THREAD_NESTING)
 		sys_local_add(&t->ring->lost, 1);
 	if (below < 0 || below >= THREAD_NESTING)
@@ -138,5 +140,6 @@ __attribute__((constructor)) static void start(void)
 	session_attach();
 	hooks_fork_init();
 	hooks_exit_init();
+	hooks_python_init();
 	busy = false;
 }

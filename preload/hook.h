@@ -37,7 +37,7 @@ struct hook {
 
 /* Everything but the common case: no session yet, a new thread, a fork child, a hook
  * within a hook, recording paused. */
-bool hook_enter_slowly(struct hook *h);
+bool hook_enter_slowly(struct hook *h, bool maps);
 
 static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 {
@@ -53,8 +53,7 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* True: this call is recorded, and hook_leave() must follow. */
-static inline bool hook_enter(struct hook *h, struct hook_call call)
+static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool maps)
 {
 	struct thread *t = thread_self;
 
@@ -65,9 +64,22 @@ static inline bool hook_enter(struct hook *h, struct hook_call call)
 							  memory_order_relaxed) !=
 					     WIRE_RECORDING,
 			     0))
-		return hook_enter_slowly(h);
+		return hook_enter_slowly(h, maps);
 	hook_begin(h, t, 0);
 	return true;
+}
+
+/* True: this call is recorded, and hook_leave() must follow. */
+static inline bool hook_enter(struct hook *h, struct hook_call call)
+{
+	return hook_enter_any(h, call, false);
+}
+
+/* The same of a call that maps memory: recorded also where Python's object allocators
+ * call, for which it is no part of a block. */
+static inline bool hook_enter_mapping(struct hook *h, struct hook_call call)
+{
+	return hook_enter_any(h, call, true);
 }
 
 static inline void hook_leave(struct hook *h)
@@ -116,6 +128,9 @@ static inline void hook_put(struct hook *h, enum wire_type type, const void *add
 
 /* Registers what surrounds fork(), once, in the constructor. */
 void hooks_fork_init(void);
+
+/* Has interpreters' object allocators wrapped, once, in the constructor. */
+void hooks_python_init(void);
 
 /* Registers what sees exit(), once, in the constructor. */
 void hooks_exit_init(void);

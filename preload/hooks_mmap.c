@@ -9,6 +9,7 @@
  * defined. */
 #undef _FILE_OFFSET_BITS
 
+#include "preload/account.h"
 #include "preload/hook.h"
 #include "preload/real.h"
 #include "preload/sys.h"
@@ -37,10 +38,18 @@ static void *real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t
 		sys_call6(SYS_mmap, (long)at, (long)size, prot, flags, fd, offset));
 }
 
+/* Does an allocator of Python's objects call? */
+static inline bool is_arena(const struct hook *h)
+{
+	return h->depth && h->thread->hooks[h->depth - 1].objects;
+}
+
 static inline void *mapped(struct hook *h, void *p, size_t size)
 {
 	if (p != MAP_FAILED)
 		hook_put(h, WIRE_MMAP, p, size, hook_stack(h));
+	if (p != MAP_FAILED && is_arena(h))
+		account_arena((int64_t)size);
 	hook_leave(h);
 	return p;
 }
@@ -49,7 +58,7 @@ HOOK void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset
 {
 	struct hook h;
 
-	if (!hook_enter(&h, HOOK_CALL))
+	if (!hook_enter_mapping(&h, HOOK_CALL))
 		return real_mmap(at, size, prot, flags, fd, offset);
 	return mapped(&h, real_mmap(at, size, prot, flags, fd, offset), size);
 }
@@ -59,7 +68,7 @@ HOOK void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offs
 {
 	struct hook h;
 
-	if (!hook_enter(&h, HOOK_CALL))
+	if (!hook_enter_mapping(&h, HOOK_CALL))
 		return real_mmap(at, size, prot, flags, fd, offset);
 	return mapped(&h, real_mmap(at, size, prot, flags, fd, offset), size);
 }
@@ -69,7 +78,7 @@ HOOK int munmap(void *at, size_t size)
 	struct hook h;
 	int ret;
 
-	if (!hook_enter(&h, HOOK_CALL)) {
+	if (!hook_enter_mapping(&h, HOOK_CALL)) {
 		if (real.munmap)
 			return real.munmap(at, size);
 		return (int)answer(sys_call3(SYS_munmap, at, size, 0));
@@ -77,6 +86,8 @@ HOOK int munmap(void *at, size_t size)
 	hook_put(&h, WIRE_MUNMAP, at, size, hook_free_stack(&h));
 	unwind_unmapped();
 	ret = real.munmap(at, size);
+	if (!ret && is_arena(&h))
+		account_arena(-(int64_t)size);
 	if (ret)
 		hook_put(&h, WIRE_MUNMAP_FAILED, at, size, 0);
 	hook_leave(&h);
@@ -95,7 +106,7 @@ HOOK void *mremap(void *at, size_t old, size_t size, int flags, ...)
 	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		to = va_arg(args, void *);
 	va_end(args);
-	if (!hook_enter(&h, HOOK_CALL)) {
+	if (!hook_enter_mapping(&h, HOOK_CALL)) {
 		if (real.mremap)
 			return real.mremap(at, old, size, flags, to);
 		return (void *)answer(sys_call6(SYS_mremap, (long)at, (long)old,

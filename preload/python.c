@@ -44,6 +44,7 @@ static struct {
 	_Atomic uint32_t state; /* 0; 1: being looked at; 2: decided */
 	_Atomic uint32_t checks;
 	void *base;
+	void (*on_start)(void);
 } self;
 
 /* ---- reading ------------------------------------------------------------- */
@@ -66,18 +67,41 @@ static bool read_word(uintptr_t at, uintptr_t *ret)
 	return at % ARCH_WORD == 0 && python_read(at, ret, sizeof(*ret));
 }
 
+void python_on_start(void (*function)(void))
+{
+	self.on_start = function;
+}
+
+static void starting(void)
+{
+	if (self.on_start && python.get_allocator && python.set_allocator)
+		self.on_start();
+}
+
 /* ---- what became of it --------------------------------------------------- */
 
-static void say(uint32_t version, uint32_t why)
+static _Atomic uint32_t *said(void)
 {
 	struct wire_process *own = session_own_slot();
 
 	if (!own && self.base && session_identity)
 		own = wire_process(self.base, session_identity->process);
+	return own ? &own->python : NULL;
+}
+
+static void say(uint32_t version, uint32_t why)
+{
 	/* relaxed: read after the fact. */
-	if (own)
-		atomic_store_explicit(&own->python, WIRE_PYTHON(version, why),
+	if (said())
+		atomic_store_explicit(said(), WIRE_PYTHON(version, why),
 				      memory_order_relaxed);
+}
+
+void python_has_objects(void)
+{
+	if (said())
+		atomic_fetch_or_explicit(said(), WIRE_PYTHON_OBJECTS,
+					 memory_order_relaxed);
 }
 
 void python_off(uint32_t why)
@@ -124,6 +148,8 @@ static bool take_symbols(const struct dynsym *d)
 	python.type_text = dynsym_find(d, "PyUnicode_Type");
 	function(d, "PyInterpreterState_Head", &python.interpreter_head);
 	function(d, "PyInterpreterState_Main", &python.interpreter_main);
+	function(d, "PyMem_GetAllocator", &python.get_allocator);
+	function(d, "PyMem_SetAllocator", &python.set_allocator);
 	return python.type_code && python.type_bytes && python.type_text &&
 	       function(d, "PyGILState_GetThisThreadState", &python.gil_state) &&
 	       (function(d, "PyThreadState_GetUnchecked", &python.current_state) ||
@@ -207,9 +233,11 @@ void python_meet(void *base, const struct dynsym *d)
 	}
 	say(version, why);
 	atomic_store_explicit(&self.state, 2, memory_order_relaxed);
+	if (why != WIRE_PYTHON_ON)
+		return;
 	/* release: pairs with python_is_on(). */
-	if (why == WIRE_PYTHON_ON)
-		atomic_store_explicit(&python.on, true, memory_order_release);
+	atomic_store_explicit(&python.on, true, memory_order_release);
+	starting();
 }
 
 static _Atomic bool was_on;
@@ -248,6 +276,9 @@ uintptr_t python_state(void)
 	uintptr_t own = (uintptr_t)python.gil_state();
 	uintptr_t current;
 
+	if (__builtin_expect(
+		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0))
+		starting();
 	if (!own || python.is_finalizing())
 		return 0;
 	if (python.layout.version >= 0x30c) {

@@ -51,6 +51,9 @@ struct python {
 	void *(*current_state)(void); /* _PyThreadState_UncheckedGet, ... */
 	int (*is_finalizing)(void);
 	void *(*interpreter_head)(void), *(*interpreter_main)(void);
+	/* PyMem_GetAllocator, PyMem_SetAllocator; both there or none. */
+	void (*get_allocator)(int, void *), (*set_allocator)(int, void *);
+	_Atomic bool started; /* it has run code */
 };
 
 extern struct python python;
@@ -60,6 +63,13 @@ static inline bool python_is_on(void)
 	/* acquire: pairs with what switched it on. */
 	return atomic_load_explicit(&python.on, memory_order_acquire);
 }
+
+/* Called when an interpreter was found, and until it has run its first code: inside of
+ * a hook. */
+void python_on_start(void (*function)(void));
+
+/* To be told of: the interpreter's object allocators are recorded. */
+void python_has_objects(void);
 
 /* A module was met: is it an interpreter? base: the session's mapping. */
 void python_meet(void *base, const struct dynsym *d);

@@ -325,6 +325,9 @@ uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
 	if (!state)
 		return native;
 	own = take(w, base, state);
+	/* relaxed: once more or less of what is done before. */
+	if (own && !atomic_load_explicit(&python.started, memory_order_relaxed))
+		atomic_store_explicit(&python.started, true, memory_order_relaxed);
 	if (own)
 		native = pair(w, base, native, own, state, last);
 	leave(w);

@@ -29,6 +29,7 @@ struct thread {
 	struct thread_hook {
 		uintptr_t guard; /* 0: it is just beginning or ending */
 		uint64_t started; /* ring cursor when it began */
+		bool objects; /* one of hooks_python.c: what it maps is recorded, too */
 	} hooks[THREAD_NESTING];
 	bool used; /* somebody had this memory before: it is not all zeroes */
 	struct last last; /* stack of the outermost hook */

@@ -72,6 +72,7 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_SCAN_AT_EXIT = 1u << 4, /* who ends waits for its memory to be read */
 	WIRE_NATIVE_ONLY = 1u << 5,  /* no Python frames */
 	WIRE_PYTHON_ONLY = 1u << 6,  /* no native frames where there are Python's */
+	WIRE_NO_OBJECTS = 1u << 7,   /* of Python, blocks of malloc alone */
 };
 
 enum wire_recording { /* wire_header.recording */
@@ -228,6 +229,9 @@ enum wire_python { /* why Python's frames are recorded, or not */
 	WIRE_PYTHONS
 };
 
+/* Or'ed to it: its object allocators are recorded, too. */
+#define WIRE_PYTHON_OBJECTS (1u << 24)
+
 /* version: major << 8 | minor. */
 #define WIRE_PYTHON(version, why) ((uint32_t)(version) << 8 | (uint32_t)(why))
 
@@ -378,6 +382,9 @@ enum wire_type {
 	/* The block at address is no leak, nor what it alone holds: until it is freed. */
 	WIRE_IGNORE = 12,
 	WIRE_MARK = 13, /* address: index of a wire_name. The program names the moment */
+	/* address: a block that is taken down with its owner, an interpreter, before the
+	 * real free. It was alive at the end, and stays in the counters. */
+	WIRE_GONE = 14,
 	WIRE_TYPES
 };
 

@@ -43,8 +43,8 @@ static bool option(const char *word, size_t len, const char *name)
 }
 
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,keep=LIST,python=W,snapshot-at-exit,snapshot-every=T,snapshot-at=WHEN,
- * no-source,debuginfod,source-path=FROM=TO,kernel-clock", of the
+ * sample=N,keep=LIST,python=W,no-objects,snapshot-at-exit,snapshot-every=T,
+ * snapshot-at=WHEN,no-source,debuginfod,source-path=FROM=TO,kernel-clock", of the
  * environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
 		      size_t room, bool *force)
@@ -69,6 +69,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->lossy = true;
 		else if (option(word, name, "python") && value)
 			launch_parse_python(value + 1, &c->python);
+		else if (option(word, name, "no-objects"))
+			c->python |= WIRE_NO_OBJECTS;
 		else if (option(word, name, "no-free-stacks"))
 			c->free_stacks = false;
 		else if (option(word, name, "no-follow"))

@@ -39,7 +39,8 @@ enum option {
 	SAMPLE,
 	KEEP,
 	PYTHON,
-	KERNEL_CLOCK
+	KERNEL_CLOCK,
+	NO_OBJECTS
 };
 
 #define SAMPLE_MAX (1ull << 40)
@@ -106,6 +107,9 @@ static const struct option_spec options[] = {
 	[KERNEL_CLOCK] = {.name = "kernel-clock",
 			  .help = "stamp events by the kernel's clock, not the "
 				  "processor's counter: for emulated programs, slower"},
+	[NO_OBJECTS] = {.name = "no-objects",
+			.help = "of CPython: what reaches malloc alone, not the small "
+				"blocks in its own arenas: faster"},
 	{0},
 };
 
@@ -190,6 +194,9 @@ static const char *take(void *own, size_t i, const char *value)
 			       : "write merged, only or native";
 	case KERNEL_CLOCK:
 		o->kernel_clock = true;
+		break;
+	case NO_OBJECTS:
+		o->python |= WIRE_NO_OBJECTS;
 		break;
 	}
 	return NULL;

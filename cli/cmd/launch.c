@@ -364,14 +364,14 @@ int launch(const struct launch_options *o, struct launch_outcome *ret)
 
 bool launch_parse_python(const char *text, uint32_t *ret)
 {
-	if (!strcmp(text, "merged"))
-		*ret = 0;
-	else if (!strcmp(text, "only"))
-		*ret = WIRE_PYTHON_ONLY;
-	else if (!strcmp(text, "native"))
-		*ret = WIRE_NATIVE_ONLY;
-	else
+	uint32_t which = !strcmp(text, "merged") ? 0
+			 : !strcmp(text, "only") ? WIRE_PYTHON_ONLY
+			 : !strcmp(text, "native") ? WIRE_NATIVE_ONLY
+						   : UINT32_MAX;
+
+	if (which == UINT32_MAX)
 		return false;
+	*ret = (*ret & WIRE_NO_OBJECTS) | which;
 	return true;
 }
 

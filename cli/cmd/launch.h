@@ -43,7 +43,7 @@ struct launch_outcome {
 	char profile[4096];
 };
 
-/* "merged", "only", "native". False: it is none of them. */
+/* "merged", "only", "native", and what is not said stays. False: it is none of them. */
 bool launch_parse_python(const char *text, uint32_t *ret);
 
 /* Runs the program to its end. 0 with *ret filled, else the exit code to leave with:

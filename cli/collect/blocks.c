@@ -1,5 +1,7 @@
 #include "cli/collect/blocks.h"
 
+#include "cli/base/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -168,6 +170,28 @@ static bool release(struct ledger *l, struct ledger_process *p, const struct eve
 	return true;
 }
 
+void blocks_stray(struct ledger *l, struct ledger_process *p,
+		  const struct live_block *b)
+{
+	if (array_reserve(&l->strays, &l->stray_room, l->stray_count + 1) < 0)
+		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
+	else
+		l->strays[l->stray_count++] = (struct ledger_stray){p, *b};
+}
+
+/* Its place is free, and it counts as live. (Of a parent's, its own end counts.) */
+static bool let_go(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	uint64_t ns = blocks_moment(l, ev);
+	struct live_block b;
+
+	if (!blocks_take(l, p, ev->address, &b))
+		return take_inherited(l, p, ev->address, ns, &b);
+	blocks_leave(l, p, ev->address, &b, ns);
+	blocks_stray(l, p, &b);
+	return true;
+}
+
 static bool begin_realloc(struct ledger *l, struct ledger_process *p,
 			  const struct event *ev, struct ledger_realloc *r)
 {
@@ -192,6 +216,8 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 	switch (ev->type) {
 	case WIRE_FREE:
 		return release(l, p, ev);
+	case WIRE_GONE:
+		return let_go(l, p, ev);
 	case WIRE_REALLOC_BEGIN:
 		return begin_realloc(l, p, ev, r);
 	case EVENT_RESTORE:

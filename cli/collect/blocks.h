@@ -72,6 +72,10 @@ struct ledger_process *blocks_owner_of(const struct lineage *of);
 /* A realloc of an inherited block did not happen. */
 void blocks_give_back(struct ledger_process *p, const struct ledger_realloc *r);
 
+/* The block lives on, in the counters alone: nobody can ask for its address. */
+void blocks_stray(struct ledger *l, struct ledger_process *p,
+		  const struct live_block *b);
+
 /* A begin has found its block, or that there is none: frees r if its end is known. */
 void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_realloc *r);
 

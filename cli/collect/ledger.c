@@ -102,15 +102,6 @@ static void realloc_end(struct ledger *l, struct ledger_process *p,
 		submit(l, p, ev, NULL);
 }
 
-static void stray(struct ledger *l, struct ledger_process *p,
-		  const struct live_block *b)
-{
-	if (array_reserve(&l->strays, &l->stray_room, l->stray_count + 1) < 0)
-		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
-	else
-		l->strays[l->stray_count++] = (struct ledger_stray){p, *b};
-}
-
 void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		       struct ledger_thread *t)
 {
@@ -126,7 +117,7 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 		if (r->held == LEDGER_HELD && !blocks_has(l, p, r->address))
 			blocks_put(l, p, r->address, &r->block);
 		else if (r->held == LEDGER_HELD)
-			stray(l, p, &r->block);
+			blocks_stray(l, p, &r->block);
 		else if (r->held == LEDGER_INHERITED)
 			blocks_give_back(p, r);
 		free(r);
@@ -221,6 +212,9 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 			plain_give_up(l, p, ev);
 			submit(l, p, ev, NULL);
 		}
+		break;
+	case WIRE_GONE:
+		submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);

@@ -18,7 +18,8 @@ struct wanted {
 
 static bool needs_block(const struct event *ev)
 {
-	return ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN;
+	return ev->type == WIRE_FREE || ev->type == WIRE_REALLOC_BEGIN ||
+	       ev->type == WIRE_GONE;
 }
 
 static bool is_legal(const struct park_item *item, void *context)
@@ -67,6 +68,8 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 
 	if (item->event.type == WIRE_FREE) {
 		p->unknown_frees++;
+	} else if (item->event.type == WIRE_GONE) {
+		; /* older than its interpreter's wrapping */
 	} else if (item->event.type == WIRE_REALLOC_BEGIN) {
 		item->realloc->held = LEDGER_UNKNOWN;
 		blocks_begun(l, p, item->realloc);

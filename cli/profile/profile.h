@@ -63,6 +63,9 @@ enum profile_python { /* as enum wire_python */
 	PROFILE_PYTHONS
 };
 
+/* Blocks of Python's object allocators are among the malloc domain's. */
+#define PROFILE_PYTHON_OBJECTS (1u << 24)
+
 struct profile_process {
 	uint32_t serial;	/* unique; what sites name */
 	uint32_t parent_serial; /* who forked or spawned it; 0: nobody known */
@@ -72,8 +75,8 @@ struct profile_process {
 	uint32_t end;	  /* enum profile_end */
 	int32_t end_status;
 	uint32_t notes; /* enum wire_note of preload/wire.h */
-	/* Its Python interpreter: major, minor, enum profile_python, a byte each; 0: it
-	 * has none. */
+	/* Its Python interpreter: PROFILE_PYTHON_OBJECTS, major, minor, enum
+	 * profile_python, a byte each; 0: it has none. */
 	uint32_t python;
 	uint32_t pad;
 	uint64_t start_ns, end_ns;

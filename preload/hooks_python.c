@@ -1,0 +1,186 @@
+/*
+ * hooks_python.c - the blocks of Python's object allocators.
+ *
+ * Python asks three allocators for memory: for raw blocks, which reach malloc; for
+ * memory of its own; and for objects. The latter two keep small blocks in arenas that
+ * they map. They are wrapped by the interpreter's own means (PyMem_SetAllocator), with
+ * what was there underneath: nothing is placed elsewhere than without us. A block
+ * counts where it was asked for first: one that goes on to malloc is Python's, once,
+ * and hook.h passes malloc's call by. Arenas are mappings, as without us.
+ *
+ * An interpreter is met at its first allocation, before it has made an object. If it
+ * sets its allocators anew while it starts (PYTHONMALLOC, -X dev), they are wrapped
+ * again; so sizes are as the program asked for, without the guards of debug mode.
+ *
+ * While the interpreter is taken down, what it frees was alive at the program's end: it
+ * leaves its address (WIRE_GONE), and stays in the counters.
+ */
+#include "preload/account.h"
+#include "preload/hook.h"
+#include "preload/sample.h"
+#include "preload/sys.h"
+
+#include <string.h>
+
+enum {
+	DOMAIN_FIRST = 1, /* PYMEM_DOMAIN_MEM */
+	DOMAIN_LAST = 2,  /* PYMEM_DOMAIN_OBJ */
+	WRAPS = 8,	  /* of each: how often a start may set allocators */
+};
+
+struct allocator { /* PyMemAllocatorEx, since 3.5 */
+	void *context;
+	void *(*malloc)(void *, size_t);
+	void *(*calloc)(void *, size_t, size_t);
+	void *(*realloc)(void *, void *, size_t);
+	void (*free)(void *, void *);
+};
+
+/* What lies under a wrapping, whose context this is. */
+static struct allocator under[DOMAIN_LAST + 1][WRAPS];
+static uint32_t wraps[DOMAIN_LAST + 1];
+
+static inline bool enter(struct hook *h, struct hook_call call)
+{
+	if (!hook_enter(h, call))
+		return false;
+	h->thread->hooks[h->depth].objects = true;
+	return true;
+}
+
+static inline void leave(struct hook *h)
+{
+	h->thread->hooks[h->depth].objects = false;
+	hook_leave(h);
+}
+
+static inline void *allocated(struct hook *h, void *p, size_t size)
+{
+	if (p && sample_admits(p))
+		hook_put(h, WIRE_ALLOC, p, size, hook_stack(h));
+	else if (p)
+		sys_local_add(&h->thread->ring->lost, 1);
+	leave(h);
+	return p;
+}
+
+static void *object_malloc(void *context, size_t size)
+{
+	const struct allocator *a = context;
+	struct hook h;
+
+	if (sample_skips(size) || !enter(&h, HOOK_CALL))
+		return a->malloc(a->context, size);
+	return allocated(&h, a->malloc(a->context, size), size);
+}
+
+static void *object_calloc(void *context, size_t n, size_t size)
+{
+	const struct allocator *a = context;
+	struct hook h;
+
+	if (sample_skips(n * size) || !enter(&h, HOOK_CALL))
+		return a->calloc(a->context, n, size);
+	return allocated(&h, a->calloc(a->context, n, size), n * size);
+}
+
+static inline enum wire_type freed_as(void)
+{
+	return python_is_on() && python.is_finalizing() ? WIRE_GONE : WIRE_FREE;
+}
+
+static void object_free(void *context, void *p)
+{
+	const struct allocator *a = context;
+	enum wire_type type;
+	struct hook h;
+
+	if (!p || sample_skips_free(p) || !enter(&h, HOOK_CALL)) {
+		a->free(a->context, p);
+		return;
+	}
+	type = freed_as();
+	hook_put(&h, type, p, 0, type == WIRE_FREE ? hook_free_stack(&h) : 0);
+	a->free(a->context, p);
+	leave(&h);
+}
+
+/* Of a sampled recording: as a free and an allocation, each of which may be passed by;
+ * one that fails is a loss if the block was recorded. */
+static void *sampled_realloc(const struct allocator *a, struct hook_call call, void *p,
+			     size_t size)
+{
+	bool had = p && !sample_skips_free(p), has = !sample_skips(size);
+	uint32_t stack = 0;
+	struct hook h;
+	void *to;
+
+	if ((!had && !has) || !enter(&h, call))
+		return a->realloc(a->context, p, size);
+	stack = hook_stack(&h);
+	if (had)
+		hook_put(&h, WIRE_FREE, p, 0, stack);
+	to = a->realloc(a->context, p, size);
+	if (to && has && sample_admits(to))
+		hook_put(&h, WIRE_ALLOC, to, size, stack);
+	else if ((to && has) || (!to && had))
+		sys_local_add(&h.thread->ring->lost, 1);
+	leave(&h);
+	return to;
+}
+
+static void *object_realloc(void *context, void *p, size_t size)
+{
+	const struct allocator *a = context;
+	uint32_t stack;
+	struct hook h;
+	void *to;
+
+	if (sample_on())
+		return sampled_realloc(a, HOOK_CALL, p, size);
+	if (!enter(&h, HOOK_CALL))
+		return a->realloc(a->context, p, size);
+	stack = hook_stack(&h);
+	if (p)
+		hook_put(&h, WIRE_REALLOC_BEGIN, p, 0, stack);
+	to = a->realloc(a->context, p, size);
+	/* (Of size 0 it allocates, unlike malloc's: a failure is one of any size.) */
+	if (p)
+		hook_put(&h, WIRE_REALLOC_END, to, to || size ? size : 1, stack);
+	else if (to)
+		hook_put(&h, WIRE_ALLOC, to, size, stack);
+	leave(&h);
+	return to;
+}
+
+/* ---- wrapping ------------------------------------------------------------ */
+
+static void wrap(int domain)
+{
+	struct allocator now = {0};
+
+	python.get_allocator(domain, &now);
+	if (now.malloc == object_malloc || !now.malloc || wraps[domain] == WRAPS)
+		return;
+	under[domain][wraps[domain]] = now;
+	now = (struct allocator){.context = &under[domain][wraps[domain]++],
+				 .malloc = object_malloc,
+				 .calloc = object_calloc,
+				 .realloc = object_realloc,
+				 .free = object_free};
+	python.set_allocator(domain, &now);
+	python_has_objects();
+}
+
+static void wrap_all(void)
+{
+	if (session.flags & WIRE_NO_OBJECTS)
+		return;
+	for (int domain = DOMAIN_FIRST; domain <= DOMAIN_LAST; domain++)
+		wrap(domain);
+}
+
+void hooks_python_init(void)
+{
+	python_on_start(wrap_all);
+}
