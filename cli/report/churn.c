@@ -6,6 +6,7 @@
 #include "cli/report/cut.h"
 #include "cli/report/labels.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -334,8 +335,7 @@ static void put_heading(const struct profile *p, const struct churn_options *o,
 
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "Churn of %s, %s\n",
-		o->scope.domain == PROFILE_MMAP ? "mapped memory (mmap)"
-						: "the heap (malloc)",
+		python_domain(p, o->scope.domain),
 		cut_period(p).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs("A block counts at the innermost line of the program's own code. "

@@ -8,6 +8,7 @@
 #include "cli/report/lines_source.h"
 #include "cli/report/lines_sums.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -521,7 +522,7 @@ static void put_heading(const struct report *r, const struct lines_options *o,
 
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "Line report of %s, %s\n",
-		mmap ? "mapped memory (mmap)" : "the heap (malloc)",
+		python_domain(v->profile, o->scope.domain),
 		cut_period(v->profile).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fprintf(out, "Mem usage: %s of the process after the last event at the line.\n",

@@ -20,6 +20,27 @@ const char *python_why(const struct profile_process *q)
 				     : "of a reason that is not known here";
 }
 
+static bool has_objects(const struct profile *p)
+{
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].python & PROFILE_PYTHON_OBJECTS)
+			return true;
+	return false;
+}
+
+const char *python_allocators(const struct profile *p)
+{
+	return has_objects(p) ? "malloc and Python's objects" : "malloc";
+}
+
+const char *python_domain(const struct profile *p, enum profile_domain domain)
+{
+	if (domain == PROFILE_MMAP)
+		return "mapped memory (mmap)";
+	return has_objects(p) ? "the heap (malloc and Python's objects)"
+			      : "the heap (malloc)";
+}
+
 void python_text(const struct profile *p, bool colour, FILE *out)
 {
 	for (size_t i = 0; i < p->process_count; i++) {
@@ -56,5 +77,6 @@ void python_json(const struct profile_process *q, struct json *j)
 	json_put_string(j, "version", version);
 	json_put_bool(j, "frames", !why);
 	json_put_string(j, "why", why ? why : "");
+	json_put_bool(j, "objects", q->python & PROFILE_PYTHON_OBJECTS);
 	json_close(j);
 }

@@ -9,6 +9,7 @@
 #include "cli/report/groups.h"
 #include "cli/report/images.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/memory.h"
 #include "cli/report/summary_sums.h"
 #include "cli/report/text.h"
@@ -219,8 +220,8 @@ static void put_heap(const struct page *page, const struct summary *s)
 {
 	char title[128];
 
-	snprintf(title, sizeof(title), "Heap (malloc), bytes as requested%s",
-		 scope_phrase(page->scope));
+	snprintf(title, sizeof(title), "Heap (%s), bytes as requested%s",
+		 python_allocators(page->profile), scope_phrase(page->scope));
 	put_title(page, title);
 	put_figures(page, page->scope, s);
 	if (page->profile->sampled)

@@ -6,6 +6,7 @@
 #include "cli/report/cut.h"
 #include "cli/report/classes.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 #include "cli/report/top_rows.h"
 
@@ -56,11 +57,10 @@ static int width(const struct top_options *o)
 static void put_heading(const struct top_options *o, const struct profile *p,
 			const char *order, FILE *out)
 {
-	bool mmap = o->scope.domain == PROFILE_MMAP && o->by != TOP_DOMAIN;
 
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "Top of %s by %s, %s\n",
-		mmap ? "mapped memory (mmap)" : "the heap (malloc)", kinds[o->by].name,
+		python_domain(p, o->scope.domain), kinds[o->by].name,
 		cut_period(p).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs(order, out);

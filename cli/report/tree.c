@@ -6,6 +6,7 @@
 #include "cli/base/units.h"
 #include "cli/report/cut.h"
 #include "cli/report/losses.h"
+#include "cli/report/python.h"
 #include "cli/report/text.h"
 #include "cli/report/tree_rows.h"
 
@@ -128,11 +129,10 @@ static int put_row(struct drawing *d, const struct tree_rows *t,
 static void put_heading(const struct tree_rows *t, const struct tree_options *o,
 			FILE *out)
 {
-	bool mmap = o->scope.domain == PROFILE_MMAP;
 
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "Tree of %s, %s, %s\n",
-		mmap ? "mapped memory (mmap)" : "the heap (malloc)",
+		python_domain(t->view.profile, o->scope.domain),
 		o->bottom_up ? "from the allocations up" : "from the top down",
 		cut_period(t->view.profile).text);
 	text_style(out, o->colour, TEXT_PLAIN);

@@ -11,6 +11,8 @@ PYTHON = "/usr/bin/python3"
 PYTHONS = [PYTHON, *filter(None, os.environ.get("HEAPLINE_PYTHONS", "").split(":"))]
 LIBPYTHON = sorted(glob.glob("/usr/lib/*/libpython3.*.so.1.0"))[0]
 
+BUFFERS = "--no-objects"
+
 EXAMPLE = """\
 def my_func():
     a = [1] * (10 ** 6)
@@ -22,8 +24,8 @@ if __name__ == '__main__':
     my_func()
 """
 
-# A bytearray of n bytes asks malloc for n + 1, as n is above 512: what lines allocate
-# is known.
+# A bytearray of n bytes asks malloc for n + 1, as n is above 512: without objects, what
+# lines allocate is known.
 FRAMES = """\
 import asyncio, ctypes, threading
 
@@ -109,11 +111,14 @@ def line_of(text, source=FRAMES):
 
 
 class Case(harness.Case):
-    def run_script(self, text, *options, python=PYTHON, args=(), name="script.py"):
+    def run_script(self, text, *options, python=PYTHON, args=(), name="script.py",
+                   **how):
         script = self.write(name, text)
-        result = self.record([python, "-B", script, *args], options)
+        result = self.record([python, "-B", script, *args], options, **how)
         self.assertEqual(result.status, 0, result)
-        self.assert_lossless(self.report_json(result))
+        report = self.report_json(result)
+        self.assert_lossless(report)
+        self.assertEqual((report["unknown_frees"], report["unseen_frees"]), (0, 0))
         return result
 
     def lines(self, result, name):
@@ -133,16 +138,17 @@ class Example(Case):
         row = "%6s %12s %12s  %10s   %s"
         head = "Line #    Mem usage    Increment  Occurrences   Line Contents"
         source = EXAMPLE.split("\n")
-        usage = [line.split()[1] for line in text.split("\n") if "MiB    " in line]
-        usage = [mib + " MiB" for mib in usage]
+        fields = [line.split() for line in text.split("\n") if "MiB    " in line]
+        usage = [field[1] + " MiB" for field in fields]
+        blocks = [field[5] for field in fields]
         self.assertIn("\n".join([
             "Filename: " + self.path("script.py"),
             "",
             head,
             "=" * len(head),
             row % (1, "", "", "", source[0]),
-            row % (2, usage[0], "7.6 MiB", 1, source[1]),
-            row % (3, usage[1], "152.6 MiB", 1, source[2]),
+            row % (2, usage[0], "7.6 MiB", blocks[0], source[1]),
+            row % (3, usage[1], "152.6 MiB", blocks[1], source[2]),
             row % (4, usage[2], "-152.6 MiB", 0, source[3]),
             row % (5, "", "", "", source[4]),
             ""]), text)
@@ -150,7 +156,7 @@ class Example(Case):
     def test_its_buffers_are_exact_on_every_interpreter(self):
         for python in PYTHONS:
             with self.subTest(python=python):
-                result = self.run_script(EXAMPLE, python=python)
+                result = self.run_script(EXAMPLE, BUFFERS, python=python)
                 lines = self.function_lines(result, "my_func")
                 self.assertEqual(lines[2]["increment"], 8000000)
                 self.assertEqual(lines[3]["increment"], 160000000)
@@ -194,16 +200,16 @@ class Frames(Case):
         self.assertEqual(blocks, {1 + n: len(range(n, cells, 7)) for n in range(7)})
 
     def test_every_line_has_its_own_blocks(self):
-        self.assert_frames(self.run_script(FRAMES))
+        self.assert_frames(self.run_script(FRAMES, BUFFERS))
 
     def test_python_alone_has_the_same_lines(self):
-        result = self.run_script(FRAMES, "--python=only")
+        result = self.run_script(FRAMES, BUFFERS, "--python=only")
         self.assert_frames(result)
         shown = self.heapline("tree", "--all", result.profile).stdout
         self.assertNotIn(b"_PyEval", shown)
 
     def test_native_is_without_python(self):
-        result = self.run_script(FRAMES, "--python=native")
+        result = self.run_script(FRAMES, BUFFERS, "--python=native")
         self.assertEqual([f["name"] for f in self.lines_json(result)["functions"]
                           if f["file"].endswith(".py")], [])
 
@@ -212,16 +218,16 @@ class Frames(Case):
         self.assert_error(result, 125, "merged")
 
     def test_very_deep_stacks_keep_both_ends(self):
-        result = self.run_script(FRAMES, args=["deep"])
+        result = self.run_script(FRAMES, BUFFERS, args=["deep"])
         self.assert_frames(result, rounds=1500)
-        result = self.run_script(FRAMES.replace("1500", "4000"), args=["deep"])
+        result = self.run_script(FRAMES.replace("1500", "4000"), BUFFERS, args=["deep"])
         main = self.lines(result, "run_all")[line_of("catch(), rec")]
         self.assertGreaterEqual(main[1], 4000 * 5001)
 
     def test_every_interpreter_has_them(self):
         for python in PYTHONS[1:]:
             with self.subTest(python=python):
-                result = self.run_script(FRAMES, python=python)
+                result = self.run_script(FRAMES, BUFFERS, python=python)
                 names = {"produce", "body", "fail", "order", "coroutine"}
                 found = {f["name"]: f for f in self.lines_json(result)["functions"]}
                 self.assertLessEqual(names, set(found))
@@ -239,14 +245,14 @@ class Ways(Case):
 
     def test_in_a_program_that_loads_it_late_for_itself(self):
         script = self.write("inner.py", self.SCRIPT)
-        result = self.record([harness.target("embed"), LIBPYTHON, script])
+        result = self.record([harness.target("embed"), LIBPYTHON, script], [BUFFERS])
         self.assertEqual(result.status, 0, result)
         self.assertEqual(self.lines(result, "keep"), {3: (1, 33334)})
 
     def test_in_threads_of_that_program(self):
         script = self.write("inner.py", self.SCRIPT.replace("held = []\n", "")
                             .replace("held.append", "len"))
-        result = self.record([harness.target("embed"), LIBPYTHON, script, "8"])
+        result = self.record([harness.target("embed"), LIBPYTHON, script, "8"], [BUFFERS])
         self.assertEqual(result.status, 0, result)
         lines = {2: 0}
         for function in self.lines_json(result)["functions"]:
@@ -261,20 +267,20 @@ class Ways(Case):
         outer = "import subprocess, sys\nsubprocess.run([sys.executable, %r])\n" % script
         result = self.preload([PYTHON, "-B", self.write("outer.py", outer)])
         self.assertEqual(result.status, 0, result)
-        self.assertEqual(self.lines(result, "keep"), {3: (1, 33334)})
+        self.assertEqual(self.lines(result, "keep")[3][0], 3) # object, buffer, list's
 
     def test_in_fork_children(self):
         script = "import os\n" + self.SCRIPT.replace(
             "\nkeep()", "\nfor n in range(3):\n    if not os.fork():\n"
             "        keep()\n        os._exit(0)\nfor n in range(3):\n    os.wait()")
-        result = self.run_script(script)
+        result = self.run_script(script, BUFFERS)
         self.assertEqual(self.lines(result, "keep"), {4: (3, 3 * 33334)})
 
     def test_isolated_and_in_development_mode(self):
         for options in ["-I"], ["-E"], ["-X", "dev"], ["-S"]:
             with self.subTest(options=options):
                 script = self.write("inner.py", self.SCRIPT)
-                result = self.record([PYTHON, *options, script])
+                result = self.record([PYTHON, *options, script], [BUFFERS])
                 self.assertEqual(result.status, 0, result)
                 blocks, size = self.lines(result, "keep")[3]
                 self.assertEqual(blocks, 1)
@@ -293,7 +299,7 @@ for i in range(600):
     once(i % 100)
     gc.collect()
 """
-        result = self.run_script(script)
+        result = self.run_script(script, BUFFERS)
         lines = {}
         for f in self.lines_json(result)["functions"]:
             if f["name"] == "made":
@@ -302,6 +308,146 @@ for i in range(600):
                                            + (line["allocated"] or 0) // 4001)
         lines = {line: count for line, count in lines.items() if count}
         self.assertEqual(lines, {2 + n: 6 for n in range(100)})
+
+
+OBJECTS = """\
+import array, gc, itertools
+
+class Plain:
+    def __init__(self):
+        self.x = None
+
+class Slotted:
+    __slots__ = ("x",)
+    def __init__(self):
+        self.x = None
+
+def make(count, kind):
+    places = [None] * count
+    for place in map(places.__setitem__, range(count), iter(kind, None)): pass
+    return places
+
+def ranges():
+    return range(10 ** 6)
+
+def comprehension():
+    return [i for i in range(10 ** 6)]
+
+def plain():
+    return make(100000, Plain)
+
+def slotted():
+    return make(100000, Slotted)
+
+def ints():
+    return list(numbers)
+
+def arrays():
+    return array.array('i', iter(numbers))
+
+def sets():
+    return set(numbers)
+
+def cycles():
+    gc.disable()
+    for _ in itertools.repeat(None, 10000):
+        node = Plain()
+        node.x = node
+    node = None
+    gc.collect()
+
+def pool(fresh):
+    kept = Slotted()
+    for _ in itertools.repeat(None, 10000):
+        object = Slotted() if fresh else kept
+
+numbers = [n for n in range(10000)]
+ranges(); comprehension(); plain(); slotted(); ints(); arrays(); sets(); cycles()
+pool(False)
+pool(True)
+"""
+
+
+class Objects(Case):
+    """Small objects, by the byte: CPython 3.11's layouts, so Debian's alone."""
+
+    def setUp(self):
+        super().setUp()
+        self.result = self.run_script(OBJECTS)
+        self.own = {f["name"]: f for f in self.lines_json(self.result)["functions"]
+                    if f["file"].endswith("script.py")}
+
+    def line(self, function, text):
+        number = line_of(text, OBJECTS)
+        return next(line for line in self.own[function]["lines"]
+                    if line["line"] == number)
+
+    def test_a_range_is_next_to_nothing_where_a_list_is_a_million_objects(self):
+        self.assertLess(self.line("ranges", "return range")["allocated"], 300)
+        # 257 small integers are there already.
+        line = self.line("comprehension", "for i in range")
+        self.assertEqual(line["increment"], 8448672 + (10 ** 6 - 257) * 32)
+        self.assertGreater(line["occurrences"], 990000)
+
+    def test_slots_save_a_block_and_forty_bytes(self):
+        # The list, its buffer, the iterators and the integers they make are the rest.
+        plain = self.line("plain", "make(100000, Plain)")
+        slotted = self.line("slotted", "make(100000, Slotted)")
+        # (Free lists, of which a few blocks come that were asked for before.)
+        self.assertAlmostEqual(plain["occurrences"] - slotted["occurrences"], 100000,
+                               delta=10)
+        self.assertAlmostEqual(plain["increment"] - slotted["increment"],
+                               100000 * (88 - 48), delta=20000)
+
+    def test_an_array_is_half_a_list_and_a_set_much_more(self):
+        # Its buffer grows by a part of itself: of 10,000 places, as CPython does it.
+        ints = self.line("ints", "list(numbers)")["allocated"]
+        self.assertEqual(ints, 80000 + 56)
+        arrays = self.line("arrays", "array.array('i', iter")["increment"]
+        self.assertEqual(arrays, 40340 + 80)
+        sets = self.line("sets", "set(numbers)")["increment"]
+        self.assertEqual(sets, 524288 + 216)
+
+    def test_cycles_wait_for_the_collector_of_garbage(self):
+        made = self.line("cycles", "node = Plain()")
+        freed = self.line("cycles", "    gc.collect()")
+        self.assertEqual(made["occurrences"], 20000)
+        self.assertEqual(made["freed"], 0)
+        self.assertIn(freed["freed"] - made["allocated"], range(4096)) # and others
+
+    def test_fresh_objects_are_churn_and_pooled_ones_are_not(self):
+        line = self.line("pool", "Slotted() if fresh")
+        self.assertEqual(line["occurrences"], 10000)
+        churn = self.read_json("churn", self.result.profile)
+        text = self.heapline("churn", self.result.profile).stdout.decode()
+        self.assertIn("script.py:%d" % line_of("Slotted() if fresh", OBJECTS), text)
+        self.assertTrue(churn)
+
+    def test_modes_of_the_allocator_change_no_number(self):
+        def counts(result):
+            return {f["name"]: f["lines"] for f in self.lines_json(result)["functions"]
+                    if f["name"] in ("comprehension", "sets", "cycles")}
+        def figures(lines):
+            return {name: [(line["line"], line["increment"], line["occurrences"])
+                           for line in of] for name, of in lines.items()}
+        usual = figures(counts(self.result))
+        for env in ({"PYTHONMALLOC": "debug"}, {"PYTHONMALLOC": "malloc"},
+                    {"PYTHONMALLOC": "pymalloc_debug"}, {"PYTHONDEVMODE": "1"}):
+            with self.subTest(**env):
+                self.assertEqual(figures(counts(self.run_script(OBJECTS, env=env))),
+                                 usual)
+
+    def test_what_was_alive_at_the_end_is_not_hidden_by_the_interpreters_end(self):
+        result = self.run_script("kept = [bytes(100) for _ in range(1000)]\n")
+        text = self.heapline("lines", "--columns=leaked", "--json", result.profile)
+        line = next(line for f in harness.json.loads(text.stdout)["functions"]
+                    if f["name"] == "<module>" and f["file"].endswith("script.py")
+                    for line in f["lines"] if line["line"] == 1)
+        self.assertGreaterEqual(line["leaked"], 1000 * 133)
+
+    def test_arenas_are_mapped_memory(self):
+        report = self.report_json(self.result)
+        self.assertGreater(report["domains"]["mmap"]["peak"]["bytes"], 30 << 20)
 
 
 class Unknown(Case):
