@@ -26,9 +26,9 @@
 #include "cli/profile/profile.h"
 
 enum {
-	HISTORY_EPOCHS = 256,
+	HISTORY_EPOCHS = 128,
 	HISTORY_FIRST_SHIFT = 20, /* 1 ms */
-	HISTORY_BITS = 16,	  /* at most; so numbers of epochs have 8 more */
+	HISTORY_BITS = 16,	  /* at most; so numbers of epochs have 7 more */
 	HISTORY_EVENTS = 16,
 	HISTORY_FREE = 1024,
 	HISTORY_ROWS = 1 << 19, /* of 112 bytes */
