@@ -1,8 +1,11 @@
 /*
  * views.c - what the readers' views cost on a profile with very many stacks.
  *
- *	views [STACKS [FILE]]	a million; FILE keeps the profile, for the verbs
- *themselves
+ *	views [STACKS [FILE [SEED [ORDER]]]]
+ *
+ * STACKS: a million. FILE keeps the profile, for the verbs themselves, and nothing is
+ * measured if SEED is given: profiles of two seeds (1) share next to no stack. ORDER,
+ *if it is not 0, puts stacks and sites in another order: they are the same ones.
  *
  * The profile is made up, but as a program's would be: 5,000 functions in 500 files of
  * 50 modules, calls from 20,000 places, a tree of them whose every node has allocated.
@@ -137,22 +140,106 @@ static void fill_site(struct make *m, struct profile *p, uint32_t stack)
 	q->temporary.bytes += s->temporary.bytes;
 }
 
-static void make_file(const char *path, uint32_t stacks)
+/* ---- another order --------------------------------------------------------------- */
+
+struct order {
+	uint32_t *nodes; /* as they will come: old numbers */
+	uint32_t *now;	 /* of each old one: the new number; 0: it has none yet */
+	uint32_t count;
+};
+
+/* Puts a node behind those that it hangs from. */
+static void take_node(struct order *o, const struct profile *p, uint32_t node)
 {
-	struct make m = {.state = 1};
+	uint32_t first = o->count;
+
+	for (; node && !o->now[node]; node = p->stacks[node].parent)
+		o->nodes[o->count++] = node;
+	for (uint32_t i = first, k = o->count; i + 1 < k; i++) {
+		uint32_t other = o->nodes[--k];
+
+		o->nodes[k] = o->nodes[i];
+		o->nodes[i] = other;
+	}
+	for (uint32_t i = first; i < o->count; i++)
+		o->now[o->nodes[i]] = i;
+}
+
+static void *room_for(size_t n, size_t bytes)
+{
+	void *room = calloc(n, bytes);
+
+	check(room ? 0 : -ENOMEM, "order");
+	return room;
+}
+
+/* Site i is of stack i + 1, and is so again. */
+static void put_in_order(struct profile *p, const struct order *o)
+{
+	struct profile_stack *stacks = room_for(p->stack_count, sizeof(*stacks));
+	struct profile_site *sites = room_for(p->site_count, sizeof(*sites));
+
+	for (uint32_t i = 1; i < p->stack_count; i++) {
+		stacks[i] = p->stacks[o->nodes[i]];
+		stacks[i].parent = o->now[stacks[i].parent];
+	}
+	for (uint32_t i = 1, k = 0; i < p->stack_count; i++)
+		if (o->nodes[i] <= p->site_count) {
+			sites[k] = p->sites[o->nodes[i] - 1];
+			sites[k++].stack = i;
+		}
+	memcpy(p->stacks, stacks, p->stack_count * sizeof(*stacks));
+	memcpy(p->sites, sites, p->site_count * sizeof(*sites));
+	free(stacks);
+	free(sites);
+}
+
+static void shuffle(struct profile *p, uint32_t seed)
+{
+	struct make m = {.state = seed};
+	uint32_t n = (uint32_t)p->stack_count;
+	struct order o = {.nodes = room_for(n, sizeof(*o.nodes)),
+			  .now = room_for(n, sizeof(*o.now)),
+			  .count = 1};
+	uint32_t *picks = room_for(n, sizeof(*picks));
+
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t k = 1 + make_below(&m, i);
+
+		picks[i] = picks[k];
+		picks[k] = i;
+	}
+	for (uint32_t i = 1; i < n; i++)
+		take_node(&o, p, picks[i]);
+	put_in_order(p, &o);
+	free(picks);
+	free(o.nodes);
+	free(o.now);
+}
+
+struct file {
+	const char *path;
+	uint32_t stacks, seed, order;
+};
+
+static void make_file(const struct file *f)
+{
+	struct make m = {.state = f->seed};
 	struct profile *p = profile_new();
 	struct profile_writer *w = NULL;
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(f->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	check(fd < 0 ? -errno : 0, path);
+	check(fd < 0 ? -errno : 0, f->path);
 	check(profile_writer_open(fd, &w), "open");
 	*make_process(p) = (struct profile_process){.serial = 1, .pid = 1};
 	p->symbolised = p->complete = p->free_stacks = true;
 	p->wall_ns = 10000000000;
 	fill_code(&m, p);
-	fill_stacks(&m, p, stacks);
-	for (uint32_t i = 1; i <= stacks; i++)
+	fill_stacks(&m, p, f->stacks);
+	for (uint32_t i = 1; i <= f->stacks; i++)
 		fill_site(&m, p, i);
+	if (f->order)
+		shuffle(p, f->order);
 	p->tree_peak = p->processes[0].domain[0].peak;
 	check(profile_writer_update(w, p), "write");
 	profile_writer_close(w);
@@ -208,12 +295,19 @@ static void measure(const char *path, int which)
 	profile_close(p);
 }
 
+static uint32_t number(int argc, char **argv, int i, uint32_t usual)
+{
+	return i < argc ? (uint32_t)strtoul(argv[i], NULL, 10) : usual;
+}
+
 int main(int argc, char **argv)
 {
-	uint32_t stacks = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000;
 	char path[] = "/tmp/heapline-bench-XXXXXX";
-	const char *file = argc > 2 ? argv[2] : path;
-	int last = 5 + TOP_KINDS;
+	struct file f = {.path = argc > 2 ? argv[2] : path,
+			 .stacks = number(argc, argv, 1, 1000000),
+			 .seed = number(argc, argv, 3, 1),
+			 .order = number(argc, argv, 4, 0)};
+	int last = argc > 3 ? -1 : 5 + TOP_KINDS;
 
 	if (argc <= 2)
 		close(mkstemp(path));
@@ -225,9 +319,9 @@ int main(int argc, char **argv)
 		pid = fork();
 		if (!pid) {
 			if (which < 0)
-				make_file(file, stacks);
+				make_file(&f);
 			else
-				measure(file, which);
+				measure(f.path, which);
 			fflush(stdout);
 			_exit(0);
 		}
