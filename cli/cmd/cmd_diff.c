@@ -41,7 +41,7 @@ const struct reader_spec diff_spec = {
 	.sort = sort,
 	.options = options,
 	.take = take,
-	.counts = "rows (20; of JSON all)",
+	.counts = "rows (20; of JSON all, unless by site)",
 	.lacks = "pd",
 	.profiles = 2,
 };

@@ -110,14 +110,27 @@ static uint32_t thing_of(struct work *w, int side, uint32_t stack,
 	}
 }
 
+/* What the row of a stack is about. Where that is the stack, its frame is found once it
+ * is known which rows are shown: name_rows(). */
+static struct frames_frame frame_of(const struct diff_options *o,
+				    const struct view *view, uint32_t stack)
+{
+	switch (o->by) {
+	case DIFF_BY_MODULE:
+		return view_caller(view, stack);
+	case DIFF_BY_SITE:
+		return (struct frames_frame){0};
+	default:
+		return view_site_frame(view, stack);
+	}
+}
+
 static int add_row(struct work *w, int side, uint32_t stack,
 		   struct profile_amount amount)
 {
 	struct diff *d = w->ret;
 	const struct view *view = &w->side[side];
-	struct frames_frame frame = w->options->by == DIFF_BY_MODULE
-					    ? view_caller(view, stack)
-					    : view_site_frame(view, stack);
+	struct frames_frame frame = frame_of(w->options, view, stack);
 	uint32_t thing = thing_of(w, side, stack, &frame);
 	struct diff_row *row;
 	uint64_t weight = value_of(amount, w->options->metric);
@@ -222,8 +235,6 @@ static int by_change(const void *left, const void *right, void *metric)
 	uint64_t a = distance(value_of(l->amount[0], m), value_of(l->amount[1], m));
 	uint64_t b = distance(value_of(r->amount[0], m), value_of(r->amount[1], m));
 
-	if ((l->status == DIFF_UNCHANGED) != (r->status == DIFF_UNCHANGED))
-		return l->status == DIFF_UNCHANGED ? 1 : -1;
 	if (a == b) {
 		a = distance(other_of(l->amount[0], m), other_of(l->amount[1], m));
 		b = distance(other_of(r->amount[0], m), other_of(r->amount[1], m));
@@ -233,23 +244,101 @@ static int by_change(const void *left, const void *right, void *metric)
 	return l->order < r->order ? -1 : l->order > r->order;
 }
 
-static void settle(struct diff *d, enum diff_metric metric)
+static void swap(struct diff_row *a, struct diff_row *b)
 {
-	for (size_t i = 0; i < d->count; i++) {
-		d->rows[i].status = status_of(&d->rows[i], metric);
-		d->status[d->rows[i].status]++;
+	struct diff_row row = *a;
+
+	*a = *b;
+	*b = row;
+}
+
+/* Row i of a heap of n, whose first comes behind all others, goes where it belongs. */
+static void sift(struct diff_row *rows, size_t i, size_t n, enum diff_metric metric)
+{
+	for (size_t next; (next = 2 * i + 1) < n; i = next) {
+		if (next + 1 < n &&
+		    by_change(&rows[next], &rows[next + 1], &metric) < 0)
+			next++;
+		if (by_change(&rows[i], &rows[next], &metric) >= 0)
+			return;
+		swap(&rows[i], &rows[next]);
 	}
-	d->changed = d->count - d->status[DIFF_UNCHANGED];
-	if (d->count)
-		qsort_r(d->rows, d->count, sizeof(*d->rows), by_change, &metric);
+}
+
+/* Puts the first n of the changed rows in front, in no order: there may be millions, of
+ * which 20 are wanted. */
+static void choose(struct diff *d, size_t n, enum diff_metric metric)
+{
+	for (size_t i = n / 2; i-- > 0;)
+		sift(d->rows, i, n, metric);
+	for (size_t i = n; i < d->changed; i++) {
+		if (by_change(&d->rows[i], &d->rows[0], &metric) > 0)
+			continue;
+		swap(&d->rows[i], &d->rows[0]);
+		sift(d->rows, 0, n, metric);
+	}
+}
+
+/* How many rows are shown. */
+static size_t shown(const struct diff *d, const struct diff_options *o)
+{
+	return o->limit && o->limit < d->changed ? o->limit : d->changed;
+}
+
+static void settle(struct diff *d, const struct diff_options *o)
+{
+	enum diff_metric metric = o->metric;
+	size_t count;
+
+	d->changed = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		struct diff_row row = d->rows[i];
+
+		row.status = status_of(&row, metric);
+		d->status[row.status]++;
+		d->rows[i] = row;
+		if (row.status == DIFF_UNCHANGED)
+			continue;
+		d->rows[i] = d->rows[d->changed];
+		d->rows[d->changed++] = row;
+	}
+	count = shown(d, o);
+	if (count < d->changed)
+		choose(d, count, metric);
+	if (count)
+		qsort_r(d->rows, count, sizeof(*d->rows), by_change, &metric);
+}
+
+/* Finds the frames of the rows that are shown, of whole stacks. For a few that is a
+ * walk each, for many one pass over all nodes. */
+static int name_rows(struct work *w)
+{
+	enum { FEW = 1000 };
+	size_t count = shown(w->ret, w->options);
+	int r = 0;
+
+	if (w->options->by != DIFF_BY_SITE)
+		return 0;
+	for (int k = 0; !r && k < 2; k++) {
+		if (count > FEW)
+			r = view_owners(&w->side[k]);
+		for (size_t i = 0; !r && i < count; i++) {
+			struct diff_row *row = &w->ret->rows[i];
+
+			if (row->has[k])
+				row->frame[k] =
+					view_site_frame(&w->side[k], row->stack[k]);
+		}
+	}
+	return r;
 }
 
 /* Whose code the frames are; the scope is what was taken already. */
-static int open_side(struct view *v, const struct profile *p)
+static int open_side(struct view *v, const struct profile *p, enum diff_by by)
 {
 	int r = view_init(v, p, &(struct scope_options){0});
 
-	return r < 0 ? r : view_owners(v);
+	return r < 0 || by == DIFF_BY_SITE ? r : view_owners(v);
 }
 
 static int compare(const struct profile *a, const struct profile *b,
@@ -260,14 +349,17 @@ static int compare(const struct profile *a, const struct profile *b,
 	int r = align_init(&w.align, a, b);
 
 	if (!r)
-		r = open_side(&w.side[0], a);
+		r = open_side(&w.side[0], a, o->by);
 	if (!r)
-		r = open_side(&w.side[1], b);
+		r = open_side(&w.side[1], b, o->by);
 	if (!r && o->by == DIFF_BY_SITE)
 		r = align_stacks(&w.align);
 	for (int k = 0; !r && k < 2; k++)
 		r = add_side(&w, k, &sides[k]);
-	return r;
+	if (r)
+		return r;
+	settle(ret, o);
+	return name_rows(&w);
 }
 
 int diff_of(const struct profile *a, const struct profile *b,
@@ -284,8 +376,6 @@ int diff_of(const struct profile *a, const struct profile *b,
 	}
 	if (!r)
 		r = compare(a, b, o, o->sides ? o->sides : sides, ret);
-	if (!r)
-		settle(ret, o->metric);
 	for (int k = 0; k < 2; k++)
 		diff_side_done(&sides[k]);
 	return r;
@@ -540,7 +630,7 @@ static const char *title_of(const struct page *page, char *title, size_t room)
 static void put_rows(const struct page *page)
 {
 	const struct diff *d = page->diff;
-	size_t limit = page->options->limit ? page->options->limit : DIFF_LIMIT;
+	size_t count = shown(d, page->options);
 	char title[160];
 
 	put_title(page, title_of(page, title, sizeof(title)));
@@ -548,11 +638,11 @@ static void put_rows(const struct page *page)
 	if (!d->changed)
 		return;
 	fprintf(page->out, "  %15s %15s %15s\n", "difference", "A", "B");
-	for (size_t i = 0; i < d->changed && i < limit; i++)
+	for (size_t i = 0; i < count; i++)
 		put_row(page, &d->rows[i]);
-	if (d->changed > limit)
+	if (d->changed > count)
 		fprintf(page->out, "  %zu more: -n COUNT shows more of them\n",
-			d->changed - limit);
+			d->changed - count);
 }
 
 /* What makes a comparison mean less than it seems to. */
@@ -570,9 +660,12 @@ int diff_text(const struct profile *a, const struct profile *b,
 	      const struct diff_options *o, FILE *out)
 {
 	_cleanup_(diff_done) struct diff d = {0};
-	struct page page = {{a, b}, o, &d, out};
-	int r = diff_of(a, b, o, &d);
+	struct diff_options limited = *o;
+	struct page page = {{a, b}, &limited, &d, out};
+	int r;
 
+	limited.limit = o->limit ? o->limit : DIFF_LIMIT;
+	r = diff_of(a, b, &limited, &d);
 	if (r < 0)
 		return r;
 	put_heads(&page);
@@ -693,19 +786,24 @@ int diff_json(const struct profile *a, const struct profile *b,
 	      const struct diff_options *o, FILE *out)
 {
 	_cleanup_(diff_done) struct diff d = {0};
-	struct page page = {{a, b}, o, &d, out};
+	struct diff_options limited = *o;
+	struct page page = {{a, b}, &limited, &d, out};
 	struct json j = {.out = out, .spread = 2};
-	int r = diff_of(a, b, o, &d);
+	int r;
 
+	if (!o->limit && o->by == DIFF_BY_SITE)
+		limited.limit = DIFF_LIMIT;
+	r = diff_of(a, b, &limited, &d);
 	if (r < 0)
 		return r;
 	json_object(&j);
 	json_head(&j, &page);
 	json_key(&j, "rows");
 	json_array(&j);
-	for (size_t i = 0; i < d.changed && (!o->limit || i < o->limit); i++)
+	for (size_t i = 0; i < shown(&d, &limited); i++)
 		json_row(&j, &page, &d.rows[i]);
 	json_close(&j);
+	json_put_unsigned(&j, "more", d.changed - shown(&d, &limited));
 	json_close(&j);
 	json_end(&j);
 	return 0;

@@ -39,7 +39,7 @@ enum diff_status { /* of a row, going from A to B */
 
 enum {
 	DIFF_LIMIT = 20, /* rows listed if options name no number */
-	DIFF_SCHEMA = 1, /* of the JSON: grows with changes that break scripts */
+	DIFF_SCHEMA = 2, /* of the JSON: grows with changes that break scripts */
 };
 
 struct diff_totals {
@@ -62,7 +62,8 @@ struct diff_options {
 	struct scope_options scope; /* of both; no pid: they differ */
 	enum diff_metric metric;
 	enum diff_by by;
-	size_t limit; /* 0: DIFF_LIMIT; of JSON: all */
+	size_t limit; /* 0: DIFF_LIMIT; of JSON: all, unless by site: every row has a
+		       * whole stack there, and a million of them are gigabytes */
 	bool bytes, colour;
 	const char *paths[2]; /* may be NULL */
 	/* Taken of A and of B by diff_side_take() with these options; NULL: they have
@@ -75,7 +76,8 @@ struct diff_row {
 	enum diff_status status;
 	uint32_t order; /* of coming, to break ties */
 	/* By side: the stack that contributed most to the metric, what it did, and the
-	 * frame of it that the row is about; has[] if there is any. */
+	 * frame of it that the row is about; has[] if there is any. By whole stack
+	 * frames are of the first `limit` changed rows alone (all, if that is 0). */
 	bool has[2];
 	uint32_t stack[2];
 	uint64_t weight[2];
@@ -83,7 +85,9 @@ struct diff_row {
 };
 
 struct diff {
-	struct diff_row *rows; /* the greatest change first, unchanged ones last */
+	/* The greatest change first, as far as the options' limit; then other changed
+	 * ones, then the unchanged, in no order. */
+	struct diff_row *rows;
 	size_t count, changed, room;
 	size_t status[DIFF_STATUSES]; /* rows of each */
 	struct diff_totals totals[2];

@@ -227,24 +227,40 @@ int view_owners(struct view *v)
 	return 0;
 }
 
+/* The nearest node, outwards from one, that has a frame whose owner is at most `worst`:
+ * as known, or, before view_owners(), by a walk. 0: there is none. */
+static uint32_t nearest(const struct view *v, uint32_t node, enum frames_owner worst,
+			const uint32_t *known)
+{
+	struct frames_frame frame;
+
+	if (known)
+		return known[node];
+	while (node && !frame_at(v, node, worst, &frame))
+		node = v->profile->stacks[node].parent;
+	return node;
+}
+
 struct frames_frame view_site_frame(const struct view *v, uint32_t stack)
 {
 	struct frames_frame frame = {0};
+	uint32_t own = nearest(v, stack, FRAMES_OWN, v->own);
 
-	if (!v->own[stack])
+	if (!own)
 		return view_caller(v, stack);
-	frame_at(v, v->own[stack], FRAMES_OWN, &frame);
+	frame_at(v, own, FRAMES_OWN, &frame);
 	return frame;
 }
 
 struct frames_frame view_caller(const struct view *v, uint32_t stack)
 {
 	struct frames_frame frame = {0};
+	uint32_t node = nearest(v, stack, FRAMES_LIBRARY, v->other);
 
-	if (v->other[stack])
-		frame_at(v, v->other[stack], FRAMES_LIBRARY, &frame);
-	else if (v->any[stack])
-		frame_at(v, v->any[stack], FRAMES_BASE, &frame);
+	if (node)
+		frame_at(v, node, FRAMES_LIBRARY, &frame);
+	else if ((node = nearest(v, stack, FRAMES_BASE, v->any)))
+		frame_at(v, node, FRAMES_BASE, &frame);
 	else if (stack)
 		frame.stack = &v->profile->stacks[stack];
 	return frame;

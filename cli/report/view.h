@@ -83,7 +83,8 @@ bool view_parse_metric(const char *word, enum view_metric *ret);
 /* "the process's peak" and its like. */
 const char *view_peak_phrase(const struct view *v);
 
-/* Prepares the two below. 0 or -ENOMEM. */
+/* Makes the two below fast: without it each of them walks the stack outwards. 0 or
+ * -ENOMEM. */
 int view_owners(struct view *v);
 
 /*

@@ -309,6 +309,99 @@ static void a_profile_does_not_differ_from_itself(void **state)
 	}
 }
 
+/* What is shown of a row, put together. */
+static void equal_rows(const struct diff_row *x, const struct diff_row *y)
+{
+	assert_int_equal(x->order, y->order);
+	assert_int_equal(x->status, y->status);
+	for (int k = 0; k < 2; k++) {
+		equal_amounts(x->amount[k], y->amount[k]);
+		assert_int_equal(x->has[k], y->has[k]);
+		assert_int_equal(x->stack[k], y->stack[k]);
+		assert_ptr_equal(x->frame[k].stack, y->frame[k].stack);
+		assert_ptr_equal(x->frame[k].code, y->frame[k].code);
+	}
+}
+
+static void a_limit_shows_the_first_of_all_rows(void **state)
+{
+	struct make m = {.state = 8, .size = 40};
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct profile *a = i % 2 ? random_build(&m) : profile_new();
+		struct profile *b = i % 2 ? random_build(&m) : profile_new();
+		struct diff_options o = any_options(&m);
+		struct diff all, some;
+
+		if (i % 2 == 0) {
+			make_more(&m, a);
+			make_more(&m, b);
+		}
+		assert_int_equal(diff_of(a, b, &o, &all), 0);
+		o.limit = 1 + make_below(&m, (uint32_t)all.changed + 2);
+		assert_int_equal(diff_of(a, b, &o, &some), 0);
+		assert_int_equal(some.changed, all.changed);
+		assert_int_equal(some.count, all.count);
+		for (size_t k = 0; k < all.changed && k < o.limit; k++)
+			equal_rows(&all.rows[k], &some.rows[k]);
+		diff_done(&all);
+		diff_done(&some);
+		profile_close(a);
+		profile_close(b);
+	}
+}
+
+/* A build of which every one of n functions has allocated. */
+static struct profile *build_of(uint32_t n)
+{
+	struct profile *p = report_profile();
+
+	report_module(p, "/opt/a/demo");
+	report_process(p, 1, 100, "demo");
+	for (uint32_t i = 0; i < n; i++) {
+		char name[20];
+
+		snprintf(name, sizeof(name), "function%u", i);
+		report_site(
+			p, 1,
+			report_call(p, 0, 1, name, "/src/demo.c", i + 1, i + 1, i + 1));
+	}
+	for (size_t i = 0; i < p->site_count; i++) {
+		p->sites[i].allocs = 1 + i;
+		p->sites[i].allocated_bytes = 10 * i;
+	}
+	return p;
+}
+
+static void json_by_site_has_the_first_and_says_how_many_more(void **state)
+{
+	struct profile *a = build_of(0), *b = build_of(DIFF_LIMIT + 12);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct diff_options o = {.by = DIFF_BY_SITE, .metric = DIFF_ALLOCATED};
+		size_t rows = 0;
+		char *text;
+
+		o.by = i == 1 ? DIFF_BY_FUNCTION : DIFF_BY_SITE;
+		o.limit = i == 2 ? 5 : i == 3 ? 1000 : 0;
+		text = REPORT_TEXT(diff_json(a, b, &o, out));
+		assert_true(json_check(text));
+		for (const char *at = text; (at = strstr(at, "\"status\"")); at++)
+			rows++;
+		assert_int_equal(rows, i == 0	? DIFF_LIMIT
+				       : i == 2 ? 5
+						: DIFF_LIMIT + 12);
+		assert_non_null(strstr(text, i == 0   ? "\"more\": 12"
+					     : i == 2 ? "\"more\": 27"
+						      : "\"more\": 0"));
+		free(text);
+	}
+	profile_close(a);
+	profile_close(b);
+}
+
 static void against_nothing_all_is_new_or_gone(void **state)
 {
 	struct make m = {.state = 5};
@@ -521,6 +614,8 @@ int main(void)
 		cmocka_unit_test(totals_agree_with_the_report_and_rows_add_up),
 		cmocka_unit_test(arbitrary_profiles_add_up_too),
 		cmocka_unit_test(a_profile_does_not_differ_from_itself),
+		cmocka_unit_test(a_limit_shows_the_first_of_all_rows),
+		cmocka_unit_test(json_by_site_has_the_first_and_says_how_many_more),
 		cmocka_unit_test(against_nothing_all_is_new_or_gone),
 		cmocka_unit_test(a_line_matches_where_its_function_moved_to),
 		cmocka_unit_test(a_function_matches_in_another_file_or_binary),

@@ -68,10 +68,45 @@ static void profiles_of_any_values_are_no_trouble(void **state)
 	}
 }
 
+static void same_frame(struct frames_frame a, struct frames_frame b)
+{
+	assert_ptr_equal(a.stack, b.stack);
+	assert_ptr_equal(a.code, b.code);
+}
+
+/* view_owners() makes it fast, and nothing else. */
+static void a_walk_finds_the_frame_that_one_pass_over_all_nodes_does(void **state)
+{
+	struct make m = {.state = 22, .size = 40};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct profile *p = profile_new();
+		struct scope_options all = {0};
+		struct view walked, passed;
+
+		for (int k = 0; k < 3; k++)
+			make_more(&m, p);
+		assert_int_equal(view_init(&walked, p, &all), 0);
+		assert_int_equal(view_init(&passed, p, &all), 0);
+		assert_int_equal(view_owners(&passed), 0);
+		for (uint32_t s = 0; s < p->stack_count; s++) {
+			same_frame(view_site_frame(&walked, s),
+				   view_site_frame(&passed, s));
+			same_frame(view_caller(&walked, s), view_caller(&passed, s));
+		}
+		view_done(&walked);
+		view_done(&passed);
+		profile_close(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(profiles_of_any_values_are_no_trouble),
+		cmocka_unit_test(
+			a_walk_finds_the_frame_that_one_pass_over_all_nodes_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
