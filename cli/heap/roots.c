@@ -395,7 +395,7 @@ static int add_stack_in_block(struct finding *f, const struct who *w, uint64_t h
 static int add_left_stack(struct finding *f, const struct who *w, uint64_t low,
 			  uint64_t high)
 {
-	return scan(f, HEAP_MAPPING, "stack of a thread that is on another one",
+	return scan(f, HEAP_MAPPING, "left stack",
 		    w->owner, w->thread->tid, low, high);
 }
 

@@ -145,6 +145,17 @@ class ThreadLocal(Roots):
             "key-many": ("tls", "sure", "pthread key 50 of thread", self.THREAD)})
 
 
+class Coroutines(Roots):
+    def test_stacks_of_those_that_wait_and_that_work(self):
+        self.check(self.scan_roots("coroutines"), {
+            "in-block": ("global", "sure", "in_block+0x10 in roots"),
+            "in-mapping": ("global", "sure", "in_mapping+0x10 in roots"),
+            "before": ("mapping", "sure", "left stack of thread", "(fiber)"),
+            "on-stack": ("stack", "sure", "works() local `local` of thread", "(fiber)"),
+            # Nobody can know where in its block a stack begins.
+            "below": ("register", "weak", "of thread", "(fiber)")})
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

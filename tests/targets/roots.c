@@ -10,6 +10,8 @@
  *	roots mappings	what mappings hold that a variable, a block, another mapping or
  *			nobody refers to
  *	roots threads PLUGIN	thread-local variables and keys of a thread that sleeps
+ *	roots coroutines	on stacks of coroutines that wait, in a block and in a
+ *			mapping, and of one that a thread is on
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
 #include <dlfcn.h>
@@ -22,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
@@ -240,6 +243,85 @@ static int mappings(void)
 	return 0;
 }
 
+/* ---- coroutines ------------------------------------------------------------- */
+
+enum { STACK = 128 << 10, DEEP = 40 << 10 };
+
+struct coroutine {
+	ucontext_t own, caller;
+	char *stack;
+	const char *holds, *gone;
+};
+
+static struct coroutine in_block = {.holds = "in-block", .gone = "gone-in-block"};
+static struct coroutine in_mapping = {.holds = "in-mapping", .gone = "gone-in-mapping"};
+static struct coroutine at_work;
+static struct coroutine *current;
+
+static void begin(struct coroutine *c, char *stack, void (*body)(void))
+{
+	c->stack = stack;
+	getcontext(&c->own);
+	c->own.uc_stack.ss_sp = stack;
+	c->own.uc_stack.ss_size = STACK;
+	makecontext(&c->own, body, 0);
+	current = c;
+	swapcontext(&c->caller, &c->own);
+}
+
+static void waits(void)
+{
+	void *volatile local = make(current->holds, 601);
+	void *volatile goes = make(current->gone, 602);
+
+	goes = NULL;
+	wipe();
+	swapcontext(&current->own, &current->caller);
+	free(local);
+	free(goes);
+}
+
+/* Leaves a pointer far below what is used later. */
+static NOINLINE void leave_below(void)
+{
+	volatile char room[DEEP];
+	void *p = make("below", 603);
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+	memcpy((char *)room, &p, sizeof(p));
+}
+
+static void works(void)
+{
+	void *volatile local = make("on-stack", 604);
+
+	leave_below();
+	rest();
+	free(local);
+}
+
+static void *fiber(void *context)
+{
+	void *volatile before = make("before", 605);
+
+	begin(&at_work, malloc(STACK), works);
+	free(before);
+	return context;
+}
+
+static int coroutines(void)
+{
+	begin(&in_block, malloc(STACK), waits);
+	begin(&in_mapping,
+	      mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0),
+	      waits);
+	wipe();
+	start(fiber, "fiber");
+	return 0;
+}
+
 /* ---- the kernel ------------------------------------------------------------ */
 
 static NOINLINE void watch(int epoll, int descriptor, void *data)
@@ -292,6 +374,8 @@ int main(int argc, char **argv)
 		return stacks();
 	if (!strcmp(what, "threads") && argc > 2)
 		return thread_local(argv[2]);
+	if (!strcmp(what, "coroutines"))
+		return coroutines();
 	if (!strcmp(what, "mappings"))
 		return mappings();
 	if (!strcmp(what, "kernel"))
