@@ -14,6 +14,7 @@ packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 per
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools
 	gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc valgrind
+	libglib2.0-dev libsqlite3-dev
 	libpython3-dev cargo cmake python3-pytest python3-yaml chromium)
 # Of the viewer's tests; with a nodejs from elsewhere npm comes along, and the package
 # would not go beside it.
