@@ -107,7 +107,6 @@ const struct reader_spec leaks_spec = {
 	.options = options,
 	.take = take,
 	.counts = "leaks (20; of JSON all)",
-	.lacks = "d",
 };
 
 /* The moment of a snapshot, by name or number. False: there is none. */
@@ -205,6 +204,7 @@ static int run(struct own *own, int argc, char **argv)
 	own->options.bytes = r.bytes;
 	own->options.colour = r.colour;
 	find.pid = r.scope.pid;
+	find.mapped = r.scope.domain == PROFILE_MMAP;
 	find.snapshot = own->snapshot;
 	if (own->since && !moment_of(r.profile, own->since, &find.since_ns))
 		return no_snapshot(&r, own->since);

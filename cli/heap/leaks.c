@@ -75,9 +75,11 @@ static void spread(struct work *w, size_t tail, const uint8_t *may, bool lead)
 
 /* ---- what is held -------------------------------------------------------- */
 
-static bool is_runtime(const struct work *w, size_t block)
+/* Held without a root: the runtime's, and what the program declared no leak. */
+static bool is_seed(const struct work *w, size_t block)
 {
-	return w->o->known && w->o->known[block] == LEAK_RUNTIME;
+	return (w->o->known && w->o->known[block] == LEAK_RUNTIME) ||
+	       w->g->blocks.items[block].flags & HEAP_IGNORED;
 }
 
 static int reach(struct work *w, const uint8_t *without, uint8_t *ret)
@@ -85,7 +87,7 @@ static int reach(struct work *w, const uint8_t *without, uint8_t *ret)
 	size_t seeds = 0;
 
 	for (size_t i = 0; i < w->n; i++)
-		if (is_runtime(w, i))
+		if (is_seed(w, i))
 			w->queue[seeds++] = (uint32_t)i;
 	return heap_reach_without(w->g, &heap_levels_usual, w->queue, seeds, without,
 				  ret);

@@ -6,7 +6,8 @@
  * other lost block points at lead: alone (LEAK_DEFINITE), or as a ring (LEAK_CYCLE; the
  * oldest of it is its leader). All that can be had from leaders is LEAK_INDIRECT. Where
  * the suppressed, or blocks too young for a verdict, are lost, what they hold goes with
- * them. Time and memory are linear in blocks and edges.
+ * them. Blocks that the program declared no leaks (HEAP_IGNORED) are reachable, as is
+ * what they hold. Time and memory are linear in blocks and edges.
  */
 #pragma once
 

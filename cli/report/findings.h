@@ -48,6 +48,7 @@ struct findings {
 struct findings_options {
 	const char *path;     /* of the profile: the graphs are read from it */
 	int32_t pid;	      /* 0: all processes */
+	bool mapped;	      /* of mappings that the program made, not of blocks */
 	const char *snapshot; /* NULL: each process's last */
 	uint64_t young_ns;    /* blocks younger than that have no verdict while alive */
 	/* Only blocks allocated then or later are counted; those before are in findings

@@ -77,6 +77,11 @@ static int find_rules(struct findings_gather *g, uint32_t process,
 
 /* ---- a process that was scanned ------------------------------------------ */
 
+static bool is_mapped(const struct heap_block *b)
+{
+	return b->flags & HEAP_MAPPED;
+}
+
 static int count_block(struct findings_gather *g, uint32_t process,
 		       const struct heap_graph *graph, const struct heap_leaks *l,
 		       const struct rules *rules, uint32_t i)
@@ -85,13 +90,13 @@ static int count_block(struct findings_gather *g, uint32_t process,
 	uint32_t leader = l->leader[i], rule = FINDING_NONE, own, other = FINDING_NONE;
 	struct finding *f;
 
-	/* Amounts are of the malloc domain. */
-	if (b->flags & HEAP_MAPPED || b->born_ns < g->o->since_ns)
+	/* Amounts are of one domain. */
+	if (is_mapped(b) != g->o->mapped || b->born_ns < g->o->since_ns)
 		return 0;
 	if (l->kind[i] == LEAK_SUPPRESSED)
 		rule = rule_of(rules, graph, leader);
 	else if (leader != HEAP_NONE &&
-		 !(graph->blocks.items[leader].flags & HEAP_MAPPED)) {
+		 is_mapped(&graph->blocks.items[leader]) == g->o->mapped) {
 		f = findings_number(g, l->kind[leader], process,
 				    graph->blocks.items[leader].site, FINDING_NONE);
 		if (!f)

@@ -172,6 +172,8 @@ static int reason_held(struct leaks *l, const struct finding *f, char **ret)
 		return join("nothing points at it, but its like was called lost before "
 			    "and freed later",
 			    "", ret);
+	if (!line && f->kind == LEAK_REACHABLE)
+		line = strdup("the program declared it no leak");
 	return join(leaks_meaning(f->kind), line ? line : "", ret);
 }
 

@@ -300,6 +300,14 @@ static NOINLINE void case_unmapped_holder(void)
 	munmap(map, 4096);
 }
 
+static NOINLINE void case_held_by_lost_mapping(void)
+{
+	void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	map[100] = take(100);
+}
+
 static NOINLINE void case_lost_mapping(void)
 {
 	char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
@@ -332,6 +340,7 @@ static const struct leak_case cases[] = {
 	{"closed_module_site", case_closed_module_site},
 	{"closed_module_global", case_closed_module_global},
 	{"unmapped_holder", case_unmapped_holder},
+	{"held_by_lost_mapping", case_held_by_lost_mapping},
 	{"lost_mapping", case_lost_mapping},
 	{0},
 };

@@ -41,7 +41,7 @@ static void levels(const struct heap_graph *g, const uint8_t *known,
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < g->blocks.count; i++)
-		if (known[i] == LEAK_RUNTIME)
+		if (known[i] == LEAK_RUNTIME || g->blocks.items[i].flags & HEAP_IGNORED)
 			seeds[count++] = i;
 	assert_int_equal(
 		heap_reach_without(g, &heap_levels_usual, seeds, count, avoid, ret), 0);
@@ -128,6 +128,16 @@ static bool leads(const struct truth *t, uint32_t block)
 	return t->left[block];
 }
 
+/* The oldest of its ring; no two are of one age. */
+static bool is_leader(const struct truth *t, const struct heap_graph *g, uint32_t block)
+{
+	for (uint32_t k = 0; k < t->n; k++)
+		if (t->way[k][block] && t->way[block][k] &&
+		    g->blocks.items[k].born_ns < g->blocks.items[block].born_ns)
+			return false;
+	return leads(t, block);
+}
+
 static void see_leader(const struct truth *t, const struct heap_graph *g,
 		       const struct heap_leaks *l, uint32_t i)
 {
@@ -146,18 +156,11 @@ static void see_leader(const struct truth *t, const struct heap_graph *g,
 		return;
 	}
 	assert_in_range(leader, 0, t->n - 1);
-	assert_true(t->way[leader][i] && leads(t, leader));
-	for (uint32_t k = 0; k < t->n; k++) {
-		/* The oldest of its ring; of one age, any. */
-		if (t->way[k][leader] && t->way[leader][k])
-			assert_true(b[k].born_ns >= b[leader].born_ns);
+	assert_true(t->way[leader][i] && is_leader(t, g, leader));
+	for (uint32_t k = 0; k < t->n; k++)
 		others |=
-			leads(t, k) && t->way[k][i] &&
-			!(t->way[leader][k] && t->way[k][leader]) &&
-			l->leader[k] != leader &&
-			(l->leader[k] == HEAP_NONE || l->leader[k] == k) &&
+			is_leader(t, g, k) && t->way[k][i] &&
 			(b[k].site != b[leader].site || t->kind[k] != t->kind[leader]);
-	}
 	if (t->kind[i] == LEAK_INDIRECT)
 		assert_int_equal(l->shared[i], others);
 }
@@ -173,8 +176,9 @@ static void make_options(const struct heap_graph *g, int round,
 					   : LEAK_INHERITED;
 		suppressed[i] = make_below(5) == 0;
 		young[i] = make_below(4) == 0;
-		g->blocks.items[i].born_ns = make_below(6);
+		g->blocks.items[i].born_ns = MOST * make_below(6) + i;
 		g->blocks.items[i].site = make_below(3);
+		g->blocks.items[i].flags = make_below(16) ? 0 : HEAP_IGNORED;
 	}
 	if (round % 3 == 0)
 		memset(known, LEAK_KINDS, g->blocks.count);
