@@ -22,6 +22,7 @@ const struct reader_spec at_spec = {
 	.take = take,
 	.counts = "blocks of the site (10)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
 };
 

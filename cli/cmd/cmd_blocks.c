@@ -54,6 +54,7 @@ const struct reader_spec blocks_spec = {
 	.take = take,
 	.counts = "rows (20; of JSON all blocks)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 };
 
 int cmd_blocks(int argc, char **argv)

@@ -42,6 +42,7 @@ const struct reader_spec cycles_spec = {
 	.take = take,
 	.counts = "rings (20)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 };
 
 int cmd_cycles(int argc, char **argv)

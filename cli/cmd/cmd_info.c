@@ -13,6 +13,9 @@ const struct reader_spec info_spec = {
 		"it, what its\nfile is made of, and what is missing.",
 	.counts = "entries of each list (20; of JSON all)",
 	.lacks = "pFIdtazT",
+	.uncut = ": it tells what the whole profile is; `heapline report` and others "
+		 "show "
+		 "parts of it",
 };
 
 static const struct {

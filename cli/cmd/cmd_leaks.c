@@ -107,6 +107,9 @@ const struct reader_spec leaks_spec = {
 	.options = options,
 	.take = take,
 	.counts = "leaks (20; of JSON all)",
+	.lacks = "tazT",
+	.uncut = ": a leak is judged at the moment of a snapshot, which --snapshot "
+		 "chooses; --since leaves what is new",
 };
 
 /* The moment of a snapshot, by name or number. False: there is none. */

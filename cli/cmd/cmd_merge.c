@@ -34,6 +34,8 @@ const struct options_spec merge_spec = {
 	.notes = "Exit status: 0; 1 for a file that cannot be written; 2 for a wrong "
 		 "command line; 3 for\na profile that cannot be read.",
 	.operands = OPTIONS_PROFILES,
+	.refused =
+		": recordings are merged whole, and the result is cut when it is read",
 	.wrong = VERB_USAGE,
 };
 

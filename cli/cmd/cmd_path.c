@@ -50,6 +50,7 @@ const struct reader_spec path_spec = {
 	.take = take,
 	.counts = "blocks of the site (1)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
 };
 

@@ -65,6 +65,7 @@ const struct reader_spec refs_spec = {
 	.take = take,
 	.counts = "blocks of the site (1)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
 };
 
@@ -77,6 +78,7 @@ const struct reader_spec backrefs_spec = {
 	.take = take,
 	.counts = "blocks of the site (1)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
 };
 

@@ -24,6 +24,7 @@ const struct reader_spec roots_spec = {
 	.take = take,
 	.counts = "places (20; of JSON all roots)",
 	.lacks = GRAPH_LACKS,
+	.uncut = GRAPH_UNCUT,
 };
 
 int cmd_roots(int argc, char **argv)

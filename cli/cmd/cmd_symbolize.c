@@ -58,6 +58,7 @@ const struct options_spec symbolize_spec = {
 		 "command line;\n3 for a profile that cannot be read, or is still "
 		 "being recorded.",
 	.operands = OPTIONS_PROFILES,
+	.refused = ": the whole profile is given names, and cut when it is read",
 	.wrong = VERB_USAGE,
 };
 

@@ -36,7 +36,10 @@ const struct reader_spec timeline_spec = {
 	.options = options,
 	.take = take,
 	.counts = "columns, or bins of the JSON (all)",
-	.lacks = "pFIdtazT",
+	.lacks = "pFIdazT",
+	.uncut = ": the timeline is of all blocks, and a range of it is chosen by "
+		 "--time",
+	.timeline = true,
 };
 
 /* 0 with the picture in the file, or a status after the reason was said. */

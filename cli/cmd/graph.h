@@ -7,6 +7,7 @@
 #include "cli/report/held.h"
 
 #define GRAPH_LACKS "FIdtazT" /* common options that make no sense for them */
+#define GRAPH_UNCUT ": a heap graph is of all blocks at the moment of its --snapshot"
 #define GRAPH_OPERAND "ADDRESS|SITE"
 #define GRAPH_ABOUT_OPERAND                                                            \
 	"ADDRESS is one of a block (0x...); SITE a function, file or file:line that\n" \

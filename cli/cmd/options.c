@@ -94,12 +94,26 @@ static size_t beginnings(const struct options_spec *spec, const char *word, size
 	return count;
 }
 
+/* Options that other verbs take, and who is used to them will try here. */
+static bool is_refused(const struct options_spec *spec, const char *word)
+{
+	static const char *const names[] = {"--time", "--at", "--size", "--thread"};
+	size_t len = strcspn(word, "=");
+
+	for (size_t i = 0; spec->refused && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == len && !strncmp(word, names[i], len))
+			return true;
+	return false;
+}
+
 static int no_such_option(const char *verb, const struct options_spec *spec,
 			  const char *word)
 {
 	char typed[WORD], clean[WORD];
 	struct nearest n;
 
+	if (is_refused(spec, word))
+		return options_wrong(verb, spec, "", word, spec->refused);
 	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word + 2, "="), word + 2);
 	n = nearest_to(typed);
 	for (const struct option_spec *o = spec->options; !options_end(o); o++)

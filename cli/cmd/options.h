@@ -29,12 +29,15 @@ enum {
 };
 
 struct options_spec {
-	const char *usage; /* the operands: "[PROFILE]" */
-	const char *about; /* what the verb does, in a few lines */
+	const char *usage;		   /* the operands: "[PROFILE]" */
+	const char *about;		   /* what the verb does, in a few lines */
 	const struct option_spec *options; /* the last has neither name nor letter */
 	const char *notes; /* below the options, in whole lines: exit statuses; NULL */
 	enum options_operands operands;
 	const char *operand_words;
+	/* Why options that cut a recording make no sense here; NULL: no more is said of
+	 * them than of any word. */
+	const char *refused;
 	int wrong; /* exit status for a wrong command line */
 };
 

@@ -49,7 +49,8 @@ static const struct common {
 	{'a',
 	 {.name = "at",
 	  .argument = "MOMENT",
-	  .help = "what was live at: peak (the default), end, or a time: 1.5s"}},
+	  .help = "what was live at: peak (the default), end, a time (1.5s) or a "
+		  "snapshot"}},
 	{'T',
 	 {.name = "thread",
 	  .argument = "WHICH",
@@ -125,6 +126,7 @@ void reader_options(const struct reader_spec *spec, struct reader_options *ret)
 				   "Exit status: 0; 2 for a wrong command line; 3 for "
 				   "a profile that cannot be read.",
 		.operands = OPTIONS_PROFILES,
+		.refused = spec->uncut,
 		.wrong = VERB_USAGE,
 	};
 }
@@ -294,11 +296,16 @@ static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 {
 	struct reader_options options;
 	struct taking taking = {r, spec, &options, own};
+	const char *why = NULL;
 	int status;
 
 	reader_options(spec, &options);
 	r->colour = want_colour(NULL);
 	status = options_parse(spec->verb, &options.spec, argc, argv, take, &taking);
+	if (status < 0 && spec->refuse)
+		why = spec->refuse(own, &r->slice[0]);
+	if (why)
+		return options_wrong(spec->verb, &options.spec, why, "", "");
 	return status >= 0 ? status
 			   : check_operands(spec, &options.spec, argc - optind,
 					    argv + optind);
@@ -503,7 +510,7 @@ int reader_end(struct reader_file *f)
 /* Reads n files at once, and then says, in their order, what came of it, and cuts them.
  * -1, or the exit status of a failure. */
 static int load_all(struct reader_file *files, const struct slice_options *slices,
-		    size_t n)
+		    size_t n, bool timeline)
 {
 	int status = -1;
 
@@ -511,9 +518,10 @@ static int load_all(struct reader_file *files, const struct slice_options *slice
 		reader_begin(&files[i], slice_needs(&slices[i]));
 	for (size_t i = 0; status < 0 && i < n; i++) {
 		status = i ? reader_end(&files[i])
-			   : reader_load(&files[0], slice_needs(&slices[0]));
+			   : reader_load(&files[0],
+					 timeline ? 0 : slice_needs(&slices[0]));
 		if (status < 0)
-			status = slicing_cut(&slices[i], &files[i]);
+			status = slicing_cut(&slices[i], &files[i], timeline);
 	}
 	return status;
 }
@@ -553,7 +561,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		r->files[i].source_paths = r->source_paths.rules;
 	}
 	if (status < 0)
-		status = load_all(r->files, r->slice, count);
+		status = load_all(r->files, r->slice, count, spec->timeline);
 	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
@@ -567,7 +575,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	if (!r->json && !r->no_pager && isatty(STDOUT_FILENO))
 		text_pager_open(&r->pager);
 	r->out = r->pager.out;
-	for (size_t i = 0; !r->json && (!i || i < spec->profiles); i++)
+	for (size_t i = 0; !r->json && !spec->timeline && i < count; i++)
 		cut_text(r->files[i].profile,
 			 i || spec->profiles ? r->files[i].path : NULL, r->out);
 	return true;

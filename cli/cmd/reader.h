@@ -37,6 +37,12 @@ struct reader_spec {
 	/* Asked when the command line was read: the report goes elsewhere, standard
 	 * output gets nothing. NULL: it does not. */
 	bool (*silent)(const void *own);
+	/* Why --time and the like make no sense, as far as they do not. */
+	const char *uncut;
+	/* NULL, or a clause on why the verb's own options do not go with these. May be
+	 * NULL. */
+	const char *(*refuse)(const void *own, const struct slice_options *o);
+	bool timeline; /* --time is of the timeline alone */
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;

@@ -11,6 +11,9 @@ enum { WORD = 256 };
 
 const char *slicing_moment(struct slice_options *o, const char *value)
 {
+	static const char prefix[] = "snapshot:";
+	const size_t len = sizeof(prefix) - 1;
+
 	if (!strcmp(value, "peak"))
 		o->moment = SLICE_AT_PEAK;
 	else if (!strcmp(value, "end"))
@@ -18,8 +21,10 @@ const char *slicing_moment(struct slice_options *o, const char *value)
 	else if (quantity_parse_duration(value, &o->at_ns) == 0)
 		o->moment = SLICE_AT_TIME;
 	else
-		return "peak, end, or a time since the start: 1.5s, 200ms, 3m";
-	return NULL;
+		o->moment = SLICE_AT_SNAPSHOT;
+	o->snapshot = strncmp(value, prefix, len) ? value : value + len;
+	return *o->snapshot ? NULL
+			    : "peak, end, a time since the start, or a snapshot's name";
 }
 
 /* "A..B", "A..", "..B": two numbers, each by parse(). An end that is not there leaves
@@ -67,10 +72,12 @@ const char *slicing_threads(struct slice_options *o, const char *value)
 	return *value ? NULL : "a thread's number, its name, or a pattern of names";
 }
 
-int slicing_cut(const struct slice_options *o, const struct reader_file *f)
+int slicing_cut(const struct slice_options *o, const struct reader_file *f,
+		bool timeline)
 {
 	char why[WORD], clean[WORD];
-	int err = profile_slice(f->profile, o, why, sizeof(why));
+	int err = timeline ? profile_slice_timeline(f->profile, o, why, sizeof(why))
+			   : profile_slice(f->profile, o, why, sizeof(why));
 
 	if (err == 0)
 		return -1;
@@ -85,6 +92,10 @@ int slicing_cut(const struct slice_options *o, const struct reader_file *f)
 		message_help("`heapline timeline` shows what was when");
 	else if (err == -ESRCH)
 		message_help("`heapline info` lists the threads");
+	else if (err == -ENXIO)
+		message_help(
+			"a moment is peak, end, a time since the start as 1.5s, or "
+			"the name or number of a snapshot");
 	else if (err == -EINVAL)
 		message_help("ask for one at a time");
 	return err == -ENOMEM ? VERB_FAILED : VERB_USAGE;

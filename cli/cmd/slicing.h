@@ -13,6 +13,7 @@ const char *slicing_range(struct slice_options *o, const char *value);
 const char *slicing_sizes(struct slice_options *o, const char *value);
 const char *slicing_threads(struct slice_options *o, const char *value);
 
-/* Cuts a profile that was loaded with slice_needs(). -1, or the exit status of a
- * failure, which is explained. */
-int slicing_cut(const struct slice_options *o, const struct reader_file *f);
+/* Cuts a profile that was loaded with slice_needs(), or its timeline alone. -1, or the
+ * exit status of a failure, which is explained. */
+int slicing_cut(const struct slice_options *o, const struct reader_file *f,
+		bool timeline);

@@ -12,7 +12,7 @@
 
 static bool needs_times(const struct slice_options *o)
 {
-	return o->has_range || o->moment == SLICE_AT_TIME;
+	return o->has_range || o->moment >= SLICE_AT_TIME;
 }
 
 unsigned slice_needs(const struct slice_options *o)
@@ -492,6 +492,12 @@ static int cut(struct cut *c)
 	return r;
 }
 
+static void say_ended(uint64_t end_ns, char *why, size_t why_bytes)
+{
+	snprintf(why, why_bytes, "the recording had ended after %.3f s",
+		 (double)end_ns / 1e9);
+}
+
 static int choose(struct cut *c, const struct slice_options *o, char *why,
 		  size_t why_bytes)
 {
@@ -501,8 +507,7 @@ static int choose(struct cut *c, const struct slice_options *o, char *why,
 	if (r >= 0 && c->moment)
 		r = choose_moment(c, o);
 	if (r < 0)
-		snprintf(why, why_bytes, "the recording had ended after %.3f s",
-			 (double)end_of(p) / 1e9);
+		say_ended(end_of(p), why, why_bytes);
 	p->slice.has_range = c->range;
 	p->slice.has_moment = c->moment;
 	if (o->has_sizes)
@@ -528,13 +533,71 @@ static int combined(const struct slice_options *o, char *why, size_t why_bytes)
 	return -EINVAL;
 }
 
-int profile_slice(struct profile *p, const struct slice_options *o, char *why,
+int profile_slice_timeline(struct profile *p, const struct slice_options *o, char *why,
+			   size_t why_bytes)
+{
+	uint64_t last = p->bin_count ? p->bins[p->bin_count - 1].at_ns : 0;
+	uint64_t end = p->wall_ns > last ? p->wall_ns : last + (last < UINT64_MAX);
+
+	if (!o->has_range)
+		return 0;
+	if (o->from_ns >= end) {
+		say_ended(end, why, why_bytes);
+		return -ERANGE;
+	}
+	p->slice.has_range = true;
+	p->slice.from_ns = o->from_ns;
+	p->slice.to_end = o->to_ns >= end;
+	p->slice.to_ns = p->slice.to_end ? end : o->to_ns;
+	return 0;
+}
+
+/* The last one of that name or number; NULL: none. */
+static const struct profile_snapshot *find_snapshot(const struct profile *p,
+						    const char *word)
+{
+	char number[24];
+
+	for (size_t i = p->snapshot_count; i-- > 0;) {
+		const char *name = strings_get(&p->strings, p->snapshots[i].name);
+
+		snprintf(number, sizeof(number), "%zu", i + 1);
+		if (!strcmp(word, number) || (*name && !strcmp(word, name)))
+			return &p->snapshots[i];
+	}
+	return NULL;
+}
+
+/* A snapshot's moment in the place of its name. 0, or -ENXIO with why. */
+static int name_moment(const struct profile *p, struct slice_options *o, char *why,
+		       size_t why_bytes)
+{
+	const struct profile_snapshot *s = NULL;
+
+	if (o->moment != SLICE_AT_SNAPSHOT)
+		return 0;
+	s = find_snapshot(p, o->snapshot);
+	if (!s) {
+		snprintf(why, why_bytes,
+			 "none of its %zu snapshots has that name or number",
+			 p->snapshot_count);
+		return -ENXIO;
+	}
+	o->moment = s->kind == PROFILE_AT_EXIT ? SLICE_AT_END : SLICE_AT_TIME;
+	o->at_ns = s->at_ns;
+	return 0;
+}
+
+int profile_slice(struct profile *p, const struct slice_options *asked, char *why,
 		  size_t why_bytes)
 {
+	struct slice_options named = *asked, *o = &named;
 	struct cut c = {.p = p, .range = o->has_range};
+	int r = name_moment(p, o, why, why_bytes);
 	unsigned lacking = slice_needs(o) & ~p->dimensions;
-	int r;
 
+	if (r < 0)
+		return r;
 	c.moment = o->moment == SLICE_AT_DEFAULT ? o->has_range
 						 : o->moment != SLICE_AT_PEAK;
 	if (!c.range && !c.moment && !o->has_sizes && !o->threads)

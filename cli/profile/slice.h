@@ -27,9 +27,9 @@
  * The recording is kept in epochs: a range is widened to whole ones, a moment is moved
  * to the nearest bound of one. profile->slice tells to which.
  *
- * What is not kept in parts, sites do not have then: classes of sizes in a range of time
- * or of a thread, those of lifetimes in any part, the last event but in a range of time
- * (last_live_bytes is PROFILE_UNKNOWN).
+ * What is not kept in parts, sites do not have then: classes of sizes in a range of
+ *time or of a thread, those of lifetimes in any part, the last event but in a range of
+ *time (last_live_bytes is PROFILE_UNKNOWN).
  */
 #pragma once
 
@@ -40,6 +40,7 @@ enum slice_moment {
 	SLICE_AT_PEAK,
 	SLICE_AT_END,
 	SLICE_AT_TIME,
+	SLICE_AT_SNAPSHOT, /* its moment: the end for one that was taken there */
 };
 
 struct slice_options {
@@ -51,7 +52,8 @@ struct slice_options {
 	bool has_range;
 	uint64_t from_ns, to_ns; /* to_ns UINT64_MAX: the end */
 	enum slice_moment moment;
-	uint64_t at_ns; /* SLICE_AT_TIME */
+	uint64_t at_ns;	      /* SLICE_AT_TIME */
+	const char *snapshot; /* SLICE_AT_SNAPSHOT: name or number from 1 */
 };
 
 /* Parts that the profile must be loaded with, enum profile_dimension. */
@@ -59,6 +61,12 @@ unsigned slice_needs(const struct slice_options *o);
 
 /* Cuts the profile. 0; or with a clause in why (of why_bytes): -ENODATA: it does not
  * have what that needs; -ERANGE: nothing was recorded then; -ESRCH: there is no such
- * thread; -EINVAL: no profile has what that needs; -ENOMEM (no clause). */
+ * thread; -ENXIO: no such snapshot; -EINVAL: no profile has what that needs; -ENOMEM
+ * (no clause). */
 int profile_slice(struct profile *p, const struct slice_options *o, char *why,
 		  size_t why_bytes);
+
+/* The same of the timeline alone, which every profile has, to a range of time, which
+ * need not be rounded: profile->slice tells what of it is to be shown. 0 or -ERANGE. */
+int profile_slice_timeline(struct profile *p, const struct slice_options *o, char *why,
+			   size_t why_bytes);

@@ -92,11 +92,18 @@ static void put_threads(const struct profile *p, FILE *out)
 		      out);
 }
 
+bool cut_is(const struct profile *p)
+{
+	const struct profile_slice *s = &p->slice;
+
+	return s->has_range || s->has_moment || s->has_sizes || s->has_threads;
+}
+
 void cut_text(const struct profile *p, const char *path, FILE *out)
 {
 	const struct profile_slice *s = &p->slice;
 
-	if (path && (s->has_range || s->has_moment || s->has_sizes || s->has_threads)) {
+	if (path && cut_is(p)) {
 		text_put(out, path);
 		fputs(": ", out);
 	}
@@ -119,7 +126,7 @@ void cut_text(const struct profile *p, const char *path, FILE *out)
 		fprintf(out, "Times are known to %s, and rounded to that.\n",
 			units_duration(width(p, s->has_moment ? s->at_ns : s->from_ns))
 				.text);
-	if (s->has_range || s->has_moment || s->has_sizes || s->has_threads)
+	if (cut_is(p))
 		fputc('\n', out);
 }
 

@@ -29,8 +29,11 @@ struct cut_words cut_moment(const struct profile *p);
 /* "never freed", or "allocated then and never freed". */
 const char *cut_leaked(const struct profile *p);
 
-/* What the report is of, where that is not the whole run: a line or more. */
-/* path, if not NULL, tells which of several profiles it is. */
+/* Whether it was cut at all. */
+bool cut_is(const struct profile *p);
+
+/* What the report is of, where that is not the whole run: a line or more. path, if not
+ * NULL, tells which of several profiles it is. */
 void cut_text(const struct profile *p, const char *path, FILE *out);
 
 /* "filter": {...} of an object begun; empty for the whole run. */

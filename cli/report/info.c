@@ -176,6 +176,27 @@ static uint64_t held_back(const struct profile *p)
 	return ns;
 }
 
+/* By what --time, --size and --thread can cut it. */
+static void put_cuts(const struct page *page)
+{
+	static const struct {
+		unsigned dimension;
+		const char *name;
+	} all[] = {{PROFILE_TIMES, "time"},
+		   {PROFILE_SIZES, "size"},
+		   {PROFILE_OWNERS, "thread"}};
+	const char *before = "can be cut by ";
+
+	fprintf(page->out, "  %-12s ", "parts");
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (!(page->profile->dimensions & all[i].dimension))
+			continue;
+		fprintf(page->out, "%s%s", before, all[i].name);
+		before = ", ";
+	}
+	fputs(page->profile->dimensions ? "\n" : "none: it cannot be cut\n", page->out);
+}
+
 static void put_head(const struct page *page)
 {
 	const struct profile *p = page->profile;
@@ -197,6 +218,7 @@ static void put_head(const struct page *page)
 	fprintf(page->out, "  %-12s %s\n", "stacks",
 		p->free_stacks ? "of allocations and of frees"
 			       : "of allocations alone (--no-free-stacks)");
+	put_cuts(page);
 	fprintf(page->out, "  %-12s %s\n", "when full",
 		p->lossy ? "events were dropped (--lossy)" : "the program waited");
 	fprintf(page->out,
@@ -431,6 +453,12 @@ static void json_head(struct json *j, const struct page *page)
 	json_put_bool(j, "lossy", p->lossy);
 	json_put_string(j, "left_out", page->options->why);
 	losses_json(p, j);
+	json_key(j, "parts");
+	json_object(j);
+	json_put_bool(j, "time", p->dimensions & PROFILE_TIMES);
+	json_put_bool(j, "size", p->dimensions & PROFILE_SIZES);
+	json_put_bool(j, "thread", p->dimensions & PROFILE_OWNERS);
+	json_close(j);
 	unfollowed_json(p, j);
 	snapshots_json(p, j);
 	json_key(j, "contents");

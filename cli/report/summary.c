@@ -510,7 +510,8 @@ static void put_next(const struct page *page, const struct summary *s)
 	put_command(page, "heapline report --json", "all figures, exact, for scripts");
 }
 
-/* Of the process that had most. */
+/* Of the process that had most. What the allocator and the kernel say is of the whole.
+ */
 static void put_memory(const struct page *page)
 {
 	const struct profile_process *items = page->profile->processes;
@@ -522,7 +523,7 @@ static void put_memory(const struct page *page)
 		     items[i].domain[PROFILE_MALLOC].peak.bytes >
 			     items[most].domain[PROFILE_MALLOC].peak.bytes))
 			most = i;
-	if (most != SIZE_MAX)
+	if (most != SIZE_MAX && !cut_is(page->profile))
 		memory_text(&items[most], page->options->bytes, page->options->colour,
 			    page->out);
 }

@@ -4,6 +4,7 @@
 #include "cli/base/json.h"
 #include "cli/base/units.h"
 #include "cli/report/axis.h"
+#include "cli/report/cut.h"
 #include "cli/report/losses.h"
 #include "cli/report/moments.h"
 #include "cli/report/text.h"
@@ -53,12 +54,12 @@ struct layer {
 	struct profile_bin *cells;
 	bool *used;
 	size_t count, at; /* the cell that the next stretch begins in, or before it */
-	uint64_t end_ns;
+	struct timeline_span span;
 };
 
 static uint64_t cell_start(const struct layer *l, size_t i)
 {
-	return part(l->end_ns, i, l->count);
+	return l->span.start_ns + part(l->span.end_ns - l->span.start_ns, i, l->count);
 }
 
 static void lay_stretch(struct layer *l, const struct stretch *s)
@@ -74,19 +75,19 @@ static void lay_stretch(struct layer *l, const struct stretch *s)
 
 /* The last bin goes on as long as the one before it did; then nothing happened until
  * the end. */
-static void lay_last(struct layer *l, const struct profile *p)
+static void lay_last(struct layer *l, const struct profile *p, uint64_t end_ns)
 {
 	const struct profile_bin *b = &p->bins[p->bin_count - 1];
 	uint64_t length = p->bin_count > 1 ? b->at_ns - b[-1].at_ns : UINT64_MAX;
-	struct stretch s = {b->at_ns, l->end_ns, *b};
+	struct stretch s = {b->at_ns, end_ns, *b};
 
-	if (length < l->end_ns - b->at_ns)
+	if (length < end_ns - b->at_ns)
 		s.end = b->at_ns + length;
 	lay_stretch(l, &s);
-	if (s.end == l->end_ns)
+	if (s.end == end_ns)
 		return;
 	s.start = s.end;
-	s.end = l->end_ns;
+	s.end = end_ns;
 	s.bin.allocs = s.bin.rss_bytes = 0;
 	s.bin.min_bytes = s.bin.max_bytes = s.bin.last_bytes;
 	lay_stretch(l, &s);
@@ -100,11 +101,22 @@ static uint64_t end_of(const struct profile *p)
 	return last < end ? end : last == UINT64_MAX ? last : last + 1;
 }
 
-int timeline_cells(const struct profile *p, size_t count, struct profile_bin *cells,
-		   uint64_t *ret_end_ns)
+struct timeline_span timeline_span(const struct profile *p)
+{
+	struct timeline_span span = {0, end_of(p)};
+
+	if (!p->slice.has_range)
+		return span;
+	span.start_ns = p->slice.from_ns;
+	if (p->slice.to_ns < span.end_ns)
+		span.end_ns = p->slice.to_ns;
+	return span;
+}
+
+int timeline_cells(const struct profile *p, size_t count, struct profile_bin *cells)
 {
 	_cleanup_(freep) bool *used = calloc(count, sizeof(*used));
-	struct layer l = {cells, used, count, 0, end_of(p)};
+	struct layer l = {cells, used, count, 0, timeline_span(p)};
 
 	if (!used)
 		return -ENOMEM;
@@ -117,18 +129,26 @@ int timeline_cells(const struct profile *p, size_t count, struct profile_bin *ce
 							  p->bins[i + 1].at_ns,
 							  p->bins[i]});
 	if (p->bin_count)
-		lay_last(&l, p);
-	*ret_end_ns = l.end_ns;
+		lay_last(&l, p, end_of(p));
 	return 0;
+}
+
+bool timeline_has_peak(const struct profile *p)
+{
+	struct timeline_span span = timeline_span(p);
+
+	return p->tree_peak_at_ns >= span.start_ns &&
+	       (!p->slice.has_range || p->tree_peak_at_ns < span.end_ns);
 }
 
 size_t timeline_fit(const struct profile *p, size_t wanted)
 {
-	uint64_t end = end_of(p);
+	struct timeline_span span = timeline_span(p);
+	uint64_t length = span.end_ns - span.start_ns;
 
 	if (wanted > TIMELINE_CELLS_MAX)
 		wanted = TIMELINE_CELLS_MAX;
-	return wanted < end ? wanted : (size_t)end;
+	return wanted < length ? wanted : (size_t)length;
 }
 
 uint64_t timeline_rate(const struct profile_bin *cell, uint64_t length_ns)
@@ -177,7 +197,7 @@ struct chart {
 	FILE *out;
 	struct profile_bin *cells;
 	size_t count;
-	uint64_t end_ns;
+	struct timeline_span span;
 	int label;     /* columns left of the plots */
 	bool has_band; /* some cell's minimum and maximum are apart */
 };
@@ -197,7 +217,7 @@ struct plot {
 
 static uint64_t cell_length(const struct chart *c, size_t i)
 {
-	uint64_t end = i + 1 < c->count ? c->cells[i + 1].at_ns : c->end_ns;
+	uint64_t end = i + 1 < c->count ? c->cells[i + 1].at_ns : c->span.end_ns;
 
 	return end - c->cells[i].at_ns;
 }
@@ -280,11 +300,18 @@ static void put_title(const struct chart *c, const char *title)
 	fputc('\n', c->out);
 }
 
+static uint64_t length_of(const struct chart *c)
+{
+	return c->span.end_ns - c->span.start_ns;
+}
+
+/* Of a moment of the span, or the last one for what is behind it. */
 static size_t column_of(const struct chart *c, uint64_t ns)
 {
-	uint64_t at = ns < c->end_ns ? ns : c->end_ns - 1;
+	uint64_t at = ns - c->span.start_ns;
 
-	return (size_t)part(c->count, at, c->end_ns);
+	return (size_t)part(c->count, at < length_of(c) ? at : length_of(c) - 1,
+			    length_of(c));
 }
 
 /* An arrow above the cell that has the peak, and what it was. */
@@ -298,7 +325,7 @@ static void put_peak(const struct chart *c)
 	len = snprintf(text, sizeof(text), "peak %s at %s",
 		       size_label(c, p->tree_peak.bytes).text,
 		       units_duration(p->tree_peak_at_ns).text);
-	if (!p->tree_peak.blocks)
+	if (!p->tree_peak.blocks || !timeline_has_peak(p))
 		return;
 	if (column + 2 + (size_t)len <= c->count)
 		fprintf(c->out, "%*s%s %s\n", c->label + (int)column, "",
@@ -340,11 +367,12 @@ static void put_plot(const struct chart *c, struct plot plot)
 /* "0", "20 ms", ... under their marks, none touching the one before. */
 static void put_times(const struct chart *c)
 {
-	uint64_t step = axis_time_step(c->end_ns, (unsigned)(c->count / 14 + 1));
+	uint64_t step = axis_time_step(length_of(c), (unsigned)(c->count / 14 + 1));
 	char *line = calloc(c->count + 1, 1), *ticks = calloc(c->count + 1, 1);
 	size_t free_from = 0;
 
-	for (uint64_t k = 0; line && ticks && k <= (c->end_ns - 1) / step; k++) {
+	for (uint64_t k = axis_first(c->span.start_ns, step);
+	     line && ticks && k <= (c->span.end_ns - 1) / step; k++) {
 		struct units_text t = units_duration(k * step);
 		const char *text = k ? t.text : "0";
 		size_t column = column_of(c, k * step), len = strlen(text);
@@ -380,9 +408,11 @@ static void put_head(const struct chart *c)
 	if (p->process_count > 1)
 		fprintf(c->out, " and %zu more process%s", p->process_count - 1,
 			p->process_count == 2 ? "" : "es");
-	fprintf(c->out, ", %s", units_duration(c->end_ns).text);
+	fprintf(c->out, ", %s",
+		p->slice.has_range ? cut_period(p).text
+				   : units_duration(c->span.end_ns).text);
 	fprintf(c->out, "; a column is %s\n",
-		units_duration(c->end_ns / c->count).text);
+		units_duration(length_of(c) / c->count).text);
 	losses_text(p, c->options->colour, c->out);
 }
 
@@ -435,8 +465,14 @@ static uint64_t end_of_processes(const struct profile *p)
 
 void timeline_hold_rss(const struct profile *p, struct profile_bin *cells, size_t count)
 {
-	uint64_t end = end_of_processes(p);
+	uint64_t end = end_of_processes(p), before = 0;
 
+	for (size_t i = 0; i < p->bin_count && count; i++)
+		if (p->bins[i].at_ns < cells[0].at_ns && p->bins[i].rss_bytes &&
+		    cells[0].at_ns <= end)
+			before = p->bins[i].rss_bytes;
+	if (count && !cells[0].rss_bytes)
+		cells[0].rss_bytes = before;
 	for (size_t i = 1; i < count; i++)
 		if (!cells[i].rss_bytes && cells[i].at_ns <= end)
 			cells[i].rss_bytes = cells[i - 1].rss_bytes;
@@ -489,7 +525,8 @@ int timeline_text(const struct profile *p, const struct timeline_options *o, FIL
 	c.cells = cells = calloc(c.count, sizeof(*cells));
 	if (!cells)
 		return -ENOMEM;
-	r = timeline_cells(p, c.count, cells, &c.end_ns);
+	c.span = timeline_span(p);
+	r = timeline_cells(p, c.count, cells);
 	if (r < 0)
 		return r;
 	timeline_hold_rss(p, cells, c.count);
@@ -535,6 +572,23 @@ static void json_head(const struct profile *p, struct json *j)
 	json_put_unsigned(j, "at_ns", p->tree_peak_at_ns);
 	json_close(j);
 	losses_json(p, j);
+	cut_json(p, j);
+}
+
+/* Copies the bins of the span, and returns how many. */
+static size_t own_bins(const struct profile *p, struct profile_bin *to)
+{
+	struct timeline_span span = timeline_span(p);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->bin_count; i++) {
+		bool over =
+			i + 1 < p->bin_count && p->bins[i + 1].at_ns <= span.start_ns;
+
+		if (!over && (p->bins[i].at_ns < span.end_ns || !p->slice.has_range))
+			to[n++] = p->bins[i];
+	}
+	return n;
 }
 
 int timeline_json(const struct profile *p, const struct timeline_options *o, FILE *out)
@@ -542,20 +596,19 @@ int timeline_json(const struct profile *p, const struct timeline_options *o, FIL
 	size_t count = o->cells ? timeline_fit(p, o->cells) : p->bin_count;
 	_cleanup_(freep) struct profile_bin *cells = calloc(count + 1, sizeof(*cells));
 	struct json j = {.out = out, .spread = 2};
-	uint64_t end = end_of(p);
 	int r = 0;
 
 	if (!cells)
 		return -ENOMEM;
 	if (o->cells)
-		r = timeline_cells(p, count, cells, &end);
-	else if (count)
-		memcpy(cells, p->bins, count * sizeof(*cells));
+		r = timeline_cells(p, count, cells);
+	else
+		count = own_bins(p, cells);
 	if (r < 0)
 		return r;
 	json_object(&j);
 	json_head(p, &j);
-	json_put_unsigned(&j, "end_ns", end);
+	json_put_unsigned(&j, "end_ns", timeline_span(p).end_ns);
 	json_key(&j, "bins");
 	json_array(&j);
 	for (size_t i = 0; i < count; i++)

@@ -2,9 +2,10 @@
  * timeline.h - live bytes, resident bytes and allocations over time: a chart of
  * characters, an SVG picture, or numbers.
  *
- * The recording's bins are laid into cells of equal length that cover it. What a cell
- * shares with a bin, it takes from it: minimum, maximum, last value; allocations in
- * proportion to the time, so that those of all cells are those of all bins, exactly.
+ * The recording's bins are laid into cells of equal length that cover it, or the range
+ * of time that profile->slice tells (profile_slice_timeline()). What a cell shares with
+ * a bin, it takes from it: minimum, maximum, last value; allocations in proportion to
+ * the time, so that those of all cells are those of all bins, exactly.
  */
 #pragma once
 
@@ -20,16 +21,23 @@ enum {
 };
 
 struct timeline_options {
-	size_t cells;	/* that text, picture and numbers have; 0: what fits */
+	size_t cells; /* that text, picture and numbers have; 0: what fits */
 	size_t width; /* of the text, columns; 0: 80 */
-	bool utf8;	/* block characters, else ASCII */
+	bool utf8;    /* block characters, else ASCII */
 	bool bytes, colour;
 };
 
-/* Fills count > 0 cells; their at_ns begin at 0. 0, or -ENOMEM. The end of the last is
- * *ret_end_ns. */
-int timeline_cells(const struct profile *p, size_t count, struct profile_bin *cells,
-		   uint64_t *ret_end_ns);
+struct timeline_span {
+	uint64_t start_ns, end_ns; /* the one before the other */
+};
+
+struct timeline_span timeline_span(const struct profile *p);
+
+/* Fills count > 0 cells, which cover the span. 0, or -ENOMEM. */
+int timeline_cells(const struct profile *p, size_t count, struct profile_bin *cells);
+
+/* Whether the peak is in the span. */
+bool timeline_has_peak(const struct profile *p);
 
 /* How many cells make sense, if so many are wanted: none is shorter than 1 ns. */
 size_t timeline_fit(const struct profile *p, size_t wanted);
@@ -37,8 +45,8 @@ size_t timeline_fit(const struct profile *p, size_t wanted);
 /* Allocations per second in a cell of that length. */
 uint64_t timeline_rate(const struct profile_bin *cell, uint64_t length_ns);
 
-/* Gives cells without a sample of resident bytes the one before, as long as a process
- * ran. */
+/* Gives cells without a sample of resident bytes the one before, be it before the span,
+ * as long as a process ran. */
 void timeline_hold_rss(const struct profile *p, struct profile_bin *cells,
 		       size_t count);
 

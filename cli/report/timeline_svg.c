@@ -7,6 +7,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
 #include "cli/report/axis.h"
+#include "cli/report/cut.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct picture {
 	FILE *out;
 	const struct profile_bin *cells;
 	size_t count;
-	uint64_t end_ns;
+	struct timeline_span span;
 };
 
 struct panel {
@@ -83,7 +84,11 @@ static void put_name(FILE *out, const char *name)
 
 static double x_of(const struct picture *p, uint64_t ns)
 {
-	return LEFT + (double)PLOT * (double)ns / (double)p->end_ns;
+	uint64_t start = p->span.start_ns;
+
+	/* A bin may have begun before. */
+	return LEFT + (double)PLOT * (double)(ns > start ? ns - start : 0) /
+			      (double)(p->span.end_ns - start);
 }
 
 static double y_of(const struct panel *panel, uint64_t value)
@@ -95,7 +100,7 @@ static double y_of(const struct panel *panel, uint64_t value)
 
 static uint64_t cell_end(const struct picture *p, size_t i)
 {
-	return i + 1 < p->count ? p->cells[i + 1].at_ns : p->end_ns;
+	return i + 1 < p->count ? p->cells[i + 1].at_ns : p->span.end_ns;
 }
 
 static uint64_t rate_at(const struct picture *p, size_t i)
@@ -153,7 +158,7 @@ static uint64_t greatest(const struct picture *p, enum curve curve)
 static void put_grid(const struct picture *p, const struct panel *panel)
 {
 	FILE *out = p->out;
-	uint64_t step = axis_time_step(p->end_ns, 9);
+	uint64_t step = axis_time_step(p->span.end_ns - p->span.start_ns, 9);
 	int bottom = panel->top + panel->height;
 
 	fprintf(out, "<text class=\"panel\" x=\"%d\" y=\"%d\">%s</text>\n", LEFT,
@@ -168,7 +173,8 @@ static void put_grid(const struct picture *p, const struct panel *panel)
 			LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4,
 			v ? panel->label(v).text : "0");
 	}
-	for (uint64_t k = 0; k <= (p->end_ns - 1) / step; k++) {
+	for (uint64_t k = axis_first(p->span.start_ns, step);
+	     k <= (p->span.end_ns - 1) / step; k++) {
 		uint64_t t = k * step;
 		double x = x_of(p, t);
 
@@ -185,12 +191,12 @@ static void put_grid(const struct picture *p, const struct panel *panel)
 static void put_peak(const struct picture *p, const struct panel *panel)
 {
 	const struct profile *profile = p->profile;
-	uint64_t at = profile->tree_peak_at_ns < p->end_ns ? profile->tree_peak_at_ns
-							   : p->end_ns;
+	uint64_t end = p->span.end_ns;
+	uint64_t at = profile->tree_peak_at_ns < end ? profile->tree_peak_at_ns : end;
 	double x = x_of(p, at), y = y_of(panel, profile->tree_peak.bytes);
 	bool right = x < LEFT + PLOT * 0.7;
 
-	if (!profile->tree_peak.blocks)
+	if (!profile->tree_peak.blocks || !timeline_has_peak(profile))
 		return;
 	fprintf(p->out,
 		"<circle class=\"peak\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>"
@@ -241,7 +247,8 @@ static void put_head(const struct picture *p)
 		style, WIDTH, HEIGHT, LEFT);
 	put_name(out, command);
 	fprintf(out, "</text>\n<text x=\"%d\" y=\"48\">%s", LEFT,
-		units_duration(p->end_ns).text);
+		profile->slice.has_range ? cut_period(profile).text
+					 : units_duration(p->span.end_ns).text);
 	if (profile->process_count > 1)
 		fprintf(out, ", %zu processes together", profile->process_count);
 	fputs("; live bytes: light to the most, dark to the least of each moment, "
@@ -281,7 +288,7 @@ static void put_panels(const struct picture *p)
 		.label = per_second,
 	};
 
-	if (p->profile->tree_peak.bytes > heap.max)
+	if (p->profile->tree_peak.bytes > heap.max && timeline_has_peak(p->profile))
 		heap.max = p->profile->tree_peak.bytes;
 	heap.step = axis_bytes_step(heap.max, 5);
 	rss.step = axis_bytes_step(rss.max, 2);
@@ -307,12 +314,12 @@ int timeline_svg(const struct profile *p, const struct timeline_options *o, FILE
 {
 	size_t count = timeline_fit(p, o->cells ? o->cells : CELLS);
 	_cleanup_(freep) struct profile_bin *cells = calloc(count, sizeof(*cells));
-	struct picture picture = {p, out, cells, count, 0};
+	struct picture picture = {p, out, cells, count, timeline_span(p)};
 	int r;
 
 	if (!cells)
 		return -ENOMEM;
-	r = timeline_cells(p, count, cells, &picture.end_ns);
+	r = timeline_cells(p, count, cells);
 	if (r < 0)
 		return r;
 	timeline_hold_rss(p, cells, count);

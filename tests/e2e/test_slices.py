@@ -1,8 +1,10 @@
 """Parts of a recording: what was done when, by which thread, of which size, of a target
 whose numbers are known; and that parts add up to the whole, whatever the report."""
 
+import os
+import signal
 import subprocess
-import unittest
+import time
 
 import harness
 
@@ -113,9 +115,85 @@ class Slices(harness.Case):
                 (["--time", "2..1"], "before the second"),
                 (["--time", "soon"], "two times"),
                 (["--size", "5"], "two sizes"),
-                (["--at", "noon"], "peak, end")):
+                (["--at", "noon"], "none of its 0 snapshots"),
+                (["--at", ""], "peak, end"),
+                (["--by", "size", "--time", "0..1"], "only --size cuts them"),
+                (["--by", "size", "--at", "end"], "only --size cuts them"),
+                (["--by", "lifetime", "--size", "1.."], "whole recording alone"),
+                (["--by", "thread", "--thread", "beta"], "whole recording alone")):
             result = self.heapline("top", *options, self.profile)
             self.assert_error(result, 2, words)
+
+    def test_verbs_that_show_no_parts_say_why(self):
+        for verb, words in (("refs", "at the moment of its --snapshot"),
+                            ("roots", "at the moment of its --snapshot"),
+                            ("leaks", "judged at the moment of a snapshot"),
+                            ("info", "what the whole profile is"),
+                            ("merge", "cut when it is read"),
+                            ("symbolize", "cut when it is read")):
+            for option in "--time=0..1", "--at=end", "--size=1..", "--thread=beta":
+                self.assert_error(self.heapline(verb, option, self.profile), 2, words)
+        for option in "--at=end", "--size=1..", "--thread=beta":
+            self.assert_error(self.heapline("timeline", option, self.profile), 2,
+                              "chosen by --time")
+
+    def test_a_timeline_shows_a_range(self):
+        one, two = self.between
+        whole = self.read_json("timeline", self.profile)
+        part = self.read_json("timeline", self.profile, "--time", "%.9f..%.9f" % (one, two))
+        self.assertEqual(whole["filter"], {})
+        time = part["filter"]["time"]
+        self.assertEqual((time["from_ns"], time["to_ns"], part["end_ns"]),
+                         (round(one * 1e9), round(two * 1e9), round(two * 1e9)))
+        self.assertEqual(sum(b["allocations"] for b in part["bins"]), 502)
+        self.assertEqual(part["bins"], [b for b in whole["bins"] if b in part["bins"]])
+        cells = self.read_json("timeline", self.profile, "--time",
+                               "%.9f..%.9f" % (one, two), "-n", "7")["bins"]
+        self.assertEqual(len(cells), 7)
+        self.assertEqual(cells[0]["at_ns"], time["from_ns"])
+        self.assertEqual(sum(b["allocations"] for b in cells), 502)
+        text = self.heapline("timeline", "--time", "..%.3f" % one, self.profile)
+        self.assertIn(b"from 0.000000 s to", text.stdout)
+        self.assertNotIn(b"peak", text.stdout)
+        self.assert_error(self.heapline("timeline", "--time", "3600..", self.profile), 2,
+                          "had ended")
+
+    def test_a_snapshot_is_a_moment(self):
+        p = self.record([self.target], ["--snapshot-at-exit"]).profile
+        for name in ("snapshot:1",):
+            self.assertEqual(self.read_json("top", p, "--at", name)["total"],
+                             self.read_json("top", p, "--at", "end")["total"], name)
+        self.assert_error(self.heapline("top", "--at", "snapshot:2", p), 2, "none of its 1")
+
+    def test_a_snapshot_of_a_living_process_is_a_moment(self):
+        p = self.new_profile()
+        program = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", p, "--", harness.target("graph"), "wait"],
+            stdout=subprocess.PIPE, env=self.environment())
+        self.addCleanup(program.stdout.close)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        pid = next(line.split()[1].decode() for line in program.stdout
+                   if line.startswith(b"pid "))
+        time.sleep(0.2)  # many epochs lie between what happens and the snapshot
+        done = self.heapline("snapshot", pid, "--name", "here")
+        self.assertEqual(done.status, 0, done)
+        time.sleep(0.2)
+        os.kill(int(pid), signal.SIGUSR1)
+        program.communicate(timeout=harness.PATIENCE)
+        blocks = self.read_json("blocks", p, "--snapshot", "here")["snapshot"]["blocks"]
+        for name in "here", "snapshot:here", "snapshot:1":
+            top = self.read_json("top", p, "--at", name)
+            self.assertEqual(top["total"]["peak"]["blocks"], blocks, name)
+            self.assertFalse(top["filter"]["at"]["end"])
+
+    def test_a_profile_tells_what_can_be_cut(self):
+        kept = {"time": True, "size": True, "thread": True}
+        self.assertEqual(self.read_json("info", self.profile)["parts"], kept)
+        plain = self.record([self.target], ["--keep=thread"]).profile
+        self.assertEqual(self.read_json("info", plain)["parts"], dict(kept, size=False))
+        text = self.heapline("info", plain).stdout
+        self.assertIn(b"can be cut by time, thread\n", text)
 
     def test_sizes_and_threads_are_kept_where_asked_for(self):
         for kept in (), ("size",), ("thread",):

@@ -3,11 +3,14 @@
  */
 #include "tests/unit/unit.h"
 
+#include "cli/profile/slice.h"
 #include "cli/report/axis.h"
 #include "cli/report/timeline.h"
 #include "tests/unit/json_check.h"
 #include "tests/unit/profile_make.h"
 #include "tests/unit/report_make.h"
+
+#include <errno.h>
 
 enum { ROUNDS = 300, CELLS = 40 };
 
@@ -55,9 +58,9 @@ static void cells_show_what_every_moment_in_them_does(void **state)
 		struct profile *p = random_bins(&m);
 		size_t count = timeline_fit(p, 1 + make_below(&m, CELLS));
 		struct profile_bin cells[CELLS];
-		uint64_t end, allocs = 0, expected = 0;
+		uint64_t end = timeline_span(p).end_ns, allocs = 0, expected = 0;
 
-		assert_int_equal(timeline_cells(p, count, cells, &end), 0);
+		assert_int_equal(timeline_cells(p, count, cells), 0);
 		for (size_t k = 0; k < count; k++) {
 			uint64_t stop = k + 1 < count ? cells[k + 1].at_ns : end;
 			const struct profile_bin *last = bin_at(p, stop - 1);
@@ -82,6 +85,51 @@ static void cells_show_what_every_moment_in_them_does(void **state)
 	}
 }
 
+/* Ranges that follow each other have all allocations, and each shows what the moments
+ * in it do. */
+static void ranges_of_time_add_up(void **state)
+{
+	struct make m = {.state = 3};
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct profile *p = random_bins(&m);
+		uint64_t end = timeline_span(p).end_ns, from = 0, allocs = 0;
+		struct profile_bin all, cells[CELLS];
+
+		assert_int_equal(timeline_cells(p, 1, &all), 0);
+		while (from < end) {
+			uint64_t to = from + 1 + make_below(&m, 60);
+			struct slice_options o = {
+				.has_range = true, .from_ns = from, .to_ns = to};
+			size_t count;
+
+			assert_int_equal(profile_slice_timeline(p, &o, NULL, 0), 0);
+			count = timeline_fit(p, 1 + make_below(&m, CELLS));
+			assert_int_equal(timeline_cells(p, count, cells), 0);
+			assert_int_equal(cells[0].at_ns, from);
+			for (size_t k = 0; k < count; k++) {
+				const struct profile_bin *b = bin_at(p, cells[k].at_ns);
+
+				allocs += cells[k].allocs;
+				if (b && b != &p->bins[p->bin_count - 1])
+					assert_true(cells[k].max_bytes >= b->max_bytes);
+			}
+			from = timeline_span(p).end_ns;
+			assert_true(from == to || (to > end && from == end));
+		}
+		assert_int_equal(allocs, all.allocs);
+		assert_int_equal(profile_slice_timeline(
+					 p,
+					 &(struct slice_options){.has_range = true,
+								 .from_ns = end,
+								 .to_ns = UINT64_MAX},
+					 NULL, 0),
+				 -ERANGE);
+		profile_close(p);
+	}
+}
+
 static void extremes_of_cells_are_extremes_of_bins(void **state)
 {
 	struct make m = {.state = 2};
@@ -90,9 +138,9 @@ static void extremes_of_cells_are_extremes_of_bins(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct profile *p = random_bins(&m);
 		struct profile_bin cell;
-		uint64_t end, most = 0;
+		uint64_t most = 0;
 
-		assert_int_equal(timeline_cells(p, 1, &cell, &end), 0);
+		assert_int_equal(timeline_cells(p, 1, &cell), 0);
 		for (size_t k = 0; k < p->bin_count; k++)
 			most = p->bins[k].max_bytes > most ? p->bins[k].max_bytes
 							   : most;
@@ -108,7 +156,6 @@ static void idle_time_at_the_end_has_no_allocations(void **state)
 {
 	struct profile *p = report_profile();
 	struct profile_bin cells[10];
-	uint64_t end;
 
 	(void)state;
 	for (uint64_t i = 0; i < 2; i++) {
@@ -119,8 +166,8 @@ static void idle_time_at_the_end_has_no_allocations(void **state)
 							       .allocs = 8};
 	}
 	p->wall_ns = 100;
-	assert_int_equal(timeline_cells(p, 10, cells, &end), 0);
-	assert_int_equal(end, 100);
+	assert_int_equal(timeline_cells(p, 10, cells), 0);
+	assert_int_equal(timeline_span(p).end_ns, 100);
 	assert_int_equal(cells[1].allocs, 8);
 	assert_int_equal(cells[2].allocs, 0);
 	assert_int_equal(cells[9].max_bytes, 50);
@@ -268,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cells_show_what_every_moment_in_them_does),
+		cmocka_unit_test(ranges_of_time_add_up),
 		cmocka_unit_test(extremes_of_cells_are_extremes_of_bins),
 		cmocka_unit_test(idle_time_at_the_end_has_no_allocations),
 		cmocka_unit_test(arbitrary_profiles_fit_the_width_and_are_well_formed),
