@@ -13,8 +13,8 @@ static const struct option_spec options[] = {
 	[BY] = {.name = "by",
 		.argument = "WHAT",
 		.help = TOP_WORDS,
-		.words = "site function file module size thread lifetime domain "
-			 "process"},
+		.words = "site stack function file module size thread lifetime "
+			 "domain process"},
 	{0},
 };
 
@@ -40,18 +40,35 @@ static bool sort(void *own, const char *word)
 	return view_parse_metric(word, &o->options.sort);
 }
 
+/* What a profile keeps of sizes and lifetimes, and of threads' events, it keeps of the
+ * whole: NULL, or a clause on why the table cannot be had of the part asked for. */
+static const char *refuse(const void *own, const struct slice_options *o)
+{
+	enum top_by by = ((const struct own *)own)->options.by;
+	bool timed = o->has_range || o->moment != SLICE_AT_DEFAULT;
+
+	if (by == TOP_SIZE && (timed || o->threads))
+		return "sizes are kept of the whole recording: only --size cuts them";
+	if (by == TOP_LIFETIME && (timed || o->threads || o->has_sizes))
+		return "lifetimes are kept of the whole recording alone";
+	if (by == TOP_THREAD && (timed || o->threads || o->has_sizes))
+		return "events of threads are kept of the whole recording alone";
+	return NULL;
+}
+
 const struct reader_spec top_spec = {
 	.verb = "top",
 	.about =
 		"Shows who has most, in one table: by the lines that asked for memory, "
-		"or by\nfunction, file, module, size, thread, lifetime, domain or "
-		"process.",
+		"or by\nstack, function, file, module, size, thread, lifetime, domain "
+		"or process.",
 	.sorts = VIEW_SORTS,
 	.sort_words = VIEW_SORT_WORDS,
 	.sort = sort,
 	.options = options,
 	.take = take,
 	.counts = "rows (20)",
+	.refuse = refuse,
 };
 
 int cmd_top(int argc, char **argv)

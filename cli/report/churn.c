@@ -187,7 +187,9 @@ static int count_sites(struct churn *c)
 		struct count *count;
 		uint32_t label;
 
-		if (!site->allocs || !scope_has(&c->view.scope, site))
+		/* In a range of time a temporary may have been allocated before. */
+		if ((!site->allocs && !site->temporary.blocks) ||
+		    !scope_has(&c->view.scope, site))
 			continue;
 		label = label_of(c, site);
 		if (label == UINT32_MAX ||
@@ -231,6 +233,11 @@ static int by_rank(const void *left, const void *right, void *context)
 		labels_text(&k->churn->labels, j, LABELS_FULL, other, sizeof(other)));
 }
 
+static bool has_any(const struct count *c)
+{
+	return c->allocs || c->temporary;
+}
+
 static int choose(struct churn *c, enum churn_sort sort, size_t limit)
 {
 	struct ranking ranking = {c, sort};
@@ -240,7 +247,7 @@ static int choose(struct churn *c, enum churn_sort sort, size_t limit)
 	if (!c->order || !c->place)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->labels.count; i++)
-		if (c->counts[i].allocs)
+		if (has_any(&c->counts[i]))
 			c->order[c->count++] = (uint32_t)i;
 	qsort_r(c->order, c->count, sizeof(*c->order), by_rank, &ranking);
 	c->shown = limit < c->count ? limit : c->count;
@@ -285,7 +292,7 @@ static int churn_init(struct churn *c, const struct profile *p,
 		/* One that has frees alone may be new here. */
 		if (label == UINT32_MAX)
 			err = -ENOMEM;
-		else if (label < c->count_room && c->counts[label].allocs &&
+		else if (label < c->count_room && has_any(&c->counts[label]) &&
 			 c->place[label])
 			add_site(&c->sites[c->place[label] - 1], &p->sites[i]);
 	}

@@ -3,8 +3,9 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
-#include "cli/report/cut.h"
 #include "cli/report/classes.h"
+#include "cli/report/cut.h"
+#include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
 #include "cli/report/python.h"
 #include "cli/report/text.h"
@@ -26,6 +27,7 @@ static const struct {
 	[TOP_LIFETIME] = {"lifetime", "Lifetime"},
 	[TOP_DOMAIN] = {"domain", "Domain"},
 	[TOP_PROCESS] = {"process", "Process"},
+	[TOP_STACK] = {"stack", "Stack"},
 };
 
 bool top_parse_by(const char *word, enum top_by *ret)
@@ -213,6 +215,8 @@ static void put_order(const struct top_rows *r, const struct top_options *o,
 			"code;\nInclusive: what it or anything below it allocated.\n",
 		[TOP_FILE] = "A block counts at the innermost line of the program's "
 			     "own code.\n",
+		[TOP_STACK] = "A stack's row begins with the innermost line of the "
+			      "program's own code.\n",
 		[TOP_MODULE] = "A block counts at the module that asked libc or its "
 			       "like for it.\n",
 	};
@@ -268,9 +272,13 @@ static void json_where(const struct top_rows *r, uint32_t row, struct json *j)
 		json_put_string(j, "name", row == PROFILE_MMAP ? "mmap" : "malloc");
 		return;
 	}
-	f = &r->labels.frames[row];
 	json_put_string(j, "name",
 			top_rows_name(r, row, LABELS_FULL, name, sizeof(name)));
+	if (r->by == TOP_STACK) {
+		frames_json_stack(p, r->stacks[row], j);
+		return;
+	}
+	f = &r->labels.frames[row];
 	if (row == LABELS_NONE)
 		return;
 	if (r->by != TOP_MODULE) {

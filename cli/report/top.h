@@ -1,6 +1,6 @@
 /*
- * top.h - who has most: tables of blocks by site, function, file, module, size, thread,
- * lifetime, domain or process.
+ * top.h - who has most: tables of blocks by site, stack, function, file, module, size,
+ * thread, lifetime, domain or process.
  *
  * A block is counted under one row, so that the rows add up to the report's totals:
  * under the innermost frame of the program's own code (view_site_frame()); by module,
@@ -23,6 +23,7 @@ enum top_by {
 	TOP_LIFETIME,
 	TOP_DOMAIN,
 	TOP_PROCESS,
+	TOP_STACK,
 	TOP_KINDS
 };
 
@@ -49,4 +50,5 @@ int top_json(const struct profile *p, const struct top_options *o, FILE *out);
 /* Parses "site", "function", ... */
 bool top_parse_by(const char *word, enum top_by *ret);
 #define TOP_WORDS                                                                      \
-	"site, function, file, module, size, thread, lifetime, domain or process"
+	"site, stack, function, file, module, size, thread, lifetime, domain or "      \
+	"process"

@@ -4,13 +4,15 @@
 #include "cli/report/calls.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A temporary block's free may be in a range of time that its allocation is not in. */
 static bool has_blocks(const struct view_sums *s)
 {
-	return s->allocated.blocks || s->peak.blocks || s->leaked.blocks ||
-	       s->runtime.blocks;
+	return s->temporary.blocks || s->allocated.blocks || s->peak.blocks ||
+	       s->leaked.blocks || s->runtime.blocks;
 }
 
 /* Room for one more label than was known. */
@@ -151,6 +153,75 @@ static int by_code(struct top_rows *r)
 	return err;
 }
 
+/* ---- by stack ------------------------------------------------------------ */
+
+/* A stack is a row, whichever processes it was met in. */
+static int sum_stacks(struct top_rows *r, uint32_t *row_of)
+{
+	const struct profile *p = r->view.profile;
+
+	for (size_t i = 0; i < p->site_count; i++) {
+		uint32_t stack = p->sites[i].stack;
+		struct view_sums one;
+
+		if (!view_site(&r->view, i, &one) || !has_blocks(&one))
+			continue;
+		if (!row_of[stack]) {
+			if (widen(r, r->count + 1) < 0 ||
+			    array_reserve(&r->stacks, &r->stacks_room, r->count + 1) <
+				    0)
+				return -ENOMEM;
+			r->stacks[r->count++] = stack;
+			row_of[stack] = (uint32_t)r->count;
+		}
+		view_add(&r->sums[row_of[stack] - 1], &one);
+		view_add(&r->total, &one);
+	}
+	return 0;
+}
+
+static int by_stack(struct top_rows *r)
+{
+	uint32_t *row_of = calloc(r->view.profile->stack_count + 1, sizeof(*row_of));
+	int err = row_of ? view_owners(&r->view) : -ENOMEM;
+
+	if (!err)
+		err = sum_stacks(r, row_of);
+	free(row_of);
+	return err;
+}
+
+/* "fill (a.c:37) < main:64": from the frame that stands for the stack outwards. */
+static void name_stack(const struct top_rows *r, uint32_t stack, char *buffer,
+		       size_t room)
+{
+	struct frames_walk walk = frames_of(r->view.profile, stack);
+	struct frames_frame chief, frame;
+	char name[LABELS_TEXT], other[LABELS_TEXT];
+	bool begun = !frames_chief(r->view.owners, stack, &chief);
+	size_t used;
+
+	snprintf(buffer, room, "%s",
+		 frames_site(r->view.owners, stack, name, sizeof(name)));
+	while (frames_next(&walk, &frame)) {
+		bool here = begun;
+
+		begun = begun ||
+			(frame.stack == chief.stack && frame.code == chief.code);
+		used = strlen(buffer);
+		if (!here || used + 4 >= room)
+			continue;
+		snprintf(buffer + used, room - used, " < %s",
+			 frames_short_name(frames_name(r->view.profile, &frame, name,
+						       sizeof(name)),
+					   other, sizeof(other)));
+		used = strlen(buffer);
+		if (frame.code && frame.code->line)
+			snprintf(buffer + used, room - used, ":%" PRIu32,
+				 frame.code->line);
+	}
+}
+
 /* ---- by process and domain ------------------------------------------------ */
 
 static int by_process(struct top_rows *r)
@@ -265,6 +336,8 @@ int top_rows_init(struct top_rows *r, const struct profile *p,
 		err = by_domain(r, &o->scope);
 	else if (r->by == TOP_PROCESS)
 		err = by_process(r);
+	else if (r->by == TOP_STACK)
+		err = by_stack(r);
 	else
 		err = by_code(r);
 	return err < 0 ? err : arrange(r, o->sort);
@@ -276,6 +349,7 @@ void top_rows_done(struct top_rows *r)
 	labels_done(&r->labels);
 	free(r->sums);
 	free(r->inclusive);
+	free(r->stacks);
 	free(r->order);
 	*r = (struct top_rows){0};
 }
@@ -294,6 +368,8 @@ const char *top_rows_name(const struct top_rows *r, uint32_t row,
 	else if (r->by == TOP_PROCESS)
 		snprintf(buffer, room, "%d %s", (int)p->processes[row].pid,
 			 strings_get(&p->strings, p->processes[row].command));
+	else if (r->by == TOP_STACK)
+		name_stack(r, r->stacks[row], buffer, room);
 	else
 		return labels_text(&r->labels, row, detail, buffer, room);
 	return buffer;

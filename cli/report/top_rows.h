@@ -11,9 +11,12 @@ struct top_rows {
 	struct labels labels; /* of site, function, file and module */
 	enum top_by by;
 
-	struct view_sums *sums;	     /* by label, or index of the process or domain */
+	struct view_sums *sums; /* by label, or index of the process, domain or stack */
 	struct view_sums *inclusive; /* TOP_FUNCTION; else NULL */
 	size_t sums_room, inclusive_room;
+
+	uint32_t *stacks; /* TOP_STACK: of each row */
+	size_t stacks_room;
 
 	uint32_t *order; /* what has blocks, the greatest first */
 	size_t count;

@@ -41,6 +41,7 @@ bool view_site(const struct view *v, size_t i, struct view_sums *ret)
 		.peak = scope_peak(&v->scope, site),
 		.allocated = {site->allocs, site->allocated_bytes},
 		.temporary = site->temporary,
+		.died = {site->frees, site->freed_bytes},
 		.freed = {site->freed_here, site->freed_here_bytes},
 		.last_rank = site->last_rank,
 		.last_live = site->last_live_bytes,
@@ -65,6 +66,7 @@ void view_add(struct view_sums *to, const struct view_sums *what)
 	add(&to->runtime, what->runtime);
 	add(&to->allocated, what->allocated);
 	add(&to->temporary, what->temporary);
+	add(&to->died, what->died);
 	add(&to->freed, what->freed);
 	if (what->last_rank >= to->last_rank && view_has_event(what)) {
 		to->last_rank = what->last_rank;
@@ -114,6 +116,8 @@ void view_json(const struct view_sums *s, struct json *j)
 	json_amount(j, "runtime", s->runtime);
 	json_put_unsigned(j, "allocations", s->allocated.blocks);
 	json_put_unsigned(j, "allocated_bytes", s->allocated.bytes);
+	json_put_unsigned(j, "frees", s->died.blocks);
+	json_put_unsigned(j, "freed_bytes", s->died.bytes);
 	json_put_unsigned(j, "temporary", s->temporary.blocks);
 	json_put_unsigned(j, "temporary_bytes", s->temporary.bytes);
 }

@@ -27,6 +27,7 @@ enum view_metric { /* what reports are ordered by */
 
 struct view_sums {
 	struct profile_amount peak, leaked, runtime, allocated, temporary;
+	struct profile_amount died;  /* of allocated: freed, by whomever */
 	struct profile_amount freed; /* by code there, whoever allocated */
 	/* The last event: its rank, and the process's live bytes after it. */
 	uint64_t last_rank, last_live;

@@ -202,13 +202,18 @@ class Golden(harness.Case):
 class Totals(harness.Case):
     """Sums are equal across report, lines, top and tree."""
 
+    part = ()  # options that cut what is read
+
+    def read_json(self, verb, profile, *options):
+        return super().read_json(verb, profile, *options, *self.part)
+
     def setUp(self):
         super().setUp()
         self.empty = self.record_real("/bin/true")
         self.assertEqual(self.report_json(self.empty)["totals"]["allocations"], 0)
 
     def record_real(self, *args):
-        result = self.record(list(args))
+        result = self.record(list(args), ["--keep=size,thread"])
         self.assertEqual(result.status, 0, result)
         return result.profile
 
@@ -217,6 +222,13 @@ class Totals(harness.Case):
                 row["allocated_bytes"], row["allocations"], row["temporary_bytes"]]
 
     def check(self, profile):
+        report = self.check_sums(profile)
+        self.check_timeline(profile, report)
+        self.check_diff(profile, report)
+        self.check_stacks(profile, report)
+        self.check_parts(profile, report)
+
+    def check_sums(self, profile):
         report = self.report_json(profile)
         totals = report["totals"]
         expected = [report["peak"]["bytes"], report["leaked"]["bytes"],
@@ -226,9 +238,45 @@ class Totals(harness.Case):
         self.check_trees(profile, expected)
         self.check_churn(profile, totals)
         self.check_lines(profile, totals, report)
-        self.check_timeline(profile, report)
-        self.check_diff(profile, report)
-        self.check_stacks(profile, report)
+        return report
+
+    def parts(self, profile, report):
+        """Ways to cut all of a recording into parts, each as lists of options."""
+        threads = self.read_json("info", profile)["threads"]
+        yield [["--thread", str(tid)] for tid in sorted({t["tid"] for t in threads})]
+        yield [["--size", size] for size in ("..2", "2..32", "32..512", "512..1M", "1M..")]
+        times, begin, bound = [], "0", 0
+        end = max(p["end_ns"] for p in report["processes"])
+        for at in (end // 4, end // 2):
+            if at <= bound:
+                continue  # too short a run to be cut so often
+            # Where it was rounded to, so that the next part begins there.
+            option = "--time=%s..%.9f" % (begin, at / 1e9)
+            bound = self.read_json("report", profile, option)["filter"]["time"]["to_ns"]
+            times.append([option])
+            begin = "%.9f" % (bound / 1e9)
+        yield times + [["--time=%s.." % begin]]
+
+    def check_parts(self, profile, report):
+        """Each part's totals agree over all reports; and parts add up to the whole."""
+        for parts in self.parts(profile, report):
+            sums = dict.fromkeys(("allocations", "allocated_bytes", "temporary"), 0)
+            live, peak = 0, 0
+            for self.part in parts:
+                part = self.check_sums(profile)
+                for key in sums:
+                    sums[key] += part["totals"][key]
+                live += part["leaked"]["bytes"] + part["runtime"]["bytes"]
+                peak += part["peak"]["bytes"]
+            option, self.part = self.part[0].split("=")[0], ()
+            self.assertEqual(sums, {key: report["totals"][key] for key in sums}, option)
+            self.assertEqual(live, report["live_at_end"]["bytes"], option)
+            if option != "--time":
+                self.assertEqual(peak, report["peak"]["bytes"], option)
+        middle = max(p["end_ns"] for p in report["processes"]) / 2e9
+        for self.part in (["--at", "end"], ["--at", "%.9f" % middle]):
+            self.check_sums(profile)
+        self.part = ()
 
     def check_timeline(self, profile, report):
         data = self.read_json("timeline", profile)
@@ -294,18 +342,31 @@ class Totals(harness.Case):
         self.assertEqual(live["blocks"], totals["allocations"] - totals["frees"])
 
     def check_top(self, profile, expected):
-        for by in ("site", "function", "file", "module", "process", "domain"):
+        for by in ("site", "stack", "function", "file", "module", "process", "domain"):
             data = self.read_json("top", profile, "--by", by)
+            for row in data["rows"] + [data["total"]]:
+                live = (row["allocations"] - row["frees"],
+                        row["allocated_bytes"] - row["freed_bytes"])
+                self.assertEqual(live, tuple(row["leaked"][unit] + row["runtime"][unit]
+                                             for unit in ("blocks", "bytes")), row)
             rows = [r for r in data["rows"] if r.get("name") != "mmap"]
-            columns = [sum(column) for column in zip(*map(self.sums, rows))]
+            columns = [sum(column) for column in zip([0] * 6, *map(self.sums, rows))]
             self.assertEqual(columns, expected, by)
             self.assertEqual(self.sums(data["total"]), expected, by)
+        if not self.part or self.part[0] == "--size":
+            self.check_sizes(profile, expected)
+        if not self.part:
+            self.check_lifetimes(profile, expected)
+
+    def check_sizes(self, profile, expected):
         data = self.read_json("top", profile, "--by", "size")
         self.assertEqual(sum(r["allocations"] for r in data["rows"]), expected[4])
         self.assertLessEqual(sum(r["allocated_bytes_at_least"] for r in data["rows"]),
                              expected[3])
         self.assertGreaterEqual(sum(r["allocated_bytes_at_most"] for r in data["rows"]),
                                 expected[3])
+
+    def check_lifetimes(self, profile, expected):
         data = self.read_json("top", profile, "--by", "lifetime")
         self.assertEqual(sum(r["allocations"] for r in data["rows"])
                          + data["never_freed"], expected[4])
@@ -315,6 +376,8 @@ class Totals(harness.Case):
                    "temporary": 5}
         foldings = (["--min", "0"], ["--min", "5"], ["--depth", "3"], ["-n", "1"],
                     ["--lines"])
+        if self.part:
+            foldings = foldings[:2]
         for metric, at in metrics.items():
             for folding in foldings[metric != "allocated":]:
                 for way in ([], ["--bottom-up"]):

@@ -19,8 +19,8 @@ static bool same_sums(const struct view_sums *a, const struct view_sums *b)
 	       a->temporary.bytes == b->temporary.bytes;
 }
 
-static const enum top_by sums_by[] = {TOP_SITE, TOP_FUNCTION, TOP_FILE, TOP_MODULE,
-				      TOP_PROCESS};
+static const enum top_by sums_by[] = {TOP_SITE,	  TOP_FUNCTION, TOP_FILE,
+				      TOP_MODULE, TOP_PROCESS,	TOP_STACK};
 
 static void rows_add_up_to_the_reports_totals(void **state)
 {
@@ -29,7 +29,7 @@ static void rows_add_up_to_the_reports_totals(void **state)
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct profile *p = views_profile(&m);
-		struct top_options o = {.by = sums_by[i % 5],
+		struct top_options o = {.by = sums_by[i % 6],
 					.sort = make_below(&m, VIEW_METRICS)};
 		struct summary report;
 		struct top_rows r;
