@@ -38,7 +38,8 @@ static int parse(const char *text, const struct unit *units, double most, uint64
 			n *= u->factor;
 			if (!(n <= most))
 				return -EINVAL;
-			*ret = (uint64_t)n;
+			/* 0.001048577 s has no exact double: its 1048577 ns have. */
+			*ret = (uint64_t)(n < 0x1p52 ? n + 0.5 : n);
 			return 0;
 		}
 	return -EINVAL;

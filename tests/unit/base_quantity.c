@@ -9,9 +9,15 @@ static void times_scale_by_their_unit(void **state)
 	static const struct {
 		const char *text;
 		uint64_t ns;
-	} cases[] = {{"2", 2000000000},	    {"1.5s", 1500000000}, {"200ms", 200000000},
-		     {"3m", 180000000000},  {"1h", 3600000000000}, {"7us", 7000},
-		     {"0", 0}};
+	} cases[] = {{"2", 2000000000},
+		     {"1.5s", 1500000000},
+		     {"200ms", 200000000},
+		     {"3m", 180000000000},
+		     {"1h", 3600000000000},
+		     {"7us", 7000},
+		     {"0", 0},
+		     {"0.001048577", 1048577}, /* no double */
+		     {"0.302000129s", 302000129}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
