@@ -15,6 +15,13 @@ struct sum { /* of a name, in all processes */
 	uint64_t marks, first_ns, last_ns;
 };
 
+/* In the range of time that is shown. */
+static bool is_shown(const struct profile *p, const struct profile_mark *m)
+{
+	return !p->slice.has_range || (m->at_ns >= p->slice.from_ns &&
+				       (p->slice.to_end || m->at_ns < p->slice.to_ns));
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct sum *x = a, *y = b;
@@ -86,7 +93,8 @@ int moments_text(const struct profile *p, size_t width, bool colour, FILE *out)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < p->mark_count; i++)
-		r = add(&sums, &count, &room, &known, &p->marks[i]);
+		if (is_shown(p, &p->marks[i]))
+			r = add(&sums, &count, &room, &known, &p->marks[i]);
 	if (!r && count)
 		put_sums(p, sums, count, width, colour, out);
 	return r;
@@ -100,6 +108,10 @@ void moments_json(const struct profile *p, struct json *j)
 	for (size_t i = 0; i < p->mark_count;) {
 		const struct profile_mark *first = &p->marks[i];
 
+		if (!is_shown(p, first)) {
+			i++;
+			continue;
+		}
 		json_object(j);
 		json_put_unsigned(j, "process_serial", first->process_serial);
 		json_put_string(j, "name", strings_get(&p->strings, first->name));
@@ -108,6 +120,8 @@ void moments_json(const struct profile *p, struct json *j)
 		for (; i < p->mark_count && p->marks[i].name == first->name &&
 		       p->marks[i].process_serial == first->process_serial;
 		     i++) {
+			if (!is_shown(p, &p->marks[i]))
+				continue;
 			json_object(j);
 			json_put_unsigned(j, "at_ns", p->marks[i].at_ns);
 			json_put_unsigned(j, "marks", p->marks[i].marks);
