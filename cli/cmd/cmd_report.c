@@ -48,6 +48,11 @@ static bool silent(const void *own)
 	return ((const struct own *)own)->html;
 }
 
+static unsigned needs(const void *own)
+{
+	return ((const struct own *)own)->html ? PROFILE_TIMES : 0;
+}
+
 static bool sort(void *own, const char *word)
 {
 	struct own *o = own;
@@ -65,6 +70,7 @@ const struct reader_spec report_spec = {
 	.options = options,
 	.take = take,
 	.silent = silent,
+	.needs = needs,
 	.counts = "sites, and processes",
 	.lacks = "d",
 };

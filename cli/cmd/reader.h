@@ -43,6 +43,9 @@ struct reader_spec {
 	 * NULL. */
 	const char *(*refuse)(const void *own, const struct slice_options *o);
 	bool timeline; /* --time is of the timeline alone */
+	/* Parts of sites that the report wants besides those that its options need,
+	 * enum profile_dimension. NULL: none. */
+	unsigned (*needs)(const void *own);
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;

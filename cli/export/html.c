@@ -5,6 +5,7 @@
 #include "cli/export/columns.h"
 #include "cli/export/html_bundle.h"
 #include "cli/export/html_places.h"
+#include "cli/export/html_times.h"
 #include "cli/export/html_tree.h"
 #include "cli/profile/totals.h"
 #include "cli/report/summary.h"
@@ -20,6 +21,7 @@ struct page {
 	const struct html_options *options;
 	struct lines_sums sums;
 	struct html_tree tree;
+	struct html_times times;
 	struct html_places places;
 	uint32_t *place; /* by node of the tree */
 	struct strings texts;
@@ -156,6 +158,44 @@ GET(site_tree_peak, SITE.site->tree_peak.bytes)
 static const struct column tree_peak_columns[] = {
 	COLUMN(site, tree_peak_blocks),
 	COLUMN(site, tree_peak),
+	END_OF_COLUMNS,
+};
+
+#define TIME page->times.rows[i]
+
+GET(epoch_at, page->profile->epochs[i].at_ns)
+GET(time_step, TIME.site - (i ? page->times.rows[i - 1].site : 0))
+GET(time_epoch, TIME.share->value)
+GET(time_allocs, TIME.share->allocs)
+GET(time_allocated, TIME.share->allocated_bytes)
+GET(time_frees, TIME.share->frees)
+GET(time_freed, TIME.share->freed_bytes)
+GET(time_freed_here_blocks, TIME.share->freed_here)
+GET(time_freed_here, TIME.share->freed_here_bytes)
+GET(time_temporary_blocks, TIME.share->temporary.blocks)
+GET(time_temporary, TIME.share->temporary.bytes)
+GET(time_died_blocks, TIME.share->died.blocks)
+GET(time_died, TIME.share->died.bytes)
+GET(time_last_rank, TIME.share->last_rank)
+GET(time_last_live, TIME.share->last_live_bytes)
+
+static const struct column epoch_columns[] = {COLUMN(epoch, at), END_OF_COLUMNS};
+
+static const struct column time_columns[] = {
+	COLUMN(time, step),
+	COLUMN(time, epoch),
+	COLUMN(time, allocs),
+	COLUMN(time, allocated),
+	COLUMN(time, frees),
+	COLUMN(time, freed),
+	COLUMN(time, freed_here_blocks),
+	COLUMN(time, freed_here),
+	COLUMN(time, temporary_blocks),
+	COLUMN(time, temporary),
+	COLUMN(time, died_blocks),
+	COLUMN(time, died),
+	COLUMN(time, last_rank),
+	COLUMN(time, last_live),
 	END_OF_COLUMNS,
 };
 
@@ -477,6 +517,10 @@ static int put_data(struct page *page)
 	put_columns(page, site_columns, page->tree.site_count);
 	if (page->profile->process_count > 1)
 		put_columns(page, tree_peak_columns, page->tree.site_count);
+	if (page->times.count) {
+		put_columns(page, epoch_columns, page->profile->epoch_count);
+		put_columns(page, time_columns, page->times.count);
+	}
 	put_classes(page, true, "size.class", "size.count");
 	put_classes(page, false, "life.class", "life.count");
 	put_columns(page, place_columns, page->places.place_count);
@@ -516,6 +560,8 @@ static int make(struct page *page, char **ret, size_t *ret_len)
 {
 	int err = find_places(page);
 
+	if (!err)
+		err = html_times_init(&page->times, page->profile, &page->tree);
 	if (err < 0)
 		return err;
 	page->texts = (struct strings){0};
@@ -533,6 +579,7 @@ static int make(struct page *page, char **ret, size_t *ret_len)
 
 static void forget(struct page *page)
 {
+	html_times_done(&page->times);
 	html_tree_done(&page->tree);
 	html_places_done(&page->places);
 	strings_done(&page->texts);

@@ -266,8 +266,10 @@ static int fold_site(struct laying *l, struct table *ids, const struct html_site
 		t->sums[t->sum_count++] =
 			(struct profile_site){.domain = one->site->domain};
 		t->sites[t->site_count] = *one;
+		t->sites[t->site_count].summed = true;
 		t->sites[t->site_count++].site = NULL; /* known when all are there */
 	}
+	t->sum_of[one->site - l->view->profile->sites] = (uint32_t)*id + 1;
 	return add_site(&t->sums[*id], one->site);
 }
 
@@ -293,6 +295,9 @@ static int lay_sites(struct laying *l, struct table *ids)
 	struct html_tree *t = l->tree;
 	size_t sum = 0;
 
+	t->sum_of = calloc(p->site_count + 1, sizeof(*t->sum_of));
+	if (!t->sum_of)
+		return -ENOMEM;
 	for (size_t i = 0; i < p->site_count; i++) {
 		const struct profile_site *s = &p->sites[i];
 		struct html_site one;
@@ -316,7 +321,7 @@ static int lay_sites(struct laying *l, struct table *ids)
 			return err;
 	}
 	for (size_t i = 0; i < t->site_count; i++)
-		if (!t->sites[i].site)
+		if (t->sites[i].summed)
 			t->sites[i].site = &t->sums[sum++];
 	if (t->site_count)
 		qsort(t->sites, t->site_count, sizeof(*t->sites), by_node);
@@ -353,6 +358,7 @@ void html_tree_done(struct html_tree *t)
 		free(t->sums[i].lives);
 	}
 	free(t->sums);
+	free(t->sum_of);
 	free(t->nodes);
 	free(t->sites);
 	*t = (struct html_tree){0};

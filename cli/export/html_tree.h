@@ -26,6 +26,7 @@ struct html_site { /* of one process, domain and node */
 	uint32_t node; /* into nodes; they ascend */
 	uint32_t process;
 	bool runtime; /* what is live is runtime (runtime.h) */
+	bool summed;  /* it stands for several of the profile's: in html_tree.sums */
 };
 
 struct html_tree {
@@ -35,6 +36,7 @@ struct html_tree {
 	size_t folded; /* nodes of the profile that are in none of their own */
 	struct profile_site *sums; /* owned: what html_site of "smaller" points to */
 	size_t sum_count, sum_room;
+	uint32_t *sum_of; /* by site of the profile: index + 1 into sums; 0: none */
 };
 
 /* What a node and all that it calls is of the whole: the greatest of its shares of

@@ -105,6 +105,23 @@ class Viewer(harness.Case):
                    for name, words in questions.items()}
         return {"file": self.page(profile, *options), "profile": profile, "cli": answers}
 
+    def of_times(self, profile):
+        """The same questions of two ranges of time."""
+        wall = self.report_json(profile)["wall_ns"]
+        times = []
+        for first, last in ((0, wall // 2), (wall // 3, wall * 4 // 5), (wall // 2, 0)):
+            cut = "--time=%dns..%s" % (first, "%dns" % last if last else "")
+            questions = {
+                "lines": ["lines", cut], "top": ["top", cut],
+                "tree_callers": ["tree", "--sort=allocated", "--bottom-up", "--min=0.025", cut],
+            }
+            for metric in ("peak", "leaked", "allocated"):
+                questions["tree_" + metric] = ["tree", "--sort=" + metric, "--min=0", cut]
+            answers = {name: self.read_json(words[0], profile, *words[1:])
+                       for name, words in questions.items()}
+            times.append(dict(answers, **{"from": first, "to": last}))
+        return times
+
     def of_one(self, program):
         result = self.record([program])
         self.assertEqual(result.status, 0, result)
@@ -122,7 +139,9 @@ class Viewer(harness.Case):
                 "tree", "--sort=" + metric, "--bottom-up", "--min=0.025"]
             if metric != "allocations":
                 questions["lines_" + metric] = ["lines", "--sort=" + metric]
-        return self.ask(result.profile, questions)
+        page = self.ask(result.profile, questions)
+        page["cli"]["times"] = self.of_times(result.profile)
+        return page
 
     def of_tree(self, program):
         quoted = shlex.quote(program)
@@ -143,7 +162,7 @@ class Viewer(harness.Case):
         for by in ("site", "function", "file", "module", "process"):
             questions["top_" + by] = ["top", "--by=" + by]
         page = self.ask(result.profile, questions)
-        page["cli"].update(pid=pid, focus=FOCUS)
+        page["cli"].update(pid=pid, focus=FOCUS, times=self.of_times(result.profile))
         return page
 
     def of_hostile(self, source):

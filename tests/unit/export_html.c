@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/export/columns.h"
 #include "cli/export/html.h"
+#include "cli/export/html_times.h"
 #include "cli/export/html_tree.h"
 #include "tests/unit/profile_make.h"
 #include "tests/unit/report_make.h"
@@ -261,6 +262,103 @@ static void folding_keeps_what_every_subtree_has(void **state)
 	}
 }
 
+/* Divides what each site did among epochs, in the sites' order. */
+static void divide(struct make *m, struct profile *p)
+{
+	enum { EPOCHS = 5 };
+
+	for (uint64_t i = 0; i < EPOCHS; i++) {
+		array_reserve(&p->epochs, &p->epoch_room, p->epoch_count + 1);
+		p->epochs[p->epoch_count++].at_ns = i * 1000;
+	}
+	for (size_t i = 0; i < p->site_count; i++) {
+		const struct profile_site *s = &p->sites[i];
+		uint32_t first = make_below(m, EPOCHS - 1);
+
+		array_reserve(&p->times, &p->time_room, p->time_count + 2);
+		for (uint32_t k = 0; k < 2; k++)
+			p->times[p->time_count++] = (struct profile_share){
+				.process_serial = s->process_serial,
+				.stack = s->stack,
+				.domain = s->domain,
+				.value = first + k,
+				.allocs = k ? 0 : s->allocs,
+				.allocated_bytes = k ? 0 : s->allocated_bytes,
+				.frees = k ? s->frees : 0,
+				.freed_bytes = k ? s->freed_bytes : 0,
+				.died = {k ? 0 : s->frees, k ? 0 : s->freed_bytes},
+				.freed_here_bytes = k ? s->freed_here_bytes : 0,
+			};
+	}
+	p->dimensions = PROFILE_TIMES;
+}
+
+static void check_times(const struct html_tree *tree, const struct html_times *t)
+{
+	size_t row = 0;
+
+	for (size_t i = 0; i < tree->site_count; i++) {
+		const struct profile_site *s = tree->sites[i].site;
+		struct profile_share sum = {0};
+
+		for (size_t first = row; row < t->count && t->rows[row].site == i;
+		     row++) {
+			const struct profile_share *one = t->rows[row].share;
+
+			assert_true(row == first ||
+				    one->value > t->rows[row - 1].share->value);
+			sum.allocs += one->allocs;
+			sum.allocated_bytes += one->allocated_bytes;
+			sum.freed_bytes += one->freed_bytes;
+			sum.died.bytes += one->died.bytes;
+			sum.freed_here_bytes += one->freed_here_bytes;
+		}
+		assert_int_equal(sum.allocs, s->allocs);
+		assert_int_equal(sum.allocated_bytes, s->allocated_bytes);
+		assert_int_equal(sum.freed_bytes, s->freed_bytes);
+		assert_int_equal(sum.died.bytes, s->freed_bytes);
+		assert_int_equal(sum.freed_here_bytes, s->freed_here_bytes);
+	}
+	assert_int_equal(row, t->count);
+}
+
+static void what_sites_did_by_time_follows_the_folding(void **state)
+{
+	struct make m = {.state = 6};
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct profile *p = random_tree(&m);
+		_cleanup_(view_done) struct view v;
+		_cleanup_(html_tree_done) struct html_tree tree;
+		_cleanup_(html_times_done) struct html_times times;
+		_cleanup_(freep) double *shares = NULL;
+
+		/* One site of a process, stack and domain, as in true profiles. */
+		for (size_t i = 0; i < p->site_count; i++)
+			for (size_t k = 0; k < i; k++)
+				if (p->sites[k].stack == p->sites[i].stack &&
+				    p->sites[k].domain == p->sites[i].domain &&
+				    p->sites[k].process_serial ==
+					    p->sites[i].process_serial) {
+					p->sites[i--] = p->sites[--p->site_count];
+					break;
+				}
+		divide(&m, p);
+		assert_int_equal(view_init(&v, p, &(struct scope_options){0}), 0);
+		shares = html_tree_shares(&v);
+		assert_int_equal(html_tree_init(&tree, &v, round % 3 ? shares : NULL,
+						(double)make_below(&m, 100) / 150),
+				 0);
+		assert_int_equal(html_times_init(&times, p, &tree), 0);
+		check_times(&tree, &times);
+		html_times_done(&times);
+		html_tree_done(&tree);
+		view_done(&v);
+		profile_close(p);
+	}
+}
+
 static void as_many_nodes_are_kept_as_wanted_or_fewer(void **state)
 {
 	struct make m = {.state = 4};
@@ -357,6 +455,7 @@ int main(void)
 		cmocka_unit_test(a_long_column_comes_in_several_elements),
 		cmocka_unit_test(a_number_that_no_double_has_is_refused),
 		cmocka_unit_test(folding_keeps_what_every_subtree_has),
+		cmocka_unit_test(what_sites_did_by_time_follows_the_folding),
 		cmocka_unit_test(as_many_nodes_are_kept_as_wanted_or_fewer),
 		cmocka_unit_test(nothing_of_a_name_is_in_the_page_as_it_is),
 		cmocka_unit_test(a_page_is_made_smaller_until_it_fits),

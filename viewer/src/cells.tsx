@@ -1,7 +1,7 @@
 // Numbers in cells: short for the eye, exact in the title.
 
 import { useView } from "./context";
-import type { Metric } from "./scope";
+import type { Metric, Scope } from "./scope";
 import { count, size } from "./units";
 
 /** An amount of bytes, or of allocations. */
@@ -41,6 +41,13 @@ export const METRIC_WORDS: Record<Metric, string> = {
   allocations: "Allocations",
 };
 
+/** What a metric is called where the peak may have given way to another moment. */
+export function metricWord(scope: Scope, metric: Metric): string {
+  return metric === "peak" && (scope.slice || scope.model.about.moment)
+    ? "Live then"
+    : METRIC_WORDS[metric];
+}
+
 export const METRIC_PHRASES: Record<Metric, string> = {
   peak: "bytes at the peak",
   leaked: "bytes never freed",
@@ -53,5 +60,16 @@ export const METRIC_PHRASES: Record<Metric, string> = {
 export function useMetricPhrase(): string {
   const { model, scope, state } = useView();
   if (state.metric === "peak") return "bytes live at " + scope.moment;
+  if (scope.slice)
+    switch (state.metric) {
+      case "leaked":
+        return "bytes allocated in that time and never freed, runtime blocks apart";
+      case "allocated":
+        return "bytes allocated " + scope.over;
+      case "temporary":
+        return "bytes of temporary blocks " + scope.over;
+      default:
+        return "allocations " + scope.over;
+    }
   return model.about.phrases[state.metric];
 }

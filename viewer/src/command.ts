@@ -7,6 +7,8 @@ import { shellWord } from "./units";
 
 function common(state: State): string[] {
   const words: string[] = [];
+  if (state.from || state.to)
+    words.push(`--time=${state.from}ns..${state.to ? state.to + "ns" : ""}`);
   if (state.pid) words.push("--process=" + state.pid);
   if (state.domain !== "malloc") words.push("--domain=" + state.domain);
   if (state.focus) words.push(shellWord("--focus=" + state.focus));

@@ -2,7 +2,7 @@
 // wide and in sight is looked at, so that a million nodes cost no more than what is shown.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { exact, METRIC_WORDS, amount, useMetricPhrase } from "./cells";
+import { exact, metricWord, amount, useMetricPhrase } from "./cells";
 import { useView } from "./context";
 import { BASE, type Model, OWN } from "./model";
 import { parseRegex } from "./scope";
@@ -175,11 +175,11 @@ export function Flame(p: FlameProps) {
       let left = lefts.pop()!;
       const parent = nodes.pop()!;
       const begin = left;
-      for (let c = tree.first[parent]; c >= 0; c = tree.next[c]) {
+      for (const c of tree.children(parent)) {
         const wide = tree.value[c] * unit;
         // The greatest comes first, folded ones last: behind a narrow one all are.
         if (wide < LEAST || tree.label[c] < 0) break;
-        if (put(c, left, wide) && tree.first[c] >= 0) {
+        if (put(c, left, wide) && tree.below[c] > 0) {
           nodes.push(c);
           lefts.push(left);
         }
@@ -232,22 +232,18 @@ export function Flame(p: FlameProps) {
     const at = p.selected < 0 ? p.zoom : p.selected;
     const away = p.upward ? "ArrowUp" : "ArrowDown";
     const back = p.upward ? "ArrowDown" : "ArrowUp";
-    const wide = (i: number) => tree.value[i] > 0;
     let to = -1;
-    if (event.key === away) to = tree.first[at];
+    if (event.key === away) to = tree.first(at);
     else if (event.key === back) to = tree.parent[at];
-    else if (event.key === "ArrowRight") to = tree.next[at];
-    else if (event.key === "ArrowLeft") {
-      to = at ? tree.first[tree.parent[at]] : -1;
-      while (to >= 0 && to !== at && tree.next[to] !== at) to = tree.next[to];
-      if (to === at) to = -1;
-    } else if (event.key === "Home") to = p.zoom;
+    else if (event.key === "ArrowRight") to = tree.beside(at, 1);
+    else if (event.key === "ArrowLeft") to = tree.beside(at, -1);
+    else if (event.key === "Home") to = p.zoom;
     else if (event.key === "Enter") p.onZoom(at);
     else if (event.key === "Escape" || event.key === "Backspace")
       p.onZoom(p.zoom ? tree.parent[p.zoom] : 0);
     else if (!p.onKey(event.key)) return;
     event.preventDefault();
-    if (to >= 0 && wide(to)) p.onSelect(to);
+    if (to >= 0) p.onSelect(to);
   }
 
   const shown = hover >= 0 ? hover : p.selected;
@@ -447,7 +443,7 @@ export function FlameView() {
         </span>
       </div>
       <p class="caption">
-        {METRIC_WORDS[state.metric]}: {phrase}.{" "}
+        {metricWord(scope, state.metric)}: {phrase}.{" "}
         <span class="key own" /> the program's own <span class="key library" /> libraries{" "}
         <span class="key base" /> libc and runtimes
       </p>

@@ -15,7 +15,8 @@ const low = (k: number) => (k ? 2 ** k : 0);
 const high = (k: number) => 2 ** (k + 1) - 1;
 
 export function histogram(scope: Scope, c: Classes): { sizes: Histogram; lives: Histogram } {
-  const { site, siteCount } = scope.model;
+  const { site } = scope;
+  const { siteCount } = scope.model;
   const sizes = new Float64Array(CLASSES);
   const lives = new Float64Array(CLASSES);
   const least = new Float64Array(CLASSES);

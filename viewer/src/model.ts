@@ -114,7 +114,7 @@ export const OWN = 0;
 export const LIBRARY = 1;
 export const BASE = 2;
 
-type Table<K extends string> = Record<K, Numbers>;
+export type Table<K extends string> = Record<K, Numbers>;
 
 async function table<K extends string>(
   columns: Columns,
@@ -129,6 +129,11 @@ const SITE = [
   "step", "process", "domain", "runtime", "allocs", "allocated", "live_blocks", "live",
   "peak", "peak_blocks", "temporary", "temporary_blocks", "freed_here",
   "freed_here_blocks", "last_rank", "last_live", "tree_peak", "tree_peak_blocks",
+] as const;
+export type Sites = Table<(typeof SITE)[number]>;
+const TIME = [
+  "step", "epoch", "allocs", "allocated", "frees", "freed", "freed_here_blocks", "freed_here",
+  "temporary_blocks", "temporary", "died_blocks", "died", "last_rank", "last_live",
 ] as const;
 const FRAME = [
   "by_line", "by_function", "by_file", "by_module", "line", "function", "plain", "owner",
@@ -152,7 +157,10 @@ export class Model {
 
   siteCount = 0;
   siteNode!: Uint32Array;
-  site!: Table<(typeof SITE)[number]>;
+  site!: Sites;
+  /** Bounds of the epochs that sites are kept by; [0]: none are. */
+  epochs!: Numbers;
+  time!: Table<(typeof TIME)[number]>;
 
   /** Frames of place p: placeFrame[p] .. placeFrame[p + 1], the innermost first. */
   placeFrame!: Uint32Array;
@@ -185,10 +193,11 @@ export class Model {
       table(c, "node", ["depth", "place"] as const), table(c, "site", SITE),
       table(c, "place", ["frames", "cut"] as const), table(c, "frame", FRAME),
       table(c, "function", FUNCTION), table(c, "line", ["function", "number"] as const),
-      table(c, "source", ["file", "first", "text"] as const),
+      table(c, "source", ["file", "first", "text"] as const), table(c, "time", TIME),
     ] as const;
+    const epochs = c.numbers("epoch.at");
     [m.about, m.report, m.timeline, m.threads] = await Promise.all(rest);
-    const [node, site, place, frame, fn, line, source] = await Promise.all(tables);
+    const [node, site, place, frame, fn, line, source, time] = await Promise.all(tables);
     m.nodeDepth = node.depth;
     m.nodePlace = node.place;
     m.site = site;
@@ -200,6 +209,8 @@ export class Model {
     m.source = source;
     const read = await Promise.all(labels);
     m.labels = { line: read[0], function: read[1], file: read[2], module: read[3] };
+    m.time = time;
+    m.epochs = await epochs;
     m.texts = await names;
     m.derive();
     return m;

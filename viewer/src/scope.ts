@@ -1,8 +1,10 @@
 // Which part of the profile a question is about, and its figures: the rules of
 // cli/report/scope.c and view.c.
 
-import { BASE, LIBRARY, OWN, type Model } from "./model";
+import { BASE, LIBRARY, OWN, type Model, type Sites } from "./model";
 import type { Numbers } from "./data";
+import { type Slice, slice } from "./slice";
+import { seconds } from "./units";
 
 export const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations"] as const;
 export type Metric = (typeof METRICS)[number];
@@ -12,6 +14,8 @@ export interface Filter {
   pid: number; // 0: all processes
   focus: string; // "": all stacks
   ignore: string; // "": none
+  from: number; // ns
+  to: number; // 0: the end; both 0: the whole run
 }
 
 /** Figures of a set of sites. */
@@ -67,6 +71,9 @@ export class Scope {
   private peakProcess = -1; // its alone counts at the peak; -1: any
   private treePeak = false;
   readonly processes: number[] = [];
+  /** What the sites have: in the whole run, or in the range of time. */
+  readonly site: Sites;
+  readonly slice: Slice | null;
   private masks = new Map<string, Uint8Array>();
   private ownOf = new Map<NodeFigure, Float64Array>();
   private inclusiveOf = new Map<NodeFigure, Float64Array>();
@@ -78,13 +85,17 @@ export class Scope {
     readonly model: Model,
     readonly filter: Filter,
   ) {
+    const ranged = (filter.from > 0 || filter.to > 0) && model.epochs.length > 0;
+    this.slice = ranged ? slice(model, filter.from, filter.to) : null;
+    this.site = this.slice ? this.slice.site : model.site;
     const all = model.report.processes;
     const inScope = all.map((p) => !filter.pid || p.pid === filter.pid);
     all.forEach((_, i) => inScope[i] && this.processes.push(i));
     this.chooseMoment();
     const nodes = this.chooseNodes();
     const domain = filter.domain === "mmap" ? 1 : 0;
-    const { site, siteNode, siteCount } = model;
+    const { siteNode, siteCount } = model;
+    const { site } = this;
     this.has = new Uint8Array(siteCount);
     for (let i = 0; i < siteCount; i++)
       this.has[i] =
@@ -95,7 +106,7 @@ export class Scope {
 
   private chooseMoment(): void {
     const { model, filter, processes } = this;
-    if (model.about.moment) return; // each site has what was live then
+    if (model.about.moment || this.slice) return; // each site has what was live then
     if (processes.length > 1 && !filter.pid) {
       this.treePeak = filter.domain === "malloc";
       return;
@@ -121,11 +132,20 @@ export class Scope {
   }
 
   get moment(): string {
+    if (this.slice)
+      return this.slice.atEnd ? "the end" : seconds(this.slice.to) + " after the start";
     if (this.model.about.moment) return this.model.about.phrases.peak.replace(/^bytes live at /, "");
     if (this.treePeak) return "the peak of all processes' sum";
     return this.processes.length > 1 && !this.filter.pid
       ? "each process's own peak"
       : "the process's peak";
+  }
+
+  /** "over the whole run", or which part. */
+  get over(): string {
+    const { slice } = this;
+    if (!slice) return "over the whole run";
+    return `from ${seconds(slice.from)} to ${slice.atEnd ? "the end" : seconds(slice.to)}`;
   }
 
   // ---- focus and ignore ---------------------------------------------------------
@@ -175,7 +195,7 @@ export class Scope {
 
   /** The column of a figure, and which of the sites in scope have it. */
   private column(figure: NodeFigure): { of: Numbers; which: "all" | "peak" | "leaked" | "runtime" } {
-    const { site } = this.model;
+    const { site } = this;
     switch (figure) {
       case "peak":
         return { of: this.treePeak ? site.tree_peak : site.peak, which: "peak" };
@@ -206,7 +226,7 @@ export class Scope {
   private masked(which: "all" | "peak" | "leaked" | "runtime"): Uint8Array {
     const known = this.masks.get(which);
     if (known) return known;
-    const { runtime, process } = this.model.site;
+    const { runtime, process } = this.site;
     const { has, peakProcess } = this;
     const mask = has.slice();
     if (which === "peak" && peakProcess >= 0)
@@ -244,7 +264,8 @@ export class Scope {
   /** By node: the last event in it or below it, and the process's live bytes then. */
   last(): { rank: Float64Array; live: Float64Array } {
     if (this.lasts) return this.lasts;
-    const { site, siteNode, siteCount, nodeCount, nodeParent } = this.model;
+    const { siteNode, siteCount, nodeCount, nodeParent } = this.model;
+    const { site } = this;
     const rank = new Float64Array(nodeCount).fill(-1);
     const live = new Float64Array(nodeCount);
     for (let i = 0; i < siteCount; i++) {

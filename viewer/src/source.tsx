@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { Bar, METRIC_PHRASES, METRIC_WORDS, Value } from "./cells";
+import { Bar, METRIC_PHRASES, METRIC_WORDS, metricWord, Value } from "./cells";
 import { useView } from "./context";
 import { Grid } from "./grid";
 import { highlighter } from "./highlight";
@@ -10,7 +10,7 @@ import {
   expandable, hasOwn, inlinedInto, Lines, rankFunctions, rankPlain, stacksThrough,
 } from "./lines";
 import { type Model, UNKNOWN } from "./model";
-import type { Metric, Sums } from "./scope";
+import type { Metric, Scope, Sums } from "./scope";
 import { clean, count, percent, size, sourceLine } from "./units";
 
 /** Lines of a file as the profile has them: number -> text. */
@@ -41,6 +41,11 @@ const GUTTERS: { metric: Metric; title: string }[] = [
   { metric: "peak", title: "At peak" },
   { metric: "leaked", title: "Leaked" },
 ];
+
+function peakTitle(scope: Scope): string {
+  const word = metricWord(scope, "peak");
+  return word === METRIC_WORDS.peak ? "At peak" : word;
+}
 
 const LINES_MOST = 100000; // of a function
 
@@ -122,13 +127,13 @@ export function baseName(path: string): string {
 }
 
 function FunctionList(p: { lines: Lines; ranked: number[]; selected: number }) {
-  const { model: m, state, set } = useView();
+  const { model: m, scope, state, set } = useView();
   const most = p.ranked.length ? p.lines.function.value(p.ranked[0], state.metric) : 0;
   return (
     <Grid
       label="Functions"
       className="functions"
-      columns={[{ title: "Function" }, { title: METRIC_WORDS[state.metric], className: "number" }]}
+      columns={[{ title: "Function" }, { title: metricWord(scope, state.metric), className: "number" }]}
       template="minmax(0, 1fr) 92px"
       rowHeight={40}
       count={p.ranked.length}
@@ -158,7 +163,7 @@ const DETAILS: { key: keyof Sums; title: string; blocks?: boolean }[] = [
   { key: "allocations", title: "Allocations", blocks: true },
   { key: "allocated", title: "Allocated" },
   { key: "freed", title: "Freed by code here" },
-  { key: "peak", title: "Live at the peak" },
+  { key: "peak", title: "Live at the peak, or the end of the time" },
   { key: "leaked", title: "Never freed" },
   { key: "temporary", title: "Temporary" },
 ];
@@ -258,7 +263,7 @@ function AllBox() {
 
 /** Where nothing of the program's own has lines: its functions. */
 function Plain(p: { lines: Lines; rows: number[] }) {
-  const { model: m, state, set } = useView();
+  const { model: m, scope, state, set } = useView();
   const [selected, select] = useState(0);
   const { lines, rows } = p;
   const { plain } = lines;
@@ -275,7 +280,7 @@ function Plain(p: { lines: Lines; rows: number[] }) {
         label="Functions without lines"
         columns={[
           ...GUTTERS.map((g) => ({
-            title: g.title,
+            title: g.metric === "peak" ? peakTitle(scope) : g.title,
             className: "number gutter" + (g.metric === state.metric ? " current" : ""),
           })),
           { title: "Function or place", className: "text" },
@@ -406,7 +411,7 @@ export function SourceView() {
           rowHeight={22}
           columns={[
             ...GUTTERS.map((g) => ({
-              title: g.title,
+              title: g.metric === "peak" ? peakTitle(scope) : g.title,
               className: "number gutter" + (g.metric === state.metric ? " current" : ""),
             })),
             { title: "Line", className: "number linenumber" },

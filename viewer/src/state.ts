@@ -28,14 +28,16 @@ export interface State {
   root: string; // full name of the function between its callers and callees; ""
   by: TopBy;
   classes: "size" | "lifetime"; // of blocks
-  from: number; // ns of the timeline; to 0: all
+  from: number; // ns: the range of time that is shown; to 0: to the end
   to: number;
+  start: number; // of the timeline's own view, likewise
+  end: number;
 }
 
 const DEFAULT: State = {
   view: "source", metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
   file: "", fn: "", all: false, dir: "down", lines: false, search: "", root: "",
-  by: "site", classes: "size", from: 0, to: 0,
+  by: "site", classes: "size", from: 0, to: 0, start: 0, end: 0,
 };
 
 const WORDS: Partial<Record<keyof State, readonly string[]>> = {

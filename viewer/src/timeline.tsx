@@ -4,7 +4,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useView } from "./context";
 import type { Bin, Model, Timeline } from "./model";
-import { count, duration, size } from "./units";
+import type { Sums } from "./scope";
+import { count, duration, seconds, size } from "./units";
 
 /** Bins that a range of time touches: [first, last]. */
 export function binsOf(t: Timeline, from: number, to: number): [number, number] {
@@ -38,12 +39,19 @@ function niceStep(span: number, most: number, base: number): number {
   return step;
 }
 
-const LEFT = 84;
-const RIGHT = 12;
-const HEAP = 240;
-const RATE = 84;
 const AXIS = 24;
 const GAP = 26;
+
+interface Layout {
+  left: number;
+  right: number;
+  heap: number; // height of the curve
+  rate: number; // of the allocations; 0: they are left out
+  whole: number;
+}
+
+const FULL: Layout = { left: 84, right: 12, heap: 240, rate: 84, whole: 240 + 84 + AXIS + GAP };
+const STRIP: Layout = { left: 2, right: 2, heap: 40, rate: 0, whole: 42 };
 
 function colours(element: Element) {
   const style = getComputedStyle(element);
@@ -55,23 +63,36 @@ function colours(element: Element) {
   };
 }
 
-export function TimelineView() {
-  const { model, state, set } = useView();
+interface Chart {
+  /** Bins in view, and the one under the cursor. */
+  zoom: [number, number];
+  cursor: number;
+  /** Bins that are chosen; null: none. */
+  chosen: [number, number] | null;
+  setCursor: (bin: number) => void;
+  choose: (bins: [number, number] | null) => void;
+  onZoom: () => void;
+  onWhole: () => void;
+}
+
+/** The curve, with a range that is chosen by dragging or by Shift and the arrows. */
+function TimeChart(p: Chart & { layout: Layout; label: string; describedBy?: string }) {
+  const { model } = useView();
   const t = model.timeline;
+  const { left: LEFT, right: RIGHT, heap: HEAP, rate: RATE, whole } = p.layout;
+  const strip = RATE === 0;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [theme, setTheme] = useState(0);
-  const [zoomFirst, zoomLast] = binsOf(t, state.from, state.to);
+  const { cursor, chosen } = p;
+  const [zoomFirst, zoomLast] = p.zoom;
   const resident = useMemo(() => residentOf(model), [model]);
-  const [cursor, setCursor] = useState(() => {
-    const [peak] = binsOf(t, t.peak.at_ns, 0);
-    return peak >= zoomFirst && peak <= zoomLast ? peak : zoomFirst;
-  });
-  const [mark, setMark] = useState(-1); // where the selection began; -1: there is none
-  const dragging = useRef(false);
-  const start = t.bins.length ? t.bins[zoomFirst].at_ns : 0;
-  const end = t.bins.length ? endOf(t, zoomLast) : 1;
-  const hasRss = t.bins.some((b) => b.rss_bytes !== null);
+  const anchor = useRef(-1); // where a selection by keys began
+  const dragged = useRef(-1); // where dragging began; -1: nothing is dragged
+  const pending = useRef<[number, number] | null>(null);
+  const start = t.bins[zoomFirst].at_ns;
+  const end = endOf(t, zoomLast);
+  const hasRss = !strip && t.bins.some((b) => b.rss_bytes !== null);
 
   useEffect(() => {
     const element = canvas.current;
@@ -90,15 +111,13 @@ export function TimelineView() {
 
   useEffect(() => {
     const element = canvas.current;
-    if (!element || !width || !t.bins.length) return;
-    draw(element);
-  }, [width, theme, state.from, state.to, cursor, mark]);
+    if (element && width) draw(element);
+  }, [width, theme, zoomFirst, zoomLast, cursor, chosen?.[0], chosen?.[1]]);
 
   function draw(element: HTMLCanvasElement) {
     const scale = devicePixelRatio || 1;
-    const height = HEAP + RATE + AXIS + GAP;
     element.width = Math.round(width * scale);
-    element.height = Math.round(height * scale);
+    element.height = Math.round(whole * scale);
     const g = element.getContext("2d")!;
     const c = colours(element);
     g.scale(scale, scale);
@@ -107,11 +126,33 @@ export function TimelineView() {
     let most = 1;
     let rateMost = 1;
     bins.forEach((b, i) => (most = Math.max(most, b.max_bytes, resident[zoomFirst + i] ?? 0)));
-    const columns = allocationsByPixel(bins);
+    const columns = strip ? new Float64Array(0) : allocationsByPixel(bins);
     for (const value of columns) rateMost = Math.max(rateMost, value);
-    const y = (bytes: number) => 8 + (HEAP - 8) * (1 - bytes / (most * 1.04));
+    const above = strip ? 2 : 8;
+    const y = (bytes: number) => above + (HEAP - above) * (1 - bytes / (most * 1.04));
 
-    // Axes.
+    // The selection, under the curves.
+    if (chosen) {
+      g.fillStyle = c.pick;
+      const from = Math.max(LEFT, x(t.bins[chosen[0]].at_ns));
+      const to = Math.min(width - RIGHT, x(endOf(t, chosen[1])));
+      if (to > from) g.fillRect(from, above / 2, Math.max(1, to - from), HEAP - above / 2);
+    }
+    if (!strip) axes(g, c, most, y);
+    curves(g, c, bins, y);
+    if (!strip) rates(g, c, columns, rateMost);
+
+    // The cursor.
+    g.strokeStyle = c.ink;
+    const at = x((t.bins[cursor].at_ns + endOf(t, cursor)) / 2);
+    if (!strip && cursor >= zoomFirst && cursor <= zoomLast)
+      line(g, at, 4, at, HEAP + AXIS + GAP + RATE - 4);
+  }
+
+  function axes(
+    g: CanvasRenderingContext2D, c: ReturnType<typeof colours>, most: number,
+    y: (v: number) => number,
+  ) {
     g.fillStyle = c.text;
     g.strokeStyle = c.grid;
     g.lineWidth = 1;
@@ -130,14 +171,12 @@ export function TimelineView() {
       const half = g.measureText(label).width / 2;
       if (x(at) + half < width && x(at) - half > LEFT - 40) g.fillText(label, x(at), HEAP + 14);
     }
+  }
 
-    // The selection, under the curves.
-    const [a, b] = selection();
-    if (mark >= 0) {
-      g.fillStyle = c.pick;
-      g.fillRect(x(t.bins[a].at_ns), 4, Math.max(1, x(endOf(t, b)) - x(t.bins[a].at_ns)), HEAP - 4);
-    }
-
+  function curves(
+    g: CanvasRenderingContext2D, c: ReturnType<typeof colours>, bins: Bin[],
+    y: (v: number) => number,
+  ) {
     // Least to most of each bin, and the last value.
     g.beginPath();
     bins.forEach((bin, i) => {
@@ -156,7 +195,7 @@ export function TimelineView() {
     if (hasRss) steps(g, bins, (i) => resident[zoomFirst + i], y, c.rss);
 
     // The peak.
-    if (t.peak.at_ns >= start && t.peak.at_ns <= end) {
+    if (!strip && t.peak.at_ns >= start && t.peak.at_ns <= end) {
       g.fillStyle = c.peak;
       const px = x(t.peak.at_ns);
       const py = y(t.peak.bytes);
@@ -166,23 +205,23 @@ export function TimelineView() {
       g.lineTo(px, py - 1);
       g.fill();
     }
+  }
 
-    // Allocations.
+  function rates(
+    g: CanvasRenderingContext2D, c: ReturnType<typeof colours>, columns: Float64Array,
+    most: number,
+  ) {
     const base = HEAP + AXIS + GAP + RATE - 4;
     g.fillStyle = c.rate;
     columns.forEach((value, i) => {
-      const h = (value / rateMost) * (RATE - 12);
+      const h = (value / most) * (RATE - 12);
       if (value) g.fillRect(LEFT + i, base - Math.max(1, h), 1, Math.max(1, h));
     });
+    g.strokeStyle = c.grid;
     line(g, LEFT, base + 0.5, width - RIGHT, base + 0.5);
     g.fillStyle = c.text;
     g.textAlign = "left";
     g.fillText("Allocations", LEFT, HEAP + AXIS + GAP - 12);
-
-    // The cursor.
-    g.strokeStyle = c.ink;
-    const at = x((t.bins[cursor].at_ns + endOf(t, cursor)) / 2);
-    line(g, at, 4, at, base);
   }
 
   function steps(
@@ -222,11 +261,6 @@ export function TimelineView() {
     g.stroke();
   }
 
-  function selection(): [number, number] {
-    if (mark < 0) return [zoomFirst, zoomLast];
-    return mark < cursor ? [mark, cursor] : [cursor, mark];
-  }
-
   function binAt(event: PointerEvent): number {
     const box = canvas.current!.getBoundingClientRect();
     const ns = start + ((event.clientX - box.left - LEFT) / (width - LEFT - RIGHT)) * (end - start);
@@ -235,20 +269,19 @@ export function TimelineView() {
     return bin;
   }
 
-  function zoom() {
-    if (mark < 0) return;
-    const [a, b] = selection();
-    set({ from: t.bins[a].at_ns, to: b + 1 < t.bins.length ? endOf(t, b) : 0 }, true);
-    setMark(-1);
-    setCursor(a);
-  }
-
-  function whole() {
-    set({ from: 0, to: 0 }, true);
-    setMark(-1);
+  /** A range between two bins; what is dragged is shown once a frame. */
+  function choose(a: number, b: number) {
+    const bins: [number, number] = a < b ? [a, b] : [b, a];
+    if (!pending.current)
+      requestAnimationFrame(() => {
+        p.choose(pending.current);
+        pending.current = null;
+      });
+    pending.current = bins;
   }
 
   function key(event: KeyboardEvent) {
+    if (event.altKey || event.metaKey) return;
     const step = event.ctrlKey ? 10 : 1;
     let to = cursor;
     switch (event.key) {
@@ -266,27 +299,156 @@ export function TimelineView() {
         break;
       case "Enter":
         event.preventDefault();
-        return zoom();
+        return p.onZoom();
       case "Escape":
-        if (mark >= 0) setMark(-1);
-        else whole();
+        anchor.current = -1;
+        if (chosen) p.choose(null);
+        else p.onWhole();
         return;
       default:
         return;
     }
     event.preventDefault();
-    if (event.shiftKey && mark < 0) setMark(cursor);
-    if (!event.shiftKey) setMark(-1);
-    setCursor(to);
+    if (event.shiftKey) {
+      if (anchor.current < 0) anchor.current = cursor;
+      p.choose(anchor.current < to ? [anchor.current, to] : [to, anchor.current]);
+    } else anchor.current = -1;
+    p.setCursor(to);
   }
 
+  return (
+    <canvas
+      ref={canvas}
+      class={strip ? "strip" : "timeline"}
+      style={{ height: whole + "px" }}
+      tabIndex={0}
+      role="application"
+      aria-label={p.label}
+      aria-describedby={p.describedBy}
+      onKeyDown={key}
+      onPointerDown={(event) => {
+        canvas.current!.setPointerCapture(event.pointerId);
+        dragged.current = binAt(event);
+        anchor.current = -1;
+        p.setCursor(dragged.current);
+        p.choose(null);
+      }}
+      onPointerMove={(event) => {
+        if (dragged.current < 0) return;
+        const bin = binAt(event);
+        if (bin === cursor) return;
+        p.setCursor(bin);
+        choose(dragged.current, bin);
+      }}
+      onPointerUp={() => (dragged.current = -1)}
+    />
+  );
+}
+
+/** The state of a chart: where its selection lives depends on whether views follow. */
+function useChart(zoomed: boolean): Chart {
+  const { model, state, set } = useView();
+  const t = model.timeline;
+  const follows = model.epochs.length > 0;
+  const zoom = zoomed ? binsOf(t, state.start, state.end) : binsOf(t, 0, 0);
+  const [cursor, setCursor] = useState(() => {
+    const [peak] = binsOf(t, t.peak.at_ns, 0);
+    return peak >= zoom[0] && peak <= zoom[1] ? peak : zoom[0];
+  });
+  const [mark, setMark] = useState<[number, number] | null>(null);
+  const chosen: [number, number] | null = !follows
+    ? mark
+    : state.from || state.to
+      ? binsOf(t, state.from, state.to)
+      : null;
+  const choose = (bins: [number, number] | null) => {
+    if (!follows) setMark(bins);
+    else if (!bins) set({ from: 0, to: 0 });
+    else
+      set({
+        from: bins[0] ? t.bins[bins[0]].at_ns : 0,
+        to: bins[1] + 1 < t.bins.length ? endOf(t, bins[1]) : 0,
+      });
+  };
+  return {
+    zoom, cursor, chosen, setCursor, choose,
+    onZoom: () => {
+      if (!zoomed || !chosen) return;
+      set(
+        {
+          start: t.bins[chosen[0]].at_ns,
+          end: chosen[1] + 1 < t.bins.length ? endOf(t, chosen[1]) : 0,
+        },
+        true,
+      );
+      setCursor(chosen[0]);
+      if (!follows) setMark(null);
+    },
+    onWhole: () => set({ start: 0, end: 0 }, true),
+  };
+}
+
+/** Above the other views, where they follow: the range of time that they show. */
+export function TimeStrip() {
+  const { model, scope, state, set } = useView();
+  const chart = useChart(false);
+  const { slice } = scope;
+  return (
+    <div class="time-strip">
+      <TimeChart {...chart} layout={STRIP} label="Range of time" />
+      <span class="range" role="status" data-from={slice?.from} data-to={slice?.to}>
+        {slice
+          ? `${seconds(slice.from)} to ${slice.atEnd ? "the end" : seconds(slice.to)}`
+          : `whole run, ${duration(model.report.wall_ns)}`}
+      </span>
+      <button
+        type="button"
+        disabled={!state.from && !state.to}
+        onClick={() => set({ from: 0, to: 0 }, true)}
+      >
+        Whole run
+      </button>
+    </div>
+  );
+}
+
+export function TimelineView() {
+  const { model, scope } = useView();
+  const t = model.timeline;
   if (!t.bins.length) return <p class="remark">The recording has no timeline: nothing happened.</p>;
-  const [a, b] = selection();
-  const chosen = t.bins.slice(a, b + 1);
-  const highest = chosen.reduce((m, bin) => Math.max(m, bin.max_bytes), 0);
-  const lowest = chosen.reduce((m, bin) => Math.min(m, bin.min_bytes), Infinity);
-  const allocations = chosen.reduce((sum, bin) => sum + bin.allocations, 0);
-  const here = t.bins[cursor];
+  return <Timelines sums={scope.slice ? scope.total() : null} />;
+}
+
+function Timelines(p: { sums: Sums | null }) {
+  const { model, scope, state } = useView();
+  const t = model.timeline;
+  const chart = useChart(true);
+  const [a, b] = chart.chosen ?? chart.zoom;
+  const shown = t.bins.slice(a, b + 1);
+  const highest = shown.reduce((m, bin) => Math.max(m, bin.max_bytes), 0);
+  const lowest = shown.reduce((m, bin) => Math.min(m, bin.min_bytes), Infinity);
+  const allocations = shown.reduce((sum, bin) => sum + bin.allocations, 0);
+  const here = t.bins[chart.cursor];
+  const hasRss = t.bins.some((bin) => bin.rss_bytes !== null);
+  const facts = [
+    { key: "from", title: "Time", value: t.bins[a].at_ns,
+      text: duration(t.bins[a].at_ns) + " to " + duration(endOf(t, b)) },
+    { key: "highest", title: "Most live", value: highest, text: size(highest) },
+    { key: "lowest", title: "Least live", value: lowest, text: size(lowest) },
+    { key: "allocations", title: "Allocations", value: allocations, text: count(allocations) },
+    { key: "last", title: "At the cursor, " + duration(here.at_ns), value: here.last_bytes,
+      text: size(here.last_bytes) + " in " + count(here.last_blocks) + " blocks" },
+    ...(p.sums
+      ? [
+          { key: "sum_allocated", title: "Allocated " + scope.over, value: p.sums.allocated,
+            text: size(p.sums.allocated) },
+          { key: "sum_freed", title: "Freed then, whatever it was", value: p.sums.freed,
+            text: size(p.sums.freed) },
+          { key: "sum_leaked", title: "Allocated then, and never freed", value: p.sums.leaked,
+            text: size(p.sums.leaked) },
+        ]
+      : []),
+  ];
   return (
     <div class="timeline-view">
       <p class="legend">
@@ -298,75 +460,42 @@ export function TimelineView() {
         )}
         <span class="key peak" /> peak
       </p>
-      <canvas
-        ref={canvas}
-        class="timeline"
-        style={{ height: HEAP + RATE + AXIS + GAP + "px" }}
-        tabIndex={0}
-        role="application"
-        aria-label="Timeline of live bytes"
-        aria-describedby="timeline-help"
-        onKeyDown={key}
-        onPointerDown={(event) => {
-          canvas.current!.setPointerCapture(event.pointerId);
-          dragging.current = true;
-          setMark(-1);
-          setCursor(binAt(event));
-        }}
-        onPointerMove={(event) => {
-          if (!dragging.current) return;
-          const bin = binAt(event);
-          if (bin !== cursor && mark < 0) setMark(cursor);
-          setCursor(bin);
-        }}
-        onPointerUp={() => (dragging.current = false)}
+      <TimeChart
+        {...chart}
+        layout={FULL}
+        label="Timeline of live bytes"
+        describedBy="timeline-help"
       />
       <p class="actions">
-        <button type="button" onClick={zoom} disabled={mark < 0}>
+        <button type="button" onClick={chart.onZoom} disabled={!chart.chosen}>
           Zoom into the selection
         </button>
-        <button type="button" onClick={whole} disabled={!state.from && !state.to}>
+        <button type="button" onClick={() => chart.choose(null)} disabled={!chart.chosen}>
+          Drop the selection
+        </button>
+        <button type="button" onClick={chart.onWhole} disabled={!state.start && !state.end}>
           Whole run
         </button>
       </p>
       <table class="facts" aria-live="polite">
-        <caption>{mark < 0 ? "What is shown" : "The selection"}</caption>
+        <caption>{chart.chosen ? "The selection" : "What is shown"}</caption>
         <tbody>
-          <tr>
-            <th scope="row">Time</th>
-            <td data-key="from" data-value={t.bins[a].at_ns}>
-              {duration(t.bins[a].at_ns)} to {duration(endOf(t, b))}
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">Most live</th>
-            <td data-key="highest" data-value={highest} title={count(highest) + " bytes"}>
-              {size(highest)}
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">Least live</th>
-            <td data-key="lowest" data-value={lowest} title={count(lowest) + " bytes"}>
-              {size(lowest)}
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">Allocations</th>
-            <td data-key="allocations" data-value={allocations}>
-              {count(allocations)}
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">At the cursor, {duration(here.at_ns)}</th>
-            <td data-key="last" data-value={here.last_bytes}>
-              {size(here.last_bytes)} in {count(here.last_blocks)} blocks
-            </td>
-          </tr>
+          {facts.map((f) => (
+            <tr key={f.key}>
+              <th scope="row">{f.title}</th>
+              <td data-key={f.key} data-value={f.value} title={count(f.value)}>
+                {f.text}
+              </td>
+            </tr>
+          ))}
         </tbody>
       </table>
       <p class="remark" id="timeline-help">
         Drag over the chart, or hold Shift with the arrow keys, to select; Enter zooms, Escape goes
-        back. The other views show the whole run: this profile does not keep its stacks by time.
+        back.{" "}
+        {model.epochs.length
+          ? "The other views show what is selected, widened to the times that the profile keeps its stacks by."
+          : "The other views show the whole run: this profile does not keep its stacks by time."}
       </p>
     </div>
   );

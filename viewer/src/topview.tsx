@@ -61,7 +61,7 @@ export function TopView() {
         className="top"
         columns={[
           ...METRICS.map((metric) => ({
-            title: TITLES[metric],
+            title: metric === "peak" && scope.slice ? "Live then" : TITLES[metric],
             className: "number metric-" + metric + (metric === state.metric ? " current" : ""),
           })),
           ...(state.by === "function" ? [{ title: "Inclusive", className: "number wide" }] : []),
@@ -162,6 +162,14 @@ export function SizesView() {
     };
   }, [scope]);
   if (!found) return <p class="loading">Reading ...</p>;
+  if (scope.slice)
+    return (
+      <div class="sizes-view">
+        <p class="remark">
+          Sizes and lifetimes are kept of the whole run, not by time: choose the whole run above.
+        </p>
+      </div>
+    );
   return (
     <div class="sizes-view">
       <div class="tools">

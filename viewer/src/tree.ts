@@ -20,20 +20,86 @@ export interface TreeOptions {
   root: number;
 }
 
-export interface Tree {
+/** What a tree is, whatever is asked of it. A node's parent comes before it. */
+interface Shape {
   count: number;
   label: Int32Array; // by_function or by_line; SMALLER; REST; [0]: the total
-  value: Float64Array;
-  self: Float64Array;
-  below: Float64Array; // sum of its children's values
   parent: Int32Array;
-  first: Int32Array; // child, the greatest; -1: none
-  next: Int32Array; // sibling; -1: none
   depth: Uint32Array;
-  flags: Uint8Array;
+  flags: Uint8Array; // of all places that it stands for, whatever they have
   folded: Uint32Array; // REST: groups that it stands for
   frame: Int32Array; // one that it has; -1: none
-  total: number;
+  childStart: Uint32Array; // into child: of node i, to that of i + 1
+  child: Uint32Array;
+}
+
+/** A tree with the values of one question. */
+export class Tree {
+  readonly count: number;
+  readonly label: Int32Array;
+  readonly parent: Int32Array;
+  readonly depth: Uint32Array;
+  readonly flags: Uint8Array;
+  readonly folded: Uint32Array;
+  readonly frame: Int32Array;
+  readonly total: number;
+  /** Sum of its children's values. */
+  readonly below: Float64Array;
+  private sorted = new Map<number, Uint32Array>();
+
+  constructor(
+    private model: Model,
+    private lines: boolean,
+    private shape: Shape,
+    readonly value: Float64Array,
+    readonly self: Float64Array,
+  ) {
+    ({
+      count: this.count, label: this.label, parent: this.parent, depth: this.depth,
+      flags: this.flags, folded: this.folded, frame: this.frame,
+    } = shape);
+    this.total = value[0];
+    this.below = new Float64Array(this.count);
+    for (let i = 1; i < this.count; i++) this.below[this.parent[i]] += value[i];
+  }
+
+  /** Those that have something, the greatest first, what is folded last. Found when
+   * asked for: most never are. */
+  children(node: number): Uint32Array {
+    let known = this.sorted.get(node);
+    if (known) return known;
+    const { childStart, child } = this.shape;
+    const { value } = this;
+    known = child.subarray(childStart[node], childStart[node + 1]).filter((c) => value[c] > 0);
+    if (known.length > 1) known.sort((a, b) => this.compare(a, b));
+    this.sorted.set(node, known);
+    return known;
+  }
+
+  /** The greatest child; -1: there is none. */
+  first(node: number): number {
+    const all = this.children(node);
+    return all.length ? all[0] : -1;
+  }
+
+  /** The node beside one, `step` away; -1: there is none. */
+  beside(node: number, step: number): number {
+    if (!node) return -1;
+    const all = this.children(this.parent[node]);
+    return all[all.indexOf(node) + step] ?? -1;
+  }
+
+  private compare(a: number, b: number): number {
+    const { model, label, value } = this;
+    const la = label[a];
+    const lb = label[b];
+    if (la < 0 || lb < 0) return (la < 0 ? 1 : 0) - (lb < 0 ? 1 : 0) || lb - la;
+    if (value[a] !== value[b]) return value[b] - value[a];
+    const names = this.lines ? model.labels.line.full : model.labels.function.full;
+    const one = model.text(names[la]);
+    const other = model.text(names[lb]);
+    return one < other ? -1 : one > other ? 1 : la - lb;
+  }
 }
 
 export const INLINED = 1;
@@ -82,46 +148,19 @@ class Growing {
     this.frame = longer(this.frame, new Int32Array(this.room));
   }
 
-  /** Links children, the greatest first. */
-  finish(m: Model, lines: boolean): Tree {
+  finish(): Shape {
     const { count } = this;
-    const first = new Int32Array(count).fill(-1);
-    const next = new Int32Array(count).fill(-1);
-    const children = new Uint32Array(count + 1);
-    for (let i = 1; i < count; i++) children[this.parent[i]]++;
-    const below = new Float64Array(count);
-    for (let i = 1; i < count; i++) below[this.parent[i]] += this.value[i];
-    const start = new Uint32Array(count + 1);
-    for (let i = 0; i < count; i++) start[i + 1] = start[i] + children[i];
-    const order = new Uint32Array(Math.max(0, count - 1));
-    const at = start.slice();
-    for (let i = 1; i < count; i++) order[at[this.parent[i]]++] = i;
-    const compare = (a: number, b: number) => this.compare(m, lines, a, b);
-    for (let i = 0; i < count; i++) {
-      if (!children[i]) continue;
-      const own = order.subarray(start[i], start[i + 1]);
-      if (own.length > 1) own.sort(compare);
-      first[i] = own[0];
-      for (let k = 0; k + 1 < own.length; k++) next[own[k]] = own[k + 1];
-    }
+    const childStart = new Uint32Array(count + 2);
+    for (let i = 1; i < count; i++) childStart[this.parent[i] + 2]++;
+    for (let i = 2; i < count + 2; i++) childStart[i] += childStart[i - 1];
+    const child = new Uint32Array(Math.max(0, count - 1));
+    for (let i = 1; i < count; i++) child[childStart[this.parent[i] + 1]++] = i;
     return {
-      count, first, next, below, total: this.value[0],
-      label: this.label.subarray(0, count), value: this.value.subarray(0, count),
-      self: this.self.subarray(0, count), parent: this.parent.subarray(0, count),
-      depth: this.depth.subarray(0, count), flags: this.flags.subarray(0, count),
-      folded: this.folded.subarray(0, count), frame: this.frame.subarray(0, count),
+      count, childStart, child, label: this.label.subarray(0, count),
+      parent: this.parent.subarray(0, count), depth: this.depth.subarray(0, count),
+      flags: this.flags.subarray(0, count), folded: this.folded.subarray(0, count),
+      frame: this.frame.subarray(0, count),
     };
-  }
-
-  private compare(m: Model, lines: boolean, a: number, b: number): number {
-    const la = this.label[a];
-    const lb = this.label[b];
-    if (la < 0 || lb < 0) return (la < 0 ? 1 : 0) - (lb < 0 ? 1 : 0) || lb - la;
-    if (this.value[a] !== this.value[b]) return this.value[b] - this.value[a];
-    const names = lines ? m.labels.line.full : m.labels.function.full;
-    const one = m.text(names[la]);
-    const other = m.text(names[lb]);
-    return one < other ? -1 : one > other ? 1 : la - lb;
   }
 }
 
@@ -180,24 +219,24 @@ class Children {
   }
 }
 
-/** From main() down to the allocations. */
-export function topDown(scope: Scope, options: TreeOptions): Tree {
-  const m = scope.model;
+interface DownShape {
+  shape: Shape;
+  /** By node of the profile: the tree's node that its own blocks are of; -1: none. */
+  of: Int32Array;
+}
+
+/** The shape of a tree of all stacks, whatever they have: made once. */
+function downShape(m: Model, lines: boolean, root: number): DownShape {
   const { nodeCount, nodeDepth, nodePlace, placeFrame, frame } = m;
-  const below = scope.inclusive(options.metric);
-  const own = scope.own(options.metric);
-  const labels = options.lines ? frame.by_line : frame.by_function;
+  const labels = lines ? frame.by_line : frame.by_function;
   const tree = new Growing();
   const children = new Children(tree);
   const top = tree.add(0, -1, -1);
+  const of = new Int32Array(nodeCount).fill(-1);
   let place = new Int32Array(1024); // by depth: the tree's node; -1: above the root
-  place[0] = options.root ? -1 : top;
+  place[0] = root ? -1 : top;
+  if (!root) of[0] = children.get(top, 0, -1); // of no stack
 
-  if (!options.root && own[0]) {
-    const none = children.get(top, 0, -1);
-    tree.value[none] = tree.self[none] = own[0];
-    tree.value[top] += own[0];
-  }
   for (let i = 1; i < nodeCount; i++) {
     const depth = nodeDepth[i];
     if (depth >= place.length) {
@@ -205,33 +244,47 @@ export function topDown(scope: Scope, options: TreeOptions): Tree {
       longer.set(place);
       place = longer;
     }
-    if (!below[i]) continue;
     let at = place[depth - 1];
     const p = nodePlace[i];
-    if (!p && at >= 0) {
-      at = children.get(at, SMALLER, -1);
-      tree.value[at] += below[i];
-      if (tree.parent[at] === top) tree.value[top] += below[i];
-    }
+    if (!p && at >= 0) at = children.get(at, SMALLER, -1);
     for (let f = placeFrame[p + 1] - 1; p && f >= placeFrame[p]; f--) {
       const label = labels[f];
       if (at < 0) {
-        if (frame.by_function[f] !== options.root) continue;
+        if (frame.by_function[f] !== root) continue;
         at = top;
       }
       if (at !== top && label === tree.label[at]) {
         tree.flags[at] |= RECURSIVE;
         continue;
       }
-      if (at === top) tree.value[top] += below[i];
       at = children.get(at, label, f);
-      tree.value[at] += below[i];
       tree.flags[at] |= f + 1 < placeFrame[p + 1] ? INLINED : CALLED;
     }
-    if (at > top) tree.self[at] += own[i];
+    of[i] = at;
     place[depth] = at;
   }
-  return tree.finish(m, options.lines);
+  return { shape: tree.finish(), of };
+}
+
+const shapes: { model: Model; lines: boolean; root: number; down: DownShape }[] = [];
+
+/** From main() down to the allocations. */
+export function topDown(scope: Scope, options: TreeOptions): Tree {
+  const { model } = scope;
+  const { lines, root } = options;
+  let known = shapes.find((k) => k.model === model && k.lines === lines && k.root === root);
+  if (!known) {
+    known = { model, lines, root, down: downShape(model, lines, root) };
+    shapes.unshift(known);
+    shapes.length = Math.min(shapes.length, 3);
+  }
+  const { shape, of } = known.down;
+  const own = scope.own(options.metric);
+  const self = new Float64Array(shape.count);
+  for (let i = 0; i < own.length; i++) if (own[i] && of[i] >= 0) self[of[i]] += own[i];
+  const value = self.slice();
+  for (let i = shape.count - 1; i > 0; i--) value[shape.parent[i]] += value[i];
+  return new Tree(model, lines, shape, value, self);
 }
 
 interface Group {
@@ -347,7 +400,10 @@ export function bottomUp(scope: Scope, options: TreeOptions): Tree {
     }
     queue[q] = null as never; // its places are not needed any more
   }
-  return tree.finish(m, options.lines);
+  const { count } = tree;
+  return new Tree(
+    m, options.lines, tree.finish(), tree.value.subarray(0, count), tree.self.subarray(0, count),
+  );
 }
 
 /** Where stacks begin from below: at the innermost frame that is no base library's;

@@ -42,7 +42,7 @@ export function search(
   let nodes = 0;
   for (let i = 1; i < tree.count; i++) {
     const label = tree.label[i];
-    if (label >= 0) {
+    if (label >= 0 && tree.value[i] > 0) {
       let matches = known.get(label);
       if (matches === undefined) {
         const labels = lines ? m.labels.line : m.labels.function;

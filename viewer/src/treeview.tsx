@@ -1,7 +1,7 @@
 // The call tree as a table.
 
 import { useMemo, useState } from "preact/hooks";
-import { Bar, METRIC_WORDS, useMetricPhrase, Value } from "./cells";
+import { Bar, metricWord, useMetricPhrase, Value } from "./cells";
 import { useView } from "./context";
 import { Directions, LinesBox } from "./flame";
 import { Grid } from "./grid";
@@ -20,9 +20,9 @@ function openAtFirst(tree: Tree): Set<number> {
   const queue = [0];
   for (let q = 0; q < queue.length && rows < ROWS_AT_FIRST; q++) {
     const node = queue[q];
-    if (tree.first[node] < 0) continue;
+    if (!tree.below[node]) continue;
     open.add(node);
-    for (let c = tree.first[node]; c >= 0; c = tree.next[c]) {
+    for (const c of tree.children(node)) {
       rows++;
       if (tree.value[c] >= OPEN_AT_FIRST * tree.total) queue.push(c);
     }
@@ -37,10 +37,9 @@ function rowsOf(tree: Tree, open: Set<number>, wanted: Uint8Array | null): numbe
     const node = stack.pop()!;
     if (node) rows.push(node);
     if (!open.has(node)) continue;
-    const under: number[] = [];
-    for (let c = tree.first[node]; c >= 0; c = tree.next[c])
-      if (!wanted || wanted[c]) under.push(c);
-    for (let i = under.length; i-- > 0; ) stack.push(under[i]);
+    const under = tree.children(node);
+    for (let i = under.length; i-- > 0; )
+      if (!wanted || wanted[under[i]]) stack.push(under[i]);
   }
   return rows;
 }
@@ -77,9 +76,9 @@ export function TreeView() {
     setOpened({ tree, open: next });
   };
   const isOpen = (row: number) =>
-    tree.first[rows[row]] < 0 ? undefined : open.has(rows[row]);
+    !tree.below[rows[row]] ? undefined : open.has(rows[row]);
   const columns = [
-    { title: METRIC_WORDS[state.metric], className: "number" },
+    { title: metricWord(scope, state.metric), className: "number" },
     { title: "Share", className: "number share" },
     ...(callers ? [] : [{ title: "Self", className: "number self" }]),
     { title: "Function", className: "text" },
@@ -115,7 +114,7 @@ export function TreeView() {
         </span>
       </div>
       <p class="caption">
-        {METRIC_WORDS[state.metric]}: {phrase}. Total{" "}
+        {metricWord(scope, state.metric)}: {phrase}. Total{" "}
         <Value value={tree.total} metric={state.metric} />.
       </p>
       <Grid

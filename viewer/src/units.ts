@@ -33,6 +33,11 @@ export function duration(ns: number): string {
   return Math.floor(seconds / 3600) + " h " + Math.floor((seconds % 3600) / 60) + " min";
 }
 
+/** To the millisecond at least: bounds of epochs are not round. */
+export function seconds(ns: number): string {
+  return (ns / 1e9).toFixed(ns < 1e9 ? 6 : 3) + " s";
+}
+
 // Controls, and characters that turn text around or have no width: shown, not obeyed.
 const UNSAFE =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;

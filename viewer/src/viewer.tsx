@@ -9,7 +9,7 @@ import { Model } from "./model";
 import { parseRegex, Scope } from "./scope";
 import { SourceView } from "./source";
 import { formatState, parseState, type State, type View, VIEWS } from "./state";
-import { TimelineView } from "./timeline";
+import { TimelineView, TimeStrip } from "./timeline";
 import { METRIC_CHOICES, ProcessesView, SizesView, TopView } from "./topview";
 import { TreeView } from "./treeview";
 import { clean, count, duration, size } from "./units";
@@ -254,8 +254,9 @@ function App(p: { model: Model }) {
     () =>
       new Scope(model, {
         domain: state.domain, pid: state.pid, focus: state.focus, ignore: state.ignore,
+        from: state.from, to: state.to,
       }),
-    [model, state.domain, state.pid, state.focus, state.ignore],
+    [model, state.domain, state.pid, state.focus, state.ignore, state.from, state.to],
   );
   useEffect(() => {
     document.title = TITLES[state.view] + " \u2013 " + clean(model.about.profile || "heapline");
@@ -302,6 +303,8 @@ function App(p: { model: Model }) {
           {clean(notice)}
         </p>
       ))}
+      {model.epochs.length > 0 && model.timeline.bins.length > 0 &&
+        state.view !== "timeline" && state.view !== "processes" && <TimeStrip />}
       <main>
         <Page key={state.view} />
       </main>
