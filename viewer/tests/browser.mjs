@@ -28,6 +28,10 @@ async function withPage(name, fragment, options, use) {
   }
 }
 
+async function noticesOf(page) {
+  return (await page.$$eval(".notice", (all) => all.map((e) => e.textContent))).join("\n");
+}
+
 // ---- figures and source ---------------------------------------------------------------
 
 tests.heading_has_the_reports_figures = () =>
@@ -208,7 +212,7 @@ tests.tree_follows_process_and_focus = () =>
 tests.a_part_of_a_recording_is_shown_as_such = async () => {
   for (const [name, said] of [["moment", /live at the end/], ["range", /Only what was done from/]])
     await withPage(name, "#view=tree", {}, async (page, cli) => {
-      assert.match(await page.textContent(".notice"), said);
+      assert.match(await noticesOf(page), said);
       await checkTree(page, "#view=tree", cli.tree, false);
       await checkTree(page, "#view=tree&metric=allocated", cli.allocated, false);
       await checkSource(page, cli.lines, "#view=source");
@@ -651,7 +655,7 @@ tests.commands_are_collected = () =>
 
 tests.what_was_folded_is_whole_in_sums = () =>
   withPage("folded", "#view=tree&metric=allocated", {}, async (page, cli) => {
-    assert.match(await page.textContent(".notice"), /folded/);
+    assert.match(await noticesOf(page), /folded/);
     const rows = await rowsOf(page, "Call tree");
     assert.ok(rows.some((r) => r.cells[3].text.startsWith("smaller")), "nothing is folded");
     const theirs = new Map(cli.tree.nodes.map((n) => [n.depth + n.name, n.value]));
