@@ -517,9 +517,10 @@ static int load_all(struct reader_file *files, const struct slice_options *slice
 	for (size_t i = 1; i < n; i++)
 		reader_begin(&files[i], needs | slice_needs(&slices[i]));
 	for (size_t i = 0; status < 0 && i < n; i++) {
-		status = i ? reader_end(&files[i])
-			   : reader_load(&files[0],
-					 timeline ? 0 : needs | slice_needs(&slices[0]));
+		status =
+			i ? reader_end(&files[i])
+			  : reader_load(&files[0],
+					timeline ? 0 : needs | slice_needs(&slices[0]));
 		if (status < 0)
 			status = slicing_cut(&slices[i], &files[i], timeline);
 	}
@@ -561,9 +562,9 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		r->files[i].source_paths = r->source_paths.rules;
 	}
 	if (status < 0)
-		status = load_all(r->files, r->slice,
-				  spec->needs ? spec->needs(own) : 0, count,
-				  spec->timeline);
+		status =
+			load_all(r->files, r->slice, spec->needs ? spec->needs(own) : 0,
+				 count, spec->timeline);
 	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
