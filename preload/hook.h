@@ -92,27 +92,30 @@ static inline void hook_leave(struct hook *h)
 	t->nesting = h->depth;
 }
 
-/* The node of the caller's stack. */
-static inline uint32_t hook_stack(struct hook *h)
+/* The node of the caller's stack. locked: Python's lock is held. */
+static inline uint32_t hook_stack_any(struct hook *h, bool locked)
 {
 	struct thread *t = h->thread;
 	struct unwind_frame *frames = t->frames[h->depth];
 	uint32_t node;
 
-	if (__builtin_expect(!h->depth, 1)) {
-		if (__builtin_expect(python_is_on(), 0) &&
-		    session.flags & WIRE_PYTHON_ONLY &&
-		    (node = python_walk_alone(&t->python, session.base)))
-			return node;
-		node = last_take(&t->last, &t->unwind, session.base, h->call.pc,
-				 h->call.cfa, h->call.fp, frames);
-		if (__builtin_expect(python_is_on(), 0))
-			node = python_walk_take(&t->python, session.base, node,
-						&t->last);
+	if (__builtin_expect(h->depth, 0))
+		return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
+				      h->call.fp, frames);
+	if (__builtin_expect(python_is_on(), 0) && session.flags & WIRE_PYTHON_ONLY &&
+	    (node = python_walk_alone(&t->python, session.base, locked)))
 		return node;
-	}
-	return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
-				h->call.fp, frames);
+	node = last_take(&t->last, &t->unwind, session.base, h->call.pc, h->call.cfa,
+			 h->call.fp, frames);
+	if (__builtin_expect(python_is_on(), 0))
+		node = python_walk_take(&t->python, session.base, node, &t->last,
+					locked);
+	return node;
+}
+
+static inline uint32_t hook_stack(struct hook *h)
+{
+	return hook_stack_any(h, false);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)

@@ -54,10 +54,16 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
+/* Its callers hold the lock. */
+static inline uint32_t stack_of(struct hook *h)
+{
+	return hook_stack_any(h, true);
+}
+
 static inline void *allocated(struct hook *h, void *p, size_t size)
 {
 	if (p && sample_admits(p))
-		hook_put(h, WIRE_ALLOC, p, size, hook_stack(h));
+		hook_put(h, WIRE_ALLOC, p, size, stack_of(h));
 	else if (p)
 		sys_local_add(&h->thread->ring->lost, 1);
 	leave(h);
@@ -100,7 +106,9 @@ static void object_free(void *context, void *p)
 		return;
 	}
 	type = freed_as();
-	hook_put(&h, type, p, 0, type == WIRE_FREE ? hook_free_stack(&h) : 0);
+	hook_put(&h, type, p, 0,
+		 type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? stack_of(&h)
+								       : 0);
 	a->free(a->context, p);
 	leave(&h);
 }
@@ -117,7 +125,7 @@ static void *sampled_realloc(const struct allocator *a, struct hook_call call, v
 
 	if ((!had && !has) || !enter(&h, call))
 		return a->realloc(a->context, p, size);
-	stack = hook_stack(&h);
+	stack = stack_of(&h);
 	if (had)
 		hook_put(&h, WIRE_FREE, p, 0, stack);
 	to = a->realloc(a->context, p, size);
@@ -140,7 +148,7 @@ static void *object_realloc(void *context, void *p, size_t size)
 		return sampled_realloc(a, HOOK_CALL, p, size);
 	if (!enter(&h, HOOK_CALL))
 		return a->realloc(a->context, p, size);
-	stack = hook_stack(&h);
+	stack = stack_of(&h);
 	if (p)
 		hook_put(&h, WIRE_REALLOC_BEGIN, p, 0, stack);
 	to = a->realloc(a->context, p, size);

@@ -39,10 +39,10 @@ enum {
 };
 
 struct python python;
+_Atomic uint32_t python_checks;
 
 static struct {
 	_Atomic uint32_t state; /* 0; 1: being looked at; 2: decided */
-	_Atomic uint32_t checks;
 	void *base;
 	void (*on_start)(void);
 } self;
@@ -223,7 +223,7 @@ void python_meet(void *base, const struct dynsym *d)
 		    &self.state, &none, 1, memory_order_acquire, memory_order_relaxed))
 		return;
 	self.base = base;
-	atomic_store_explicit(&self.checks, CHECKS, memory_order_relaxed);
+	atomic_store_explicit(&python_checks, CHECKS, memory_order_relaxed);
 	version = version_of(d);
 	why = look(d, version);
 	python.layout.version = (uint16_t)version;
@@ -292,6 +292,17 @@ uintptr_t python_state(void)
 	return own;
 }
 
+uintptr_t python_state_locked(void)
+{
+	uintptr_t state;
+
+	if (__builtin_expect(
+		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0))
+		return python_state();
+	state = (uintptr_t)python.current_state();
+	return state && !python.is_finalizing() ? state : 0;
+}
+
 /* ---- is it what we think? ------------------------------------------------ */
 
 /* Whether a frame's instruction is in its code. */
@@ -346,14 +357,14 @@ static bool first_frame(uintptr_t state, uintptr_t *ret)
 	       (*ret && read_word(*ret + (uintptr_t)l->link_frame, ret));
 }
 
-bool python_check(uintptr_t state)
+bool python_check_slowly(uintptr_t state)
 {
-	uint32_t left = atomic_load_explicit(&self.checks, memory_order_relaxed);
+	uint32_t left = atomic_load_explicit(&python_checks, memory_order_relaxed);
 	uintptr_t frame = 0, outside = 0;
 	size_t n = 0;
 	bool ok;
 
-	if (__builtin_expect(!left, 1))
+	if (!left)
 		return true;
 	ok = first_frame(state, &frame);
 	for (; ok && frame && n <= CHECKED_FRAMES; frame = outside, n++)
@@ -364,7 +375,7 @@ bool python_check(uintptr_t state)
 	}
 	/* relaxed: one more or less. */
 	if (n)
-		atomic_compare_exchange_strong_explicit(&self.checks, &left, left - 1,
+		atomic_compare_exchange_strong_explicit(&python_checks, &left, left - 1,
 							memory_order_relaxed,
 							memory_order_relaxed);
 	return true;

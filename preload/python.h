@@ -85,10 +85,24 @@ void python_off(uint32_t why);
  * down. */
 uintptr_t python_state(void);
 
+/* The same of a thread that holds the interpreter's lock, of whatever interpreter. */
+uintptr_t python_state_locked(void);
+
 /* Reads memory that may not be there: false, and nothing of it is used. */
 bool python_read(uintptr_t from, void *to, size_t bytes);
 
 /* Looks at the frames of a thread state with python_read() alone, for as many first
  * walks as it takes to believe the layout. False: they are not as they should be, and
  * Python's frames are off. */
-bool python_check(uintptr_t state);
+bool python_check_slowly(uintptr_t state);
+
+extern _Atomic uint32_t python_checks; /* walks to be looked at */
+
+static inline bool python_check(uintptr_t state)
+{
+	/* relaxed: one more or less. */
+	return __builtin_expect(
+		       !atomic_load_explicit(&python_checks, memory_order_relaxed),
+		       1) ||
+	       python_check_slowly(state);
+}

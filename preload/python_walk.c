@@ -51,28 +51,31 @@ static inline uintptr_t innermost(uintptr_t state)
 	return at && l->link_frame >= 0 ? load(at, l->link_frame) : at;
 }
 
-static bool is_link(uintptr_t frame)
+static inline bool is_link(uintptr_t frame)
 {
 	const struct python_layout *l = &python.layout;
 
 	return l->version >= 0x30c && byte_of(frame, l->frame_owner) >= OWNER_LOOP;
 }
 
-static struct python_frame read_frame(uintptr_t frame)
+/* What the frame is now. Its code's number is asked for if it is another than before; a
+ * number holds as long as the epoch does. (Field by field: a whole structure would be
+ * read wider than it was written, and wait for it.) */
+static inline void read_frame(struct python_frame *f)
 {
-	struct python_frame f = {.frame = frame,
-				 .code = code_of(frame),
-				 .at = at_of(frame),
-				 .entry = byte_of(frame, python.layout.frame_entry),
-				 .is_link = is_link(frame)};
+	uintptr_t frame = f->frame, code = code_of(frame);
 
-	if (!f.is_link)
-		f.id = python_code_id(f.code);
-	return f;
+	f->at = at_of(frame);
+	f->entry = byte_of(frame, python.layout.frame_entry);
+	f->is_link = is_link(frame);
+	if (__builtin_expect(code == f->code, 1))
+		return;
+	f->code = code;
+	f->id = f->is_link ? 0 : python_code_id(code);
 }
 
 /* Bytes into the instructions. */
-static uint64_t offset_of(const struct python_frame *f)
+static inline uint64_t offset_of(const struct python_frame *f)
 {
 	const struct python_layout *l = &python.layout;
 	int64_t offset;
@@ -87,18 +90,12 @@ static uint64_t offset_of(const struct python_frame *f)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-/* The child of `outside`; 0: there is no room. */
-static uint32_t child(struct python_node *known, void *base, uint64_t pc_flags,
-		      uint32_t outside, uint32_t module)
+static __attribute__((noinline)) uint32_t fill_node(struct python_node *known,
+						    void *base, uint64_t pc_flags,
+						    uint32_t outside, uint32_t module)
 {
 	struct wire_node key = {pc_flags, outside, module};
 
-	if (__builtin_expect(known->pc_flags == (pc_flags | KNOWN) &&
-				     known->outside == outside &&
-				     known->module == module,
-			     1))
-		return known->node;
-	key.parent = outside;
 	known->pc_flags = 0;
 	known->node = tree_child(base, &key);
 	if (!known->node) {
@@ -111,9 +108,21 @@ static uint32_t child(struct python_node *known, void *base, uint64_t pc_flags,
 	return known->node;
 }
 
+/* The child of `outside`; 0: there is no room. */
+static inline uint32_t child(struct python_node *known, void *base, uint64_t pc_flags,
+			     uint32_t outside, uint32_t module)
+{
+	if (__builtin_expect(known->pc_flags == (pc_flags | KNOWN) &&
+				     known->outside == outside &&
+				     known->module == module,
+			     1))
+		return known->node;
+	return fill_node(known, base, pc_flags, outside, module);
+}
+
 /* Does a call of the loop begin with this frame? Up to 3.10 each is one; then the frame
  * says so; then a link frame lies outside of it. */
-static bool is_entry(const struct python_frame *f, bool link_outside)
+static inline bool is_entry(const struct python_frame *f, bool link_outside)
 {
 	const struct python_layout *l = &python.layout;
 
@@ -121,8 +130,9 @@ static bool is_entry(const struct python_frame *f, bool link_outside)
 	       (l->frame_entry >= 0 ? f->entry != 0 : link_outside);
 }
 
-static uint32_t node_of(struct python_walk *w, void *base, const struct python_frame *f,
-			bool link_outside, uint32_t outside)
+static inline uint32_t node_of(struct python_walk *w, void *base,
+			       const struct python_frame *f, bool link_outside,
+			       uint32_t outside)
 {
 	uint64_t flags = WIRE_NODE_PYTHON | WIRE_NODE_EXACT |
 			 (is_entry(f, link_outside) ? WIRE_NODE_ENTRY : 0u);
@@ -159,7 +169,7 @@ static inline bool is_unchanged(const struct python_frame *f)
  * Compares the kept frames from `from` outwards. *ret_changed is the outermost that is
  * another than before, or from + 1. False: the chain leads elsewhere.
  */
-static bool verify(const struct python_walk *w, int from, int *ret_changed)
+static inline bool verify(const struct python_walk *w, int from, int *ret_changed)
 {
 	*ret_changed = from + 1;
 	for (int i = from; i >= 0; i--) {
@@ -175,15 +185,14 @@ static bool verify(const struct python_walk *w, int from, int *ret_changed)
 }
 
 /* The frames from `from` on get their nodes; false: there is no room for them. */
-static bool renew(struct python_walk *w, void *base, uint32_t from)
+static inline bool renew(struct python_walk *w, void *base, uint32_t from)
 {
 	uint32_t outside = from ? w->frames[from - 1].node : 0;
 
 	for (uint32_t i = from; i < w->count; i++) {
 		struct python_frame *f = &w->frames[i];
 
-		*f = read_frame(f->frame);
-		*index_of(w, f->frame) = (uint16_t)i;
+		read_frame(f);
 		if (!f->is_link) {
 			outside = node_of(w, base, f, i && f[-1].is_link, outside);
 			if (!outside)
@@ -212,9 +221,10 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 		else if (i >= total - HALF)
 			w->found[i - (total - PYTHON_FRAMES)] = frame;
 	for (uint32_t i = PYTHON_FRAMES; i-- > 0;) {
-		struct python_frame f = read_frame(w->found[i]);
+		struct python_frame f = {.frame = w->found[i]};
 		bool link = i + 1 < PYTHON_FRAMES && is_link(w->found[i + 1]);
 
+		read_frame(&f);
 		if (i == HALF - 1) {
 			key.parent = node;
 			node = tree_child(base, &key);
@@ -232,44 +242,92 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 
 /* ---- a stack ------------------------------------------------------------- */
 
-/* The node of the Python stack that `state` has; 0: none. */
-static uint32_t take(struct python_walk *w, void *base, uintptr_t state)
+/* New frames, from `frame` outwards up to one that is kept; its place, or -1: there is
+ * none. *ret_rest: where it stopped for want of room, else 0. */
+static int find_new(struct python_walk *w, uintptr_t frame, bool anew, uint32_t *ret_n,
+		    uintptr_t *ret_rest)
 {
-	uintptr_t first = innermost(state), frame = first;
-	int kept = -1, changed = 0;
 	uint32_t n = 0;
 
 	for (; frame && n < PYTHON_FRAMES; frame = outside_of(frame)) {
-		kept = find(w, frame);
-		if (kept >= 0)
-			break;
+		int kept = anew ? -1 : find(w, frame);
+
+		if (kept >= 0) {
+			*ret_n = n;
+			*ret_rest = 0;
+			return kept;
+		}
 		w->found[n++] = frame;
 	}
-	if (kept >= 0 && !verify(w, kept, &changed)) {
-		/* All of it anew. */
-		kept = -1;
-		for (n = 0, frame = first; frame && n < PYTHON_FRAMES;
-		     frame = outside_of(frame))
-			w->found[n++] = frame;
-	}
-	if (kept < 0)
-		changed = 0;
-	if ((kept < 0 && frame) || (uint32_t)(kept + 1) + n > PYTHON_FRAMES)
+	*ret_n = n;
+	*ret_rest = frame;
+	return -1;
+}
+
+/* Where the innermost frame is another than before, or the chain. */
+static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *base,
+						   uintptr_t first, bool anew)
+{
+	uintptr_t rest;
+	uint32_t n, changed = 0;
+	int kept = find_new(w, first, anew, &n, &rest), at = 0;
+
+	if (kept >= 0 && !verify(w, kept, &at))
+		kept = find_new(w, first, true, &n, &rest);
+	if (kept >= 0)
+		changed = (uint32_t)at;
+	if (rest || (uint32_t)(kept + 1) + n > PYTHON_FRAMES)
 		return take_deep(w, base, first);
 	w->count = (uint32_t)(kept + 1);
-	while (n > 0)
-		w->frames[w->count++].frame = w->found[--n];
-	if (!renew(w, base, (uint32_t)changed)) {
+	while (n > 0) {
+		uintptr_t frame = w->found[--n];
+
+		*index_of(w, frame) = (uint16_t)w->count;
+		w->frames[w->count++].frame = frame;
+	}
+	w->high = w->count > w->high ? w->count : w->high;
+	if (!renew(w, base, changed)) {
 		w->count = 0;
 		return 0;
 	}
 	return w->count ? w->frames[w->count - 1].node : 0;
 }
 
+/* The node of the Python stack that `state` has; 0: none. */
+static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
+{
+	uintptr_t first = innermost(state);
+	int last = (int)w->count - 1, changed;
+
+	if (last < 0 || w->frames[last].frame != first)
+		return take_new(w, base, first, false);
+	if (!verify(w, last, &changed))
+		return take_new(w, base, first, true);
+	if (!renew(w, base, (uint32_t)changed)) {
+		w->count = 0;
+		return 0;
+	}
+	return w->frames[last].node;
+}
+
 /* ---- both stacks --------------------------------------------------------- */
 
-static uint32_t pair(struct python_walk *w, void *base, uint32_t native, uint32_t own,
-		     uintptr_t state, const struct last *last)
+/* Once for each native stack: which of its frames are a loop's is up to it alone. */
+static __attribute__((noinline)) void learn(struct python_walk *w, void *base,
+					    uint32_t native, uintptr_t state,
+					    const struct last *last)
+{
+	uint32_t *learnt = &w->learnt[native % PYTHON_LEARNT];
+
+	if (*learnt == native)
+		return;
+	python_loop_learn(base, state, w, last);
+	if (last->count)
+		*learnt = native;
+}
+
+static inline uint32_t pair(struct python_walk *w, void *base, uint32_t native,
+			    uint32_t own, uintptr_t state, const struct last *last)
 {
 	uint64_t pc_flags = own | (uint64_t)WIRE_NODE_PAIR << WIRE_PC_BITS;
 	uint64_t hash = ((uint64_t)native << 32 | own) * 0x9e3779b97f4a7c15ull;
@@ -277,7 +335,7 @@ static uint32_t pair(struct python_walk *w, void *base, uint32_t native, uint32_
 	uint32_t node;
 
 	if (known->pc_flags != (pc_flags | KNOWN) || known->outside != native)
-		python_loop_learn(base, state, w, last);
+		learn(w, base, native, state, last);
 	node = child(known, base, pc_flags, native, 0);
 	return node ? node : native;
 }
@@ -290,13 +348,17 @@ static bool begin(struct python_walk *w, uint32_t epoch)
 		w->off = 1;
 	w->count = 0;
 	w->epoch = epoch;
+	/* What their codes' numbers were. */
+	for (uint32_t i = 0; i < w->high; i++)
+		w->frames[i].code = 0;
+	w->high = 0;
 	return !w->off;
 }
 
 /* Ready for a walk; 0: there is no Python stack, or none that is safe to look at. */
-static uintptr_t enter(struct python_walk *w)
+static inline uintptr_t enter(struct python_walk *w, bool locked)
 {
-	uintptr_t state = python_state();
+	uintptr_t state = locked ? python_state_locked() : python_state();
 	uint32_t epoch;
 
 	if (!state || !python_check(state))
@@ -310,16 +372,16 @@ static uintptr_t enter(struct python_walk *w)
 	return state;
 }
 
-static void leave(struct python_walk *w)
+static inline void leave(struct python_walk *w)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	w->busy = 0;
 }
 
 uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
-			  const struct last *last)
+			  const struct last *last, bool locked)
 {
-	uintptr_t state = enter(w);
+	uintptr_t state = enter(w, locked);
 	uint32_t own;
 
 	if (!state)
@@ -334,9 +396,9 @@ uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
 	return native;
 }
 
-uint32_t python_walk_alone(struct python_walk *w, void *base)
+uint32_t python_walk_alone(struct python_walk *w, void *base, bool locked)
 {
-	uintptr_t state = enter(w);
+	uintptr_t state = enter(w, locked);
 	uint32_t node;
 
 	if (!state)

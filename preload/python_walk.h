@@ -29,8 +29,9 @@ enum python_walk_limit {
 	/* Deeper stacks keep half of it from either end, and a WIRE_NODE_CUT frame. */
 	PYTHON_FRAMES = 2048,
 	PYTHON_INDEX = 1024, /* powers of two */
-	PYTHON_NODES = 1024,
+	PYTHON_NODES = 4096,
 	PYTHON_PAIRS = 1024,
+	PYTHON_LEARNT = 256,
 };
 
 struct python_frame {
@@ -51,8 +52,10 @@ struct python_node {
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
 	uint32_t count;
-	uint32_t epoch;		      /* python_code_epoch that the frames hold for */
+	uint32_t high;	/* below it, frames may have the code that they had once */
+	uint32_t epoch; /* python_code_epoch that the frames hold for */
 	uint16_t index[PYTHON_INDEX]; /* of a frame's address: where it may be kept */
+	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
 	struct python_node nodes[PYTHON_NODES];
 	struct python_node pairs[PYTHON_PAIRS];
 	struct python_frame frames[PYTHON_FRAMES];
@@ -60,9 +63,9 @@ struct python_walk { /* all zeroes at first */
 };
 
 /* The node of this thread's stack, of which `native` is the native one; `last` is where
- * it was found. */
+ * it was found. locked: this thread holds the interpreter's lock. */
 uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
-			  const struct last *last);
+			  const struct last *last, bool locked);
 
 /* The node of this thread's Python stack; 0: there is none. */
-uint32_t python_walk_alone(struct python_walk *w, void *base);
+uint32_t python_walk_alone(struct python_walk *w, void *base, bool locked);
