@@ -26,6 +26,7 @@ struct report {
 	struct lines_sums sums;
 	struct lines_source source;
 	uint32_t *ranked; /* functions chosen, the most important first */
+	bool *marked;	  /* of all functions: decorated with @profile */
 	uint32_t *plain;  /* labels of functions without lines, likewise */
 	size_t chosen, plain_chosen;
 	enum lines_sort sort;
@@ -145,6 +146,8 @@ static int by_rank(const void *left, const void *right, void *context)
 
 	if (r->sort == LINES_BY_PLACE)
 		return by_place(r, a, b);
+	if (r->marked[a - all] != r->marked[b - all])
+		return r->marked[a - all] ? -1 : 1;
 	order = compare(rank_value(&b->sum, r->sort), rank_value(&a->sum, r->sort));
 	if (!order)
 		order = compare(b->sum.allocated.bytes, a->sum.allocated.bytes);
@@ -170,11 +173,59 @@ static int by_plain_rank(const void *left, const void *right, void *context)
 		labels_text(&r->sums.labels, j, LABELS_FULL, other, sizeof(other)));
 }
 
+/* A Python function's listing begins with its `def`, as memory_profiler's do; others
+ * (lambdas, comprehensions, a file's own code) need their name said. */
+static bool names_itself(const struct report *r, const struct lines_function *f)
+{
+	const struct profile *p = r->sums.view.profile;
+	const char *name = strings_get(&p->strings, f->name);
+	size_t len = strlen(name);
+
+	return frames_is_python(p, f->module) && len && name[len - 1] != '>';
+}
+
+/* Whether a line, of len bytes, is the decorator of memory_profiler's, or of a line
+ * profiler's in whose place it stands; *ret_decorator: whether it is one at all. */
+static bool is_mark(const char *text, size_t len, bool *ret_decorator)
+{
+	static const char *const marks[] = {"@profile", "@memory_profiler.profile"};
+	size_t blank = strspn(text, " \t");
+
+	*ret_decorator = blank < len && text[blank] == '@';
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+		size_t n = strlen(marks[i]);
+
+		if (blank + n <= len && !strncmp(text + blank, marks[i], n) &&
+		    (blank + n == len || strchr("( \t\r\n#", text[blank + n])))
+			return true;
+	}
+	return false;
+}
+
+/* A Python function begins with its decorators. */
+static void mark(struct report *r)
+{
+	for (size_t i = 0; i < r->sums.function_count; i++) {
+		const struct lines_function *f = &r->sums.functions[i];
+		bool more = names_itself(r, f);
+
+		for (uint32_t line = f->first; more && line <= f->last; line++) {
+			size_t len = 0;
+			const char *text = lines_source_text(&r->source, f->file, line,
+							     &len);
+
+			more = false;
+			r->marked[i] |= text && is_mark(text, len, &more);
+		}
+	}
+}
+
 static void report_done(struct report *r)
 {
 	lines_sums_done(&r->sums);
 	lines_source_done(&r->source);
 	free(r->ranked);
+	free(r->marked);
 	free(r->plain);
 }
 
@@ -194,8 +245,10 @@ static int report_init(struct report *r, const struct profile *p,
 		return err;
 	r->ranked = calloc(r->sums.function_count + 1, sizeof(*r->ranked));
 	r->plain = calloc(r->sums.labels.count + 1, sizeof(*r->plain));
-	if (!r->ranked || !r->plain)
+	r->marked = calloc(r->sums.function_count + 1, sizeof(*r->marked));
+	if (!r->ranked || !r->plain || !r->marked)
 		return -ENOMEM;
+	mark(r);
 	choose(r, o, everything);
 	choose_plain(r, o);
 	qsort_r(r->ranked, r->chosen, sizeof(*r->ranked), by_rank, r);
@@ -427,17 +480,6 @@ static void put_function_name(const struct report *r, const struct lines_options
 	}
 	if (f->instances > 1)
 		fprintf(out, ", %" PRIu32 " instantiations together", f->instances);
-}
-
-/* A Python function's listing begins with its `def`, as memory_profiler's do; others
- * (lambdas, comprehensions, a file's own code) need their name said. */
-static bool names_itself(const struct report *r, const struct lines_function *f)
-{
-	const struct profile *p = r->sums.view.profile;
-	const char *name = strings_get(&p->strings, f->name);
-	size_t len = strlen(name);
-
-	return frames_is_python(p, f->module) && len && name[len - 1] != '>';
 }
 
 static void put_function(struct report *r, const struct lines_options *o,

@@ -368,6 +368,38 @@ pool(True)
 """
 
 
+class Marks(Case):
+    SCRIPT = """\
+def profile(function):
+    return function
+
+def large():
+    return bytearray(10 ** 7)
+
+@profile
+def marked():
+    return bytearray(10 ** 3)
+
+@staticmethod
+@profile
+def second():
+    return bytearray(10 ** 4)
+
+@profile_of_others if False else profile
+def unmarked():
+    return bytearray(10 ** 5)
+
+large(); marked(); second(); unmarked()
+"""
+
+    def test_decorated_functions_come_first(self):
+        result = self.run_script(self.SCRIPT)
+        shown = self.heapline("lines", result.profile).stdout.decode()
+        places = [shown.index("def %s(" % name) for name in ("second", "marked")]
+        places += [shown.index("bytearray(10 ** %d)" % n) for n in (7, 5)]
+        self.assertEqual(places, sorted(places))
+
+
 class Objects(Case):
     """Small objects, by the byte: CPython 3.11's layouts, so Debian's alone."""
 
