@@ -3,7 +3,7 @@
 #
 #	tools/soak.sh [RUN]...
 #
-# RUN is one of redis, threads, forks, hammer, parallel, loaded; all of them by default.
+# RUN is one of redis, threads, forks, hammer, parallel, loaded, leaks; all of them by default.
 # Prints a plain line for each, with its figures, and `N passed, N failed` at the end;
 # the exit status is 0 if nothing failed. SOAK_SCALE divides the rounds (10 is a tenth).
 # The tree in build/ is built first.
@@ -187,11 +187,20 @@ soak_loaded() {
 	end_helpers
 }
 
+# Each case and program a hundred times, busy helpers beside.
+soak_leaks() {
+	local last
+	last=$(/usr/bin/python3 tests/bench/leaks_soak.py "$(scaled 100)" | tee /dev/stderr |
+		tail -n 1)
+	[[ $last == *" 0 differ" ]]
+	result leaks $? "$last"
+}
+
 configure build && build build || exit 1
-[ $# != 0 ] || set -- redis threads forks hammer parallel loaded
+[ $# != 0 ] || set -- redis threads forks hammer parallel loaded leaks
 for run in "$@"; do
 	declare -F "soak_$run" >/dev/null ||
-		die "no such run: $run" "redis threads forks hammer parallel loaded"
+		die "no such run: $run" "redis threads forks hammer parallel loaded leaks"
 	"soak_$run"
 done
 printf '%d passed, %d failed\n' $passed $failed
