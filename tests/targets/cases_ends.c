@@ -237,11 +237,23 @@ static void *case_stale_thread_deep(int depth, void *block)
 	return depth ? case_stale_thread_deep(depth - 1, copy[depth % 16]) : NULL;
 }
 
+/* Far below where the thread waits: what it calls there leaves slots of its frames as
+ * they were. */
+static NOINLINE void case_stale_thread_below(void)
+{
+	volatile char room[8192];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+	case_stale_thread_deep(20, take(100));
+	room[0] = 1;
+}
+
 static int ready[2];
 
 static void *case_stale_thread_run(void *arg)
 {
-	case_stale_thread_deep(20, take(100));
+	case_stale_thread_below();
 	if (write(ready[1], "", 1) != 1)
 		abort();
 	for (;;)
