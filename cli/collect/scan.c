@@ -87,6 +87,7 @@ static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 		j->exiting = (pid_t)slot->scan_tid;
 		j->exit_sp = slot->scan_sp;
 	}
+	sem_init(&j->known, 0, 0);
 	sem_init(&j->go, 0, 0);
 	if (pthread_create(&j->thread, NULL, scan_job_run, j)) {
 		scan_job_answer(j, -1);
@@ -133,6 +134,8 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 
 	for (int i = 0, quiet = 0; i < PASSES && quiet < 2; i++)
 		quiet = engine_pass(s->engine) ? 0 : quiet + 1;
+	/* Nothing is read until the blocks have been seen: the process may go on. */
+	sem_post(&j->known);
 	p = engine_process(s->engine, j->want.serial);
 	if (!p || p->ended)
 		j->blocks_err = -ESRCH;
@@ -485,6 +488,7 @@ void scans_close(struct scans *s)
 		return;
 	if (s->job) {
 		s->job->blocks_err = s->job->blocks_err ? s->job->blocks_err : -ESRCH;
+		sem_post(&s->job->known);
 		sem_post(&s->job->go);
 		if (s->job->thread)
 			pthread_join(s->job->thread, NULL);

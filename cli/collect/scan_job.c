@@ -134,9 +134,9 @@ static void let_go(struct scan_job *j, struct heap_threads *threads,
 	j->row.pause_ns = kernel_monotonic_ns() - stopped_ns;
 }
 
-static void wait_for_blocks(struct scan_job *j)
+static void wait_for(sem_t *sem)
 {
-	while (sem_wait(&j->go) < 0)
+	while (sem_wait(sem) < 0)
 		;
 }
 
@@ -155,15 +155,16 @@ static int read_memory(struct scan_job *j, struct heap_memory *memory,
 		r = scan_at_end(&j->want) ? -E2BIG
 					  : heap_image_take(&j->image, memory, &regions,
 							    j->image_max);
-	wait_for_blocks(j);
-	if (j->blocks_err || (r && r != -E2BIG && r != -ENOMEM))
-		return j->blocks_err ? j->blocks_err : r;
+	wait_for(&j->known);
 	if (!r) {
 		memory->image = &j->image;
 		let_go(j, threads, stopped_ns);
 		if (!j->want.counts)
 			scan_job_answer(j, 0);
 	}
+	wait_for(&j->go);
+	if (j->blocks_err || (r && r != -E2BIG && r != -ENOMEM))
+		return j->blocks_err ? j->blocks_err : r;
 	r = find(j, &source, memory, threads, &regions);
 	if (!memory->image)
 		let_go(j, threads, stopped_ns);
@@ -192,7 +193,8 @@ static int read_process(struct scan_job *j, struct heap_threads *threads,
 	if (!r)
 		r = heap_kernel_read(reader, &j->kernel);
 	if (r < 0) {
-		wait_for_blocks(j);
+		wait_for(&j->known);
+		wait_for(&j->go);
 		return r;
 	}
 	heap_memory_open(&memory, reader, &maps);
@@ -295,6 +297,7 @@ void scan_job_close(struct scan_job *j)
 	scan_tls_done(&j->tls);
 	heap_kernel_done(&j->kernel);
 	free(j->mappings);
+	sem_destroy(&j->known);
 	sem_destroy(&j->go);
 	free(j);
 }

@@ -43,7 +43,8 @@ struct scan_job { /* the thread's but where it says otherwise */
 	pthread_t thread;
 	int bell;		 /* rung when phase changed */
 	_Atomic int phase;	 /* enum scan_phase */
-	sem_t go;		 /* posted by the server, with the blocks */
+	sem_t known;		 /* posted by the server: its books are of now */
+	sem_t go;		 /* and then: the blocks are there */
 	int blocks_err;		 /* the server's */
 	struct heap_graph graph; /* whose blocks are the server's to add */
 

@@ -4,14 +4,46 @@
 #include "cli/heap/memory.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 enum {
 	PIECE = 4 << 20,    /* bytes copied at once */
+	LEAST = 64 << 10,   /* not in less, if there is more */
 	MORE = 64 << 20,    /* room, where what was prepared is used up */
 	HEADERS = 16 << 10, /* of a module: what says where its data is */
+	CREW = 4,	    /* threads that copy: memory is not much faster */
+	TASK = 16 << 20,    /* bytes of addresses, so that all have something to do */
+};
+
+/* What is to be copied, in the order of addresses. */
+struct task {
+	uint64_t start, len;
+	bool headers;
+};
+
+struct worker {
+	pthread_t thread;
+	struct crew *crew;
+	struct heap_image part; /* what it copied; its buffers are of its own */
+	char *at;		/* room that it has taken */
+	uint64_t left;
+	int err;
+};
+
+struct crew {
+	struct heap_memory *memory;
+	uint64_t most;
+	struct task *tasks;
+	size_t task_count, task_room;
+	_Atomic size_t next;
+	_Atomic uint64_t bytes;
+	struct heap_image_buffer *prepared; /* NULL: nothing was */
+	_Atomic uint64_t prepared_used;
+	struct worker workers[CREW];
 };
 
 void heap_image_done(struct heap_image *image)
@@ -35,7 +67,7 @@ static struct heap_image_buffer *add_buffer(struct heap_image *image, uint64_t l
 	if (at == MAP_FAILED)
 		return NULL;
 	madvise(at, len, MADV_HUGEPAGE);
-	image->buffers[image->buffer_count] = (struct heap_image_buffer){at, len, 0};
+	image->buffers[image->buffer_count] = (struct heap_image_buffer){at, len};
 	return &image->buffers[image->buffer_count++];
 }
 
@@ -44,7 +76,8 @@ void heap_image_prepare(struct heap_image *image, uint64_t bytes)
 	struct heap_image_buffer *b;
 
 	*image = (struct heap_image){0};
-	b = add_buffer(image, (bytes + PIECE - 1) / PIECE * PIECE + PIECE);
+	/* Each of those that copy leaves a piece half used. */
+	b = add_buffer(image, (bytes + PIECE - 1) / PIECE * PIECE + CREW * PIECE);
 	if (!b)
 		return;
 #ifdef MADV_POPULATE_WRITE
@@ -55,20 +88,32 @@ void heap_image_prepare(struct heap_image *image, uint64_t bytes)
 		((volatile char *)b->at)[i] = 0;
 }
 
-/* Room for len bytes behind what was copied last, at most a piece. */
-static char *room(struct heap_image *image, uint64_t len)
-{
-	struct heap_image_buffer *b =
-		image->buffer_count ? &image->buffers[image->buffer_count - 1] : NULL;
+/* ---- one of those that copy ------------------------------------------------ */
 
-	if (!b || b->len - b->used < len)
-		b = add_buffer(image, MORE);
-	return b ? b->at + b->used : NULL;
-}
-
-static void use(struct heap_image *image, uint64_t len)
+/* Where the next bytes go: *ret_len of them at most. */
+static char *room(struct worker *w, uint64_t len, uint64_t *ret_len)
 {
-	image->buffers[image->buffer_count - 1].used += len;
+	struct crew *c = w->crew;
+	struct heap_image_buffer *b;
+	uint64_t at;
+
+	if (w->left < len && w->left < LEAST) {
+		w->left = 0;
+		/* relaxed: places that differ, nothing more. */
+		at = !c->prepared ? 0
+				  : atomic_fetch_add_explicit(&c->prepared_used, PIECE,
+							      memory_order_relaxed);
+		if (c->prepared && at + PIECE <= c->prepared->len) {
+			w->at = c->prepared->at + at;
+			w->left = PIECE;
+		} else {
+			b = add_buffer(&w->part, MORE);
+			w->at = b ? b->at : NULL;
+			w->left = b ? MORE : 0;
+		}
+	}
+	*ret_len = len < w->left ? len : w->left;
+	return w->left ? w->at : NULL;
 }
 
 static int add_run(struct heap_image *image, uint64_t start, uint64_t len,
@@ -77,7 +122,6 @@ static int add_run(struct heap_image *image, uint64_t start, uint64_t len,
 	struct heap_image_run *last =
 		image->run_count ? &image->runs[image->run_count - 1] : NULL;
 
-	image->bytes += len;
 	if (last && last->end == start && last->at + (last->end - last->start) == at) {
 		last->end += len;
 		return 0;
@@ -89,52 +133,92 @@ static int add_run(struct heap_image *image, uint64_t start, uint64_t len,
 	return 0;
 }
 
-static int copy(struct heap_image *image, struct heap_memory *memory, uint64_t start,
-		uint64_t len, uint64_t most)
+static int keep(struct worker *w, uint64_t start, uint64_t len)
+{
+	int r = add_run(&w->part, start, len, w->at);
+
+	w->at += len;
+	w->left -= len;
+	/* relaxed: a bound, which may be missed by a piece of each. */
+	if (!r &&
+	    atomic_fetch_add_explicit(&w->crew->bytes, len, memory_order_relaxed) +
+			    len >
+		    w->crew->most)
+		r = -E2BIG;
+	return r;
+}
+
+static int copy(struct worker *w, uint64_t start, uint64_t len)
 {
 	uint64_t done = 0;
 	int r = 0;
 
 	while (!r && done < len) {
-		uint64_t skip = 0, left = len - done;
-		size_t want = left < PIECE ? (size_t)left : PIECE;
-		char *to = room(image, want);
-		ssize_t n = to ? heap_memory_read(memory, start + done, to, want, &skip)
+		uint64_t skip = 0, left = len - done, want;
+		char *to = room(w, left < PIECE ? left : PIECE, &want);
+		ssize_t n = to ? heap_memory_read(w->crew->memory, start + done, to,
+						  want, &skip)
 			       : -ENOMEM;
 
 		if (n < 0)
 			return (int)n;
-		if (n) {
-			use(image, (uint64_t)n);
-			r = add_run(image, start + done, (uint64_t)n, to);
-		}
-		if (image->bytes > most)
-			return -E2BIG;
+		if (n)
+			r = keep(w, start + done, (uint64_t)n);
 		done += n ? (uint64_t)n : skip < 8 ? 8 : skip < left ? skip : left;
 	}
 	return r;
 }
 
 /* As far as they can be read: they are the file's own, untouched pages. */
-static int copy_headers(struct heap_image *image, struct heap_memory *memory,
-			const struct heap_map *map)
+static int copy_headers(struct worker *w, uint64_t start, uint64_t len)
 {
-	uint64_t len = map->end - map->start;
+	uint64_t some;
 	char *to;
 
-	len = len < HEADERS ? len : HEADERS;
-	to = room(image, len);
-	if (!to)
+	/* In one piece, or not at all. */
+	if (w->left < len)
+		w->left = 0;
+	to = room(w, len, &some);
+	if (!to || some < len)
 		return -ENOMEM;
-	if (!heap_memory_get(memory, map->start, to, len))
+	if (!heap_memory_get(w->crew->memory, start, to, len))
 		return 0;
-	use(image, len);
-	return add_run(image, map->start, len, to);
+	return keep(w, start, len);
 }
 
-static int copy_parts(struct heap_image *image, struct heap_memory *memory,
-		      const struct heap_map *map, const struct heap_ranges *parts,
-		      uint64_t most)
+static void *work(void *context)
+{
+	struct worker *w = context;
+	struct crew *c = w->crew;
+
+	while (!w->err) {
+		/* relaxed: each task is one's. */
+		size_t i = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed);
+		const struct task *t = &c->tasks[i];
+
+		if (i >= c->task_count)
+			break;
+		w->err = t->headers ? copy_headers(w, t->start, t->len)
+				    : copy(w, t->start, t->len);
+	}
+	return NULL;
+}
+
+/* ---- what is to be done ------------------------------------------------------ */
+
+static int add_task(struct crew *c, uint64_t start, uint64_t len, bool headers)
+{
+	for (uint64_t done = 0, some; done < len; done += some) {
+		some = len - done < TASK ? len - done : TASK;
+		if (array_reserve(&c->tasks, &c->task_room, c->task_count + 1) < 0)
+			return -ENOMEM;
+		c->tasks[c->task_count++] = (struct task){start + done, some, headers};
+	}
+	return 0;
+}
+
+static int add_parts(struct crew *c, const struct heap_map *map,
+		     const struct heap_ranges *parts)
 {
 	int r = 0;
 
@@ -144,7 +228,81 @@ static int copy_parts(struct heap_image *image, struct heap_memory *memory,
 		uint64_t end = x->end < map->end ? x->end : map->end;
 
 		if (start < end)
-			r = copy(image, memory, start, end - start, most);
+			r = add_task(c, start, end - start, false);
+	}
+	return r;
+}
+
+static int add_tasks(struct crew *c, const struct heap_ranges *also)
+{
+	const struct heap_maps *maps = c->memory->maps;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < maps->count; i++) {
+		const struct heap_map *map = &maps->items[i];
+		uint64_t len = map->end - map->start;
+
+		if (heap_map_counts(map) || (map->read && map->write && !map->shared))
+			r = add_task(c, map->start, len, false);
+		else if (map->read && map->inode && !map->offset && !map->shared)
+			r = add_task(c, map->start, len < HEADERS ? len : HEADERS,
+				     true);
+		else if (map->read)
+			r = add_parts(c, map, also);
+	}
+	return r;
+}
+
+/* ---- together ------------------------------------------------------------------ */
+
+static int compare_runs(const void *a, const void *b)
+{
+	const struct heap_image_run *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* What a worker has is the image's. */
+static int hand_over(struct heap_image *image, struct heap_image *part)
+{
+	size_t runs = image->run_count + part->run_count;
+	size_t buffers = image->buffer_count + part->buffer_count;
+
+	if (array_reserve(&image->runs, &image->run_room, runs) < 0 ||
+	    array_reserve(&image->buffers, &image->buffer_room, buffers) < 0)
+		return -ENOMEM;
+	memcpy(image->runs + image->run_count, part->runs,
+	       part->run_count * sizeof(*part->runs));
+	memcpy(image->buffers + image->buffer_count, part->buffers,
+	       part->buffer_count * sizeof(*part->buffers));
+	image->run_count = runs;
+	image->buffer_count = buffers;
+	part->buffer_count = part->run_count = 0;
+	return 0;
+}
+
+/* The caller is one of them; those that do not come leave it to the others. */
+static int copy_all(struct crew *c, struct heap_image *image)
+{
+	bool came[CREW] = {true};
+	int r = 0;
+
+	for (size_t i = 0; i < CREW; i++)
+		c->workers[i].crew = c;
+	for (size_t i = 1; i < CREW && i < c->task_count; i++)
+		came[i] = !pthread_create(&c->workers[i].thread, NULL, work,
+					  &c->workers[i]);
+	work(&c->workers[0]);
+	for (size_t i = 0; i < CREW; i++) {
+		struct worker *w = &c->workers[i];
+
+		if (i && came[i])
+			pthread_join(w->thread, NULL);
+		if (w->err && r != -ENOMEM)
+			r = w->err;
+		if (!r && w->part.run_count + w->part.buffer_count)
+			r = hand_over(image, &w->part);
+		heap_image_done(&w->part);
 	}
 	return r;
 }
@@ -152,22 +310,27 @@ static int copy_parts(struct heap_image *image, struct heap_memory *memory,
 int heap_image_take(struct heap_image *image, struct heap_memory *memory,
 		    const struct heap_ranges *also, uint64_t most)
 {
-	int r = 0;
+	struct crew c = {.memory = memory,
+			 .most = most,
+			 .prepared = image->buffer_count ? image->buffers : NULL};
+	struct heap_image_buffer prepared;
+	int r;
 
-	for (size_t i = 0; !r && i < memory->maps->count; i++) {
-		const struct heap_map *map = &memory->maps->items[i];
-		uint64_t len = map->end - map->start;
-
-		if (heap_map_counts(map) || (map->read && map->write && !map->shared))
-			r = copy(image, memory, map->start, len, most);
-		else if (map->read && map->inode && !map->offset && !map->shared)
-			r = copy_headers(image, memory, map);
-		else if (map->read)
-			r = copy_parts(image, memory, map, also, most);
+	if (c.prepared) { /* the array may move */
+		prepared = image->buffers[0];
+		c.prepared = &prepared;
 	}
-	if (r < 0)
+	r = add_tasks(&c, also);
+	if (!r)
+		r = copy_all(&c, image);
+	free(c.tasks);
+	if (r < 0) {
 		heap_image_done(image);
-	return r;
+		return r;
+	}
+	image->bytes = c.bytes;
+	qsort(image->runs, image->run_count, sizeof(*image->runs), compare_runs);
+	return 0;
 }
 
 /* The first run that ends behind an address; run_count: none. */

@@ -16,7 +16,7 @@ struct heap_image_run {
 
 struct heap_image_buffer {
 	char *at;
-	uint64_t len, used;
+	uint64_t len;
 };
 
 struct heap_image {
@@ -32,7 +32,7 @@ void heap_image_prepare(struct heap_image *image, uint64_t bytes);
 
 /* Copies the process's writable memory, but for heapline's, and the first pages of its
  * modules; of memory that it shares, what is in `also` (tidy). 0; -E2BIG: that is more
- * than most bytes; -ENOMEM; -errno: it is gone. */
+ * than most bytes; -ENOMEM; -errno: it is gone. Several threads copy. */
 int heap_image_take(struct heap_image *image, struct heap_memory *memory,
 		    const struct heap_ranges *also, uint64_t most);
 
