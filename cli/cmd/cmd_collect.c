@@ -88,6 +88,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->scan_at_exit = true;
 		else if (option(word, name, "kernel-clock"))
 			c->kernel_clock = true;
+		else if (option(word, name, "snapshot-at-any-exit"))
+			c->scan_at_exit = c->scan_at_any_exit = true;
 		else if (option(word, name, "snapshot-every") && value)
 			schedule_words_add(&c->schedule, true, value + 1);
 		else if (option(word, name, "snapshot-at") && value)

@@ -30,6 +30,7 @@ enum option {
 	NO_FOLLOW,
 	ONLY,
 	SNAPSHOT_AT_EXIT,
+	SNAPSHOT_AT_ANY_EXIT,
 	SNAPSHOT_EVERY,
 	SNAPSHOT_AT,
 	SNAPSHOT_WAIT,
@@ -71,6 +72,9 @@ static const struct option_spec options[] = {
 	[SNAPSHOT_AT_EXIT] = {.name = "snapshot-at-exit",
 			      .help = "read each process's heap at its end: who holds "
 				      "each block (`heapline path`)"},
+	[SNAPSHOT_AT_ANY_EXIT] = {.name = "snapshot-at-any-exit",
+				  .help = "and if a signal ends it: it is traced for "
+					  "that, all its life"},
 	[SNAPSHOT_EVERY] = {.name = "snapshot-every",
 			    .argument = "TIME",
 			    .help = "read the heaps of all processes at intervals"},
@@ -166,6 +170,9 @@ static const char *take(void *own, size_t i, const char *value)
 		break;
 	case SNAPSHOT_AT_EXIT:
 		o->scan_at_exit = true;
+		break;
+	case SNAPSHOT_AT_ANY_EXIT:
+		o->scan_at_exit = o->scan_at_any_exit = true;
 		break;
 	case SNAPSHOT_EVERY:
 	case SNAPSHOT_AT:

@@ -16,8 +16,8 @@ static void say_missing(const struct reader *r, const char *snapshot, const char
 		message_help("`heapline snapshot PID` reads a process while it runs");
 	} else if (!r->profile->snapshot_count) {
 		message_error("the profile has no snapshot of a heap");
-		message_help("`heapline run --snapshot-at-exit PROGRAM` records one, "
-			     "unless a signal ends it");
+		message_help("`heapline run --snapshot-at-exit PROGRAM` records one; "
+			     "if a signal ends it, --snapshot-at-any-exit");
 	} else {
 		message_error(
 			"the profile has no such snapshot%s%s", snapshot ? ": " : "",

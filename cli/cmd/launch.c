@@ -192,6 +192,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.delay_ns = o->delay_ns;
 	l->config.duration_ns = o->duration_ns;
 	l->config.scan_at_exit = o->scan_at_exit;
+	l->config.scan_at_any_exit = o->scan_at_any_exit;
 	l->config.schedule = o->schedule;
 	l->config.scan_wait_ms = control_scan_wait_ms(o->scan_wait_ns);
 	snprintf(l->config.options, sizeof(l->config.options), "%s", o->text);

@@ -26,7 +26,7 @@ struct launch_options {
 	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */
 	uint64_t delay_ns, duration_ns;
-	bool scan_at_exit;
+	bool scan_at_exit, scan_at_any_exit;
 	uint64_t scan_wait_ns; /* 0: the usual */
 	struct control_schedule schedule;
 	uint64_t sample;       /* bytes; 0: record everything */

@@ -30,6 +30,7 @@ struct control_config {	  /* launcher to collector, first */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	bool scan_at_exit;		/* the heap graph of each process at its end */
+	bool scan_at_any_exit;		/* by a signal, too: they are traced */
 	uint32_t scan_wait_ms;		/* a process waits for that at most */
 	struct control_schedule schedule;
 	uint64_t sample;		/* bytes; 0: record everything */

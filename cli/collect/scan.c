@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/kernel.h"
 #include "cli/collect/scan_job.h"
+#include "cli/collect/watches.h"
 #include "cli/profile/file.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct scans {
 	size_t kept;	      /* by programs and schedules */
 	uint64_t kept_bytes;
 	bool full_told;
+	struct watches watches;
 };
 
 int scans_open(struct recording *memory, struct engine *engine, bool lacking,
@@ -66,6 +68,22 @@ bool scans_busy(const struct scans *s)
 
 /* ---- beginning ----------------------------------------------------------- */
 
+/* One that is dying is read by its watch; any other is let go by that, as a thread of
+ * its own will trace it. */
+static bool start(struct scans *s, struct scan_job *j)
+{
+	struct watch *watch = watches_find(&s->watches, j->want.serial);
+
+	if (j->want.dying)
+		return watch && watch_read(watch, j);
+	if (watch && watch_state(watch) != WATCH_WATCHING)
+		return false; /* it comes to its end: that is read */
+	j->watch_again =
+		watches_leave(&s->watches, j->want.serial) && !scan_at_end(&j->want);
+	j->threaded = !pthread_create(&j->thread, NULL, scan_job_run, j);
+	return j->threaded;
+}
+
 static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 {
 	struct engine_process *p = engine_process(s->engine, w->serial);
@@ -83,13 +101,13 @@ static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 	j->started_ns = kernel_monotonic_ns();
 	j->lacking = s->lacking;
 	/* (Its own numbers are ours unless it lives in a namespace of pids.) */
-	if (scan_at_end(w) && slot->pid == (uint32_t)p->pid) {
+	if (scan_at_end(w) && !w->dying && slot->pid == (uint32_t)p->pid) {
 		j->exiting = (pid_t)slot->scan_tid;
 		j->exit_sp = slot->scan_sp;
 	}
 	sem_init(&j->known, 0, 0);
 	sem_init(&j->go, 0, 0);
-	if (pthread_create(&j->thread, NULL, scan_job_run, j)) {
+	if (!start(s, j)) {
 		scan_job_answer(j, -1);
 		scan_job_close(j);
 		return NULL;
@@ -208,8 +226,13 @@ static int name_sites(struct scan_job *j, const struct profile *p)
 static void pack_up(struct scans *s, struct scan_job *j, struct profile *p,
 		    int (*fill)(void *context, struct profile *p), void *context)
 {
-	(void)s;
-	pthread_join(j->thread, NULL);
+	struct engine_process *process = engine_process(s->engine, j->want.serial);
+
+	if (j->threaded)
+		pthread_join(j->thread, NULL);
+	j->threaded = false;
+	if (j->watch_again && process && !process->ended)
+		watches_add(&s->watches, process);
 	scan_job_answer(j, j->err ? -1 : j->want.counts ? j->unheld : 0);
 	if (!j->err && fill(context, p) < 0)
 		j->err = -ENOMEM;
@@ -217,11 +240,11 @@ static void pack_up(struct scans *s, struct scan_job *j, struct profile *p,
 		j->err = name_sites(j, p);
 	if (!j->err) {
 		count(&j->row, &j->graph);
-		if (!pthread_create(&j->thread, NULL, scan_job_pack, j))
+		j->threaded = !pthread_create(&j->thread, NULL, scan_job_pack, j);
+		if (j->threaded)
 			return;
 		j->err = -ENOMEM;
 	}
-	j->thread = 0;
 	scan_job_enter(j, SCAN_DONE);
 }
 
@@ -273,7 +296,7 @@ static void finish(struct scans *s, struct scan_job *j, struct profile *p)
 {
 	int result;
 
-	if (j->thread)
+	if (j->threaded)
 		pthread_join(j->thread, NULL);
 	if (j->err && !j->cause)
 		j->cause = scan_job_cause(j->err);
@@ -388,6 +411,28 @@ static void hear_processes(struct scans *s)
 		s->scans_seen = scans;
 }
 
+/* Those that stand at an end that they had no say in. */
+static void hear_watches(struct scans *s)
+{
+	uint32_t serial;
+
+	while (s->wanted_count < WANTED && watches_next(&s->watches, &serial))
+		s->wanted[s->wanted_count++] = (struct scan_want){
+			.serial = serial, .kind = PROFILE_AT_EXIT, .dying = true};
+}
+
+void scans_watch(struct scans *s, const struct engine_process *p)
+{
+	watches_add(&s->watches, p);
+}
+
+void scans_watch_all(struct scans *s, uint32_t wait_ms)
+{
+	s->watches.on = true;
+	s->watches.bell = s->fd;
+	s->watches.wait_ms = wait_ms;
+}
+
 /* The first that is wanted; what cannot be begun is done with. */
 static void begin_next(struct scans *s)
 {
@@ -409,6 +454,7 @@ void scans_look(struct scans *s, struct profile *p,
 
 	eventfd_read(s->fd, &rung);
 	hear_processes(s);
+	hear_watches(s);
 	begin_next(s);
 	j = s->job;
 	if (!j)
@@ -443,6 +489,9 @@ void scans_end(struct scans *s, struct profile *p,
 		poll(&fd, 1, END_LOOK_MS);
 		scans_look(s, p, fill, context);
 	}
+	/* The others go on without us. */
+	if (!s->job)
+		watches_done(&s->watches);
 }
 
 static bool has_row(const struct profile *p, uint32_t serial)
@@ -490,11 +539,13 @@ void scans_close(struct scans *s)
 		s->job->blocks_err = s->job->blocks_err ? s->job->blocks_err : -ESRCH;
 		sem_post(&s->job->known);
 		sem_post(&s->job->go);
-		if (s->job->thread)
+		if (s->job->threaded)
 			pthread_join(s->job->thread, NULL);
+		watches_done(&s->watches); /* which may be at it */
 		scan_job_answer(s->job, -1);
 		scan_job_close(s->job);
 	}
+	watches_done(&s->watches);
 	close(s->fd);
 	free(s);
 }

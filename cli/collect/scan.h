@@ -42,6 +42,11 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 /* The same by a schedule, unless it waits for one already (-EBUSY): nobody hears. */
 int scans_schedule(struct scans *s, const struct engine_process *p, const char *name);
 
+/* From now on, processes are watched for their end, each from the moment that
+ * scans_watch() is told of it. They stand there for wait_ms at most. */
+void scans_watch_all(struct scans *s, uint32_t wait_ms);
+void scans_watch(struct scans *s, const struct engine_process *p);
+
 /* Waits for the end of all that is, within a bound; nothing more can be asked for. */
 void scans_end(struct scans *s, struct profile *p,
 	       int (*fill)(void *context, struct profile *p), void *context);

@@ -25,9 +25,11 @@ enum { EDGE_BYTES = 16 }; /* of memory, roots and the way back included */
 
 void scan_job_enter(struct scan_job *j, enum scan_phase phase)
 {
+	int bell = j->bell; /* the server may be done with the job at once */
+
 	/* release: what was done in the phase before; pairs with scans_look(). */
 	atomic_store_explicit(&j->phase, phase, memory_order_release);
-	eventfd_write(j->bell, 1);
+	eventfd_write(bell, 1);
 }
 
 const char *scan_job_cause(int err)
@@ -215,25 +217,31 @@ static int put_piece(void *context, const void *data, size_t len)
 	return r;
 }
 
+/* Its threads stand. */
+static int scan_stopped(struct scan_job *j, struct heap_threads *threads)
+{
+	uint64_t stopped_ns = kernel_monotonic_ns();
+	int r;
+
+	j->row.threads = (uint32_t)threads->count;
+	j->row.running = (uint32_t)threads->running;
+	scan_job_enter(j, SCAN_STOPPED);
+	r = read_process(j, threads, stopped_ns);
+	heap_threads_done(threads);
+	return r;
+}
+
 static int scan(struct scan_job *j)
 {
 	struct heap_threads threads;
-	uint64_t stopped_ns, rss = procfs_rss(j->pid);
+	uint64_t rss = procfs_rss(j->pid);
 	int r;
 
 	j->image_max = memory_free() / 2;
 	if (!scan_at_end(&j->want) && rss < j->image_max)
 		heap_image_prepare(&j->image, rss);
 	r = heap_threads_stop(&threads, j->pid, STOP_NS);
-	if (r < 0)
-		return r;
-	stopped_ns = kernel_monotonic_ns();
-	j->row.threads = (uint32_t)threads.count;
-	j->row.running = (uint32_t)threads.running;
-	scan_job_enter(j, SCAN_STOPPED);
-	r = read_process(j, &threads, stopped_ns);
-	heap_threads_done(&threads);
-	return r;
+	return r < 0 ? r : scan_stopped(j, &threads);
 }
 
 /* By any pointer, and with what the program ignores. */
@@ -256,11 +264,8 @@ static int count_unheld(struct scan_job *j)
 	return 0;
 }
 
-void *scan_job_run(void *context)
+static void conclude(struct scan_job *j)
 {
-	struct scan_job *j = context;
-
-	j->err = scan(j);
 	if (!j->err)
 		j->err = scan_names(&j->graph, &j->roots, &j->frames, &j->tls, j->pid);
 	heap_image_done(&j->image);
@@ -272,7 +277,21 @@ void *scan_job_run(void *context)
 		j->cause = scan_job_cause(j->err);
 	j->row.scan_ns = kernel_monotonic_ns() - j->started_ns;
 	scan_job_enter(j, SCAN_READ); /* the process may go on: it was let go */
+}
+
+void *scan_job_run(void *context)
+{
+	struct scan_job *j = context;
+
+	j->err = scan(j);
+	conclude(j);
 	return NULL;
+}
+
+void scan_job_run_stopped(struct scan_job *j, struct heap_threads *threads)
+{
+	j->err = threads ? scan_stopped(j, threads) : -ENOMEM;
+	conclude(j);
 }
 
 void *scan_job_pack(void *context)

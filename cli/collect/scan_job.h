@@ -24,6 +24,7 @@ struct scan_want {
 	enum profile_why_scanned kind;
 	bool counts; /* the process waits to hear how many blocks nobody holds */
 	bool waits;  /* it waits in preload/stand.c */
+	bool dying;  /* it stands at its end, held by its watch */
 	char name[SCAN_NAME_BYTES];
 	void (*done)(void *context, int result);
 	void *context;
@@ -40,7 +41,9 @@ struct scan_job { /* the thread's but where it says otherwise */
 	struct wire_process *slot; /* the process's; anybody's, in time */
 	bool lacking;
 
-	pthread_t thread;
+	pthread_t thread; /* none where the watch's makes it */
+	bool threaded;
+	bool watch_again;	 /* once it is done */
 	int bell;		 /* rung when phase changed */
 	_Atomic int phase;	 /* enum scan_phase */
 	sem_t known;		 /* posted by the server: its books are of now */
@@ -67,6 +70,10 @@ struct scan_job { /* the thread's but where it says otherwise */
 
 /* The thread: stops the process, reads it, lets it go, makes the graph. */
 void *scan_job_run(void *job);
+
+/* The same of one whose threads stand already, and whose tracer the caller is; they are
+ * let go. NULL: there was no memory for them. */
+void scan_job_run_stopped(struct scan_job *j, struct heap_threads *threads);
 
 /* Another one, later: makes pieces of it. */
 void *scan_job_pack(void *job);

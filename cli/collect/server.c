@@ -60,6 +60,7 @@ struct server {
 	struct schedule schedule;
 	size_t modules;	  /* seen */
 	size_t snapshots; /* written */
+	uint32_t watched, newest; /* serials of processes: seen to */
 
 	int callers[CALLERS];
 	size_t caller_count;
@@ -110,6 +111,21 @@ static bool is_wanted(const struct server *s, const struct recording_peer *peer)
 	return !fnmatch(c->only, exe, 0) || (slash && !fnmatch(c->only, slash + 1, 0));
 }
 
+/* Those that have come since the last look. */
+static void watch_new(struct server *s)
+{
+	struct engine_process *p = NULL;
+
+	if (!s->o->config.scan_at_any_exit)
+		return;
+	while ((p = engine_process_next(s->engine, p)))
+		if (p->serial > s->watched && !p->ended && p->pid > 0) {
+			scans_watch(s->scans, p);
+			s->newest = p->serial > s->newest ? p->serial : s->newest;
+		}
+	s->watched = s->newest;
+}
+
 /* A process wants to come in. What /proc tells is asked while it waits for us. */
 static void let_in(struct server *s, int caller, struct recording_peer *peer)
 {
@@ -128,6 +144,7 @@ static void let_in(struct server *s, int caller, struct recording_peer *peer)
 		recording_refuse(caller, WIRE_FULL);
 		return;
 	}
+	watch_new(s); /* while it waits for us */
 	s->result.attached |= members_root_serial(s->members) == peer->serial;
 	recording_admit(&s->memory, caller, peer);
 }
@@ -618,6 +635,7 @@ static int serve(struct server *s)
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
 		members_look(s->members);
+		watch_new(s);
 		schedule_tick(&s->schedule, s->engine, s->scans,
 			      engine_now_ns(s->engine));
 		scans_look(s->scans, s->profile, fill_profile, s);
@@ -726,6 +744,8 @@ static int open_all(struct server *s)
 		err = accounts_open(s->engine, s->memory.base, pid_of, s, &s->accounts);
 	if (!err)
 		err = scans_open(&s->memory, s->engine, partly, &s->scans);
+	if (!err && o->config.scan_at_any_exit)
+		scans_watch_all(s->scans, o->config.scan_wait_ms);
 	if (!err)
 		err = profile_writer_open(o->output, &s->writer);
 	s->profile = err ? NULL : profile_new();

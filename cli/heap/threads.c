@@ -208,6 +208,19 @@ int heap_threads_stop(struct heap_threads *t, pid_t pid, uint64_t patience_ns)
 	return 0;
 }
 
+int heap_threads_adopt(struct heap_threads *t, pid_t pid, const pid_t *tids, size_t n)
+{
+	*t = (struct heap_threads){.pid = pid};
+	if (array_reserve(&t->items, &t->room, n + 1) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		t->items[i] = (struct heap_thread){.tid = tids[i], .stopped = true};
+		read_registers(&t->items[i]);
+	}
+	t->count = n;
+	return 0;
+}
+
 /* ---- letting go ---------------------------------------------------------- */
 
 static void let_go(struct heap_thread *x)

@@ -46,6 +46,9 @@ struct heap_threads {
  * may not; -ENOMEM. On failure nothing is stopped. */
 int heap_threads_stop(struct heap_threads *t, pid_t pid, uint64_t patience_ns);
 
+/* Takes over threads that the caller traces, and that stand. 0 or -ENOMEM. */
+int heap_threads_adopt(struct heap_threads *t, pid_t pid, const pid_t *tids, size_t n);
+
 /* Lets them go, and frees what they hold. */
 void heap_threads_done(struct heap_threads *t);
 
