@@ -43,6 +43,9 @@ struct suppress_matcher {
 	uint32_t *lists[SUPPRESS_ROLES];
 	uint32_t *pool; /* lists: how many, and the patterns */
 	size_t pool_count, pool_room;
+	/* By node: whether a name on its stack matches any pattern. Where none does, as
+	 * on most, no rule can hide: each names somebody. */
+	bool *touched;
 	struct seen *frames;
 	size_t frame_room;
 	/* (stack, kind): the rule; in the upper half the rule + 1 that is idle. */
@@ -87,43 +90,6 @@ static int add_rule(struct suppress_matcher *m, uint32_t number)
 	v.anchored = at == v.first;
 	v.allocator = true;
 	return at < end ? add_variant(m, v, at) : 0;
-}
-
-struct suppress_matcher *suppress_bind(struct suppress *s, const struct profile *p)
-{
-	struct suppress_matcher *m = calloc(1, sizeof(*m));
-	bool ok = m != NULL;
-
-	if (!m)
-		return NULL;
-	m->s = s;
-	m->profile = p;
-	m->begins = calloc(s->pattern_count + 1, sizeof(*m->begins));
-	ok = m->begins != NULL;
-	for (size_t i = 0; i < SUPPRESS_ROLES; i++) {
-		m->lists[i] = calloc(p->strings.count + 1, sizeof(*m->lists[i]));
-		ok = ok && m->lists[i];
-	}
-	for (uint32_t i = 0; ok && i < s->count; i++)
-		ok = add_rule(m, i) == 0;
-	if (ok)
-		return m;
-	suppress_unbind(m);
-	return NULL;
-}
-
-void suppress_unbind(struct suppress_matcher *m)
-{
-	if (!m)
-		return;
-	for (size_t i = 0; i < SUPPRESS_ROLES; i++)
-		free(m->lists[i]);
-	free(m->begins);
-	free(m->variants);
-	free(m->pool);
-	free(m->frames);
-	table_done(&m->known);
-	free(m);
 }
 
 /* ---- names --------------------------------------------------------------------- */
@@ -207,6 +173,116 @@ static bool look_at(struct suppress_matcher *m, const struct frames_frame *frame
 	return ret->function != FAILED && ret->linkage != FAILED &&
 	       ret->source != FAILED && ret->module != FAILED;
 }
+
+/* ---- a profile ------------------------------------------------------------------ */
+
+enum touch { ASK, NO, YES };
+
+static unsigned char touch(const struct suppress_matcher *m, uint32_t list)
+{
+	return m->pool[list] ? YES : NO;
+}
+
+/* ASK: memory is short. */
+static unsigned char touch_code(struct suppress_matcher *m,
+				const struct profile_stack *node)
+{
+	struct frames_frame frame = {.stack = node};
+	const struct profile *p = m->profile;
+	const struct profile_code *code = node->code && node->code <= p->code_count
+						  ? &p->codes[node->code - 1]
+						  : NULL;
+	struct seen seen;
+
+	for (uint32_t i = 0; code && i < code->frames; i++) {
+		frame.code = &p->frames[code->first_frame + i];
+		if (!look_at(m, &frame, &seen))
+			return ASK;
+		if (touch(m, seen.function) == YES || touch(m, seen.linkage) == YES ||
+		    touch(m, seen.source) == YES)
+			return YES;
+	}
+	return NO;
+}
+
+static unsigned char touch_module(struct suppress_matcher *m, uint32_t module)
+{
+	const struct profile *p = m->profile;
+	uint32_t list =
+		module && module <= p->module_count
+			? list_of(m, SUPPRESS_MODULE, p->modules[module - 1].path)
+			: list_of(m, SUPPRESS_MODULE, 0);
+
+	return list == FAILED ? ASK : touch(m, list);
+}
+
+/* One pass over the tree: a node comes after its parent. */
+static bool touch_all(struct suppress_matcher *m)
+{
+	const struct profile *p = m->profile;
+	unsigned char *codes = calloc(p->code_count + 1, 1);
+	unsigned char *modules = calloc(p->module_count + 1, 1);
+	bool ok;
+
+	m->touched = calloc(p->stack_count + 1, sizeof(*m->touched));
+	ok = codes && modules && m->touched;
+	for (size_t i = 1; ok && i < p->stack_count; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+		unsigned char *code = &codes[s->code <= p->code_count ? s->code : 0];
+		unsigned char *module =
+			&modules[s->module <= p->module_count ? s->module : 0];
+
+		if (*code == ASK)
+			*code = touch_code(m, s);
+		if (*module == ASK)
+			*module = touch_module(m, s->module);
+		ok = *code != ASK && *module != ASK;
+		m->touched[i] = m->touched[s->parent] || *code == YES || *module == YES;
+	}
+	free(codes);
+	free(modules);
+	return ok;
+}
+
+struct suppress_matcher *suppress_bind(struct suppress *s, const struct profile *p)
+{
+	struct suppress_matcher *m = calloc(1, sizeof(*m));
+	bool ok = m != NULL;
+
+	if (!m)
+		return NULL;
+	m->s = s;
+	m->profile = p;
+	m->begins = calloc(s->pattern_count + 1, sizeof(*m->begins));
+	ok = m->begins != NULL;
+	for (size_t i = 0; i < SUPPRESS_ROLES; i++) {
+		m->lists[i] = calloc(p->strings.count + 1, sizeof(*m->lists[i]));
+		ok = ok && m->lists[i];
+	}
+	for (uint32_t i = 0; ok && i < s->count; i++)
+		ok = add_rule(m, i) == 0;
+	if (ok && (!s->count || touch_all(m)))
+		return m;
+	suppress_unbind(m);
+	return NULL;
+}
+
+void suppress_unbind(struct suppress_matcher *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < SUPPRESS_ROLES; i++)
+		free(m->lists[i]);
+	free(m->begins);
+	free(m->variants);
+	free(m->pool);
+	free(m->frames);
+	free(m->touched);
+	table_done(&m->known);
+	free(m);
+}
+
+/* ---- stacks --------------------------------------------------------------------- */
 
 /* The frames of a stack, and how many of them are operator new's. */
 static bool read_stack(struct suppress_matcher *m, uint32_t stack, size_t *ret_count,
@@ -362,6 +438,8 @@ uint32_t suppress_matched(void *matcher, const struct profile *p, uint32_t proce
 
 	(void)p;
 	(void)process;
+	if (!m->touched || stack >= m->profile->stack_count || !m->touched[stack])
+		return FINDING_NONE;
 	known = table_put(&m->known, key, &new);
 	if (!known) {
 		m->failed = true;
