@@ -309,8 +309,6 @@ int gate_find(struct gate *g, const struct profile *p,
 		return -ENOMEM;
 	o.matched = suppress_matched;
 	o.context = m;
-	for (size_t i = 0; i < g->rules.count; i++)
-		g->rules.rules[i].exceeded = false;
 	/* Each time round ends a rule that would have hidden too much. */
 	while (!(r = findings_of(p, &o, ret)) && suppress_tally(m, ret))
 		findings_done(ret);

@@ -32,6 +32,14 @@ struct seen { /* a frame of the stack at hand: what its names match, see lists *
 	uint32_t line;
 };
 
+/* Rules of a single pattern for any frame, as LeakSanitizer's, are plain: whether one
+ * hides is known of each node at once. */
+struct touch {
+	uint32_t plain; /* the first plain rule that a name matches, + 1; 0: none */
+	bool loose;	/* a name begins a variant that may begin at any frame */
+	bool known;
+};
+
 struct suppress_matcher {
 	struct suppress *s;
 	const struct profile *profile;
@@ -43,11 +51,15 @@ struct suppress_matcher {
 	uint32_t *lists[SUPPRESS_ROLES];
 	uint32_t *pool; /* lists: how many, and the patterns */
 	size_t pool_count, pool_room;
-	/* By node: whether a name on its stack matches any pattern. Where none does, as
-	 * on most, no rule can hide: each names somebody. */
-	bool *touched;
+	/* By node, of all frames from it outwards. What most stacks need, and where
+	 * neither is set and nothing is anchored, no rule can hide. */
+	struct touch *touched;
+	bool anchored; /* some variant is */
+	/* The stack at hand, read as far as it was needed. */
+	struct frames_walk walk;
 	struct seen *frames;
-	size_t frame_room;
+	size_t frame_room, count, news; /* news: of them operator new's, innermost */
+	bool ended;
 	/* (stack, kind): the rule; in the upper half the rule + 1 that is idle. */
 	struct table known;
 	uint32_t stacks; /* tried so far */
@@ -65,6 +77,7 @@ static int add_variant(struct suppress_matcher *m, struct variant v, uint32_t co
 	if (array_reserve(&m->variants, &m->variant_room, m->variant_count + 1) < 0)
 		return -1;
 	v.next = *head;
+	m->anchored = m->anchored || v.anchored;
 	m->variants[m->variant_count++] = v;
 	*head = (uint32_t)m->variant_count;
 	return 0;
@@ -132,8 +145,8 @@ static bool put(struct suppress_matcher *m, uint32_t value)
 static uint32_t list_of(struct suppress_matcher *m, enum suppress_role role,
 			uint32_t string)
 {
-	const char *name = strings_get(&m->profile->strings, string);
 	size_t at = m->pool_count;
+	const char *name;
 	struct names n;
 	bool ok;
 
@@ -141,6 +154,7 @@ static uint32_t list_of(struct suppress_matcher *m, enum suppress_role role,
 		string = 0;
 	if (m->lists[role][string] != UNKNOWN)
 		return m->lists[role][string] - 1;
+	name = strings_get(&m->profile->strings, string);
 	ok = make_names(&n, role, name) && at < FAILED - 1 && put(m, 0);
 	for (uint32_t i = 0; ok && *name && i < m->s->pattern_count; i++)
 		if (name_matches(&m->s->patterns[i], role, &n))
@@ -176,69 +190,120 @@ static bool look_at(struct suppress_matcher *m, const struct frames_frame *frame
 
 /* ---- a profile ------------------------------------------------------------------ */
 
-enum touch { ASK, NO, YES };
-
-static unsigned char touch(const struct suppress_matcher *m, uint32_t list)
+static bool hides(const struct suppress_rule *rule, enum leak_kind kind)
 {
-	return m->pool[list] ? YES : NO;
+	return rule->kinds & 1u << kind && !rule->expired && !rule->exceeded;
 }
 
-/* ASK: memory is short. */
-static unsigned char touch_code(struct suppress_matcher *m,
-				const struct profile_stack *node)
+static bool is_plain(const struct suppress *s, const struct suppress_rule *rule)
 {
-	struct frames_frame frame = {.stack = node};
-	const struct profile *p = m->profile;
-	const struct profile_code *code = node->code && node->code <= p->code_count
-						  ? &p->codes[node->code - 1]
-						  : NULL;
-	struct seen seen;
+	const struct suppress_frame *f = &s->frames[rule->first];
 
-	for (uint32_t i = 0; code && i < code->frames; i++) {
-		frame.code = &p->frames[code->first_frame + i];
-		if (!look_at(m, &frame, &seen))
-			return ASK;
-		if (touch(m, seen.function) == YES || touch(m, seen.linkage) == YES ||
-		    touch(m, seen.source) == YES)
-			return YES;
+	return rule->count == 2 && f[0].dots && f[1].pattern != SUPPRESS_NONE &&
+	       f[1].module == SUPPRESS_NONE && !s->patterns[f[1].pattern].line &&
+	       rule->kinds == SUPPRESS_LOST && hides(rule, LEAK_DEFINITE);
+}
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+static void touch_chain(const struct suppress_matcher *m, uint32_t chain,
+			struct touch *ret)
+{
+	for (; chain; chain = m->variants[chain - 1].next) {
+		const struct variant *v = &m->variants[chain - 1];
+
+		if (is_plain(m->s, &m->s->rules[v->rule]))
+			ret->plain = lesser(ret->plain, v->rule + 1);
+		else
+			ret->loose = ret->loose || !v->anchored;
 	}
-	return NO;
 }
 
-static unsigned char touch_module(struct suppress_matcher *m, uint32_t module)
+/* false: the list could not be made. */
+static bool touch_list(const struct suppress_matcher *m, uint32_t list,
+		       struct touch *ret)
+{
+	if (list == FAILED)
+		return false;
+	for (uint32_t i = 1; i <= m->pool[list]; i++)
+		touch_chain(m, m->begins[m->pool[list + i]], ret);
+	return true;
+}
+
+static bool touch_code(struct suppress_matcher *m, uint32_t number, struct touch *ret)
 {
 	const struct profile *p = m->profile;
-	uint32_t list =
-		module && module <= p->module_count
-			? list_of(m, SUPPRESS_MODULE, p->modules[module - 1].path)
-			: list_of(m, SUPPRESS_MODULE, 0);
+	bool ok = ret->known = true;
 
-	return list == FAILED ? ASK : touch(m, list);
+	for (uint32_t i = 0; ok && number && i < p->codes[number - 1].frames; i++) {
+		const struct profile_frame *f =
+			&p->frames[p->codes[number - 1].first_frame + i];
+
+		ok = touch_list(m, list_of(m, SUPPRESS_FUNCTION, f->function), ret) &&
+		     touch_list(m, list_of(m, SUPPRESS_FUNCTION, f->linkage), ret) &&
+		     touch_list(m, list_of(m, SUPPRESS_SOURCE, f->file), ret);
+	}
+	return ok;
+}
+
+static bool is_shim(const struct profile *p, const struct profile_stack *node)
+{
+	return !strncmp(frames_base(frames_module(p, node)), "libheapline", 11);
+}
+
+static bool touch_module(struct suppress_matcher *m, uint32_t number, struct touch *ret)
+{
+	uint32_t path = number ? m->profile->modules[number - 1].path : 0;
+
+	ret->known = true;
+	return touch_list(m, list_of(m, SUPPRESS_MODULE, path), ret);
+}
+
+static void join(struct touch *a, const struct touch *b)
+{
+	a->plain = lesser(a->plain, b->plain);
+	a->loose = a->loose || b->loose;
 }
 
 /* One pass over the tree: a node comes after its parent. */
+static bool touch_nodes(struct suppress_matcher *m, struct touch *codes,
+			struct touch *modules)
+{
+	const struct profile *p = m->profile;
+	bool ok = true;
+
+	touch_chain(m, m->any, &m->touched[0]);
+	for (size_t i = 1; ok && i < p->stack_count; i++) {
+		const struct profile_stack *s = &p->stacks[i];
+		uint32_t code = s->code <= p->code_count ? s->code : 0;
+		uint32_t module = s->module <= p->module_count ? s->module : 0;
+
+		m->touched[i] = m->touched[s->parent];
+		if (is_shim(p, s))
+			continue;
+		if (!codes[code].known)
+			ok = touch_code(m, code, &codes[code]);
+		if (!modules[module].known)
+			ok = touch_module(m, module, &modules[module]) && ok;
+		join(&m->touched[i], &codes[code]);
+		join(&m->touched[i], &modules[module]);
+	}
+	return ok;
+}
+
 static bool touch_all(struct suppress_matcher *m)
 {
 	const struct profile *p = m->profile;
-	unsigned char *codes = calloc(p->code_count + 1, 1);
-	unsigned char *modules = calloc(p->module_count + 1, 1);
+	struct touch *codes = calloc(p->code_count + 1, sizeof(*codes));
+	struct touch *modules = calloc(p->module_count + 1, sizeof(*modules));
 	bool ok;
 
+	free(m->touched);
 	m->touched = calloc(p->stack_count + 1, sizeof(*m->touched));
-	ok = codes && modules && m->touched;
-	for (size_t i = 1; ok && i < p->stack_count; i++) {
-		const struct profile_stack *s = &p->stacks[i];
-		unsigned char *code = &codes[s->code <= p->code_count ? s->code : 0];
-		unsigned char *module =
-			&modules[s->module <= p->module_count ? s->module : 0];
-
-		if (*code == ASK)
-			*code = touch_code(m, s);
-		if (*module == ASK)
-			*module = touch_module(m, s->module);
-		ok = *code != ASK && *module != ASK;
-		m->touched[i] = m->touched[s->parent] || *code == YES || *module == YES;
-	}
+	ok = codes && modules && m->touched && touch_nodes(m, codes, modules);
 	free(codes);
 	free(modules);
 	return ok;
@@ -247,7 +312,7 @@ static bool touch_all(struct suppress_matcher *m)
 struct suppress_matcher *suppress_bind(struct suppress *s, const struct profile *p)
 {
 	struct suppress_matcher *m = calloc(1, sizeof(*m));
-	bool ok = m != NULL;
+	bool ok;
 
 	if (!m)
 		return NULL;
@@ -259,8 +324,10 @@ struct suppress_matcher *suppress_bind(struct suppress *s, const struct profile 
 		m->lists[i] = calloc(p->strings.count + 1, sizeof(*m->lists[i]));
 		ok = ok && m->lists[i];
 	}
-	for (uint32_t i = 0; ok && i < s->count; i++)
+	for (uint32_t i = 0; ok && i < s->count; i++) {
+		s->rules[i].exceeded = false;
 		ok = add_rule(m, i) == 0;
+	}
 	if (ok && (!s->count || touch_all(m)))
 		return m;
 	suppress_unbind(m);
@@ -284,31 +351,41 @@ void suppress_unbind(struct suppress_matcher *m)
 
 /* ---- stacks --------------------------------------------------------------------- */
 
-/* The frames of a stack, and how many of them are operator new's. */
-static bool read_stack(struct suppress_matcher *m, uint32_t stack, size_t *ret_count,
-		       size_t *ret_news)
+static void begin_stack(struct suppress_matcher *m, uint32_t stack)
 {
-	struct frames_walk walk = frames_of(m->profile, stack);
+	m->walk = frames_of(m->profile, stack);
+	m->count = m->news = 0;
+	m->ended = false;
+	m->stacks++;
+}
+
+static void read_frame(struct suppress_matcher *m)
+{
 	const struct strings *strings = &m->profile->strings;
 	struct frames_frame f;
-	size_t n = 0, news = 0;
 
-	while (frames_next(&walk, &f)) {
-		const char *name = f.code ? strings_get(strings, f.code->function) : "";
-
-		if (!n && !strncmp(frames_base(frames_module(m->profile, f.stack)),
-				   "libheapline", 11))
-			continue; /* the shim itself */
-		if (array_room(&m->frames, &m->frame_room, n + 1) < 0 ||
-		    !look_at(m, &f, &m->frames[n]))
-			return false;
-		if (news == n && !strncmp(name, "operator new", 12))
-			news++;
-		n++;
+	do
+		m->ended = !frames_next(&m->walk, &f);
+	while (!m->ended && !m->count && is_shim(m->profile, f.stack));
+	if (m->ended)
+		return;
+	if (array_room(&m->frames, &m->frame_room, m->count + 1) < 0 ||
+	    !look_at(m, &f, &m->frames[m->count])) {
+		m->failed = m->ended = true;
+		return;
 	}
-	*ret_count = n;
-	*ret_news = news;
-	return true;
+	if (m->news == m->count && f.code &&
+	    !strncmp(strings_get(strings, f.code->function), "operator new", 12))
+		m->news++;
+	m->count++;
+}
+
+/* Whether the stack at hand has a frame of that number. */
+static bool has_frame(struct suppress_matcher *m, size_t number)
+{
+	while (number >= m->count && !m->ended)
+		read_frame(m);
+	return number < m->count;
 }
 
 /* ---- rows ---------------------------------------------------------------------- */
@@ -342,8 +419,7 @@ static bool meets(const struct suppress_matcher *m, const struct seen *frame,
 
 /* Whether the frames at.. begin with the variant's. What stands between two "..." is
  * taken where it is first found: that leaves most for the rest. */
-static bool row_matches(const struct suppress_matcher *m, const struct variant *v,
-			size_t at, size_t count)
+static bool row_matches(struct suppress_matcher *m, const struct variant *v, size_t at)
 {
 	const struct suppress_frame *frames = m->s->frames;
 	uint32_t want = v->first, after_dots = SUPPRESS_NONE;
@@ -353,7 +429,7 @@ static bool row_matches(const struct suppress_matcher *m, const struct variant *
 		if (frames[want].dots) {
 			after_dots = ++want;
 			from = at;
-		} else if (at == count) {
+		} else if (!has_frame(m, at)) {
 			return false; /* nor would it fit further out */
 		} else if (meets(m, &m->frames[at], &frames[want])) {
 			want++;
@@ -368,13 +444,7 @@ static bool row_matches(const struct suppress_matcher *m, const struct variant *
 	return true;
 }
 
-static bool hides(const struct suppress_rule *rule, enum leak_kind kind)
-{
-	return rule->kinds & 1u << kind && !rule->expired && !rule->exceeded;
-}
-
 struct search {
-	size_t count, news;
 	enum leak_kind kind;
 	uint32_t best, idle; /* the first rule that hides, and of those that do not */
 };
@@ -389,9 +459,9 @@ static void try_chain(struct suppress_matcher *m, uint32_t chain, size_t at,
 		uint32_t *found =
 			hides(rule, search->kind) ? &search->best : &search->idle;
 		/* Valgrind has one operator new in a stack, ours may call another. */
-		size_t last = !v->anchored		      ? SIZE_MAX
-			      : v->allocator || !search->news ? 0
-							      : search->news - 1;
+		size_t last = !v->anchored		 ? SIZE_MAX
+			      : v->allocator || !m->news ? 0
+							 : m->news - 1;
 
 		chain = v->next;
 		if (v->rule >= *found || at > last ||
@@ -400,7 +470,7 @@ static void try_chain(struct suppress_matcher *m, uint32_t chain, size_t at,
 		if (!v->anchored && v->tried == m->stacks)
 			continue;
 		v->tried = m->stacks;
-		if (row_matches(m, v, at, search->count))
+		if (row_matches(m, v, at))
 			*found = v->rule;
 	}
 }
@@ -412,16 +482,19 @@ static void try_list(struct suppress_matcher *m, uint32_t list, size_t at,
 		try_chain(m, m->begins[m->pool[list + i]], at, search);
 }
 
-static void try_stack(struct suppress_matcher *m, struct search *search)
+static void try_stack(struct suppress_matcher *m, uint32_t stack, struct search *search)
 {
-	m->stacks++;
-	for (size_t at = 0; at < search->count; at++) {
-		const struct seen *f = &m->frames[at];
+	bool loose = m->touched[stack].loose;
 
-		try_list(m, f->function, at, search);
-		try_list(m, f->linkage, at, search);
-		try_list(m, f->source, at, search);
-		try_list(m, f->module, at, search);
+	begin_stack(m, stack);
+	for (size_t at = 0; has_frame(m, at) && (loose || at <= m->news); at++) {
+		const struct seen f = m->frames[at];
+
+		has_frame(m, at + 1); /* for how many operator news there are */
+		try_list(m, f.function, at, search);
+		try_list(m, f.linkage, at, search);
+		try_list(m, f.source, at, search);
+		try_list(m, f.module, at, search);
 		try_chain(m, m->any, at, search);
 	}
 }
@@ -438,8 +511,12 @@ uint32_t suppress_matched(void *matcher, const struct profile *p, uint32_t proce
 
 	(void)p;
 	(void)process;
-	if (!m->touched || stack >= m->profile->stack_count || !m->touched[stack])
+	if (!m->touched || stack >= m->profile->stack_count)
 		return FINDING_NONE;
+	if (SUPPRESS_LOST & 1u << kind && m->touched[stack].plain)
+		search.best = m->touched[stack].plain - 1;
+	if (!m->anchored && !m->touched[stack].loose)
+		return search.best;
 	known = table_put(&m->known, key, &new);
 	if (!known) {
 		m->failed = true;
@@ -447,12 +524,9 @@ uint32_t suppress_matched(void *matcher, const struct profile *p, uint32_t proce
 	}
 	if (!new)
 		return (uint32_t)*known;
-	*known = FINDING_NONE;
-	if (!read_stack(m, stack, &search.count, &search.news)) {
-		m->failed = true;
-		return FINDING_NONE;
-	}
-	try_stack(m, &search);
+	try_stack(m, stack, &search);
+	if (m->failed)
+		search.best = search.idle = FINDING_NONE;
 	/* What an idle rule would have hidden, unless another one does. */
 	*known = search.best != FINDING_NONE || search.idle == FINDING_NONE
 			 ? search.best
@@ -504,7 +578,9 @@ bool suppress_tally(struct suppress_matcher *m, const struct findings *f)
 		    (rule->blocks > rule->max_blocks || rule->bytes > rule->max_bytes))
 			rule->exceeded = again = true;
 	}
-	if (again)
+	if (again) {
 		table_done(&m->known);
+		m->failed = !touch_all(m) || m->failed;
+	}
 	return again;
 }
