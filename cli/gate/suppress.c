@@ -67,6 +67,13 @@ int suppress_add_frame(struct suppress *s, struct suppress_frame frame)
 	return 0;
 }
 
+static bool all_stars(const char *text, size_t len)
+{
+	while (len && text[len - 1] == '*')
+		len--;
+	return !len;
+}
+
 int suppress_add_pattern(struct suppress *s, enum suppress_role role, const char *text,
 			 size_t len, uint32_t line, uint32_t *ret)
 {
@@ -74,7 +81,7 @@ int suppress_add_pattern(struct suppress *s, enum suppress_role role, const char
 	int r;
 
 	*ret = SUPPRESS_NONE;
-	if (role != SUPPRESS_ANYTHING && len && strspn(text, "*") >= len && !line)
+	if (role != SUPPRESS_ANYTHING && len && all_stars(text, len) && !line)
 		return 0; /* any one frame */
 	r = glob_init(&p.glob, role == SUPPRESS_ANYTHING ? GLOB_INSIDE : GLOB_WHOLE,
 		      text, len);

@@ -164,16 +164,16 @@ static int add_pattern(struct parser *p, unsigned line, enum suppress_role role,
 static int source_frame(struct parser *p, unsigned line, const char *text, size_t len,
 			uint32_t *ret)
 {
-	const char *colon = memrchr(text, ':', len);
-	size_t digits = colon ? (size_t)(text + len - colon) - 1 : 0;
+	size_t at = len;
 	uint32_t number = 0;
 
-	if (!digits || digits > 9 || strspn(colon + 1, "0123456789") < digits)
+	while (at && len - at < 9 && text[at - 1] >= '0' && text[at - 1] <= '9')
+		at--;
+	if (at == len || !at || text[at - 1] != ':')
 		return add_pattern(p, line, SUPPRESS_SOURCE, text, len, 0, ret);
-	for (size_t i = 1; i <= digits; i++)
-		number = number * 10 + (uint32_t)(colon[i] - '0');
-	return add_pattern(p, line, SUPPRESS_SOURCE, text, (size_t)(colon - text),
-			   number, ret);
+	for (size_t i = at; i < len; i++)
+		number = number * 10 + (uint32_t)(text[i] - '0');
+	return add_pattern(p, line, SUPPRESS_SOURCE, text, at - 1, number, ret);
 }
 
 /* Of our own: "NAME in MODULE". */
@@ -196,7 +196,6 @@ static int function_frame(struct parser *p, unsigned line, const char *text, siz
 			       &frame->pattern);
 }
 
-/* text must end in a NUL, or a byte that is no digit. */
 static int frame_line(struct parser *p, unsigned line, const char *text, size_t len,
 		      bool own)
 {

@@ -73,7 +73,7 @@ static void a_leak_of_several_processes_is_one_and_failures_come_first(void **st
 	small_done(&o, p);
 }
 
-static void expect(const char *text, const char *part)
+static void __attribute__((noinline)) expect(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		fail_msg("no \"%s\" in\n%s", part, text);
