@@ -245,12 +245,14 @@ int baseline_text(const struct baseline *b, FILE *out)
 static int write_beside(const struct baseline *b, const char *path, char *beside)
 {
 	int fd = mkostemp(beside, O_CLOEXEC), r;
+	mode_t mask = umask(0);
 	struct stat st;
 	FILE *out;
 
+	umask(mask);
 	if (fd < 0)
 		return -errno;
-	fchmod(fd, stat(path, &st) < 0 ? 0644 : st.st_mode & 07777);
+	fchmod(fd, stat(path, &st) < 0 ? 0666 & ~mask : st.st_mode & 07777);
 	out = fdopen(fd, "w");
 	if (!out) {
 		close(fd);
