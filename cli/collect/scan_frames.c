@@ -12,7 +12,8 @@
 enum {
 	FRAMES_EACH = 4096,   /* of one thread ... */
 	FRAMES_ALL = 1 << 17, /* ... and of all */
-	EXIT_LOOK = 64,	      /* frames that exit() is looked for in */
+	RED_ZONE = 128,
+	EXIT_LOOK = 64, /* frames that exit() is looked for in */
 };
 
 /* rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip */
@@ -23,6 +24,7 @@ struct taking {
 	struct scan_frames *f;
 	struct unwinder *unwinder;
 	struct heap_threads *threads;
+	const struct heap_maps *maps;
 };
 
 void scan_frames_done(struct scan_frames *f)
@@ -121,6 +123,27 @@ static void leave_exit(struct taking *t, struct heap_thread *x,
 	stack->count -= i + 1;
 }
 
+/* A handler may run on a stack of its own. What it interrupted is live too, from
+ * there on. */
+static void see_left_stack(struct taking *t, struct heap_thread *x,
+			   const struct scan_stack *stack)
+{
+	const struct heap_maps *maps = t->maps;
+	const struct heap_map *on = heap_maps_find(maps, x->sp);
+
+	for (size_t i = 1; i < stack->count && !x->left_sp; i++) {
+		const struct location_frame *frame = &t->f->frames[stack->first + i];
+		uint64_t sp = frame->registers[LOCATION_SP];
+
+		if (frame->called || sp < RED_ZONE)
+			continue;
+		if (heap_maps_find(maps, sp) != on)
+			x->left_sp = (sp - RED_ZONE) & ~7ull;
+		else if (sp < x->sp) /* its stack is in a frame of the other */
+			x->sp = sp - RED_ZONE;
+	}
+}
+
 static int take_all(struct taking *t, pid_t exiting, uint64_t *exit_sp)
 {
 	struct scan_frames *f = t->f;
@@ -133,6 +156,8 @@ static int take_all(struct taking *t, pid_t exiting, uint64_t *exit_sp)
 		struct heap_thread *x = &t->threads->items[i];
 
 		r = take_stack(t, x);
+		if (!r)
+			see_left_stack(t, x, &f->stacks[f->stack_count - 1]);
 		if (!r && exiting && x->tid == exiting)
 			leave_exit(t, x, &f->stacks[f->stack_count - 1], exit_sp);
 	}
@@ -145,7 +170,7 @@ int scan_frames_take(struct scan_frames *f, const struct heap_roots *roots,
 {
 	const struct location_memory reads = {memory, read_memory};
 	_cleanup_(closep) int root_fd = -1;
-	struct taking t = {.f = f, .threads = threads};
+	struct taking t = {.f = f, .threads = threads, .maps = memory->maps};
 	char path[64];
 	int r;
 

@@ -390,13 +390,20 @@ static int add_stack_in_block(struct finding *f, const struct who *w, uint64_t h
 		    w->owner, w->thread->tid, low, high);
 }
 
-/* The stack that the thread began on, while it runs on another: nobody knows how much
- * of it is live. */
+/* The stack [low, high) that the thread began on, while it runs on another: where a
+ * signal interrupted it, it is known how much of it is live. */
 static int add_left_stack(struct finding *f, const struct who *w, uint64_t low,
 			  uint64_t high)
 {
-	return scan(f, HEAP_MAPPING, "left stack",
-		    w->owner, w->thread->tid, low, high);
+	uint64_t from = w->thread->left_sp;
+	int r;
+
+	if (from < low || from >= high)
+		return scan(f, HEAP_MAPPING, "left stack", w->owner, w->thread->tid,
+			    low, high);
+	r = scan(f, w->exits ? HEAP_EXITED : HEAP_STACK, "stack", w->owner,
+		 w->thread->tid, from, high);
+	return r ? r : heap_ranges_add(&f->taken, low, from);
 }
 
 static const struct heap_map *main_stack(const struct finding *f)
@@ -405,6 +412,16 @@ static const struct heap_map *main_stack(const struct finding *f)
 		if (!strcmp(f->maps->items[i].path, "[stack]"))
 			return &f->maps->items[i];
 	return NULL;
+}
+
+static bool is_data(const struct finding *f, uint64_t address)
+{
+	const struct heap_modules *m = &f->ret->modules;
+
+	for (size_t i = 0; i < m->segment_count; i++)
+		if (m->segments[i].start <= address && address < m->segments[i].end)
+			return true;
+	return false;
 }
 
 static int add_thread(struct finding *f, const struct heap_thread *x)
@@ -431,11 +448,12 @@ static int add_thread(struct finding *f, const struct heap_thread *x)
 		return r;
 	if (block != HEAP_NONE) { /* a coroutine's, in a block */
 		const struct heap_block *b = &f->g->blocks.items[block];
-
 		uint64_t end = b->address + b->size;
 
 		end = on == tls && x->sp < low && low < end ? low : end;
 		r = add_stack_in_block(f, &w, end);
+	} else if (is_data(f, x->sp)) {
+		r = 0; /* a signal's, in a variable: its words are roots already */
 	} else if (on == tls && x->sp < low) {
 		r = add_stack(f, &w, floor_of(f, on, x->sp), low);
 	} else {

@@ -29,6 +29,9 @@ struct heap_thread {
 	bool gone;	 /* it ended meanwhile */
 	int signal;	 /* to be given to it when it is let go; 0: none */
 	uint64_t sp, tp; /* stack and thread pointer */
+	/* Of who looks at its frames: the lowest word that is live of the stack that it
+	 * was on when a signal sent it to this one; 0: none did, or nobody knows. */
+	uint64_t left_sp;
 	uint64_t registers[HEAP_REGISTERS];
 	uint64_t *vectors;   /* owned */
 	size_t vector_count; /* words */

@@ -156,6 +156,23 @@ class Coroutines(Roots):
             "below": ("register", "weak", "of thread", "(fiber)")})
 
 
+class Signals(Roots):
+    """A handler on an alternate stack."""
+
+    THREAD = "(signalled)"
+
+    def test_the_handler_and_what_it_interrupted(self):
+        for args, kind, words in (((), "stack", "on_signal() local `local` of thread"),
+                                  (("array",), "global", "array.")):
+            with self.subTest(args):
+                self.check(self.scan_roots("signal", *args), {
+                    "in-handler": (kind, "sure", words),
+                    "interrupted": ("stack", "sure", "interrupted() local `local`",
+                                    self.THREAD),
+                    "before": ("stack", "sure", "signalled() local `before`",
+                               self.THREAD)})
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

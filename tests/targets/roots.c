@@ -10,6 +10,8 @@
  *	roots mappings	what mappings hold that a variable, a block, another mapping or
  *			nobody refers to
  *	roots threads PLUGIN	thread-local variables and keys of a thread that sleeps
+ *	roots signal [array]	of a handler on a stack of its own, and of what it
+ *			interrupted; its stack is a block, or a static variable
  *	roots coroutines	on stacks of coroutines that wait, in a block and in a
  *			mapping, and of one that a thread is on
  *	roots kernel	data of an epoll descriptor, and the value of a timer
@@ -282,10 +284,10 @@ static void waits(void)
 }
 
 /* Leaves a pointer far below what is used later. */
-static NOINLINE void leave_below(void)
+static NOINLINE void leave_below(const char *name)
 {
 	volatile char room[DEEP];
-	void *p = make("below", 603);
+	void *p = make(name, 603);
 
 	for (size_t i = 0; i < sizeof(room); i++)
 		room[i] = 0;
@@ -296,7 +298,7 @@ static void works(void)
 {
 	void *volatile local = make("on-stack", 604);
 
-	leave_below();
+	leave_below("below");
 	rest();
 	free(local);
 }
@@ -320,6 +322,42 @@ static int coroutines(void)
 	wipe();
 	start(fiber, "fiber");
 	return 0;
+}
+
+/* ---- signals ---------------------------------------------------------------- */
+
+static bool in_array;
+
+static void on_signal(int signal)
+{
+	void *volatile local = make("in-handler", 701);
+
+	(void)signal;
+	rest();
+	free(local);
+}
+
+static NOINLINE void interrupted(void)
+{
+	void *volatile local = make("interrupted", 702);
+
+	leave_below("gone-below");
+	raise(SIGUSR2);
+	free(local);
+}
+
+static void *signalled(void *context)
+{
+	static char array[STACK];
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+	stack_t stack = {.ss_sp = in_array ? array : malloc(STACK), .ss_size = STACK};
+	void *volatile before = make("before", 703);
+
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	interrupted();
+	free(before);
+	return context;
 }
 
 /* ---- the kernel ------------------------------------------------------------ */
@@ -374,6 +412,11 @@ int main(int argc, char **argv)
 		return stacks();
 	if (!strcmp(what, "threads") && argc > 2)
 		return thread_local(argv[2]);
+	if (!strcmp(what, "signal")) {
+		in_array = argc > 2;
+		start(signalled, "signalled");
+		return 0;
+	}
 	if (!strcmp(what, "coroutines"))
 		return coroutines();
 	if (!strcmp(what, "mappings"))
