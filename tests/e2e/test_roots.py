@@ -173,6 +173,13 @@ class Signals(Roots):
                                self.THREAD)})
 
 
+class Freed(Roots):
+    def test_free_lists_hold_nothing(self):
+        found = self.scan_roots("freed")
+        self.assertEqual(len(found), 40)
+        self.check(found, {})
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

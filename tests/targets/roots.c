@@ -10,6 +10,7 @@
  *	roots mappings	what mappings hold that a variable, a block, another mapping or
  *			nobody refers to
  *	roots threads PLUGIN	thread-local variables and keys of a thread that sleeps
+ *	roots freed	what only freed blocks have pointers to
  *	roots signal [array]	of a handler on a stack of its own, and of what it
  *			interrupted; its stack is a block, or a static variable
  *	roots coroutines	on stacks of coroutines that wait, in a block and in a
@@ -324,6 +325,41 @@ static int coroutines(void)
 	return 0;
 }
 
+/* ---- free lists -------------------------------------------------------------- */
+
+enum { SMALL = 48, LARGE = 3000, EACH = 20 };
+
+struct holder {
+	long pad[4]; /* links of free blocks, and what else is there */
+	void *p;
+};
+
+static NOINLINE void drop(size_t size)
+{
+	struct holder *holders[EACH];
+	char name[40];
+
+	for (int i = 0; i < EACH; i++) {
+		holders[i] = calloc(1, size);
+		snprintf(name, sizeof(name), "gone-%zu-%d", size, i);
+		holders[i]->p = make(name, 801);
+	}
+	/* Every other one, so that they stay apart. */
+	for (int i = 0; i < EACH; i += 2)
+		free(holders[i]);
+	for (int i = 1; i < EACH; i += 2)
+		holders[i]->p = NULL;
+	memset(holders, 0, sizeof(holders));
+}
+
+static int freed(void)
+{
+	drop(SMALL);
+	drop(LARGE);
+	wipe();
+	return 0;
+}
+
 /* ---- signals ---------------------------------------------------------------- */
 
 static bool in_array;
@@ -412,6 +448,8 @@ int main(int argc, char **argv)
 		return stacks();
 	if (!strcmp(what, "threads") && argc > 2)
 		return thread_local(argv[2]);
+	if (!strcmp(what, "freed"))
+		return freed();
 	if (!strcmp(what, "signal")) {
 		in_array = argc > 2;
 		start(signalled, "signalled");
