@@ -33,6 +33,7 @@ enum option {
 	MAX_ALLOCATIONS,
 	MAX_TEMPORARY,
 	TRIES,
+	ANY_EXIT,
 	OUTPUT,
 	FORCE,
 	QUIET,
@@ -67,6 +68,10 @@ static const struct option_spec options[] = {
 		   .argument = "COUNT",
 		   .help = "runs at most, until one is checked and within its budgets "
 			   "(1); a leak is one at once"},
+	[ANY_EXIT] =
+		{.name = "snapshot-at-any-exit",
+		 .help = "look at processes that a signal ends, too: each is traced "
+			 "for life"},
 	[OUTPUT] = {.name = "output",
 		    .argument = "FILE",
 		    .help = "keep the profile (default: only while checking)",
@@ -100,7 +105,7 @@ struct check {
 	struct launch_options launch;
 	struct gate gate;
 	const char *file; /* a profile to check; NULL: run the program */
-	bool keep, last; /* last: no try follows */
+	bool keep, last;  /* last: no try follows */
 	uint64_t tries;
 
 	uint32_t kinds; /* bits, that fail */
@@ -183,6 +188,9 @@ static const char *take(void *own, size_t i, const char *value)
 		return add_limit(c, BUDGET_TEMPORARY, value);
 	case TRIES:
 		return take_tries(c, value);
+	case ANY_EXIT:
+		c->launch.scan_at_any_exit = true;
+		break;
 	case OUTPUT:
 		c->launch.output = value;
 		c->keep = true;
@@ -228,8 +236,8 @@ static int complete_limits(struct check *c)
 /* -1: go on; else the exit status. */
 static int parse(struct check *c, int argc, char **argv)
 {
-	int status = gate_parse(&c->gate, "check", &check_spec, GATE, argc, argv, take,
-				c);
+	int status =
+		gate_parse(&c->gate, "check", &check_spec, GATE, argc, argv, take, c);
 
 	if (status >= 0)
 		return status;
@@ -373,8 +381,8 @@ static void say_over(const struct check *c, const struct launch_outcome *done,
 }
 
 static enum budget_verdict speak(struct check *c, const struct launch_outcome *done,
-				 const char *path,
-				 const struct profile *p, const struct findings *found)
+				 const char *path, const struct profile *p,
+				 const struct findings *found)
 {
 	const struct budget_facts facts = learn(c, done, p, found);
 	enum budget_verdict is;

@@ -25,7 +25,7 @@ PROGRAMS = (
     ["git", "-C", "{dir}", "init", "-q", "repo"], ["curl", "--version"],
     ["sqlite3", ":memory:", "create table t(a); insert into t values (1); select * from t;"],
     ["gawk", "BEGIN { for (i = 0; i < 1000; i++) a[i] = i; print length(a) }"],
-    ["ls", "-l", "/"], ["sort", "{dir}/a.json"], ["find", "{dir}"],
+    ["ls", "-l", "/"], ["wc", "{dir}/a.json"], ["find", "{dir}"],
     ["sh", "-c", "ls / | wc -l"])
 BUSY = 2  # processes that do nothing but that
 WORKERS = 2

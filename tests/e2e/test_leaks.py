@@ -88,6 +88,12 @@ class Check(harness.Case):
                 result = self.heapline("check", target("cases_" + program), name)
                 self.assertEqual(result.status, status, result)
 
+    def test_who_is_ended_by_a_signal_is_looked_at_on_request(self):
+        args = [target("cases_ends"), "sigterm"]
+        self.assert_error(self.heapline("check", *args), 70, "a signal")
+        result = self.heapline("check", "--snapshot-at-any-exit", *args)
+        self.assertEqual(result.status, 23, result)
+
     def test_the_leak_is_shown(self):
         result = self.heapline("check", target("cases_lost"), "indirect")
         text = result.stderr.decode()
