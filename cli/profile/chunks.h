@@ -1,10 +1,10 @@
 /*
  * chunks.h - chunks of a profile on their way into a file: made by several threads at
- * once, put out in their order by the one that calls.
+ * once, put out in their order by the one that calls (relay.h).
  *
  *	r = chunks_next(c, &chunk);	// may put out one that was made meanwhile
  *	chunk->make = ..., chunk->items = ...
- *	r = chunks_go(c, chunk);
+ *	r = chunks_go(c);
  *	...
  *	r = chunks_flush(c);		// all are out
  *
@@ -15,12 +15,10 @@
  */
 #pragma once
 
+#include "cli/base/relay.h"
 #include "cli/profile/format.h"
 
-#include <pthread.h>
 #include <zlib.h>
-
-enum { CHUNKS_THREADS = 8 }; /* at most */
 
 struct chunk {
 	uint16_t type; /* enum format_chunk */
@@ -43,7 +41,6 @@ struct chunk {
 	z_stream deflate;
 	bool open; /* deflate is */
 	int level; /* of it */
-	enum { CHUNK_FREE, CHUNK_READY, CHUNK_MADE } state;
 };
 
 struct chunks {
@@ -52,17 +49,8 @@ struct chunks {
 	void *context;
 	int level; /* zlib's; 0: nothing is deflated */
 
-	struct chunk ring[CHUNKS_THREADS];
-	size_t size;   /* of the ring; 0: not begun */
-	size_t next;   /* place in it of the next chunk */
-	size_t wanted; /* threads */
-	int failed;
-
-	size_t threads;
-	pthread_t thread[CHUNKS_THREADS]; /* the i-th makes what lies in ring[i] */
-	pthread_mutex_t lock;		  /* state of ring[], stopping */
-	pthread_cond_t changed;
-	bool stopping;
+	struct chunk ring[RELAY_THREADS];
+	struct relay relay; /* of them */
 };
 
 void chunks_init(struct chunks *c, int (*put)(void *, struct chunk *), void *context,
@@ -80,8 +68,8 @@ int chunks_next(struct chunks *c, enum format_chunk type, struct chunk **ret);
 /* count rows of room in chunk->scratch; NULL without memory. */
 void *chunks_scratch(struct chunk *chunk, size_t count, size_t row_bytes);
 
-/* Makes and puts out the chunk, now or later. */
-int chunks_go(struct chunks *c, struct chunk *chunk);
+/* Makes and puts out the chunk that chunks_next() gave, now or later. */
+int chunks_go(struct chunks *c);
 
 /* Puts out all that are under way. 0, or -errno of the first that failed. */
 int chunks_flush(struct chunks *c);

@@ -59,15 +59,15 @@ static int send(struct chunks *c, uint32_t number)
 	assert_non_null(scratch);
 	*scratch = number;
 	chunk->make = make_number;
-	return chunks_go(c, chunk);
+	return chunks_go(c);
 }
 
-/* As many as a machine of CHUNKS_THREADS processors would have. */
+/* As many as a machine of RELAY_THREADS processors would have. */
 static void begin(struct chunks *c, struct sink *sink, bool threads)
 {
 	chunks_init(c, take, sink, 0);
 	if (threads)
-		c->wanted = CHUNKS_THREADS;
+		c->relay.wanted = RELAY_THREADS;
 }
 
 static void they_come_out_whole_and_in_their_order(void **state)
@@ -85,7 +85,7 @@ static void they_come_out_whole_and_in_their_order(void **state)
 				assert_int_equal(sink.count, i + 1);
 			}
 		}
-		assert_int_equal(c.threads, threads ? CHUNKS_THREADS : 0);
+		assert_int_equal(c.relay.threads, threads ? RELAY_THREADS : 0);
 		for (uint32_t i = 0; i < CHUNKS; i++)
 			assert_int_equal(sink.numbers[i], i);
 		assert_true(sink.whole);
