@@ -10,10 +10,11 @@
 
 void load_done(struct load *l)
 {
+	if (l->has_relay)
+		relay_done(&l->relay);
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		unpacked_done(&l->unpacked[i]);
 	profile_close(l->p);
-	inflateEnd(&l->inflate);
-	bytes_done(&l->stored);
-	bytes_done(&l->raw);
 	bytes_done(&l->part);
 	free(l->first);
 	free(l->others);
@@ -37,7 +38,7 @@ int load_no_memory(struct load *l)
 	return load_fail(l, -ENOMEM, "there is not enough memory for it");
 }
 
-int load_read_at(struct load *l, uint64_t at, void *to, size_t len)
+int load_pread(const struct load *l, uint64_t at, void *to, size_t len)
 {
 	char *out = to;
 
@@ -50,15 +51,25 @@ int load_read_at(struct load *l, uint64_t at, void *to, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return load_fail(l, -errno, "%s at byte %" PRIu64,
-					 strerror(errno), at);
-		if (!n)
-			return load_fail(l, -EBADMSG,
-					 "it became shorter while it was read");
+		if (n <= 0)
+			return n ? -errno : -ESTALE;
 		out += n;
 		at += (uint64_t)n;
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int load_say_read(struct load *l, uint64_t at, int r)
+{
+	if (!r)
+		return 0;
+	if (r == -ESTALE)
+		return load_fail(l, -EBADMSG, "it became shorter while it was read");
+	return load_fail(l, r, "%s at byte %" PRIu64, strerror(-r), at);
+}
+
+int load_read_at(struct load *l, uint64_t at, void *to, size_t len)
+{
+	return load_say_read(l, at, load_pread(l, at, to, len));
 }

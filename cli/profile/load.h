@@ -3,6 +3,7 @@
  *
  *	scan.c		how far the file is whole, by checksums alone
  *	loader.c	its chunks, one after the other; the way in (file.h)
+ *	unpack.c	a chunk read and inflated, by several threads ahead of loader.c
  *	rows.c		a chunk's rows into the profile's arrays, each number checked
  *	site_rows.c	rows of sites, the later over the earlier
  *	coherence.c	references and what else must hold of the whole
@@ -10,7 +11,9 @@
 #pragma once
 
 #include "cli/base/bytes.h"
+#include "cli/base/relay.h"
 #include "cli/profile/profile.h"
+#include "cli/profile/unpack.h"
 
 #include <zlib.h>
 
@@ -29,9 +32,10 @@ struct load {
 	uint64_t tail_at;    /* ... and where that was noticed */
 
 	struct profile *p;
-	z_stream inflate;
-	struct bytes stored, raw; /* of one chunk */
-	struct bytes part;	  /* beginning of the next string */
+	struct unpacked unpacked[RELAY_THREADS]; /* chunks on their way */
+	struct relay relay;			 /* of them; open if has_relay */
+	bool has_relay;
+	struct bytes part; /* beginning of the next string */
 
 	/* Sites, by number + 1: the first of each stack; and the others by process,
 	 * stack and domain, in open addressing. */
@@ -49,6 +53,10 @@ struct load {
 
 void load_done(struct load *l);
 
+/* Bytes at..at+len of the file; the caller knows that it was that long. Any thread may
+ * call. 0, -errno, or -ESTALE: it became shorter. */
+int load_pread(const struct load *l, uint64_t at, void *to, size_t len);
+
 /* Puts a clause for people into why; returns r. */
 __attribute__((format(printf, 3, 4))) int load_fail(struct load *l, int r,
 						    const char *format, ...);
@@ -56,6 +64,8 @@ __attribute__((format(printf, 3, 4))) int load_fail(struct load *l, int r,
 /* -ENOMEM, with its clause. */
 int load_no_memory(struct load *l);
 
-/* Bytes at..at+len of the file; the caller knows that it was that long. 0 or -errno,
- * with its clause. */
+/* load_pread(), and its clause. 0 or -errno. */
 int load_read_at(struct load *l, uint64_t at, void *to, size_t len);
+
+/* The clause for what load_pread() returned for bytes from `at` on. 0 or -errno. */
+int load_say_read(struct load *l, uint64_t at, int r);

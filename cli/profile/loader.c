@@ -22,38 +22,6 @@
 
 /* ---- chunks ------------------------------------------------------------------ */
 
-/* The payload into l->raw, exactly as long as its header says. */
-static int inflate_payload(struct load *l, const struct format_header *h)
-{
-	z_stream *z = &l->inflate;
-
-	bytes_reset(&l->raw);
-	if (!bytes_room(&l->raw, h->raw))
-		return -ENOMEM;
-	l->raw.len = h->raw;
-	if (inflateReset(z) != Z_OK)
-		return -EBADMSG;
-	z->next_in = l->stored.data;
-	z->avail_in = h->stored;
-	z->next_out = l->raw.data;
-	z->avail_out = h->raw;
-	return inflate(z, Z_FINISH) == Z_STREAM_END && !z->avail_out ? 0 : -EBADMSG;
-}
-
-static int load_payload(struct load *l, const struct format_header *h)
-{
-	struct bytes_reader in = bytes_reader(l->stored.data, h->stored);
-	int r = 0;
-
-	if (h->flags & FORMAT_DEFLATED) {
-		r = inflate_payload(l, h);
-		in = bytes_reader(l->raw.data, h->raw);
-	}
-	if (r < 0)
-		return r;
-	return rows_load(l, h->type, &in);
-}
-
 /* A piece of a snapshot: left where it is. */
 static int note_piece(struct load *l, uint64_t at)
 {
@@ -65,8 +33,39 @@ static int note_piece(struct load *l, uint64_t at)
 	return r;
 }
 
+/* Puts the rows of an unpacked chunk where they belong. */
+static int load_unpacked(struct load *l, struct unpacked *u)
+{
+	int r = u->failed;
+
+	if (r && r != -ENOMEM && u->step == UNPACK_READ)
+		return load_say_read(l, u->at, r);
+	if (r && u->step == UNPACK_CHECK)
+		return load_fail(l, r, "it changed while it was read");
+	if (!r)
+		r = rows_load(l, u->h.type, &u->payload);
+	if (r == -ENOMEM)
+		return load_no_memory(l);
+	if (r < 0)
+		return load_fail(l, r, "the %s at byte %" PRIu64 " make no sense",
+				 format_sections[u->h.type].name, u->at);
+	return 0;
+}
+
+static void unpack_item(void *context, void *item)
+{
+	unpack(context, item);
+}
+
+static int load_item(void *context, void *item)
+{
+	return load_unpacked(context, item);
+}
+
 static int load_chunk(struct load *l, uint64_t at, const struct format_header *h)
 {
+	struct unpacked *u;
+	void *item;
 	int r;
 
 	if (h->type == FORMAT_PIECES)
@@ -75,25 +74,29 @@ static int load_chunk(struct load *l, uint64_t at, const struct format_header *h
 		return 0;
 	if (format_sections[h->type].dimension & ~l->dimensions)
 		return 0;
-	bytes_reset(&l->stored);
-	if (!bytes_room(&l->stored, h->stored))
-		return load_no_memory(l);
-	r = load_read_at(l, at + FORMAT_CHUNK_HEADER_BYTES, l->stored.data, h->stored);
+	r = relay_next(&l->relay, &item);
 	if (r < 0)
 		return r;
-	l->stored.len = h->stored;
-	if (!l->trusting && crc32(0, l->stored.data, h->stored) != h->crc)
-		return load_fail(l, -EBADMSG, "it changed while it was read");
-	r = load_payload(l, h);
-	if (r == -ENOMEM)
-		return load_no_memory(l);
-	if (r < 0)
-		return load_fail(l, r, "the %s at byte %" PRIu64 " make no sense",
-				 format_sections[h->type].name, at);
-	return 0;
+	u = item;
+	u->at = at;
+	u->h = *h;
+	return relay_go(&l->relay);
 }
 
-static int load_chunks(struct load *l)
+/* A small file is read sooner than threads are there. */
+static void open_relay(struct load *l)
+{
+	enum { THREADS = 4, LARGE = 1 << 18 };
+
+	relay_init(&l->relay, unpack_item, load_item, l);
+	l->has_relay = true;
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		l->relay.item[i] = &l->unpacked[i];
+	if (l->end >= LARGE)
+		relay_use_threads(&l->relay, THREADS);
+}
+
+static int walk_chunks(struct load *l)
 {
 	uint64_t at = FORMAT_FILE_HEADER_BYTES, raw = 0;
 
@@ -117,6 +120,18 @@ static int load_chunks(struct load *l)
 		raw += h.raw;
 	}
 	return 0;
+}
+
+/* Chunks are unpacked by threads, and their rows loaded here, in their order. */
+static int load_chunks(struct load *l)
+{
+	int r;
+
+	open_relay(l);
+	r = walk_chunks(l);
+	if (r < 0)
+		relay_drop(&l->relay);
+	return r < 0 ? r : relay_flush(&l->relay);
 }
 
 /* ---- the whole ------------------------------------------------------------------ */
@@ -174,7 +189,7 @@ static int load(struct load *l, struct profile **ret)
 	if (!l->end)
 		return no_commit(l);
 	l->p = profile_new();
-	if (!l->p || inflateInit(&l->inflate) != Z_OK)
+	if (!l->p)
 		return load_no_memory(l);
 	if ((r = load_chunks(l)) < 0 || (r = check_whole(l)) < 0)
 		return r;
@@ -283,7 +298,7 @@ int profile_load_with(const char *path, unsigned dimensions, struct profile **re
 static int read_piece(struct load *l, uint64_t at, struct bytes_reader *ret)
 {
 	unsigned char bytes[FORMAT_CHUNK_HEADER_BYTES];
-	struct format_header h;
+	struct unpacked *u = &l->unpacked[0];
 	int r;
 
 	if (at > l->size || l->size - at < sizeof(bytes))
@@ -291,25 +306,16 @@ static int read_piece(struct load *l, uint64_t at, struct bytes_reader *ret)
 	r = load_read_at(l, at, bytes, sizeof(bytes));
 	if (r < 0)
 		return r;
-	if (!format_get_header(bytes, true, &h) || h.type != FORMAT_PIECES ||
-	    h.stored > FORMAT_STORED_MAX || h.raw > FORMAT_RAW_MAX ||
-	    h.stored > l->size - at - sizeof(bytes))
+	u->at = at;
+	if (!format_get_header(bytes, true, &u->h) || u->h.type != FORMAT_PIECES ||
+	    u->h.stored > FORMAT_STORED_MAX || u->h.raw > FORMAT_RAW_MAX ||
+	    u->h.stored > l->size - at - sizeof(bytes))
 		return -EBADMSG;
-	if (!bytes_room(&l->stored, h.stored))
-		return -ENOMEM;
-	r = load_read_at(l, at + sizeof(bytes), l->stored.data, h.stored);
-	if (r < 0)
-		return r;
-	if (crc32(0, l->stored.data, h.stored) != h.crc)
+	unpack(l, u);
+	if (u->failed == -ESTALE)
 		return -EBADMSG;
-	*ret = bytes_reader(l->stored.data, h.stored);
-	if (!(h.flags & FORMAT_DEFLATED))
-		return 0;
-	if (inflateInit(&l->inflate) != Z_OK)
-		return -ENOMEM;
-	r = inflate_payload(l, &h);
-	*ret = bytes_reader(l->raw.data, h.raw);
-	return r;
+	*ret = u->payload;
+	return u->failed;
 }
 
 int profile_piece(const char *path, const struct profile *p, size_t i,

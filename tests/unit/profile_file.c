@@ -285,6 +285,55 @@ static void random_damage_never_changes_a_number(void **state)
 	history_done(&h);
 }
 
+/* Chunks of a large file are unpacked by several threads: what is wrong first, in the
+ * file's order, is what is said, every time. Checksums are not looked at, so that it is
+ * inflating and the numbers themselves that fail. */
+static void of_a_large_file_the_first_damage_is_told(void **state)
+{
+	struct make m = {.state = 12, .size = 40};
+	_cleanup_(profile_closep) struct profile *p = profile_new();
+	struct profile_writer *w = NULL;
+	struct bytes b = {0};
+	int fd = memfd_create("profile", 0), refused = 0;
+
+	(void)state;
+	assert_int_equal(profile_writer_open(dup(fd), &w), 0);
+	for (int i = 0; i < 30; i++) {
+		make_more(&m, p);
+		for (int k = 0; k < 2000; k++)
+			make_row(p, stack)->pc = make_any(&m);
+		assert_int_equal(profile_writer_update(w, p), 0);
+	}
+	slurp(fd, &b);
+	assert_true(b.len > 1 << 18);
+	for (int round = unit_rounds(60); round; round--) {
+		struct bytes damaged = {0};
+		char first[200], again[200];
+
+		bytes_put(&damaged, b.data, b.len);
+		for (int n = 0; n < 3; n++)
+			damaged.data[50000 + make_below(&m, (uint32_t)b.len - 50000)] ^=
+				(unsigned char)(1 + make_below(&m, 255));
+		for (int n = 0; n < 3; n++) {
+			struct profile *loaded = NULL;
+			int r = profile_load_bytes(damaged.data, damaged.len, true,
+						   &loaded, n ? again : first,
+						   sizeof(first));
+
+			refused += r < 0;
+			assert_true(!loaded == (r < 0));
+			profile_close(loaded);
+			if (n)
+				assert_string_equal(first, again);
+		}
+		bytes_done(&damaged);
+	}
+	assert_true(refused > 0);
+	profile_writer_close(w);
+	bytes_done(&b);
+	close(fd);
+}
+
 /* A whole update left out or told twice keeps every chunk's checksum right. */
 static void chunks_out_of_their_order_are_noticed(void **state)
 {
@@ -356,6 +405,7 @@ int main(void)
 		cmocka_unit_test(cut_at_any_byte_it_is_what_the_last_commit_said),
 		cmocka_unit_test(any_changed_byte_is_noticed),
 		cmocka_unit_test(random_damage_never_changes_a_number),
+		cmocka_unit_test(of_a_large_file_the_first_damage_is_told),
 		cmocka_unit_test(chunks_out_of_their_order_are_noticed),
 		cmocka_unit_test(an_update_of_another_file_is_noticed),
 	};

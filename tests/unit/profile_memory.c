@@ -17,7 +17,8 @@ void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);
 void *__real_realloc(void *old, size_t bytes);
 
-static long until_failure = -1; /* allocations; negative: none fails */
+/* Allocations, of any thread; negative: none fails. */
+static _Atomic long until_failure = -1;
 
 static bool fails(void)
 {
