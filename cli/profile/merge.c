@@ -77,7 +77,8 @@ static int input_open(struct merge_input *in, struct profile_merge *m,
 	in->modules = calloc(from->module_count + 1, sizeof(*in->modules));
 	in->serials = calloc(from->process_count + 1, sizeof(*in->serials));
 	in->module_taken = calloc(m->p->module_count + 1, 1);
-	in->stack_taken = calloc(m->p->stack_count + 1, 1);
+	in->stack_count = m->p->stack_count;
+	in->stack_taken = calloc(in->stack_count + 1, 1);
 	if (!in->strings || !in->codes || !in->runs || !in->stacks || !in->modules ||
 	    !in->serials || !in->module_taken || !in->stack_taken)
 		return -ENOMEM;
@@ -305,13 +306,6 @@ static void begin_with(struct profile_merge *m, struct profile *from)
 	from->snapshot_count = from->piece_count = 0;
 }
 
-static int know(struct profile_merge *m)
-{
-	int r = merge_know_code(m);
-
-	return r < 0 ? r : merge_know_stacks(m);
-}
-
 /* All but the sites, of which a number at most changes. */
 static int join_to(struct profile_merge *m, struct profile *from)
 {
@@ -319,7 +313,7 @@ static int join_to(struct profile_merge *m, struct profile *from)
 	int r = input_open(&in, m, from);
 
 	if (!r)
-		r = know(m);
+		r = merge_know_code(m);
 	if (!r)
 		r = merge_code(&in);
 	if (!r)

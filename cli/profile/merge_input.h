@@ -65,6 +65,8 @@ struct merge_input {
 	/* Things of earlier inputs that this one has taken: each at most once, so that
 	 * what differs in an input differs in the result. */
 	unsigned char *module_taken, *stack_taken;
+	size_t stack_count;  /* of `to`, before this input */
+	uint32_t last_stack; /* that it took */
 	size_t frames_added;
 	bool highest;	 /* its peak is, so far: the others have no part in it */
 	bool all_frames; /* are in `to`, from first_frame on */
@@ -90,7 +92,6 @@ uint32_t merge_serial(struct merge_input *in, uint32_t serial);
 
 /* Makes all that earlier inputs brought known. 0 or -ENOMEM. */
 int merge_know_code(struct profile_merge *m);
-int merge_know_stacks(struct profile_merge *m);
 
 /* Brings what stacks are made of into `to`, then the stacks. 0 or -errno. */
 int merge_code(struct merge_input *in);

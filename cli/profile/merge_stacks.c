@@ -45,14 +45,14 @@ static uint64_t *seek(const struct profile_merge *m, const struct key *key,
 	}
 }
 
-/* Room for all stacks in three quarters of the slots. */
-static int reserve(struct profile_merge *m)
+/* Room for count stacks in three quarters of the slots. */
+static int reserve(struct profile_merge *m, size_t count)
 {
 	struct merge_stacks *t = &m->stacks;
 	size_t room = t->room ? t->room : 64;
 	uint64_t *slots;
 
-	while (m->p->stack_count > room / 4 * 3)
+	while (count > room / 4 * 3)
 		room *= 2;
 	if (room == t->room)
 		return 0;
@@ -65,11 +65,13 @@ static int reserve(struct profile_merge *m)
 	return 0;
 }
 
-int merge_know_stacks(struct profile_merge *m)
+/* Puts the stacks into the index that were there before the input. */
+static int know_stacks(const struct merge_input *in)
 {
-	int r = reserve(m);
+	struct profile_merge *m = in->m;
+	int r = reserve(m, in->stack_count);
 
-	for (; !r && m->known_stacks < m->p->stack_count; m->known_stacks++) {
+	for (; !r && m->known_stacks < in->stack_count; m->known_stacks++) {
 		const struct profile_stack *s = &m->p->stacks[m->known_stacks];
 		struct key key = key_of(s, s->code ? m->runs[s->code - 1] : 0);
 		uint64_t hash = hash_bytes(&key, sizeof(key));
@@ -97,17 +99,46 @@ static struct profile_stack node_of(const struct merge_input *in,
 	return to;
 }
 
+static bool is_free(const struct merge_input *in, uint32_t index)
+{
+	return index < in->stack_count && !in->stack_taken[index];
+}
+
+/* Finds the node like that which no other one of the input has become: the one behind
+ * the last mostly, as recordings of one program are much alike, and then no index is
+ * needed, nor made. *ret: UINT32_MAX if there is none. 0 or -ENOMEM. */
+static int find(struct merge_input *in, const struct key *key, uint32_t *ret)
+{
+	uint32_t next = in->last_stack + 1;
+	uint64_t slot;
+	int r;
+
+	if (is_free(in, next) && is(in->m, next, key)) {
+		*ret = next;
+		return 0;
+	}
+	r = know_stacks(in);
+	if (r < 0)
+		return r;
+	slot = *seek(in->m, key, hash_bytes(key, sizeof(*key)));
+	*ret = slot && is_free(in, (uint32_t)slot - 1) ? (uint32_t)slot - 1
+						       : UINT32_MAX;
+	return 0;
+}
+
 static int add_stack(struct merge_input *in, size_t i)
 {
 	const struct profile_stack *from = &in->from->stacks[i];
 	struct profile_stack node = node_of(in, from), *row;
 	struct key key = key_of(&node, from->code ? in->runs[from->code - 1] : 0);
-	uint64_t like = *seek(in->m, &key, hash_bytes(&key, sizeof(key)));
-	uint32_t index = (uint32_t)like - 1;
+	uint32_t like;
+	int r = find(in, &key, &like);
 
-	if (like && !in->stack_taken[index]) {
-		in->stack_taken[index] = 1;
-		in->stacks[i] = index;
+	if (r < 0)
+		return r;
+	if (like != UINT32_MAX) {
+		in->stack_taken[like] = 1;
+		in->last_stack = in->stacks[i] = like;
 		return 0;
 	}
 	row = merge_row(in->to, stack);
