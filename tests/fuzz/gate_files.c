@@ -11,8 +11,12 @@
 #include "tests/unit/report_make.h"
 
 #include <errno.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+			       unsigned int seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 static void expect(bool is, const char *what)
 {
@@ -116,4 +120,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		as_gate_file(text, size - 1);
 	}
 	return 0;
+}
+
+/* An empty input becomes one that is in order, of each kind in turn. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+			       unsigned int seed)
+{
+	static const char *const whole[] = {
+		"0leak:parse_*\nleak:^main$\n",
+		"0{\n  name\n  Memcheck:Leak\n  match-leak-kinds: definite\n"
+		"  fun:malloc\n  ...\n  obj:*/libz.so*\n}\n",
+		"0[[suppression]]\nreason = \"known\"\nstack = [\"fun:a in b\", "
+		"\"...\"]\n"
+		"max-bytes = \"64K\"\nexpires = 2027-01-31\n",
+		"1# heapline baseline 1\n0123456789abcdef definite 1 16 push (a) < "
+		"main (a)\n",
+		"2fail-on = \"definite\"\nmax-peak = [\"4M\", \"parse_*=1M\"]\n",
+	};
+	const char *text = whole[seed / 256 % (sizeof(whole) / sizeof(whole[0]))];
+
+	if (size)
+		return LLVMFuzzerMutate(data, size, max_size);
+	if (strlen(text) > max_size)
+		return 0;
+	memcpy(data, text, strlen(text));
+	return strlen(text);
 }
