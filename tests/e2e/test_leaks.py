@@ -106,6 +106,13 @@ class Check(harness.Case):
 
 
 class Living(harness.Case):
+    @staticmethod
+    def end(pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
     def test_a_verdict_takes_two_looks(self):
         profile = self.new_profile()
         program = subprocess.Popen(
@@ -120,6 +127,7 @@ class Living(harness.Case):
                 pid = where
                 break
         self.assertTrue(pid)
+        self.addCleanup(self.end, int(pid))
         for looks, sums in ((1, {"definite": 0, "cycle": 0, "indirect": 0}),
                             (2, {"definite": 777, "cycle": 144, "indirect": 48})):
             time.sleep(0.15)  # what is younger than that has no verdict
