@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/symbol/root.h"
 
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -80,10 +81,21 @@ static void elf_endp(Elf **elf)
 	elf_end(*elf);
 }
 
-static int read_debug(int root_fd, const struct debugfile_id *id, struct objects *o)
+/* The file that elf's debug information was moved to. */
+static int open_debug(Elf *of, int root_fd, const char *path,
+		      const struct debugfile_id *id)
 {
-	_cleanup_(closep) int fd =
-		id->len ? debugfile_by_id(root_fd, id, ".debug") : -ENOENT;
+	GElf_Word crc = 0;
+	const char *link = dwelf_elf_gnu_debuglink(of, &crc);
+	int fd = id->len ? debugfile_by_id(root_fd, id, ".debug") : -ENOENT;
+
+	return fd < 0 && link ? debugfile_by_link(root_fd, path, link, crc, id) : fd;
+}
+
+static int read_debug(Elf *of, int root_fd, const char *path,
+		      const struct debugfile_id *id, struct objects *o)
+{
+	_cleanup_(closep) int fd = open_debug(of, root_fd, path, id);
 	_cleanup_(elf_endp) Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
 
 	return elf ? read_tables(elf, SHT_SYMTAB, o) : 0;
@@ -120,7 +132,7 @@ static int open_some(int root_fd, const char *path, const struct debugfile_id *i
 		return -ESTALE;
 	found = read_tables(elf, SHT_SYMTAB, &o);
 	if (!found)
-		found = read_debug(root_fd, &is, &o);
+		found = read_debug(elf, root_fd, path, &is, &o);
 	if (!found)
 		found = read_tables(elf, SHT_DYNSYM, &o);
 	if (found < 0)

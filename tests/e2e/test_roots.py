@@ -1,6 +1,9 @@
 """Where a process holds its blocks from: for each kind of place one that is held there
 alone, which is found and named, and one that was held there, which nobody holds."""
 
+import os
+import shutil
+
 import harness
 import test_graph
 
@@ -178,6 +181,31 @@ class Freed(Roots):
         found = self.scan_roots("freed")
         self.assertEqual(len(found), 40)
         self.check(found, {})
+
+
+class Names(Roots):
+    @harness.needs("objcopy")
+    def test_variables_of_a_stripped_program(self):
+        # Its names are in a file that it links to, as distributions have it.
+        program, debug = self.path("stripped"), self.path("stripped.debug")
+        shutil.copy(target("libroots_linked.so"), self.dir)  # found beside it
+        for args in (["--only-keep-debug", target("roots_plain"), debug],
+                     ["--strip-all", target("roots_plain"), program],
+                     ["--add-gnu-debuglink=" + debug, program]):
+            done = self.run_native([shutil.which("objcopy"), *args])
+            self.assertEqual(done.status, 0, done)
+        for there in (True, False):
+            with self.subTest(there):
+                self.check(self.scan_roots("mappings", program=program), dict(
+                    (name, ("global", held, words if there else "data of stripped at 0x"))
+                    for held, words, names in (
+                        ("sure", "from_block in stripped",
+                         ("block", "map-block", "in-block")),
+                        ("inside", "from_variable in stripped",
+                         ("map-variable", "in-variable", "map-map", "in-map")))
+                    for name in names))
+                if there:
+                    os.unlink(debug)
 
 
 class Kernel(Roots):
