@@ -37,7 +37,7 @@ static inline void make_block(struct heap_graph *g, uint64_t address, uint64_t s
 static inline struct heap_hit make_hit(const struct heap_graph *g)
 {
 	struct heap_hit h = {make_below((uint32_t)g->blocks.count),
-			     (enum heap_how)make_below(HEAP_DEAD), 0};
+			     (enum heap_how)make_below(HEAP_HOWS), 0};
 	uint64_t size = g->blocks.items[h.block].size;
 
 	if (h.how == HEAP_INTERIOR)
