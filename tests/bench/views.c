@@ -1,11 +1,13 @@
 /*
  * views.c - what the readers' views cost on a profile with very many stacks.
  *
- *	views [STACKS [FILE [SEED [ORDER]]]]
+ *	views [STACKS [FILE [SEED [ORDER [EPOCHS]]]]]
  *
  * STACKS: a million. FILE keeps the profile, for the verbs themselves, and nothing is
  * measured if SEED is given: profiles of two seeds (1) share next to no stack. ORDER,
  *if it is not 0, puts stacks and sites in another order: they are the same ones.
+ *EPOCHS: what sites did is kept in so many parts of the time, two rows a site; 0: it is
+ *not.
  *
  * The profile is made up, but as a program's would be: 5,000 functions in 500 files of
  * 50 modules, calls from 20,000 places, a tree of them whose every node has allocated.
@@ -219,8 +221,49 @@ static void shuffle(struct profile *p, uint32_t seed)
 
 struct file {
 	const char *path;
-	uint32_t stacks, seed, order;
+	uint32_t stacks, seed, order, epochs;
 };
+
+/* Each site allocates in one epoch and frees in a later one. */
+static void fill_times(struct make *m, struct profile *p, uint32_t epochs)
+{
+	for (uint64_t i = 0; i < epochs; i++) {
+		uint64_t at_ns = p->wall_ns / epochs * i;
+
+		make_row(p, epoch)->at_ns = at_ns;
+		*make_row(p, bin) = (struct profile_bin){
+			.at_ns = at_ns, .max_bytes = i << 20, .last_bytes = i << 20};
+	}
+	for (size_t i = 0; i < p->site_count; i++) {
+		const struct profile_site *s = &p->sites[i];
+		struct profile_share *born = make_row(p, time), *gone;
+
+		*born = (struct profile_share){
+			.process_serial = s->process_serial,
+			.stack = s->stack,
+			.domain = s->domain,
+			.value = make_below(m, epochs - 1),
+			.allocs = s->allocs,
+			.allocated_bytes = s->allocated_bytes,
+			.temporary = s->temporary,
+			.died = {s->frees, s->freed_bytes},
+			.last_rank = s->last_rank,
+			.last_live_bytes = s->last_live_bytes,
+		};
+		if (!s->frees)
+			continue;
+		gone = make_row(p, time);
+		born = gone - 1; /* it may have moved */
+		*gone = *born;
+		gone->value = born->value + 1;
+		gone->allocs = gone->allocated_bytes = 0;
+		gone->temporary = gone->died = (struct profile_amount){0};
+		gone->frees = gone->freed_here = s->frees;
+		gone->freed_bytes = gone->freed_here_bytes = s->freed_bytes;
+	}
+	p->dimensions = PROFILE_TIMES;
+	p->shares_new = true;
+}
 
 static void make_file(const struct file *f)
 {
@@ -240,6 +283,8 @@ static void make_file(const struct file *f)
 		fill_site(&m, p, i);
 	if (f->order)
 		shuffle(p, f->order);
+	if (f->epochs > 1)
+		fill_times(&m, p, f->epochs);
 	p->tree_peak = p->processes[0].domain[0].peak;
 	check(profile_writer_update(w, p), "write");
 	profile_writer_close(w);
@@ -306,7 +351,8 @@ int main(int argc, char **argv)
 	struct file f = {.path = argc > 2 ? argv[2] : path,
 			 .stacks = number(argc, argv, 1, 1000000),
 			 .seed = number(argc, argv, 3, 1),
-			 .order = number(argc, argv, 4, 0)};
+			 .order = number(argc, argv, 4, 0),
+			 .epochs = number(argc, argv, 5, 0)};
 	int last = argc > 3 ? -1 : 5 + TOP_KINDS;
 
 	if (argc <= 2)

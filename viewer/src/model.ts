@@ -158,9 +158,10 @@ export class Model {
   siteCount = 0;
   siteNode!: Uint32Array;
   site!: Sites;
-  /** Bounds of the epochs that sites are kept by; [0]: none are. */
+  /** Bounds of the epochs that sites are kept by; none: they are not. */
   epochs!: Numbers;
-  time!: Table<(typeof TIME)[number]>;
+  /** What they did in each. null before readTimes(). */
+  time: Table<(typeof TIME)[number]> | null = null;
 
   /** Frames of place p: placeFrame[p] .. placeFrame[p + 1], the innermost first. */
   placeFrame!: Uint32Array;
@@ -193,11 +194,11 @@ export class Model {
       table(c, "node", ["depth", "place"] as const), table(c, "site", SITE),
       table(c, "place", ["frames", "cut"] as const), table(c, "frame", FRAME),
       table(c, "function", FUNCTION), table(c, "line", ["function", "number"] as const),
-      table(c, "source", ["file", "first", "text"] as const), table(c, "time", TIME),
+      table(c, "source", ["file", "first", "text"] as const),
     ] as const;
     const epochs = c.numbers("epoch.at");
     [m.about, m.report, m.timeline, m.threads] = await Promise.all(rest);
-    const [node, site, place, frame, fn, line, source, time] = await Promise.all(tables);
+    const [node, site, place, frame, fn, line, source] = await Promise.all(tables);
     m.nodeDepth = node.depth;
     m.nodePlace = node.place;
     m.site = site;
@@ -209,7 +210,6 @@ export class Model {
     m.source = source;
     const read = await Promise.all(labels);
     m.labels = { line: read[0], function: read[1], file: read[2], module: read[3] };
-    m.time = time;
     m.epochs = await epochs;
     m.texts = await names;
     m.derive();
@@ -242,6 +242,16 @@ export class Model {
       site.tree_peak = site.peak;
       site.tree_peak_blocks = site.peak_blocks;
     }
+  }
+
+  private timesRead?: Promise<void>;
+
+  /** Reads what ranges of time need; the whole run is shown without it. */
+  readTimes(): Promise<void> {
+    this.timesRead ??= (async () => {
+      this.time = await table(this.columns, "time", TIME);
+    })();
+    return this.timesRead;
   }
 
   private classesRead?: Promise<Classes>;

@@ -85,7 +85,7 @@ export class Scope {
     readonly model: Model,
     readonly filter: Filter,
   ) {
-    const ranged = (filter.from > 0 || filter.to > 0) && model.epochs.length > 0;
+    const ranged = (filter.from > 0 || filter.to > 0) && model.time !== null;
     this.slice = ranged ? slice(model, filter.from, filter.to) : null;
     this.site = this.slice ? this.slice.site : model.site;
     const all = model.report.processes;

@@ -66,7 +66,8 @@ const buffers = new WeakMap<Model, Record<(typeof COLUMNS)[number], Float64Array
 
 export function slice(m: Model, from: number, to: number): Slice {
   const [first, last] = epochsOf(m, from, to);
-  const { time, siteCount } = m;
+  const { siteCount } = m;
+  const time = m.time!;
   const atEnd = last === m.epochs.length;
   let c = buffers.get(m);
   if (!c) {

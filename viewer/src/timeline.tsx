@@ -349,7 +349,7 @@ function TimeChart(p: Chart & { layout: Layout; label: string; describedBy?: str
 function useChart(zoomed: boolean): Chart {
   const { model, state, set } = useView();
   const t = model.timeline;
-  const follows = model.epochs.length > 0;
+  const follows = model.time !== null;
   const zoom = zoomed ? binsOf(t, state.start, state.end) : binsOf(t, 0, 0);
   const [cursor, setCursor] = useState(() => {
     const [peak] = binsOf(t, t.peak.at_ns, 0);

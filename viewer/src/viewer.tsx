@@ -234,6 +234,13 @@ function App(p: { model: Model }) {
   const latest = useRef(state);
   latest.current = state;
 
+  // The whole run is shown at once; what a range of time needs is read behind it.
+  const [timed, setTimed] = useState(model.time !== null);
+  useEffect(() => {
+    if (!timed && model.epochs.length)
+      setTimeout(() => void model.readTimes().then(() => setTimed(true)), 100);
+    else document.documentElement.dataset.whole = performance.now().toFixed(0);
+  }, [timed]);
   useEffect(() => {
     const read = () => setState(parseState(location.hash));
     addEventListener("hashchange", read);
@@ -256,7 +263,7 @@ function App(p: { model: Model }) {
         domain: state.domain, pid: state.pid, focus: state.focus, ignore: state.ignore,
         from: state.from, to: state.to,
       }),
-    [model, state.domain, state.pid, state.focus, state.ignore, state.from, state.to],
+    [model, state.domain, state.pid, state.focus, state.ignore, state.from, state.to, timed],
   );
   useEffect(() => {
     document.title = TITLES[state.view] + " \u2013 " + clean(model.about.profile || "heapline");
@@ -303,7 +310,7 @@ function App(p: { model: Model }) {
           {clean(notice)}
         </p>
       ))}
-      {model.epochs.length > 0 && model.timeline.bins.length > 0 &&
+      {timed && model.timeline.bins.length > 0 &&
         state.view !== "timeline" && state.view !== "processes" && <TimeStrip />}
       <main>
         <Page key={state.view} />
@@ -317,12 +324,16 @@ async function start(): Promise<void> {
   const place = document.getElementById("app")!;
   applyTheme(savedTheme());
   try {
-    performance.mark("begin");
     const model = await Model.read(document);
-    performance.mark("read");
+    const { from, to } = parseState(location.hash);
+    if ((from || to) && model.epochs.length) await model.readTimes();
     place.textContent = "";
     render(<App model={model} />, place);
-    document.documentElement.dataset.ready = performance.now().toFixed(0);
+    const { dataset } = document.documentElement;
+    dataset.ready = performance.now().toFixed(0);
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => (dataset.shown = performance.now().toFixed(0))),
+    );
   } catch (error) {
     place.textContent =
       "This page cannot be shown: " + (error instanceof Error ? error.message : String(error));

@@ -11,10 +11,12 @@ export async function launch(executablePath) {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** A page that shows a file, ready to be used; .complaints is what went wrong in it. */
+/** A page that shows a file, ready to be used; .complaints is what went wrong in it.
+ * options.until: "ready" when it is shown, "whole" (unless told) when all is read. */
 export async function open(browser, file, fragment = "", options = {}) {
+  const { until = "whole", ...rest } = options;
   const context = await browser.newContext({
-    viewport: { width: 1400, height: 2600 }, colorScheme: "light", ...options,
+    viewport: { width: 1400, height: 2600 }, colorScheme: "light", ...rest,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(8000);
@@ -30,7 +32,7 @@ export async function open(browser, file, fragment = "", options = {}) {
       page.complaints.push("request: " + r.url().slice(0, 200));
   });
   await page.goto("file://" + encodeURI(file) + fragment);
-  await page.waitForFunction(() => document.documentElement.dataset.ready, null, { timeout: 60000 });
+  await page.waitForSelector(`html[data-${until}]`, { state: "attached", timeout: 60000 });
   return page;
 }
 
