@@ -43,6 +43,7 @@ _Atomic uint32_t python_checks;
 
 static struct {
 	_Atomic uint32_t state; /* 0; 1: being looked at; 2: decided */
+	_Atomic uint32_t word; /* as of wire_process.python */
 	void *base;
 	void (*on_start)(void);
 } self;
@@ -89,19 +90,30 @@ static _Atomic uint32_t *said(void)
 	return own ? &own->python : NULL;
 }
 
-static void say(uint32_t version, uint32_t why)
+static void tell(uint32_t word)
 {
 	/* relaxed: read after the fact. */
+	atomic_store_explicit(&self.word, word, memory_order_relaxed);
 	if (said())
-		atomic_store_explicit(said(), WIRE_PYTHON(version, why),
-				      memory_order_relaxed);
+		atomic_store_explicit(said(), word, memory_order_relaxed);
+}
+
+static void say(uint32_t version, uint32_t why)
+{
+	tell(WIRE_PYTHON(version, why));
 }
 
 void python_has_objects(void)
 {
-	if (said())
-		atomic_fetch_or_explicit(said(), WIRE_PYTHON_OBJECTS,
-					 memory_order_relaxed);
+	tell(atomic_load_explicit(&self.word, memory_order_relaxed) |
+	     WIRE_PYTHON_OBJECTS);
+}
+
+void python_forked(struct wire_process *p)
+{
+	atomic_store_explicit(
+		&p->python, atomic_load_explicit(&self.word, memory_order_relaxed),
+		memory_order_relaxed);
 }
 
 void python_off(uint32_t why)

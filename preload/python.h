@@ -68,6 +68,9 @@ static inline bool python_is_on(void)
  * a hook. */
 void python_on_start(void (*function)(void));
 
+/* In a fork child: its slot says what its parent's did. */
+void python_forked(struct wire_process *p);
+
 /* To be told of: the interpreter's object allocators are recorded. */
 void python_has_objects(void);
 

@@ -3,6 +3,7 @@
 #include "preload/bare.h"
 #include "preload/confined.h"
 #include "preload/family.h"
+#include "preload/python.h"
 #include "preload/real.h"
 #include "preload/regions.h"
 #include "preload/sample.h"
@@ -336,6 +337,7 @@ static bool attach_child(void)
 	atomic_store_explicit(&identity_pending.serial, p->serial,
 			      memory_order_relaxed);
 	unwind_init(session.base, p->serial);
+	python_forked(p);
 	session_identity->process = identity_pending.process;
 	/* release: whoever sees the serial sees the slot. */
 	atomic_store_explicit(&session_identity->serial, p->serial,

@@ -275,6 +275,11 @@ class Ways(Case):
             "        keep()\n        os._exit(0)\nfor n in range(3):\n    os.wait()")
         result = self.run_script(script, BUFFERS)
         self.assertEqual(self.lines(result, "keep"), {4: (3, 3 * 33334)})
+        processes = self.read_json("info", result.profile)["processes"]
+        self.assertEqual(len(processes), 4)
+        self.assertEqual([p["python"] for p in processes],
+                         4 * [{"version": "3.11", "frames": True, "why": "",
+                               "objects": False}])
 
     def test_isolated_and_in_development_mode(self):
         for options in ["-I"], ["-E"], ["-X", "dev"], ["-S"]:
