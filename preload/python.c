@@ -4,6 +4,7 @@
 #include "preload/probe.h"
 #include "preload/python_code.h"
 #include "preload/python_loop.h"
+#include "preload/python_mark.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 
@@ -241,6 +242,7 @@ void python_meet(void *base, const struct dynsym *d)
 	python.layout.version = (uint16_t)version;
 	if (why == WIRE_PYTHON_ON) {
 		python_code_watch();
+		python_mark_init(d);
 		python_loop_init(base, dynsym_find(d, "_PyEval_EvalFrameDefault"));
 	}
 	say(version, why);

@@ -2,6 +2,7 @@
 
 #include "preload/confined.h"
 #include "preload/python.h"
+#include "preload/python_mark.h"
 #include "preload/sys.h"
 
 #include <errno.h>
@@ -446,6 +447,8 @@ static uint32_t meet(uintptr_t code)
 	d.record = (struct wire_code *)(wire_codes(self.base) + at);
 	if (draft_all(&d, code))
 		id = number_of(d.record, &is_new);
+	if (id)
+		python_mark_met(d.record->text, d.record->file_len);
 	if (id && is_new)
 		used = (bytes_of(d.record) + 7) / 8 * 8;
 	give_room_back(at, room, used);

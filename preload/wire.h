@@ -73,6 +73,7 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_NATIVE_ONLY = 1u << 5,  /* no Python frames */
 	WIRE_PYTHON_ONLY = 1u << 6,  /* no native frames where there are Python's */
 	WIRE_NO_OBJECTS = 1u << 7,   /* of Python, blocks of malloc alone */
+	WIRE_MARKS = 1u << 8,	     /* a script wants memory_profiler's decorator */
 };
 
 enum wire_recording { /* wire_header.recording */

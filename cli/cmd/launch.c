@@ -172,6 +172,40 @@ static int start_program(struct launch *l, char *const *argv)
 	return 0;
 }
 
+enum { SCRIPT_MAX = 4 << 20 };
+
+/* Whether a script says @profile, or asks for memory_profiler. */
+static bool has_marks(const char *path)
+{
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+	_cleanup_(freep) char *line = NULL;
+	size_t room = 0, read = 0;
+	bool found = false;
+	struct stat st;
+	ssize_t n;
+
+	if (!f || fstat(fileno(f), &st) || !S_ISREG(st.st_mode))
+		return false;
+	while (!found && read < SCRIPT_MAX && (n = getline(&line, &room, f)) > 0) {
+		read += (size_t)n;
+		found = !strncmp(line + strspn(line, " \t"), "@profile", 8) ||
+			strstr(line, "memory_profiler");
+	}
+	return found;
+}
+
+/* Of a Python script among the arguments, or that is the program. */
+static bool wants_marks(char *const *argv)
+{
+	for (; *argv; argv++) {
+		size_t len = strlen(*argv);
+
+		if (len > 3 && !strcmp(*argv + len - 3, ".py") && has_marks(*argv))
+			return true;
+	}
+	return false;
+}
+
 static int start_collector(struct launch *l, const struct launch_options *o)
 {
 	struct control_ready ready = {.err = -EPIPE};
@@ -182,7 +216,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.keep = o->keep;
 	l->config.kernel_clock = o->kernel_clock;
 	l->config.lossy = o->lossy;
-	l->config.python = o->python;
+	l->config.python = o->python | (wants_marks(o->argv) ? WIRE_MARKS : 0);
 	l->config.no_follow = o->no_follow;
 	l->config.no_source = o->no_source;
 	l->config.debuginfod = o->debuginfod;

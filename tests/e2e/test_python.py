@@ -397,6 +397,37 @@ def unmarked():
 large(); marked(); second(); unmarked()
 """
 
+    def test_a_script_with_the_decorator_needs_nobody_to_bring_it(self):
+        text = """\
+%s
+@profile
+def marked():
+    return bytearray(44444)
+
+@profile(precision=2)
+def other():
+    return bytearray(5555)
+
+print(len(marked()), len(other()))
+"""
+        for python in PYTHONS:
+            for imports in "", "from memory_profiler import profile":
+                with self.subTest(python=python, imports=imports):
+                    result = self.run_script(text % imports, BUFFERS, python=python)
+                    self.assertEqual(result.stdout, b"44444 5555\n")
+                    self.assertEqual(self.lines(result, "marked")[4], (1, 44445))
+
+    def test_a_memory_profiler_that_is_there_is_the_one(self):
+        self.write("memory_profiler.py", "def profile(f):\n    return lambda: 'its'\n")
+        result = self.run_script(
+            "from memory_profiler import profile\n@profile\ndef f():\n    return 1\n"
+            "print(f())\n")
+        self.assertEqual(result.stdout, b"its\n")
+
+    def test_without_it_in_the_script_nothing_is_there(self):
+        script = self.write("plain.py", "print('profile' in dir(__builtins__))\n")
+        self.assertEqual(self.record([PYTHON, script]).stdout, b"False\n")
+
     def test_decorated_functions_come_first(self):
         result = self.run_script(self.SCRIPT)
         shown = self.heapline("lines", result.profile).stdout.decode()
