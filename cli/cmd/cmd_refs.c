@@ -2,12 +2,13 @@
  * cmd_refs.c - heapline refs and backrefs [OPTIONS] ADDRESS|SITE [PROFILE]
  */
 #include "cli/cmd/graph.h"
+#include "cli/cmd/picture.h"
 #include "cli/cmd/verb.h"
 #include "cli/report/refs.h"
 
 #include <stdlib.h>
 
-enum option { SNAPSHOT, DEPTH, MANY, DOT };
+enum option { SNAPSHOT, DEPTH, MANY, DOT, SVG };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
@@ -17,14 +18,23 @@ static const struct option_spec options[] = {
 	[MANY] = {.name = "too-many",
 		  .argument = "COUNT",
 		  .help = "references shown of one block (10)"},
-	[DOT] = {.name = "dot", .help = "for Graphviz: | dot -Tsvg -o refs.svg"},
+	[DOT] = {.name = "dot", .help = "in the words of Graphviz's dot"},
+	[SVG] = {.name = "svg",
+		 .argument = "FILE",
+		 .help = "a picture into FILE, if Graphviz is installed (- is standard "
+			 "output)"},
 	{0},
 };
 
 struct own {
 	struct refs_options options;
-	const char *snapshot;
+	const char *snapshot, *svg;
 	bool dot;
+};
+
+struct asked { /* what is to be drawn */
+	const struct held *held;
+	const struct refs_options *options;
 };
 
 static const char *count(const char *value, long most, size_t *ret)
@@ -53,6 +63,9 @@ static const char *take(void *own, size_t i, const char *value)
 	case DOT:
 		o->dot = true;
 		return NULL;
+	case SVG:
+		o->svg = value;
+		return *value ? NULL : "name a file, or -";
 	}
 	return NULL;
 }
@@ -82,6 +95,13 @@ const struct reader_spec backrefs_spec = {
 	.operand = GRAPH_OPERAND,
 };
 
+static int write_dot(void *context, FILE *out)
+{
+	const struct asked *a = context;
+
+	return refs_dot(a->held, a->options, out);
+}
+
 static int run(const struct reader_spec *spec, bool back, int argc, char **argv)
 {
 	struct own own = {.options.back = back};
@@ -94,6 +114,14 @@ static int run(const struct reader_spec *spec, bool back, int argc, char **argv)
 		return status;
 	own.options.what = r.operand;
 	own.options.blocks = r.limit;
+	if (own.svg) {
+		struct asked asked = {&h, &own.options};
+		int failed, result = picture_draw(own.svg, r.out, write_dot, &asked,
+						  &failed);
+
+		status = graph_close(&r, &h, result);
+		return status ? status : failed;
+	}
 	report = own.dot ? refs_dot : r.json ? refs_json : refs_text;
 	return graph_close(&r, &h, report(&h, &own.options, r.out));
 }

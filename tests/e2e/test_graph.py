@@ -141,6 +141,32 @@ class Graph(Scans):
             self.assertEqual((svg.status, svg.stderr), (0, b""), svg)
             self.assertIn(b"tree_node", svg.stdout)
 
+    @needs("dot")
+    def test_a_picture_is_drawn(self):
+        profile, _ = self.scan_graph()
+        path = self.path("refs.svg")
+        done = self.heapline("backrefs", "--svg", path, "tree_node", profile)
+        self.assertEqual((done.status, done.stdout, done.stderr), (0, b"", b""), done)
+        with open(path, "rb") as file:
+            drawn = file.read()
+        self.assertIn(b"<svg", drawn)
+        self.assertIn(b"tree_node", drawn)
+        done = self.heapline("backrefs", "--svg=-", "tree_node", profile)
+        self.assertEqual((done.status, done.stdout), (0, drawn), done)
+        nowhere = self.path("none/refs.svg")
+        self.assert_error(self.heapline("refs", "--svg", nowhere, "tree_node", profile),
+                          1, "none/refs.svg", "name a file")
+        self.assert_error(self.heapline("refs", "--svg", path, "no_such", profile), 2,
+                          "no live block")
+
+    def test_no_picture_without_graphviz(self):
+        profile, _ = self.scan_graph()
+        path = self.path("refs.svg")
+        done = self.heapline("refs", "--svg", path, "tree_node", profile,
+                             env={"PATH": self.dir})
+        self.assert_error(done, 1, "Graphviz", "--dot")
+        self.assertFalse(os.path.exists(path))
+
     def test_a_profile_without_a_snapshot_says_so(self):
         profile = self.record([target("example")]).profile
         for verb in (["path", "main"], ["refs", "main"], ["at", "main"], ["roots"]):
