@@ -8,14 +8,14 @@ unset CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LD_PRELOAD
 
 # What building and running heapline needs, what its demo and its tests need beside.
 packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
-	libiberty-dev libunwind-dev)
+	libiberty-dev libunwind-dev libncurses-dev)
 packages_demo=(libxml2-utils python3)
 packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl graphviz
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools
 	gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc valgrind
 	libglib2.0-dev libsqlite3-dev
-	libpython3-dev cargo cmake python3-pytest python3-yaml chromium)
+	libpython3-dev python3-pyte cargo cmake python3-pytest python3-yaml chromium)
 # Of the viewer's tests; with a nodejs from elsewhere npm comes along, and the package
 # would not go beside it.
 command -v node >/dev/null || packages_test+=(nodejs)

@@ -18,8 +18,6 @@ enum option { KIND, LEAST, SINCE, MODULE, FORMAT, SNAPSHOT, GATE };
 
 enum format { TEXT, LSAN, VALGRIND };
 
-#define YOUNG_NS 100000000ull /* less is no age for a verdict on a living process */
-
 static const struct option_spec options[] = {
 	[KIND] = {.name = "kind",
 		  .argument = "KIND",
@@ -195,7 +193,7 @@ static int no_snapshot(struct reader *r, const char *name)
 
 static int run(struct own *own, int argc, char **argv)
 {
-	struct findings_options find = {.young_ns = YOUNG_NS};
+	struct findings_options find = {.young_ns = FINDINGS_YOUNG_NS};
 	struct reader r;
 	int status;
 

@@ -30,6 +30,8 @@ const struct verb verbs[] = {
 	 cmd_churn, .reader = &churn_spec},
 	{"timeline", "chart the heap, resident memory and allocations over time",
 	 cmd_timeline, .reader = &timeline_spec},
+	{"tui", "look at a profile in the terminal: all of these views, with keys",
+	 cmd_tui, .reader = &tui_spec},
 	{"path", "say why a block is still there: the shortest way from a root",
 	 cmd_path, .reader = &path_spec},
 	{"refs", "show what a block points at, and so on", cmd_refs,

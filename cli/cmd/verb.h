@@ -65,6 +65,7 @@ int cmd_symbolize(int argc, char **argv);
 int cmd_timeline(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
+int cmd_tui(int argc, char **argv);
 
 extern const struct options_spec check_spec;
 extern const struct options_spec completion_spec;
@@ -92,3 +93,4 @@ extern const struct reader_spec roots_spec;
 extern const struct reader_spec timeline_spec;
 extern const struct reader_spec top_spec;
 extern const struct reader_spec tree_spec;
+extern const struct reader_spec tui_spec;

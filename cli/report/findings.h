@@ -11,6 +11,7 @@
 #include "cli/profile/profile.h"
 
 #define FINDING_NONE UINT32_MAX
+#define FINDINGS_YOUNG_NS 100000000ull /* less is no age for a verdict on the living */
 
 struct finding {	   /* the blocks of one class, process and allocation stack */
 	uint32_t kind;	   /* enum leak_kind */

@@ -38,6 +38,9 @@ struct leaks { /* findings that are wanted */
 	struct runtime *runtime;
 	struct held held;  /* the graph last asked for */
 	uint32_t snapshot; /* its number; FINDING_NONE: none is open */
+	/* Told of each finding before its text is written; NULL: nobody is. */
+	void (*told)(void *context, const struct finding *f);
+	void *told_context;
 };
 
 /* "definite,cycle", "all": bits in *ret. False: a word that is none. */

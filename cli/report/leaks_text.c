@@ -153,6 +153,8 @@ static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
 
 	if (r < 0)
 		return r;
+	if (l->told)
+		l->told(l->told_context, f);
 	put_title(l, f, out);
 	fputs("  ", out);
 	text_put(out, reason);

@@ -182,12 +182,31 @@ static bool is_start_up(const struct tree_rows *t, const struct tree_row *row)
 		       "_start");
 }
 
+/* Writes a row, unless no more than start-up was seen so far. */
+static int take_row(struct drawing *d, const struct tree_rows *t,
+		    const struct tree_row *row, const struct tree_told *told,
+		    bool *started)
+{
+	int err = told ? told->row(told->context, t, row) : 0;
+	size_t steps;
+
+	if (err < 0)
+		return err;
+	*started = *started || !is_start_up(t, row);
+	return *started ? put_row(d, t, row) : note_row(d, row, &steps);
+}
+
 int tree_text(const struct profile *p, const struct tree_options *o, FILE *out)
+{
+	return tree_text_told(p, o, NULL, out);
+}
+
+int tree_text_told(const struct profile *p, const struct tree_options *o,
+		   const struct tree_told *told, FILE *out)
 {
 	_cleanup_(tree_rows_done) struct tree_rows t;
 	struct drawing d = {.options = o, .out = out};
 	struct tree_row row;
-	size_t steps;
 	bool started = o->bottom_up;
 	int err = tree_rows_init(&t, p, o);
 
@@ -196,8 +215,7 @@ int tree_text(const struct profile *p, const struct tree_options *o, FILE *out)
 	put_heading(&t, o, out);
 	d.numbers = put_titles(o, out);
 	while ((err = tree_rows_next(&t, &row)) > 0) {
-		started = started || !is_start_up(&t, &row);
-		err = started ? put_row(&d, &t, &row) : note_row(&d, &row, &steps);
+		err = take_row(&d, &t, &row, told, &started);
 		if (err < 0)
 			break;
 	}

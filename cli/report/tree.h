@@ -32,6 +32,19 @@ enum {
 
 #define TREE_MIN_PERCENT 1.0
 
+struct tree_rows;
+struct tree_row;
+
+/* Who is told of each row, the ones that are not drawn too, before it is written. */
+struct tree_told {
+	/* 0, or the -errno that ends the report. */
+	int (*row)(void *context, const struct tree_rows *t,
+		   const struct tree_row *row);
+	void *context;
+};
+
 /* Write the tree: 0, -ESRCH (no such process) or -ENOMEM. */
+int tree_text_told(const struct profile *p, const struct tree_options *o,
+		   const struct tree_told *told, FILE *out);
 int tree_text(const struct profile *p, const struct tree_options *o, FILE *out);
 int tree_json(const struct profile *p, const struct tree_options *o, FILE *out);

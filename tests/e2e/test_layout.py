@@ -19,7 +19,9 @@ BELOW = {  # what each folder of cli/ may include; preload/wire.h apart
     # An export has the reports' figures: it asks them, and computes none of its own.
     "export": {"export", "report", "heap", "symbol", "profile", "base"},
     "gate": {"gate", "report", "heap", "symbol", "profile", "base"},
-    "cmd": {"cmd", "collect", "report", "export", "gate", "heap", "symbol", "profile",
+    # The terminal viewer shows reports' text, and computes nothing.
+    "tui": {"tui", "report", "heap", "profile", "base"},
+    "cmd": {"cmd", "tui", "collect", "report", "export", "gate", "heap", "symbol", "profile",
             "base"},
 }
 USES_WIRE = {"collect", "cmd"}

@@ -1,0 +1,49 @@
+/*
+ * tui.h - the terminal viewer: a profile's reports on a screen, to move about in.
+ *
+ * It computes nothing of its own. Every view is the text of a verb's report (the tree's
+ * rows for the flame graph), asked with the same options, and says which verb that is:
+ * the same command prints the same numbers.
+ */
+#pragma once
+
+#include "cli/report/findings.h"
+#include "cli/report/scope.h"
+
+#include <stdbool.h>
+
+enum tui_kind {
+	TUI_LINES,
+	TUI_TREE,
+	TUI_FLAME,
+	TUI_TOP,
+	TUI_TIMELINE,
+	TUI_LEAKS,
+	TUI_REFS,
+	TUI_KINDS
+};
+
+struct tui_options {
+	struct scope_options scope;
+	const char *path; /* of the profile */
+	bool bytes, colour;
+	enum tui_kind first; /* the view to begin with */
+	/* Options of the command line that a view's verb takes too, as typed, each with
+	 * a space before it. */
+	const char *words[TUI_KINDS];
+	/* Leaks as the verb finds them, see findings_of(). */
+	int (*find)(void *context, struct findings *ret);
+	void *context;
+};
+
+/* The words for views: "lines", "tree", "flame", ... */
+extern const char *const tui_words[TUI_KINDS];
+bool tui_parse_kind(const char *word, enum tui_kind *ret);
+
+/* The verb whose text a view shows. */
+const char *tui_verb(enum tui_kind kind);
+
+/* Shows the profile until the user leaves. 0; -ENOTTY: standard input or output is no
+ * terminal; -ENOTSUP: the terminal cannot move its cursor, or $TERM is not known;
+ * -ENOSYS: built without it; -ENOMEM. */
+int tui_run(const struct profile *p, const struct tui_options *o);
