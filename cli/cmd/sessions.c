@@ -199,28 +199,37 @@ int sessions_snapshot(const struct control_status *which, int32_t pid, const cha
 	return r < 0 ? r : r ? 0 : -ESRCH;
 }
 
-struct stopping {
+struct telling { /* one collector something that it answers with its status */
 	int32_t collector;
+	enum control_query_kind kind;
 	struct control_status *ret;
 };
 
-static int stop(void *context, const char *name)
+static int tell(void *context, const char *name)
 {
-	struct stopping *s = context;
+	struct telling *s = context;
 	struct control_status status;
 	int r;
 
 	if (ask(name, CONTROL_STATUS, ANSWER_MS, &status) < 0 ||
 	    status.collector != s->collector)
 		return 0;
-	r = ask(name, CONTROL_STOP, STOP_MS, s->ret);
+	r = ask(name, s->kind, STOP_MS, s->ret);
 	return r < 0 ? r : 1;
+}
+
+int sessions_update(const struct control_status *which, struct control_status *ret)
+{
+	struct telling s = {which->collector, CONTROL_UPDATE, ret};
+	int r = each_name(tell, &s);
+
+	return r < 0 ? r : r ? ret->err : -ESRCH;
 }
 
 int sessions_stop(const struct control_status *which, struct control_status *ret)
 {
-	struct stopping s = {which->collector, ret};
-	int r = each_name(stop, &s);
+	struct telling s = {which->collector, CONTROL_STOP, ret};
+	int r = each_name(tell, &s);
 
 	return r < 0 ? r : r ? 0 : -ESRCH;
 }

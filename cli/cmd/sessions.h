@@ -26,6 +26,10 @@ int32_t sessions_parse_pid(const char *word);
 int sessions_snapshot(const struct control_status *which, int32_t pid, const char *name,
 		      struct control_snapshot *ret);
 
+/* Has a collector that sessions_list() told of bring its profile up to date: *ret is
+ * its status then. 0; -errno, also of its writing; -ESRCH: it has ended. */
+int sessions_update(const struct control_status *which, struct control_status *ret);
+
 /* Ends the recording of a collector that sessions_list() told of, and waits until its
  * profile is written: *ret is its last status. 0 or -errno. */
 int sessions_stop(const struct control_status *which, struct control_status *ret);

@@ -85,6 +85,7 @@ enum control_query_kind {
 	CONTROL_STATUS = 1,
 	CONTROL_STOP = 2, /* end the recording; answered when the profile is written */
 	CONTROL_SNAPSHOT = 3, /* of a process; answered when the profile has it */
+	CONTROL_UPDATE = 4, /* answered when the profile has all up to now */
 };
 
 struct control_query {
@@ -107,7 +108,8 @@ struct control_snapshot { /* the answer to CONTROL_SNAPSHOT */
 
 struct control_status { /* the answer */
 	uint64_t magic;
-	uint32_t version, pad;
+	uint32_t version;
+	int32_t err; /* of writing the profile: 0 or -errno */
 	int32_t collector, root;   /* pids; of the program, or the first process */
 	uint32_t processes, alive; /* recorded ever; not ended */
 	uint64_t events, live_bytes, wall_ns;

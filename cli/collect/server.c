@@ -166,6 +166,7 @@ static void fill_status(struct server *s, struct control_status *ret)
 		.live_bytes = live.bytes,
 		.wall_ns = engine_now_ns(s->engine),
 		.lossless = !engine_error(s->engine),
+		.err = s->profile->write_error,
 	};
 	for (struct engine_process *p = first; p;
 	     p = engine_process_next(s->engine, p)) {
@@ -185,12 +186,20 @@ static void send_status(struct server *s, int to)
 	send(to, &status, sizeof(status), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static void write_profile(struct server *s);
+
+/* What the targets have done up to now is in the file once the answer is. */
+static void update(struct server *s, int caller)
+{
+	s->events_since += engine_pass(s->engine);
+	write_profile(s);
+	send_status(s, caller);
+}
+
 struct asker { /* waits for a snapshot */
 	struct server *server;
 	int fd; /* owned */
 };
-
-static void write_profile(struct server *s);
 
 static void tell_snapshot(void *context, int result)
 {
@@ -270,6 +279,8 @@ static int hear_query(struct server *s, int caller, bool *kept)
 		return 1;
 	if (q.kind == CONTROL_STATUS)
 		send_status(s, caller);
+	if (q.kind == CONTROL_UPDATE)
+		update(s, caller);
 	if (q.kind == CONTROL_SNAPSHOT) {
 		take_snapshot(s, caller, &q);
 		*kept = true;
