@@ -6,6 +6,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
 #include "cli/report/losses.h"
+#include "cli/report/stack_text.h"
 #include "cli/report/text.h"
 
 #include <inttypes.h>
@@ -87,35 +88,6 @@ static void put_proof(const struct leaks *l, FILE *out)
 
 /* ---- one ----------------------------------------------------------------- */
 
-static void put_stack(const struct leaks *l, uint32_t stack, FILE *out)
-{
-	const struct profile *p = l->profile;
-	struct frames_walk walk = frames_of(p, stack);
-	struct frames_frame frame;
-	char name[TEXT], shorter[TEXT];
-
-	while (frames_next(&walk, &frame)) {
-		const char *file =
-			frame.code ? strings_get(&p->strings, frame.code->file) : "";
-		const char *module = frames_module(p, frame.stack);
-
-		fputs("    ", out);
-		text_put(out,
-			 frames_short_name(frames_name(p, &frame, name, sizeof(name)),
-					   shorter, sizeof(shorter)));
-		if (*file) {
-			fputs("  ", out);
-			text_put(out, frames_base(file));
-			if (frame.code->line)
-				fprintf(out, ":%u", frame.code->line);
-		} else if (*module) {
-			fputs("  ", out);
-			text_put(out, frames_base(module));
-		}
-		fputc('\n', out);
-	}
-}
-
 static void put_when(const struct finding *f, FILE *out)
 {
 	fprintf(out, "  allocated at %s", units_duration(f->first_ns).text);
@@ -169,7 +141,7 @@ static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
 			"later\n",
 			blocks(f->disproved).text, plural(f->disproved, "was", "were"));
 	put_when(f, out);
-	put_stack(l, f->stack, out);
+	stack_text(l->profile, f->stack, out);
 	return 0;
 }
 
