@@ -55,6 +55,8 @@ const struct verb verbs[] = {
 	{"ps", "list what is being recorded", cmd_ps, .options = &ps_spec},
 	{"snapshot", "read the heap graph of a recorded process that goes on",
 	 cmd_snapshot, .options = &snapshot_spec},
+	{"watch", "name the sites of a running program that grow without an end",
+	 cmd_watch, .options = &watch_spec},
 	{"stop", "end a recording; the program goes on", cmd_stop,
 	 .options = &stop_spec},
 	{"doctor", "find what would keep heapline from recording here", cmd_doctor,

@@ -273,7 +273,7 @@ class Manners(harness.Case):
         tree = self.record(["sh", "-c", target("example") + "; ldd /bin/sh >/dev/null"])
         static = self.record(["sh", "-c", "ldconfig -p >/dev/null; true"])
         sampled = self.record([target("example")], ["--sample=64K"])
-        runs = {"ps": [[]], "doctor": [[]], "diff": [], "top": []}
+        runs = {"ps": [[]], "doctor": [[]], "diff": [], "top": [], "watch": []}
         for verb in self.verbs():
             if "--json" not in self.help_of(verb):
                 continue

@@ -1,0 +1,317 @@
+/*
+ * cmd_watch.c - `heapline watch`: which sites of a program that goes on grow without an
+ * end.
+ */
+#include "cli/base/cleanup.h"
+#include "cli/base/message.h"
+#include "cli/base/quantity.h"
+#include "cli/base/units.h"
+#include "cli/cmd/resolve.h"
+#include "cli/cmd/sessions.h"
+#include "cli/cmd/verb.h"
+#include "cli/gate/budget.h"
+#include "cli/profile/file.h"
+#include "cli/profile/totals.h"
+#include "cli/report/growing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum option { EVERY, WINDOWS, WARM_UP, MARK, MAX_GROWTH, COUNT, BYTES, JSON, QUIET };
+
+enum { WINDOWS_MOST = 1000, WHY = 256 };
+
+static const struct option_spec options[] = {
+	[EVERY] = {.name = "every",
+		   .argument = "TIME",
+		   .help = "how long a window is (10s)"},
+	[WINDOWS] = {.name = "windows",
+		     .argument = "COUNT",
+		     .help = "how many there are, with the warm-up (6)"},
+	[WARM_UP] = {.name = "warm-up",
+		     .argument = "COUNT",
+		     .help = "the first of them, that do not count (1)"},
+	[MARK] = {.name = "mark",
+		  .argument = "NAME",
+		  .help = "what heapline_mark() calls an operation: growth for each"},
+	[MAX_GROWTH] = {.name = "max-growth",
+			.argument = "BYTES",
+			.help = "so much of a site in each window is no growth (0)"},
+	[COUNT] = {.argument = "COUNT",
+		   .help = "at most COUNT sites (10; in JSON all)",
+		   .letter = 'n'},
+	[BYTES] = {.name = "bytes", .help = "exact numbers of bytes", .letter = 'b'},
+	[JSON] = {.name = "json", .help = "JSON for scripts", .letter = 'j'},
+	[QUIET] = {.name = "quiet", .help = "no word between windows", .letter = 'q'},
+	{0},
+};
+
+const struct options_spec watch_spec = {
+	.usage = "PID",
+	.about = "Watches the recording of the program, or of the collector, PID for a "
+		 "while and names the\nsites whose live bytes grew in every window of "
+		 "time after the warm-up: what a server\ngathers without an end. The "
+		 "program goes on, and is not stopped.",
+	.options = options,
+	.notes = "Exit status: 23 if a site grew, 70 if it could not be watched (not "
+		 "recorded, it ended,\nevents were lost), 0 else; 1 if the report "
+		 "could not be written, 2 for a wrong command\nline.",
+	.operands = OPTIONS_RECORDINGS,
+	.wrong = VERB_USAGE,
+};
+
+struct watch {
+	uint64_t every_ns;
+	size_t windows;
+	struct growing_options report;
+	bool json;
+
+	struct control_status session;
+	struct profile *last; /* of the latest moment */
+	struct growth growth;
+};
+
+/* ---- the command line ---------------------------------------------------------- */
+
+static bool parse_count(const char *value, size_t least, size_t *ret)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || errno || n < least ||
+	    n > WINDOWS_MOST)
+		return false;
+	*ret = (size_t)n;
+	return true;
+}
+
+static const char *take(void *own, size_t i, const char *value)
+{
+	struct watch *w = own;
+
+	switch ((enum option)i) {
+	case EVERY:
+		return quantity_parse_duration(value, &w->every_ns) == 0 && w->every_ns
+			       ? NULL
+			       : "a time: 10s, 500ms, 2m";
+	case WINDOWS:
+		return parse_count(value, 2, &w->windows) ? NULL
+							  : "a number from 2 to 1000";
+	case WARM_UP:
+		return parse_count(value, 0, &w->report.skip)
+			       ? NULL
+			       : "a number from 0 to 1000";
+	case MARK:
+		w->report.mark = value;
+		return *value ? NULL : "the name that heapline_mark() is given";
+	case MAX_GROWTH:
+		return quantity_parse_size(value, &w->report.allowed) == 0
+			       ? NULL
+			       : "bytes, or a number with K, M or G";
+	case COUNT:
+		return parse_count(value, 1, &w->report.limit)
+			       ? NULL
+			       : "a number from 1 to 1000";
+	case BYTES:
+		w->report.bytes = true;
+		break;
+	case JSON:
+		w->json = true;
+		break;
+	case QUIET:
+		message_quiet();
+		break;
+	}
+	return NULL;
+}
+
+static int wrong(const char *what, const char *word, const char *why)
+{
+	return options_wrong("watch", &watch_spec, what, word, why);
+}
+
+/* ---- the windows ---------------------------------------------------------------- */
+
+/* What to do about it, where it is not what is being recorded. */
+static int unwatched_for(const char *why, const char *help)
+{
+	char clean[WHY];
+
+	message_error("not watched: %s", text_clean(why, clean, sizeof(clean)));
+	message_help("%s", help);
+	return BUDGET_UNCHECKED;
+}
+
+static int unwatched(const char *why)
+{
+	return unwatched_for(why, "heapline ps lists what is being recorded");
+}
+
+/* -1, or the exit status of a failure. */
+static int find(struct watch *w, int32_t pid)
+{
+	_cleanup_(freep) struct control_status *list = NULL;
+	char why[WHY];
+	size_t n = 0;
+
+	if (!sessions_look(&list, &n))
+		return BUDGET_UNCHECKED;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].collector == pid || list[i].root == pid) {
+			w->session = list[i];
+			return -1;
+		}
+	snprintf(why, sizeof(why), "nothing of pid %d is being recorded", pid);
+	return unwatched(why);
+}
+
+/* What keeps the figures from being the truth; NULL: nothing. */
+static const char *flaw(const struct profile *p)
+{
+	if (profile_lost_events(p))
+		return "events were lost";
+	if (p->complete)
+		return "the recording has ended";
+	if (*strings_get(&p->strings, p->stopped))
+		return strings_get(&p->strings, p->stopped);
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].notes & WIRE_NOTE_OWN_MALLOC)
+			return "a process has an allocator inside that is not recorded";
+	return p->process_count ? NULL : "no process has come to be recorded";
+}
+
+/* The next moment. -1, or the exit status of a failure. */
+static int look(struct watch *w)
+{
+	struct profile *now = NULL;
+	char why[WHY] = "";
+	const char *flawed;
+	int r = sessions_update(&w->session, &w->session);
+
+	if (r == -ESRCH || r == -ECONNREFUSED)
+		return unwatched("the recording has ended");
+	if (!r)
+		r = profile_load(w->session.profile, &now, why, sizeof(why));
+	if (r < 0)
+		return unwatched(*why ? why : strerror(-r));
+	profile_close(w->last);
+	w->last = now;
+	flawed = flaw(now);
+	if (flawed)
+		return unwatched(flawed);
+	r = growth_add(&w->growth, now, w->report.mark);
+	if (r == -ESTALE)
+		return unwatched("the profile's file is another one by now");
+	return r < 0 ? unwatched(strerror(-r)) : -1;
+}
+
+static void wait_until(const struct timespec *when)
+{
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, when, NULL) == EINTR)
+		;
+}
+
+static void say_window(const struct watch *w, size_t i)
+{
+	const struct growth_moment *m = &w->growth.moments[i];
+
+	message_note("window %zu of %zu%s: %s, %s live", i, w->windows,
+		     i <= w->report.skip ? " (warm-up)" : "",
+		     units_duration(m[0].at_ns - m[-1].at_ns).text,
+		     units_size(w->session.live_bytes).text);
+}
+
+/* Windows begin at equal distances, however long a look takes. */
+static int watch(struct watch *w)
+{
+	struct timespec when;
+	int status = look(w);
+
+	clock_gettime(CLOCK_MONOTONIC, &when);
+	for (size_t i = 1; status < 0 && i <= w->windows; i++) {
+		uint64_t ns = (uint64_t)when.tv_nsec + w->every_ns;
+
+		when.tv_sec += (time_t)(ns / 1000000000u);
+		when.tv_nsec = (long)(ns % 1000000000u);
+		wait_until(&when);
+		status = look(w);
+		if (status < 0)
+			say_window(w, i);
+	}
+	return status;
+}
+
+/* ---- the verdict ---------------------------------------------------------------- */
+
+static int report(struct watch *w)
+{
+	size_t found = growth_judge(&w->growth, w->report.skip, w->report.allowed);
+	_cleanup_(resolve_done) struct resolve_outcome names = {0};
+	const struct resolve_options how = {.no_source = true};
+	int r = found ? resolve(w->last, &how, &names) : 0;
+
+	if (r >= 0)
+		r = w->json ? growing_json(&w->growth, found, w->last, &w->report,
+					   stdout)
+			    : growing_text(&w->growth, found, w->last, &w->report,
+					   stdout);
+	if (r < 0 || fflush(stdout) != 0) {
+		message_error("standard output: %s", strerror(r < 0 ? -r : errno));
+		message_help("the report is incomplete");
+		return VERB_FAILED;
+	}
+	if (w->report.mark && !growth_operations(&w->growth, w->report.skip))
+		return unwatched_for("there was no mark of that name in the windows",
+				     "longer windows (--every) may have some; "
+				     "`heapline timeline` lists names");
+	if (w->last->sampled)
+		return unwatched_for("figures of a sampled recording are estimates",
+				     "the sites above are as good as these; for a "
+				     "verdict record without --sample");
+	return found ? BUDGET_LEAKS : VERB_OK;
+}
+
+static int run(struct watch *w, int32_t pid)
+{
+	int status = find(w, pid);
+
+	if (status < 0 && growth_init(&w->growth, w->windows) < 0)
+		status = unwatched("out of memory");
+	if (status < 0)
+		status = watch(w);
+	if (status < 0)
+		status = report(w);
+	growth_done(&w->growth);
+	profile_close(w->last);
+	return status;
+}
+
+int cmd_watch(int argc, char **argv)
+{
+	struct watch w = {
+		.every_ns = 10000000000u, .windows = 6, .report = {.skip = 1}};
+	int status = options_parse("watch", &watch_spec, argc, argv, take, &w);
+	int32_t pid;
+
+	if (status >= 0)
+		return status;
+	if (optind + 1 != argc)
+		return optind == argc ? wrong("name a pid", "",
+					      "; heapline ps lists what is recorded")
+				      : wrong("one pid at a time, not also ",
+					      argv[optind + 1], "");
+	pid = sessions_parse_pid(argv[optind]);
+	if (pid <= 0)
+		return wrong("no pid: ", argv[optind],
+			     "; heapline ps lists what is recorded");
+	if (w.report.skip + 2 > w.windows)
+		return wrong("two windows at least must be left after the warm-up", "",
+			     "");
+	w.report.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	return run(&w, pid);
+}

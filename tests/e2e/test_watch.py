@@ -1,0 +1,106 @@
+"""Growth without an end: which sites of a server are named, of one whose growth is known."""
+
+import json
+import os
+import subprocess
+
+import harness
+
+LEAKED = {400, 600}  # bytes an operation, as serving.c has them
+TABLE = 64 * 1024
+
+
+class Watch(harness.Case):
+    def serve(self, options=()):
+        """serving.c under way: its pid."""
+        profile, ready, go = self.new_profile(), self.path("ready"), self.path("go")
+        self.server = subprocess.Popen(
+            [harness.HEAPLINE, "run", "-q", "-o", profile, *options, "--",
+             harness.target("serving"), ready, go], env=self.environment(), cwd=self.dir)
+        self.addCleanup(self.server.wait)
+        self.addCleanup(self.write, "go", "")
+        self.wait_for(lambda: os.path.exists(ready), harness.PATIENCE, "the server")
+        self.profile = profile
+        return str(self.recordings()[0]["program"])
+
+    def end(self):
+        self.write("go", "")
+        self.assertEqual(self.server.wait(harness.PATIENCE), 0)
+
+    def watch(self, *args):
+        return self.heapline("watch", *args)
+
+    def test_what_grows_in_every_window_is_named_and_nothing_else(self):
+        pid = self.serve()
+        result = self.watch(pid, "--every", "0.3s", "--mark", "request", "--json")
+        self.assertEqual(result.status, 23, result)
+        data = json.loads(result.stdout)
+        self.assertEqual([s["function"] for s in data["sites"]], ["leak", "leak"])
+        self.assertEqual(data["growing"], 2)
+        self.assertEqual([w["warm_up"] for w in data["windows"]], [True] + 5 * [False])
+        operations = sum(w["operations"] for w in data["windows"][1:])
+        for site, size in zip(data["sites"], sorted(LEAKED, reverse=True)):
+            # A moment may lie between an operation's mark and its blocks.
+            self.assertAlmostEqual(site["gained_bytes"], size * operations, delta=size)
+            self.assertAlmostEqual(site["bytes_per_1000_operations"], size * 1000,
+                                   delta=size * 20)
+            self.assertEqual(site["gained_bytes"] % size, 0)
+            self.assertLessEqual(site["least_bytes"] * 5, site["gained_bytes"])
+            self.assertEqual(site["stack"][1]["function"], "main")
+        # All operations of the recording, and all that they left.
+        self.end()
+        leaked, = (r for r in self.read_json("top", self.profile, "--by=function")["rows"]
+                   if r["name"].startswith("leak"))
+        marks, = self.read_json("timeline", self.profile)["marks"]
+        self.assertEqual(leaked["leaked"]["bytes"],
+                         sum(LEAKED) * sum(m["marks"] for m in marks["moments"]))
+
+    def test_text_says_how_much_a_second_and_an_operation(self):
+        result = self.watch(self.serve(), "--every", "300ms", "--windows", "3",
+                            "--mark=request", "--bytes")
+        self.assertEqual(result.status, 23, result)
+        text = result.stdout.decode()
+        self.assertRegex(text, r"(?m)^2 sites grew in each of 2 windows, .* of warm-up$")
+        self.assertRegex(text, r"(?m)^Operations in them: [\d,]+ of request$")
+        for size in LEAKED:
+            self.assertRegex(text, r"(?m)^\+[\d,]+ B  [\d,]+ B/s  %d\.\d B an operation  "
+                                   r"[\d,]+ blocks live  leak \(serving\.c:\d+\)$" % size)
+        self.assertIn(b"window 3 of 3", result.stderr)
+
+    def test_what_may_grow_passes(self):
+        pid = self.serve()
+        result = self.watch(pid, "--every=0.2", "--windows=3", "--max-growth=1G", "-q")
+        self.assertEqual((result.status, result.stderr), (0, b""), result)
+        self.assertIn(b"No site grew", result.stdout)
+
+    def test_what_could_not_be_watched_does_not_pass(self):
+        pid = self.serve()
+        result = self.watch(pid, "--every=0.1", "--windows=2", "--warm-up=0",
+                            "--mark=nothing")
+        self.assert_error(result, 70, "no mark of that name")
+        watching = subprocess.Popen(
+            [harness.HEAPLINE, "watch", pid, "--every=0.2", "--windows=1000"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        self.assertIn(b"window 1 of", watching.stderr.readline())
+        self.end()
+        _, err = watching.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(watching.returncode, 70)
+        self.assertIn(b"the recording has ended", err)
+        self.assert_error(self.watch(pid), 70, "nothing of pid " + pid)
+
+    def test_estimates_are_shown_and_do_not_pass(self):
+        pid = self.serve(["--sample=4K"])
+        result = self.watch(pid, "--every=0.2", "--windows=3", "-q")
+        self.assert_error(result, 70, "estimates")
+        self.assertRegex(result.stdout.decode(), r"(?i)grew in each of 2 windows")
+
+    def test_a_wrong_command_line_is_told(self):
+        for args, word in ((["x"], "no pid"), ([], "name a pid"), (["1", "2"], "one pid"),
+                           (["1", "--windows=2"], "warm-up"), (["all"], "no pid"),
+                           (["1", "--every=0"], "a time"), (["1", "--windows=1"], "from 2"),
+                           (["1", "--max-growth=x"], "bytes"), (["1", "-n0"], "from 1")):
+            self.assert_error(self.watch(*args), 2, word)
+
+
+if __name__ == "__main__":
+    harness.main()
