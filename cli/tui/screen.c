@@ -76,15 +76,25 @@ static void leave_ends(void)
 
 /* ---- open and close ------------------------------------------------------- */
 
+/* Whether a terminal of that kind can be drawn on. */
+static bool is_able(void)
+{
+	const char *move;
+	bool able;
+	int err;
+
+	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
+		return false;
+	move = tigetstr("cup");
+	able = move && move != (char *)-1 && tigetflag("hc") <= 0;
+	del_curterm(set_curterm(NULL)); /* newterm() makes its own */
+	return able;
+}
+
 /* newterm() instead of initscr(), which would end the process. */
 static int begin(void)
 {
-	int err;
-
-	if (setupterm(NULL, STDOUT_FILENO, &err) != OK || !tigetstr("cup") ||
-	    tigetstr("cup") == (char *)-1 || tigetflag("hc") > 0)
-		return -ENOTSUP;
-	terminal.screen = newterm(NULL, stdout, stdin);
+	terminal.screen = is_able() ? newterm(NULL, stdout, stdin) : NULL;
 	if (!terminal.screen)
 		return -ENOTSUP;
 	set_term(terminal.screen);

@@ -277,9 +277,7 @@ static int make_refs(struct views *v, FILE *out)
 {
 	_cleanup_(held_done) struct held h = {0};
 	struct held_options o = {.path = v->options->path,
-				 .pid = v->options->scope.pid,
-				 .bytes = v->options->bytes,
-				 .colour = true};
+				 .pid = v->options->scope.pid};
 	const char *why = NULL;
 	int err = held_open(&h, v->profile, &o, &why);
 
