@@ -239,7 +239,21 @@ static size_t draw_line(struct tui *t, size_t at, size_t row, size_t room)
 	return rows ? rows : 1;
 }
 
-/* Keeps the cursor in sight. */
+/* The line on top where the last one is at the bottom. */
+static size_t last_top(struct tui *t, const struct views_view *v)
+{
+	size_t room = body_rows(t), at = v->shown_count, used = 0;
+
+	while (at && used < room) {
+		used += rows_of(t, at - 1);
+		if (used > room)
+			break;
+		at--;
+	}
+	return at < v->shown_count ? at : v->cursor;
+}
+
+/* Keeps the cursor in sight, and the screen full. */
 static void scroll(struct tui *t, struct views_view *v)
 {
 	size_t room = body_rows(t), used = 0, at;
@@ -248,6 +262,9 @@ static void scroll(struct tui *t, struct views_view *v)
 		v->cursor = v->shown_count ? v->shown_count - 1 : 0;
 	if (v->top > v->cursor)
 		v->top = v->cursor;
+	at = last_top(t, v);
+	if (v->top > at)
+		v->top = at;
 	for (at = v->cursor + 1; at-- > v->top && v->shown_count;) {
 		used += rows_of(t, at);
 		if (used > room)

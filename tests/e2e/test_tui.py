@@ -41,6 +41,10 @@ class Viewer(Case):
         self.assertEqual(done.status, 0, done)
         return [line.rstrip() for line in done.stdout.decode().split("\n")][:-1]
 
+    def twin_of_lines(self):
+        done = self.heapline("lines", "-n", "200", self.profile)
+        return done.stdout.decode().split("\n")
+
     def body(self, terminal):
         """The lines of a view that fits the screen."""
         place = re.match(r"(\d+)/(\d+)", terminal.rows()[-1])
@@ -143,7 +147,18 @@ class Keys(Viewer):
             terminal.press(keys)
             self.assertEqual(place(), str(at) + count, repr(keys))
         terminal.press("G")
-        self.assertEqual(terminal.rows()[21][:99].rstrip(), lines[-1][:99].rstrip())
+        cut = lambda texts: [text[:99].rstrip() for text in texts]
+        self.assertEqual(cut(terminal.rows()[1:22]), cut(lines[-21:]))
+        terminal.press("g ")
+        self.assertEqual(cut(terminal.rows()[1:22]), cut(lines[21:42]))
+
+    def test_the_end_of_a_narrow_view_fills_the_screen(self):
+        terminal = self.open(columns=40, rows=20)
+        text = "".join(self.twin_of_lines()).replace(" ", "")
+        terminal.press("G")
+        rows = terminal.rows()[1:-2]
+        self.assertGreater(sum(map(bool, rows)), 10, terminal.text())
+        self.assertTrue(text.endswith("".join(rows[1:]).replace(" ", "")))
 
     def test_searching_finds_in_folded_rows_and_goes_round(self):
         terminal = self.open("--view", "tree", columns=100, rows=24)
