@@ -271,10 +271,12 @@ static int hand_over(struct heap_image *image, struct heap_image *part)
 	if (array_reserve(&image->runs, &image->run_room, runs) < 0 ||
 	    array_reserve(&image->buffers, &image->buffer_room, buffers) < 0)
 		return -ENOMEM;
-	memcpy(image->runs + image->run_count, part->runs,
-	       part->run_count * sizeof(*part->runs));
-	memcpy(image->buffers + image->buffer_count, part->buffers,
-	       part->buffer_count * sizeof(*part->buffers));
+	if (part->run_count)
+		memcpy(image->runs + image->run_count, part->runs,
+		       part->run_count * sizeof(*part->runs));
+	if (part->buffer_count)
+		memcpy(image->buffers + image->buffer_count, part->buffers,
+		       part->buffer_count * sizeof(*part->buffers));
 	image->run_count = runs;
 	image->buffer_count = buffers;
 	part->buffer_count = part->run_count = 0;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ static int set_up(void **state)
 	assert_true(own != MAP_FAILED && shared != MAP_FAILED);
 	child = fork();
 	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing */
 		mmap(shared, SHARED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 		     0);
 		for (char *at = own; at < own + OWN; at += PAGE)
