@@ -4,6 +4,7 @@
 #include "cli/base/draft.h"
 #include "cli/base/message.h"
 #include "cli/profile/file.h"
+#include "cli/profile/format.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static int write_into(int fd, const struct output_profile *what)
 	for (size_t i = 0; i < what->more_count; i++)
 		mark_sites(what->more[i]);
 	profile_writer_use_threads(w);
+	profile_writer_level(w, 1);
 	r = profile_writer_update_with(w, what->p, what->more, what->more_count);
 	profile_writer_close(w);
 	return r;
