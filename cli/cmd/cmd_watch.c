@@ -24,10 +24,12 @@ enum option { EVERY, WINDOWS, WARM_UP, MARK, MAX_GROWTH, COUNT, BYTES, JSON, QUI
 
 enum { WINDOWS_MOST = 1000, WHY = 256 };
 
+#define EVERY_NS 10000000000u
+
 static const struct option_spec options[] = {
 	[EVERY] = {.name = "every",
 		   .argument = "TIME",
-		   .help = "how long a window is (10s)"},
+		   .help = "how long a window of a PID is (10s)"},
 	[WINDOWS] = {.name = "windows",
 		     .argument = "COUNT",
 		     .help = "how many there are, with the warm-up (6)"},
@@ -50,11 +52,12 @@ static const struct option_spec options[] = {
 };
 
 const struct options_spec watch_spec = {
-	.usage = "PID",
+	.usage = "PID|PROFILE",
 	.about = "Watches the recording of the program, or of the collector, PID for a "
 		 "while and names the\nsites whose live bytes grew in every window of "
 		 "time after the warm-up: what a server\ngathers without an end. The "
-		 "program goes on, and is not stopped.",
+		 "program goes on, and is not stopped. Of a PROFILE: in windows of "
+		 "equal\nlength, over the whole recording.",
 	.options = options,
 	.notes = "Exit status: 23 if a site grew, 70 if it could not be watched (not "
 		 "recorded, it ended,\nevents were lost), 0 else; 1 if the report "
@@ -70,7 +73,8 @@ struct watch {
 	bool json;
 
 	struct control_status session;
-	struct profile *last; /* of the latest moment */
+	struct profile *last;	 /* of the latest moment */
+	struct reader_file file; /* of a PROFILE */
 	struct growth growth;
 };
 
@@ -135,7 +139,8 @@ static int wrong(const char *what, const char *word, const char *why)
 	return options_wrong("watch", &watch_spec, what, word, why);
 }
 
-/* ---- the windows ---------------------------------------------------------------- */
+/* ---- what keeps it from being watched ---------------------------------------------
+ */
 
 /* What to do about it, where it is not what is being recorded. */
 static int unwatched_for(const char *why, const char *help)
@@ -151,6 +156,55 @@ static int unwatched(const char *why)
 {
 	return unwatched_for(why, "heapline ps lists what is being recorded");
 }
+
+/* The program's own allocator was not seen. */
+static bool has_own_malloc(const struct profile *p)
+{
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].notes & WIRE_NOTE_OWN_MALLOC)
+			return true;
+	return false;
+}
+
+/* What keeps the figures from being the truth; NULL: nothing. */
+static const char *flaw(const struct profile *p)
+{
+	if (profile_lost_events(p))
+		return "events were lost";
+	if (has_own_malloc(p))
+		return "a process has an allocator inside that is not recorded";
+	return p->process_count ? NULL : "no process has come to be recorded";
+}
+
+/* ---- a recording that has ended ---------------------------------------------------
+ */
+
+/* -1, or the exit status of a failure. */
+static int read_windows(struct watch *w, const char *path)
+{
+	int r, status = reader_choose(&w->file, path);
+	const char *flawed;
+
+	if (status < 0)
+		status = reader_load(&w->file, PROFILE_TIMES);
+	if (status >= 0)
+		return BUDGET_UNCHECKED;
+	flawed = flaw(w->file.profile);
+	if (flawed)
+		return unwatched(flawed);
+	r = growth_of(&w->growth, w->file.profile, w->report.mark);
+	if (r == -ENODATA)
+		return unwatched_for("it has no counts by time",
+				     "they are written when a recording ends; name "
+				     "the PID of one that goes on");
+	if (r == -ERANGE)
+		return unwatched_for("the recording is too short",
+				     "fewer --windows may do");
+	return r < 0 ? unwatched(strerror(-r)) : -1;
+}
+
+/* ---- one that goes on -------------------------------------------------------------
+ */
 
 /* -1, or the exit status of a failure. */
 static int find(struct watch *w, int32_t pid)
@@ -170,19 +224,14 @@ static int find(struct watch *w, int32_t pid)
 	return unwatched(why);
 }
 
-/* What keeps the figures from being the truth; NULL: nothing. */
-static const char *flaw(const struct profile *p)
+/* The same, and why no more will come. */
+static const char *flaw_alive(const struct profile *p)
 {
-	if (profile_lost_events(p))
-		return "events were lost";
 	if (p->complete)
 		return "the recording has ended";
 	if (*strings_get(&p->strings, p->stopped))
 		return strings_get(&p->strings, p->stopped);
-	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].notes & WIRE_NOTE_OWN_MALLOC)
-			return "a process has an allocator inside that is not recorded";
-	return p->process_count ? NULL : "no process has come to be recorded";
+	return flaw(p);
 }
 
 /* The next moment. -1, or the exit status of a failure. */
@@ -201,7 +250,7 @@ static int look(struct watch *w)
 		return unwatched(*why ? why : strerror(-r));
 	profile_close(w->last);
 	w->last = now;
-	flawed = flaw(now);
+	flawed = flaw_alive(now);
 	if (flawed)
 		return unwatched(flawed);
 	r = growth_add(&w->growth, now, w->report.mark);
@@ -248,18 +297,22 @@ static int watch(struct watch *w)
 
 /* ---- the verdict ---------------------------------------------------------------- */
 
+static int put_report(struct watch *w, const struct profile *p, size_t found)
+{
+	return w->json ? growing_json(&w->growth, found, p, &w->report, stdout)
+		       : growing_text(&w->growth, found, p, &w->report, stdout);
+}
+
 static int report(struct watch *w)
 {
 	size_t found = growth_judge(&w->growth, w->report.skip, w->report.allowed);
 	_cleanup_(resolve_done) struct resolve_outcome names = {0};
 	const struct resolve_options how = {.no_source = true};
-	int r = found ? resolve(w->last, &how, &names) : 0;
+	const struct profile *p = w->last ? w->last : w->file.profile;
+	int r = found && w->last ? resolve(w->last, &how, &names) : 0;
 
 	if (r >= 0)
-		r = w->json ? growing_json(&w->growth, found, w->last, &w->report,
-					   stdout)
-			    : growing_text(&w->growth, found, w->last, &w->report,
-					   stdout);
+		r = put_report(w, p, found);
 	if (r < 0 || fflush(stdout) != 0) {
 		message_error("standard output: %s", strerror(r < 0 ? -r : errno));
 		message_help("the report is incomplete");
@@ -267,51 +320,55 @@ static int report(struct watch *w)
 	}
 	if (w->report.mark && !growth_operations(&w->growth, w->report.skip))
 		return unwatched_for("there was no mark of that name in the windows",
-				     "longer windows (--every) may have some; "
-				     "`heapline timeline` lists names");
-	if (w->last->sampled)
+				     "longer windows may have some; `heapline "
+				     "timeline` lists names");
+	if (p->sampled)
 		return unwatched_for("figures of a sampled recording are estimates",
 				     "the sites above are as good as these; for a "
 				     "verdict record without --sample");
 	return found ? BUDGET_LEAKS : VERB_OK;
 }
 
-static int run(struct watch *w, int32_t pid)
+/* pid 0: of the profile. */
+static int run(struct watch *w, int32_t pid, const char *path)
 {
-	int status = find(w, pid);
+	int status = pid ? find(w, pid) : -1;
 
 	if (status < 0 && growth_init(&w->growth, w->windows) < 0)
 		status = unwatched("out of memory");
 	if (status < 0)
-		status = watch(w);
+		status = pid ? watch(w) : read_windows(w, path);
 	if (status < 0)
 		status = report(w);
 	growth_done(&w->growth);
 	profile_close(w->last);
+	reader_unload(&w->file);
 	return status;
 }
 
 int cmd_watch(int argc, char **argv)
 {
-	struct watch w = {
-		.every_ns = 10000000000u, .windows = 6, .report = {.skip = 1}};
+	struct watch w = {.windows = 6, .report = {.skip = 1}};
 	int status = options_parse("watch", &watch_spec, argc, argv, take, &w);
 	int32_t pid;
 
 	if (status >= 0)
 		return status;
 	if (optind + 1 != argc)
-		return optind == argc ? wrong("name a pid", "",
+		return optind == argc ? wrong("name a pid, or a profile", "",
 					      "; heapline ps lists what is recorded")
-				      : wrong("one pid at a time, not also ",
+				      : wrong("one at a time, not also ",
 					      argv[optind + 1], "");
 	pid = sessions_parse_pid(argv[optind]);
-	if (pid <= 0)
-		return wrong("no pid: ", argv[optind],
-			     "; heapline ps lists what is recorded");
+	if (pid < 0)
+		return wrong("one at a time, not ", argv[optind], "");
+	if (!pid && w.every_ns)
+		return wrong("--every is of a PID; a profile has --windows", "", "");
+	if (!w.every_ns)
+		w.every_ns = EVERY_NS;
 	if (w.report.skip + 2 > w.windows)
 		return wrong("two windows at least must be left after the warm-up", "",
 			     "");
 	w.report.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	return run(&w, pid);
+	return run(&w, pid, argv[optind]);
 }

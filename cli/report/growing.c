@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SHOWN = 10, TEXT = 1024, JSON_LIST_AT = 2 };
+enum { SHOWN = 10, AGES = 12, TEXT = 1024, JSON_LIST_AT = 2 };
 
 static uint64_t rounded(double value)
 {
@@ -90,7 +90,21 @@ static void put_site(const struct growth_site *s, struct frames_owners *owners,
 	if (p->process_count > 1 && process < p->process_count)
 		fprintf(out, "  (process %d)", (int)p->processes[process].pid);
 	fputc('\n', out);
-	stack_text(p, s->stack, out);
+}
+
+/* By age: what each window added and nobody freed, the latest last. */
+static void put_kept(const struct growth *g, const struct growth_site *s,
+		     const struct growing_options *o, FILE *out)
+{
+	size_t windows = g->count - 1, from = windows > AGES ? windows - AGES : 0;
+
+	if (!g->kept)
+		return;
+	fprintf(out, "  never freed, by window%s: ", from ? ", of the last" : "");
+	for (size_t k = from; k < windows; k++)
+		fprintf(out, "%s%s", k > from ? "  " : "",
+			size(o, g->kept[s->row * g->most + k]).text);
+	fputc('\n', out);
 }
 
 int growing_text(const struct growth *g, size_t found, const struct profile *p,
@@ -104,8 +118,11 @@ int growing_text(const struct growth *g, size_t found, const struct profile *p,
 	if (!owners || profile_serials_init(&serials, p) < 0)
 		return -ENOMEM;
 	put_heading(g, found, p, o, out);
-	for (size_t i = 0; i < found && i < limit; i++)
+	for (size_t i = 0; i < found && i < limit; i++) {
 		put_site(&g->sites[i], owners, &serials, o, out);
+		put_kept(g, &g->sites[i], o, out);
+		stack_text(p, g->sites[i].stack, out);
+	}
 	if (found > limit)
 		fprintf(out, "\nand %s more\n", units_count(found - limit).text);
 	return 0;
@@ -113,8 +130,23 @@ int growing_text(const struct growth *g, size_t found, const struct profile *p,
 
 /* ---- JSON -------------------------------------------------------------------- */
 
-static void put_json_site(const struct growth_site *s, struct frames_owners *owners,
-			  struct profile_serials *serials, struct json *j)
+static void put_json_kept(const struct growth *g, const struct growth_site *s,
+			  struct json *j)
+{
+	json_key(j, "never_freed_bytes");
+	if (!g->kept) {
+		json_null(j);
+		return;
+	}
+	json_array(j);
+	for (size_t k = 0; k + 1 < g->count; k++)
+		json_unsigned(j, g->kept[s->row * g->most + k]);
+	json_close(j);
+}
+
+static void put_json_site(const struct growth *g, const struct growth_site *s,
+			  struct frames_owners *owners, struct profile_serials *serials,
+			  struct json *j)
 {
 	const struct profile *p = serials->profile;
 	size_t process = profile_serials_find(serials, s->serial);
@@ -136,6 +168,7 @@ static void put_json_site(const struct growth_site *s, struct frames_owners *own
 		json_unsigned(j, rounded(s->per_operation * 1000));
 	else
 		json_null(j);
+	put_json_kept(g, s, j);
 	frames_json_stack(p, s->stack, j);
 	json_close(j);
 }
@@ -181,7 +214,7 @@ int growing_json(const struct growth *g, size_t found, const struct profile *p,
 	json_key(&j, "sites");
 	json_array(&j);
 	for (size_t i = 0; i < found && (!o->limit || i < o->limit); i++)
-		put_json_site(&g->sites[i], owners, &serials, &j);
+		put_json_site(g, &g->sites[i], owners, &serials, &j);
 	json_close(&j);
 	json_close(&j);
 	json_end(&j);

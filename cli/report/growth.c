@@ -20,6 +20,7 @@ void growth_done(struct growth *g)
 	free(g->moments);
 	free(g->sites);
 	free(g->live);
+	free(g->kept);
 	*g = (struct growth){0};
 }
 
@@ -36,7 +37,7 @@ static size_t index_of(struct growth *g, uint32_t serial, uint32_t stack)
 	    array_reserve(&g->live, &g->live_room, (g->site_count + 1) * g->most) < 0)
 		return SIZE_MAX;
 	g->sites[g->site_count] =
-		(struct growth_site){.serial = serial, .stack = stack};
+		(struct growth_site){serial, stack, .row = g->site_count};
 	*at = ++g->site_count;
 	return g->site_count - 1;
 }
@@ -78,6 +79,111 @@ int growth_add(struct growth *g, const struct profile *p, const char *mark)
 	g->count++;
 	return 0;
 }
+
+/* ---- of a recording that has ended ----------------------------------------------- */
+
+/* The epoch that moment k is the start of. */
+static size_t epoch_of(const struct growth *g, const struct profile *p, size_t k)
+{
+	return k * (p->epoch_count - 1) / (g->most - 1);
+}
+
+/* Marks of a row before a moment, as if they lay evenly between its own and the next
+ * row's. */
+static uint64_t marks_before(const struct profile *p, size_t i, uint64_t ns)
+{
+	const struct profile_mark *m = &p->marks[i];
+	bool last = i + 1 == p->mark_count || m[1].name != m->name ||
+		    m[1].process_serial != m->process_serial;
+	uint64_t end = last ? p->wall_ns : m[1].at_ns;
+
+	if (ns <= m->at_ns)
+		return 0;
+	if (ns >= end)
+		return m->marks;
+	return (uint64_t)((double)m->marks * (double)(ns - m->at_ns) /
+			  (double)(end - m->at_ns));
+}
+
+static uint64_t operations_before(const struct profile *p, const char *mark,
+				  uint64_t ns)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; mark && i < p->mark_count; i++)
+		if (!strcmp(strings_get(&p->strings, p->marks[i].name), mark))
+			sum += marks_before(p, i, ns);
+	return sum;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0; /* a made-up file may have it the other way */
+}
+
+/* The rows of one site, by ascending epochs. */
+static int add_rows(struct growth *g, const struct profile *p,
+		    const struct profile_share *rows, size_t n)
+{
+	size_t at = index_of(g, rows->process_serial, rows->stack), i = 0;
+	struct profile_share sum = {0};
+
+	if (at == SIZE_MAX ||
+	    array_reserve(&g->kept, &g->kept_room, g->site_count * g->most) < 0)
+		return -ENOMEM;
+	for (size_t k = 0; k < g->most; k++) {
+		uint64_t kept = 0;
+
+		for (; i < n && rows[i].value < epoch_of(g, p, k); i++) {
+			sum.allocs += rows[i].allocs;
+			sum.allocated_bytes += rows[i].allocated_bytes;
+			sum.frees += rows[i].frees;
+			sum.freed_bytes += rows[i].freed_bytes;
+			kept += less(rows[i].allocated_bytes, rows[i].died.bytes);
+		}
+		g->live[at * g->most + k] = less(sum.allocated_bytes, sum.freed_bytes);
+		if (k)
+			g->kept[at * g->most + k - 1] = kept;
+	}
+	g->sites[at].blocks = less(sum.allocs, sum.frees);
+	return 0;
+}
+
+static int add_sites(struct growth *g, const struct profile *p)
+{
+	size_t n;
+
+	for (size_t i = 0; i < p->time_count; i += n) {
+		const struct profile_share *rows = &p->times[i];
+
+		for (n = 1; i + n < p->time_count; n++)
+			if (!profile_share_same_site(rows, &rows[n]))
+				break;
+		if (rows->domain == PROFILE_MALLOC && add_rows(g, p, rows, n) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int growth_of(struct growth *g, const struct profile *p, const char *mark)
+{
+	if (!(p->dimensions & PROFILE_TIMES) || !p->epoch_count)
+		return -ENODATA;
+	if (p->epoch_count < g->most)
+		return -ERANGE;
+	if (add_sites(g, p) < 0)
+		return -ENOMEM;
+	for (size_t k = 0; k < g->most; k++) {
+		uint64_t ns = p->epochs[epoch_of(g, p, k)].at_ns;
+
+		g->moments[k] =
+			(struct growth_moment){ns, operations_before(p, mark, ns)};
+	}
+	g->count = g->most;
+	return 0;
+}
+
+/* ---- the verdict ----------------------------------------------------------------- */
 
 /* Least squares of y over x, in units of x; 0 if x stands still. Both are taken from
  * their first value on, where doubles are exact. */

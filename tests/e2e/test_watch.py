@@ -94,9 +94,27 @@ class Watch(harness.Case):
         self.assert_error(result, 70, "estimates")
         self.assertRegex(result.stdout.decode(), r"(?i)grew in each of 2 windows")
 
+    def test_a_recording_that_has_ended_is_cut_into_windows(self):
+        run = self.record([harness.target("serving"), self.path("ready"),
+                           self.path("go"), "600"])
+        self.assertEqual(run.status, 0, run)
+        result = self.watch(run.profile, "--mark=request", "--json")
+        self.assertEqual(result.status, 23, result)
+        data = json.loads(result.stdout)
+        self.assertEqual([s["function"] for s in data["sites"]], ["leak", "leak"])
+        self.assertLessEqual(sum(w["operations"] for w in data["windows"]), 600)
+        for site, size in zip(data["sites"], sorted(LEAKED, reverse=True)):
+            # Nothing of it is ever freed: what each window added is what is kept of it.
+            self.assertEqual(sum(site["never_freed_bytes"][1:]), site["gained_bytes"])
+            self.assertEqual(min(site["never_freed_bytes"][1:]), site["least_bytes"])
+            self.assertEqual(site["gained_bytes"] % size, 0)
+        self.assert_error(self.watch(run.profile, "--windows=1000"), 70, "too short")
+        self.assert_error(self.watch(run.profile, "--every=1"), 2, "--every")
+        self.assert_error(self.watch(self.path("none")), 70)
+
     def test_a_wrong_command_line_is_told(self):
-        for args, word in ((["x"], "no pid"), ([], "name a pid"), (["1", "2"], "one pid"),
-                           (["1", "--windows=2"], "warm-up"), (["all"], "no pid"),
+        for args, word in (([], "name a pid"), (["1", "2"], "one at a time"),
+                           (["1", "--windows=2"], "warm-up"), (["all"], "one at a time"),
                            (["1", "--every=0"], "a time"), (["1", "--windows=1"], "from 2"),
                            (["1", "--max-growth=x"], "bytes"), (["1", "-n0"], "from 1")):
             self.assert_error(self.watch(*args), 2, word)

@@ -2,8 +2,8 @@
  * serving.c - a server of one client that never comes: an operation, marked "request",
  * every millisecond until it is told to stop, or the test forgot it.
  *
- *	serving READY GO	makes file READY when its table is there, ends once file
- *				GO is
+ *	serving READY GO [COUNT]	makes file READY when its table is there, ends
+ *				once file GO is, or after COUNT operations
  *
  * table() keeps 64 KiB at once; leak() loses 1,000 bytes an operation, in two blocks;
  * cache() holds 0 to 3 blocks of 5,000 bytes, in turn; late() keeps 70,000 bytes once;
@@ -58,11 +58,13 @@ __attribute__((noinline)) static void temporary(void)
 
 int main(int argc, char **argv)
 {
+	int count = argc > 3 ? atoi(argv[3]) : PATIENCE;
+
 	if (argc < 3)
 		return 2;
 	table();
 	close(open(argv[1], O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
-	for (int i = 0; i < PATIENCE && access(argv[2], F_OK) < 0; i++) {
+	for (int i = 0; i < count && access(argv[2], F_OK) < 0; i++) {
 		HEAPLINE(heapline_mark, ("request"));
 		leak();
 		cache();
