@@ -172,6 +172,46 @@ static void another_recording_is_refused(void **state)
 	profile_close(p);
 }
 
+/* Epochs are windows here: the last begins where they end, and does not count. */
+static void a_recording_that_has_ended_has_the_windows_of_its_epochs(void **state)
+{
+	static const uint64_t died[] = {10, 0, 100, 0, 0};
+	struct profile *p = report_profile();
+	struct growth g;
+
+	(void)state;
+	assert_int_equal(growth_init(&g, 4), 0);
+	assert_int_equal(growth_of(&g, p, NULL), -ENODATA);
+	p->dimensions = PROFILE_TIMES;
+	array_reserve(&p->epochs, &p->epoch_room, 5);
+	array_reserve(&p->times, &p->time_room, 5);
+	for (uint32_t i = 0; i < 5; i++) {
+		p->epochs[p->epoch_count++].at_ns = i * 1000000000u;
+		p->times[p->time_count++] = (struct profile_share){
+			.process_serial = 1,
+			.stack = 1,
+			.value = i,
+			.allocs = 1,
+			.allocated_bytes = 100,
+			.frees = i == 4,
+			.freed_bytes = i == 4 ? 400 : 40,
+			.died = {1, died[i]},
+		};
+	}
+	assert_int_equal(growth_of(&g, p, NULL), 0);
+	assert_int_equal(growth_judge(&g, 0, 59), 1);
+	assert_int_equal(g.sites[0].gained, 240);
+	assert_true(fabs(g.sites[0].per_second - 60) < 1e-9);
+	for (size_t k = 0; k < 4; k++)
+		assert_int_equal(g.kept[k], 100 - died[k]);
+	assert_int_equal(growth_judge(&g, 0, 60), 0);
+	growth_done(&g);
+	assert_int_equal(growth_init(&g, 5), 0);
+	assert_int_equal(growth_of(&g, p, NULL), -ERANGE);
+	growth_done(&g);
+	profile_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +223,8 @@ int main(void)
 		cmocka_unit_test(every_series_is_judged_as_its_windows_are),
 		cmocka_unit_test(sites_are_told_apart_and_the_worst_comes_first),
 		cmocka_unit_test(another_recording_is_refused),
+		cmocka_unit_test(
+			a_recording_that_has_ended_has_the_windows_of_its_epochs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
