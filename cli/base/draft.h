@@ -8,12 +8,12 @@
  *	r = draft_keep(&d);
  *
  * Until it is kept it has no name, where the file system can do that: then nothing of
- *it is left by whatever ends the process. Elsewhere it is called path and six letters,
- *and draft_drop() removes it, but nobody does after a signal.
+ * it is left by whatever ends the process. Elsewhere it is called path and six letters,
+ * and draft_drop() removes it, but nobody does after a signal.
  *
  * A new file gets its mode as open(2) gives it; one that takes another's place gets
- *that one's mode, and its owner if that is allowed, and is on the disk first. Symbolic
- *links are followed. What is no regular file (a device, a pipe) is written as it is.
+ * that one's mode, and its owner if that is allowed, and is on the disk first. Symbolic
+ * links are followed. What is no regular file (a device, a pipe) is written as it is.
  */
 #pragma once
 

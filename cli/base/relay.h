@@ -13,9 +13,9 @@
  *
  * work() runs in any thread and touches its item alone; end() runs in the thread that
  * calls, one item after the other, in the order in which they went. Without threads
- *both are called by relay_go() itself, and only the first item is used. A failure of
- *end() stays until relay_drop(); no more is ended meanwhile. Nobody else may use a
- *struct relay, and what an item refers to stays as it is until it has ended.
+ * both are called by relay_go() itself, and only the first item is used. A failure of
+ * end() stays until relay_drop(); no more is ended meanwhile. Nobody else may use a
+ * struct relay, and what an item refers to stays as it is until it has ended.
  */
 #pragma once
 

@@ -14,7 +14,7 @@
  * than HISTORY_EVENTS events, and when the rows are too many. That is lazy: numbers of
  * epochs are kept in units of 1 << unit ns, and compared without their lowest `bits`;
  * rows that are of one epoch by now are joined when the log is full, and by its
- *readers.
+ * readers.
  *
  * `kept` counts blocks by the epoch that they were born in, at the end of their
  * process: so what an epoch has allocated and nobody ever freed is known too. Live

@@ -26,8 +26,8 @@ enum {
 	ROUNDS = 64,
 };
 
-#define GATHER_NS 1000000000ull /* for all threads of a process to come to their end   \
-				 */
+/* For all threads of a process to come to their end. */
+#define GATHER_NS 1000000000ull
 
 struct tracee {
 	pid_t tid;

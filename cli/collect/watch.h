@@ -7,7 +7,7 @@
  * when it stands at its end of its own will (preload/stand.h) or when it is to be read
  * otherwise. At PTRACE_EVENT_EXIT the process still has its memory, and all its threads
  * their registers: there it waits to be read, but not for long, and not if SIGKILL
- *ended it, which is meant to be quick.
+ * ended it, which is meant to be quick.
  *
  *	WATCHING --> DYING --> READING --> LEFT
  *	   `--------------------------------^

@@ -7,12 +7,14 @@
  *
  *	LeakSanitizer's	leak:PATTERN: any frame whose function, source or module has a
  *			part that matches (glob.h, GLOB_INSIDE)
- *	Valgrind's	{ name / Memcheck:Leak / match-leak-kinds: / fun: obj: src: ...
- *}; what is of other tools and errors is left out. Names match whole, with * and ?. A
- *function's name is the linker's, or the one in the source. A frame of malloc in front
- *is met by any allocation heapline's	[[suppression]] in TOML (toml.h): stack = [...],
- *of frames as Valgrind's and "fun:NAME in MODULE", or match = "..." as LeakSanitizer's;
- *reason; and, if wanted, name, kinds, expires, max-blocks, max-bytes
+ *	Valgrind's	{ name / Memcheck:Leak / match-leak-kinds: / fun: obj: src: ... };
+ *			what is of other tools and errors is left out. Names match whole,
+ *			with * and ?. A function's name is the linker's, or the one in
+ *			the source. A frame of malloc in front is met by any allocation
+ *	heapline's	[[suppression]] in TOML (toml.h): stack = [...], of frames as
+ *			Valgrind's and "fun:NAME in MODULE", or match = "..." as
+ *			LeakSanitizer's; reason; and, if wanted, name, kinds, expires,
+ *			max-blocks, max-bytes
  *
  * A rule that has expired, or that would hide more than its maximum, hides nothing.
  */

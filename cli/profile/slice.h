@@ -28,8 +28,8 @@
  * to the nearest bound of one. profile->slice tells to which.
  *
  * What is not kept in parts, sites do not have then: classes of sizes in a range of
- *time or of a thread, those of lifetimes in any part, the last event but in a range of
- *time (last_live_bytes is PROFILE_UNKNOWN).
+ * time or of a thread, those of lifetimes in any part, the last event but in a range of
+ * time (last_live_bytes is PROFILE_UNKNOWN).
  */
 #pragma once
 

@@ -8,7 +8,8 @@
  *		  recording has functions of that name in several files
  *	line	  function, and the line counted from the function's first; where both
  *		  have the function's text and it changed, the line of A's text that it
- *was stack	  its frames' lines, inlined ones too, outermost first
+ *		  was
+ *	stack	  its frames' lines, inlined ones too, outermost first
  *
  * Code without a name is known by its place in the module. Addresses and absolute line
  * numbers take no part. Numbers begin at 1; equal numbers, equal things.

@@ -7,9 +7,9 @@
  *	reserve	sizes double from one power of two to the next, in about equal numbers,
  *		and what is outgrown is freed at the same line: a container that grows
  *	reuse	most blocks are freed by the thread's very next event, and almost all
- *are of one size class: one buffer would do
+ *		are of one size class: one buffer would do
  *	pool	very many small blocks of one size class, short-lived, and almost all
- *freed
+ *		freed
  */
 #pragma once
 

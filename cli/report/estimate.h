@@ -11,9 +11,9 @@
  * sampling without replacement from a finite universe", J. Amer. Statist. Assoc. 47,
  * 1952, for independent draws). So the sums Y that an estimate E speaks for are those
  * with (E - Y)^2 <= z^2 R Y: an interval between the two roots (E. B. Wilson's,
- *"Probable inference, the law of succession, and statistical inference", same journal
- *22, 1927). It is honest for small sums too, and has an upper end where nothing was
- *recorded.
+ * "Probable inference, the law of succession, and statistical inference", same journal
+ * 22, 1927). It is honest for small sums too, and has an upper end where nothing was
+ * recorded.
  *
  * Not for the peak's choice of moment: the greatest of many estimates is rather too
  * great. No interval is given for numbers of blocks.

@@ -7,7 +7,8 @@
  *
  *	{lambda(int)#2}, $_0, {closure#1}	the number, and a lambda's arguments
  *	f.cold, f.part.0, f.isra.1, [clone ...]	the suffix; [abi:cxx11], __cxx11::,
- *__1:: f::h0123456789abcdef			Rust's hash; of a test's file name too
+ *						__1::
+ *	f::h0123456789abcdef			Rust's hash; of a test's file name too
  *	libfoo.so.1.2				what is behind .so
  *
  * Of frames of libc, the loader and C++'s runtime in a row, the one that was called is

@@ -1,6 +1,6 @@
 /*
  * growth.h - which sites grow without an end: live bytes of each (process, stack) at
- *the bounds of windows of time, while the program goes on.
+ * the bounds of windows of time, while the program goes on.
  *
  *	growth_add()	the moment that a profile was loaded of; windows lie between
  *			 two moments

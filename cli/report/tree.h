@@ -4,8 +4,8 @@
  *
  * Stacks that differ in places of the same functions only are one path. Exactly:
  *
- *	value of a node == its self + values of the nodes under it + what is folded
- *there sum of the top nodes + what is folded there == the report's total
+ *	value of a node == its self + values of the nodes under it + what is folded there
+ *	sum of the top nodes + what is folded there == the report's total
  */
 #pragma once
 

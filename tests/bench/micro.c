@@ -3,7 +3,7 @@
  *
  *	micro DEPTH THREADS PAIRS	prints two figures, ns per pair, of which each
  *					thread makes PAIRS: wall time until all are
- *done, and a thread's own processor time
+ *					done, and a thread's own processor time
  *
  * Fifty call sites in functions of their own, sizes from 8 to 2,000 bytes. DEPTH frames
  * of a recursion lie below the loop that calls them; libc's two and the thread's own

@@ -5,9 +5,9 @@
  *
  * STACKS: a million. FILE keeps the profile, for the verbs themselves, and nothing is
  * measured if SEED is given: profiles of two seeds (1) share next to no stack. ORDER,
- *if it is not 0, puts stacks and sites in another order: they are the same ones.
- *EPOCHS: what sites did is kept in so many parts of the time, two rows a site; 0: it is
- *not.
+ * if it is not 0, puts stacks and sites in another order: they are the same ones.
+ * EPOCHS: what sites did is kept in so many parts of the time, two rows a site; 0: it is
+ * not.
  *
  * The profile is made up, but as a program's would be: 5,000 functions in 500 files of
  * 50 modules, calls from 20,000 places, a tree of them whose every node has allocated.

@@ -1,6 +1,6 @@
 /*
  * gate_files.c - any bytes as suppressions, a baseline or a gate file, for libFuzzer:
- *the first byte says as which. What is taken is used; what is refused has a place and a
+ * the first byte says as which. What is taken is used; what is refused has a place and a
  * clause. Run it as
  *
  *	fuzz_gate_files -max_len=4096 CORPUS

@@ -2,11 +2,12 @@
  * annotate.c - a program that uses heapline.h, and LeakSanitizer's interface.
  *
  *	annotate leaks	blocks that nobody holds, some declared no leaks: prints what
- *each check answers; the sizes tell them apart annotate lsan	the same by
- *LeakSanitizer's names annotate fork	a child that has ignored blocks and regions of
- *its parent's annotate marks N	N marks of two names, with a block after each annotate
- *snapshots	three, one from a second thread annotate race	threads that allocate,
- *ignore and check at the same time
+ *			each check answers; the sizes tell them apart
+ *	annotate lsan	the same by LeakSanitizer's names
+ *	annotate fork	a child that has ignored blocks and regions of its parent's
+ *	annotate marks N	N marks of two names, with a block after each
+ *	annotate snapshots	three, one from a second thread
+ *	annotate race	threads that allocate, ignore and check at the same time
  *	annotate late	asks from a signal handler, in the middle of an allocation
  */
 #include "preload/heapline.h"

@@ -5,7 +5,7 @@
  *	graph [wait]	all of them; prints "NAME ADDRESS" of each last block; then
  *			waits for SIGUSR1, and leaves with status 3
  *	graph fork	the first only; then a child frees one of its values, adds one
- *of its own, and ends
+ *			of its own, and ends
  */
 #include <pthread.h>
 #include <signal.h>

@@ -3,9 +3,10 @@
  *
  *	wild random	blocks full of pointers to blocks, into them, and of numbers
  *	wild changing	threads that allocate, free and link all the time; prints its
- *pid; ends when the file "stop" is there, and prints "sound" if all was well wild large
- *500,000 linked blocks; prints its pid and waits wild registers	threads whose
- *stack, frame and thread pointers are nonsense
+ *			pid; ends when the file "stop" is there, and prints "sound" if
+ *			all was well
+ *	wild large	500,000 linked blocks; prints its pid and waits
+ *	wild registers	threads whose stack, frame and thread pointers are nonsense
  */
 #include <pthread.h>
 #include <stdatomic.h>
