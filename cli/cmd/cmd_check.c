@@ -340,12 +340,26 @@ static void say_met(const struct check *c, const struct findings *found)
 			     found->disproved);
 }
 
-static void say_unchecked(const struct profile *p, const char *why)
+/* Whether a process was ended by a signal. */
+static bool any_signaled(const struct profile *p)
+{
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].end == PROFILE_SIGNALED)
+			return true;
+	return false;
+}
+
+static void say_unchecked(const struct check *c, const struct profile *p,
+			  const struct findings *found, const char *why)
 {
 	char clean[512];
 
 	message_error("not checked: %s", text_clean(why, clean, sizeof(clean)));
 	unfollowed_text(p, false, stderr);
+	if (found->unscanned && !c->launch.scan_at_any_exit && any_signaled(p)) {
+		message_help("--snapshot-at-any-exit looks at what a signal ends, too");
+		return;
+	}
 	message_help("`heapline run --snapshot-at-exit` on the same program, then "
 		     "`heapline report` and `heapline leaks`, tell more");
 }
@@ -395,7 +409,7 @@ static enum budget_verdict speak(struct check *c, const struct launch_outcome *d
 		say_met(c, found);
 		break;
 	case BUDGET_UNCHECKED:
-		say_unchecked(p, why);
+		say_unchecked(c, p, found, why);
 		break;
 	case BUDGET_LEAKS:
 		say_leaks(c, path, p, found);

@@ -103,6 +103,13 @@ class AnyExit(harness.Case):
         file.seek(0)
         return file.read()
 
+    def test_check_says_how_to_look_at_what_a_signal_ends(self):
+        kill = ["sh", "-c", "kill -TERM $$"]
+        self.assert_error(self.heapline("check", "--", *kill), 70, "a signal ended it",
+                          "--snapshot-at-any-exit")
+        done = self.heapline("check", "--snapshot-at-any-exit", "--", *kill)
+        self.assertEqual(done.status, -15, done)
+
 
 if __name__ == "__main__":
     harness.main()
