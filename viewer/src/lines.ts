@@ -102,10 +102,10 @@ export class Lines {
     const { rank, live } = this.scope.last();
 
     eachOnce(m, frame.line, this.line.count + 1, (line, i) => {
-      if (line && rank[i] >= 0) this.line.add(line - 1, sums, i, rank[i], live[i]);
+      if (line) this.line.add(line - 1, sums, i, rank[i], live[i]);
     });
     eachOnce(m, frame.function, this.function.count + 1, (fn, i) => {
-      if (fn && rank[i] >= 0) this.function.add(fn - 1, sums, i, rank[i], live[i]);
+      if (fn) this.function.add(fn - 1, sums, i, rank[i], live[i]);
     });
     // Functions of frames that count so, the others' being none.
     const plain = new Uint32Array(frame.plain.length);
@@ -116,7 +116,7 @@ export class Lines {
       }
     if (plain.some((label) => label > 0))
       eachOnce(m, plain, this.plain.count, (label, i) => {
-        if (label && rank[i] >= 0) this.plain.add(label, sums, i, rank[i], live[i]);
+        if (label) this.plain.add(label, sums, i, rank[i], live[i]);
       });
     for (let i = 1; i < m.nodeCount; i++) {
       const place = nodePlace[i];

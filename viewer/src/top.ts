@@ -67,7 +67,10 @@ export function topRows(scope: Scope, by: TopBy, metric: Metric): TopRow[] {
     );
 }
 
-const BLOCKS: NodeFigure[] = ["allocations", "peakBlocks", "leakedBlocks", "runtime"];
+// A temporary block's free may be in a range of time that its allocation is not in.
+const BLOCKS: NodeFigure[] = [
+  "temporaryBlocks", "allocations", "peakBlocks", "leakedBlocks", "runtime",
+];
 
 function hasBlocks(s: Sums): boolean {
   return BLOCKS.some((figure) => s[figure] > 0);
