@@ -34,13 +34,23 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ,
                     struct.pack("HHHH", rows, columns, 0, 0))
 
-    def read(self, quiet=0.15, most=20):
-        """Takes what comes, until nothing did for a while."""
+    def is_at_work(self):
+        """Whether it is on a processor, or wants one: then more may come."""
+        try:
+            with open("/proc/%d/stat" % self.process.pid, "rb") as file:
+                return file.read().rpartition(b") ")[2][:1] in b"RD"
+        except OSError:
+            return False
+
+    def read(self, quiet=0.15, most=60):
+        """Takes what comes, until nothing did for a while, and it waits for keys."""
         ends = time.monotonic() + most
         while time.monotonic() < ends:
             ready, _, _ = select.select([self.master], [], [], quiet)
-            if not ready:
+            if not ready and not self.is_at_work():
                 return self
+            if not ready:
+                continue
             data = os.read(self.master, 65536)
             self.raw += data
             self.stream.feed(data)
