@@ -165,34 +165,35 @@ void history_turn(struct sites *s, struct site *site)
 	}
 }
 
-void history_unfree(struct sites *s, const struct site *site, uint64_t ns,
-		    uint32_t blocks, uint64_t bytes)
+/* Takes frees back out of the rows from a moment on. */
+static void take_back(struct history *h, const struct site *site, uint64_t ns,
+		      struct profile_amount freed, struct profile_amount freed_here)
 {
-	struct history *h = &s->history;
 	struct history_row *row;
 
 	for (uint32_t i = site->row; i; i = row->before) {
 		row = &h->rows[i - 1];
 		if (history_number(h, row->epoch) < ns >> history_shift(h))
 			return;
-		row->until.frees -= blocks;
-		row->until.freed_bytes -= bytes;
+		row->until.frees -= freed.blocks;
+		row->until.freed_bytes -= freed.bytes;
+		row->until.freed_here -= freed_here.blocks;
+		row->until.freed_here_bytes -= freed_here.bytes;
 	}
+}
+
+void history_unfree(struct sites *s, const struct site *site, uint64_t ns,
+		    uint32_t blocks, uint64_t bytes)
+{
+	take_back(&s->history, site, ns, (struct profile_amount){blocks, bytes},
+		  (struct profile_amount){0});
 }
 
 void history_unfree_here(struct sites *s, const struct site *site, uint64_t ns,
 			 uint32_t blocks, uint64_t bytes)
 {
-	struct history *h = &s->history;
-	struct history_row *row;
-
-	for (uint32_t i = site->row; i; i = row->before) {
-		row = &h->rows[i - 1];
-		if (history_number(h, row->epoch) < ns >> history_shift(h))
-			return;
-		row->until.freed_here -= blocks;
-		row->until.freed_here_bytes -= bytes;
-	}
+	take_back(&s->history, site, ns, (struct profile_amount){0},
+		  (struct profile_amount){blocks, bytes});
 }
 
 /* ---- what outlived its process --------------------------------------------- */
