@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/contents.h"
 #include "cli/base/table.h"
 #include "cli/report/text.h"
 
@@ -193,19 +194,14 @@ int baseline_parse(struct baseline *b, const char *name, const char *text, size_
 
 int baseline_read(struct baseline *b, const char *path, char *why, size_t room)
 {
-	_cleanup_(fclosep) FILE *in = fopen(path, "re");
-	_cleanup_(freep) char *text = malloc(BASELINE_BYTES + 1);
+	_cleanup_(freep) char *text = NULL;
 	size_t len;
+	int r;
 
 	*b = (struct baseline){0};
-	if (!in)
-		return -errno;
-	if (!text)
-		return -ENOMEM;
-	errno = 0;
-	len = fread(text, 1, BASELINE_BYTES + 1, in);
-	if (ferror(in))
-		return errno ? -errno : -EIO;
+	r = contents_read(path, BASELINE_BYTES, &text, &len);
+	if (r < 0)
+		return r;
 	if (len > BASELINE_BYTES)
 		return -EFBIG;
 	return baseline_parse(b, path, text, len, why, room);

@@ -1,6 +1,7 @@
 #include "cli/gate/gatefile.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/base/contents.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -80,22 +81,16 @@ int gatefile_check(const struct toml *t, char *why, size_t room, unsigned *ret_l
 
 int gatefile_read(struct toml *t, const char *path, char *why, size_t room)
 {
-	_cleanup_(fclosep) FILE *in = fopen(path, "re");
-	_cleanup_(freep) char *text = malloc(TOML_BYTES + 1);
+	_cleanup_(freep) char *text = NULL;
 	char what[256] = "", clean[256];
 	unsigned line = 1;
 	size_t len;
 	int r;
 
 	*t = (struct toml){0};
-	if (!in)
-		return -errno;
-	if (!text)
-		return -ENOMEM;
-	errno = 0;
-	len = fread(text, 1, TOML_BYTES + 1, in);
-	if (ferror(in))
-		return errno ? -errno : -EIO;
+	r = contents_read(path, TOML_BYTES, &text, &len);
+	if (r < 0)
+		return r;
 	r = toml_parse(t, text, len, what, sizeof(what), &line);
 	if (!r)
 		r = gatefile_check(t, what, sizeof(what), &line);

@@ -5,6 +5,7 @@
 #include "cli/gate/suppress_rules.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/base/contents.h"
 #include "cli/base/quantity.h"
 #include "cli/gate/gatefile.h"
 #include "cli/report/text.h"
@@ -534,19 +535,12 @@ int suppress_add(struct suppress *s, const char *name, const char *text, size_t 
 
 int suppress_read(struct suppress *s, const char *path, char *why, size_t room)
 {
-	_cleanup_(fclosep) FILE *in = fopen(path, "re");
-	_cleanup_(freep) char *text = malloc(SUPPRESS_BYTES + 2);
+	_cleanup_(freep) char *text = NULL;
 	size_t len;
+	int r = contents_read(path, SUPPRESS_BYTES, &text, &len);
 
-	if (!in)
-		return -errno;
-	if (!text)
-		return -ENOMEM;
-	errno = 0;
-	len = fread(text, 1, SUPPRESS_BYTES + 1, in);
-	if (ferror(in))
-		return errno ? -errno : -EIO;
-	text[len] = '\0';
+	if (r < 0)
+		return r;
 	if (len > SUPPRESS_BYTES) {
 		struct parser p = {.name = path, .why = why, .room = room};
 
