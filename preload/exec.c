@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -126,6 +127,18 @@ static enum wire_exec worse(enum wire_exec kind, enum wire_exec of_file)
 	return of_file == WIRE_EXEC_EXPECTED ? kind : of_file;
 }
 
+/* Programs are plain files: to open a pipe may wait for ever, and a device may mind. */
+static long open_plain(const char *path)
+{
+	struct stat st;
+
+	if (sys_call4(SYS_newfstatat, AT_FDCWD, path, &st, 0) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return -EACCES;
+	return sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+			 0);
+}
+
 enum wire_exec exec_kind(const char *path)
 {
 	_Alignas(8) char head[HEAD];
@@ -139,8 +152,7 @@ enum wire_exec exec_kind(const char *path)
 	if (session_is_apart())
 		kind = WIRE_EXEC_APART;
 	for (int scripts = 0; scripts < SCRIPTS; scripts++) {
-		long fd =
-			sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+		long fd = open_plain(path);
 		long len = fd < 0 ? 0 : read_at(fd, head, sizeof(head), 0);
 		bool script = len > 2 && !memcmp(head, "#!", 2);
 		char *to = script ? interpreter(head, len) : NULL;

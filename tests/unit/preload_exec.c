@@ -102,6 +102,25 @@ static void scripts_are_what_runs_them(void **state)
 	assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
 }
 
+/* Whoever opened it to read would wait for a writer. */
+static void a_pipe_is_not_opened(void **state)
+{
+	char folder[] = "/tmp/heapline-exec-XXXXXX", script[64], fifo[48];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(fifo, sizeof(fifo), "%s/pipe", folder);
+	assert_int_equal(mkfifo(fifo, 0755), 0);
+	alarm(60);
+	assert_int_equal(exec_kind(fifo), WIRE_EXEC_EXPECTED);
+	snprintf(script, sizeof(script), "#!%s\n", fifo);
+	write_file(script, strlen(script), 0755);
+	assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
+	alarm(0);
+	unlink(fifo);
+	rmdir(folder);
+}
+
 static void damaged_files_do_no_harm(void **state)
 {
 	unsigned char bytes[sizeof(image)];
@@ -260,6 +279,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_are_told_apart),
 		cmocka_unit_test(scripts_are_what_runs_them),
+		cmocka_unit_test(a_pipe_is_not_opened),
 		cmocka_unit_test(damaged_files_do_no_harm),
 		cmocka_unit_test(an_environment_with_us_is_left_alone),
 		cmocka_unit_test(an_environment_without_us_gets_us),
