@@ -7,38 +7,30 @@
 
 static const struct option_spec options[] = {GRAPH_SNAPSHOT, {0}};
 
-static const char *take(void *own, size_t i, const char *value)
-{
-	(void)i;
-	*(const char **)own = value;
-	return NULL;
-}
-
 const struct reader_spec at_spec = {
 	.verb = "at",
 	.about = "Shows a block: its size, its age, who allocated it, who holds "
 		 "it.\n" GRAPH_ABOUT_OPERAND,
 	.options = options,
-	.take = take,
+	.take = graph_take,
 	.counts = "blocks of the site (10)",
 	.lacks = GRAPH_LACKS,
 	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
 };
 
+static int report(const struct reader *r, const struct held *h, void *own)
+{
+	size_t most = r->limit ? r->limit : 10;
+
+	(void)own;
+	return r->json ? block_json(h, r->operand, most, r->out)
+		       : block_text(h, r->operand, most, r->out);
+}
+
 int cmd_at(int argc, char **argv)
 {
 	const char *snapshot = NULL;
-	struct reader r;
-	struct held h;
-	size_t most;
-	int status;
 
-	if (!reader_open(&r, &at_spec, argc, argv, &snapshot, &status) ||
-	    !graph_open(&r, &h, snapshot, &status))
-		return status;
-	most = r.limit ? r.limit : 10;
-	return graph_close(&r, &h,
-			   r.json ? block_json(&h, r.operand, most, r.out)
-				  : block_text(&h, r.operand, most, r.out));
+	return graph_run(&at_spec, argc, argv, &snapshot, &snapshot, report);
 }

@@ -57,18 +57,18 @@ const struct reader_spec blocks_spec = {
 	.uncut = GRAPH_UNCUT,
 };
 
+static int report(const struct reader *r, const struct held *h, void *own)
+{
+	struct own *o = own;
+
+	o->options.limit = r->limit;
+	return r->json ? blocks_json(h, &o->options, r->out)
+		       : blocks_text(h, &o->options, r->out);
+}
+
 int cmd_blocks(int argc, char **argv)
 {
 	struct own own = {.options.level = -1};
-	struct reader r;
-	struct held h;
-	int status;
 
-	if (!reader_open(&r, &blocks_spec, argc, argv, &own, &status) ||
-	    !graph_open(&r, &h, own.snapshot, &status))
-		return status;
-	own.options.limit = r.limit;
-	return graph_close(&r, &h,
-			   r.json ? blocks_json(&h, &own.options, r.out)
-				  : blocks_text(&h, &own.options, r.out));
+	return graph_run(&blocks_spec, argc, argv, &own, &own.snapshot, report);
 }

@@ -45,18 +45,18 @@ const struct reader_spec cycles_spec = {
 	.uncut = GRAPH_UNCUT,
 };
 
+static int report(const struct reader *r, const struct held *h, void *own)
+{
+	struct own *o = own;
+
+	o->options.limit = r->limit;
+	return r->json ? cycles_json(h, &o->options, r->out)
+		       : cycles_text(h, &o->options, r->out);
+}
+
 int cmd_cycles(int argc, char **argv)
 {
 	struct own own = {.options.level = -1};
-	struct reader r;
-	struct held h;
-	int status;
 
-	if (!reader_open(&r, &cycles_spec, argc, argv, &own, &status) ||
-	    !graph_open(&r, &h, own.snapshot, &status))
-		return status;
-	own.options.limit = r.limit;
-	return graph_close(&r, &h,
-			   r.json ? cycles_json(&h, &own.options, r.out)
-				  : cycles_text(&h, &own.options, r.out));
+	return graph_run(&cycles_spec, argc, argv, &own, &own.snapshot, report);
 }

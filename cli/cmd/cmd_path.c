@@ -5,8 +5,6 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/chain.h"
 
-#include <stdlib.h>
-
 enum option { SNAPSHOT, PATHS };
 
 static const struct option_spec options[] = {
@@ -25,19 +23,13 @@ struct own {
 static const char *take(void *own, size_t i, const char *value)
 {
 	struct own *o = own;
-	char *end;
-	long n;
 
 	switch ((enum option)i) {
 	case SNAPSHOT:
 		o->snapshot = value;
 		return NULL;
 	case PATHS:
-		n = strtol(value, &end, 10);
-		if (*end || n < 1 || n > 1000)
-			return "a number from 1 to 1000";
-		o->options.paths = (size_t)n;
-		return NULL;
+		return graph_count(value, 1000, &o->options.paths);
 	}
 	return NULL;
 }
@@ -54,19 +46,19 @@ const struct reader_spec path_spec = {
 	.operand = GRAPH_OPERAND,
 };
 
+static int report(const struct reader *r, const struct held *h, void *own)
+{
+	struct own *o = own;
+
+	o->options.what = r->operand;
+	o->options.blocks = r->limit;
+	return r->json ? chain_json(h, &o->options, r->out)
+		       : chain_text(h, &o->options, r->out);
+}
+
 int cmd_path(int argc, char **argv)
 {
 	struct own own = {0};
-	struct reader r;
-	struct held h;
-	int status;
 
-	if (!reader_open(&r, &path_spec, argc, argv, &own, &status) ||
-	    !graph_open(&r, &h, own.snapshot, &status))
-		return status;
-	own.options.what = r.operand;
-	own.options.blocks = r.limit;
-	return graph_close(&r, &h,
-			   r.json ? chain_json(&h, &own.options, r.out)
-				  : chain_text(&h, &own.options, r.out));
+	return graph_run(&path_spec, argc, argv, &own, &own.snapshot, report);
 }

@@ -6,8 +6,6 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/refs.h"
 
-#include <stdlib.h>
-
 enum option { SNAPSHOT, DEPTH, MANY, DOT, SVG };
 
 static const struct option_spec options[] = {
@@ -30,23 +28,13 @@ struct own {
 	struct refs_options options;
 	const char *snapshot, *svg;
 	bool dot;
+	int failed; /* to draw: an exit status */
 };
 
 struct asked { /* what is to be drawn */
 	const struct held *held;
 	const struct refs_options *options;
 };
-
-static const char *count(const char *value, long most, size_t *ret)
-{
-	char *end;
-	long n = strtol(value, &end, 10);
-
-	if (*end || n < 1 || n > most)
-		return "a number above 0, and no large one";
-	*ret = (size_t)n;
-	return NULL;
-}
 
 static const char *take(void *own, size_t i, const char *value)
 {
@@ -57,9 +45,9 @@ static const char *take(void *own, size_t i, const char *value)
 		o->snapshot = value;
 		return NULL;
 	case DEPTH:
-		return count(value, 60, &o->options.depth);
+		return graph_count(value, 60, &o->options.depth);
 	case MANY:
-		return count(value, 1000000, &o->options.many);
+		return graph_count(value, 1000000, &o->options.many);
 	case DOT:
 		o->dot = true;
 		return NULL;
@@ -102,28 +90,27 @@ static int write_dot(void *context, FILE *out)
 	return refs_dot(a->held, a->options, out);
 }
 
+static int report(const struct reader *r, const struct held *h, void *own)
+{
+	struct own *o = own;
+	struct asked asked = {h, &o->options};
+
+	o->options.what = r->operand;
+	o->options.blocks = r->limit;
+	if (o->svg)
+		return picture_draw(o->svg, r->out, write_dot, &asked, &o->failed);
+	if (o->dot)
+		return refs_dot(h, &o->options, r->out);
+	return r->json ? refs_json(h, &o->options, r->out)
+		       : refs_text(h, &o->options, r->out);
+}
+
 static int run(const struct reader_spec *spec, bool back, int argc, char **argv)
 {
 	struct own own = {.options.back = back};
-	struct reader r;
-	struct held h;
-	int status, (*report)(const struct held *, const struct refs_options *, FILE *);
+	int status = graph_run(spec, argc, argv, &own, &own.snapshot, report);
 
-	if (!reader_open(&r, spec, argc, argv, &own, &status) ||
-	    !graph_open(&r, &h, own.snapshot, &status))
-		return status;
-	own.options.what = r.operand;
-	own.options.blocks = r.limit;
-	if (own.svg) {
-		struct asked asked = {&h, &own.options};
-		int failed, result = picture_draw(own.svg, r.out, write_dot, &asked,
-						  &failed);
-
-		status = graph_close(&r, &h, result);
-		return status ? status : failed;
-	}
-	report = own.dot ? refs_dot : r.json ? refs_json : refs_text;
-	return graph_close(&r, &h, report(&h, &own.options, r.out));
+	return status ? status : own.failed;
 }
 
 int cmd_refs(int argc, char **argv)

@@ -4,6 +4,8 @@
 #include "cli/cmd/verb.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void say_missing(const struct reader *r, const char *snapshot, const char *cause)
@@ -43,7 +45,9 @@ int graph_say(int err)
 	return VERB_FAILED;
 }
 
-bool graph_open(struct reader *r, struct held *h, const char *snapshot, int *ret_status)
+/* false: why not was said, *ret_status is the exit status. */
+static bool open_graph(const struct reader *r, struct held *h, const char *snapshot,
+		       int *ret_status)
 {
 	const struct held_options o = {
 		.path = r->path, .pid = r->scope.pid, .snapshot = snapshot};
@@ -52,30 +56,64 @@ bool graph_open(struct reader *r, struct held *h, const char *snapshot, int *ret
 
 	if (!err)
 		return true;
-	held_done(h);
 	if (err == -ENODATA) {
 		say_missing(r, snapshot, cause);
 		*ret_status = VERB_UNREADABLE;
 	} else {
 		*ret_status = graph_say(err);
 	}
-	reader_close(r, 0);
 	return false;
 }
 
-int graph_close(struct reader *r, struct held *h, int result)
+static int say_no_block(const char *operand)
 {
 	char clean[256];
-	const char *operand = r->operand;
-	int status;
 
-	held_done(h);
-	status = reader_close(r, result == -ENXIO ? 0 : result);
-	if (result != -ENXIO)
-		return status;
 	message_error("no live block: %s",
 		      text_clean(operand ? operand : "", clean, sizeof(clean)));
 	message_help("an address is one of a block at the snapshot; a site a function, "
 		     "file or file:line on its stack");
 	return VERB_USAGE;
+}
+
+int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
+	      const char *const *snapshot, graph_report *report)
+{
+	struct reader r;
+	struct held h;
+	const char *operand;
+	int status, result = 0, unread = 0;
+
+	if (!reader_open(&r, spec, argc, argv, own, &status))
+		return status;
+	operand = r.operand;
+	if (open_graph(&r, &h, *snapshot, &unread))
+		result = report(&r, &h, own);
+	held_done(&h);
+	status = reader_close(&r, result == -ENXIO ? 0 : result);
+	if (unread)
+		return unread;
+	return result == -ENXIO ? say_no_block(operand) : status;
+}
+
+const char *graph_take(void *own, size_t i, const char *value)
+{
+	(void)i;
+	*(const char **)own = value;
+	return NULL;
+}
+
+const char *graph_count(const char *value, size_t most, size_t *ret)
+{
+	static char text[64];
+	char *end;
+	unsigned long long n = strtoull(value, &end, 10);
+
+	/* (Of "-1" it makes a large one.) */
+	if (*end || n < 1 || n > most) {
+		snprintf(text, sizeof(text), "a number from 1 to %zu", most);
+		return text;
+	}
+	*ret = (size_t)n;
+	return NULL;
 }

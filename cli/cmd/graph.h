@@ -19,13 +19,19 @@
 		.help = "by name, or number from 1 (the last one)"                     \
 	}
 
-/* After reader_open(): reads the graph. false: why not was said, the reader is closed,
- * *ret_status is the exit status. Else graph_close() ends both. */
-bool graph_open(struct reader *r, struct held *h, const char *snapshot,
-		int *ret_status);
+/* What the verb then does. 0 or -errno; -ENXIO: the operand names no block. */
+typedef int graph_report(const struct reader *r, const struct held *h, void *own);
+
+/* The whole verb: its command line (*snapshot, somewhere in own, is set by its take()),
+ * the profile, the graph, the report. The exit status. */
+int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
+	      const char *const *snapshot, graph_report *report);
+
+/* A take() of verbs whose only option is GRAPH_SNAPSHOT, whose own is *snapshot. */
+const char *graph_take(void *own, size_t i, const char *value);
+
+/* A count of an option, 1 to most. NULL, or what is wrong with it. */
+const char *graph_count(const char *value, size_t most, size_t *ret);
 
 /* Says why a graph could not be read. The exit status. */
 int graph_say(int err);
-
-/* result: of the report; -ENXIO: the operand names no block. */
-int graph_close(struct reader *r, struct held *h, int result);
