@@ -1,7 +1,8 @@
-// A profile as the page has it: the columns of cli/export/html.c, and what follows from
-// their order. Rows are named by their numbers everywhere.
+// A profile as the page has it: the columns of cli/export/html.c, wherever they come
+// from (data.ts), and what follows from their order. Rows are named by their numbers
+// everywhere.
 
-import { Columns, type Numbers } from "./data";
+import type { Data, Numbers } from "./data";
 
 export interface Amount {
   bytes: number;
@@ -117,11 +118,11 @@ export const BASE = 2;
 export type Table<K extends string> = Record<K, Numbers>;
 
 async function table<K extends string>(
-  columns: Columns,
+  data: Data,
   name: string,
   keys: readonly K[],
 ): Promise<Table<K>> {
-  const read = await Promise.all(keys.map((key) => columns.numbers(name + "." + key)));
+  const read = await Promise.all(keys.map((key) => data.numbers(name + "." + key)));
   return Object.fromEntries(keys.map((key, i) => [key, read[i]])) as Table<K>;
 }
 
@@ -179,11 +180,11 @@ export class Model {
   timeline!: Timeline;
   threads!: Threads;
 
-  private constructor(private columns: Columns) {}
+  private constructor(readonly data: Data) {}
 
-  static async read(root: ParentNode): Promise<Model> {
-    const m = new Model(new Columns(root));
-    const c = m.columns;
+  static async read(data: Data): Promise<Model> {
+    const m = new Model(data);
+    const c = data;
     const names = c.texts("texts");
     const labels = LABEL_KINDS.map((kind) => table(c, "by_" + kind, LABEL));
     const rest = [
@@ -249,7 +250,7 @@ export class Model {
   /** Reads what ranges of time need; the whole run is shown without it. */
   readTimes(): Promise<void> {
     this.timesRead ??= (async () => {
-      this.time = await table(this.columns, "time", TIME);
+      this.time = await table(this.data, "time", TIME);
     })();
     return this.timesRead;
   }
@@ -259,7 +260,7 @@ export class Model {
   /** Blocks by classes of size and lifetime, of each site. */
   classes(): Promise<Classes> {
     this.classesRead ??= (async () => {
-      const c = this.columns;
+      const c = this.data;
       const [sizes, lives, sizeClass, sizeCount, lifeClass, lifeCount] = await Promise.all(
         ["site.sizes", "site.lives", "size.class", "size.count", "life.class", "life.count"].map(
           (name) => c.numbers(name),

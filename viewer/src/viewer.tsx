@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { command } from "./command";
 import { ViewContext } from "./context";
+import { dataOf } from "./data";
 import { FlameView } from "./flame";
 import { Model } from "./model";
 import { parseRegex, Scope } from "./scope";
@@ -324,7 +325,7 @@ async function start(): Promise<void> {
   const place = document.getElementById("app")!;
   applyTheme(savedTheme());
   try {
-    const model = await Model.read(document);
+    const model = await Model.read(dataOf(document));
     const { from, to } = parseState(location.hash);
     if ((from || to) && model.epochs.length) await model.readTimes();
     place.textContent = "";
