@@ -141,5 +141,7 @@ __attribute__((constructor)) static void start(void)
 	hooks_fork_init();
 	hooks_exit_init();
 	hooks_python_init();
+	if (hooks_new_init)
+		hooks_new_init();
 	busy = false;
 }

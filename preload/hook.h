@@ -135,5 +135,9 @@ void hooks_fork_init(void);
 /* Has interpreters' object allocators wrapped, once, in the constructor. */
 void hooks_python_init(void);
 
+/* Looks up C++'s operators, once, in the constructor; of the form of the shim that has
+ * hooks for them. */
+void hooks_new_init(void) __attribute__((weak, visibility("hidden")));
+
 /* Registers what sees exit(), once, in the constructor. */
 void hooks_exit_init(void);

@@ -4,10 +4,8 @@
  * Each entry does what the next definition would do without us; hook.h says what is
  * recorded when. C++ operators are not interposed: they reach malloc.
  */
-#include "preload/hook.h"
+#include "preload/block.h"
 #include "preload/real.h"
-#include "preload/sample.h"
-#include "preload/silence.h"
 #include "preload/sys.h"
 
 #include <errno.h>
@@ -30,25 +28,6 @@ static void *bootstrap(size_t size, size_t align)
 }
 
 __thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
-
-static inline void put_new(struct hook *h, enum wire_type type, void *p, size_t size,
-			   uint32_t stack)
-{
-	hook_put(h, type, p, size, stack);
-	if (__builtin_expect(silence_thread, 0) && p)
-		hook_put(h, WIRE_IGNORE, p, 0, 0);
-}
-
-/* Records an allocation that the real function has made, and ends the hook. */
-static inline void *allocated(struct hook *h, void *p, size_t size)
-{
-	if (p && sample_admits(p))
-		put_new(h, WIRE_ALLOC, p, size, hook_stack(h));
-	else if (p)
-		sys_local_add(&h->thread->ring->lost, 1);
-	hook_leave(h);
-	return p;
-}
 
 HOOK void *malloc(size_t size)
 {
@@ -257,12 +236,6 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 
 /* True: p is recorded as freed, hook_leave() must follow the real free. */
 #define FREEING(h, p) (hook_enter((h), HOOK_CALL) && freeing((h), (p)))
-
-static inline bool freeing(struct hook *h, void *p)
-{
-	hook_put(h, WIRE_FREE, p, 0, hook_free_stack(h));
-	return true;
-}
 
 HOOK void free(void *p)
 {

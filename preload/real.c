@@ -109,8 +109,8 @@ bool real_init(void)
 	return true;
 }
 
-/* True if the program's calls of the name reach our object. */
-static bool is_ours(const char *name, const void *our_base)
+/* True if the program's calls of the name reach the object that is loaded there. */
+static bool is_of(const char *name, const void *base)
 {
 	void *address = dlsym(RTLD_DEFAULT, name);
 	const ElfW(Sym) *symbol = NULL;
@@ -119,14 +119,29 @@ static bool is_ours(const char *name, const void *our_base)
 	if (!address || !dladdr1(address, &at, (void **)&symbol, RTLD_DL_SYMENT))
 		return false;
 	/* An executable that is not position-independent and takes the function's
-	 * address makes a PLT entry of its own the canonical one: it leads to us. */
-	return at.dli_fbase == our_base || (symbol && symbol->st_shndx == SHN_UNDEF);
+	 * address makes a PLT entry of its own the canonical one: it leads there. */
+	return at.dli_fbase == base || (symbol && symbol->st_shndx == SHN_UNDEF);
 }
 
 bool real_is_interposed(void)
 {
 	Dl_info ours;
 
-	return dladdr(&real, &ours) && is_ours("malloc", ours.dli_fbase) &&
-	       is_ours("free", ours.dli_fbase);
+	return dladdr(&real, &ours) && is_of("malloc", ours.dli_fbase) &&
+	       is_of("free", ours.dli_fbase);
+}
+
+/* What the loader has found for C++'s operator new, if there is one. Nobody is asked: a
+ * question in vain would allocate. */
+void *_Znwm(size_t size) __attribute__((weak, visibility("default")));
+
+bool real_new_is_seen(void)
+{
+	Dl_info ours, allocator, at;
+
+	/* No C++ in it, or our own, or libstdc++'s, which calls malloc. */
+	if (!_Znwm || !dladdr((void *)_Znwm, &at) || !dladdr(&real, &ours) ||
+	    !dladdr((void *)real.malloc, &allocator))
+		return true;
+	return at.dli_fbase == ours.dli_fbase || at.dli_fbase != allocator.dli_fbase;
 }

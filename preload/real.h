@@ -62,6 +62,10 @@ bool real_init(void);
  * object before us (the executable) defines them. Call after real_init(). */
 bool real_is_interposed(void);
 
+/* True unless C++'s operator new is one that the allocator behind us has brought, and
+ * that the program's calls reach without us. Call after real_init(). */
+bool real_new_is_seen(void);
+
 /* Memory before the real allocator is known: zeroed, aligned to align (a power of
  * two, at least 16). NULL when the arena is used up. */
 void *bootstrap_alloc(size_t size, size_t align);

@@ -297,6 +297,10 @@ static bool make(void)
 		unmap();
 		return false;
 	}
+	if (!real_new_is_seen())
+		atomic_fetch_or_explicit(
+			&wire_process(session.base, identity_pending.process)->notes,
+			WIRE_NOTE_OWN_NEW, memory_order_relaxed);
 	if (unwind_init(session.base, identity_pending.serial) < 0)
 		atomic_fetch_or_explicit(
 			&wire_process(session.base, identity_pending.process)->notes,

@@ -17,8 +17,10 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
 #define WIRE_VERSION 1u
@@ -211,12 +213,19 @@ struct wire_process {
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
+/* Whether the last part of a path names the shim, in either of its forms. */
+static inline bool wire_is_shim(const char *base)
+{
+	return !strcmp(base, "libheapline.so") || !strcmp(base, "libheapline-cxx.so");
+}
+
 enum wire_note {
 	WIRE_NOTE_OWN_MALLOC = 1u << 0, /* the program defines malloc itself */
 	WIRE_NOTE_NO_RING = 1u << 1,	/* more threads at once than rings */
 	WIRE_NOTE_NO_UNWIND = 1u << 2,	/* stacks are guessed by frame pointers */
 	WIRE_NOTE_CONFINED = 1u << 3,	/* events lost behind a seccomp filter */
 	WIRE_NOTE_MAPPED = 1u << 4,	/* no fault: it has mapped the memory */
+	WIRE_NOTE_OWN_NEW = 1u << 5,	/* its allocator's own operators new are unseen */
 };
 
 enum wire_python { /* why Python's frames are recorded, or not */

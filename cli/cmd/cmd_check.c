@@ -34,6 +34,7 @@ enum option {
 	MAX_TEMPORARY,
 	TRIES,
 	ANY_EXIT,
+	OWN_NEW,
 	OUTPUT,
 	FORCE,
 	QUIET,
@@ -72,6 +73,9 @@ static const struct option_spec options[] = {
 		{.name = "snapshot-at-any-exit",
 		 .help = "look at processes that a signal ends, too: each is traced "
 			 "for life"},
+	[OWN_NEW] = {.name = "own-new",
+		     .help = "record C++'s operators new and delete as such, as `run` "
+			     "does"},
 	[OUTPUT] = {.name = "output",
 		    .argument = "FILE",
 		    .help = "keep the profile (default: only while checking)",
@@ -191,6 +195,9 @@ static const char *take(void *own, size_t i, const char *value)
 	case ANY_EXIT:
 		c->launch.scan_at_any_exit = true;
 		break;
+	case OWN_NEW:
+		c->launch.own_new = true;
+		break;
 	case OUTPUT:
 		c->launch.output = value;
 		c->keep = true;
@@ -308,6 +315,8 @@ static struct budget_facts learn(const struct check *c,
 	};
 
 	learn_program(done, p, &f);
+	for (size_t i = 0; i < p->process_count; i++)
+		f.new_unseen |= (p->processes[i].notes & WIRE_NOTE_OWN_NEW) != 0;
 	return f;
 }
 

@@ -26,6 +26,8 @@ static const struct {
 	{WIRE_NOTE_NO_RING, "more threads ran at once than can be recorded"},
 	{WIRE_NOTE_NO_UNWIND, "stacks are guessed by frame pointers, where code has no "
 			      "unwind information"},
+	{WIRE_NOTE_OWN_NEW, "its allocator brings C++'s operators new and delete: what "
+			    "they hand out is not recorded (`heapline run --own-new`)"},
 	{WIRE_NOTE_CONFINED, "threads or children that began behind its seccomp filter "
 			     "are not recorded"},
 };

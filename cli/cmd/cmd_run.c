@@ -41,7 +41,8 @@ enum option {
 	KEEP,
 	PYTHON,
 	KERNEL_CLOCK,
-	NO_OBJECTS
+	NO_OBJECTS,
+	OWN_NEW
 };
 
 #define SAMPLE_MAX (1ull << 40)
@@ -114,6 +115,10 @@ static const struct option_spec options[] = {
 	[NO_OBJECTS] = {.name = "no-objects",
 			.help = "of CPython: what reaches malloc alone, not the small "
 				"blocks in its own arenas: faster"},
+	[OWN_NEW] = {.name = "own-new",
+		     .help = "record C++'s operators new and delete as such: for "
+			     "allocators whose own reach no malloc (done without asking "
+			     "for jemalloc, tcmalloc and mimalloc)"},
 	{0},
 };
 
@@ -205,6 +210,9 @@ static const char *take(void *own, size_t i, const char *value)
 	case NO_OBJECTS:
 		o->python |= WIRE_NO_OBJECTS;
 		break;
+	case OWN_NEW:
+		o->own_new = true;
+		break;
 	}
 	return NULL;
 }
@@ -291,6 +299,11 @@ static void say_result(const struct launch_outcome *done)
 			"the loader says on standard error why it could not preload; a "
 			"program that clears its environment in a script hides it");
 		return;
+	}
+	if (r->notes & WIRE_NOTE_OWN_NEW) {
+		message_error("the program's allocator brings C++'s operators new and "
+			      "delete: what they handed out was not recorded");
+		message_help("record it with --own-new");
 	}
 	if (r->abandoned)
 		message_error(

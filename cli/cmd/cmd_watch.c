@@ -173,6 +173,10 @@ static const char *flaw(const struct profile *p)
 		return "events were lost";
 	if (has_own_malloc(p))
 		return "a process has an allocator inside that is not recorded";
+	for (size_t i = 0; i < p->process_count; i++)
+		if (p->processes[i].notes & WIRE_NOTE_OWN_NEW)
+			return "an allocator's own operators new are not recorded (run "
+			       "--own-new)";
 	return p->process_count ? NULL : "no process has come to be recorded";
 }
 

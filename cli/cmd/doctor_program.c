@@ -87,17 +87,12 @@ static bool check_malloc(struct doctor *d, const struct elf_facts *f,
 
 static void check_libraries(struct doctor *d, const struct elf_contents *c)
 {
-	static const char *const allocators[] = {"libjemalloc", "libtcmalloc",
-						 "libmimalloc", "libtbbmalloc"};
-
 	for (size_t i = 0; i < c->needed_count; i++)
-		for (size_t k = 0; k < sizeof(allocators) / sizeof(allocators[0]); k++)
-			if (!strncmp(c->needed[i], allocators[k],
-				     strlen(allocators[k])))
-				doctor_add(d, DOCTOR_OK, "allocator", NULL,
-					   "its allocator is %s, behind the shim: "
-					   "malloc's calls are seen",
-					   c->needed[i]);
+		if (symbols_is_allocator(c->needed[i]))
+			doctor_add(d, DOCTOR_OK, "allocator", NULL,
+				   "its allocator is %s, behind the shim: calls of "
+				   "malloc and of operators new are seen",
+				   c->needed[i]);
 	if (c->sanitizer)
 		doctor_add(d, DOCTOR_PROBLEM, "sanitizer",
 			   "build it without -fsanitize to record it",

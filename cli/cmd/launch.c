@@ -372,7 +372,7 @@ int launch(const struct launch_options *o, struct launch_outcome *ret)
 	int code;
 
 	*ret = (struct launch_outcome){0};
-	code = target_find(o->argv[0], &l.target);
+	code = target_find(o->argv[0], o->own_new, &l.target);
 	if (code)
 		return code;
 	l.listen = recording_listen(l.name, sizeof(l.name));

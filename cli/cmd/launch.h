@@ -22,6 +22,7 @@ struct launch_options {
 	bool free_stacks, lossy;
 	uint32_t python; /* as of struct control_config */
 	bool no_follow;
+	bool own_new; /* as of target_find() */
 	bool no_source, debuginfod;
 	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */

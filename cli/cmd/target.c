@@ -60,11 +60,47 @@ static int find_shim(char *ret, size_t room)
 	if (!err)
 		return 0;
 	message_error("%s", why);
-	message_help("%s",
-		     err == -EINVAL ? "install heapline under another path"
-		     : err == -ENOENT
-			     ? "install heapline as a whole, or run it from its build tree"
-			     : "heapline needs /proc to be mounted");
+	message_help(
+		"%s",
+		err == -EINVAL ? "install heapline under another path"
+		: err == -ENOENT
+			? "install heapline as a whole, or run it from its build tree"
+			: "heapline needs /proc to be mounted");
+	return LAUNCH_FAILED;
+}
+
+/* Whether LD_PRELOAD names one of the allocators whose operators new reach no malloc. */
+static bool preloads_allocator(void)
+{
+	const char *list = getenv("LD_PRELOAD");
+
+	for (size_t n; list && *list; list += n, list += !!*list) {
+		char entry[4096];
+
+		n = strcspn(list, " :");
+		if (n < sizeof(entry)) {
+			memcpy(entry, list, n);
+			entry[n] = '\0';
+			if (symbols_is_allocator(entry))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The form of the shim that has operators new of its own, where the other one is. */
+static int with_operators(char *shim, size_t room)
+{
+	static const char other[] = "libheapline-cxx.so";
+	char *base = strrchr(shim, '/') + 1;
+
+	if ((size_t)(base - shim) + sizeof(other) > room)
+		return LAUNCH_FAILED;
+	strcpy(base, other);
+	if (!access(shim, R_OK))
+		return 0;
+	message_error("cannot read '%s': %s", shim, strerror(errno));
+	message_help("install heapline as a whole, or run it from its build tree");
 	return LAUNCH_FAILED;
 }
 
@@ -123,7 +159,8 @@ static bool say_kind(const struct elf_facts *f)
 		return false;
 	if (f->bits != 64 || f->machine != OUR_MACHINE) {
 		message_error("'%s' is a %u-bit program for another machine than the "
-			      "shim's", f->path, f->bits);
+			      "shim's",
+			      f->path, f->bits);
 		message_help("build it for this machine's 64-bit instruction set");
 	} else if (f->is_static || f->is_static_pie) {
 		message_error(
@@ -133,7 +170,8 @@ static bool say_kind(const struct elf_facts *f)
 		message_help("link it dynamically (without -static)");
 	} else if (f->is_setuid || f->is_setgid || f->has_capabilities) {
 		message_error("'%s' changes its privileges when executed (%s), so the "
-			      "loader ignores LD_PRELOAD", f->path,
+			      "loader ignores LD_PRELOAD",
+			      f->path,
 			      f->is_setuid   ? "setuid"
 			      : f->is_setgid ? "setgid"
 					     : "file capabilities");
@@ -150,10 +188,12 @@ static bool say_kind(const struct elf_facts *f)
 }
 
 /* 0 if the program, or the interpreter of a script, can be preloaded. */
-static int check_kind(const char *path)
+static int check_kind(const char *path, bool *ret_allocator)
 {
 	static struct elf_facts facts; /* two paths long */
 	int err = symbols_elf_check(path, &facts);
+
+	*ret_allocator = !err && facts.needs_allocator;
 
 	if (err == -ENOENT && facts.scripts) {
 		message_error(
@@ -177,8 +217,9 @@ int target_path(const char *name, char *ret, size_t room, int *ret_err)
 	return strlen(name) < room ? probe(strcpy(ret, name), ret_err) : code;
 }
 
-int target_find(const char *name, struct target *ret)
+int target_find(const char *name, bool own_new, struct target *ret)
 {
+	bool allocator;
 	int err = 0, code = target_path(name, ret->path, sizeof(ret->path), &err);
 
 	if (code) {
@@ -192,6 +233,10 @@ int target_find(const char *name, struct target *ret)
 			message_help("make it executable: chmod +x '%s'", name);
 		return code;
 	}
-	code = check_kind(ret->path);
-	return code ? code : find_shim(ret->shim, sizeof(ret->shim));
+	code = check_kind(ret->path, &allocator);
+	if (!code)
+		code = find_shim(ret->shim, sizeof(ret->shim));
+	if (!code && (own_new || allocator || preloads_allocator()))
+		code = with_operators(ret->shim, sizeof(ret->shim));
+	return code;
 }

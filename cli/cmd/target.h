@@ -8,13 +8,15 @@
 
 struct target {
 	char path[4096]; /* what execv() gets */
-	char shim[4096]; /* libheapline.so, as LD_PRELOAD takes it */
+	char shim[4096]; /* libheapline.so, or -cxx.so, as LD_PRELOAD takes it */
 };
 
 /* Finds a program as execvp() would, and our shim. 0, or the exit code to leave with
  * (enum in launch.h) after the reason and a remedy were said: not there, not
- * executable, or of a kind that cannot be preloaded (static, 32-bit, setuid). */
-int target_find(const char *name, struct target *ret);
+ * executable, or of a kind that cannot be preloaded (static, 32-bit, setuid). own_new:
+ * the shim's form that records operators new itself; without it, where the program or
+ * LD_PRELOAD names an allocator that is known to need it. */
+int target_find(const char *name, bool own_new, struct target *ret);
 
 /* The file that a program's name stands for, as execvp() finds it. 0; or the exit code,
  * with the errno in *ret_err, and nothing said. */

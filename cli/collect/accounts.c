@@ -90,10 +90,23 @@ static bool begins(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
+/* The last part of a path; "" if it has no room. */
+static const char *base_of(const char *name, size_t len, char *ret, size_t room)
+{
+	const char *slash = memrchr(name, '/', len);
+	size_t n = slash ? (size_t)(name + len - slash - 1) : 0;
+
+	if (n >= room)
+		n = 0;
+	memcpy(ret, slash ? slash + 1 : name, n);
+	ret[n] = '\0';
+	return ret;
+}
+
 /* The sum that a mapping belongs to, by its name in smaps. */
 static uint64_t *sum_of(struct profile_memory *m, const char *name, size_t len)
 {
-	static const char shim[] = "/libheapline.so";
+	char base[32];
 
 	if (!len || begins(name, "[heap]") || begins(name, "[anon"))
 		return &m->rss_anonymous;
@@ -102,8 +115,7 @@ static uint64_t *sum_of(struct profile_memory *m, const char *name, size_t len)
 	if (begins(name, "[v"))
 		return &m->rss_files; /* the kernel's own code */
 	if (begins(name, "/memfd:heapline") ||
-	    (len >= sizeof(shim) - 1 &&
-	     !strncmp(name + len - (sizeof(shim) - 1), shim, sizeof(shim) - 1)))
+	    wire_is_shim(base_of(name, len, base, sizeof(base))))
 		return &m->rss_own;
 	if (begins(name, "/memfd:") || begins(name, "/dev/shm/") ||
 	    begins(name, "/SYSV") || begins(name, "/dev/zero"))

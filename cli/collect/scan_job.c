@@ -77,7 +77,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	struct heap_roots_options o = {
 		.exiting = j->exiting,
 		.exit_sp = j->exit_sp,
-		.shim = "libheapline.so",
+		.is_shim = wire_is_shim,
 		.kernel = &j->kernel,
 		.read_max = MAPPING_MAX,
 	};

@@ -86,7 +86,7 @@ static int scan_segment(struct finding *f, const struct heap_segment *x)
 	uint64_t start = x->start, end = x->end, from, to;
 	int r;
 
-	if (f->o->shim && !strcmp(base, f->o->shim))
+	if (f->o->is_shim && f->o->is_shim(base))
 		return heap_ranges_add(&f->taken, start, page_up(end));
 	/* The loader's own allocations follow its data in the same page. */
 	if (!strncmp(base, "ld-linux", 8))

@@ -29,7 +29,8 @@ struct heap_tls_part { /* one module's variables in one thread */
 struct heap_roots_options {
 	pid_t exiting;	  /* thread that ends the process; 0: nobody does */
 	uint64_t exit_sp; /* its frames below are of the exit itself; 0: not known */
-	const char *shim; /* last part of the shim's path: not looked at */
+	/* By the last part of a path, or NULL. The shim's data is not looked at. */
+	bool (*is_shim)(const char *base);
 	const struct heap_tls_part *tls; /* or NULL; ascending by start */
 	size_t tls_count;
 	uint64_t keys; /* offset of a thread's pointers to its keys; 0: not known */

@@ -119,6 +119,41 @@ static void check_dynamic(Elf *elf, const GElf_Phdr *p, struct elf_facts *facts)
 	}
 }
 
+bool symbols_is_allocator(const char *library)
+{
+	static const char *const names[] = {"libjemalloc", "libtcmalloc", "libmimalloc",
+					    "libtbbmalloc_proxy", "libsnmalloc"};
+	const char *slash = strrchr(library, '/'), *base = slash ? slash + 1 : library;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(base, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static bool needs_allocator(Elf *elf)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		Elf_Data *data = NULL;
+		GElf_Shdr shdr;
+		GElf_Dyn dyn;
+
+		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type != SHT_DYNAMIC)
+			continue;
+		data = elf_getdata(scn, NULL);
+		for (int i = 0; data && gelf_getdyn(data, i, &dyn); i++) {
+			const char *name =
+				dyn.d_tag == DT_NEEDED
+					? elf_strptr(elf, shdr.sh_link, dyn.d_un.d_val)
+					: NULL;
+
+			if (name && symbols_is_allocator(name))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Whether the dynamic symbol table of the file defines malloc. */
 static bool defines_malloc(Elf *elf)
 {
@@ -186,6 +221,7 @@ static void check_elf(int fd, struct elf_facts *facts)
 			   (facts->type == ET_EXEC || facts->type == ET_DYN);
 	facts->is_static_pie = facts->is_static && facts->type == ET_DYN;
 	facts->defines_malloc = defines_malloc(elf);
+	facts->needs_allocator = needs_allocator(elf);
 }
 
 int symbols_elf_check(const char *path, struct elf_facts *ret)

@@ -38,6 +38,8 @@ struct elf_facts {
 
 	bool defines_malloc; /* as a dynamic symbol: others are bound to it */
 	bool needs_libc;     /* has a DT_NEEDED at all */
+	/* One of them is an allocator whose operators new reach no malloc. */
+	bool needs_allocator;
 	bool is_library;     /* has a DT_SONAME: a library, or the loader itself */
 };
 
@@ -45,3 +47,7 @@ struct elf_facts {
  * -errno of open: -ENOENT, -EACCES, ...; -EINVAL for what is not a regular file, with
  * ret->path the one it happened to. */
 int symbols_elf_check(const char *path, struct elf_facts *ret);
+
+/* Whether a library, by its path or name, is an allocator known to bring C++'s operators
+ * new and delete of its own. */
+bool symbols_is_allocator(const char *library);

@@ -40,7 +40,10 @@ static uintptr_t open_arena(void)
 	return atomic_load(&at);
 }
 
-static void *take(size_t alignment, size_t bytes)
+/* For bump_new.cc, which is linked with it or not. */
+__attribute__((visibility("hidden"))) void *bump_take(size_t alignment, size_t bytes);
+
+void *bump_take(size_t alignment, size_t bytes)
 {
 	uintptr_t old = atomic_load(&at), block;
 
@@ -64,7 +67,7 @@ EXPORT void *malloc(size_t bytes)
 		raise(SIGUSR1);
 	if (bytes == JUMP_IN)
 		raise(SIGUSR2);
-	return take(16, bytes);
+	return bump_take(16, bytes);
 }
 
 EXPORT void *calloc(size_t count, size_t each)
@@ -75,7 +78,7 @@ EXPORT void *calloc(size_t count, size_t each)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return take(16, bytes); /* fresh from the kernel, hence zero */
+	return bump_take(16, bytes); /* fresh from the kernel, hence zero */
 }
 
 EXPORT void *realloc(void *old, size_t bytes)
@@ -85,7 +88,7 @@ EXPORT void *realloc(void *old, size_t bytes)
 
 	if (old && !bytes)
 		return NULL;
-	p = take(16, bytes);
+	p = bump_take(16, bytes);
 	if (p && old)
 		memcpy(p, old, had < bytes ? had : bytes);
 	return p;
@@ -104,7 +107,7 @@ EXPORT void *reallocarray(void *old, size_t count, size_t each)
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
-	return take(alignment < 16 ? 16 : alignment, bytes);
+	return bump_take(alignment < 16 ? 16 : alignment, bytes);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
@@ -120,12 +123,12 @@ EXPORT int posix_memalign(void **ret, size_t alignment, size_t bytes)
 
 EXPORT void *valloc(size_t bytes)
 {
-	return take(4096, bytes);
+	return bump_take(4096, bytes);
 }
 
 EXPORT void *pvalloc(size_t bytes)
 {
-	return take(4096, (bytes + 4095) & ~(size_t)4095);
+	return bump_take(4096, (bytes + 4095) & ~(size_t)4095);
 }
 
 EXPORT size_t malloc_usable_size(void *p)
