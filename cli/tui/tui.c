@@ -150,7 +150,8 @@ static int enter(struct tui *t)
 
 static void go_back(struct tui *t)
 {
-	t->flame.zoom = DOCUMENT_NONE;
+	if (t->kind == TUI_FLAME)
+		t->flame.zoom = DOCUMENT_NONE;
 	if (t->kind != TUI_REFS || !*t->views.what)
 		return;
 	*t->views.what = '\0';

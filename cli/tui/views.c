@@ -200,7 +200,9 @@ static int make_tree(struct views *v, FILE *out)
 	if (g.names && !array_reserve(&g.branches, &g.room, 1))
 		err = tree_text_told(v->profile, &o, &told, out);
 	close_items(&g, 0);
-	if (g.names && (ferror(g.names) | fclose(g.names)))
+	if (g.names && ferror(g.names))
+		err = -ENOMEM;
+	if (g.names && fclose(g.names))
 		err = -ENOMEM;
 	free(g.branches);
 	if (err < 0)
@@ -245,7 +247,9 @@ static int make_leaks(struct views *v, FILE *out)
 
 	if (!v->has_findings) {
 		err = v->options->find(v->options->context, &v->findings);
-		v->has_findings = true;
+		v->has_findings = !err;
+		if (err)
+			findings_done(&v->findings);
 	}
 	if (!err)
 		err = leaks_open(&l, v->profile, &v->findings, &o);

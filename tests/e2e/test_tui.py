@@ -288,6 +288,19 @@ class Profiles(Viewer):
         terminal.press("7")
         self.assertIn("--snapshot-at-exit", terminal.text())
 
+    def test_a_graph_that_cannot_be_read_is_never_called_free_of_leaks(self):
+        terminal = self.open(columns=100, rows=60)
+        # The graph is read when it is asked for: what is damaged by then fails there.
+        with open(self.profile, "r+b") as file:
+            size = os.path.getsize(self.profile)
+            file.seek(size // 10)
+            file.write(b"\x55" * (size * 7 // 10))
+        terminal.press("6")
+        for key in "mmm":
+            self.assertIn("damaged", terminal.text())
+            self.assertNotIn("Nothing to list", terminal.text())
+            terminal.press(key)
+
     def test_an_empty_profile_has_every_view(self):
         run = self.record(["/bin/true"])
         self.profile, self.name = run.profile, os.path.basename(run.profile)
