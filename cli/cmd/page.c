@@ -39,6 +39,7 @@ static int write_to(const struct profile *p, const char *profile_path, const cha
 	_cleanup_(draft_drop) struct draft draft = {.fd = -1};
 	struct html_options options = {.path = profile_path, .limit = limit};
 	int err = draft_open(&draft, path, replaceable(path)), fd;
+	bool failed;
 	FILE *out;
 
 	if (err < 0)
@@ -56,7 +57,9 @@ static int write_to(const struct profile *p, const char *profile_path, const cha
 	}
 	err = html_write(p, &options, out, ret);
 	errno = 0;
-	if ((ferror(out) | fclose(out)) && !err)
+	failed = ferror(out);
+	failed |= fclose(out) != 0;
+	if (failed && !err)
 		err = errno ? -errno : -EIO;
 	return err < 0 ? err : draft_keep(&draft);
 }

@@ -54,7 +54,9 @@ static int shrink(const void *bytes, size_t len, unsigned char **ret, size_t *re
 {
 	z_stream z = {0};
 	unsigned char *out;
+	size_t left = len, free_room;
 	uLong room;
+	int r;
 
 	if (deflateInit2(&z, LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) !=
 	    Z_OK)
@@ -65,26 +67,30 @@ static int shrink(const void *bytes, size_t len, unsigned char **ret, size_t *re
 		deflateEnd(&z);
 		return -ENOMEM;
 	}
+	free_room = room;
 	/* zlib counts in unsigned int: larger columns go in and come out in parts. */
 	z.next_in = (unsigned char *)bytes;
 	z.next_out = out;
-	for (size_t left = len, free_room = room;;) {
+	for (;;) {
 		uInt in = left < 1u << 30 ? (uInt)left : 1u << 30;
 		uInt space = free_room < 1u << 30 ? (uInt)free_room : 1u << 30;
-		int r;
 
 		z.avail_in = in;
 		z.avail_out = space;
 		r = deflate(&z, in == left ? Z_FINISH : Z_NO_FLUSH);
 		left -= in - z.avail_in;
 		free_room -= space - z.avail_out;
-		if (r == Z_STREAM_END) {
-			*ret_len = room - free_room;
+		if (r != Z_OK)
 			break;
-		}
 	}
 	deflateEnd(&z);
+	/* No room left would mean that its bound is none: rather no page than no end. */
+	if (r != Z_STREAM_END) {
+		free(out);
+		return -ENOMEM;
+	}
 	*ret = out;
+	*ret_len = room - free_room;
 	return 0;
 }
 

@@ -59,7 +59,8 @@ static void put_texts(struct page *page)
 		fputs(page->texts.items[i], out);
 		fputc('\0', out);
 	}
-	page->no_memory |= ferror(out) | fclose(out);
+	page->no_memory |= ferror(out) != 0;
+	page->no_memory |= fclose(out) != 0;
 	if (!page->no_memory)
 		columns_put_bytes(&page->columns, "texts", "text", all, len);
 }
