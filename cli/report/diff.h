@@ -93,6 +93,13 @@ struct diff {
 	struct diff_totals totals[2];
 };
 
+/* A comparison as its writers are given it. */
+struct diff_page {
+	const struct profile *profile[2];
+	struct diff_options options; /* with the limit that holds */
+	struct diff diff;
+};
+
 /* Takes what there is to compare of p. 0 or -ENOMEM; diff_side_done() in any case. */
 int diff_side_take(const struct profile *p, const struct diff_options *o,
 		   struct diff_side *ret);
@@ -103,12 +110,34 @@ int diff_of(const struct profile *a, const struct profile *b,
 	    const struct diff_options *o, struct diff *ret);
 void diff_done(struct diff *d);
 
+/* Compares for a report that lists so many rows; limit 0: all. 0 or -ENOMEM;
+ * diff_page_done() in any case. */
+int diff_page_init(struct diff_page *page, const struct profile *a,
+		   const struct profile *b, const struct diff_options *o, size_t limit);
+void diff_page_done(struct diff_page *page);
+
+/* How many rows are listed; which side of a row it is named after. */
+size_t diff_listed(const struct diff *d, const struct diff_options *o);
+int diff_row_side(const struct diff_row *row);
+
+/* What a metric is measured in, mainly: bytes, or blocks; and the other. */
+uint64_t diff_value(struct profile_amount amount, enum diff_metric metric);
+uint64_t diff_other(struct profile_amount amount, enum diff_metric metric);
+
+static inline uint64_t diff_distance(uint64_t a, uint64_t b)
+{
+	return a < b ? b - a : a - b;
+}
+
 /* Write the report: 0 or -ENOMEM. */
 int diff_text(const struct profile *a, const struct profile *b,
 	      const struct diff_options *o, FILE *out);
 int diff_json(const struct profile *a, const struct profile *b,
 	      const struct diff_options *o, FILE *out);
 
-/* "peak", "leaked", ...; "line", "function", "site", "module". */
+/* "peak", "leaked", ...; "line", "function", "site", "module"; "new", "gone", ... */
+const char *diff_metric_word(enum diff_metric metric);
+const char *diff_by_word(enum diff_by by);
+const char *diff_status_word(enum diff_status status);
 bool diff_parse_metric(const char *text, enum diff_metric *ret);
 bool diff_parse_by(const char *text, enum diff_by *ret);
