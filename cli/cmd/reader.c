@@ -547,6 +547,17 @@ static void done(struct reader *r)
 		regfree(&r->ignore);
 }
 
+/* Two may be of one file: each has the letter that the report gives it. */
+static void put_cut(const struct reader *r, size_t i, size_t count)
+{
+	_cleanup_(freep) char *named = NULL;
+
+	if (count > 1 &&
+	    asprintf(&named, "%c, %s", (char)('A' + i), r->files[i].path) < 0)
+		named = NULL;
+	cut_text(r->files[i].profile, named, r->out);
+}
+
 bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		 char **argv, void *own, int *ret_status)
 {
@@ -579,8 +590,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		text_pager_open(&r->pager);
 	r->out = r->pager.out;
 	for (size_t i = 0; !r->json && !spec->timeline && i < count; i++)
-		cut_text(r->files[i].profile,
-			 i || spec->profiles ? r->files[i].path : NULL, r->out);
+		put_cut(r, i, count);
 	return true;
 }
 

@@ -58,10 +58,32 @@ static void put_title(const struct diff_page *page, const char *title, FILE *out
 	fputc('\n', out);
 }
 
+/* Whether a metric is of a part of either recording, which is named with it. */
+static bool is_cut(const struct diff_page *page, enum diff_metric metric)
+{
+	bool cut = false;
+
+	for (int k = 0; k < 2; k++) {
+		const struct profile_slice *s = &page->profile[k]->slice;
+
+		cut |= metric == DIFF_PEAK ? s->has_moment : s->has_range;
+	}
+	return cut;
+}
+
 static const char *command_of(const struct profile *p)
 {
 	return p->process_count ? strings_get(&p->strings, p->processes[0].command)
 				: "nothing";
+}
+
+/* What takes the peak's place, of either if of one of them something does. */
+static void put_moment(const struct diff_page *page, int side, FILE *out)
+{
+	bool cut = page->profile[side]->slice.has_moment;
+
+	fprintf(out, "; live then: at %s",
+		cut ? cut_moment(page->profile[side]).text : "the peak");
 }
 
 static void put_heads(const struct diff_page *page, FILE *out)
@@ -77,8 +99,11 @@ static void put_heads(const struct diff_page *page, FILE *out)
 			fputs(": ", out);
 		}
 		text_put(out, command_of(page->profile[k]));
-		fprintf(out, ", for %s\n",
+		fprintf(out, ", for %s",
 			units_duration(page->profile[k]->wall_ns).text);
+		if (is_cut(page, DIFF_PEAK))
+			put_moment(page, k, out);
+		fputc('\n', out);
 	}
 	for (int k = 0; k < 2; k++) {
 		char *text = NULL;
@@ -120,7 +145,8 @@ static void put_totals(const struct diff_page *page, FILE *out)
 		enum diff_metric m = (enum diff_metric)i;
 		struct profile_amount both[2] = {t[0].metric[i], t[1].metric[i]};
 
-		fprintf(out, "  %-12s %15s %15s %15s%s\n", names[i],
+		fprintf(out, "  %-12s %15s %15s %15s%s\n",
+			m == DIFF_PEAK && is_cut(page, m) ? "live then" : names[i],
 			amount_text(page, both[0], m).text,
 			amount_text(page, both[1], m).text,
 			change_text(page, both, m).text,
@@ -224,14 +250,6 @@ static void put_counts(const struct diff_page *page, FILE *out)
 	fputc('\n', out);
 }
 
-/* Whether the metric is of a part of the recordings, which was named above. */
-static bool is_cut(const struct diff_page *page)
-{
-	const struct profile_slice *s = &page->profile[0]->slice;
-
-	return page->options.metric == DIFF_PEAK ? s->has_moment : s->has_range;
-}
-
 static const char *title_of(const struct diff_page *page, char *title, size_t room)
 {
 	static const char *const metrics[2][DIFF_METRICS] = {
@@ -243,7 +261,8 @@ static const char *title_of(const struct diff_page *page, char *title, size_t ro
 					     "by whole stack", "by module"};
 
 	snprintf(title, room, "%s, %s, the greatest change first",
-		 metrics[is_cut(page)][page->options.metric], things[page->options.by]);
+		 metrics[is_cut(page, page->options.metric)][page->options.metric],
+		 things[page->options.by]);
 	return title;
 }
 
@@ -271,8 +290,14 @@ static void put_remarks(const struct diff_page *page, FILE *out)
 	const struct profile *const *p = page->profile;
 	const struct diff_totals *t = page->diff.totals;
 
-	if (t[0].moment != t[1].moment && p[0]->process_count && p[1]->process_count)
-		fputs("  One ran several processes: its peak is of their sum.\n", out);
+	if (t[0].moment == t[1].moment || !p[0]->process_count || !p[1]->process_count)
+		return;
+	for (int k = 0; k < 2; k++)
+		if (t[k].moment == SCOPE_TREE_PEAK)
+			fprintf(out,
+				"  In %c several processes ran: its peak is of their "
+				"sum.\n",
+				'A' + k);
 }
 
 int diff_text(const struct profile *a, const struct profile *b,

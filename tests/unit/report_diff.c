@@ -607,6 +607,41 @@ static void text_names_both_and_says_what_changed(void **state)
 	profile_close(b);
 }
 
+static void text_names_the_moment_of_each_side(void **state)
+{
+	struct profile *a = one_block(place, 1000), *b = one_block(place, 3000);
+	struct diff_options o = {0};
+	char *text;
+
+	(void)state;
+	b->slice = (struct profile_slice){.has_moment = true, .at_end = true};
+	text = REPORT_TEXT(diff_text(a, b, &o, out));
+	assert_non_null(strstr(text, "A  demo, for 0 ns; live then: at the peak\n"));
+	assert_non_null(strstr(text, "B  demo, for 0 ns; live then: at the end\n"));
+	assert_non_null(strstr(text, "\nLive then, by line of code"));
+	assert_non_null(strstr(text, "\n  live then "));
+	assert_null(strstr(text, "several processes"));
+	free(text);
+	profile_close(a);
+	profile_close(b);
+}
+
+static void text_says_whose_peak_is_of_several_processes(void **state)
+{
+	struct profile *a = one_block(place, 1000), *b = one_block(place, 3000);
+	struct diff_options o = {0};
+	char *text;
+
+	(void)state;
+	report_process(b, 9, 109, "demo");
+	text = REPORT_TEXT(diff_text(a, b, &o, out));
+	assert_non_null(strstr(text, "In B several processes ran: its peak is of their "
+				     "sum.\n"));
+	free(text);
+	profile_close(a);
+	profile_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -624,6 +659,8 @@ int main(void)
 		cmocka_unit_test(a_line_matches_by_its_text_in_an_edited_function),
 		cmocka_unit_test(blocks_of_no_bytes_count_as_a_change),
 		cmocka_unit_test(text_names_both_and_says_what_changed),
+		cmocka_unit_test(text_names_the_moment_of_each_side),
+		cmocka_unit_test(text_says_whose_peak_is_of_several_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
