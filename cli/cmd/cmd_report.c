@@ -1,5 +1,5 @@
 /*
- * cmd_report.c - heapline report [OPTIONS] [PROFILE]
+ * cmd_report.c - heapline report [OPTIONS] [PROFILE [B]]
  */
 #include "cli/base/quantity.h"
 #include "cli/cmd/page.h"
@@ -13,7 +13,8 @@ static const struct option_spec options[] = {
 	[HTML] = {.name = "html",
 		  .argument = "FILE",
 		  .help = "all of the profile as one page for browsers, to look at "
-			  "offline"},
+			  "offline; of two: and what changed from the first to the "
+			  "second"},
 	[HTML_LIMIT] = {.name = "html-limit",
 			.argument = "SIZE",
 			.help = "keep the page below about SIZE (50M): what is "
@@ -53,6 +54,14 @@ static unsigned needs(const void *own)
 	return ((const struct own *)own)->html ? PROFILE_TIMES : 0;
 }
 
+static const char *alone(const void *own)
+{
+	return ((const struct own *)own)->html
+		       ? NULL
+		       : "two profiles are compared by `heapline diff A B`, and on a "
+			 "page (--html=FILE A B)";
+}
+
 static bool sort(void *own, const char *word)
 {
 	struct own *o = own;
@@ -73,6 +82,8 @@ const struct reader_spec report_spec = {
 	.needs = needs,
 	.counts = "sites, and processes",
 	.lacks = "d",
+	.most = 2,
+	.alone = alone,
 };
 
 int cmd_report(int argc, char **argv)
@@ -85,7 +96,7 @@ int cmd_report(int argc, char **argv)
 	if (!reader_open(&r, &report_spec, argc, argv, &own, &status))
 		return status;
 	if (own.html) {
-		status = page_write(r.profile, r.path, own.html, (size_t)own.limit);
+		status = page_write(&r, own.html, (size_t)own.limit);
 		reader_close(&r, 0);
 		return status;
 	}

@@ -33,11 +33,11 @@ static bool replaceable(const char *path)
 	return file && (!len || !strcmp(start, HTML_START));
 }
 
-static int write_to(const struct profile *p, const char *profile_path, const char *path,
-		    size_t limit, struct html_outcome *ret)
+static int write_to(const struct reader *r, const char *path, size_t limit,
+		    struct html_outcome *ret)
 {
 	_cleanup_(draft_drop) struct draft draft = {.fd = -1};
-	struct html_options options = {.path = profile_path, .limit = limit};
+	struct html_options options = {.path = r->path, .limit = limit};
 	int err = draft_open(&draft, path, replaceable(path)), fd;
 	bool failed;
 	FILE *out;
@@ -55,7 +55,13 @@ static int write_to(const struct profile *p, const char *profile_path, const cha
 			close(fd);
 		return err;
 	}
-	err = html_write(p, &options, out, ret);
+	if (r->count > 1) {
+		options.other_path = r->files[1].path;
+		err = html_write_pair(r->profile, r->files[1].profile, &options, out,
+				      ret);
+	} else {
+		err = html_write(r->profile, &options, out, ret);
+	}
 	errno = 0;
 	failed = ferror(out);
 	failed |= fclose(out) != 0;
@@ -85,12 +91,11 @@ static int explain(const char *path, int err)
 	return VERB_FAILED;
 }
 
-int page_write(const struct profile *p, const char *profile_path, const char *path,
-	       size_t limit)
+int page_write(const struct reader *r, const char *path, size_t limit)
 {
 	struct html_outcome outcome = {0};
 	char clean[WORD];
-	int err = write_to(p, profile_path, path, limit, &outcome);
+	int err = write_to(r, path, limit, &outcome);
 
 	text_clean(path, clean, sizeof(clean));
 	if (err < 0)

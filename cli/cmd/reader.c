@@ -77,6 +77,11 @@ static const struct common {
 
 enum { COMMON = sizeof(common) / sizeof(common[0]) };
 
+static size_t most_of(const struct reader_spec *spec)
+{
+	return spec->most ? spec->most : spec->profiles ? spec->profiles : 1;
+}
+
 /* Whether a verb takes a common option. */
 static bool takes(const struct reader_spec *spec, const struct common *c)
 {
@@ -113,7 +118,9 @@ void reader_options(const struct reader_spec *spec, struct reader_options *ret)
 	ret->options[at] = (struct option_spec){0};
 	snprintf(ret->usage, sizeof(ret->usage), "%s%s%s",
 		 spec->operand ? spec->operand : "", spec->operand ? " " : "",
-		 spec->profiles ? "A B" : "[PROFILE]");
+		 spec->profiles	     ? "A B"
+		 : most_of(spec) > 1 ? "[PROFILE [B]]"
+				     : "[PROFILE]");
 	ret->spec = (struct options_spec){
 		.usage = ret->usage,
 		.about = spec->about,
@@ -169,7 +176,7 @@ static bool want_colour(const char *when)
 static const char *take_slice(struct reader *r, const struct reader_spec *spec,
 			      unsigned *given, slicing_take *parse, const char *value)
 {
-	unsigned most = spec->profiles ? (unsigned)spec->profiles : 1;
+	unsigned most = (unsigned)most_of(spec);
 	const char *why = NULL;
 
 	if (*given == most)
@@ -265,10 +272,12 @@ static const char *take(void *context, size_t i, const char *value)
 						 t->options->letters[i], value);
 }
 
-static int check_operands(const struct reader_spec *spec,
-			  const struct options_spec *options, int count, char **words)
+static int check_operands(const struct reader *r, const struct reader_spec *spec,
+			  const void *own, const struct options_spec *options,
+			  int count, char **words)
 {
-	int most = spec->profiles ? (int)spec->profiles : 1;
+	int most = (int)most_of(spec), least = (int)spec->profiles;
+	const char *why = NULL;
 
 	if (spec->operand && !count)
 		return options_wrong(spec->verb, options, "name one: ", spec->operand,
@@ -282,12 +291,18 @@ static int check_operands(const struct reader_spec *spec,
 				     most == 1 ? "one profile at a time, not also "
 					       : "two profiles, not also ",
 				     words[most], "");
-	if (spec->profiles && count < most)
+	if (count < least)
 		return options_wrong(
 			spec->verb, options,
 			"name two profiles, to compare the first with the second", "",
 			"");
-	return -1;
+	if (count > 1 && spec->alone)
+		why = spec->alone(own);
+	for (size_t i = 0; i < READER_SLICES && count < 2 && !why; i++)
+		if (r->slices[i] > 1)
+			why = "an option is given for a second profile, and none is "
+			      "named";
+	return why ? options_wrong(spec->verb, options, why, "", "") : -1;
 }
 
 /* -1: go on, with optind at the operands; else an exit status. */
@@ -307,7 +322,7 @@ static int parse(struct reader *r, const struct reader_spec *spec, int argc,
 	if (why)
 		return options_wrong(spec->verb, &options.spec, why, "", "");
 	return status >= 0 ? status
-			   : check_operands(spec, &options.spec, argc - optind,
+			   : check_operands(r, spec, own, &options.spec, argc - optind,
 					    argv + optind);
 }
 
@@ -548,11 +563,11 @@ static void done(struct reader *r)
 }
 
 /* Two may be of one file: each has the letter that the report gives it. */
-static void put_cut(const struct reader *r, size_t i, size_t count)
+static void put_cut(const struct reader *r, size_t i)
 {
 	_cleanup_(freep) char *named = NULL;
 
-	if (count > 1 &&
+	if (r->count > 1 &&
 	    asprintf(&named, "%c, %s", (char)('A' + i), r->files[i].path) < 0)
 		named = NULL;
 	cut_text(r->files[i].profile, named, r->out);
@@ -561,12 +576,12 @@ static void put_cut(const struct reader *r, size_t i, size_t count)
 bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		 char **argv, void *own, int *ret_status)
 {
-	size_t count = spec->profiles ? spec->profiles : 1;
 	int status;
 
 	*r = (struct reader){.out = stdout, .pager = {.out = stdout}};
 	status = parse(r, spec, argc, argv, own);
-	for (size_t i = 0; status < 0 && i < count; i++) {
+	r->count = status < 0 && argc - optind - !!spec->operand > 1 ? 2 : 1;
+	for (size_t i = 0; status < 0 && i < r->count; i++) {
 		int at = optind + (int)i + !!spec->operand;
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
@@ -575,7 +590,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	if (status < 0)
 		status =
 			load_all(r->files, r->slice, spec->needs ? spec->needs(own) : 0,
-				 count, spec->timeline);
+				 r->count, spec->timeline);
 	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
@@ -589,8 +604,8 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 	if (!r->json && !r->no_pager && isatty(STDOUT_FILENO))
 		text_pager_open(&r->pager);
 	r->out = r->pager.out;
-	for (size_t i = 0; !r->json && !spec->timeline && i < count; i++)
-		put_cut(r, i, count);
+	for (size_t i = 0; !r->json && !spec->timeline && i < r->count; i++)
+		put_cut(r, i);
 	return true;
 }
 

@@ -49,6 +49,10 @@ struct reader_spec {
 	/* Profiles that it takes, all named: 2 for `diff A B`. 0: one, and the newest
 	 * here if none is named. */
 	size_t profiles;
+	/* The same where more may be named, as in `report --html FILE A B`; 0: they may
+	 * not. And NULL, or a clause on why the verb's own options take one alone. */
+	size_t most;
+	const char *(*alone)(const void *own);
 	/* A first operand of the verb's own, what it is called ("ADDRESS|SITE"); NULL:
 	 * none. */
 	const char *operand;
@@ -66,7 +70,10 @@ struct reader_options {
 
 void reader_options(const struct reader_spec *spec, struct reader_options *ret);
 
-enum { READER_PROFILES = 2 }; /* of a spec, at most */
+enum {
+	READER_PROFILES = 2, /* of a spec, at most */
+	READER_SLICES = 4,   /* options that cut them */
+};
 
 struct reader_file {
 	struct profile *profile;
@@ -83,12 +90,13 @@ struct reader {
 	struct profile *profile; /* of the first file */
 	const char *path;
 	struct reader_file files[READER_PROFILES];
+	size_t count;	     /* of those */
 	const char *operand; /* of a spec that has one */
 	struct scope_options scope;
 	/* What each profile is cut to, once loaded. An option that is given once counts
 	 * for both, one that is given twice for the first and the second. */
 	struct slice_options slice[READER_PROFILES];
-	unsigned slices[4]; /* how often each was given */
+	unsigned slices[READER_SLICES]; /* how often each was given */
 	bool json, bytes, colour;
 	size_t limit; /* of -n; 0: none given */
 	FILE *out;

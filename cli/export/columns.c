@@ -105,9 +105,9 @@ static void put_stream(struct columns *c, const char *name, const char *form,
 		size_t part = small_len - at < PIECE ? small_len - at : PIECE;
 
 		fprintf(c->out,
-			"<script type=\"application/x-heapline\" data-name=%s "
+			"<script type=\"application/x-heapline\" data-name=%s%s "
 			"data-form=%s data-count=%zu>",
-			name, form, count);
+			c->prefix ? c->prefix : "", name, form, count);
 		put_base64(small + at, part, c->out);
 		fputs("</script>\n", c->out);
 		at += part;

@@ -25,6 +25,7 @@ typedef uint64_t columns_get(const void *context, size_t i);
 
 struct columns {
 	FILE *out;
+	const char *prefix; /* of all names; NULL: none */
 	int err; /* the first failure: -ENOMEM, -EOVERFLOW; nothing is written after */
 };
 

@@ -19,7 +19,8 @@ enum {
 #define HTML_START "<!doctype html>\n<!-- a profile, by heapline -->\n"
 
 struct html_options {
-	const char *path; /* of the profile: its name is shown; may be NULL */
+	const char *path;	/* of the profile: its name is shown; may be NULL */
+	const char *other_path; /* of the second, of html_write_pair(); may be NULL */
 	size_t limit; /* bytes; 0: HTML_LIMIT. What is smallest is folded (html_tree.h)
 		       * until the page fits, or only sources and names are left. */
 };
@@ -29,7 +30,15 @@ struct html_outcome {
 	size_t nodes, folded; /* of the stack tree: all, and those folded */
 };
 
+/* The names of the second profile's columns begin so. */
+#define HTML_SECOND "b."
+
 /* Writes the page. 0, -ENOMEM, or -EOVERFLOW: a figure is above COLUMNS_MOST. Nothing
  * is written then. ret may be NULL. */
 int html_write(const struct profile *p, const struct html_options *o, FILE *out,
 	       struct html_outcome *ret);
+
+/* The same of two profiles, and of what changed from a to b, as `heapline diff` sees
+ * it. */
+int html_write_pair(const struct profile *a, const struct profile *b,
+		    const struct html_options *o, FILE *out, struct html_outcome *ret);

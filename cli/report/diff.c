@@ -2,8 +2,6 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
-#include "cli/report/align.h"
-#include "cli/report/view.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -101,34 +99,24 @@ static void add(struct profile_amount *sum, struct profile_amount more)
 	sum->bytes += more.bytes;
 }
 
-/* The number of what a site counts under; 0 without memory. */
-static uint32_t thing_of(struct work *w, int side, uint32_t stack,
-			 const struct frames_frame *frame)
+/* A row that is a whole stack has its frame found once it is known which rows are
+ * shown: name_rows(). */
+uint32_t diff_thing(struct align *al, const struct view *v, int side, uint32_t stack,
+		    enum diff_by by, struct frames_frame *ret)
 {
-	switch (w->options->by) {
+	switch (by) {
 	case DIFF_BY_FUNCTION:
-		return align_function(&w->align, side, frame);
+		*ret = view_site_frame(v, stack);
+		return align_function(al, side, ret);
 	case DIFF_BY_SITE:
-		return w->align.side[side].stacks[stack];
+		*ret = (struct frames_frame){0};
+		return al->side[side].stacks[stack];
 	case DIFF_BY_MODULE:
-		return align_module(&w->align, side, frame);
+		*ret = view_caller(v, stack);
+		return align_module(al, side, ret);
 	default:
-		return align_line(&w->align, side, frame);
-	}
-}
-
-/* What the row of a stack is about. Where that is the stack, its frame is found once it
- * is known which rows are shown: name_rows(). */
-static struct frames_frame frame_of(const struct diff_options *o,
-				    const struct view *view, uint32_t stack)
-{
-	switch (o->by) {
-	case DIFF_BY_MODULE:
-		return view_caller(view, stack);
-	case DIFF_BY_SITE:
-		return (struct frames_frame){0};
-	default:
-		return view_site_frame(view, stack);
+		*ret = view_site_frame(v, stack);
+		return align_line(al, side, ret);
 	}
 }
 
@@ -136,9 +124,9 @@ static int add_row(struct work *w, int side, uint32_t stack,
 		   struct profile_amount amount)
 {
 	struct diff *d = w->ret;
-	const struct view *view = &w->side[side];
-	struct frames_frame frame = frame_of(w->options, view, stack);
-	uint32_t thing = thing_of(w, side, stack, &frame);
+	struct frames_frame frame;
+	uint32_t thing = diff_thing(&w->align, &w->side[side], side, stack,
+				    w->options->by, &frame);
 	struct diff_row *row;
 	uint64_t weight = diff_value(amount, w->options->metric);
 

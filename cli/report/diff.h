@@ -11,8 +11,8 @@
  */
 #pragma once
 
-#include "cli/report/frames.h"
-#include "cli/report/scope.h"
+#include "cli/report/align.h"
+#include "cli/report/view.h"
 
 #include <stdio.h>
 
@@ -104,6 +104,14 @@ struct diff_page {
 int diff_side_take(const struct profile *p, const struct diff_options *o,
 		   struct diff_side *ret);
 void diff_side_done(struct diff_side *side);
+
+/*
+ * The number of what a stack of a side counts under, as by align.h; 0 without memory.
+ * *ret: the frame that its row is about. By whole stack that is none, and
+ * align_stacks() was called.
+ */
+uint32_t diff_thing(struct align *al, const struct view *v, int side, uint32_t stack,
+		    enum diff_by by, struct frames_frame *ret);
 
 /* Compares a with b. 0 or -ENOMEM; diff_done() in any case. */
 int diff_of(const struct profile *a, const struct profile *b,

@@ -4,10 +4,11 @@
 #include "cli/base/cleanup.h"
 #include "cli/export/columns.h"
 #include "cli/export/html.h"
+#include "cli/export/html_pair.h"
 #include "cli/export/html_times.h"
 #include "cli/export/html_tree.h"
-#include "tests/unit/profile_make.h"
-#include "tests/unit/report_make.h"
+#include "cli/report/diff.h"
+#include "tests/unit/report_build.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -378,6 +379,171 @@ static void as_many_nodes_are_kept_as_wanted_or_fewer(void **state)
 	}
 }
 
+/* ---- two profiles ---------------------------------------------------------------- */
+
+/* All that html.c has of two profiles when it asks how they match. */
+struct two {
+	const struct profile *profile[2];
+	struct lines_sums sums[2];
+	struct html_tree tree[2];
+	struct html_places places[2];
+	struct html_pair pair;
+};
+
+/* least: what has a smaller share is folded; 0: nothing is. */
+static void open_two(struct two *t, const struct profile *a, const struct profile *b,
+		     double least)
+{
+	struct html_pair_side sides[2];
+	double *shares[2];
+
+	*t = (struct two){.profile = {a, b}};
+	assert_int_equal(html_pair_init(&t->pair, a, b), 0);
+	for (int k = 0; k < 2; k++) {
+		assert_int_equal(lines_sums_init(&t->sums[k], t->profile[k],
+						 &(struct scope_options){0}, false),
+				 0);
+		shares[k] = html_tree_shares(&t->sums[k].view);
+	}
+	assert_int_equal(html_pair_shares(&t->pair, shares), 0);
+	for (int k = 0; k < 2; k++) {
+		const struct view *v = &t->sums[k].view;
+
+		assert_int_equal(html_tree_init(&t->tree[k], v,
+						least > 0 ? shares[k] : NULL, least),
+				 0);
+		assert_int_equal(html_places_init(&t->places[k], &t->sums[k]), 0);
+		for (size_t i = 0; i < t->tree[k].node_count; i++)
+			if (t->tree[k].nodes[i].stack != HTML_TREE_SMALLER)
+				html_places_of(&t->places[k],
+					       t->tree[k].nodes[i].stack);
+		sides[k] = (struct html_pair_side){v, &t->tree[k], &t->places[k]};
+		free(shares[k]);
+	}
+	assert_int_equal(html_pair_number(&t->pair, sides), 0);
+}
+
+static void close_two(struct two *t)
+{
+	html_pair_done(&t->pair);
+	for (int k = 0; k < 2; k++) {
+		html_places_done(&t->places[k]);
+		html_tree_done(&t->tree[k]);
+		lines_sums_done(&t->sums[k]);
+	}
+}
+
+static uint32_t thing_of(const struct html_pair_row *row, enum diff_by by)
+{
+	return by == DIFF_BY_LINE	? row->line
+	       : by == DIFF_BY_FUNCTION ? row->function
+	       : by == DIFF_BY_MODULE	? row->module
+					: row->number + 1;
+}
+
+enum { THINGS = 512 };
+
+/* What a script sums up: what each thing has of allocated bytes; [0]: "smaller". */
+static void sum_things(const struct two *t, enum diff_by by, uint64_t sums[2][THINGS])
+{
+	memset(sums, 0, 2 * THINGS * sizeof(**sums));
+	for (int k = 0; k < 2; k++)
+		for (size_t i = 0; i < t->tree[k].site_count; i++) {
+			const struct html_site *s = &t->tree[k].sites[i];
+			bool small =
+				t->tree[k].nodes[s->node].stack == HTML_TREE_SMALLER;
+			uint32_t thing =
+				small ? 0 : thing_of(&t->pair.rows[k][s->node], by);
+
+			assert_in_range(thing, 0, THINGS - 1);
+			if (s->site->domain == PROFILE_MALLOC)
+				sums[k][thing] += s->site->allocated_bytes;
+		}
+}
+
+static void has_row(uint64_t sums[2][THINGS], const struct diff_row *row)
+{
+	for (size_t i = 1; i < THINGS; i++)
+		if (sums[0][i] == row->amount[0].bytes &&
+		    sums[1][i] == row->amount[1].bytes) {
+			sums[0][i] = sums[1][i] = 0;
+			return;
+		}
+	fail_msg("a row of the diff is none of the page's");
+}
+
+static void a_page_of_two_has_the_rows_of_the_diff(void **state)
+{
+	struct make m = {.state = 21};
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct profile *a = report_build(&m), *b = report_build(&m);
+		struct diff_options o = {.metric = DIFF_ALLOCATED,
+					 .by = (enum diff_by)(round % 4)};
+		uint64_t sums[2][THINGS];
+		struct diff d;
+		struct two t;
+
+		open_two(&t, a, b, 0);
+		assert_int_equal(diff_of(a, b, &o, &d), 0);
+		sum_things(&t, o.by, sums);
+		for (size_t i = 0; i < d.count; i++)
+			if (d.rows[i].amount[0].bytes || d.rows[i].amount[1].bytes)
+				has_row(sums, &d.rows[i]);
+		for (size_t i = 0; i < THINGS; i++) /* and no others */
+			assert_int_equal(sums[0][i] | sums[1][i], 0);
+		diff_done(&d);
+		close_two(&t);
+		profile_close(a);
+		profile_close(b);
+	}
+}
+
+/* Whether a stack has a node of its own. */
+static bool has_node(const struct html_tree *t, uint32_t stack)
+{
+	for (size_t i = 0; i < t->node_count; i++)
+		if (t->nodes[i].stack == stack)
+			return true;
+	return false;
+}
+
+static void what_is_folded_of_two_is_folded_on_both_sides(void **state)
+{
+	struct make m = {.state = 22};
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct profile *a = report_build(&m), *b = report_build(&m);
+		uint64_t sums[2][THINGS];
+		struct diff_options o = {.metric = DIFF_ALLOCATED};
+		struct diff d;
+		struct two t;
+
+		open_two(&t, a, b, (1 + (double)make_below(&m, 100)) / 150);
+		for (uint32_t i = 1; i < a->stack_count; i++)
+			for (uint32_t k = 1; k < b->stack_count; k++)
+				if (t.pair.align.side[0].stacks[i] ==
+				    t.pair.align.side[1].stacks[k])
+					assert_int_equal(has_node(&t.tree[0], i),
+							 has_node(&t.tree[1], k));
+		assert_int_equal(diff_of(a, b, &o, &d), 0);
+		sum_things(&t, DIFF_BY_LINE, sums);
+		for (int k = 0; k < 2; k++) {
+			uint64_t sum = 0;
+
+			for (size_t i = 0; i < THINGS; i++)
+				sum += sums[k][i];
+			assert_int_equal(sum, d.totals[k].metric[DIFF_ALLOCATED].bytes);
+		}
+		diff_done(&d);
+		close_two(&t);
+		profile_close(a);
+		profile_close(b);
+	}
+}
+
 /* ---- pages ---------------------------------------------------------------------- */
 
 static size_t page_of(const struct profile *p, size_t limit, char **ret,
@@ -435,6 +601,42 @@ static void a_page_is_made_smaller_until_it_fits(void **state)
 	profile_close(p);
 }
 
+static void a_page_of_two_has_both_and_is_made_to_fit(void **state)
+{
+	struct make m = {.state = 23};
+	struct profile *a = report_build(&m), *b = report_profile();
+	struct html_options o = {.path = "a", .other_path = "b"};
+	uint32_t module = report_module(b, "/src/u/demo");
+	struct html_outcome outcome;
+	size_t first = 0;
+
+	(void)state;
+	report_process(b, 1, 100, "./demo");
+	for (int i = 0; i < 3000; i++)
+		report_kept(b, 1,
+			    report_node(b, make_below(&m, b->stack_count), module, 0),
+			    1 + make_below(&m, 1 << 20));
+	for (int round = 0; round < 2; round++) {
+		_cleanup_(freep) char *text = NULL;
+		size_t len = 0;
+		FILE *out = open_memstream(&text, &len);
+
+		o.limit = first ? first - 30000 : 0;
+		assert_int_equal(html_write_pair(a, b, &o, out, &outcome), 0);
+		fclose(out);
+		assert_non_null(strstr(text, "data-name=node.depth "));
+		assert_non_null(strstr(text, "data-name=b.node.depth "));
+		assert_non_null(strstr(text, "data-name=pair.up "));
+		assert_non_null(strstr(text, "data-name=b.pair.node "));
+		assert_int_equal(outcome.nodes, a->stack_count + b->stack_count - 2);
+		assert_int_equal(outcome.folded > 0, first > 0);
+		assert_true(!first || len <= o.limit);
+		first = len;
+	}
+	profile_close(a);
+	profile_close(b);
+}
+
 static void a_figure_that_no_page_can_show_is_an_error(void **state)
 {
 	struct profile *p = report_example();
@@ -457,6 +659,9 @@ int main(void)
 		cmocka_unit_test(folding_keeps_what_every_subtree_has),
 		cmocka_unit_test(what_sites_did_by_time_follows_the_folding),
 		cmocka_unit_test(as_many_nodes_are_kept_as_wanted_or_fewer),
+		cmocka_unit_test(a_page_of_two_has_the_rows_of_the_diff),
+		cmocka_unit_test(what_is_folded_of_two_is_folded_on_both_sides),
+		cmocka_unit_test(a_page_of_two_has_both_and_is_made_to_fit),
 		cmocka_unit_test(nothing_of_a_name_is_in_the_page_as_it_is),
 		cmocka_unit_test(a_page_is_made_smaller_until_it_fits),
 		cmocka_unit_test(a_figure_that_no_page_can_show_is_an_error),

@@ -6,61 +6,9 @@
 #include "cli/report/diff.h"
 #include "cli/report/summary.h"
 #include "tests/unit/json_check.h"
-#include "tests/unit/profile_make.h"
-#include "tests/unit/report_make.h"
+#include "tests/unit/report_build.h"
 
 enum { ROUNDS = 300 };
-
-/* ---- random programs ------------------------------------------------------- */
-
-/* A build of a program: functions at other lines, addresses and numbers each time. */
-static struct profile *random_build(struct make *m)
-{
-	struct profile *p = report_profile();
-	uint32_t processes = 1 + make_below(m, 3), module, shift = make_below(m, 50);
-
-	for (uint32_t i = make_below(m, 4); i; i--)
-		make_string(m, p);
-	module = report_module(p, make_below(m, 2) ? "/opt/a/demo" : "/opt/b/demo");
-	if (make_below(m, 2))
-		report_module(p, "/opt/lib/libown.so.2");
-	for (uint32_t i = 1; i <= processes; i++) {
-		struct profile_process *q = report_process(p, i, 100 + (int)i, "demo");
-
-		q->exe = p->modules[module - 1].path;
-	}
-	for (uint32_t i = make_below(m, 12); i; i--) {
-		char name[16];
-		uint32_t function = make_below(m, 5),
-			 first = 10 + shift + 10 * function;
-
-		snprintf(name, sizeof(name), "function%u", function);
-		report_call(p, make_below(m, p->stack_count),
-			    1 + make_below(m, p->module_count), name, "/src/demo.c",
-			    first + make_below(m, 3), first, first + 5);
-	}
-	for (uint32_t i = make_below(m, 15); i; i--) {
-		struct profile_site site = {
-			.process_serial = 1 + make_below(m, processes),
-			.stack = make_below(m, p->stack_count),
-		};
-		struct profile_site *s;
-		uint64_t size = make_below(m, 3);
-
-		if (make_has_site(p, &site))
-			continue;
-		s = report_site(p, site.process_serial, site.stack);
-		s->allocs = 1 + make_below(m, 3);
-		s->frees = make_below(m, s->allocs + 1);
-		s->allocated_bytes = size * s->allocs;
-		s->freed_bytes = size * s->frees;
-		s->peak = (struct profile_amount){1, size};
-		s->tree_peak = make_below(m, 2) ? s->peak : (struct profile_amount){0};
-		s->temporary = (struct profile_amount){s->frees, s->freed_bytes};
-	}
-	report_sum_up(p);
-	return p;
-}
 
 /* ---- an oracle that knows text alone ------------------------------------------- */
 
@@ -190,7 +138,7 @@ static void rows_are_those_of_a_brute_force_comparison(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct profile *a = random_build(&m), *b = random_build(&m);
+		struct profile *a = report_build(&m), *b = report_build(&m);
 		struct diff_options o = any_options(&m);
 		struct oracle oracle = {0};
 		struct diff d;
@@ -247,7 +195,7 @@ static void totals_agree_with_the_report_and_rows_add_up(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct profile *a = random_build(&m), *b = random_build(&m);
+		struct profile *a = report_build(&m), *b = report_build(&m);
 		struct diff_options o = any_options(&m);
 		struct diff d;
 
@@ -295,7 +243,7 @@ static void a_profile_does_not_differ_from_itself(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct profile *a = i % 2 ? random_build(&m) : profile_new();
+		struct profile *a = i % 2 ? report_build(&m) : profile_new();
 		struct diff_options o = any_options(&m);
 		struct diff d;
 
@@ -329,8 +277,8 @@ static void a_limit_shows_the_first_of_all_rows(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct profile *a = i % 2 ? random_build(&m) : profile_new();
-		struct profile *b = i % 2 ? random_build(&m) : profile_new();
+		struct profile *a = i % 2 ? report_build(&m) : profile_new();
+		struct profile *b = i % 2 ? report_build(&m) : profile_new();
 		struct diff_options o = any_options(&m);
 		struct diff all, some;
 
@@ -408,7 +356,7 @@ static void against_nothing_all_is_new_or_gone(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct profile *a = random_build(&m), *none = report_profile();
+		struct profile *a = report_build(&m), *none = report_profile();
 		struct diff_options o = any_options(&m);
 		struct diff d;
 
