@@ -88,6 +88,37 @@ static void edited_lines_are_paired_where_they_are_as_many(void **state)
 	assert_int_equal(map[3], 2);
 }
 
+static struct edits_line line(const char *text)
+{
+	return (struct edits_line){text, strlen(text)};
+}
+
+static void an_edited_line_is_found_beside_a_removed_one(void **state)
+{
+	const struct edits_line a[] = {line("{"), line("keep(make(1000));"),
+				       line("keep(make(333));"), line("drop(all);"),
+				       line("}")},
+				b[] = {line("{"), line("\tkeep(make(1500));"),
+				       line("}")},
+				c[] = {line("{"), line("log(\"hello\");"), line("}")};
+	uint32_t map[5];
+	size_t budget = 100000;
+
+	(void)state;
+	assert_int_equal(edits_match(a, 5, b, 3, map, &budget), 0);
+	assert_int_equal(map[1], 1);
+	assert_int_equal(map[2], 4);
+	assert_int_equal(edits_match(a, 5, c, 3, map, &budget), 0);
+	assert_int_equal(map[1], EDITS_NONE); /* like none of them */
+	assert_int_equal(edits_match(b, 3, a, 5, map, &budget), 0);
+	assert_int_equal(map[1], 1);
+	assert_int_equal(map[2], EDITS_NONE);
+	assert_int_equal(map[4], 2);
+	budget = 30;
+	assert_int_equal(edits_match(a, 5, b, 3, map, &budget), 0);
+	assert_int_equal(map[1], EDITS_NONE);
+}
+
 static void without_budget_the_ends_still_match(void **state)
 {
 	const struct edits_line a[] = {{"x", 1}, {"p", 1}, {"q", 1}, {"y", 1}},
@@ -111,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_lines_stay_as_can_in_order),
 		cmocka_unit_test(edited_lines_are_paired_where_they_are_as_many),
+		cmocka_unit_test(an_edited_line_is_found_beside_a_removed_one),
 		cmocka_unit_test(without_budget_the_ends_still_match),
 	};
 
