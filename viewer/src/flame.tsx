@@ -1,11 +1,13 @@
 // The flame graph: a tree drawn as boxes as wide as their value. Only what is a pixel
 // wide and in sight is looked at, so that a million nodes cost no more than what is shown.
 
+import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { exact, metricWord, amount, useMetricPhrase } from "./cells";
 import { useView } from "./context";
 import { BASE, type Model, OWN } from "./model";
 import { parseRegex } from "./scope";
+import type { State } from "./state";
 import { functionOf, labelOf, search, treeOf } from "./trees";
 import { INLINED, nodeName, RECURSIVE, type Tree } from "./tree";
 import { clean, count, percent } from "./units";
@@ -14,9 +16,7 @@ const ROW = 21;
 const LEAST = 0.75; // pixels; narrower boxes are one grey one
 
 interface Look {
-  own: string[];
-  library: string[];
-  base: string[];
+  of: (name: string) => string;
   small: string;
   found: string;
   text: string;
@@ -27,11 +27,14 @@ interface Look {
 
 function lookOf(element: Element): Look {
   const style = getComputedStyle(element);
-  const of = (name: string) => style.getPropertyValue(name).trim();
-  const three = (name: string) => [of(name + "-1"), of(name + "-2"), of(name + "-3")];
+  const known = new Map<string, string>();
+  const of = (name: string) => {
+    let value = known.get(name);
+    if (value === undefined) known.set(name, (value = style.getPropertyValue(name).trim()));
+    return value;
+  };
   return {
-    own: three("--own"), library: three("--library"), base: three("--base"),
-    small: of("--small"), found: of("--found"), text: of("--box-text"), edge: of("--panel"),
+    of, small: of("--small"), found: of("--found"), text: of("--box-text"), edge: of("--panel"),
     pick: of("--text"), back: of("--panel"),
   };
 }
@@ -41,12 +44,10 @@ function shade(label: number): number {
   return (Math.imul(label + 1, 0x9e3779b1) >>> 8) % 3;
 }
 
-function colourOf(m: Model, tree: Tree, i: number, look: Look): string {
-  const frame = tree.frame[i];
-  if (frame < 0) return look.small;
-  const owner = m.frame.owner[frame];
-  const kind = owner === OWN ? look.own : owner === BASE ? look.base : look.library;
-  return kind[shade(tree.label[i])];
+function colourOf(m: Model, tree: Tree, i: number): string {
+  const owner = m.frame.owner[tree.frame[i]];
+  const kind = owner === OWN ? "--own-" : owner === BASE ? "--base-" : "--library-";
+  return kind + (shade(tree.label[i]) + 1);
 }
 
 interface Drawn {
@@ -56,8 +57,30 @@ interface Drawn {
   width: number[];
 }
 
+/** What is drawn: a tree whose nodes come after the ones that they are below. */
+export interface Boxes {
+  readonly count: number;
+  readonly value: Float64Array;
+  readonly below: Float64Array;
+  readonly label: Int32Array;
+  readonly parent: Int32Array;
+  readonly depth: Uint32Array;
+  children(node: number): Uint32Array;
+  first(node: number): number;
+  beside(node: number, step: number): number;
+}
+
+/** How a box looks and what is said of it. */
+export interface Dress {
+  colour: (node: number, style: (name: string) => string) => string;
+  text: (node: number) => string;
+  status: (node: number) => JSX.Element;
+  key: string; // another dress, another key
+}
+
 interface FlameProps {
-  tree: Tree;
+  tree: Boxes;
+  dress: Dress;
   title: string;
   upward: boolean; // the root at the bottom
   found: Uint8Array | null;
@@ -69,13 +92,13 @@ interface FlameProps {
 }
 
 /** Nodes from the root to one. */
-function pathTo(tree: Tree, node: number): number[] {
+function pathTo(tree: Boxes, node: number): number[] {
   const path: number[] = [];
   for (let i = node; i >= 0; i = tree.parent[i]) path.unshift(i);
   return path;
 }
 
-function depthBelow(tree: Tree, least: number): number {
+function depthBelow(tree: Boxes, least: number): number {
   let most = 0;
   for (let i = 0; i < tree.count; i++)
     if (tree.value[i] >= least && tree.depth[i] > most) most = tree.depth[i];
@@ -83,7 +106,6 @@ function depthBelow(tree: Tree, least: number): number {
 }
 
 export function Flame(p: FlameProps) {
-  const { model: m, state } = useView();
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<Drawn>({ nodes: [], left: [], top: [], width: [] });
@@ -129,7 +151,7 @@ export function Flame(p: FlameProps) {
     if (!span.width || !span.height) return;
     const frame = requestAnimationFrame(() => draw(element));
     return () => cancelAnimationFrame(frame);
-  }, [tree, span, p.zoom, p.found, p.selected, hover, p.upward, theme, rows, state.lines]);
+  }, [tree, span, p.zoom, p.found, p.selected, hover, p.upward, theme, rows, p.dress.key]);
 
   useEffect(() => {
     if (p.selected < 0) return;
@@ -203,7 +225,8 @@ export function Flame(p: FlameProps) {
     g: CanvasRenderingContext2D, node: number, left: number, y: number, wide: number, look: Look,
   ) {
     const found = p.found?.[node];
-    g.fillStyle = node === 0 ? look.small : found ? look.found : colourOf(m, tree, node, look);
+    g.fillStyle =
+      node === 0 || tree.label[node] < 0 ? look.small : found ? look.found : p.dress.colour(node, look.of);
     g.globalAlpha = p.found && !found && node ? 0.55 : 1;
     g.fillRect(left, y, Math.max(wide - (wide > 3 ? 1 : 0), 0.5), ROW - 1);
     g.globalAlpha = 1;
@@ -214,7 +237,7 @@ export function Flame(p: FlameProps) {
     }
     if (wide < 28) return;
     g.fillStyle = look.text;
-    const text = fit(g, clean(nodeName(m, tree, node, state.lines)), wide - 10);
+    const text = fit(g, clean(p.dress.text(node)), wide - 10);
     if (text) g.fillText(text, left + 5, y + ROW / 2);
   }
 
@@ -277,7 +300,15 @@ export function Flame(p: FlameProps) {
         />
         <div style={{ height: Math.max(0, height - span.height) + "px" }} />
       </div>
-      <Status tree={tree} node={shown} />
+      <p class="status" id="flame-status" aria-live="polite">
+        {shown < 0 || shown >= tree.count ? (
+          <span class="muted">
+            Point at a box, or walk with the arrow keys. Enter zooms, Escape goes back.
+          </span>
+        ) : (
+          p.dress.status(shown)
+        )}
+      </p>
     </div>
   );
 }
@@ -301,17 +332,9 @@ function fit(g: CanvasRenderingContext2D, text: string, room: number): string {
 function Status(p: { tree: Tree; node: number }) {
   const { model: m, state } = useView();
   const { tree, node } = p;
-  if (node < 0 || node >= tree.count)
-    return (
-      <p class="status" id="flame-status" aria-live="polite">
-        <span class="muted">
-          Point at a box, or walk with the arrow keys. Enter zooms, Escape goes back.
-        </span>
-      </p>
-    );
   const flags = tree.flags[node];
   return (
-    <p class="status" id="flame-status" aria-live="polite">
+    <>
       <strong class="name" data-key="name">
         {clean(nodeName(m, tree, node, state.lines))}
       </strong>{" "}
@@ -330,7 +353,7 @@ function Status(p: { tree: Tree; node: number }) {
       )}
       {flags & RECURSIVE ? "; recursive" : ""}
       {flags & INLINED ? "; inlined" : ""}
-    </p>
+    </>
   );
 }
 
@@ -380,6 +403,12 @@ export function FlameView() {
   const flame = (t: Tree, upward: boolean, hits: Uint8Array | null, title: string) => (
     <Flame
       tree={t}
+      dress={{
+        colour: (node, of) => of(colourOf(m, t, node)),
+        text: (node) => nodeName(m, t, node, state.lines),
+        status: (node) => <Status tree={t} node={node} />,
+        key: String(state.lines),
+      }}
       title={title}
       upward={upward}
       found={hits}
@@ -407,7 +436,7 @@ export function FlameView() {
         ) : (
           <Directions />
         )}
-        <LinesBox />
+        <LinesBox state={state} set={set} />
         <label class="search">
           <span class="sr">Search</span>
           <input
@@ -487,8 +516,8 @@ export function Directions() {
   );
 }
 
-export function LinesBox() {
-  const { state, set } = useView();
+export function LinesBox(p: { state: State; set: (patch: Partial<State>) => void }) {
+  const { state, set } = p;
   return (
     <label class="check">
       <input

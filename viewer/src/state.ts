@@ -1,6 +1,7 @@
 // What is looked at. All of it is in the URL's fragment, so that a link or a reload
 // shows the same.
 
+import { UNITS_OF_ROWS, type Unit } from "./pair";
 import { METRICS, type Metric } from "./scope";
 
 export const VIEWS = ["source", "flame", "tree", "top", "timeline", "sizes", "processes"] as const;
@@ -12,8 +13,14 @@ export type TopBy = (typeof TOP_BY)[number];
 export const DIRECTIONS = ["down", "up", "callers"] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
+/** Of two profiles: what changed, or one of them alone. */
+export const SHOWS = ["diff", "a", "b"] as const;
+
 export interface State {
   view: View;
+  show: (typeof SHOWS)[number];
+  unit: Unit; // of rows of what changed
+  least: number; // changes below it are folded
   metric: Metric;
   domain: "malloc" | "mmap";
   pid: number;
@@ -35,13 +42,15 @@ export interface State {
 }
 
 const DEFAULT: State = {
-  view: "source", metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
+  view: "source", show: "diff", unit: "line", least: 0, metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
   file: "", fn: "", all: false, dir: "down", lines: false, search: "", root: "",
   by: "site", classes: "size", from: 0, to: 0, start: 0, end: 0,
 };
 
 const WORDS: Partial<Record<keyof State, readonly string[]>> = {
   view: VIEWS,
+  show: SHOWS,
+  unit: UNITS_OF_ROWS,
   metric: METRICS,
   domain: ["malloc", "mmap"],
   dir: DIRECTIONS,

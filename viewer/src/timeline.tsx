@@ -28,7 +28,7 @@ function residentOf(m: Model): (number | null)[] {
   return m.timeline.bins.map((bin) => (held = bin.rss_bytes ?? (bin.at_ns <= end ? held : null)));
 }
 
-function niceStep(span: number, most: number, base: number): number {
+export function niceStep(span: number, most: number, base: number): number {
   let step = 1;
   while (span / step > most) {
     for (const factor of base === 1024 ? [2, 2, 2, 2, 2, 2, 2, 2, 2, 2] : [2, 2.5, 2]) {

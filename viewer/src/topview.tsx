@@ -99,14 +99,14 @@ export function TopView() {
   );
 }
 
-function classSize(k: number): string {
+export function classSize(k: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
   if (k < 1) return "0 or 1 B";
   if (k < 10) return 2 ** k + " to " + (2 ** (k + 1) - 1) + " B";
   return 2 ** (k % 10) + " to " + 2 ** ((k % 10) + 1) + " " + units[Math.floor(k / 10)];
 }
 
-function classTime(k: number): string {
+export function classTime(k: number): string {
   return duration(k ? 2 ** k : 0) + " to " + duration(2 ** (k + 1));
 }
 

@@ -89,7 +89,7 @@ export function TreeView() {
     <div class="tree-view">
       <div class="tools">
         <Directions />
-        <LinesBox />
+        <LinesBox state={state} set={set} />
         <label class="search">
           <span class="sr">Search</span>
           <input

@@ -7,6 +7,9 @@ import { ViewContext } from "./context";
 import { dataOf } from "./data";
 import { FlameView } from "./flame";
 import { Model } from "./model";
+import { Pair } from "./pair";
+import { PairFigures, PairHeading, pairNotices, PairPage, ShowSwitch } from "./pairapp";
+import { pairCommand } from "./pairparts";
 import { parseRegex, Scope } from "./scope";
 import { SourceView } from "./source";
 import { formatState, parseState, type State, type View, VIEWS } from "./state";
@@ -149,11 +152,20 @@ function RegexField(p: { title: string; value: string; onChange: (value: string)
   );
 }
 
-function Controls(p: { model: Model; state: State; set: (patch: Partial<State>) => void }) {
-  const { model: m, state, set } = p;
+interface ControlsProps {
+  model: Model;
+  pair: Pair | null;
+  state: State;
+  set: (patch: Partial<State>, remember?: boolean) => void;
+}
+
+function Controls(p: ControlsProps) {
+  const { model: m, pair, state, set } = p;
+  const changes = pair && state.show === "diff";
   const pids = [...new Set(m.report.processes.map((q) => q.pid))];
   return (
     <div class="controls">
+      {pair && <ShowSwitch state={state} set={set} />}
       <label class="field">
         <span>Metric</span>
         <select
@@ -167,7 +179,7 @@ function Controls(p: { model: Model; state: State; set: (patch: Partial<State>) 
           ))}
         </select>
       </label>
-      {pids.length > 1 && (
+      {pids.length > 1 && !changes && (
         <label class="field">
           <span>Process</span>
           <select
@@ -183,7 +195,7 @@ function Controls(p: { model: Model; state: State; set: (patch: Partial<State>) 
           </select>
         </label>
       )}
-      {m.report.domains.mmap?.totals.allocations > 0 && (
+      {m.report.domains.mmap?.totals.allocations > 0 && !changes && (
         <label class="field">
           <span>Memory</span>
           <select
@@ -229,8 +241,14 @@ function CommandBar(p: { text: string }) {
 
 // ---- the application --------------------------------------------------------------------
 
-function App(p: { model: Model }) {
-  const { model } = p;
+interface AppProps {
+  model: Model;
+  pair: Pair | null;
+  onShow: (show: State["show"]) => void;
+}
+
+function App(p: AppProps) {
+  const { model, pair } = p;
   const [state, setState] = useState(() => parseState(location.hash));
   const latest = useRef(state);
   latest.current = state;
@@ -243,7 +261,11 @@ function App(p: { model: Model }) {
     else document.documentElement.dataset.whole = performance.now().toFixed(0);
   }, [timed]);
   useEffect(() => {
-    const read = () => setState(parseState(location.hash));
+    const read = () => {
+      const next = parseState(location.hash);
+      setState(next);
+      p.onShow(next.show);
+    };
     addEventListener("hashchange", read);
     return () => removeEventListener("hashchange", read);
   }, []);
@@ -256,6 +278,7 @@ function App(p: { model: Model }) {
     if (remember) history.pushState(null, "", fragment);
     else history.replaceState(null, "", fragment);
     setState(next);
+    p.onShow(next.show);
   };
 
   const scope = useMemo(
@@ -282,17 +305,22 @@ function App(p: { model: Model }) {
   }, []);
 
   const Page = PAGES[state.view];
+  const changes = pair && state.show === "diff" ? pair : null;
   return (
     <ViewContext.Provider value={{ model, scope, state, set }}>
       <header>
         <div class="what">
           <h1>
             <span class="brand">heapline</span>{" "}
-            <code title={clean(model.report.command)}>{clean(model.report.command)}</code>
+            {changes ? (
+              <PairHeading pair={changes} />
+            ) : (
+              <code title={clean(model.report.command)}>{clean(model.report.command)}</code>
+            )}
           </h1>
-          <Figures model={model} />
+          {changes ? <PairFigures pair={changes} /> : <Figures model={model} />}
         </div>
-        <Controls model={model} state={state} set={set} />
+        <Controls model={model} pair={pair} state={state} set={set} />
         <nav aria-label="Views">
           {VIEWS.map((view, i) => (
             <a
@@ -306,19 +334,31 @@ function App(p: { model: Model }) {
           ))}
         </nav>
       </header>
-      {noticesOf(model).map((notice) => (
+      {(changes ? pairNotices(changes, noticesOf) : noticesOf(model)).map((notice) => (
         <p class="notice" role="note" key={notice}>
           {clean(notice)}
         </p>
       ))}
-      {timed && model.timeline.bins.length > 0 &&
+      {timed && !changes && model.timeline.bins.length > 0 &&
         state.view !== "timeline" && state.view !== "processes" && <TimeStrip />}
       <main>
-        <Page key={state.view} />
+        {changes ? (
+          <PairPage pair={changes} state={state} set={set} />
+        ) : (
+          <Page key={state.view} />
+        )}
       </main>
-      <CommandBar text={command(model, state)} />
+      <CommandBar text={changes ? pairCommand(changes, state) : command(model, state)} />
     </ViewContext.Provider>
   );
+}
+
+/** Of two profiles each is shown by an application of its own: what is looked at is in
+ * the fragment, where the next one finds it. */
+function Shell(p: { model: Model; pair: Pair | null }) {
+  const [show, setShow] = useState(parseState(location.hash).show);
+  const model = p.pair && show !== "a" ? p.pair.b : p.model;
+  return <App key={p.pair ? show : ""} model={model} pair={p.pair} onShow={setShow} />;
 }
 
 async function start(): Promise<void> {
@@ -328,8 +368,9 @@ async function start(): Promise<void> {
     const model = await Model.read(dataOf(document));
     const { from, to } = parseState(location.hash);
     if ((from || to) && model.epochs.length) await model.readTimes();
+    const pair = await Pair.read(model, () => Model.read(dataOf(document, "b.")));
     place.textContent = "";
-    render(<App model={model} />, place);
+    render(<Shell model={model} pair={pair} />, place);
     const { dataset } = document.documentElement;
     dataset.ready = performance.now().toFixed(0);
     requestAnimationFrame(() =>

@@ -88,3 +88,20 @@ export async function factsOf(page, selector) {
     ),
   );
 }
+
+/** Runs all tests, or those whose name has `only` in it; one JSON object a line: name,
+ * and `detail` if it failed. */
+export async function runAll(tests, only = "") {
+  for (const [name, test] of Object.entries(tests)) {
+    if (!name.includes(only)) continue;
+    const result = { name };
+    const began = Date.now();
+    try {
+      await test();
+    } catch (error) {
+      result.detail = String(error?.stack ?? error).slice(0, 4000);
+    }
+    result.ms = Date.now() - began;
+    console.log(JSON.stringify(result));
+  }
+}
