@@ -21,11 +21,10 @@ const struct reader_spec at_spec = {
 
 static int report(const struct reader *r, const struct held *h, void *own)
 {
-	size_t most = r->limit ? r->limit : 10;
+	const struct block_options o = {r->operand, r->path, r->limit};
 
 	(void)own;
-	return r->json ? block_json(h, r->operand, most, r->out)
-		       : block_text(h, r->operand, most, r->out);
+	return r->json ? block_json(h, &o, r->out) : block_text(h, &o, r->out);
 }
 
 int cmd_at(int argc, char **argv)

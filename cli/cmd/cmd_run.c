@@ -102,7 +102,8 @@ static const struct option_spec options[] = {
 	[KEEP] = {.name = "keep",
 		  .argument = "LIST",
 		  .help = "size, thread: count by these, too, for --size and --thread of "
-			  "the readers: more work for the collector",
+			  "the readers: more work for the collector; contents: the first "
+			  "bytes of blocks, with each snapshot, secrets among them",
 		  .words = KEEP_WORDS},
 	[PYTHON] = {.name = "python",
 		    .argument = "WHICH",

@@ -13,12 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum option { NAME, QUIET };
+enum option { NAME, KEEP_CONTENTS, QUIET };
 
 static const struct option_spec options[] = {
 	[NAME] = {.name = "name",
 		  .argument = "NAME",
 		  .help = "what to call it (`heapline path --snapshot NAME`)"},
+	[KEEP_CONTENTS] = {.name = "keep-contents",
+			   .help = "the first bytes of each block, too, secrets among "
+				   "them (`heapline at`)"},
 	[QUIET] = {.name = "quiet", .help = "no word if all goes well", .letter = 'q'},
 	{0},
 };
@@ -41,6 +44,7 @@ const struct options_spec snapshot_spec = {
 
 struct own {
 	const char *name;
+	bool contents;
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -50,6 +54,9 @@ static const char *take(void *own, size_t i, const char *value)
 	switch ((enum option)i) {
 	case NAME:
 		o->name = value;
+		break;
+	case KEEP_CONTENTS:
+		o->contents = true;
 		break;
 	case QUIET:
 		message_quiet();
@@ -86,11 +93,11 @@ static int say(const struct control_snapshot *s)
 }
 
 /* -ESRCH: not one of that recording. */
-static int scan_one(const struct control_status *which, int32_t pid, const char *name,
-		    int *ret_status)
+static int scan_one(const struct control_status *which, int32_t pid,
+		    const struct own *o, int *ret_status)
 {
 	struct control_snapshot done;
-	int r = sessions_snapshot(which, pid, name, &done);
+	int r = sessions_snapshot(which, pid, o->name, o->contents, &done);
 
 	/* Another release's collector hangs up: it is not what was meant. */
 	if (r == -ESRCH || (r == -EPIPE && which->root != pid))
@@ -103,7 +110,7 @@ static int scan_one(const struct control_status *which, int32_t pid, const char 
 	return 0;
 }
 
-static int scan_those(int32_t pid, const char *name)
+static int scan_those(int32_t pid, const struct own *o)
 {
 	_cleanup_(freep) struct control_status *list = NULL;
 	int status = VERB_OK, found = 0, one;
@@ -116,7 +123,7 @@ static int scan_those(int32_t pid, const char *name)
 
 		if (pid > 0 && !whole && found)
 			break;
-		if (scan_one(&list[i], whole ? 0 : pid, name, &one) < 0)
+		if (scan_one(&list[i], whole ? 0 : pid, o, &one) < 0)
 			continue;
 		found++;
 		status = one ? one : status;
@@ -133,7 +140,7 @@ static int scan_those(int32_t pid, const char *name)
 
 int cmd_snapshot(int argc, char **argv)
 {
-	struct own own = {""};
+	struct own own = {.name = ""};
 	int32_t pid;
 	int status = options_parse("snapshot", &snapshot_spec, argc, argv, take, &own);
 
@@ -146,5 +153,5 @@ int cmd_snapshot(int argc, char **argv)
 	if (strlen(own.name) >= sizeof(((struct control_query *)0)->name))
 		return wrong("too long a name: ", own.name);
 	pid = sessions_parse_pid(argv[optind]);
-	return pid ? scan_those(pid, own.name) : wrong("no pid: ", argv[optind]);
+	return pid ? scan_those(pid, &own) : wrong("no pid: ", argv[optind]);
 }

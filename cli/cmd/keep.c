@@ -1,14 +1,17 @@
 #include "cli/cmd/keep.h"
 
+#include "cli/collect/control.h"
 #include "cli/profile/profile.h"
 
 #include <string.h>
 
-static uint32_t dimension(const char *word, size_t len)
+static uint32_t one_of(const char *word, size_t len)
 {
 	if (len == 4 && !memcmp(word, "size", len))
 		return PROFILE_SIZES;
-	return len == 6 && !memcmp(word, "thread", len) ? PROFILE_OWNERS : 0;
+	if (len == 6 && !memcmp(word, "thread", len))
+		return PROFILE_OWNERS;
+	return len == 8 && !memcmp(word, "contents", len) ? CONTROL_KEEP_CONTENTS : 0;
 }
 
 const char *keep_take(uint32_t *keep, const char *value)
@@ -19,12 +22,12 @@ const char *keep_take(uint32_t *keep, const char *value)
 	do {
 		size_t len = strcspn(++at, ",");
 
-		one = dimension(at, len);
+		one = one_of(at, len);
 		all |= one;
 		at += len;
 	} while (one && *at);
 	if (!one)
-		return "size, thread, or both with a comma between them";
+		return "size, thread, contents, or several with commas between them";
 	*keep |= all;
 	return NULL;
 }

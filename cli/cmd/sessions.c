@@ -184,13 +184,14 @@ static int scan(void *context, const char *name)
 }
 
 int sessions_snapshot(const struct control_status *which, int32_t pid, const char *name,
-		      struct control_snapshot *ret)
+		      bool contents, struct control_snapshot *ret)
 {
 	struct scanning s = {.collector = which->collector,
 			     .q = {.magic = CONTROL_QUERY_MAGIC,
 				   .version = WIRE_VERSION,
 				   .kind = CONTROL_SNAPSHOT,
-				   .pid = pid},
+				   .pid = pid,
+				   .contents = contents},
 			     .ret = ret};
 	int r;
 

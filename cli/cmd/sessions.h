@@ -24,7 +24,7 @@ int32_t sessions_parse_pid(const char *word);
 /* Has a collector that sessions_list() told of scan a process of its recording; pid 0:
  * the program. 0 with *ret filled, or -errno. */
 int sessions_snapshot(const struct control_status *which, int32_t pid, const char *name,
-		      struct control_snapshot *ret);
+		      bool contents, struct control_snapshot *ret);
 
 /* Has a collector that sessions_list() told of bring its profile up to date: *ret is
  * its status then. 0; -errno, also of its writing; -ESRCH: it has ended. */

@@ -22,6 +22,9 @@ struct control_schedule { /* of snapshots; 0: none such */
 	uint64_t peak_bytes; /* live bytes of a process */
 };
 
+/* Of control_config.keep: blocks' first bytes, with each snapshot. */
+#define CONTROL_KEEP_CONTENTS (1u << 31)
+
 struct control_config {	  /* launcher to collector, first */
 	int32_t root_pid; /* the program's; it waits for our word */
 	bool free_stacks, lossy;
@@ -34,7 +37,8 @@ struct control_config {	  /* launcher to collector, first */
 	uint32_t scan_wait_ms;		/* a process waits for that at most */
 	struct control_schedule schedule;
 	uint64_t sample;		/* bytes; 0: record everything */
-	uint32_t keep;			/* enum profile_dimension: sizes, threads */
+	/* enum profile_dimension: sizes, threads; and CONTROL_KEEP_CONTENTS */
+	uint32_t keep;
 	bool kernel_clock;		/* even if the processor's counter is steady */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	bool no_source;		 /* embed no source text */
@@ -93,7 +97,8 @@ struct control_query {
 	uint32_t version; /* WIRE_VERSION */
 	uint32_t kind;	  /* enum control_query_kind */
 	int32_t pid;	  /* of a snapshot: 0 is the program, or the first process */
-	char name[92];	  /* of a snapshot */
+	char name[91];	  /* of a snapshot */
+	uint8_t contents; /* 1: those of blocks are kept with it */
 };
 
 struct control_snapshot { /* the answer to CONTROL_SNAPSHOT */

@@ -168,6 +168,15 @@ static uint32_t thread_of(const struct sites *s, uint32_t named)
 	return thread ? thread : OWNERS_OTHERS;
 }
 
+uint32_t divisions_thread(const struct sites *s, uint32_t named)
+{
+	const struct divisions *d = &s->divisions;
+
+	if (d->owners.lost || sites_number(s, named) >= d->room)
+		return OWNERS_OTHERS;
+	return thread_of(s, named);
+}
+
 /* The owner of a block; a site that had one thread when it came has owners now? */
 static uint32_t block_owner(const struct sites *s, uint32_t named)
 {

@@ -46,6 +46,9 @@ void divisions_done(struct divisions *d);
 uint32_t divisions_owner(struct sites *s, struct sites_process *p, uint32_t site,
 			 uint32_t thread);
 
+/* The thread that allocated a block, by what it names; OWNERS_OTHERS: not known. */
+uint32_t divisions_thread(const struct sites *s, uint32_t named);
+
 /* What an event does to the shares, before it is counted: an allocation by `number`, a
  * site or an owner, that adds `sum`; and a free of a block by code at site `by`. */
 void divisions_alloc(struct sites *s, const struct sites_process *p, uint32_t number,

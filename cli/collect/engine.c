@@ -434,14 +434,12 @@ uint64_t engine_backlog(const struct engine *e)
 struct seeing {
 	void (*see)(void *, const struct engine_block *);
 	void *context;
-	const struct sites *sites;
 };
 
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address, b->size, b->born_ns,
-					   sites_number(s->sites, b->site) - 1,
+	const struct engine_block block = {address, b->size, b->born_ns, b->site,
 					   b->ignored};
 
 	s->see(s->context, &block);
@@ -451,7 +449,7 @@ static void see_inherited(void *context, uint64_t address,
 			  const struct lineage_block *b, uint32_t site)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address, b->size, b->born_ns, site - 1,
+	const struct engine_block block = {address, b->size, b->born_ns, site,
 					   b->ignored};
 
 	s->see(s->context, &block);
@@ -462,13 +460,22 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 		      void *context)
 {
 	struct ledger_process *books = &((struct process *)p)->books;
-	struct seeing s = {see, context, &e->ledger.sites};
+	struct seeing s = {see, context};
 
 	ledger_each_inherited(&e->ledger, books, see_inherited, &s);
 	ledger_each(&e->ledger, books, see_block, &s);
 }
 
-void engine_each_mapping(const struct engine *e, const struct engine_process *p,
+void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
+		    uint32_t *ret_thread)
+{
+	const struct sites *s = &e->ledger.sites;
+
+	*ret_site = sites_number(s, number) - 1;
+	*ret_thread = owners_thread_index(divisions_thread(s, number));
+}
+
+void engine_each_mapping(const struct engine_process *p,
 			 void (*see)(void *context, const struct engine_block *b),
 			 void *context)
 {
@@ -477,9 +484,8 @@ void engine_each_mapping(const struct engine *e, const struct engine_process *p,
 	for (size_t i = 0; i < m->count; i++) {
 		const struct maps_piece *x = &m->pieces[i];
 		const struct maps_mapping *of = &m->mappings[x->mapping];
-		const struct engine_block block = {
-			x->start, x->end - x->start, of->born_ns,
-			sites_number(&e->ledger.sites, of->site) - 1, false};
+		const struct engine_block block = {x->start, x->end - x->start,
+						   of->born_ns, of->site, false};
 
 		see(context, &block);
 	}

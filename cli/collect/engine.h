@@ -60,8 +60,8 @@ struct engine_account { /* WIRE_ACCOUNT, and what is known of that moment */
 
 struct engine_block { /* a live one */
 	uint64_t address, size, born_ns;
-	uint32_t site; /* UINT32_MAX: not known any more */
-	bool ignored;  /* the program says that it is no leak */
+	uint32_t number; /* of who made it: engine_made_by() */
+	bool ignored;	 /* the program says that it is no leak */
 };
 
 struct engine_hooks { /* any may be NULL */
@@ -168,7 +168,12 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 		      void (*see)(void *context, const struct engine_block *b),
 		      void *context);
 
+/* Who made the block of that number: ret_site is an index in the profile, UINT32_MAX if
+ * it is not known any more; ret_thread too, PROFILE_OTHERS if that is not kept. */
+void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
+		    uint32_t *ret_thread);
+
 /* The same of what it made by mmap, in pieces where it unmapped parts. */
-void engine_each_mapping(const struct engine *e, const struct engine_process *p,
+void engine_each_mapping(const struct engine_process *p,
 			 void (*see)(void *context, const struct engine_block *b),
 			 void *context);

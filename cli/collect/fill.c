@@ -368,11 +368,6 @@ int fill_sizes(const struct sites *s, struct profile *p)
 	return 0;
 }
 
-static uint32_t thread_index(uint32_t thread)
-{
-	return thread && thread != OWNERS_OTHERS ? thread - 1 : PROFILE_OTHERS;
-}
-
 static int by_site(const void *left, const void *right, void *keys)
 {
 	const struct owner *a = (struct owner *)keys + *(const uint32_t *)left;
@@ -401,13 +396,13 @@ static void put_owners(const struct sites *s, const uint32_t *order, struct prof
 
 		if (of && !of->owned && site->domain == PROFILE_MALLOC &&
 		    has_part(&all))
-			p->owners[p->owner_count++] =
-				share_of(s, site, thread_index(of->thread), &all);
+			p->owners[p->owner_count++] = share_of(
+				s, site, owners_thread_index(of->thread), &all);
 		for (; at < o->count - 1 && o->keys[order[at]].site == i; at++)
 			if (has_part(&o->shares[order[at]]))
 				p->owners[p->owner_count++] = share_of(
 					s, site,
-					thread_index(o->keys[order[at]].thread),
+					owners_thread_index(o->keys[order[at]].thread),
 					&o->shares[order[at]]);
 	}
 }

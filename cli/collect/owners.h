@@ -53,6 +53,12 @@ uint32_t owners_add(struct owners *o, uint32_t site, uint32_t thread,
 /* There is no room for an owner of its own where the thread is new. */
 void owners_mix(struct owners *o, uint32_t thread);
 
+/* Of a thread's number, its place in the profile. */
+static inline uint32_t owners_thread_index(uint32_t thread)
+{
+	return thread && thread != OWNERS_OTHERS ? thread - 1 : PROFILE_OTHERS;
+}
+
 static inline bool owners_full(const struct owners *o, size_t sites)
 {
 	return o->count > o->most + 2 * sites;

@@ -27,7 +27,7 @@ enum {
 struct scans {
 	struct recording *memory;
 	struct engine *engine;
-	bool lacking;
+	bool lacking, contents;
 	int fd;
 	uint32_t scans_seen;
 	struct scan_want wanted[WANTED];
@@ -40,13 +40,16 @@ struct scans {
 };
 
 int scans_open(struct recording *memory, struct engine *engine, bool lacking,
-	       struct scans **ret)
+	       bool contents, struct scans **ret)
 {
 	struct scans *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
-	*s = (struct scans){.memory = memory, .engine = engine, .lacking = lacking};
+	*s = (struct scans){.memory = memory,
+			    .engine = engine,
+			    .lacking = lacking,
+			    .contents = contents};
 	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->fd < 0) {
 		free(s);
@@ -94,6 +97,7 @@ static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 		return NULL;
 	slot = wire_process(s->memory->base, p->slot);
 	j->want = *w;
+	j->want.contents |= s->contents;
 	j->pid = p->pid;
 	j->slot = slot;
 	j->unheld = -1;
@@ -122,7 +126,7 @@ static void see_block(void *context, const struct engine_block *x)
 	struct scan_job *j = context;
 	const struct heap_block b = {.address = x->address,
 				     .size = x->size,
-				     .site = x->site,
+				     .site = x->number,
 				     .born_ns = x->born_ns,
 				     .flags = x->ignored ? HEAP_IGNORED : 0};
 
@@ -141,7 +145,7 @@ static void see_mapping(void *context, const struct engine_block *x)
 		j->mappings[j->mapping_count++] =
 			(struct heap_block){.address = x->address,
 					    .size = x->size,
-					    .site = x->site,
+					    .site = x->number,
 					    .born_ns = x->born_ns};
 }
 
@@ -160,7 +164,7 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 	else
 		engine_each_live(s->engine, p, see_block, j);
 	if (!j->blocks_err)
-		engine_each_mapping(s->engine, p, see_mapping, j);
+		engine_each_mapping(p, see_mapping, j);
 	j->at_ns = engine_now_ns(s->engine);
 	sem_post(&j->go);
 }
@@ -200,25 +204,29 @@ static void count(struct profile_snapshot *row, const struct heap_graph *g)
 }
 
 /* Sites are numbers of the engine; in the file, blocks name stacks. Those of another
- * process were there at the fork. */
-static int name_sites(struct scan_job *j, const struct profile *p)
+ * process were there at the fork: which of its threads made them is not known. */
+static int name_sites(struct scans *s, struct scan_job *j, const struct profile *p)
 {
-	struct heap_blocks *b = &j->graph.blocks;
-	uint8_t *inherited = calloc(b->count + 1, 1);
+	struct heap_graph *g = &j->graph;
+	struct heap_blocks *b = &g->blocks;
 
-	if (!inherited)
+	g->inherited = calloc(b->count + 1, 1);
+	if (!g->inherited)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->count; i++) {
-		uint32_t number = b->items[i].site;
+		uint32_t site, thread;
 
+		engine_made_by(s->engine, b->items[i].site, &site, &thread);
 		b->items[i].site = 0;
-		inherited[i] = 1; /* without a site: its own process freed it since */
-		if (number >= p->site_count)
-			continue;
-		inherited[i] = p->sites[number].process_serial != j->want.serial;
-		b->items[i].site = p->sites[number].stack;
+		/* Without a site: its own process freed it since. */
+		g->inherited[i] = site >= p->site_count ||
+				  p->sites[site].process_serial != j->want.serial;
+		if (site < p->site_count)
+			b->items[i].site = p->sites[site].stack;
+		if (!g->inherited[i] && thread < p->thread_count &&
+		    !heap_graph_set_thread(g, i, 1 + thread))
+			return -ENOMEM;
 	}
-	j->graph.inherited = inherited;
 	return 0;
 }
 
@@ -237,7 +245,7 @@ static void pack_up(struct scans *s, struct scan_job *j, struct profile *p,
 	if (!j->err && fill(context, p) < 0)
 		j->err = -ENOMEM;
 	if (!j->err)
-		j->err = name_sites(j, p);
+		j->err = name_sites(s, j, p);
 	if (!j->err) {
 		count(&j->row, &j->graph);
 		j->threaded = !pthread_create(&j->thread, NULL, scan_job_pack, j);
@@ -310,7 +318,7 @@ static void finish(struct scans *s, struct scan_job *j, struct profile *p)
 /* ---- asking -------------------------------------------------------------- */
 
 int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
-	      void (*done)(void *context, int result), void *context)
+	      bool contents, void (*done)(void *context, int result), void *context)
 {
 	struct scan_want *w;
 
@@ -319,6 +327,7 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 	w = &s->wanted[s->wanted_count++];
 	*w = (struct scan_want){.serial = p->serial,
 				.kind = PROFILE_ASKED,
+				.contents = contents,
 				.done = done,
 				.context = context};
 	snprintf(w->name, sizeof(w->name), "%s", name);
@@ -345,7 +354,7 @@ int scans_schedule(struct scans *s, const struct engine_process *p, const char *
 		if (s->wanted[i].kind == PROFILE_SCHEDULED &&
 		    s->wanted[i].serial == p->serial)
 			return -EBUSY;
-	r = scans_ask(s, p, name, NULL, NULL);
+	r = scans_ask(s, p, name, false, NULL, NULL);
 	if (r)
 		return r;
 	w = &s->wanted[s->wanted_count - 1];

@@ -20,10 +20,10 @@
 
 struct scans;
 
-/* All outlive it. lacking: what was recorded is not all of the blocks anyway. 0 or
- * -errno. */
+/* All outlive it. lacking: what was recorded is not all of the blocks anyway; contents:
+ * theirs are kept with every graph. 0 or -errno. */
 int scans_open(struct recording *memory, struct engine *engine, bool lacking,
-	       struct scans **ret);
+	       bool contents, struct scans **ret);
 void scans_close(struct scans *s); /* NULL is fine; ends what goes on */
 
 /* A descriptor that is readable when scans_look() has something to do. */
@@ -37,7 +37,7 @@ void scans_look(struct scans *s, struct profile *p,
 /* A living process is to be scanned; name: of the snapshot. done(): called with its
  * index in the profile, or -errno (-EBUSY: it is asked for already). */
 int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
-	      void (*done)(void *context, int result), void *context);
+	      bool contents, void (*done)(void *context, int result), void *context);
 
 /* The same by a schedule, unless it waits for one already (-EBUSY): nobody hears. */
 int scans_schedule(struct scans *s, const struct engine_process *p, const char *name);

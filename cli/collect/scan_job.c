@@ -105,6 +105,8 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	if (!r)
 		r = heap_graph_scan(&j->graph, source);
 	j->graph.dead = NULL;
+	if (!r && j->want.contents)
+		r = heap_contents_take(&j->contents, &j->graph.blocks, source);
 	if (!r)
 		r = heap_roots_find(&j->graph, source, memory, threads, &o, &j->roots);
 	if (!r)
@@ -299,6 +301,8 @@ void *scan_job_pack(void *context)
 	struct scan_job *j = context;
 
 	j->err = heap_store(&j->graph, &j->roots, put_piece, j);
+	if (!j->err)
+		j->err = heap_contents_store(&j->contents, put_piece, j);
 	if (j->err)
 		j->cause = scan_job_cause(j->err);
 	scan_job_enter(j, SCAN_DONE);
@@ -315,6 +319,7 @@ void scan_job_close(struct scan_job *j)
 	scan_frames_done(&j->frames);
 	scan_tls_done(&j->tls);
 	heap_kernel_done(&j->kernel);
+	heap_contents_done(&j->contents);
 	free(j->mappings);
 	sem_destroy(&j->known);
 	sem_destroy(&j->go);

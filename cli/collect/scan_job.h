@@ -9,6 +9,7 @@
 
 #include "cli/collect/scan_frames.h"
 #include "cli/collect/scan_tls.h"
+#include "cli/heap/contents.h"
 #include "cli/heap/image.h"
 #include "cli/heap/roots.h"
 #include "cli/profile/profile.h"
@@ -22,9 +23,10 @@ enum { SCAN_NAME_BYTES = 128 };
 struct scan_want {
 	uint32_t serial;
 	enum profile_why_scanned kind;
-	bool counts; /* the process waits to hear how many blocks nobody holds */
-	bool waits;  /* it waits in preload/stand.c */
-	bool dying;  /* it stands at its end, held by its watch */
+	bool counts;   /* the process waits to hear how many blocks nobody holds */
+	bool waits;    /* it waits in preload/stand.c */
+	bool contents; /* of blocks are kept */
+	bool dying;    /* it stands at its end, held by its watch */
 	char name[SCAN_NAME_BYTES];
 	void (*done)(void *context, int result);
 	void *context;
@@ -51,6 +53,7 @@ struct scan_job { /* the thread's but where it says otherwise */
 	int blocks_err;		 /* the server's */
 	struct heap_graph graph; /* whose blocks are the server's to add */
 
+	struct heap_contents contents;
 	struct heap_kernel kernel;
 	struct heap_block *mappings; /* the server's, as the blocks */
 	size_t mapping_count, mapping_room;

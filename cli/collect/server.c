@@ -58,8 +58,8 @@ struct server {
 	struct scans *scans;
 	struct marks marks;
 	struct schedule schedule;
-	size_t modules;	  /* seen */
-	size_t snapshots; /* written */
+	size_t modules;		  /* seen */
+	size_t snapshots;	  /* written */
 	uint32_t watched, newest; /* serials of processes: seen to */
 
 	int callers[CALLERS];
@@ -256,7 +256,7 @@ static void take_snapshot(struct server *s, int caller, struct control_query *q)
 	}
 	*a = (struct asker){s, caller};
 	q->name[sizeof(q->name) - 1] = '\0';
-	if (!p || scans_ask(s->scans, p, q->name, tell_snapshot, a) < 0)
+	if (!p || scans_ask(s->scans, p, q->name, q->contents, tell_snapshot, a) < 0)
 		tell_snapshot(a, p ? -EBUSY : -ESRCH);
 }
 
@@ -747,14 +747,15 @@ static int open_all(struct server *s)
 	if (!err)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
 	if (!err)
-		engine_divide(s->engine, o->config.keep);
+		engine_divide(s->engine, o->config.keep & ~CONTROL_KEEP_CONTENTS);
 	if (!err)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);
 	if (!err)
 		err = accounts_open(s->engine, s->memory.base, pid_of, s, &s->accounts);
 	if (!err)
-		err = scans_open(&s->memory, s->engine, partly, &s->scans);
+		err = scans_open(&s->memory, s->engine, partly,
+				 o->config.keep & CONTROL_KEEP_CONTENTS, &s->scans);
 	if (!err && o->config.scan_at_any_exit)
 		scans_watch_all(s->scans, o->config.scan_wait_ms);
 	if (!err)

@@ -23,6 +23,7 @@ void heap_graph_done(struct heap_graph *g)
 	free(g->areas);
 	free(g->roots);
 	free(g->inherited);
+	free(g->threads);
 	free(g->in_first);
 	free(g->in_edge);
 	free(g->in_near);
@@ -379,6 +380,15 @@ static int compare_roots(const void *a, const void *b)
 	if (x->area != y->area)
 		return x->area < y->area ? -1 : 1;
 	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+bool heap_graph_set_thread(struct heap_graph *g, size_t block, uint32_t thread)
+{
+	if (!g->threads)
+		g->threads = calloc(g->blocks.count + 1, sizeof(*g->threads));
+	if (g->threads)
+		g->threads[block] = thread;
+	return g->threads;
 }
 
 void heap_graph_seal(struct heap_graph *g)

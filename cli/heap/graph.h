@@ -71,6 +71,9 @@ struct heap_graph {
 	size_t area_count, area_room;
 	struct heap_root *roots;
 	size_t root_count, root_room;
+	/* Of each block: 1 + the caller's number of the thread that allocated it; 0:
+	 * not known. NULL: of none. */
+	uint32_t *threads;
 	uint8_t *inherited; /* of each block: 1, the parent's at the fork; NULL: none */
 
 	uint32_t *in_first; /* NULL: not made yet; blocks.count + 1 */
@@ -122,6 +125,9 @@ int heap_graph_reserve(struct heap_graph *g, size_t edges);
 /* Adds a root in an area. 0, -ENOMEM, -EOVERFLOW. */
 int heap_graph_add_root(struct heap_graph *g, uint32_t area, uint64_t at,
 			const struct heap_hit *hit);
+
+/* Says which thread allocated a block: see heap_graph.threads. false: no memory. */
+bool heap_graph_set_thread(struct heap_graph *g, size_t block, uint32_t thread);
 
 /* After the last root: sorts them. */
 void heap_graph_seal(struct heap_graph *g);

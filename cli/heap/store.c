@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/heap/contents.h"
 #include "cli/profile/file.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ enum piece {
 	PIECE_FUNCTIONS = 8,
 	PIECE_IGNORED = 9,
 	PIECE_MAPPINGS = 10,
+	PIECE_THREADS = 11,
 };
 
 enum {
@@ -188,6 +190,21 @@ static int put_inherited(struct out *o, const struct heap_graph *g)
 	return r;
 }
 
+/* Of all blocks, from the first. */
+static int put_threads(struct out *o, const struct heap_graph *g)
+{
+	int r = 0;
+
+	for (size_t i = 0, n; !r && g->threads && i < g->blocks.count; i += n) {
+		n = g->blocks.count - i < ROWS ? g->blocks.count - i : ROWS;
+		begin(o, PIECE_THREADS, n);
+		for (size_t k = i; k < i + n; k++)
+			bytes_put_varint(&o->b, g->threads[k]);
+		r = end(o);
+	}
+	return r;
+}
+
 /* Of areas that are a function's. */
 static int put_functions(struct out *o, const struct heap_graph *g)
 {
@@ -214,7 +231,6 @@ static int put_functions(struct out *o, const struct heap_graph *g)
 	return r;
 }
 
-/* The numbers of those blocks that are no leaks. */
 /* The numbers of the blocks with a flag. */
 static int put_flagged(struct out *o, enum piece kind, const struct heap_graph *g,
 		       enum heap_block_flag flag)
@@ -282,6 +298,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 		r = put_flagged(&o, PIECE_IGNORED, g, HEAP_IGNORED);
 	if (!r)
 		r = put_flagged(&o, PIECE_MAPPINGS, g, HEAP_MAPPED);
+	if (!r)
+		r = put_threads(&o, g);
 	bytes_done(&o.b);
 	return r;
 }
@@ -360,7 +378,7 @@ static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	struct heap_block *x;
 	uint64_t last = 0, born = 0;
 
-	if (g->inherited) /* these say how many there are */
+	if (g->inherited || g->threads) /* these say how many there are */
 		return -EBADMSG;
 	if (array_reserve(&b->items, &b->room, b->count + n) < 0)
 		return -ENOMEM;
@@ -437,6 +455,22 @@ static int take_inherited(struct heap_graph *g, struct bytes_reader *in, size_t 
 	return 0;
 }
 
+/* Of blocks that are there already. */
+static int take_threads(struct heap_stored *s, struct bytes_reader *in, size_t n)
+{
+	struct heap_graph *g = &s->graph;
+
+	if (!g->threads)
+		g->threads = calloc(g->blocks.count + 1, sizeof(*g->threads));
+	if (!g->threads)
+		return -ENOMEM;
+	if (n > g->blocks.count - s->threads)
+		return -EBADMSG;
+	for (size_t k = 0; k < n; k++)
+		g->threads[s->threads++] = (uint32_t)bytes_get_varint(in);
+	return 0;
+}
+
 /* Of areas that are there already. */
 static int take_functions(struct heap_graph *g, struct bytes_reader *in, size_t n)
 {
@@ -497,8 +531,6 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		r = take_areas(&s->graph, in, n);
 		break;
 	case PIECE_BLOCKS:
-		if (s->graph.inherited) /* which speak of all of them */
-			return -EBADMSG;
 		r = take_blocks(&s->graph, in, n);
 		break;
 	case PIECE_EDGES:
@@ -518,6 +550,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		break;
 	case PIECE_MAPPINGS:
 		r = take_list(&s->mapped, in, n);
+		break;
+	case PIECE_THREADS:
+		r = take_threads(s, in, n);
 		break;
 	default:
 		return 0; /* of a newer heapline */
@@ -562,6 +597,8 @@ int heap_store_load(const char *path, const struct profile *p, size_t i,
 
 		r = profile_piece(path, p, snapshot->first_piece + k, &b);
 		in = bytes_reader(b.data, b.len);
+		if (!r && b.len && b.data[0] == HEAP_CONTENTS_PIECE)
+			break;
 		if (!r)
 			r = heap_store_take(&s, &in);
 	}

@@ -2,15 +2,23 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
+#include "cli/heap/contents.h"
 #include "cli/heap/reach.h"
 #include "cli/report/held_json.h"
+#include "cli/report/refs.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 1024, PLACES = 20 };
+enum {
+	TEXT = 1024,
+	PLACES = 20,
+	BLOCKS = 10,
+	NEAR = 5,  /* pointers shown, each way */
+	LINE = 16, /* bytes */
+};
 
 /* ---- one block ----------------------------------------------------------- */
 
@@ -44,11 +52,95 @@ static uint64_t age(const struct held *h, uint32_t block)
 	return h->snapshot->at_ns > born ? h->snapshot->at_ns - born : 0;
 }
 
-static void put_one(const struct held *h, uint32_t block, FILE *out)
+static void put_thread(const struct held *h, uint32_t block, FILE *out)
+{
+	const struct profile_thread *t = held_thread(h, block);
+
+	if (t) {
+		fprintf(out, "  allocated by thread %d", (int)t->tid);
+		if (t->name) {
+			fputs(" (", out);
+			text_put(out, strings_get(&h->profile->strings, t->name));
+			fputc(')', out);
+		}
+		fputc('\n', out);
+	} else if (held_is_inherited(h, block)) {
+		fputs("  allocated by the process that forked this one\n", out);
+	} else if (h->profile->divided & PROFILE_OWNERS) {
+		fputs("  allocated by one of several threads, it is not known which\n",
+		      out);
+	} else {
+		fputs("  allocated by a thread that was not noted (record with "
+		      "--keep=thread)\n",
+		      out);
+	}
+}
+
+/* The address and its bytes, as hexdump -C has them. */
+static void put_line(uint64_t address, const unsigned char *bytes, size_t n, FILE *out)
+{
+	fprintf(out, "    %012" PRIx64, address);
+	for (size_t i = 0; i < LINE; i++)
+		if (i < n)
+			fprintf(out, "%s%02x", i % 8 ? " " : "  ", bytes[i]);
+		else
+			fputs(i % 8 ? "   " : "    ", out);
+	fputs("  |", out);
+	for (size_t i = 0; i < n; i++)
+		fputc(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.', out);
+	fputs("|\n", out);
+}
+
+/* Lines like the one above are one star. */
+static void put_contents(uint64_t address, const struct heap_contents_of *c,
+			 uint64_t size, FILE *out)
+{
+	bool starred = false;
+
+	if (!c->len) {
+		fputs("  contents: never touched, or not to be read\n", out);
+		return;
+	}
+	fprintf(out, "  contents, %s%zu bytes\n", c->len < size ? "the first " : "",
+		c->len);
+	for (size_t i = 0; i < c->len; i += LINE) {
+		size_t n = c->len - i < LINE ? c->len - i : LINE;
+		bool alike = i && n == LINE &&
+			     !memcmp(c->bytes + i, c->bytes + i - LINE, LINE);
+
+		if (!alike)
+			put_line(address + i, c->bytes + i, n, out);
+		else if (!starred)
+			fputs("    *\n", out);
+		starred = alike;
+	}
+}
+
+static int put_near(const struct held *h, uint32_t block, FILE *out)
+{
+	const struct heap_graph *g = h->graph;
+	size_t end, roots = heap_graph_roots_of(g, block, &end);
+	int r = 0;
+
+	if (end > roots || g->in_first[block + 1] > g->in_first[block]) {
+		fputs("  pointers to it\n", out);
+		r = refs_near(h, block, true, NEAR, out);
+	}
+	if (!r && g->first[block + 1] > g->first[block]) {
+		fputs("  pointers in it\n", out);
+		r = refs_near(h, block, false, NEAR, out);
+	}
+	return r;
+}
+
+static int put_one(const struct held *h, struct heap_contents_reader *reader,
+		   uint32_t block, FILE *out)
 {
 	const struct heap_graph *g = h->graph;
 	const struct heap_block *b = &g->blocks.items[block];
 	size_t end, roots = heap_graph_roots_of(g, block, &end);
+	struct heap_contents_of contents;
+	int r;
 
 	fprintf(out, "\n0x%" PRIx64 "  %s (%s bytes), %s old\n", b->address,
 		units_size(b->size).text, units_count(b->size).text,
@@ -57,33 +149,71 @@ static void put_one(const struct held *h, uint32_t block, FILE *out)
 		held_level(h->level[block]), units_count(end - roots).text,
 		units_count(g->in_first[block + 1] - g->in_first[block]).text,
 		units_count(g->first[block + 1] - g->first[block]).text);
-	fputs("  allocated by\n", out);
+	put_thread(h, block, out);
 	put_stack(h, b->site, out);
+	r = put_near(h, block, out);
+	if (r < 0 || !b->size)
+		return r;
+	r = heap_contents_get(reader, block, &contents);
+	if (!r)
+		put_contents(b->address, &contents, b->size, out);
+	return r == -ENODATA ? 0 : r;
 }
 
-int block_text(const struct held *h, const char *what, size_t most, FILE *out)
+int block_text(const struct held *h, const struct block_options *o, FILE *out)
 {
+	_cleanup_(heap_contents_reader_done) struct heap_contents_reader reader = {
+		.path = o->path, .p = h->profile, .snapshot = h->number};
 	_cleanup_(freep) uint32_t *blocks = NULL;
-	size_t count;
-	int r = held_find(h, what, &blocks, &count);
+	size_t count, most = o->most ? o->most : BLOCKS;
+	int r = held_find(h, o->what, &blocks, &count);
 
 	if (r < 0 || !count)
 		return r < 0 ? r : -ENXIO;
 	held_heading(h, out);
 	if (count > most)
 		fprintf(out, "%zu of %s blocks:\n", most, units_count(count).text);
-	for (size_t i = 0; i < count && i < most; i++)
-		put_one(h, blocks[i], out);
+	for (size_t i = 0; !r && i < count && i < most; i++)
+		r = put_one(h, &reader, blocks[i], out);
+	return r;
+}
+
+/* In hexadecimal digits; none if they were not kept. */
+static int json_contents(struct heap_contents_reader *reader, uint32_t block,
+			 struct json *j)
+{
+	char hex[2 * HEAP_CONTENTS_MOST + 1];
+	struct heap_contents_of c;
+	int r = heap_contents_get(reader, block, &c);
+
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	hex[0] = '\0';
+	for (size_t i = 0; i < c.len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", c.bytes[i]);
+	json_put_string(j, "contents", hex);
 	return 0;
 }
 
-int block_json(const struct held *h, const char *what, size_t most, FILE *out)
+static void json_thread(const struct held *h, uint32_t block, struct json *j)
 {
+	const struct profile_thread *t = held_thread(h, block);
+
+	if (!t)
+		return;
+	json_put_string(j, "thread", strings_get(&h->profile->strings, t->name));
+	json_put_unsigned(j, "tid", (uint64_t)t->tid);
+}
+
+int block_json(const struct held *h, const struct block_options *o, FILE *out)
+{
+	_cleanup_(heap_contents_reader_done) struct heap_contents_reader reader = {
+		.path = o->path, .p = h->profile, .snapshot = h->number};
 	struct json j = {.out = out, .spread = 4};
 	_cleanup_(freep) uint32_t *blocks = NULL;
 	const struct heap_graph *g = h->graph;
-	size_t count, end;
-	int r = held_find(h, what, &blocks, &count);
+	size_t count, end, most = o->most ? o->most : BLOCKS;
+	int r = held_find(h, o->what, &blocks, &count);
 
 	if (r < 0 || !count)
 		return r < 0 ? r : -ENXIO;
@@ -91,12 +221,13 @@ int block_json(const struct held *h, const char *what, size_t most, FILE *out)
 	json_put_unsigned(&j, "found", count);
 	json_key(&j, "blocks");
 	json_array(&j);
-	for (size_t i = 0; i < count && i < most; i++) {
+	for (size_t i = 0; !r && i < count && i < most; i++) {
 		size_t root = heap_graph_roots_of(g, blocks[i], &end);
 
 		json_object(&j);
 		held_json_block(h, blocks[i], &j);
 		json_put_unsigned(&j, "age_ns", age(h, blocks[i]));
+		json_thread(h, blocks[i], &j);
 		json_put_unsigned(&j, "referrers",
 				  g->in_first[blocks[i] + 1] - g->in_first[blocks[i]]);
 		json_put_unsigned(&j, "references",
@@ -106,12 +237,13 @@ int block_json(const struct held *h, const char *what, size_t most, FILE *out)
 		for (; root < end; root++)
 			held_json_root(h, root, &j);
 		json_close(&j);
+		r = json_contents(&reader, blocks[i], &j);
 		json_close(&j);
 	}
 	json_close(&j);
 	json_close(&j);
 	json_end(&j);
-	return 0;
+	return r;
 }
 
 /* ---- roots, by place ------------------------------------------------------ */

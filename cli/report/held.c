@@ -78,6 +78,21 @@ static int add_ignored(struct held *h)
 	return r;
 }
 
+static uint32_t only_thread(const struct held *h)
+{
+	const struct profile *p = h->profile;
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < p->thread_count; i++) {
+		if (p->threads[i].process_serial != h->snapshot->process_serial)
+			continue;
+		if (found)
+			return 0;
+		found = 1 + (uint32_t)i;
+	}
+	return found;
+}
+
 int held_open(struct held *h, const struct profile *p, const struct held_options *o,
 	      const char **ret_why)
 {
@@ -92,6 +107,7 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 	if (r)
 		return r;
 	h->graph = &h->stored.graph;
+	h->only_thread = only_thread(h);
 	h->level = malloc(h->graph->blocks.count + 1);
 	h->owners = frames_owners_open(p);
 	if (!h->level || !h->owners)
@@ -106,6 +122,21 @@ void held_done(struct held *h)
 	frames_owners_close(h->owners);
 	free(h->level);
 	*h = (struct held){0};
+}
+
+bool held_is_inherited(const struct held *h, uint32_t block)
+{
+	return h->graph->inherited && h->graph->inherited[block];
+}
+
+const struct profile_thread *held_thread(const struct held *h, uint32_t block)
+{
+	const struct profile *p = h->profile;
+	uint32_t thread = h->graph->threads ? h->graph->threads[block] : 0;
+
+	if (!thread && !held_is_inherited(h, block))
+		thread = h->only_thread;
+	return thread && thread <= p->thread_count ? &p->threads[thread - 1] : NULL;
 }
 
 /* ---- names --------------------------------------------------------------- */

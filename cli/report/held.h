@@ -24,7 +24,9 @@ struct held {
 	struct heap_stored stored;
 	const struct heap_graph *graph;
 	struct frames_owners *owners;
-	uint8_t *level; /* of each block: HELD_SURE ... HEAP_UNREACHED */
+	uint8_t *level;	      /* of each block: HELD_SURE ... HEAP_UNREACHED */
+	uint32_t only_thread; /* of the process, as of its recording: 1 + its number in
+			       * the profile; 0: there are several */
 };
 
 enum held_level { /* how surely a block is held: see heap_surety */
@@ -40,6 +42,12 @@ enum held_level { /* how surely a block is held: see heap_surety */
 int held_open(struct held *h, const struct profile *p, const struct held_options *o,
 	      const char **ret_why);
 void held_done(struct held *h);
+
+/* The thread that allocated a block; NULL: nobody knows. */
+const struct profile_thread *held_thread(const struct held *h, uint32_t block);
+
+/* Of a block of another process's, which forked this one. */
+bool held_is_inherited(const struct held *h, uint32_t block);
 
 /* The blocks that a word means: an address in one ("0x..."), or all whose allocation
  * has a frame of that function, file, or file:line. *ret is malloc'ed. 0, -ENOMEM. */

@@ -181,6 +181,23 @@ static int text_one(struct walk *w, uint32_t block, void *to)
 	return 0;
 }
 
+int refs_near(const struct held *h, uint32_t block, bool back, size_t many, FILE *out)
+{
+	const struct refs_options o = {.back = back, .depth = 1, .many = many};
+	struct walk w;
+	int r = begin(&w, h, &o);
+
+	if (r < 0)
+		return r;
+	enter(&w, block);
+	for (struct item x = next(&w); x.what != DONE; x = next(&w)) {
+		x.depth++; /* as far to the right as what else is said of a block */
+		put_item(&w, &x, out);
+	}
+	free(w.seen);
+	return 0;
+}
+
 int refs_text(const struct held *h, const struct refs_options *o, FILE *out)
 {
 	struct walk w = {0};

@@ -14,6 +14,10 @@ struct refs_options {
 	size_t blocks;	  /* begun with; 0: 1 */
 };
 
+/* A line each of what points at a block (back), or what it points at, at most `many`,
+ * and how many more there are. 0 or -ENOMEM. */
+int refs_near(const struct held *h, uint32_t block, bool back, size_t many, FILE *out);
+
 /* 0; -ENXIO: `what` names no block; -errno. */
 int refs_text(const struct held *h, const struct refs_options *o, FILE *out);
 int refs_json(const struct held *h, const struct refs_options *o, FILE *out);

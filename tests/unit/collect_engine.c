@@ -395,7 +395,7 @@ static void compare_block(void *context, const struct engine_block *b)
 	uint64_t address = b->address, size = b->size;
 	int a = (int)((address - address_of(0)) / 32);
 	const struct profile_stack *stack;
-	uint32_t site = b->site;
+	uint32_t site, thread;
 
 	assert_in_range(a, 0, ADDRESSES - 1);
 	assert_int_equal(address_of(a), address);
@@ -405,6 +405,8 @@ static void compare_block(void *context, const struct engine_block *b)
 		return;
 	assert_int_equal(size, c->w->truth[a].size);
 	assert_int_equal(b->ignored, c->w->truth[a].ignored);
+	engine_made_by(c->w->engine, b->number, &site, &thread);
+	assert_int_equal(thread, PROFILE_OTHERS); /* nobody asked */
 	stack = &c->profile->stacks[c->profile->sites[site].stack];
 	assert_int_equal(stack->pc, 1000 + c->w->truth[a].stack);
 }

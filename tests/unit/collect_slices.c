@@ -51,6 +51,7 @@ struct model {
 	uint64_t sample; /* bytes, as wire_header.sample */
 	unsigned kept;	 /* blocks that came to no table */
 	unsigned mixed;	 /* cuts that were incomplete, and said so */
+	unsigned by[2];	 /* live blocks whose thread is not known, and is */
 	struct ahead ahead;
 	struct ledger ledger;
 	struct stamp_clock clock;
@@ -554,6 +555,37 @@ static struct slice_options any_cut(struct model *m)
 	return o;
 }
 
+struct looked {
+	struct model *m;
+	int process;
+};
+
+/* Who allocated a live block is known for certain, or not at all. */
+static void see_thread(void *context, uint64_t address, const struct live_block *b)
+{
+	const struct looked *l = context;
+	struct model *m = l->m;
+	int slot = (int)((address - address_of(0)) / BIG);
+	const struct block *x = &m->blocks[m->at[l->process][slot] - 1];
+	uint32_t thread = divisions_thread(&m->ledger.sites, b->site);
+
+	m->by[thread != OWNERS_OTHERS]++;
+	if (thread != OWNERS_OTHERS)
+		assert_int_equal(thread, x->process * THREADS + x->thread + 1);
+	else if (m->ledger.sites.divisions.owners.most == OWNERS_MOST)
+		assert_false(m->ledger.sites.divisions.dimensions & PROFILE_OWNERS);
+}
+
+static void look_at_threads(struct model *m)
+{
+	for (int i = 0; i < PROCESSES; i++) {
+		struct looked l = {m, i};
+
+		if (!m->ended[i])
+			ledger_each(&m->ledger, &m->process[i], see_thread, &l);
+	}
+}
+
 static void run(struct model *m, uint64_t seed)
 {
 	*m = (struct model){.random = seed * 0x9e3779b97f4a7c15ull + 1};
@@ -582,6 +614,7 @@ static void run(struct model *m, uint64_t seed)
 		step(m);
 		look(m);
 	}
+	look_at_threads(m);
 	for (int i = 0; i < PROCESSES; i++)
 		if (!m->ended[i])
 			stop(m, i);
@@ -600,7 +633,7 @@ static void every_cut_is_what_the_model_says(void **state)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	const char *path = *state;
-	unsigned mixed = 0, lost = 0, renumbered = 0, kept = 0, lazy = 0;
+	unsigned mixed = 0, lost = 0, renumbered = 0, kept = 0, lazy = 0, by[2] = {0};
 
 	for (uint64_t seed = 1; seed <= 300; seed++) {
 		struct profile *p = profile_new();
@@ -617,13 +650,15 @@ static void every_cut_is_what_the_model_says(void **state)
 		}
 		mixed += m->mixed;
 		kept += m->kept;
+		by[0] += m->by[0];
+		by[1] += m->by[1];
 		renumbered += m->ledger.sites.history.unit > HISTORY_FIRST_SHIFT;
 		lazy += m->ledger.sites.history.bits > 0;
 		lost += m->ledger.sites.divided &&
 			m->ledger.sites.divisions.shares_lost;
 		done(m);
 	}
-	assert_true(mixed && lost && renumbered && kept && lazy);
+	assert_true(mixed && lost && renumbered && kept && lazy && by[0] && by[1]);
 	free(m);
 }
 

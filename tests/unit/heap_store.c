@@ -57,6 +57,9 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 		g->blocks.items[i].flags = make_below(3) ? 0 : make_below(4);
 	}
 	g->inherited = make_below(2) ? calloc(n, 1) : NULL;
+	for (uint32_t i = make_below(2) ? n : 0; i < n; i++)
+		assert_true(
+			heap_graph_set_thread(g, i, make_below(5) * make_below(99)));
 	for (uint32_t i = 0; g->inherited && i < n; i++)
 		g->inherited[i] = make_below(3) == 0;
 	for (size_t i = 0; i < g->edge_count; i++) {
@@ -91,6 +94,10 @@ static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
 			    a->blocks.count * sizeof(*a->blocks.items));
 	assert_memory_equal(a->first, b->first,
 			    (a->blocks.count + 1) * sizeof(*a->first));
+	assert_int_equal(!a->threads, !b->threads);
+	if (a->threads)
+		assert_memory_equal(a->threads, b->threads,
+				    a->blocks.count * sizeof(*a->threads));
 	for (size_t i = 0; i < a->blocks.count; i++)
 		assert_int_equal(a->inherited && a->inherited[i],
 				 b->inherited && b->inherited[i]);
@@ -215,18 +222,22 @@ static void impossible_counts_are_refused(void **state)
 /* A piece that flags blocks is no measure of how many there are. */
 static void blocks_behind_their_flags_are_refused(void **state)
 {
-	static const unsigned char inherited[] = {7, 0}, block[] = {4, 1, 32, 8, 1, 2, 0},
-				   flag[] = {7, 1, 0};
-	struct heap_stored s = {0};
-	struct bytes_reader in = bytes_reader(inherited, sizeof(inherited));
+	static const unsigned char block[] = {4, 1, 32, 8, 1, 2, 0},
+				   flags[][3] = {{7, 0, 0}, {11, 0, 0}};
 
 	(void)state;
-	assert_int_equal(heap_store_take(&s, &in), 0);
-	in = bytes_reader(block, sizeof(block));
-	assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
-	in = bytes_reader(flag, sizeof(flag));
-	assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
-	heap_stored_done(&s);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+		const unsigned char flag[] = {flags[i][0], 1, 0};
+		struct heap_stored s = {0};
+		struct bytes_reader in = bytes_reader(flags[i], 2);
+
+		assert_int_equal(heap_store_take(&s, &in), 0);
+		in = bytes_reader(block, sizeof(block));
+		assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
+		in = bytes_reader(flag, sizeof(flag));
+		assert_int_equal(heap_store_take(&s, &in), -EBADMSG);
+		heap_stored_done(&s);
+	}
 }
 
 int main(void)
