@@ -12,7 +12,8 @@
 
 enum {
 	FIRST_SHIFT = 6,  /* 64 ns: two seconds before the first rounding */
-	MAPPED = 1 << 17, /* bytes from which an array is a mapping of its own */
+	MAPPED = 1 << 15, /* bytes from which an array is a mapping of its own */
+	HOMES_MAX = 1 << (LIVE_HOME_BITS - 1),
 };
 
 struct live_odd {
@@ -22,7 +23,7 @@ struct live_odd {
 
 static inline struct live_homes homes_of(const struct live_shard *s, uint64_t key)
 {
-	size_t first = live_first(s, key), second = live_second(s, key);
+	uint32_t first = live_first(s, key), second = live_second(s, key);
 
 	return (struct live_homes){{s->buckets + first, s->buckets + second}};
 }
@@ -77,87 +78,101 @@ static size_t bytes_of(size_t buckets)
 	return buckets * sizeof(struct live_bucket);
 }
 
-/* Large ones apart from the heap, whose holes they would not fit when they grow. */
-static struct live_bucket *buckets_new(size_t n)
+static bool is_mapped(size_t buckets)
 {
-	struct live_bucket *b;
-
-	if (bytes_of(n) >= MAPPED) {
-		b = mmap(NULL, bytes_of(n), PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (b == MAP_FAILED)
-			return NULL;
-	} else {
-		b = aligned_alloc(_Alignof(struct live_bucket), bytes_of(n));
-		if (!b)
-			return NULL;
-	}
-	for (size_t i = 0; i < n; i++)
-		memset(b[i].rest, 0xff, sizeof(b[i].rest));
-	return b;
+	return bytes_of(buckets) >= MAPPED;
 }
 
-static void buckets_free(struct live_bucket *b, size_t n)
+/* For that many buckets, which are what memory there is then. */
+static void *array_new(size_t n)
 {
-	if (b && bytes_of(n) >= MAPPED)
+	void *p;
+
+	if (!is_mapped(n))
+		return aligned_alloc(_Alignof(struct live_bucket), bytes_of(n));
+	p = mmap(NULL, bytes_of(n), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void array_free(struct live_bucket *b, size_t n)
+{
+	if (b && is_mapped(n))
 		munmap(b, bytes_of(n));
 	else
 		free(b);
 }
 
-/* From bucket `at` to a larger array: to the same of its two homes, if there is room.
- * That is less even than the emptier one, which later comers see to; but most go where
- * those went that stood before them. */
-static inline bool move(struct live_shard *to, const struct live_shard *from,
-			uint32_t at, int i)
+/* Memory for n buckets. Large arrays are mappings: room that nobody has touched costs
+ * nothing there, and no bucket is copied. */
+static int reserve(struct live_shard *s, uint32_t n)
 {
-	const struct live_bucket *b = &from->buckets[at];
-	uint64_t key = live_key_at(b, (size_t)i);
-	struct live_bucket *home;
-	unsigned set;
+	uint32_t room = is_mapped(n) ? 2 * n : n + n / 8;
+	void *more;
 
-	home = &to->buckets[live_first(from, key) == at ? live_first(to, key)
-							: live_second(to, key)];
-	set = live_which(home->rest, home->rest, LIVE_EMPTY) & 0xff;
-	if (!set)
-		return place(to, key, b, i);
-	copy(home, __builtin_ctz(set), b, i);
-	return true;
+	if (n <= s->room)
+		return 0;
+	if (is_mapped(s->room)) {
+		more = mremap(s->buckets, bytes_of(s->room), bytes_of(room),
+			      MREMAP_MAYMOVE);
+		if (more == MAP_FAILED)
+			return -ENOMEM;
+	} else {
+		more = array_new(room);
+		if (!more)
+			return -ENOMEM;
+		if (s->homes)
+			memcpy(more, s->buckets, bytes_of(s->homes));
+		array_free(s->buckets, s->room);
+	}
+	s->buckets = more;
+	s->room = room;
+	return 0;
 }
 
-static bool move_all(struct live_shard *to, const struct live_shard *from)
+/* One bucket more. What goes there comes from one other, where it was because of one
+ * of its two hashes, and goes because of the same. */
+static void split(struct live_shard *s)
 {
-	for (uint32_t at = 0; at < from->homes; at++)
-		for (int i = 0; i < LIVE_BUCKET; i++)
-			if (from->buckets[at].rest[i] != LIVE_EMPTY &&
-			    !move(to, from, at, i))
-				return false;
-	return true;
+	uint32_t here = s->homes, there = here & s->mask >> 1;
+	struct live_bucket *from = &s->buckets[there], *to = &s->buckets[here];
+	int n = 0;
+
+	memset(to->rest, 0xff, sizeof(to->rest));
+	for (int i = 0; here > 0 && i < LIVE_BUCKET; i++) {
+		uint64_t key = live_key_at(from, (size_t)i);
+		uint32_t first = live_hash(key) & s->mask;
+		uint32_t second = live_other_hash(key) & s->mask;
+
+		if (from->rest[i] == LIVE_EMPTY ||
+		    (first != here && (first == there || second != here)))
+			continue;
+		copy(to, n++, from, i);
+		from->rest[i] = LIVE_EMPTY;
+	}
+	s->homes++;
+	if (s->homes > s->mask)
+		s->mask = 2 * s->mask + 1;
 }
 
-/* 0, -ENOMEM, or -EXFULL: the keys are such that a larger array would be no help. */
+/* 0, -ENOMEM, or -EXFULL: the keys are such that more room would be no help. */
 static int grow(struct live_shard *s)
 {
-	struct live_shard grown = *s;
+	uint32_t n = s->homes + (s->homes / 32 > 2 ? s->homes / 32 : 2);
+	int r;
 
-	do {
-		if (s->used < grown.homes * LIVE_BUCKET / 2)
-			return -EXFULL;
-		grown.homes += grown.homes / 6 > 2 ? grown.homes / 6 : 2;
-		if (grown.homes >= 1u << 24)
-			return -ENOMEM;
-		grown.buckets = buckets_new(grown.homes);
-		if (!grown.buckets)
-			return -ENOMEM;
-		if (move_all(&grown, s))
-			break;
-		buckets_free(grown.buckets, grown.homes);
-	} while (true);
-	if (!s->buckets)
-		grown.shift = FIRST_SHIFT;
-	grown.most = grown.homes * LIVE_BUCKET / 5 * 4;
-	buckets_free(s->buckets, s->homes);
-	*s = grown;
+	if (s->used < s->homes * LIVE_BUCKET / 2)
+		return -EXFULL;
+	if (n >= HOMES_MAX)
+		return -ENOMEM;
+	r = reserve(s, n);
+	if (r < 0)
+		return r;
+	if (!s->homes)
+		s->shift = FIRST_SHIFT;
+	while (s->homes < n)
+		split(s);
+	s->most = s->homes * (LIVE_BUCKET * 7) / 10; /* never below a half */
 	return 0;
 }
 
@@ -302,7 +317,7 @@ static bool side_take(struct live_side *t, uint64_t address, struct live_block *
 void live_done(struct live *l)
 {
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		buckets_free(l->shard[i].buckets, l->shard[i].homes);
+		array_free(l->shard[i].buckets, l->shard[i].room);
 	free(l->side.slots);
 	*l = (struct live){0};
 }
@@ -419,6 +434,7 @@ size_t live_footprint(const struct live *l)
 	size_t bytes = sizeof(*l) + l->side.room * sizeof(*l->side.slots);
 
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		bytes += bytes_of(l->shard[i].homes);
+		bytes += bytes_of(is_mapped(l->shard[i].room) ? l->shard[i].homes
+							      : l->shard[i].room);
 	return bytes;
 }

@@ -8,11 +8,19 @@
  *
  * in the one that had more room when it came, or where it was moved to since, to make
  * room for another. So every search looks at two cache lines, which do not depend on
- * each other; and an array is full to four fifths, with hardly an entry moved, before
- * it grows by a sixth: 16 bytes an entry make at most 24 bytes a block. Keys are
- * addresses / 8, mixed one-to-one, so that nothing else need be stored. Blocks of 4 GiB
- * and more, odd addresses, and keys that somebody made to meet in the same buckets live
- * in a side table.
+ * each other; and an array is full to seven tenths, with few entries moved, before it
+ * grows by a thirty-second: 16 bytes an entry make at most 24 bytes a block.
+ *
+ * It grows where it stands, a bucket at a time (linear hashing): a hash of which one
+ * more bit counts tells apart bucket n / 2 and what of it goes to the new bucket n. So
+ * an entry is looked at once while the table doubles, and none needs a new search.
+ *
+ *	homes <= mask < 2 * homes, mask + 1 a power of two
+ *	home of a hash = hash & mask, or that & mask / 2 where no bucket is yet
+ *
+ * Keys are addresses / 8, mixed one-to-one, so that nothing else need be stored. Blocks
+ * of 4 GiB and more, odd addresses, and keys that somebody made to meet in the same
+ * buckets live in a side table.
  */
 #pragma once
 
@@ -27,6 +35,7 @@ enum live_bits {
 	LIVE_KEY_BITS = LIVE_HASH_BITS - LIVE_SHARD_BITS,
 	LIVE_TAG_BITS = 32,
 	LIVE_TIME_BITS = LIVE_TAG_BITS + 32 - LIVE_KEY_BITS,
+	LIVE_HOME_BITS = 25, /* of a hash; there are fewer buckets */
 	LIVE_SHARDS = 1 << LIVE_SHARD_BITS,
 	LIVE_BUCKET = 8,
 };
@@ -34,9 +43,9 @@ enum live_bits {
 struct live_block {
 	uint64_t size;
 	uint64_t born_ns; /* comes back rounded down to units of 1 << shift */
-	uint32_t site;	  /* not 0, below LIVE_IGNORED; or an owner, see sites_owner() */
-	uint8_t shift;	  /* set by live_take() */
-	bool ignored;	  /* live_ignore() */
+	uint32_t site; /* not 0, below LIVE_IGNORED; or an owner, see sites_owner() */
+	uint8_t shift; /* set by live_take() */
+	bool ignored;  /* live_ignore() */
 };
 
 /* In columns, so that all eight tags are compared
@@ -52,9 +61,10 @@ struct live_bucket {
 
 struct live_shard {
 	struct live_bucket *buckets;
-	uint32_t homes;	     /* how many */
-	uint32_t used, most; /* entries; as many as make it grow */
-	uint8_t shift;	     /* moments are kept in units of 1 << shift ns */
+	uint32_t homes, mask; /* how many; see above */
+	uint32_t room;	      /* and so many there is memory for */
+	uint32_t used, most;  /* entries; as many as make it grow */
+	uint8_t shift;	      /* moments are kept in units of 1 << shift ns */
 };
 
 struct live_way {		/* to an address: see live_bucket.h */
@@ -108,17 +118,32 @@ static inline uint64_t live_mix(uint64_t address)
 	return (x * 0xd6e8feb86659fd93ull) & mask;
 }
 
-/* key < 2^39 and homes < 2^25: no overflow. */
-static inline size_t live_first(const struct live_shard *s, uint64_t key)
+static inline uint32_t live_home(const struct live_shard *s, uint32_t hash)
 {
-	return (size_t)((key * s->homes) >> LIVE_KEY_BITS);
+	uint32_t at = hash & s->mask;
+
+	return at < s->homes ? at : at & s->mask >> 1;
 }
 
-static inline size_t live_second(const struct live_shard *s, uint64_t key)
+/* Of a key: its upper bits, which are mixed best. */
+static inline uint32_t live_hash(uint64_t key)
 {
-	uint64_t other = (key * 0xa0761d6478bd642full) >> LIVE_TAG_BITS;
+	return (uint32_t)(key >> (LIVE_KEY_BITS - LIVE_HOME_BITS));
+}
 
-	return (size_t)((other * s->homes) >> (64 - LIVE_TAG_BITS));
+static inline uint32_t live_other_hash(uint64_t key)
+{
+	return (uint32_t)((key * 0xa0761d6478bd642full) >> 32);
+}
+
+static inline uint32_t live_first(const struct live_shard *s, uint64_t key)
+{
+	return live_home(s, live_hash(key));
+}
+
+static inline uint32_t live_second(const struct live_shard *s, uint64_t key)
+{
+	return live_home(s, live_other_hash(key));
 }
 
 /* In the side table, whatever its size. */

@@ -91,8 +91,8 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
 	struct live_way way = {
 		.mixed = mixed,
-		.first = (uint32_t)live_first(s, key),
-		.second = (uint32_t)live_second(s, key),
+		.first = live_first(s, key),
+		.second = live_second(s, key),
 		.homes = s->homes,
 	};
 

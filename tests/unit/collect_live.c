@@ -140,11 +140,11 @@ static void blocks_stay_ignored_while_the_table_grows(void **state)
 	live_done(&l);
 }
 
-/* Addresses whose keys have both their buckets in the first 128th of the first shard,
+/* Addresses whose keys have both their buckets the first of 128 of the first shard,
  * as a target may choose them. */
 static void colliding(uint64_t *ret, size_t n)
 {
-	const struct live_shard small = {.homes = 128};
+	const struct live_shard small = {.homes = 128, .mask = 255};
 
 	for (uint64_t a = 0x10000; n; a += 16) {
 		uint64_t mixed = live_mix(a);
