@@ -293,6 +293,17 @@ static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *
 	return w->count ? w->frames[w->count - 1].node : 0;
 }
 
+/* There is code that runs: what is done before is done. */
+static inline uint32_t started(uint32_t node)
+{
+	/* relaxed: once more or less. */
+	if (__builtin_expect(
+		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0) &&
+	    node)
+		atomic_store_explicit(&python.started, true, memory_order_relaxed);
+	return node;
+}
+
 /* The node of the Python stack that `state` has; 0: none. */
 static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
 {
@@ -386,10 +397,7 @@ uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
 
 	if (!state)
 		return native;
-	own = take(w, base, state);
-	/* relaxed: once more or less of what is done before. */
-	if (own && !atomic_load_explicit(&python.started, memory_order_relaxed))
-		atomic_store_explicit(&python.started, true, memory_order_relaxed);
+	own = started(take(w, base, state));
 	if (own)
 		native = pair(w, base, native, own, state, last);
 	leave(w);
@@ -403,7 +411,7 @@ uint32_t python_walk_alone(struct python_walk *w, void *base, bool locked)
 
 	if (!state)
 		return 0;
-	node = take(w, base, state);
+	node = started(take(w, base, state));
 	leave(w);
 	return node;
 }
