@@ -1,5 +1,17 @@
 #include "preload/tree.h"
 
+/* A slot of the index: a node's number, and bits of its key's hash, so that others'
+ * nodes, each a line of memory far away, need not be looked at. 0: free. */
+enum { TAG_BITS = 9, NUMBER_BITS = 32 - TAG_BITS };
+#define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
+_Static_assert(WIRE_NODES <= 1u << NUMBER_BITS, "a number fits");
+
+/* Bits that no level's place is made of. */
+static uint32_t tag_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 16) << NUMBER_BITS;
+}
+
 static uint64_t hash(const struct wire_node *key)
 {
 	uint64_t h = key->pc_flags * 0x9e3779b97f4a7c15ull;
@@ -37,7 +49,7 @@ uint32_t tree_child(void *base, const struct wire_node *key)
 {
 	_Atomic uint32_t *level = wire_index(base);
 	uint64_t h = hash(key);
-	uint32_t fresh = 0;
+	uint32_t fresh = 0, tag = tag_of(h);
 
 	for (int l = 0; l < WIRE_INDEX_LEVELS; l++) {
 		uint32_t slots = 1u << (WIRE_INDEX_FIRST_BITS + 3 * l);
@@ -47,19 +59,22 @@ uint32_t tree_child(void *base, const struct wire_node *key)
 			_Atomic uint32_t *slot = &level[(at + i) & (slots - 1)];
 			/* acquire: pairs with the release below; the node that the
 			 * number names is whole. */
-			uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
+			uint32_t word =
+				atomic_load_explicit(slot, memory_order_acquire);
 
-			if (!id) {
+			if (!word) {
 				if (!fresh && !(fresh = node_new(base, key)))
 					return 0;
 				/* release: the node's contents, then its number. */
 				if (atomic_compare_exchange_strong_explicit(
-					    slot, &id, fresh, memory_order_acq_rel,
+					    slot, &word, tag | fresh,
+					    memory_order_acq_rel,
 					    memory_order_acquire))
 					return fresh;
 			}
-			if (id < WIRE_NODES && same(wire_node(base, id), key))
-				return id;
+			if ((word & ~NUMBER_MASK) == tag &&
+			    same(wire_node(base, word & NUMBER_MASK), key))
+				return word & NUMBER_MASK;
 		}
 		level += slots;
 	}

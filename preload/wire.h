@@ -56,7 +56,8 @@ enum wire_limit {
  * The tree index is a cascade of hash tables, each eight times the one before, so
  * that it touches memory in proportion to what is in it. A key lives in the first
  * level whose window of WIRE_PROBE slots has room. Slots never empty again, hence a
- * free slot in a window proves that the key is in no deeper level.
+ * free slot in a window proves that the key is in no deeper level. What a slot holds is
+ * tree.c's own: nobody else reads it.
  */
 enum wire_index {
 	WIRE_INDEX_LEVELS = 4,
