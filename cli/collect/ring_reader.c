@@ -11,6 +11,7 @@
 #define PAGE 4096ull
 #define AHEAD 16
 #define HELD_MAX (WIRE_RING_BYTES / 4 * 3)
+#define WAKE_BYTES (WIRE_RING_BYTES / 4)
 
 static void look_at(struct ring_reader *r, uint64_t cursor)
 {
@@ -124,11 +125,13 @@ static void give(struct ring_reader *r)
 		atomic_load_explicit(&r->control->reserved, memory_order_relaxed);
 	uint64_t used = reserved - r->given, half = WIRE_RING_BYTES / 2;
 	uint64_t to = (reserved - half) & ~(PAGE - 1);
+	bool waits = used > WIRE_RING_BYTES ||
+		     atomic_load_explicit(&r->control->waiting, memory_order_relaxed);
 
-	if (used > WIRE_RING_BYTES || r->dead ||
-	    atomic_load_explicit(&r->control->waiting, memory_order_relaxed))
+	/* Woken for every few slots, who waits would do little else. */
+	if (r->dead || (waits && (r->read - r->given >= WAKE_BYTES || !ring_ready(r))))
 		publish(r, r->read);
-	else if (used > HELD_MAX)
+	else if (!waits && used > HELD_MAX)
 		publish(r, to - r->given < r->read - r->given ? to : r->read);
 }
 

@@ -205,6 +205,41 @@ static void a_reservation_beyond_reason_is_bounded(void **state)
 	wire_unmake(base);
 }
 
+/* Room is given back in quarters, or when there is no more to read. */
+static void who_waits_for_room_is_not_woken_for_a_few_slots(void **state)
+{
+	enum { SLOTS = WIRE_RING_BYTES / sizeof(struct wire_slot) };
+	void *base = wire_make(0);
+	struct ring_reader reader;
+	struct event window[RING_WINDOW];
+	uint32_t ring = wire_claim(base, 0, 1, 1);
+	struct wire_ring *control = wire_ring(base, ring);
+	uint64_t given = 0;
+
+	(void)state;
+	for (size_t i = 0; i < SLOTS; i++)
+		wire_put(base, ring, WIRE_ALLOC, address_of(i), i, 1, 0);
+	wire_reserve(base, ring);
+	control->waiting = 1;
+	ring_open(&reader, base, ring);
+	reader.window = window;
+	for (size_t read = 0; read < SLOTS; read += RING_WINDOW) {
+		uint64_t head;
+
+		assert_int_equal(ring_fill(&reader, base), RING_WINDOW);
+		head = atomic_load(&control->head);
+		assert_true(head == given || head - given >= WIRE_RING_BYTES / 4);
+		given = head;
+	}
+	assert_int_equal(given, WIRE_RING_BYTES);
+	assert_int_equal(control->room, 4);
+	/* One more, and nothing behind it. */
+	wire_commit(base, ring, WIRE_RING_BYTES, WIRE_ALLOC, 4096, 1, 1, 0);
+	assert_int_equal(ring_fill(&reader, base), 1);
+	assert_int_equal(atomic_load(&control->head), WIRE_RING_BYTES + 32);
+	wire_unmake(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +247,7 @@ int main(void)
 		cmocka_unit_test(trimming_takes_nothing_from_a_producer_at_work),
 		cmocka_unit_test(no_slot_is_punched_that_may_be_written),
 		cmocka_unit_test(nonsense_is_counted_and_skipped),
+		cmocka_unit_test(who_waits_for_room_is_not_woken_for_a_few_slots),
 		cmocka_unit_test(a_reservation_beyond_reason_is_bounded),
 	};
 
