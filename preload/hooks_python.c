@@ -63,7 +63,7 @@ static inline uint32_t stack_of(struct hook *h)
 static inline void *allocated(struct hook *h, void *p, size_t size)
 {
 	if (p && sample_admits(p))
-		hook_put(h, WIRE_ALLOC, p, size, stack_of(h));
+		thread_put_held(h->thread, WIRE_ALLOC, p, size, stack_of(h));
 	else if (p)
 		sys_local_add(&h->thread->ring->lost, 1);
 	leave(h);
@@ -106,9 +106,10 @@ static void object_free(void *context, void *p)
 		return;
 	}
 	type = freed_as();
-	hook_put(&h, type, p, 0,
-		 type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? stack_of(&h)
-								       : 0);
+	thread_put_held(h.thread, type, p, 0,
+			type == WIRE_FREE && session.flags & WIRE_FREE_STACKS
+				? stack_of(&h)
+				: 0);
 	a->free(a->context, p);
 	leave(&h);
 }
@@ -127,10 +128,10 @@ static void *sampled_realloc(const struct allocator *a, struct hook_call call, v
 		return a->realloc(a->context, p, size);
 	stack = stack_of(&h);
 	if (had)
-		hook_put(&h, WIRE_FREE, p, 0, stack);
+		thread_put_held(h.thread, WIRE_FREE, p, 0, stack);
 	to = a->realloc(a->context, p, size);
 	if (to && has && sample_admits(to))
-		hook_put(&h, WIRE_ALLOC, to, size, stack);
+		thread_put_held(h.thread, WIRE_ALLOC, to, size, stack);
 	else if ((to && has) || (!to && had))
 		sys_local_add(&h.thread->ring->lost, 1);
 	leave(&h);
@@ -150,13 +151,14 @@ static void *object_realloc(void *context, void *p, size_t size)
 		return a->realloc(a->context, p, size);
 	stack = stack_of(&h);
 	if (p)
-		hook_put(&h, WIRE_REALLOC_BEGIN, p, 0, stack);
+		thread_put_held(h.thread, WIRE_REALLOC_BEGIN, p, 0, stack);
 	to = a->realloc(a->context, p, size);
 	/* (Of size 0 it allocates, unlike malloc's: a failure is one of any size.) */
 	if (p)
-		hook_put(&h, WIRE_REALLOC_END, to, to || size ? size : 1, stack);
+		thread_put_held(h.thread, WIRE_REALLOC_END, to, to || size ? size : 1,
+				stack);
 	else if (to)
-		hook_put(&h, WIRE_ALLOC, to, size, stack);
+		thread_put_held(h.thread, WIRE_ALLOC, to, size, stack);
 	leave(&h);
 	return to;
 }

@@ -11,6 +11,7 @@ enum {
 	BELL_BYTES = 64 << 10, /* a sleeping collector is woken that often */
 	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* lossy: for signal handlers */
 	NAP_NS = 20000000,
+	STAMP_SHARE = 16, /* events at most that are of one time */
 };
 
 __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
@@ -202,8 +203,41 @@ static inline uint64_t stamp(void)
 								   : session_stamp();
 }
 
-bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
-		uint32_t stack)
+/* Who asked for the time last, of those that hold the lock. (Two may, where
+ * interpreters have a lock each: then they have no order either.) */
+static _Atomic(struct thread *) held_last;
+
+/* May the next event be of the time of the last? relaxed, all of it: what other threads
+ * of the lock's have done is seen by the lock; the rest is a hint. */
+static inline bool shares_stamp(struct thread *t)
+{
+	struct wire_header *h = session_header();
+
+	if (!t->stamp_share ||
+	    atomic_load_explicit(&held_last, memory_order_relaxed) != t ||
+	    atomic_load_explicit(&h->heartbeat, memory_order_relaxed) !=
+		    t->stamp_beat ||
+	    atomic_load_explicit(&h->asleep, memory_order_relaxed))
+		return false;
+	t->stamp_share--;
+	return true;
+}
+
+static inline uint64_t stamp_held(struct thread *t)
+{
+	if (__builtin_expect(shares_stamp(t), 1))
+		return t->stamp;
+	t->stamp_beat = atomic_load_explicit(&session_header()->heartbeat,
+					     memory_order_relaxed);
+	t->stamp_share = STAMP_SHARE - 1;
+	atomic_store_explicit(&held_last, t, memory_order_relaxed);
+	return t->stamp = stamp();
+}
+
+static inline __attribute__((always_inline)) bool put(struct thread *t,
+						      enum wire_type type,
+						      const void *address, size_t size,
+						      uint32_t stack, bool held)
 {
 	struct wire_slot *slot;
 	uint64_t at;
@@ -218,7 +252,7 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 		return false;
 	}
 	slot = (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
-	slot->stamp = stamp();
+	slot->stamp = held ? stamp_held(t) : (t->stamp = stamp());
 	slot->size = size;
 	slot->stack = stack;
 	/* release: the slot's words, then the one that says they are there. Also
@@ -228,6 +262,18 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 	if (__builtin_expect(!(at & (BELL_BYTES - 1)), 0))
 		session_ring_bell();
 	return true;
+}
+
+bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
+		uint32_t stack)
+{
+	return put(t, type, address, size, stack, false);
+}
+
+bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
+		     size_t size, uint32_t stack)
+{
+	return put(t, type, address, size, stack, true);
 }
 
 void thread_recover(struct thread *t, uint32_t depth)

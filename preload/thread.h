@@ -27,11 +27,15 @@ struct thread {
 	uint64_t head_seen;   /* ring->head as last read */
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
-		uintptr_t guard; /* 0: it is just beginning or ending */
+		uintptr_t guard;  /* 0: it is just beginning or ending */
 		uint64_t started; /* ring cursor when it began */
 		bool objects; /* one of hooks_python.c: what it maps is recorded, too */
 	} hooks[THREAD_NESTING];
-	bool used; /* somebody had this memory before: it is not all zeroes */
+	/* When the last event was. One of thread_put_held() may be of that time, too. */
+	uint64_t stamp;
+	uint64_t stamp_beat;  /* the collector's heartbeat then */
+	uint32_t stamp_share; /* how many more events may */
+	bool used;	  /* somebody had this memory before: it is not all zeroes */
 	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
@@ -66,3 +70,14 @@ void thread_recover(struct thread *t, uint32_t depth);
  * was lost (and counted). */
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack);
+
+/*
+ * The same of a thread that holds a lock which all callers of this have in common. The
+ * clock, which takes longer than all the rest, is asked now and then only: events of
+ * this kind keep their order, from thread to thread too, and are never of a time before
+ * what was put last; against other threads' events they may be early. That is by some
+ * microseconds, and no longer than the collector takes for a pass: it must be awake, as
+ * it is where events come fast.
+ */
+bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
+		     size_t size, uint32_t stack);

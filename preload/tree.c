@@ -68,8 +68,7 @@ uint32_t tree_child(void *base, const struct wire_node *key)
 				/* release: the node's contents, then its number. */
 				if (atomic_compare_exchange_strong_explicit(
 					    slot, &word, tag | fresh,
-					    memory_order_acq_rel,
-					    memory_order_acquire))
+					    memory_order_acq_rel, memory_order_acquire))
 					return fresh;
 			}
 			if ((word & ~NUMBER_MASK) == tag &&

@@ -119,6 +119,74 @@ static void every_event_arrives_once_and_in_order(void **state)
 	session_down();
 }
 
+/* The stamp of the ring's event i. */
+static uint64_t stamp_of(uint32_t ring, size_t i)
+{
+	return ((struct wire_slot *)(void *)wire_data(session.base, ring))[i].stamp;
+}
+
+/* Two threads and a lock, taken in turns of 1 to 40 events: the stamps never go back. */
+static void who_holds_the_lock_stamps_in_its_order(void **state)
+{
+	struct thread *t[2];
+	size_t n[2] = {0, 0};
+	uint64_t last = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t[0] = thread_claim(true);
+	t[1] = thread_claim(true);
+	for (size_t turn = 0; turn < 200; turn++) {
+		size_t k = turn % 2;
+
+		for (size_t i = 0; i < 1 + turn * 7 % 40; i++) {
+			/* One that needs no lock stands in between, now and then. */
+			bool held = (turn + i) % 11 != 0;
+			uint64_t at;
+
+			assert_true((held ? thread_put_held
+					  : thread_put)(t[k], WIRE_ALLOC, &n, i, 1));
+			at = stamp_of((uint32_t)k, n[k]++);
+			assert_true(at >= last);
+			last = at;
+		}
+	}
+	session_down();
+}
+
+static size_t different_stamps(struct thread *t, size_t events, bool passes)
+{
+	struct wire_header *h = session.base;
+	uint64_t first = atomic_load(&t->ring->reserved) / sizeof(struct wire_slot);
+	size_t n = 0;
+
+	for (size_t i = 0; i < events; i++) {
+		thread_put_held(t, WIRE_ALLOC, &n, i, 1);
+		n += !i || stamp_of(0, first + i) != stamp_of(0, first + i - 1);
+		if (passes)
+			h->heartbeat++;
+	}
+	return n;
+}
+
+static void a_stamp_is_shared_while_the_collector_is_at_a_pass(void **state)
+{
+	struct wire_header *h;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	h = session.base;
+	t = thread_claim(true);
+	assert_in_range(different_stamps(t, 160, false), 10, 11);
+	assert_int_equal(different_stamps(t, 160, true), 160);
+	h->asleep = 1;
+	assert_int_equal(different_stamps(t, 160, false), 160);
+	h->asleep = 0;
+	assert_in_range(different_stamps(t, 160, false), 10, 11);
+	session_down();
+}
+
 static void the_kernel_tells_that_an_owner_died(void **state)
 {
 	struct wire_ring *ring;
@@ -281,6 +349,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_event_arrives_once_and_in_order),
+		cmocka_unit_test(who_holds_the_lock_stamps_in_its_order),
+		cmocka_unit_test(a_stamp_is_shared_while_the_collector_is_at_a_pass),
 		cmocka_unit_test(the_kernel_tells_that_an_owner_died),
 		cmocka_unit_test(lossy_drops_and_counts_without_waiting),
 		cmocka_unit_test(a_dead_collector_ends_recording_at_once),
