@@ -92,7 +92,7 @@ static void *object_calloc(void *context, size_t n, size_t size)
 
 static inline enum wire_type freed_as(void)
 {
-	return python_is_on() && python.is_finalizing() ? WIRE_GONE : WIRE_FREE;
+	return python_is_on() && python_finalizes() ? WIRE_GONE : WIRE_FREE;
 }
 
 static void object_free(void *context, void *p)

@@ -3,6 +3,7 @@
 #include "preload/modules.h"
 #include "preload/probe.h"
 #include "preload/python_code.h"
+#include "preload/python_getter.h"
 #include "preload/python_loop.h"
 #include "preload/python_mark.h"
 #include "preload/session.h"
@@ -10,22 +11,6 @@
 
 #include <pthread.h>
 #include <string.h>
-
-/* Of all 64-bit builds that do not change how an object begins: as their own headers
- * say (offsetof() over 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0). 3.14's is
- * from its published headers alone. */
-static const struct python_layout layouts[] = {
-	/* version, thread state, link, frame, code, text */
-	{0x308, 24, 176, -1, -1, 32, 24, 104, -1, -1, 104, 112, 40, 120, -1, 48, 48,
-	 72},
-	{0x309, 24, 176, -1, -1, 32, 24, 104, -1, -1, 104, 112, 40, 120, -1, 48, 48,
-	 72},
-	{0x30a, 24, 176, -1, -1, 32, 24, 96, -1, -1, 104, 112, 40, 120, -1, 48, 48, 72},
-	{0x30b, 56, 152, 8, 16, 32, 48, 56, 68, 69, 112, 128, 72, 136, 184, -1, 48, 72},
-	{0x30c, 56, 136, 0, 8, 0, 8, 56, -1, 70, 112, 128, 68, 136, 192, -1, 40, 56},
-	{0x30d, 72, 152, -1, -1, 0, 8, 56, -1, 70, 112, 128, 68, 136, 200, -1, 40, 56},
-	{0x30e, 72, -1, -1, -1, 0, 8, 56, -1, 74, 112, 128, 68, 136, 208, -1, 40, 56},
-};
 
 enum {
 	CHECKS = 64, /* walks that are checked, of threads that run Python */
@@ -44,7 +29,7 @@ _Atomic uint32_t python_checks;
 
 static struct {
 	_Atomic uint32_t state; /* 0; 1: being looked at; 2: decided */
-	_Atomic uint32_t word; /* as of wire_process.python */
+	_Atomic uint32_t word;	/* as of wire_process.python */
 	void *base;
 	void (*on_start)(void);
 } self;
@@ -112,9 +97,9 @@ void python_has_objects(void)
 
 void python_forked(struct wire_process *p)
 {
-	atomic_store_explicit(
-		&p->python, atomic_load_explicit(&self.word, memory_order_relaxed),
-		memory_order_relaxed);
+	atomic_store_explicit(&p->python,
+			      atomic_load_explicit(&self.word, memory_order_relaxed),
+			      memory_order_relaxed);
 }
 
 void python_off(uint32_t why)
@@ -172,6 +157,18 @@ static bool take_symbols(const struct dynsym *d)
 	       dynsym_is_writable(d, python.type_code, 256);
 }
 
+/* What is asked at each event, and takes no more than a look. */
+static void find_words(const struct dynsym *d)
+{
+	uintptr_t runtime = dynsym_find(d, "_PyRuntime");
+	const unsigned char *current, *finalizing;
+
+	memcpy(&current, &python.current_state, sizeof(current));
+	memcpy(&finalizing, &python.is_finalizing, sizeof(finalizing));
+	python.current_word = python_getter_word(current, runtime, false);
+	python.finalizing_word = python_getter_word(finalizing, runtime, true);
+}
+
 /* An object of a usual build begins with its count and its type, and nothing else. */
 static bool is_usual_build(const struct dynsym *d)
 {
@@ -210,17 +207,18 @@ static bool agrees_with_itself(const struct dynsym *d)
 
 static uint32_t look(const struct dynsym *d, uint32_t version)
 {
-	size_t i = 0, count = sizeof(layouts) / sizeof(*layouts);
+	size_t i = 0, count = sizeof(python_layouts) / sizeof(*python_layouts);
 
-	while (i < count && layouts[i].version != version)
+	while (i < count && python_layouts[i].version != version)
 		i++;
 	if (i == count)
 		return WIRE_PYTHON_NEW;
-	python.layout = layouts[i];
+	python.layout = python_layouts[i];
 	if (!take_symbols(d))
 		return WIRE_PYTHON_SYMBOLS;
 	if (!is_usual_build(d) || !agrees_with_itself(d))
 		return WIRE_PYTHON_BUILD;
+	find_words(d);
 	return python_code_init(self.base) < 0 ? WIRE_PYTHON_MEMORY : WIRE_PYTHON_ON;
 }
 
@@ -293,7 +291,7 @@ uintptr_t python_state(void)
 	if (__builtin_expect(
 		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0))
 		starting();
-	if (!own || python.is_finalizing())
+	if (!own || python_finalizes())
 		return 0;
 	if (python.layout.version >= 0x30c) {
 		/* The thread's own; none while it has let the lock go. */
@@ -308,13 +306,10 @@ uintptr_t python_state(void)
 
 uintptr_t python_state_locked(void)
 {
-	uintptr_t state;
-
 	if (__builtin_expect(
 		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0))
 		return python_state();
-	state = (uintptr_t)python.current_state();
-	return state && !python.is_finalizing() ? state : 0;
+	return python_state_settled();
 }
 
 /* ---- is it what we think? ------------------------------------------------ */

@@ -17,29 +17,13 @@
 #pragma once
 
 #include "preload/dynsym.h"
+#include "preload/python_layout.h"
 #include "preload/wire.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Offsets, bytes; -1: there is none. */
-struct python_layout {
-	uint16_t version;     /* major << 8 | minor */
-	int16_t state_frame;  /* thread state: the innermost frame, or _PyCFrame */
-	int16_t state_thread; /* thread state: pthread_self() of its thread */
-	int16_t link_frame;   /* _PyCFrame: the innermost frame */
-	int16_t link_outside; /* _PyCFrame: the one of the loop outside */
-	int16_t frame_code, frame_outside, frame_at;
-	int16_t frame_entry; /* a byte: the first frame of a loop (3.11) */
-	int16_t frame_owner; /* a byte: whose memory it is in (3.11 and later) */
-	int16_t code_file, code_name, code_first_line, code_lines;
-	int16_t code_start; /* the instructions (3.11 and later) */
-	int16_t code_bytes; /* else a bytes object of them */
-	int16_t text_short,
-		text_long; /* str: where the characters begin, ASCII or not */
-};
 
 struct python {
 	/* Whether frames are to be recorded. A thread that sees it (acquire) sees the
@@ -50,6 +34,8 @@ struct python {
 	void *(*gil_state)(void);     /* PyGILState_GetThisThreadState */
 	void *(*current_state)(void); /* _PyThreadState_UncheckedGet, ... */
 	int (*is_finalizing)(void);
+	/* What the latter two read and nothing else, where that was found out. */
+	const uintptr_t *current_word, *finalizing_word;
 	void *(*interpreter_head)(void), *(*interpreter_main)(void);
 	/* PyMem_GetAllocator, PyMem_SetAllocator; both there or none. */
 	void (*get_allocator)(int, void *), (*set_allocator)(int, void *);
@@ -90,6 +76,25 @@ uintptr_t python_state(void);
 
 /* The same of a thread that holds the interpreter's lock, of whatever interpreter. */
 uintptr_t python_state_locked(void);
+
+static inline bool python_finalizes(void)
+{
+	if (__builtin_expect(python.finalizing_word != NULL, 1))
+		return *(const volatile uintptr_t *)python.finalizing_word;
+	return python.is_finalizing();
+}
+
+/* The same once code has run. */
+static inline uintptr_t python_state_settled(void)
+{
+	uintptr_t state;
+
+	if (__builtin_expect(python.current_word != NULL, 1))
+		state = *(const volatile uintptr_t *)python.current_word;
+	else
+		state = (uintptr_t)python.current_state();
+	return python_finalizes() ? 0 : state;
+}
 
 /* Reads memory that may not be there: false, and nothing of it is used. */
 bool python_read(uintptr_t from, void *to, size_t bytes);

@@ -2,11 +2,14 @@
 
 #include "preload/python.h"
 #include "preload/python_code.h"
+#include "preload/python_layout.h"
 #include "preload/python_loop.h"
 
 #include <string.h>
 
 enum { CHAIN_MAX = 1 << 20, OWNER_LOOP = 3, HALF = PYTHON_FRAMES / 2 };
+
+typedef const struct python_layout *layout;
 
 #define KNOWN (1ull << 63) /* above all that pc_flags has */
 
@@ -17,21 +20,19 @@ static inline uintptr_t load(uintptr_t at, int16_t offset)
 	return probe_load(at + (uintptr_t)offset);
 }
 
-static inline uintptr_t outside_of(uintptr_t frame)
+static inline uintptr_t outside_of(layout l, uintptr_t frame)
 {
-	return load(frame, python.layout.frame_outside);
+	return load(frame, l->frame_outside);
 }
 
-static inline uintptr_t code_of(uintptr_t frame)
+static inline uintptr_t code_of(layout l, uintptr_t frame)
 {
-	return load(frame, python.layout.frame_code) & ~7ul;
+	return load(frame, l->frame_code) & ~7ul;
 }
 
 /* Where in its code a frame is: an address, or up to 3.10 an index. */
-static inline uintptr_t at_of(uintptr_t frame)
+static inline uintptr_t at_of(layout l, uintptr_t frame)
 {
-	const struct python_layout *l = &python.layout;
-
 	if (l->code_start >= 0)
 		return load(frame, l->frame_at);
 	return (uintptr_t)(intptr_t) *
@@ -43,31 +44,28 @@ static inline uint8_t byte_of(uintptr_t frame, int16_t offset)
 	return offset < 0 ? 0 : *(const volatile uint8_t *)(frame + (uintptr_t)offset);
 }
 
-static inline uintptr_t innermost(uintptr_t state)
+static inline uintptr_t innermost(layout l, uintptr_t state)
 {
-	const struct python_layout *l = &python.layout;
 	uintptr_t at = load(state, l->state_frame);
 
 	return at && l->link_frame >= 0 ? load(at, l->link_frame) : at;
 }
 
-static inline bool is_link(uintptr_t frame)
+static inline bool is_link(layout l, uintptr_t frame)
 {
-	const struct python_layout *l = &python.layout;
-
 	return l->version >= 0x30c && byte_of(frame, l->frame_owner) >= OWNER_LOOP;
 }
 
 /* What the frame is now. Its code's number is asked for if it is another than before; a
  * number holds as long as the epoch does. (Field by field: a whole structure would be
  * read wider than it was written, and wait for it.) */
-static inline void read_frame(struct python_frame *f)
+static inline void read_frame(layout l, struct python_frame *f)
 {
-	uintptr_t frame = f->frame, code = code_of(frame);
+	uintptr_t frame = f->frame, code = code_of(l, frame);
 
-	f->at = at_of(frame);
-	f->entry = byte_of(frame, python.layout.frame_entry);
-	f->is_link = is_link(frame);
+	f->at = at_of(l, frame);
+	f->entry = byte_of(frame, l->frame_entry);
+	f->is_link = is_link(l, frame);
 	if (__builtin_expect(code == f->code, 1))
 		return;
 	f->code = code;
@@ -75,9 +73,8 @@ static inline void read_frame(struct python_frame *f)
 }
 
 /* Bytes into the instructions. */
-static inline uint64_t offset_of(const struct python_frame *f)
+static inline uint64_t offset_of(layout l, const struct python_frame *f)
 {
-	const struct python_layout *l = &python.layout;
 	int64_t offset;
 
 	if (l->code_start >= 0)
@@ -122,21 +119,19 @@ static inline uint32_t child(struct python_node *known, void *base, uint64_t pc_
 
 /* Does a call of the loop begin with this frame? Up to 3.10 each is one; then the frame
  * says so; then a link frame lies outside of it. */
-static inline bool is_entry(const struct python_frame *f, bool link_outside)
+static inline bool is_entry(layout l, const struct python_frame *f, bool link_outside)
 {
-	const struct python_layout *l = &python.layout;
-
 	return l->version < 0x30b ||
 	       (l->frame_entry >= 0 ? f->entry != 0 : link_outside);
 }
 
-static inline uint32_t node_of(struct python_walk *w, void *base,
+static inline uint32_t node_of(layout l, struct python_walk *w, void *base,
 			       const struct python_frame *f, bool link_outside,
 			       uint32_t outside)
 {
 	uint64_t flags = WIRE_NODE_PYTHON | WIRE_NODE_EXACT |
-			 (is_entry(f, link_outside) ? WIRE_NODE_ENTRY : 0u);
-	uint64_t pc_flags = offset_of(f) | flags << WIRE_PC_BITS;
+			 (is_entry(l, f, link_outside) ? WIRE_NODE_ENTRY : 0u);
+	uint64_t pc_flags = offset_of(l, f) | flags << WIRE_PC_BITS;
 	uint64_t hash = (pc_flags + ((uint64_t)outside << 20) + f->id * 31ull) *
 			0x9e3779b97f4a7c15ull;
 
@@ -159,24 +154,31 @@ static inline int find(struct python_walk *w, uintptr_t frame)
 	return i < w->count && w->frames[i].frame == frame ? (int)i : -1;
 }
 
-static inline bool is_unchanged(const struct python_frame *f)
+/* But for where it is in its code. */
+static inline bool is_same(layout l, const struct python_frame *f)
 {
-	return code_of(f->frame) == f->code && at_of(f->frame) == f->at &&
-	       byte_of(f->frame, python.layout.frame_entry) == f->entry;
+	return code_of(l, f->frame) == f->code &&
+	       byte_of(f->frame, l->frame_entry) == f->entry;
+}
+
+static inline bool is_unchanged(layout l, const struct python_frame *f)
+{
+	return is_same(l, f) && at_of(l, f->frame) == f->at;
 }
 
 /*
  * Compares the kept frames from `from` outwards. *ret_changed is the outermost that is
  * another than before, or from + 1. False: the chain leads elsewhere.
  */
-static inline bool verify(const struct python_walk *w, int from, int *ret_changed)
+static inline bool verify(layout l, const struct python_walk *w, int from,
+			  int *ret_changed)
 {
 	*ret_changed = from + 1;
 	for (int i = from; i >= 0; i--) {
 		const struct python_frame *f = &w->frames[i];
-		uintptr_t outside = outside_of(f->frame);
+		uintptr_t outside = outside_of(l, f->frame);
 
-		if (!is_unchanged(f))
+		if (!is_unchanged(l, f))
 			*ret_changed = i;
 		if (outside != (i ? f[-1].frame : 0))
 			return false;
@@ -185,16 +187,16 @@ static inline bool verify(const struct python_walk *w, int from, int *ret_change
 }
 
 /* The frames from `from` on get their nodes; false: there is no room for them. */
-static inline bool renew(struct python_walk *w, void *base, uint32_t from)
+static inline bool renew(layout l, struct python_walk *w, void *base, uint32_t from)
 {
 	uint32_t outside = from ? w->frames[from - 1].node : 0;
 
 	for (uint32_t i = from; i < w->count; i++) {
 		struct python_frame *f = &w->frames[i];
 
-		read_frame(f);
+		read_frame(l, f);
 		if (!f->is_link) {
-			outside = node_of(w, base, f, i && f[-1].is_link, outside);
+			outside = node_of(l, w, base, f, i && f[-1].is_link, outside);
 			if (!outside)
 				return false;
 		}
@@ -208,23 +210,24 @@ static inline bool renew(struct python_walk *w, void *base, uint32_t from)
 /* Without a memory: half of the frames from either end. */
 static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 {
+	layout l = &python.layout;
 	uint64_t cut = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS;
 	struct wire_node key = {.pc_flags = cut};
 	uint32_t total = 0, node = 0;
 
 	w->count = 0;
-	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = outside_of(f))
+	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = outside_of(l, f))
 		total++;
-	for (uint32_t i = 0; frame && i < total; frame = outside_of(frame), i++)
+	for (uint32_t i = 0; frame && i < total; frame = outside_of(l, frame), i++)
 		if (i < HALF)
 			w->found[i] = frame;
 		else if (i >= total - HALF)
 			w->found[i - (total - PYTHON_FRAMES)] = frame;
 	for (uint32_t i = PYTHON_FRAMES; i-- > 0;) {
 		struct python_frame f = {.frame = w->found[i]};
-		bool link = i + 1 < PYTHON_FRAMES && is_link(w->found[i + 1]);
+		bool link = i + 1 < PYTHON_FRAMES && is_link(l, w->found[i + 1]);
 
-		read_frame(&f);
+		read_frame(l, &f);
 		if (i == HALF - 1) {
 			key.parent = node;
 			node = tree_child(base, &key);
@@ -233,7 +236,7 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 		}
 		if (f.is_link)
 			continue;
-		node = node_of(w, base, &f, link, node);
+		node = node_of(l, w, base, &f, link, node);
 		if (!node)
 			break;
 	}
@@ -247,9 +250,10 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 static int find_new(struct python_walk *w, uintptr_t frame, bool anew, uint32_t *ret_n,
 		    uintptr_t *ret_rest)
 {
+	layout l = &python.layout;
 	uint32_t n = 0;
 
-	for (; frame && n < PYTHON_FRAMES; frame = outside_of(frame)) {
+	for (; frame && n < PYTHON_FRAMES; frame = outside_of(l, frame)) {
 		int kept = anew ? -1 : find(w, frame);
 
 		if (kept >= 0) {
@@ -268,11 +272,12 @@ static int find_new(struct python_walk *w, uintptr_t frame, bool anew, uint32_t 
 static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *base,
 						   uintptr_t first, bool anew)
 {
+	layout l = &python.layout;
 	uintptr_t rest;
 	uint32_t n, changed = 0;
 	int kept = find_new(w, first, anew, &n, &rest), at = 0;
 
-	if (kept >= 0 && !verify(w, kept, &at))
+	if (kept >= 0 && !verify(l, w, kept, &at))
 		kept = find_new(w, first, true, &n, &rest);
 	if (kept >= 0)
 		changed = (uint32_t)at;
@@ -286,39 +291,83 @@ static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *
 		w->frames[w->count++].frame = frame;
 	}
 	w->high = w->count > w->high ? w->count : w->high;
-	if (!renew(w, base, changed)) {
+	if (!renew(l, w, base, changed)) {
 		w->count = 0;
 		return 0;
 	}
 	return w->count ? w->frames[w->count - 1].node : 0;
 }
 
-/* There is code that runs: what is done before is done. */
-static inline uint32_t started(uint32_t node)
+/* Where more than the place in the innermost frame is another than before. */
+static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
+						       void *base, uintptr_t first)
 {
-	/* relaxed: once more or less. */
-	if (__builtin_expect(
-		    !atomic_load_explicit(&python.started, memory_order_relaxed), 0) &&
-	    node)
-		atomic_store_explicit(&python.started, true, memory_order_relaxed);
-	return node;
-}
-
-/* The node of the Python stack that `state` has; 0: none. */
-static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
-{
-	uintptr_t first = innermost(state);
+	layout l = &python.layout;
 	int last = (int)w->count - 1, changed;
 
 	if (last < 0 || w->frames[last].frame != first)
 		return take_new(w, base, first, false);
-	if (!verify(w, last, &changed))
+	if (!verify(l, w, last, &changed))
 		return take_new(w, base, first, true);
-	if (!renew(w, base, (uint32_t)changed)) {
+	if (!renew(l, w, base, (uint32_t)changed)) {
 		w->count = 0;
 		return 0;
 	}
 	return w->frames[last].node;
+}
+
+/* Are the kept frames from `from` outwards what they were, and the chain? `outside` is
+ * where it leads. */
+static inline bool is_as_before(layout l, const struct python_walk *w, uint32_t from,
+				uintptr_t outside)
+{
+	const struct python_frame *f = &w->frames[from];
+
+	for (; f > w->frames; f--) {
+		if (f[-1].frame != outside || !is_unchanged(l, f - 1))
+			return false;
+		outside = outside_of(l, outside);
+	}
+	return !outside;
+}
+
+/* The node of the Python stack that `state` has; 0: none. */
+static inline __attribute__((always_inline)) uint32_t
+take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
+{
+	uintptr_t first = innermost(l, state), at;
+	uint32_t last = w->count - 1, node;
+	struct python_frame *f = &w->frames[last];
+
+	if (__builtin_expect(!w->count || f->frame != first || !is_same(l, f) ||
+				     !is_as_before(l, w, last, outside_of(l, first)),
+			     0))
+		return take_changed(w, base, first);
+	at = at_of(l, first);
+	if (at == f->at)
+		return f->node;
+	f->at = at;
+	if (f->is_link)
+		return f->node;
+	node = node_of(l, w, base, f, last && f[-1].is_link, last ? f[-1].node : 0);
+	if (!node)
+		w->count = 0;
+	return f->node = node;
+}
+
+/* With its layout known to the compiler, where it is a usual one. */
+static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
+{
+	switch (python.layout.version) {
+	case 0x30b:
+		return take_by(&python_layouts[PYTHON_3_11], w, base, state);
+	case 0x30c:
+		return take_by(&python_layouts[PYTHON_3_12], w, base, state);
+	case 0x30d:
+		return take_by(&python_layouts[PYTHON_3_13], w, base, state);
+	default:
+		return take_by(&python.layout, w, base, state);
+	}
 }
 
 /* ---- both stacks --------------------------------------------------------- */
@@ -351,14 +400,14 @@ static inline uint32_t pair(struct python_walk *w, void *base, uint32_t native,
 	return node ? node : native;
 }
 
-/* Something that changed: what is kept does not hold. False: another hook of this
- * thread sleeps within this, and may go on later. */
-static bool begin(struct python_walk *w, uint32_t epoch)
+/* What is kept does not hold. False: another hook of this thread sleeps within this, and
+ * may go on later. */
+static bool drop(struct python_walk *w)
 {
 	if (w->busy)
 		w->off = 1;
+	w->epoch = 0;
 	w->count = 0;
-	w->epoch = epoch;
 	/* What their codes' numbers were. */
 	for (uint32_t i = 0; i < w->high; i++)
 		w->frames[i].code = 0;
@@ -366,8 +415,20 @@ static bool begin(struct python_walk *w, uint32_t epoch)
 	return !w->off;
 }
 
-/* Ready for a walk; 0: there is no Python stack, or none that is safe to look at. */
-static inline uintptr_t enter(struct python_walk *w, bool locked)
+/* Whether the first walks are done, and there is code that runs. */
+static bool is_settled(uintptr_t state)
+{
+	if (atomic_load_explicit(&python.started, memory_order_relaxed))
+		return !atomic_load_explicit(&python_checks, memory_order_relaxed);
+	/* relaxed: once more or less. */
+	if (innermost(&python.layout, state))
+		atomic_store_explicit(&python.started, true, memory_order_relaxed);
+	return false;
+}
+
+/* All but the usual: until it is settled, and when something has changed. */
+static __attribute__((noinline)) uintptr_t enter_slowly(struct python_walk *w,
+							bool locked)
 {
 	uintptr_t state = locked ? python_state_locked() : python_state();
 	uint32_t epoch;
@@ -376,7 +437,25 @@ static inline uintptr_t enter(struct python_walk *w, bool locked)
 		return 0;
 	/* acquire: pairs with forget() of python_code.c. */
 	epoch = atomic_load_explicit(&python_code_epoch, memory_order_acquire);
-	if (__builtin_expect(w->epoch != epoch || w->busy, 0) && !begin(w, epoch))
+	if ((w->epoch != epoch || w->busy) && !drop(w))
+		return 0;
+	w->epoch = !w->off && is_settled(state) ? epoch : 0;
+	w->busy = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	return state;
+}
+
+/* Ready for a walk; 0: there is no Python stack, or none that is safe to look at. */
+static inline uintptr_t enter(struct python_walk *w, bool locked)
+{
+	/* acquire: pairs with forget() of python_code.c. */
+	uint32_t epoch = atomic_load_explicit(&python_code_epoch, memory_order_acquire);
+	uintptr_t state;
+
+	if (__builtin_expect(w->epoch != epoch || w->busy || !locked, 0))
+		return enter_slowly(w, locked);
+	state = python_state_settled();
+	if (__builtin_expect(!state, 0))
 		return 0;
 	w->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -397,7 +476,7 @@ uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
 
 	if (!state)
 		return native;
-	own = started(take(w, base, state));
+	own = take(w, base, state);
 	if (own)
 		native = pair(w, base, native, own, state, last);
 	leave(w);
@@ -411,7 +490,7 @@ uint32_t python_walk_alone(struct python_walk *w, void *base, bool locked)
 
 	if (!state)
 		return 0;
-	node = started(take(w, base, state));
+	node = take(w, base, state);
 	leave(w);
 	return node;
 }

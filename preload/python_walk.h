@@ -54,7 +54,7 @@ struct python_walk { /* all zeroes at first */
 	uint32_t count;
 	uint32_t high;	/* below it, frames may have the code that they had once */
 	uint32_t epoch; /* python_code_epoch that the frames hold for */
-	uint16_t index[PYTHON_INDEX]; /* of a frame's address: where it may be kept */
+	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
 	struct python_node nodes[PYTHON_NODES];
 	struct python_node pairs[PYTHON_PAIRS];

@@ -1,0 +1,604 @@
+/*
+ * preload_python.c - Python's frames of every layout, forged: pushed, popped and changed
+ * at random beside a walk with its memory, which must say each time what is there.
+ */
+#include "tests/unit/unit.h"
+
+#include "preload/python.h"
+#include "preload/python_code.h"
+#include "preload/python_getter.h"
+#include "preload/python_walk.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+	FRAMES = 3000, /* more than a walk keeps */
+	FRAME_BYTES = 128,
+	CODES = 12,
+	CODE_BYTES = 512,
+	UNITS = 200, /* instructions of a code object */
+	OBJECT_TYPE = 8,
+	OBJECT_SIZE = 16,
+	TEXT_STATE = 32,
+	BYTES_START = 32,
+	DEALLOC = 48,
+};
+
+/* The forged interpreter. */
+static struct {
+	char *base;
+	_Alignas(16) char types[3][512];
+	_Alignas(16) char state[512], link[64];
+	_Alignas(16) char frames[FRAMES][FRAME_BYTES];
+	_Alignas(16) char codes[CODES][CODE_BYTES];
+	_Alignas(16) char names[CODES][128], file[128], lines[64], bytes[64];
+	int code_of[FRAMES], at[FRAMES]; /* in units; -1: not begun */
+	bool entry[FRAMES], is_link[FRAMES];
+	int depth; /* frames[depth - 1] is the innermost */
+	int deallocated;
+	const struct python_layout *layout;
+} fake;
+
+static struct python_walk walk;
+
+static void put_word(char *object, int offset, const void *word)
+{
+	memcpy(object + offset, &word, sizeof(word));
+}
+
+static void put_u32(char *object, int offset, uint32_t value)
+{
+	memcpy(object + offset, &value, sizeof(value));
+}
+
+static void make_text(char *object, const char *text)
+{
+	put_word(object, 0, (void *)1);
+	put_word(object, OBJECT_TYPE, fake.types[2]);
+	put_word(object, OBJECT_SIZE, (void *)strlen(text));
+	put_u32(object, TEXT_STATE, 1u << 2 | 1u << 5 | 1u << 6);
+	strcpy(object + fake.layout->text_short, text);
+}
+
+static void make_bytes(char *object, const char *bytes, size_t n, size_t said)
+{
+	put_word(object, 0, (void *)1);
+	put_word(object, OBJECT_TYPE, fake.types[1]);
+	put_word(object, OBJECT_SIZE, (void *)said);
+	memcpy(object + BYTES_START, bytes, n);
+}
+
+static void make_code(int i, const char *name)
+{
+	const struct python_layout *l = fake.layout;
+	char *code = fake.codes[i];
+
+	memset(code, 0, CODE_BYTES);
+	make_text(fake.names[i], name);
+	put_word(code, 0, (void *)1);
+	put_word(code, OBJECT_TYPE, fake.types[0]);
+	if (l->code_start >= 0)
+		put_word(code, OBJECT_SIZE, (void *)UNITS);
+	else
+		put_word(code, l->code_bytes, fake.bytes);
+	put_word(code, l->code_file, fake.file);
+	put_word(code, l->code_name, fake.names[i]);
+	put_word(code, l->code_lines, fake.lines);
+	put_u32(code, l->code_first_line, (uint32_t)i + 1);
+}
+
+static void on_dealloc(void *code)
+{
+	fake.deallocated++;
+	/* What an allocator does with it: its first words are a list's. */
+	memset(code, 0, 2 * sizeof(void *));
+}
+
+/* What frame i is, written where the interpreter would. */
+static void write_frame(int i)
+{
+	const struct python_layout *l = fake.layout;
+	char *frame = fake.frames[i], *code = fake.codes[fake.code_of[i]];
+
+	put_word(frame, l->frame_outside, i ? fake.frames[i - 1] : NULL);
+	put_word(frame, l->frame_code, fake.is_link[i] ? fake.types[2] : code);
+	if (l->code_start >= 0)
+		put_word(frame, l->frame_at,
+			 code + l->code_start + 2 * (intptr_t)fake.at[i]);
+	else
+		put_u32(frame, l->frame_at,
+			(uint32_t)(fake.at[i] > 0 && l->version < 0x30a ? 2 * fake.at[i]
+									: fake.at[i]));
+	if (l->frame_entry >= 0)
+		frame[l->frame_entry] = fake.entry[i];
+	if (l->frame_owner >= 0)
+		frame[l->frame_owner] = fake.is_link[i] ? 3 : 0;
+}
+
+static void write_top(void)
+{
+	const struct python_layout *l = fake.layout;
+	char *top = fake.depth ? fake.frames[fake.depth - 1] : NULL;
+
+	if (l->link_frame >= 0) {
+		put_word(fake.state, l->state_frame, fake.link);
+		put_word(fake.link, l->link_frame, top);
+	} else {
+		put_word(fake.state, l->state_frame, top);
+	}
+}
+
+static void *current_state(void)
+{
+	return fake.state;
+}
+
+static int is_finalizing(void)
+{
+	return 0;
+}
+
+static void up(const struct python_layout *l)
+{
+	static const uintptr_t word = (uintptr_t)fake.state, no;
+
+	memset(&fake, 0, sizeof(fake));
+	memset(&walk, 0, sizeof(walk));
+	fake.layout = l;
+	fake.base = mmap(NULL, WIRE_AT_DATA, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(fake.base, MAP_FAILED);
+	((struct wire_header *)fake.base)->nodes_used = 1;
+	python.layout = *l;
+	python.type_code = (uintptr_t)fake.types[0];
+	python.type_bytes = (uintptr_t)fake.types[1];
+	python.type_text = (uintptr_t)fake.types[2];
+	python.gil_state = python.current_state = current_state;
+	python.is_finalizing = is_finalizing;
+	/* By the words, or by the functions. */
+	python.current_word = l->version % 2 ? &word : NULL;
+	python.finalizing_word = l->version % 3 ? &no : NULL;
+	atomic_store(&python.on, true);
+	atomic_store(&python.started, true);
+	atomic_store(&python_checks, 0);
+	assert_int_equal(python_code_init(fake.base), 0);
+	memcpy(fake.types[0] + DEALLOC, &(void (*)(void *)){on_dealloc},
+	       sizeof(void *));
+	python_code_watch();
+	make_text(fake.file, "/nowhere/forged.py");
+	make_bytes(fake.lines, "lines", 5, 5);
+	make_bytes(fake.bytes, "", 0, 2 * UNITS);
+	for (int i = 0; i < CODES; i++)
+		make_code(i, (char[]){(char)('a' + i), '\0'});
+	write_top();
+}
+
+static void down(void)
+{
+	munmap(fake.base, WIRE_AT_DATA);
+}
+
+static const struct wire_code *code_at(uint32_t id)
+{
+	return (const struct wire_code *)(wire_codes(fake.base) +
+					  8ull * *wire_code_at(fake.base, id));
+}
+
+static bool is_entry(int i)
+{
+	if (fake.layout->version < 0x30b)
+		return true;
+	if (fake.layout->frame_entry >= 0)
+		return fake.entry[i];
+	return i && fake.is_link[i - 1];
+}
+
+/* Is the node frame i's? */
+static void check_node(uint32_t node, int i)
+{
+	struct wire_node *n = wire_node(fake.base, node);
+	uint64_t flags = n->pc_flags >> WIRE_PC_BITS;
+	uint64_t at = fake.at[i] < 0 ? WIRE_PC_MASK : 2 * (uint64_t)fake.at[i];
+	const struct wire_code *code = code_at(n->module);
+
+	assert_int_equal(n->pc_flags & WIRE_PC_MASK, at);
+	assert_int_equal(flags, WIRE_NODE_PYTHON | WIRE_NODE_EXACT |
+					(is_entry(i) ? WIRE_NODE_ENTRY : 0));
+	assert_int_not_equal(n->module, 0);
+	assert_int_equal(code->text[code->file_len], 'a' + fake.code_of[i]);
+	assert_int_equal(code->name_len, 1);
+	assert_int_equal(code->first_line, fake.code_of[i] + 1);
+}
+
+static void check_stack(void)
+{
+	uint32_t node = python_walk_alone(&walk, fake.base, true);
+
+	for (int i = fake.depth; i-- > 0;) {
+		if (fake.is_link[i])
+			continue;
+		assert_int_not_equal(node, 0);
+		check_node(node, i);
+		node = wire_node(fake.base, node)->parent;
+	}
+	assert_int_equal(node, 0);
+}
+
+static void push(void)
+{
+	int i = fake.depth++;
+
+	fake.code_of[i] = rand() % CODES;
+	fake.at[i] = rand() % (UNITS + 1) - 1;
+	fake.entry[i] = rand() % 3 == 0;
+	fake.is_link[i] = fake.layout->version >= 0x30c && rand() % 4 == 0;
+	write_frame(i);
+}
+
+/* One thing that an interpreter does between two events. */
+static void step(void)
+{
+	int i = fake.depth ? rand() % fake.depth : 0;
+
+	switch (rand() % 8) {
+	case 0:
+	case 1:
+		if (fake.depth < 40)
+			push();
+		break;
+	case 2:
+		fake.depth -= fake.depth > 1;
+		break;
+	case 3:
+		fake.depth -= fake.depth > 3 ? rand() % 3 : 0;
+		break;
+	case 4: /* another call at the same place, which may look the same */
+		if (fake.depth) {
+			fake.depth--;
+			push();
+		}
+		break;
+	case 5: /* anywhere: returned, and came back unseen */
+		if (fake.depth && !fake.is_link[i]) {
+			fake.at[i] = rand() % UNITS;
+			write_frame(i);
+		}
+		break;
+	default:
+		if (fake.depth && !fake.is_link[fake.depth - 1]) {
+			fake.at[fake.depth - 1] = rand() % UNITS;
+			write_frame(fake.depth - 1);
+		}
+	}
+	write_top();
+}
+
+static void a_walk_says_what_is_there_in_every_layout(void **state)
+{
+	size_t n = sizeof(python_layouts) / sizeof(*python_layouts);
+
+	(void)state;
+	srand(8);
+	for (size_t l = 0; l < n; l++) {
+		up(&python_layouts[l]);
+		for (int i = 0; i < unit_rounds(20000); i++) {
+			step();
+			check_stack();
+		}
+		down();
+	}
+}
+
+static void the_kept_layouts_are_those_of_their_versions(void **state)
+{
+	(void)state;
+	assert_int_equal(python_layouts[PYTHON_3_11].version, 0x30b);
+	assert_int_equal(python_layouts[PYTHON_3_12].version, 0x30c);
+	assert_int_equal(python_layouts[PYTHON_3_13].version, 0x30d);
+}
+
+/* A code object dies, and another one is made where it was. */
+static void an_address_that_is_used_again_is_another_code(void **state)
+{
+	(void)state;
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++) {
+		void (*dealloc)(void *);
+
+		up(&python_layouts[l]);
+		for (int i = 0; i < 3; i++)
+			push();
+		fake.is_link[0] = fake.is_link[1] = fake.is_link[2] = false;
+		for (int i = 0; i < 3; i++) {
+			fake.code_of[i] = i;
+			fake.at[i] = 4;
+			write_frame(i);
+		}
+		write_top();
+		check_stack();
+		memcpy(&dealloc, fake.types[0] + DEALLOC, sizeof(dealloc));
+		dealloc(fake.codes[2]);
+		assert_int_equal(fake.deallocated, 1);
+		make_code(2, "z");
+		assert_int_not_equal(python_walk_alone(&walk, fake.base, true), 0);
+		fake.code_of[2] = 'z' - 'a';
+		/* (The code is still at 2: only what is expected says z.) */
+		{
+			uint32_t node = python_walk_alone(&walk, fake.base, true);
+			const struct wire_code *code =
+				code_at(wire_node(fake.base, node)->module);
+
+			assert_int_equal(code->text[code->file_len], 'z');
+			check_node(wire_node(fake.base, node)->parent, 1);
+		}
+		down();
+	}
+}
+
+/* One that dies without a word does not keep its number for what is no code. */
+static void what_is_no_code_has_no_number(void **state)
+{
+	(void)state;
+	up(&python_layouts[PYTHON_3_11]);
+	put_word(fake.codes[1], OBJECT_TYPE, fake.types[1]);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[1]), 0);
+	put_word(fake.codes[2], 0, NULL);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[2]), 0);
+	assert_int_equal(python_code_id(0), 0);
+	assert_int_equal(python_code_id(8), 0);
+	assert_int_equal(python_code_id(UINTPTR_MAX - 7), 0);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[3] + 4), 0);
+	assert_int_not_equal(python_code_id((uintptr_t)fake.codes[3]), 0);
+	down();
+}
+
+static void deep_stacks_keep_both_ends(void **state)
+{
+	uint32_t node, inner = 0, outer = 0;
+	int i;
+
+	(void)state;
+	up(&python_layouts[PYTHON_3_11]);
+	for (i = 0; i < FRAMES; i++)
+		push();
+	write_top();
+	node = python_walk_alone(&walk, fake.base, true);
+	for (i = FRAMES; i-- > 0; inner++) {
+		struct wire_node *n = wire_node(fake.base, node);
+
+		if (n->pc_flags >> WIRE_PC_BITS & WIRE_NODE_CUT)
+			break;
+		check_node(node, i);
+		node = n->parent;
+	}
+	node = wire_node(fake.base, node)->parent;
+	for (i = PYTHON_FRAMES / 2 - 1; node; i--, outer++) {
+		check_node(node, i);
+		node = wire_node(fake.base, node)->parent;
+	}
+	assert_int_equal(i, -1);
+	assert_in_range(inner, PYTHON_FRAMES / 2 - 1, PYTHON_FRAMES / 2);
+	assert_int_equal(outer, PYTHON_FRAMES / 2);
+	/* And again, as it gets shallow. */
+	fake.depth = 20;
+	write_top();
+	check_stack();
+	down();
+}
+
+/* ---- the first walks, which believe nothing ------------------------------ */
+
+static bool passes(void)
+{
+	atomic_store(&python_checks, 8);
+	return python_check_slowly((uintptr_t)fake.state);
+}
+
+static void hostile(const struct python_layout *l, int what)
+{
+	char *frame = fake.frames[5], *code = fake.codes[3];
+
+	switch (what) {
+	case 0: /* around in a circle */
+		put_word(fake.frames[0], l->frame_outside, frame);
+		break;
+	case 1: /* out of memory */
+		put_word(frame, l->frame_outside, (void *)0x7fff00000008);
+		break;
+	case 2:
+		put_word(frame, l->frame_outside, fake.frames[3] + 1);
+		break;
+	case 3: /* no code */
+		put_word(code, OBJECT_TYPE, fake.types[1]);
+		break;
+	case 4:
+		put_word(frame, l->frame_code, NULL);
+		break;
+	case 5: /* an instruction of another */
+		if (l->code_start >= 0)
+			put_word(frame, l->frame_at,
+				 code + l->code_start + 2 * UNITS + 2);
+		else
+			put_u32(frame, l->frame_at, 2 * UNITS + 1);
+		break;
+	case 6:
+		put_word(fake.state, l->state_frame, (void *)16);
+		break;
+	default:
+		if (l->frame_owner >= 0)
+			frame[l->frame_owner] = 5;
+		else
+			put_word(frame, l->frame_outside, (void *)-8);
+	}
+}
+
+static void first_walks_switch_off_at_whatever_is_wrong(void **state)
+{
+	(void)state;
+	srand(9);
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++)
+		for (int what = 0; what < 8; what++) {
+			up(&python_layouts[l]);
+			for (int i = 0; i < 10; i++) {
+				push();
+				fake.is_link[i] = false;
+				fake.code_of[i] = 3;
+				write_frame(i);
+			}
+			write_top();
+			assert_true(passes());
+			assert_true(atomic_load(&python.on));
+			hostile(&python_layouts[l], what);
+			assert_false(passes());
+			assert_false(atomic_load(&python.on));
+			down();
+		}
+}
+
+/* ---- several threads ----------------------------------------------------- */
+
+static void *meet_all(void *ids)
+{
+	for (int round = 0; round < 200; round++)
+		for (int i = 0; i < CODES; i++)
+			((uint32_t *)ids)[i] = python_code_id((uintptr_t)fake.codes[i]);
+	return NULL;
+}
+
+/* The texts are there when the number is. */
+static void threads_that_meet_a_code_at_once_agree_on_it(void **state)
+{
+	static uint32_t ids[4][CODES];
+	pthread_t threads[4];
+
+	(void)state;
+	up(&python_layouts[PYTHON_3_12]);
+	for (int t = 0; t < 4; t++)
+		pthread_create(&threads[t], NULL, meet_all, ids[t]);
+	for (int t = 0; t < 4; t++)
+		pthread_join(threads[t], NULL);
+	for (int t = 0; t < 4; t++)
+		for (int i = 0; i < CODES; i++) {
+			const struct wire_code *code = code_at(ids[t][i]);
+
+			assert_int_not_equal(ids[t][i], 0);
+			assert_int_equal(code->text[code->file_len], 'a' + i);
+		}
+	down();
+}
+
+/* ---- functions of a few instructions ------------------------------------- */
+
+#ifdef __x86_64__
+static struct {
+	_Alignas(64) unsigned char code[64];
+	uintptr_t word, pointer;
+	uintptr_t runtime[64];
+} image;
+
+/* `#` stands for the way to image.word, `@` to image.pointer, `+` for one byte to
+ * image.runtime[5], `=` for four. */
+static void assemble(const char *text)
+{
+	unsigned char *to = image.code;
+
+	memset(image.code, 0x90, sizeof(image.code));
+	for (; *text; text++) {
+		const void *target = *text == '#' ? &image.word : &image.pointer;
+		int32_t way = (int32_t)((const unsigned char *)target - (to + 4));
+
+		if (*text == '#' || *text == '@' || *text == '=') {
+			way = *text == '=' ? 40 : way;
+			memcpy(to, &way, 4);
+			to += 4;
+		} else if (*text == '+') {
+			*to++ = 40;
+		} else if (*text != ' ') {
+			*to++ = (unsigned char)strtol((char[]){text[0], text[1], 0},
+						      NULL, 16);
+			text++;
+		}
+	}
+	image.pointer = (uintptr_t)image.runtime;
+}
+
+static const struct getter {
+	const char *code;
+	bool is_test, in_runtime;
+} getters[] = {
+	{"488b05# c3", false, false},
+	{"f30f1efa 488b05# c3", false, false},
+	{"488b05@ 488b40+ c3", false, true},
+	{"488b05@ 488b80= c3", false, true},
+	{"488b05# 4885c0 0f95c0 0fb6c0 c3", true, false},
+	{"488b05@ 488b40+ 4885c0 0f95c0 0fb6c0 c3", true, true},
+	{"488b05@ 488b80= 4885c0 0f95c0 0fb6c0 c3", true, true},
+	{"488b05@ 488378+ 00 0f95c0 0fb6c0 c3", true, true},
+};
+
+static const uintptr_t *word_of(bool is_test)
+{
+	return python_getter_word(image.code, (uintptr_t)image.runtime, is_test);
+}
+
+static void a_getter_is_the_word_that_it_reads(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(getters) / sizeof(*getters); i++) {
+		const struct getter *g = &getters[i];
+
+		assemble(g->code);
+		assert_ptr_equal(word_of(g->is_test),
+				 g->in_runtime ? &image.runtime[5] : &image.word);
+		assert_null(word_of(!g->is_test));
+		image.pointer = (uintptr_t)&image.word;
+		if (g->in_runtime)
+			assert_null(word_of(g->is_test));
+	}
+}
+
+/* Of all changes of one bit, those of an address are the only ones to have a word. */
+static void other_instructions_are_not_known(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(getters) / sizeof(*getters); i++) {
+		const uintptr_t *is;
+		int known = 0;
+
+		assemble(getters[i].code);
+		is = word_of(getters[i].is_test);
+		for (int bit = 0; bit < 8 * PYTHON_GETTER_BYTES; bit++) {
+			const uintptr_t *got;
+
+			image.code[bit / 8] ^= (unsigned char)(1 << bit % 8);
+			got = word_of(getters[i].is_test);
+			image.code[bit / 8] ^= (unsigned char)(1 << bit % 8);
+			known += got != NULL && got != is;
+			/* Behind its end nothing matters. */
+			if (got == is)
+				assert_in_range(bit / 8, 8, PYTHON_GETTER_BYTES);
+		}
+		assert_in_range(known, 0, 24);
+	}
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_walk_says_what_is_there_in_every_layout),
+		cmocka_unit_test(the_kept_layouts_are_those_of_their_versions),
+		cmocka_unit_test(an_address_that_is_used_again_is_another_code),
+		cmocka_unit_test(what_is_no_code_has_no_number),
+		cmocka_unit_test(deep_stacks_keep_both_ends),
+		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
+		cmocka_unit_test(threads_that_meet_a_code_at_once_agree_on_it),
+#ifdef __x86_64__
+		cmocka_unit_test(a_getter_is_the_word_that_it_reads),
+		cmocka_unit_test(other_instructions_are_not_known),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
