@@ -34,6 +34,7 @@ static struct {
 	_Alignas(16) char frames[FRAMES][FRAME_BYTES];
 	_Alignas(16) char codes[CODES][CODE_BYTES];
 	_Alignas(16) char names[CODES][128], file[128], lines[64], bytes[64];
+	int slot[FRAMES];		 /* of depth i: which of `frames` it is */
 	int code_of[FRAMES], at[FRAMES]; /* in units; -1: not begun */
 	bool entry[FRAMES], is_link[FRAMES];
 	int depth; /* frames[depth - 1] is the innermost */
@@ -96,13 +97,18 @@ static void on_dealloc(void *code)
 	memset(code, 0, 2 * sizeof(void *));
 }
 
+static char *frame_at(int i)
+{
+	return fake.frames[fake.slot[i]];
+}
+
 /* What frame i is, written where the interpreter would. */
 static void write_frame(int i)
 {
 	const struct python_layout *l = fake.layout;
-	char *frame = fake.frames[i], *code = fake.codes[fake.code_of[i]];
+	char *frame = frame_at(i), *code = fake.codes[fake.code_of[i]];
 
-	put_word(frame, l->frame_outside, i ? fake.frames[i - 1] : NULL);
+	put_word(frame, l->frame_outside, i ? frame_at(i - 1) : NULL);
 	put_word(frame, l->frame_code, fake.is_link[i] ? fake.types[2] : code);
 	if (l->code_start >= 0)
 		put_word(frame, l->frame_at,
@@ -120,7 +126,7 @@ static void write_frame(int i)
 static void write_top(void)
 {
 	const struct python_layout *l = fake.layout;
-	char *top = fake.depth ? fake.frames[fake.depth - 1] : NULL;
+	char *top = fake.depth ? frame_at(fake.depth - 1) : NULL;
 
 	if (l->link_frame >= 0) {
 		put_word(fake.state, l->state_frame, fake.link);
@@ -226,10 +232,25 @@ static void check_stack(void)
 	assert_int_equal(node, 0);
 }
 
+/* One that no other frame has; near the others, so that they are used again. */
+static int free_slot(int near)
+{
+	for (int slot = near;; slot = (slot + 1) % FRAMES) {
+		bool taken = false;
+
+		for (int i = near > 60 ? fake.depth : 0; i < fake.depth; i++)
+			taken |= fake.slot[i] == slot;
+		if (!taken)
+			return slot;
+	}
+}
+
 static void push(void)
 {
-	int i = fake.depth++;
+	int i = fake.depth;
 
+	fake.slot[i] = free_slot(i > 60 ? i : rand() % 3 ? i : rand() % 60);
+	fake.depth++;
 	fake.code_of[i] = rand() % CODES;
 	fake.at[i] = rand() % (UNITS + 1) - 1;
 	fake.entry[i] = rand() % 3 == 0;
@@ -237,12 +258,33 @@ static void push(void)
 	write_frame(i);
 }
 
+/* A generator is resumed by somebody else: its frame stays what it was. */
+static void resume(void)
+{
+	int inner = fake.depth - 1, outer = rand() % (inner + 1);
+	int slot = fake.slot[inner], code = fake.code_of[inner], at = fake.at[inner];
+	bool entry = fake.entry[inner], link = fake.is_link[inner];
+
+	fake.depth = outer;
+	for (int more = rand() % 3; more > 0; more--)
+		push();
+	for (int i = 0; i < fake.depth; i++)
+		if (fake.slot[i] == slot)
+			return;
+	fake.slot[fake.depth] = slot;
+	fake.code_of[fake.depth] = code;
+	fake.at[fake.depth] = at;
+	fake.entry[fake.depth] = entry;
+	fake.is_link[fake.depth] = link;
+	write_frame(fake.depth++);
+}
+
 /* One thing that an interpreter does between two events. */
 static void step(void)
 {
 	int i = fake.depth ? rand() % fake.depth : 0;
 
-	switch (rand() % 8) {
+	switch (rand() % 9) {
 	case 0:
 	case 1:
 		if (fake.depth < 40)
@@ -265,6 +307,10 @@ static void step(void)
 			fake.at[i] = rand() % UNITS;
 			write_frame(i);
 		}
+		break;
+	case 6:
+		if (fake.depth)
+			resume();
 		break;
 	default:
 		if (fake.depth && !fake.is_link[fake.depth - 1]) {
@@ -397,17 +443,17 @@ static bool passes(void)
 
 static void hostile(const struct python_layout *l, int what)
 {
-	char *frame = fake.frames[5], *code = fake.codes[3];
+	char *frame = frame_at(5), *code = fake.codes[3];
 
 	switch (what) {
 	case 0: /* around in a circle */
-		put_word(fake.frames[0], l->frame_outside, frame);
+		put_word(frame_at(0), l->frame_outside, frame);
 		break;
 	case 1: /* out of memory */
 		put_word(frame, l->frame_outside, (void *)0x7fff00000008);
 		break;
 	case 2:
-		put_word(frame, l->frame_outside, fake.frames[3] + 1);
+		put_word(frame, l->frame_outside, frame_at(3) + 1);
 		break;
 	case 3: /* no code */
 		put_word(code, OBJECT_TYPE, fake.types[1]);
