@@ -232,24 +232,29 @@ static void check_stack(void)
 	assert_int_equal(node, 0);
 }
 
-/* One that no other frame has; near the others, so that they are used again. */
-static int free_slot(int near)
+static bool is_taken(int slot)
 {
-	for (int slot = near;; slot = (slot + 1) % FRAMES) {
-		bool taken = false;
+	for (int i = 0; i < fake.depth; i++)
+		if (fake.slot[i] == slot)
+			return true;
+	return false;
+}
 
-		for (int i = near > 60 ? fake.depth : 0; i < fake.depth; i++)
-			taken |= fake.slot[i] == slot;
-		if (!taken)
-			return slot;
-	}
+/* One that no other frame has; near the others, so that they are used again. */
+static int free_slot(void)
+{
+	int slot = rand() % 3 ? fake.depth : rand() % 60;
+
+	while (is_taken(slot))
+		slot = (slot + 1) % FRAMES;
+	return slot;
 }
 
 static void push(void)
 {
 	int i = fake.depth;
 
-	fake.slot[i] = free_slot(i > 60 ? i : rand() % 3 ? i : rand() % 60);
+	fake.slot[i] = free_slot();
 	fake.depth++;
 	fake.code_of[i] = rand() % CODES;
 	fake.at[i] = rand() % (UNITS + 1) - 1;
@@ -268,9 +273,8 @@ static void resume(void)
 	fake.depth = outer;
 	for (int more = rand() % 3; more > 0; more--)
 		push();
-	for (int i = 0; i < fake.depth; i++)
-		if (fake.slot[i] == slot)
-			return;
+	if (is_taken(slot))
+		return;
 	fake.slot[fake.depth] = slot;
 	fake.code_of[fake.depth] = code;
 	fake.at[fake.depth] = at;
