@@ -119,8 +119,13 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 		return false;
 	}
 	below = depth(t, &h->call);
-	if (below < 0 && maps && t->hooks[t->nesting - 1].objects)
-		below = (int)t->nesting;
+	if (below < 0 && t->hooks[t->nesting - 1].objects) {
+		/* What Python's allocators have from malloc may have been freed by
+		 * another thread just now, without their lock. */
+		t->stamp_share = 0;
+		if (maps)
+			below = (int)t->nesting;
+	}
 	if (below >= THREAD_NESTING)
 		sys_local_add(&t->ring->lost, 1);
 	if (below < 0 || below >= THREAD_NESTING)

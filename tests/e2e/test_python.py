@@ -238,6 +238,31 @@ class Frames(Case):
                                  [line_of("bytearray(123456)")], (3, 3 * 123457))
 
 
+class Order(Case):
+    """What the interpreter's threads do is in order with what needs no lock."""
+
+    SCRIPT = """\
+import ctypes, sys, threading
+loop = ctypes.CDLL(sys.argv[1]).loop
+threads = [threading.Thread(target=loop, args=(500000,)) for _ in range(2)]
+for thread in threads:
+    thread.start()
+while threads[0].is_alive():
+    blocks = [bytes(700 + i * 8 % 2000) for i in range(100)]
+for thread in threads:
+    thread.join()
+"""
+
+    def test_no_address_is_given_out_twice(self):
+        # One arena, no caches: what a thread frees is what another is given.
+        tunables = "glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0"
+        for allocator in ("pymalloc", "malloc"):
+            with self.subTest(allocator):
+                self.run_script(self.SCRIPT, args=[harness.target("unlocked.so")],
+                                env={"GLIBC_TUNABLES": tunables,
+                                     "PYTHONMALLOC": allocator})
+
+
 class Ways(Case):
     """Ways in which an interpreter comes into a process."""
 
