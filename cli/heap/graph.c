@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/heap/immortal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -255,6 +256,13 @@ static int scan_range(struct scan *s, uint64_t from, uint64_t to, uint64_t start
 	return r;
 }
 
+/* The first words of block i. */
+static void look_at(struct scan *s, uint32_t i, const uint64_t *words, size_t n)
+{
+	if (heap_is_immortal(words, n))
+		s->g->blocks.items[i].flags |= HEAP_IMMORTAL;
+}
+
 /* The blocks first..end-1 lie in [from, to), not larger than the window. */
 static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t from,
 			 uint64_t to)
@@ -268,6 +276,9 @@ static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t 
 		uint64_t stop = (x->address + x->size) & ~7ull;
 
 		g->first[i] = (uint32_t)g->edge_count;
+		if (g->immortals && at < stop)
+			look_at(s, i, s->window + (at - from) / HEAP_WORD,
+				(size_t)(stop - at) / HEAP_WORD);
 		if (at < stop)
 			r = scan_words(s, s->window + (at - from) / HEAP_WORD,
 				       (size_t)(stop - at) / HEAP_WORD, at, x->address);

@@ -83,6 +83,7 @@ struct heap_graph {
 	/* Set by the caller before the scan, if anything is: memory of blocks whose
 	 * pointers are HEAP_DEAD. Tidy, not owned. */
 	const struct heap_ranges *dead;
+	bool immortals; /* look for HEAP_IMMORTAL */
 	uint64_t block_max; /* bytes of each block that are looked at; 0: all */
 
 	size_t edge_max;       /* the scan ends with -EOVERFLOW beyond; 0: 2^32 - 2 */

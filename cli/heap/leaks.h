@@ -22,7 +22,7 @@ enum leak_kind {		 /* the worst first */
 		 LEAK_EXITED,	 /* held by frames that had been left at the end */
 		 LEAK_YOUNG, /* lost, as it seems: of a living process, and seen once */
 		 LEAK_REACHABLE,
-		 LEAK_RUNTIME,	 /* the loader's, libc's and C++ runtime's own */
+		 LEAK_RUNTIME,	 /* the loader's, libc's, C++'s runtime's, Python's own */
 		 LEAK_INHERITED, /* the parent's at the fork, and not freed here */
 		 LEAK_SUPPRESSED,
 		 LEAK_KINDS

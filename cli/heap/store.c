@@ -21,6 +21,7 @@ enum piece {
 	PIECE_IGNORED = 9,
 	PIECE_MAPPINGS = 10,
 	PIECE_THREADS = 11,
+	PIECE_IMMORTALS = 20,
 };
 
 enum {
@@ -299,6 +300,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	if (!r)
 		r = put_flagged(&o, PIECE_MAPPINGS, g, HEAP_MAPPED);
 	if (!r)
+		r = put_flagged(&o, PIECE_IMMORTALS, g, HEAP_IMMORTAL);
+	if (!r)
 		r = put_threads(&o, g);
 	bytes_done(&o.b);
 	return r;
@@ -551,6 +554,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 	case PIECE_MAPPINGS:
 		r = take_list(&s->mapped, in, n);
 		break;
+	case PIECE_IMMORTALS:
+		r = take_list(&s->immortal, in, n);
+		break;
 	case PIECE_THREADS:
 		r = take_threads(s, in, n);
 		break;
@@ -581,6 +587,8 @@ int heap_store_end(struct heap_stored *s)
 		r = set_flag(&g->blocks, &s->ignored, HEAP_IGNORED);
 	if (!r)
 		r = set_flag(&g->blocks, &s->mapped, HEAP_MAPPED);
+	if (!r)
+		r = set_flag(&g->blocks, &s->immortal, HEAP_IMMORTAL);
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
 
@@ -619,6 +627,7 @@ void heap_stored_done(struct heap_stored *s)
 	heap_graph_done(&s->graph);
 	heap_roots_done(&s->roots);
 	free(s->ignored.items);
+	free(s->immortal.items);
 	free(s->mapped.items);
 	*s = (struct heap_stored){0};
 }

@@ -3,8 +3,9 @@
  * a number of rows of one kind, column by column (docs/format.md).
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
- * roots, which blocks are inherited, ignored, or mappings, and who allocated them.
- * Behind them may come the contents of blocks (contents.h), which are not read with it.
+ * roots, which blocks are inherited, ignored, mappings, or immortal, and who allocated
+ * them. Behind them may come the contents of blocks (contents.h), which are not read with
+ * it.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once
@@ -26,9 +27,9 @@ struct heap_list { /* blocks */
 
 struct heap_stored { /* a graph that was read back */
 	struct heap_graph graph;
-	struct heap_roots roots;	  /* the names of areas */
-	struct heap_list ignored, mapped; /* owned: those with that flag */
-	size_t threads;			  /* of graph.threads, that were read */
+	struct heap_roots roots;		    /* the names of areas */
+	struct heap_list ignored, mapped, immortal; /* owned: those with that flag */
+	size_t threads; /* of graph.threads, that were read */
 };
 
 /* Adds a piece. 0, -ENOMEM, -EBADMSG. */

@@ -134,7 +134,9 @@ static int find_kinds(struct findings_gather *g, const struct heap_graph *graph,
 	if (!known)
 		return -ENOMEM;
 	for (size_t i = 0; i < graph->blocks.count; i++)
-		known[i] = findings_is_runtime(g, graph->blocks.items[i].site)
+		known[i] = graph->blocks.items[i].flags & HEAP_IMMORTAL ||
+					   findings_is_runtime(
+						   g, graph->blocks.items[i].site)
 				   ? LEAK_RUNTIME
 			   : graph->inherited && graph->inherited[i] ? LEAK_INHERITED
 								     : LEAK_KINDS;

@@ -110,7 +110,8 @@ const char *leaks_meaning(enum leak_kind kind)
 		[LEAK_YOUNG] =
 			"nothing points at it, but one look is no proof: it lives on",
 		[LEAK_REACHABLE] = "still held",
-		[LEAK_RUNTIME] = "the loader's, libc's or the C++ runtime's own",
+		[LEAK_RUNTIME] =
+			"the loader's, libc's, the C++ runtime's or Python's own",
 		[LEAK_INHERITED] = "its parent's at the fork",
 		[LEAK_SUPPRESSED] = "suppressed",
 	};
@@ -179,6 +180,7 @@ static int reason_held(struct leaks *l, const struct finding *f, char **ret)
 
 int leaks_reason(struct leaks *l, const struct finding *f, char **ret)
 {
+	static const char immortal[] = "Python never frees them: they are immortal";
 	const char *more = "", *why;
 	char text[1024];
 
@@ -187,9 +189,8 @@ int leaks_reason(struct leaks *l, const struct finding *f, char **ret)
 		return reason_held(l, f, ret);
 	if (f->kind == LEAK_UNSCANNED)
 		more = l->findings->cause;
-	else if (f->kind == LEAK_RUNTIME &&
-		 (why = runtime_reason(l->runtime, f->stack)))
-		more = why;
+	else if (f->kind == LEAK_RUNTIME)
+		more = (why = runtime_reason(l->runtime, f->stack)) ? why : immortal;
 	else if (f->leader != FINDING_NONE && &l->findings->items[f->leader] != f)
 		more = frames_site(l->owners, l->findings->items[f->leader].stack, text,
 				   sizeof(text));

@@ -1,0 +1,71 @@
+"""`heapline check` of Python programs, with nothing left out: what the interpreter keeps
+past its end is no leak, and what a program loses is one.
+
+HEAPLINE_PYTHONS names further interpreters, separated by colons."""
+
+import os
+
+import harness
+
+PYTHONS = ["/usr/bin/python3",
+           *filter(None, os.environ.get("HEAPLINE_PYTHONS", "").split(":"))]
+
+BUSY = """\
+import asyncio, collections, dataclasses, decimal, json, re, threading
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: str = "unlikely " * 3
+Pair = collections.namedtuple("Pair", "one other")
+cache = {str(i): Point(i) for i in range(2000)}
+thread = threading.Thread(target=lambda: cache.update(t=json.dumps([1.5] * 100)))
+thread.start()
+thread.join()
+async def wait():
+    await asyncio.sleep(0)
+    return Pair(re.compile("a+|b").findall("aabb"), decimal.Decimal(1) / 7)
+cache["pair"] = asyncio.run(wait())
+cache["itself"] = cache
+"""
+
+# Addresses are only ever in registers and in integers, which have other digits.
+LOST = """\
+import ctypes
+c, python = ctypes.CDLL(None), ctypes.pythonapi
+c.malloc.restype = python.PyMem_Malloc.restype = ctypes.c_void_p
+c.malloc.argtypes = python.PyMem_Malloc.argtypes = [ctypes.c_size_t]
+def lose():
+    %s
+lose()
+"""
+
+
+class Check(harness.Case):
+    def check(self, python, text, status, *options):
+        script = self.write("script.py", text)
+        result = self.heapline("check", *options, "--", python, script)
+        self.assertEqual(result.status, status, result)
+        return (result.stdout + result.stderr).decode()
+
+    def test_a_script_that_does_nothing_leaks_nothing(self):
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                self.check(python, "pass\n", 0)
+
+    def test_what_lives_when_the_interpreter_ends_is_no_leak(self):
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                self.check(python, BUSY, 0)
+
+    def test_what_native_code_loses_is_one_and_told_by_the_scripts_line(self):
+        for python in PYTHONS:
+            for call, size in (("c.malloc(987)", "987 B in 1 block"),
+                               ("python.PyMem_Malloc(123)", "123 B in 1 block")):
+                with self.subTest(python=python, call=call):
+                    said = self.check(python, LOST % call, 23)
+                    self.assertIn(size, said)
+                    self.assertRegex(said, r"lose\s+script\.py:6")
+
+
+if __name__ == "__main__":
+    harness.main()
