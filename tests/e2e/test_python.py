@@ -496,6 +496,8 @@ class Objects(Case):
         # Its buffer grows by a part of itself: of 10,000 places, as CPython does it.
         ints = self.line("ints", "list(numbers)")["allocated"]
         self.assertEqual(ints, 80000 + 56)
+        grown = self.line("<module>", "numbers = [n for n in")["increment"]
+        self.assertEqual(grown, 85120 + (10 ** 4 - 257) * 32)
         arrays = self.line("arrays", "array.array('i', iter")["increment"]
         self.assertEqual(arrays, 40340 + 80)
         sets = self.line("sets", "set(numbers)")["increment"]
