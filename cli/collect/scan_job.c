@@ -8,6 +8,7 @@
 #include "cli/heap/immortal.h"
 #include "cli/heap/mappings.h"
 #include "cli/heap/memory.h"
+#include "cli/heap/cpython.h"
 #include "cli/heap/reach.h"
 #include "cli/heap/regions.h"
 #include "cli/heap/store.h"
@@ -80,6 +81,32 @@ static bool has_immortals(const struct scan_job *j)
 	       heap_immortal_knows(python >> 8 & 0xffff);
 }
 
+/* Its CPython, as the shim has met it: major << 8 | minor; 0: there is none whose
+ * objects are known. */
+static uint32_t python_of(const struct scan_job *j)
+{
+	/* relaxed: a word, and of anybody's. */
+	uint32_t word = atomic_load_explicit(&j->slot->python, memory_order_relaxed);
+	uint32_t version = word >> 8 & 0xffff;
+
+	return (word & 0xff) != WIRE_PYTHON_BUILD && heap_cpython_knows(version)
+		       ? version
+		       : 0;
+}
+
+static bool get(void *context, uint64_t address, void *to, size_t len)
+{
+	return heap_memory_get(context, address, to, len);
+}
+
+static int find_types(struct scan_job *j, struct heap_memory *memory)
+{
+	_cleanup_(heap_peek_done) struct heap_peek peek = {memory, get, NULL};
+
+	return heap_cpython_find(&j->graph, &j->roots.names, &j->roots.modules, &peek,
+				python_of(j));
+}
+
 /* Edges and roots, out of memory that stands still. */
 static int find(struct scan_job *j, const struct heap_source *source,
 		struct heap_memory *memory, struct heap_threads *threads,
@@ -124,7 +151,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		r = heap_roots_find(&j->graph, source, memory, threads, &o, &j->roots);
 	if (!r)
 		r = heap_regions_scan(&j->graph, source, regions, &j->roots);
-	return r;
+	return r ? r : find_types(j, memory);
 }
 
 void scan_job_answer(struct scan_job *j, int64_t result)
@@ -168,6 +195,7 @@ static int read_memory(struct scan_job *j, struct heap_memory *memory,
 	int r = heap_regions_read(memory, at, WIRE_REGIONS, &regions);
 
 	memory->regions = &regions;
+	memory->constants = python_of(j) != 0; /* names of types */
 	if (!r)
 		r = scan_at_end(&j->want) ? -E2BIG
 					  : heap_image_take(&j->image, memory, &regions,

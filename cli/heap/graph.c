@@ -25,6 +25,7 @@ void heap_graph_done(struct heap_graph *g)
 	free(g->roots);
 	free(g->inherited);
 	free(g->threads);
+	heap_types_done(&g->types);
 	free(g->in_first);
 	free(g->in_edge);
 	free(g->in_near);
@@ -434,7 +435,7 @@ bool heap_graph_is_sound(const struct heap_graph *g)
 		    heap_how(x->how) >= HEAP_HOWS || (i && x->to < x[-1].to))
 			return false;
 	}
-	return true;
+	return heap_types_are_sound(&g->types, n, g->edge_count);
 }
 
 /* ---- the way back -------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 #include "cli/heap/blocks.h"
 #include "cli/heap/ranges.h"
+#include "cli/heap/types.h"
 
 #include <sys/types.h>
 
@@ -74,6 +75,7 @@ struct heap_graph {
 	/* Of each block: 1 + the caller's number of the thread that allocated it; 0:
 	 * not known. NULL: of none. */
 	uint32_t *threads;
+	struct heap_types types; /* of blocks, as far as they are known */
 	uint8_t *inherited; /* of each block: 1, the parent's at the fork; NULL: none */
 
 	uint32_t *in_first; /* NULL: not made yet; blocks.count + 1 */

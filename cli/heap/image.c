@@ -11,18 +11,19 @@
 #include <sys/mman.h>
 
 enum {
-	PIECE = 4 << 20,    /* bytes copied at once */
-	LEAST = 64 << 10,   /* not in less, if there is more */
-	MORE = 64 << 20,    /* room, where what was prepared is used up */
-	HEADERS = 16 << 10, /* of a module: what says where its data is */
-	CREW = 4,	    /* threads that copy: memory is not much faster */
-	TASK = 16 << 20,    /* bytes of addresses, so that all have something to do */
+	PIECE = 4 << 20,     /* bytes copied at once */
+	LEAST = 64 << 10,    /* not in less, if there is more */
+	MORE = 64 << 20,     /* room, where what was prepared is used up */
+	HEADERS = 16 << 10,  /* of a module: what says where its data is */
+	CREW = 4,	     /* threads that copy: memory is not much faster */
+	TASK = 16 << 20,     /* bytes of addresses, so that all have something to do */
+	CONSTANTS = 8 << 20, /* of a module's mapping; what is larger is data */
 };
 
 /* What is to be copied, in the order of addresses. */
 struct task {
 	uint64_t start, len;
-	bool headers;
+	bool untouched; /* pages as the file has them are wanted, too */
 };
 
 struct worker {
@@ -170,7 +171,7 @@ static int copy(struct worker *w, uint64_t start, uint64_t len)
 }
 
 /* As far as they can be read: they are the file's own, untouched pages. */
-static int copy_headers(struct worker *w, uint64_t start, uint64_t len)
+static int copy_untouched(struct worker *w, uint64_t start, uint64_t len)
 {
 	uint64_t some;
 	char *to;
@@ -198,21 +199,24 @@ static void *work(void *context)
 
 		if (i >= c->task_count)
 			break;
-		w->err = t->headers ? copy_headers(w, t->start, t->len)
-				    : copy(w, t->start, t->len);
+		w->err = t->untouched ? copy_untouched(w, t->start, t->len)
+				      : copy(w, t->start, t->len);
 	}
 	return NULL;
 }
 
 /* ---- what is to be done ------------------------------------------------------ */
 
-static int add_task(struct crew *c, uint64_t start, uint64_t len, bool headers)
+static int add_task(struct crew *c, uint64_t start, uint64_t len, bool untouched)
 {
+	uint64_t most = untouched ? PIECE : TASK;
+
 	for (uint64_t done = 0, some; done < len; done += some) {
-		some = len - done < TASK ? len - done : TASK;
+		some = len - done < most ? len - done : most;
 		if (array_reserve(&c->tasks, &c->task_room, c->task_count + 1) < 0)
 			return -ENOMEM;
-		c->tasks[c->task_count++] = (struct task){start + done, some, headers};
+		c->tasks[c->task_count++] =
+			(struct task){start + done, some, untouched};
 	}
 	return 0;
 }
@@ -233,6 +237,21 @@ static int add_parts(struct crew *c, const struct heap_map *map,
 	return r;
 }
 
+/* Of a mapping that a program cannot write, how much is wanted as its file has it: the
+ * first pages, or all that may be constants. */
+static uint64_t untouched(const struct crew *c, const struct heap_map *map)
+{
+	uint64_t len = map->end - map->start;
+
+	if (!map->read || !map->inode || map->shared || map->write)
+		return 0;
+	if (c->memory->constants && len <= CONSTANTS && (!map->exec || !map->offset))
+		return len;
+	if (map->offset)
+		return 0;
+	return len < HEADERS ? len : HEADERS;
+}
+
 static int add_tasks(struct crew *c, const struct heap_ranges *also)
 {
 	const struct heap_maps *maps = c->memory->maps;
@@ -244,9 +263,8 @@ static int add_tasks(struct crew *c, const struct heap_ranges *also)
 
 		if (heap_map_counts(map) || (map->read && map->write && !map->shared))
 			r = add_task(c, map->start, len, false);
-		else if (map->read && map->inode && !map->offset && !map->shared)
-			r = add_task(c, map->start, len < HEADERS ? len : HEADERS,
-				     true);
+		else if (untouched(c, map))
+			r = add_task(c, map->start, untouched(c, map), true);
 		else if (map->read)
 			r = add_parts(c, map, also);
 	}

@@ -19,6 +19,7 @@ struct heap_memory {
 	int pagemap;			   /* -1: none to be had; everything is read */
 	const struct heap_image *image;	   /* once copied: read instead; NULL */
 	const struct heap_ranges *regions; /* said to hold pointers; NULL */
+	bool constants; /* an image has what modules cannot write, too */
 };
 
 /* maps outlive it. */

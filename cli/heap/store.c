@@ -3,72 +3,17 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/heap/contents.h"
+#include "cli/heap/store_pieces.h"
 #include "cli/profile/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum piece {
-	PIECE_NAMES = 1,
-	PIECE_MODULES = 2,
-	PIECE_AREAS = 3,
-	PIECE_BLOCKS = 4,
-	PIECE_EDGES = 5,
-	PIECE_ROOTS = 6,
-	PIECE_INHERITED = 7,
-	PIECE_FUNCTIONS = 8,
-	PIECE_IGNORED = 9,
-	PIECE_MAPPINGS = 10,
-	PIECE_THREADS = 11,
-	PIECE_IMMORTALS = 20,
-};
-
-enum {
-	ROWS = 64 << 10, /* a piece; at most six columns of ten bytes */
-	NAMES_BYTES = 1 << 20,
-	NAME_MAX_BYTES = 4096,
-	COLUMNS_MAX = 6,
-};
-
-_Static_assert(ROWS *COLUMNS_MAX *BYTES_VARINT_MAX < PROFILE_PIECE_MAX, "it fits");
-
-/* Zigzag of the difference from the row before. */
-static uint64_t delta(uint64_t v, uint64_t *before)
-{
-	uint64_t code = bytes_zigzag(v - *before);
-
-	*before = v;
-	return code;
-}
-
-static uint64_t undelta(struct bytes_reader *in, uint64_t *before)
-{
-	return *before += bytes_unzigzag(bytes_get_varint(in));
-}
-
 /* ---- writing ------------------------------------------------------------- */
 
-struct out {
-	struct bytes b;
-	int (*put)(void *context, const void *data, size_t len);
-	void *context;
-};
-
-static void begin(struct out *o, enum piece kind, size_t rows)
-{
-	bytes_reset(&o->b);
-	bytes_put_varint(&o->b, kind);
-	bytes_put_varint(&o->b, rows);
-}
-
-static int end(struct out *o)
-{
-	return o->b.failed ? -ENOMEM : o->put(o->context, o->b.data, o->b.len);
-}
-
 /* Number 0 is "" for everybody. */
-static int put_names(struct out *o, const struct strings *names)
+static int put_names(struct store_out *o, const struct strings *names)
 {
 	size_t i = 1;
 	int r = 0;
@@ -78,7 +23,7 @@ static int put_names(struct out *o, const struct strings *names)
 
 		while (i + n < names->count && n < ROWS && bytes < NAMES_BYTES)
 			bytes += strnlen(names->items[i + n++], NAME_MAX_BYTES);
-		begin(o, PIECE_NAMES, n);
+		store_begin(o, PIECE_NAMES, n);
 		for (size_t k = 0; k < n; k++) {
 			size_t len = strnlen(names->items[i + k], NAME_MAX_BYTES);
 
@@ -86,7 +31,7 @@ static int put_names(struct out *o, const struct strings *names)
 			bytes_put(&o->b, names->items[i + k], len);
 		}
 		i += n;
-		r = end(o);
+		r = store_end(o);
 	}
 	return r;
 }
@@ -98,7 +43,7 @@ static void put_modules(struct bytes *b, const struct heap_roots *r, size_t i, s
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, r->modules.items[k].path);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(r->modules.items[k].start, &last));
+		bytes_put_varint(b, store_delta(r->modules.items[k].start, &last));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b,
 				 r->modules.items[k].end - r->modules.items[k].start);
@@ -121,7 +66,7 @@ static void put_areas(struct bytes *b, const struct heap_graph *g, size_t i, siz
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, (uint32_t)a[k].tid);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(a[k].start, &last));
+		bytes_put_varint(b, store_delta(a[k].start, &last));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, a[k].end - a[k].start);
 }
@@ -132,13 +77,13 @@ static void put_blocks(struct bytes *b, const struct heap_graph *g, size_t i, si
 	uint64_t last = 0, born = 0;
 
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(x[k].address, &last));
+		bytes_put_varint(b, store_delta(x[k].address, &last));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, x[k].size);
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, x[k].site);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(x[k].born_ns, &born));
+		bytes_put_varint(b, store_delta(x[k].born_ns, &born));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, g->first[k + 1] - g->first[k]);
 }
@@ -148,9 +93,9 @@ static void put_edges(struct bytes *b, const struct heap_graph *g, size_t i, siz
 	uint64_t last = 0, word = 0;
 
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(g->edges.to[k], &last));
+		bytes_put_varint(b, store_delta(g->edges.to[k], &last));
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(g->edges.word[k], &word));
+		bytes_put_varint(b, store_delta(g->edges.word[k], &word));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, g->edges.how[k]);
 }
@@ -160,16 +105,16 @@ static void put_roots(struct bytes *b, const struct heap_graph *g, size_t i, siz
 	uint64_t at = 0, to = 0;
 
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(g->roots[k].to, &to));
+		bytes_put_varint(b, store_delta(g->roots[k].to, &to));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, g->roots[k].area);
 	for (size_t k = i; k < i + n; k++)
-		bytes_put_varint(b, delta(g->roots[k].at, &at));
+		bytes_put_varint(b, store_delta(g->roots[k].at, &at));
 	for (size_t k = i; k < i + n; k++)
 		bytes_put_varint(b, g->roots[k].how);
 }
 
-static int put_inherited(struct out *o, const struct heap_graph *g)
+static int put_inherited(struct store_out *o, const struct heap_graph *g)
 {
 	uint32_t found[ROWS / 16];
 	size_t n = 0;
@@ -182,32 +127,32 @@ static int put_inherited(struct out *o, const struct heap_graph *g)
 			found[n++] = (uint32_t)i;
 		if (!n || (n < sizeof(found) / sizeof(*found) && i < g->blocks.count))
 			continue;
-		begin(o, PIECE_INHERITED, n);
+		store_begin(o, PIECE_INHERITED, n);
 		for (size_t k = 0; k < n; k++)
-			bytes_put_varint(&o->b, delta(found[k], &last));
+			bytes_put_varint(&o->b, store_delta(found[k], &last));
 		n = 0;
-		r = end(o);
+		r = store_end(o);
 	}
 	return r;
 }
 
 /* Of all blocks, from the first. */
-static int put_threads(struct out *o, const struct heap_graph *g)
+static int put_threads(struct store_out *o, const struct heap_graph *g)
 {
 	int r = 0;
 
 	for (size_t i = 0, n; !r && g->threads && i < g->blocks.count; i += n) {
 		n = g->blocks.count - i < ROWS ? g->blocks.count - i : ROWS;
-		begin(o, PIECE_THREADS, n);
+		store_begin(o, PIECE_THREADS, n);
 		for (size_t k = i; k < i + n; k++)
 			bytes_put_varint(&o->b, g->threads[k]);
-		r = end(o);
+		r = store_end(o);
 	}
 	return r;
 }
 
 /* Of areas that are a function's. */
-static int put_functions(struct out *o, const struct heap_graph *g)
+static int put_functions(struct store_out *o, const struct heap_graph *g)
 {
 	int r = 0;
 
@@ -218,14 +163,14 @@ static int put_functions(struct out *o, const struct heap_graph *g)
 		for (; end_at < g->area_count && n < ROWS; end_at++)
 			n += g->areas[end_at].function != 0;
 		if (n) {
-			begin(o, PIECE_FUNCTIONS, n);
+			store_begin(o, PIECE_FUNCTIONS, n);
 			for (size_t k = i; k < end_at; k++)
 				if (g->areas[k].function)
-					bytes_put_varint(&o->b, delta(k, &last));
+					bytes_put_varint(&o->b, store_delta(k, &last));
 			for (size_t k = i; k < end_at; k++)
 				if (g->areas[k].function)
 					bytes_put_varint(&o->b, g->areas[k].function);
-			r = end(o);
+			r = store_end(o);
 		}
 		i = end_at;
 	}
@@ -233,7 +178,7 @@ static int put_functions(struct out *o, const struct heap_graph *g)
 }
 
 /* The numbers of the blocks with a flag. */
-static int put_flagged(struct out *o, enum piece kind, const struct heap_graph *g,
+static int put_flagged(struct store_out *o, enum piece kind, const struct heap_graph *g,
 		       enum heap_block_flag flag)
 {
 	_cleanup_(freep) uint32_t *list = NULL;
@@ -244,22 +189,22 @@ static int put_flagged(struct out *o, enum piece kind, const struct heap_graph *
 		uint64_t last = 0;
 
 		n = count - i < ROWS ? count - i : ROWS;
-		begin(o, kind, n);
+		store_begin(o, kind, n);
 		for (size_t k = i; k < i + n; k++)
-			bytes_put_varint(&o->b, delta(list[k], &last));
-		r = end(o);
+			bytes_put_varint(&o->b, store_delta(list[k], &last));
+		r = store_end(o);
 	}
 	return r;
 }
 
-static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
+static int put_rows(struct store_out *o, enum piece kind, const struct heap_graph *g,
 		    const struct heap_roots *roots, size_t count)
 {
 	int r = 0;
 
 	for (size_t i = 0, n; !r && i < count; i += n) {
 		n = count - i < ROWS ? count - i : ROWS;
-		begin(o, kind, n);
+		store_begin(o, kind, n);
 		if (kind == PIECE_MODULES)
 			put_modules(&o->b, roots, i, n);
 		else if (kind == PIECE_AREAS)
@@ -270,7 +215,7 @@ static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
 			put_edges(&o->b, g, i, n);
 		else
 			put_roots(&o->b, g, i, n);
-		r = end(o);
+		r = store_end(o);
 	}
 	return r;
 }
@@ -278,7 +223,7 @@ static int put_rows(struct out *o, enum piece kind, const struct heap_graph *g,
 int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	       int (*put)(void *context, const void *data, size_t len), void *context)
 {
-	struct out o = {.put = put, .context = context};
+	struct store_out o = {.put = put, .context = context};
 	int r = put_names(&o, &roots->names);
 
 	if (!r)
@@ -303,6 +248,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 		r = put_flagged(&o, PIECE_IMMORTALS, g, HEAP_IMMORTAL);
 	if (!r)
 		r = put_threads(&o, g);
+	if (!r)
+		r = store_put_types(&o, g);
 	bytes_done(&o.b);
 	return r;
 }
@@ -341,7 +288,7 @@ static int take_modules(struct heap_roots *r, struct bytes_reader *in, size_t n)
 	for (size_t k = 0; k < n; k++)
 		m[k].path = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
-		m[k].start = undelta(in, &last);
+		m[k].start = store_undelta(in, &last);
 	for (size_t k = 0; k < n; k++)
 		m[k].end = m[k].start + bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
@@ -367,7 +314,7 @@ static int take_areas(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	for (size_t k = 0; k < n; k++)
 		a[k].tid = (int32_t)(uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
-		a[k].start = undelta(in, &last);
+		a[k].start = store_undelta(in, &last);
 	for (size_t k = 0; k < n; k++)
 		a[k].end = a[k].start + bytes_get_varint(in);
 	g->area_count += n;
@@ -381,19 +328,20 @@ static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	struct heap_block *x;
 	uint64_t last = 0, born = 0;
 
-	if (g->inherited || g->threads) /* these say how many there are */
+	if (g->inherited || g->threads ||
+	    g->types.what) /* these say how many there are */
 		return -EBADMSG;
 	if (array_reserve(&b->items, &b->room, b->count + n) < 0)
 		return -ENOMEM;
 	x = b->items + b->count;
 	for (size_t k = 0; k < n; k++)
-		x[k].address = undelta(in, &last);
+		x[k].address = store_undelta(in, &last);
 	for (size_t k = 0; k < n; k++)
 		x[k].size = bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
 		x[k].site = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
-		x[k].born_ns = undelta(in, &born);
+		x[k].born_ns = store_undelta(in, &born);
 	for (size_t k = 0; k < n; k++)
 		x[k].flags = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
@@ -413,9 +361,9 @@ static int take_edges(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	if (r < 0)
 		return r;
 	for (size_t k = at; k < at + n; k++)
-		g->edges.to[k] = (uint32_t)undelta(in, &last);
+		g->edges.to[k] = (uint32_t)store_undelta(in, &last);
 	for (size_t k = at; k < at + n; k++)
-		g->edges.word[k] = (uint32_t)undelta(in, &word);
+		g->edges.word[k] = (uint32_t)store_undelta(in, &word);
 	for (size_t k = at; k < at + n; k++)
 		g->edges.how[k] = (uint16_t)bytes_get_varint(in);
 	g->edge_count += n;
@@ -431,11 +379,11 @@ static int take_roots(struct heap_graph *g, struct bytes_reader *in, size_t n)
 		return -ENOMEM;
 	x = g->roots + g->root_count;
 	for (size_t k = 0; k < n; k++)
-		x[k].to = (uint32_t)undelta(in, &to);
+		x[k].to = (uint32_t)store_undelta(in, &to);
 	for (size_t k = 0; k < n; k++)
 		x[k].area = (uint32_t)bytes_get_varint(in);
 	for (size_t k = 0; k < n; k++)
-		x[k].at = undelta(in, &at);
+		x[k].at = store_undelta(in, &at);
 	for (size_t k = 0; k < n; k++)
 		x[k].how = (uint16_t)bytes_get_varint(in);
 	g->root_count += n;
@@ -451,7 +399,7 @@ static int take_inherited(struct heap_graph *g, struct bytes_reader *in, size_t 
 	if (!g->inherited)
 		return -ENOMEM;
 	for (size_t k = 0; k < n; k++)
-		if (undelta(in, &block) < g->blocks.count)
+		if (store_undelta(in, &block) < g->blocks.count)
 			g->inherited[block] = 1;
 		else
 			return -EBADMSG;
@@ -483,7 +431,7 @@ static int take_functions(struct heap_graph *g, struct bytes_reader *in, size_t 
 	if (!areas)
 		return -ENOMEM;
 	for (size_t k = 0; k < n; k++)
-		areas[k] = undelta(in, &last);
+		areas[k] = store_undelta(in, &last);
 	for (size_t k = 0; k < n; k++) {
 		if (areas[k] >= g->area_count)
 			return -EBADMSG;
@@ -500,7 +448,7 @@ static int take_list(struct heap_list *list, struct bytes_reader *in, size_t n)
 	if (array_reserve(&list->items, &list->room, list->count + n) < 0)
 		return -ENOMEM;
 	for (size_t k = 0; k < n; k++)
-		list->items[list->count++] = (uint32_t)undelta(in, &last);
+		list->items[list->count++] = (uint32_t)store_undelta(in, &last);
 	return 0;
 }
 
@@ -559,6 +507,13 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 		break;
 	case PIECE_THREADS:
 		r = take_threads(s, in, n);
+		break;
+	case PIECE_TYPES:
+	case PIECE_WHAT:
+	case PIECE_FIELDS:
+	case PIECE_LABELS:
+	case PIECE_CALLED:
+		r = store_take_types(&s->graph, (enum piece)kind, in, n);
 		break;
 	default:
 		return 0; /* of a newer heapline */

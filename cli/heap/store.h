@@ -3,9 +3,9 @@
  * a number of rows of one kind, column by column (docs/format.md).
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
- * roots, which blocks are inherited, ignored, mappings, or immortal, and who allocated
- * them. Behind them may come the contents of blocks (contents.h), which are not read with
- * it.
+ * roots, which blocks are inherited, ignored, mappings, or immortal, who allocated them,
+ * and of which types they are. Behind them may come the contents of blocks (contents.h),
+ * which are not read with it.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once

@@ -44,6 +44,17 @@ def document():
     return sections, types
 
 
+def piece_columns():
+    """{kind: how many columns}, of the rows of PIECES but for names and contents."""
+    with open(os.path.join(harness.SOURCE, "docs", "format.md"), encoding="utf-8") as file:
+        text = file.read()
+    section = text[text.index("### PIECES"):].split("\n### SITES")[0]
+    kinds = {}
+    for kind, what in re.findall(r"(?m)^ {3,4}(\d+) \w+ +(.*(?:\n {16}\S.*)*)", section):
+        kinds[int(kind)] = 1 + re.sub(r"\([^)]*\)", "", what).count(";")
+    return kinds
+
+
 class Payload:
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -72,6 +83,7 @@ class Reader:
 
     def __init__(self, data):
         self.columns, self.types = document()
+        self.kinds = piece_columns()
         self.strings, self.part = [b""], b""
         self.rows = {name: [] for name in self.columns}
         self.sites, self.seen, self.commits, self.raw = {}, set(), 0, 0
@@ -110,8 +122,13 @@ class Reader:
             self.part += body
         elif self.types[kind] == "PIECES":
             piece = Payload(body)
-            self.pieces.append((piece.varint(), piece.varint()))
-            assert 1 <= self.pieces[-1][0] <= 10 and self.pieces[-1][1] <= 65536
+            which, rows = piece.varint(), piece.varint()
+            self.pieces.append((which, rows))
+            assert rows <= 65536
+            columns = self.kinds[which]
+            for _ in range(columns * rows if which not in (1, 12) else 0):
+                piece.varint()
+            assert which in (1, 12) or piece.at == len(body), (which, piece.at, len(body))
         else:
             self.section(self.types[kind], Payload(body))
         self.run = zlib.crc32(data[at : at + 20], self.run)
@@ -225,10 +242,19 @@ class Format(harness.Case):
         self.assertEqual((missed["program"].decode(), missed["why"]), (static, 2))
         self.assertTrue(any(p["inherited.bytes"] for p in reader.rows["PROCESSES"]))
 
+    def test_pieces_of_types(self):
+        script = self.write("objects.py", "import ctypes\n"
+                            "class Node: pass\n"
+                            "nodes = [Node() for _ in range(100)]\n"
+                            "ctypes.CDLL(None).heapline_snapshot(b'now')\n")
+        reader, _ = self.read(["/usr/bin/python3", script])
+        self.assertLessEqual({13, 14, 15, 16, 17}, {k for k, n in reader.pieces if n})
+
     def test_every_section_of_the_document_occurs(self):
         reader, report = self.read([harness.target("demo")], ["--snapshot-at-exit"])
         (snapshot,) = reader.rows["SNAPSHOTS"]
         self.assertEqual(snapshot["blocks"], sum(n for k, n in reader.pieces if k == 4))
+        self.assertEqual(sorted(reader.kinds), list(range(1, 18)))
         self.assertEqual(snapshot["bytes"], report["live_at_end"]["bytes"])
         self.assertEqual(set(reader.types.values()) - reader.seen, {"STRING_PART"})
         self.assertLessEqual(set(reader.columns), set(reader.types.values()))

@@ -30,6 +30,48 @@ static void kept_done(struct kept *k)
 	k->count = 0;
 }
 
+/* Types, and what uses them. */
+static void furnish_types(struct heap_graph *g, uint32_t n)
+{
+	struct heap_types *t = &g->types;
+	uint32_t types = 1 + make_below(20);
+
+	for (uint32_t i = 0; i < types; i++)
+		assert_int_equal(
+			heap_types_add(t, &(struct heap_type){make_below(9),
+							      make_below(HEAP_ORIGINS),
+							      make_random()}),
+			i + 1);
+	t->what = calloc(n + 1, sizeof(*t->what));
+	for (uint32_t i = 0; i < n; i++)
+		if (make_below(3))
+			t->what[i] = (struct heap_what){
+				1 + make_below(types),
+				make_below(4) ? make_below(9) : HEAP_UNCOUNTED,
+				(uint16_t)make_below(1 << 16),
+				(uint8_t)make_below(HEAP_PARTS),
+				(uint8_t)make_below(HEAP_STATES)};
+	for (uint32_t i = 0; i < make_below(50); i++) {
+		struct heap_field f = {make_below(types), make_below(HEAP_PARTS),
+				       8 * make_below(30), make_below(9)};
+
+		assert_int_equal(heap_types_add_field(t, &f), 0);
+	}
+	for (uint32_t i = 0; i < make_below(n); i++) {
+		struct heap_called c = {make_below(n), make_below(9)};
+
+		assert_int_equal(heap_types_add_called(t, &c), 0);
+	}
+	for (uint32_t e = 0; e < g->edge_count; e++)
+		if (!make_below(3)) {
+			struct heap_label l = {e, make_below(9),
+					       (uint8_t)make_below(HEAP_LABEL_KINDS)};
+
+			assert_int_equal(heap_types_add_label(t, &l), 0);
+		}
+	heap_types_seal(t);
+}
+
 static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 {
 	make_graph(g, n, make_below(4 * n), make_below(n + 2));
@@ -73,6 +115,8 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 		g->areas[i] = (struct heap_area){
 			make_random() >> 8,	    UINT64_MAX >> 4, (uint32_t)i, 1, 0,
 			(int32_t)make_below(99999), make_below(3)};
+	if (make_below(4))
+		furnish_types(g, n);
 }
 
 static int load(const struct kept *k, struct heap_stored *ret)
@@ -87,6 +131,35 @@ static int load(const struct kept *k, struct heap_stored *ret)
 		r = heap_store_take(ret, &in);
 	}
 	return r ? r : heap_store_end(ret);
+}
+
+/* By what is asked of them, and so of all orders. */
+static void expect_same_types(const struct heap_graph *a, const struct heap_graph *b)
+{
+	const struct heap_types *x = &a->types, *y = &b->types;
+
+	assert_int_equal(x->count, y->count);
+	for (uint32_t i = 1; i < x->count; i++) {
+		assert_int_equal(x->items[i].name, y->items[i].name);
+		assert_int_equal(x->items[i].origin, y->items[i].origin);
+		assert_int_equal(x->items[i].address, y->items[i].address);
+	}
+	for (uint32_t i = 0; i < a->blocks.count; i++) {
+		assert_memory_equal(heap_types_what(x, i), heap_types_what(y, i),
+				    sizeof(*x->what));
+		assert_int_equal(heap_types_called(x, i), heap_types_called(y, i));
+	}
+	assert_int_equal(x->field_count, y->field_count);
+	for (size_t i = 0; i < x->field_count; i++)
+		assert_memory_equal(&x->fields[i], &y->fields[i], sizeof(*x->fields));
+	assert_int_equal(x->label_count, y->label_count);
+	for (uint32_t e = 0; e < a->edge_count; e++) {
+		const struct heap_label *l = heap_types_label(x, e),
+					*m = heap_types_label(y, e);
+
+		assert_int_equal(!l, !m);
+		assert_true(!l || (l->name == m->name && l->kind == m->kind));
+	}
 }
 
 static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
@@ -125,6 +198,7 @@ static void expect_same(const struct heap_graph *a, const struct heap_graph *b)
 		assert_int_equal(a->roots[i].at, b->roots[i].at);
 		assert_int_equal(a->roots[i].how, b->roots[i].how);
 	}
+	expect_same_types(a, b);
 }
 
 static void what_is_stored_comes_back(void **state)
@@ -225,7 +299,7 @@ static void impossible_counts_are_refused(void **state)
 static void blocks_behind_their_flags_are_refused(void **state)
 {
 	static const unsigned char block[] = {4, 1, 32, 8, 1, 2, 0},
-				   flags[][3] = {{7, 0, 0}, {11, 0, 0}};
+				   flags[][3] = {{7, 0, 0}, {11, 0, 0}, {14, 0, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {

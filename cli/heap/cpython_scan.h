@@ -1,0 +1,157 @@
+/*
+ * cpython_scan.h - what the parts of the search for Python's objects share. For
+ * cpython*.c alone.
+ */
+#pragma once
+
+#include "cli/base/table.h"
+#include "cli/heap/cpython.h"
+
+struct cpython_shape { /* offsets, bytes */
+	uint16_t version;
+	uint16_t text_short, text_long; /* str: its characters, ASCII or not */
+	uint16_t type_qualname, type_keys;
+	uint16_t function_qualname;
+	uint16_t code_name;
+	bool old_keys; /* keys tables as up to 3.10 */
+};
+
+enum cpython_flag { /* tp_flags, since 3.8 but where it is said */
+		    CPYTHON_INLINE_VALUES = 1 << 2,   /* 3.13 */
+		    CPYTHON_MANAGED_WEAKREF = 1 << 3, /* 3.12 */
+		    CPYTHON_MANAGED_DICT = 1 << 4,    /* 3.11 */
+		    CPYTHON_HEAP_TYPE = 1 << 9,
+		    CPYTHON_READY = 1 << 12,
+		    CPYTHON_GC = 1 << 14,
+		    CPYTHON_LONG = 1 << 24,
+		    CPYTHON_LIST = 1 << 25,
+		    CPYTHON_TUPLE = 1 << 26,
+		    CPYTHON_TEXT = 1 << 28,
+		    CPYTHON_DICT = 1 << 29,
+};
+#define CPYTHON_TYPE (1ull << 31)
+
+enum { /* PyTypeObject, of all these versions */
+       TYPE_NAME = 24,
+       TYPE_BASIC_SIZE = 32,
+       TYPE_ITEM_SIZE = 40,
+       TYPE_FLAGS = 168,
+       TYPE_WEAK_LIST = 208,
+       TYPE_MEMBERS = 240,
+       TYPE_BASE = 256,
+       TYPE_DICT = 264,
+       TYPE_DICT_OFFSET = 288,
+       TYPE_BYTES = 408,
+       GC_HEAD = 16,
+       WORD = 8,
+};
+
+enum cpython_family { /* whose insides are known */
+		      CPYTHON_PLAIN,
+		      CPYTHON_A_TYPE,
+		      CPYTHON_A_DICT,
+		      CPYTHON_A_LIST,
+		      CPYTHON_A_TUPLE,
+		      CPYTHON_A_TEXT,
+		      CPYTHON_A_LONG,
+		      CPYTHON_A_SET,
+		      CPYTHON_A_MODULE,
+		      CPYTHON_A_FUNCTION,
+		      CPYTHON_A_CODE,
+		      CPYTHON_A_WEAKREF,
+		      CPYTHON_A_BYTEARRAY,
+		      CPYTHON_AN_ARRAY,
+};
+
+struct cpython_kind { /* a type of the program's */
+	uint64_t address, flags;
+	uint64_t basic_size, item_size;
+	int64_t weak_list, dict; /* offsets; 0: none */
+	uint32_t type;		 /* of heap_types */
+	uint16_t before;	 /* bytes in front of an object */
+	enum cpython_family family;
+	uint64_t keys; /* the table that instances share; 0: none */
+};
+
+struct cpython_scan {
+	struct heap_graph *g;
+	struct strings *names;
+	const struct heap_modules *modules;
+	struct heap_peek *memory;
+	const struct cpython_shape *shape;
+	uint64_t type_type;
+	struct table known; /* address of a type -> number in kinds; 0: it is none */
+	struct cpython_kind *kinds; /* the first is none */
+	size_t kind_count, kind_room;
+	uint32_t *kind_of; /* of types, once all blocks were seen */
+	size_t text_bytes; /* of names taken from the program */
+};
+
+enum {
+	CPYTHON_TEXT_MAX = 64,	      /* characters of a key or an object's name */
+	CPYTHON_NAME_MAX = 256,	      /* bytes of a type's */
+	CPYTHON_NAMES_MAX = 64 << 20, /* bytes of all of them */
+	CPYTHON_BASES = 32,
+	CPYTHON_MEMBERS = 256,
+};
+
+/* The block that an address is in, and how far; HEAP_NONE. */
+static inline uint32_t cpython_block(const struct cpython_scan *s, uint64_t address,
+				     uint64_t *ret_into)
+{
+	uint32_t i = heap_blocks_around(&s->g->blocks, address);
+
+	if (i != HEAP_NONE)
+		*ret_into = address - s->g->blocks.items[i].address;
+	return i;
+}
+
+/* The type at an address, or NULL: there is none. Valid until the next call. */
+const struct cpython_kind *cpython_kind(struct cpython_scan *s, uint64_t address);
+
+/* Flags of the type of the object at an address; 0: none. */
+uint64_t cpython_flags_of(struct cpython_scan *s, uint64_t object);
+
+/* A name in the graph; 0 for "", too many or too long ones, UINT32_MAX: no memory. */
+uint32_t cpython_name(struct cpython_scan *s, const char *text);
+
+/* ---- cpython_text.c ---- */
+
+/* The text of a str in UTF-8, cut to CPYTHON_TEXT_MAX characters. False: it is none, or
+ * has characters that are no text. */
+bool cpython_text(struct cpython_scan *s, uint64_t object, char *buffer, size_t room);
+
+/* A NUL-terminated one of bytes, as C has it; cut with "...". */
+bool cpython_c_text(struct cpython_scan *s, uint64_t at, char *buffer, size_t room);
+
+/* What a key is written as, and whether it is a text. */
+bool cpython_key(struct cpython_scan *s, uint64_t object, char *buffer, size_t room,
+		 bool *ret_text);
+
+/* ---- cpython_keys.c ---- */
+
+struct cpython_keys { /* a dictionary's table of keys */
+	uint64_t at, entries, count;
+	uint32_t stride, key, value; /* of an entry; value 0: it has none */
+};
+
+/* False: there is none. */
+bool cpython_keys_read(struct cpython_scan *s, uint64_t at, struct cpython_keys *ret);
+
+/* The value of a text key, of a table that is not split; 0: it has none. */
+uint64_t cpython_keys_find(struct cpython_scan *s, const struct cpython_keys *k,
+			   const char *key);
+
+/* The key of an entry; 0. */
+uint64_t cpython_keys_key(struct cpython_scan *s, const struct cpython_keys *k,
+			  uint64_t i);
+
+/* ---- cpython_cut.c ---- */
+
+/* With all objects known: pointers that hold nothing are cut, or doubted. */
+void cpython_cut(struct cpython_scan *s);
+
+/* ---- cpython_parts.c ---- */
+
+/* With all objects known: blocks that are parts of theirs, and labels. */
+int cpython_parts(struct cpython_scan *s);
