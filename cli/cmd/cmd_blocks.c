@@ -6,7 +6,7 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/blocks.h"
 
-enum option { SNAPSHOT, HELD, MIN };
+enum option { SNAPSHOT, HELD, MIN, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
@@ -16,6 +16,9 @@ static const struct option_spec options[] = {
 			  "or no",
 		  .words = BLOCKS_HELD_WORDS},
 	[MIN] = {.name = "min", .argument = "SIZE", .help = "only blocks of that size"},
+	[TYPE] = {.name = "type",
+		  .argument = "TYPE",
+		  .help = "only objects of that type, and their parts (* and ? match)"},
 	{0},
 };
 
@@ -36,6 +39,9 @@ static const char *take(void *own, size_t i, const char *value)
 		return blocks_parse_held(value, &o->options.level)
 			       ? NULL
 			       : "sure, inside, weak, exited, ignored or no";
+	case TYPE:
+		o->options.type = value;
+		return NULL;
 	case MIN:
 		return quantity_parse_size(value, &o->options.least) < 0
 			       ? "write bytes, or a number with K, M or G"

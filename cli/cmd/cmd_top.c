@@ -1,25 +1,31 @@
 /*
  * cmd_top.c - heapline top [OPTIONS] [PROFILE]
  */
-#include "cli/cmd/reader.h"
+#include "cli/cmd/graph.h"
 #include "cli/cmd/verb.h"
 #include "cli/report/top.h"
+#include "cli/report/types.h"
 
 #include <string.h>
 
-enum option { BY };
+enum option { BY, SNAPSHOT };
 
 static const struct option_spec options[] = {
 	[BY] = {.name = "by",
 		.argument = "WHAT",
 		.help = TOP_WORDS,
 		.words = "site stack function file module size thread lifetime "
-			 "domain process"},
+			 "domain process type"},
+	[SNAPSHOT] = {.name = "snapshot",
+		      .argument = "NAME",
+		      .help = "of --by type: by name, or number from 1 (the last one)"},
 	{0},
 };
 
 struct own {
 	struct top_options options;
+	bool by_type;
+	const char *snapshot;
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -27,7 +33,13 @@ static const char *take(void *own, size_t i, const char *value)
 	struct own *o = own;
 
 	switch ((enum option)i) {
+	case SNAPSHOT:
+		o->snapshot = value;
+		return NULL;
 	case BY:
+		o->by_type = !strcmp(value, "type");
+		if (o->by_type)
+			return NULL;
 		return top_parse_by(value, &o->options.by) ? NULL : TOP_WORDS;
 	}
 	return NULL;
@@ -44,9 +56,12 @@ static bool sort(void *own, const char *word)
  * whole: NULL, or a clause on why the table cannot be had of the part asked for. */
 static const char *refuse(const void *own, const struct slice_options *o)
 {
-	enum top_by by = ((const struct own *)own)->options.by;
+	const struct own *mine = own;
+	enum top_by by = mine->options.by;
 	bool timed = o->has_range || o->moment != SLICE_AT_DEFAULT;
 
+	if (mine->by_type && (timed || o->threads || o->has_sizes))
+		return "types are of all blocks at the moment of their --snapshot";
 	if (by == TOP_SIZE && (timed || o->threads))
 		return "sizes are kept of the whole recording: only --size cuts them";
 	if (by == TOP_LIFETIME && (timed || o->threads || o->has_sizes))
@@ -60,8 +75,8 @@ const struct reader_spec top_spec = {
 	.verb = "top",
 	.about =
 		"Shows who has most, in one table: by the lines that asked for memory, "
-		"or by\nstack, function, file, module, size, thread, lifetime, domain "
-		"or process.",
+		"or by\nstack, function, file, module, size, thread, lifetime, domain, "
+		"process or type of object.",
 	.sorts = VIEW_SORTS,
 	.sort_words = VIEW_SORT_WORDS,
 	.sort = sort,
@@ -71,14 +86,28 @@ const struct reader_spec top_spec = {
 	.refuse = refuse,
 };
 
+static int report_types(const struct reader *r, const struct held *h, void *own)
+{
+	struct types_options o = {
+		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+
+	(void)own;
+	return r->json ? types_json(h, &o, r->out) : types_text(h, &o, r->out);
+}
+
 int cmd_top(int argc, char **argv)
 {
 	struct own own = {0};
 	struct reader r;
-	int status;
+	int status, result, unread;
 
 	if (!reader_open(&r, &top_spec, argc, argv, &own, &status))
 		return status;
+	if (own.by_type) {
+		result = graph_read(&r, NULL, own.snapshot, report_types, &unread);
+		status = reader_close(&r, result);
+		return unread ? unread : status;
+	}
 	own.options.scope = r.scope;
 	own.options.limit = r.limit;
 	own.options.bytes = r.bytes;

@@ -76,20 +76,30 @@ static int say_no_block(const char *operand)
 	return VERB_USAGE;
 }
 
+int graph_read(const struct reader *r, void *own, const char *snapshot,
+	       graph_report *report, int *ret_status)
+{
+	struct held h;
+	int result = 0;
+
+	*ret_status = 0;
+	if (open_graph(r, &h, snapshot, ret_status))
+		result = report(r, &h, own);
+	held_done(&h);
+	return result;
+}
+
 int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
 	      const char *const *snapshot, graph_report *report)
 {
 	struct reader r;
-	struct held h;
 	const char *operand;
-	int status, result = 0, unread = 0;
+	int status, result, unread;
 
 	if (!reader_open(&r, spec, argc, argv, own, &status))
 		return status;
 	operand = r.operand;
-	if (open_graph(&r, &h, *snapshot, &unread))
-		result = report(&r, &h, own);
-	held_done(&h);
+	result = graph_read(&r, own, *snapshot, report, &unread);
 	status = reader_close(&r, result == -ENXIO ? 0 : result);
 	if (unread)
 		return unread;

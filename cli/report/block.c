@@ -133,6 +133,29 @@ static int put_near(const struct held *h, uint32_t block, FILE *out)
 	return r;
 }
 
+/* What type of object it is, and how it counts the references to it. */
+static void put_what(const struct held *h, uint32_t block, FILE *out)
+{
+	const struct heap_what *w = heap_types_what(&h->graph->types, block);
+	char text[TEXT];
+
+	if (!w->type)
+		return;
+	fputs("  ", out);
+	text_put(out, held_type(h, block, text, sizeof(text)));
+	if (w->part > HEAP_TUPLE) {
+		fputc('\n', out);
+		return;
+	}
+	if (w->count == HEAP_UNCOUNTED)
+		fputs(", references are not counted", out);
+	else
+		fprintf(out, ", reference count %s", units_count(w->count).text);
+	fputs(w->state & HEAP_TRACKED ? ", tracked by the collector of garbage\n"
+				      : "\n",
+	      out);
+}
+
 static int put_one(const struct held *h, struct heap_contents_reader *reader,
 		   uint32_t block, FILE *out)
 {
@@ -145,6 +168,7 @@ static int put_one(const struct held *h, struct heap_contents_reader *reader,
 	fprintf(out, "\n0x%" PRIx64 "  %s (%s bytes), %s old\n", b->address,
 		units_size(b->size).text, units_count(b->size).text,
 		units_duration(age(h, block)).text);
+	put_what(h, block, out);
 	fprintf(out, "  %s; roots to it: %s, references to it: %s, from it: %s\n",
 		held_level(h->level[block]), units_count(end - roots).text,
 		units_count(g->in_first[block + 1] - g->in_first[block]).text,

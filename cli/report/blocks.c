@@ -6,6 +6,7 @@
 #include "cli/heap/components.h"
 #include "cli/heap/reach.h"
 #include "cli/report/held_json.h"
+#include "cli/report/types.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,12 +37,13 @@ bool blocks_parse_held(const char *word, int *ret)
 static bool is_wanted(const struct held *h, const struct blocks_options *o, uint32_t i)
 {
 	return (o->level < 0 || h->level[i] == o->level) &&
-	       h->graph->blocks.items[i].size >= o->least;
+	       h->graph->blocks.items[i].size >= o->least &&
+	       (!o->type || types_match(o->type, held_type_name(h, i)));
 }
 
 /* ---- by site ------------------------------------------------------------- */
 
-struct group {		/* blocks of one stack that are held alike */
+struct group {		/* blocks of one stack and type that are held alike */
 	uint32_t first; /* the lowest address */
 	uint64_t count, bytes;
 };
@@ -66,7 +68,10 @@ static int group_all(const struct held *h, const struct blocks_options *o,
 	if (!groups)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->count; i++) {
-		struct table_key key = {b->items[i].site, h->level[i]};
+		const struct heap_what *w = heap_types_what(&h->graph->types, i);
+		struct table_key key = {(uint64_t)w->type << 32 | b->items[i].site,
+					(uint64_t)w->part << 16 |
+						(uint64_t)w->state << 8 | h->level[i]};
 		bool is_new;
 		uint64_t *number;
 
@@ -89,6 +94,18 @@ static int group_all(const struct held *h, const struct blocks_options *o,
 	return 0;
 }
 
+/* Without the name that one of them has. */
+static void put_type(const struct held *h, uint32_t block, FILE *out)
+{
+	char text[TEXT], *name;
+
+	name = strstr(held_type(h, block, text, sizeof(text)), " `");
+	if (name)
+		*name = '\0';
+	text_put(out, text);
+	fputs(*text ? "  " : "", out);
+}
+
 int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
 {
 	_cleanup_(freep) struct group *groups = NULL;
@@ -109,6 +126,7 @@ int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
 			units_count(groups[i].count).text,
 			units_size(groups[i].bytes).text,
 			h->graph->blocks.items[first].address);
+		put_type(h, first, out);
 		text_put(out, held_site(h, first, text, sizeof(text)));
 		fprintf(out, "  (%s)\n", held_level(h->level[first]));
 	}
@@ -241,7 +259,7 @@ static void put_ring(const struct held *h, const struct rings *r, const struct r
 
 		fprintf(out, "  0x%" PRIx64 "  %s  ", b->items[at].address,
 			units_size(b->items[at].size).text);
-		text_put(out, held_site(h, at, text, sizeof(text)));
+		text_put(out, held_block(h, at, text, sizeof(text)));
 		fprintf(out, "\n    +%" PRIu64 " ->",
 			(uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
 		at = next;

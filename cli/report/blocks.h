@@ -7,10 +7,11 @@
 #include "cli/report/held.h"
 
 struct blocks_options {
-	int level;	/* only blocks of that enum held_level; -1: any; HELD_NO */
-	uint64_t least; /* bytes of a block */
-	size_t limit;	/* rows, or cycles; 0: 20 */
-	bool all;	/* cycles that are held, too */
+	int level;	  /* only blocks of that enum held_level; -1: any; HELD_NO */
+	uint64_t least;	  /* bytes of a block */
+	size_t limit;	  /* rows, or cycles; 0: 20 */
+	bool all;	  /* cycles that are held, too */
+	const char *type; /* only blocks of such types, as of types_match(); NULL */
 };
 
 enum { HELD_NO = 255 }; /* HEAP_UNREACHED */

@@ -48,7 +48,7 @@ static void put_block(const struct held *h, uint32_t block, FILE *out)
 	char text[TEXT];
 
 	fprintf(out, "0x%" PRIx64 "  %s  ", b->address, units_size(b->size).text);
-	text_put(out, held_site(h, block, text, sizeof(text)));
+	text_put(out, held_block(h, block, text, sizeof(text)));
 }
 
 /* Where in its block, or root, the pointer to the next step is. */

@@ -153,6 +153,43 @@ const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t
 	return buffer;
 }
 
+const char *held_type_name(const struct held *h, uint32_t block)
+{
+	const struct heap_types *t = &h->graph->types;
+	uint32_t type = heap_types_what(t, block)->type;
+
+	return type ? strings_get(&h->stored.roots.names, t->items[type].name) : "";
+}
+
+const char *held_type(const struct held *h, uint32_t block, char *buffer, size_t room)
+{
+	static const char *const parts[HEAP_PARTS] = {
+		[HEAP_ITEMS] = " (items)",   [HEAP_KEYS] = " (keys)",
+		[HEAP_VALUES] = " (values)", [HEAP_TABLE] = " (table)",
+		[HEAP_BUFFER] = " (bytes)",
+	};
+	const struct heap_types *t = &h->graph->types;
+	const struct heap_what *w = heap_types_what(t, block);
+	const char *part = parts[w->part] ? parts[w->part] : "";
+	uint32_t called = heap_types_called(t, block);
+	const char *quote = called ? "`" : "";
+
+	snprintf(buffer, room, "%s%s%s%s%s%s", held_type_name(h, block),
+		 w->state & HEAP_UNUSED ? " (unused)" : part, called ? " " : "", quote,
+		 strings_get(&h->stored.roots.names, called), quote);
+	return buffer;
+}
+
+const char *held_block(const struct held *h, uint32_t block, char *buffer, size_t room)
+{
+	size_t len = strlen(held_type(h, block, buffer, room));
+
+	if (len && len + 2 < room)
+		len += (size_t)sprintf(buffer + len, "  ");
+	held_site(h, block, buffer + len, room - len);
+	return buffer;
+}
+
 const char *held_kind(enum heap_kind kind)
 {
 	static const char *const names[HEAP_KINDS] = {
@@ -287,7 +324,8 @@ const char *held_how(uint16_t how, char *buffer, size_t room)
 		snprintf(buffer, room, ", with %u in its low bits", into);
 		break;
 	case HEAP_DEAD:
-		snprintf(buffer, room, ", from below the stack pointer there");
+		snprintf(buffer, room,
+			 ", from beyond a stack's top, or what was freed");
 		break;
 	case HEAP_TAG_HIGH:
 		snprintf(buffer, room, ", with a tag in its high bits");

@@ -58,6 +58,16 @@ int held_find(const struct held *h, const char *what, uint32_t **ret,
  * is on its stack. Raw, for text_put(). */
 const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room);
 
+/* "list", "list (items)", "module `app`": what a block is, as far as that is known; else
+ * "". Raw. */
+const char *held_type(const struct held *h, uint32_t block, char *buffer, size_t room);
+
+/* The name of a block's type alone; "" if it is not known. Raw. */
+const char *held_type_name(const struct held *h, uint32_t block);
+
+/* held_type(), and held_site() behind it. Raw. */
+const char *held_block(const struct held *h, uint32_t block, char *buffer, size_t room);
+
 /* "g_table+0x88 in a.out", "main() local `table` of thread 12 (name)", ... Raw. */
 const char *held_root(const struct held *h, const struct heap_root *root, char *buffer,
 		      size_t room);

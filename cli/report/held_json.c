@@ -1,5 +1,6 @@
 #include "cli/report/held_json.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 static const char *const hows[HEAP_HOWS] = {
@@ -57,6 +58,35 @@ void held_json_begin(const struct held *h, const char *report, struct json *j)
 	json_close(j);
 }
 
+/* Nothing of a block of which nothing is known. */
+static void put_what(const struct held *h, uint32_t block, struct json *j)
+{
+	static const char *const parts[HEAP_PARTS] = {
+		"", "", "items", "keys", "values", "table", "bytes"};
+	static_assert(HEAP_BUFFER == 6 && HEAP_PARTS == 7, "in this order");
+	const struct heap_types *t = &h->graph->types;
+	const struct heap_what *w = heap_types_what(t, block);
+	uint32_t called = heap_types_called(t, block);
+
+	if (!w->type)
+		return;
+	json_put_string(j, "type", held_type_name(h, block));
+	if (called)
+		json_put_string(j, "called",
+				strings_get(&h->stored.roots.names, called));
+	if (w->part > HEAP_TUPLE) {
+		json_put_string(j, "part", parts[w->part]);
+		return;
+	}
+	json_key(j, "refcount");
+	if (w->count == HEAP_UNCOUNTED)
+		json_null(j);
+	else
+		json_unsigned(j, w->count);
+	json_put_bool(j, "tracked", w->state & HEAP_TRACKED);
+	json_put_bool(j, "unused", w->state & HEAP_UNUSED);
+}
+
 void held_json_block(const struct held *h, uint32_t block, struct json *j)
 {
 	const struct heap_block *b = &h->graph->blocks.items[block];
@@ -67,6 +97,7 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 	json_put_unsigned(j, "bytes", b->size);
 	if (b->flags & HEAP_MAPPED)
 		json_put_string(j, "domain", "mmap");
+	put_what(h, block, j);
 	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
 	json_put_unsigned(j, "born_ns", b->born_ns);
 	json_put_string(j, "held", level <= HELD_IGNORED ? levels[level] : "no");

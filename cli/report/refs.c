@@ -114,7 +114,7 @@ static void put_block(const struct held *h, uint32_t block, FILE *out)
 	char text[TEXT];
 
 	fprintf(out, "0x%" PRIx64 "  %s  ", b->address, units_size(b->size).text);
-	text_put(out, held_site(h, block, text, sizeof(text)));
+	text_put(out, held_block(h, block, text, sizeof(text)));
 }
 
 static void put_item(const struct walk *w, const struct item *x, FILE *out)
@@ -277,7 +277,7 @@ static void dot_block(const struct walk *w, uint32_t block, bool first, FILE *ou
 	char text[TEXT];
 
 	fprintf(out, "\tb%u [label=\"", block);
-	put_quoted(out, held_site(w->h, block, text, sizeof(text)));
+	put_quoted(out, held_block(w->h, block, text, sizeof(text)));
 	fprintf(out, "\\n%s at 0x%" PRIx64 "\", fillcolor=\"/%s/%u\"%s];\n",
 		units_size(b->size).text, b->address,
 		w->h->level[block] == HEAP_UNREACHED ? "reds4" : "blues4", shade,

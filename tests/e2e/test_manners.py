@@ -276,19 +276,23 @@ class Manners(harness.Case):
         tree = self.record(["sh", "-c", target("example") + "; ldd /bin/sh >/dev/null"])
         static = self.record(["sh", "-c", "ldconfig -p >/dev/null; true"])
         sampled = self.record([target("example")], ["--sample=64K"])
+        script = self.write("objects.py", "import ctypes\n"
+                            "ctypes.CDLL(None).heapline_snapshot(b'now')\n")
+        objects = self.record(["/usr/bin/python3", script])
         runs = {"ps": [[]], "doctor": [[]], "diff": [], "top": [], "watch": []}
         for verb in self.verbs():
             if "--json" not in self.help_of(verb):
                 continue
             if verb in HAVE_OPERAND:
-                runs[verb] = [["main", one.profile]]
+                runs[verb] = [["main", one.profile], ["<module>", objects.profile]]
             if verb in ("roots", "blocks", "cycles"):
-                runs[verb] = [[one.profile]]
+                runs[verb] = [[one.profile], [objects.profile]]
             runs.setdefault(verb, [[p.profile] for p in (one, tree, static, sampled)])
         for by in self.words("diff")["by"]:
             runs["diff"].append(["--by=" + by, one.profile, tree.profile])
         for by in self.words("top")["by"]:
-            runs["top"].append(["--by=" + by, tree.profile])
+            runs["top"].append(["--by=" + by,
+                                (objects if by == "type" else tree).profile])
         runs["tree"] += [["--bottom-up", "--lines", tree.profile]]
         self.assertGreaterEqual(set(runs), {"report", "lines", "tree", "churn", "info"})
         for verb, lines in runs.items():

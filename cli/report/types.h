@@ -1,0 +1,31 @@
+/*
+ * types.h - `top --by type`: the objects of a snapshot by their types, as objgraph's
+ * most_common_types() and Pympler's summary have them; and what types are called.
+ */
+#pragma once
+
+#include "cli/report/held.h"
+
+struct types_options {
+	size_t limit; /* rows; 0: 20 */
+	bool bytes;   /* exact */
+	bool colour;
+};
+
+struct types_row {
+	uint32_t type;		 /* 0: blocks whose type is not known */
+	bool is_unused;		 /* freed by the program and kept: of no use to it */
+	uint64_t objects, bytes; /* own blocks of them */
+	uint64_t parts, part_bytes;
+	uint64_t tracked; /* by the collector of garbage */
+};
+
+/* Rows with something in them, the most bytes first; malloc'ed. 0 or -ENOMEM. */
+int types_rows(const struct held *h, struct types_row **ret, size_t *ret_count);
+
+/* Whether a type is meant: by its whole name, or its last parts ("Node" of
+ * "app.Node"), with * and ?. */
+bool types_match(const char *pattern, const char *name);
+
+int types_text(const struct held *h, const struct types_options *o, FILE *out);
+int types_json(const struct held *h, const struct types_options *o, FILE *out);

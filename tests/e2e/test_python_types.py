@@ -1,0 +1,183 @@
+"""Objects of CPython in heap graphs: what the program itself says of them at the moment
+of the snapshot is the oracle.
+
+HEAPLINE_PYTHONS names further interpreters, separated by colons."""
+
+import json
+import os
+
+import harness
+
+PYTHON = "/usr/bin/python3"
+PYTHONS = [PYTHON, *filter(None, os.environ.get("HEAPLINE_PYTHONS", "").split(":"))]
+
+# What is said of all objects that the collector of garbage tracks, then the snapshot;
+# in between nothing is made that it would track, but for the call's own arguments.
+TELL = """
+import ctypes, gc, json, sys
+take = ctypes.CDLL(None).heapline_snapshot
+take.argtypes = [ctypes.c_char_p]
+take.restype = None
+
+def snapshot(**more):
+    counts = {}
+    out = open(sys.argv[1], "w")
+    argument = (b"now",)
+    gc.collect()
+    for kind in map(type, gc.get_objects()):
+        name = kind.__qualname__ if kind.__module__ == "builtins" else (
+            kind.__module__ + "." + kind.__qualname__)
+        counts[name] = counts.get(name, 0) + 1
+    kind = name = None
+    take(*argument)
+    json.dump({"tracked": counts, **more}, out)
+    out.close()
+"""
+
+OBJECTS = TELL + """
+import collections, enum, functools, re
+
+class Node:
+    def __init__(self, n):
+        self.n = n
+        self.items = [n, str(n), {}, (n, self)]
+
+class Slim:
+    __slots__ = ("left", "right")
+    def __init__(self):
+        self.left = [1]
+        self.right = ("x", self)
+
+class Ordered(collections.OrderedDict):
+    pass
+
+class Meta(type):
+    pass
+
+class Made(metaclass=Meta):
+    class Inner:
+        pass
+
+nodes = [Node(i) for i in range(1000)]
+slims = [Slim() for _ in range(500)]
+ordered = [Ordered(a=[i]) for i in range(50)]
+made = [Made() for _ in range(30)] + [Made.Inner() for _ in range(20)]
+closures = [(lambda n: lambda: n)([i]) for i in range(70)]
+partials = [functools.partial(print, [i]) for i in range(40)]
+points = [collections.namedtuple("Point", "x y")([i], 2) for i in range(3)]
+generators = [(i for i in [n]) for n in range(25)]
+big = {i: [i] for i in range(3000)}
+"""
+
+
+class Case(harness.Case):
+    def snapshot(self, text, python=PYTHON, options=()):
+        """The profile of a script, and what it said."""
+        script, said = self.write("objects.py", text), self.path("said.json")
+        result = self.record([python, "-B", script, said], options)
+        self.assertEqual(result.status, 0, result)
+        with open(said, encoding="utf-8") as file:
+            return result.profile, json.load(file)
+
+    def types(self, profile):
+        """{type: row} of what the program still uses."""
+        return {row["type"]: row for row in self.read_json(
+            "top", profile, "--by=type")["rows"] if not row["unused"]}
+
+    def blocks(self, profile, kind, **has):
+        return [b for b in self.read_json("blocks", profile, "--type=" + kind)["blocks"]
+                if "part" not in b and all(b[k] == v for k, v in has.items())]
+
+
+class Types(Case):
+    def test_every_tracked_object_is_found_and_none_else(self):
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, said = self.snapshot(OBJECTS + "snapshot()\n", python)
+                found = {}
+                for block in self.read_json("blocks", profile)["blocks"]:
+                    # Those that are never counted are left out of what it says (3.12).
+                    if block.get("tracked") and block["refcount"]:
+                        found[block["type"]] = found.get(block["type"], 0) + 1
+                # ctypes makes one of the call's arguments, while that lasts (3.12).
+                found.pop("_ctypes.CArgObject", 0)
+                self.assertEqual(found, said["tracked"])
+
+    def test_names_and_numbers_of_classes(self):
+        profile, _ = self.snapshot(OBJECTS + "snapshot()\n")
+        rows = self.types(profile)
+        for name, count in (("__main__.Node", 1000), ("__main__.Slim", 500),
+                            ("__main__.Ordered", 50), ("__main__.Made", 30),
+                            ("__main__.Made.Inner", 20), ("functools.partial", 40),
+                            ("__main__.Point", 3), ("generator", 25)):
+            self.assertEqual(rows[name]["objects"], count, name)
+        self.assertEqual(rows["__main__.Meta"]["objects"], 1)
+
+    def test_sizes_are_those_that_the_program_gives(self):
+        profile, said = self.snapshot(OBJECTS + """
+class Plain:
+    pass
+plain = Plain()
+class Own(list): pass
+class Map(dict): pass
+class Set(set): pass
+kept = [Own(range(n)) for n in range(0, 300, 7)], [Map.fromkeys(range(n)) for n in
+        range(0, 300, 7)], [Set(range(n)) for n in range(0, 300, 7)]
+snapshot(sizes={kind.__name__: [len(all), sum(map(sys.getsizeof, all))] for kind, all in
+                zip((Own, Map, Set), kept)})
+""")
+        rows = self.types(profile)
+        for name, (count, size) in said["sizes"].items():
+            row = rows["__main__." + name]
+            self.assertEqual((row["objects"], row["bytes"] + row["part_bytes"]),
+                             (count, size), name)
+
+    def test_reference_counts(self):
+        profile, said = self.snapshot(OBJECTS + """
+class Counted:
+    pass
+counted = [Counted() for _ in range(8)]
+more = [[counted[i]] * i for i in range(8)]
+i = None
+snapshot(counts=sorted(sys.getrefcount(each) - 2 for each in counted))
+""")
+        counts = [b["refcount"] for b in self.blocks(profile, "Counted")]
+        self.assertEqual(sorted(counts), said["counts"])
+        self.assertEqual(said["counts"], list(range(1, 9)))
+
+    def test_links_of_the_collector_hold_nothing(self):
+        """A million of them would chain every object to every other."""
+        profile, _ = self.snapshot(TELL + """
+class Alone:
+    def __init__(self):
+        self.own = self
+gc.disable()
+for _ in range(100):
+    Alone()
+take(b"before")
+""".replace("take(", "open(sys.argv[1], 'w').write('{}'); take("))
+        blocks = self.blocks(profile, "Alone")
+        self.assertEqual(len(blocks), 100)
+        lost = [b for b in blocks if b["held"] in ("no", "weak")]
+        self.assertGreaterEqual(len(lost), 98, blocks[:3])  # stale words on the stack
+
+    def test_a_program_without_python_has_no_types(self):
+        result = self.record([harness.target("demo")], ["--snapshot-at-exit"])
+        rows = self.read_json("top", result.profile, "--by=type")["rows"]
+        self.assertEqual([r["type"] for r in rows], [None])
+        text = self.heapline("top", "--by=type", result.profile).stdout.decode()
+        self.assertIn("Types are known of the objects of CPython alone", text)
+
+    def test_words_for_people(self):
+        profile, _ = self.snapshot(OBJECTS + "snapshot()\n")
+        text = self.heapline("top", "--by=type", "-n99", profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^ +1,000 +\S+ KiB +\d+\.\d  __main__\.Node$")
+        text = self.heapline("blocks", "--type=N?de", profile).stdout.decode()
+        self.assertRegex(text, r"__main__\.Node  Node\.|__main__\.Node  .*objects\.py")
+        node = self.blocks(profile, "Node")[0]["address"]
+        text = self.heapline("at", node, profile).stdout.decode()
+        self.assertIn("__main__.Node, reference count 2, tracked by", text)
+
+
+if __name__ == "__main__":
+    harness.main()
