@@ -92,7 +92,9 @@ enum heap_how { /* how a word points at a block, the plainest first */
 			2, /* one past its last byte, where no other block begins */
 		HEAP_TAG_LOW = 3,  /* its start, with something in the low 3 bits */
 		HEAP_TAG_HIGH = 4, /* its start, with something in the high 16 bits */
-		HEAP_DEAD = 5, /* from what is no more: beyond the top of a stack, ... */
+		HEAP_DEAD =
+			5, /* from what is no more: beyond the top of a stack, ... */
+		HEAP_BORROWED = 6, /* not counted by the object, which counts others */
 		HEAP_HOWS
 };
 

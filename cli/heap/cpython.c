@@ -10,13 +10,14 @@
 
 /* As the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0 have it. */
 static const struct cpython_shape shapes[] = {
-	/* version, text, type: qualified name, keys; function's, code's name */
-	{0x308, 48, 72, 864, 872, 104, 112, true},
-	{0x309, 48, 72, 856, 864, 104, 112, true},
-	{0x30a, 48, 72, 864, 872, 40, 112, true},
-	{0x30b, 48, 72, 864, 872, 40, 120, false},
-	{0x30c, 40, 56, 872, 880, 40, 120, false},
-	{0x30d, 40, 56, 872, 880, 40, 120, false},
+	/* version; text; type: qualified name, keys; function's, code's name; old;
+	 * code: names, count, stack; frame: code, locals; generator's frame */
+	{0x308, 48, 72, 864, 872, 104, 112, true, 72, 28, 32, 32, 360, 0},
+	{0x309, 48, 72, 856, 864, 104, 112, true, 72, 28, 32, 32, 360, 0},
+	{0x30a, 48, 72, 864, 872, 40, 112, true, 72, 28, 32, 32, 352, 0},
+	{0x30b, 48, 72, 864, 872, 40, 120, false, 96, 76, 68, 32, 72, 80},
+	{0x30c, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72},
+	{0x30d, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72},
 };
 
 enum {
@@ -155,6 +156,10 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 		     {"weakref.CallableProxyType", CPYTHON_A_WEAKREF},
 		     {"weakproxy", CPYTHON_A_WEAKREF},
 		     {"weakcallableproxy", CPYTHON_A_WEAKREF},
+		     {"frame", CPYTHON_A_FRAME},
+		     {"generator", CPYTHON_A_GENERATOR},
+		     {"coroutine", CPYTHON_A_GENERATOR},
+		     {"async_generator", CPYTHON_A_GENERATOR},
 		     {"bytearray", CPYTHON_A_BYTEARRAY},
 		     {"array.array", CPYTHON_AN_ARRAY}};
 	char name[CPYTHON_NAME_MAX];
@@ -171,6 +176,8 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 		return CPYTHON_A_TEXT;
 	if (flags & CPYTHON_LONG)
 		return CPYTHON_A_LONG;
+	if (flags & CPYTHON_EXCEPTION)
+		return CPYTHON_AN_EXCEPTION;
 	for (int i = 0; i < CPYTHON_BASES && type && may_be_type(s, type); i++) {
 		uint64_t at = heap_peek_word(s->memory, type + TYPE_NAME);
 
@@ -251,6 +258,15 @@ static const struct {
 	{CPYTHON_A_TYPE, 0, 0, TYPE_DICT, "__dict__"},
 	{CPYTHON_A_TYPE, 0, 0, 336, "__bases__"},
 	{CPYTHON_A_MODULE, 0, 0, 16, "__dict__"},
+	{CPYTHON_AN_EXCEPTION, 0, 0, 24, "args"},
+	{CPYTHON_AN_EXCEPTION, 0, 0x30a, 32, "__traceback__"},
+	{CPYTHON_AN_EXCEPTION, 0, 0x30a, 40, "__context__"},
+	{CPYTHON_AN_EXCEPTION, 0, 0x30a, 48, "__cause__"},
+	{CPYTHON_AN_EXCEPTION, 0x30b, 0, 40, "__traceback__"},
+	{CPYTHON_AN_EXCEPTION, 0x30b, 0, 48, "__context__"},
+	{CPYTHON_AN_EXCEPTION, 0x30b, 0, 56, "__cause__"},
+	{CPYTHON_A_FRAME, 0, 0x30a, 24, "f_back"},
+	{CPYTHON_A_FRAME, 0, 0x30a, 48, "f_globals"},
 	{CPYTHON_A_FUNCTION, 0, 0x309, 16, "__code__"},
 	{CPYTHON_A_FUNCTION, 0, 0x309, 32, "__defaults__"},
 	{CPYTHON_A_FUNCTION, 0, 0x309, 40, "__kwdefaults__"},
@@ -505,10 +521,11 @@ static int find(struct cpython_scan *s)
 	r = number_kinds(s);
 	if (r)
 		return r;
-	cpython_cut(s);
-	r = cpython_parts(s);
+	r = cpython_cut(s);
+	if (!r)
+		r = cpython_parts(s);
 	heap_types_seal(&s->g->types);
-	return r;
+	return r ? r : cpython_count(s);
 }
 
 int heap_cpython_find(struct heap_graph *g, struct strings *names,
@@ -528,5 +545,6 @@ int heap_cpython_find(struct heap_graph *g, struct strings *names,
 	table_done(&s.known);
 	free(s.kinds);
 	free(s.kind_of);
+	free(s.stacks);
 	return r;
 }

@@ -1,7 +1,12 @@
 /*
  * cpython_cut.c - pointers in and between Python's objects that hold nothing.
  */
+#include "cli/base/array.h"
+#include "cli/base/cleanup.h"
 #include "cli/heap/cpython_scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 enum { /* a piece of the stack that Python's frames are on, since 3.11 */
        CHUNK_SIZE = 8,
@@ -51,28 +56,36 @@ static void bury(struct heap_graph *g, uint32_t block, uint64_t from)
 					   HEAP_DEAD);
 }
 
-static void see_stack(struct cpython_scan *s, uint64_t at, uint32_t to, uint16_t how)
+static int see_stack(struct cpython_scan *s, uint64_t at, uint32_t to, uint16_t how)
 {
 	uint64_t from;
 
-	if (s->g->blocks.items[to].flags & HEAP_MAPPED && heap_how(how) == HEAP_START &&
-	    is_stack(s, at, to, &from))
-		bury(s->g, to, from);
+	if (!(s->g->blocks.items[to].flags & HEAP_MAPPED) ||
+	    heap_how(how) != HEAP_START || !is_stack(s, at, to, &from))
+		return 0;
+	if (array_reserve(&s->stacks, &s->stack_room, s->stack_count + 1) < 0)
+		return -ENOMEM;
+	s->stacks[s->stack_count++] = (struct cpython_stack){to, from};
+	bury(s->g, to, from);
+	return 0;
 }
 
-static void bury_stacks(struct cpython_scan *s)
+static int bury_stacks(struct cpython_scan *s)
 {
 	const struct heap_graph *g = s->g;
+	int r = 0;
 
-	for (size_t i = 0; i < g->root_count; i++)
+	for (size_t i = 0; !r && i < g->root_count; i++)
 		if (g->areas[g->roots[i].area].start)
-			see_stack(s, g->roots[i].at, g->roots[i].to, g->roots[i].how);
-	for (size_t b = 0; b < g->blocks.count; b++)
-		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++)
-			see_stack(s,
-				  g->blocks.items[b].address +
-					  (uint64_t)g->edges.word[e] * HEAP_WORD,
-				  g->edges.to[e], g->edges.how[e]);
+			r = see_stack(s, g->roots[i].at, g->roots[i].to,
+				      g->roots[i].how);
+	for (size_t b = 0; !r && b < g->blocks.count; b++)
+		for (uint32_t e = g->first[b]; !r && e < g->first[b + 1]; e++)
+			r = see_stack(s,
+				      g->blocks.items[b].address +
+					      (uint64_t)g->edges.word[e] * HEAP_WORD,
+				      g->edges.to[e], g->edges.how[e]);
+	return r;
 }
 
 /* ---- pointers that hold nothing ------------------------------------------ */
@@ -102,11 +115,13 @@ static bool is_link(const struct heap_what *w, uint16_t how)
 	       heap_into(how) + GC_HEAD == w->at;
 }
 
-/* A pointer at an object behind its head is one to a start. */
+/* A pointer at an object behind its head is one to a start, and so is one at the first
+ * of values (from 3.12 on with a tag). */
 static uint16_t straight(const struct heap_what *w, uint16_t how)
 {
-	bool is = w->type && w->part <= HEAP_TUPLE && heap_how(how) == HEAP_INTERIOR &&
-		  heap_into(how) == w->at;
+	uint32_t into = heap_into(how);
+	bool is = w->type && heap_how(how) == HEAP_INTERIOR &&
+		  (into == w->at || (w->part == HEAP_VALUES && into + 1 == w->at));
 
 	return is ? (uint16_t)((how & ~HEAP_HOW_MASK) | HEAP_START) : how;
 }
@@ -167,9 +182,95 @@ static void cut_roots(struct cpython_scan *s)
 	g->root_count = kept;
 }
 
-void cpython_cut(struct cpython_scan *s)
+int cpython_cut(struct cpython_scan *s)
 {
-	bury_stacks(s);
+	int r = s->shape->old_keys ? 0 : bury_stacks(s);
+
+	if (r)
+		return r;
 	cut_edges(s);
 	cut_roots(s);
+	return 0;
+}
+
+/* ---- references that are counted ----------------------------------------- */
+
+/* Whether a pointer in a block is one that its target counts: what is known by place. */
+static bool is_counted(const struct heap_graph *g, uint32_t from, uint32_t edge)
+{
+	const struct heap_types *t = &g->types;
+	const struct heap_what *w = heap_types_what(t, from);
+	uint64_t offset = (uint64_t)g->edges.word[edge] * HEAP_WORD;
+	uint16_t how = g->edges.how[edge];
+
+	/* Variables of a stack of frames. */
+	if (g->blocks.items[from].flags & HEAP_MAPPED && heap_how(how) == HEAP_START)
+		return heap_types_label(t, edge);
+	if (!w->type || w->state & HEAP_UNUSED || heap_how(how) != HEAP_START)
+		return false;
+	if (w->part == HEAP_TUPLE && offset >= w->at + 24u)
+		return true;
+	return w->part > HEAP_TUPLE || heap_types_field(t, from, offset) ||
+	       heap_types_label(t, edge);
+}
+
+static bool is_object(const struct heap_what *w)
+{
+	return w->type && w->part <= HEAP_TUPLE;
+}
+
+static uint32_t *count_references(struct heap_graph *g)
+{
+	const struct heap_what *what = g->types.what;
+	uint32_t *counted = calloc(g->blocks.count + 1, sizeof(*counted));
+
+	for (uint32_t b = 0; counted && b < g->blocks.count; b++)
+		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++) {
+			uint32_t to = g->edges.to[e];
+
+			if (is_object(&what[to]) && is_counted(g, b, e))
+				counted[to]++;
+		}
+	return counted;
+}
+
+/* native: the pointer is in no object. A part belongs to its object alone. */
+static uint16_t borrowed(const struct heap_what *w, uint32_t counted, bool native,
+			 uint16_t how)
+{
+	bool is = is_object(w)
+			  ? w->state & HEAP_COLLECTED && w->count && w->count <= counted
+			  : w->type && native;
+
+	return is && heap_how(how) <= HEAP_INTERIOR
+		       ? (uint16_t)((how & ~HEAP_HOW_MASK) | HEAP_BORROWED)
+		       : how;
+}
+
+int cpython_count(struct cpython_scan *s)
+{
+	struct heap_graph *g = s->g;
+	const struct heap_what *what = g->types.what;
+	_cleanup_(freep) uint32_t *counted = NULL;
+
+	for (size_t e = 0; e < g->edge_count; e++)
+		g->edges.how[e] = straight(&what[g->edges.to[e]], g->edges.how[e]);
+	counted = count_references(g);
+	if (!counted)
+		return -ENOMEM;
+	for (uint32_t b = 0; b < g->blocks.count; b++)
+		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++) {
+			uint32_t to = g->edges.to[e];
+			uint16_t *how = &g->edges.how[e];
+
+			if (!is_counted(g, b, e))
+				*how = borrowed(&what[to], counted[to], !what[b].type,
+						*how);
+		}
+	for (size_t i = 0; i < g->root_count; i++) {
+		struct heap_root *x = &g->roots[i];
+
+		x->how = borrowed(&what[x->to], counted[x->to], true, x->how);
+	}
+	return 0;
 }

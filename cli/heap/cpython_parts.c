@@ -5,14 +5,18 @@
 #include "cli/heap/cpython_scan.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { /* offsets in objects, of all these versions */
+       LIST_COUNT = 16,
        LIST_ITEMS = 24,
        DICT_KEYS = 32,
        DICT_VALUES = 40,
        SET_TABLE = 40,
+       SET_SMALL = 64,
        BYTEARRAY_BYTES = 32,
        ARRAY_ITEMS = 24,
+       MODULE_DICT = 16,
        MODULE_NAME = 48,
        INLINE_VALUES = 8, /* behind the object's end */
        SHARED_MAX = 64,	  /* keys that a class's objects share */
@@ -54,8 +58,7 @@ static int label(struct cpython_scan *s, uint32_t edge, enum heap_label_kind kin
 	l.name = cpython_name(s, text);
 	if (l.name == UINT32_MAX)
 		return -ENOMEM;
-	return l.name || kind == HEAP_THE_KEY ? heap_types_add_label(&s->g->types, &l)
-					      : 0;
+	return l.name || !*text ? heap_types_add_label(&s->g->types, &l) : 0;
 }
 
 /* The pointer is what an entry's key leads to. */
@@ -71,11 +74,12 @@ static int label_by_key(struct cpython_scan *s, uint32_t edge,
 	return label(s, edge, is_text ? HEAP_KEY : HEAP_LITERAL, text);
 }
 
-/* Pointers in the block of a table of keys. */
+/* Pointers in the block of a table of keys; what is not in its entries is left over
+ * from who had the memory before. A hash is no pointer, though it be an id(). */
 static int label_keys(struct cpython_scan *s, uint32_t block,
 		      const struct cpython_keys *k)
 {
-	const struct heap_graph *g = s->g;
+	struct heap_graph *g = s->g;
 	uint64_t start = g->blocks.items[block].address;
 	int r = 0;
 
@@ -85,11 +89,13 @@ static int label_keys(struct cpython_scan *s, uint32_t block,
 		uint64_t into = (at - k->entries) % k->stride;
 
 		if (at < k->entries || entry >= k->count)
-			continue;
-		if (k->value && into == k->value)
+			cpython_bury(s->g, e);
+		else if (k->value && into == k->value)
 			r = label_by_key(s, e, k, entry);
 		else if (into == k->key)
 			r = label(s, e, HEAP_THE_KEY, "");
+		else
+			cpython_bury(s->g, e);
 	}
 	return r;
 }
@@ -105,9 +111,66 @@ static int label_values(struct cpython_scan *s, uint32_t block,
 	for (uint32_t e = g->first[block]; !r && e < g->first[block + 1]; e++) {
 		uint64_t at = (uint64_t)g->edges.word[e] * HEAP_WORD;
 
-		if (at >= before)
+		if (at < before || (at - before) / WORD >= k->count)
+			cpython_bury(s->g, e);
+		else
 			r = label_by_key(s, e, k, (at - before) / WORD);
 	}
+	return r;
+}
+
+/* Pointers in a block outside of [from, to) of it. */
+static void bury_others(struct cpython_scan *s, uint32_t block, uint64_t from,
+			uint64_t to)
+{
+	const struct heap_graph *g = s->g;
+
+	for (uint32_t e = g->first[block]; e < g->first[block + 1]; e++) {
+		uint64_t at = (uint64_t)g->edges.word[e] * HEAP_WORD;
+
+		if (at < from || at >= to)
+			cpython_bury(s->g, e);
+	}
+}
+
+/* Behind a list's last item are those that it had before. */
+static void see_list(struct cpython_scan *s, uint32_t type, uint64_t object)
+{
+	uint32_t block =
+		claim(s, type, word_of(s, object, LIST_ITEMS), HEAP_ITEMS, false);
+	uint64_t count = word_of(s, object, LIST_COUNT);
+
+	if (block != HEAP_NONE && count <= UINT32_MAX)
+		bury_others(s, block, 0, count * WORD);
+}
+
+/* Of pairs of a member and its hash, from an offset of a block on. */
+static void bury_hashes(struct cpython_scan *s, uint32_t block, uint64_t from)
+{
+	const struct heap_graph *g = s->g;
+
+	for (uint32_t e = g->first[block]; e < g->first[block + 1]; e++) {
+		uint64_t at = (uint64_t)g->edges.word[e] * HEAP_WORD;
+
+		if (at >= from && (at - from) % (2 * WORD))
+			cpython_bury(s->g, e);
+	}
+}
+
+static int see_set(struct cpython_scan *s, uint32_t own, const struct cpython_kind *k,
+		   uint64_t object)
+{
+	uint32_t block =
+		claim(s, k->type, word_of(s, object, SET_TABLE), HEAP_TABLE, false);
+	int r = 0;
+
+	bury_hashes(s, own, (uint64_t)k->before + SET_SMALL);
+	for (uint32_t e = heap_graph_edge_at(s->g, own, k->before + SET_SMALL);
+	     !r && e < s->g->first[own + 1]; e++)
+		if (heap_how(s->g->edges.how[e]) != HEAP_DEAD)
+			r = label(s, e, HEAP_MEMBER, "");
+	if (block != HEAP_NONE)
+		bury_hashes(s, block, 0);
 	return r;
 }
 
@@ -182,6 +245,8 @@ static int see_kind(struct cpython_scan *s, const struct cpython_kind *k)
 static void see_values(struct cpython_scan *s, const struct cpython_kind *k,
 		       uint64_t object)
 {
+	struct cpython_keys keys;
+	uint32_t block;
 	uint64_t at;
 
 	if (s->shape->version == 0x30b) {
@@ -192,7 +257,10 @@ static void see_values(struct cpython_scan *s, const struct cpython_kind *k,
 	} else {
 		return;
 	}
-	claim(s, k->type, at, HEAP_VALUES, true);
+	block = claim(s, k->type, at, HEAP_VALUES, true);
+	if (block != HEAP_NONE && cpython_keys_read(s, k->keys, &keys))
+		bury_others(s, block, s->g->types.what[block].at,
+			    s->g->types.what[block].at + keys.count * WORD);
 }
 
 static int see_name(struct cpython_scan *s, uint32_t block, uint64_t text)
@@ -203,6 +271,26 @@ static int see_name(struct cpython_scan *s, uint32_t block, uint64_t text)
 	if (!text || !cpython_text(s, text, name, sizeof(name)))
 		return 0;
 	c.name = cpython_name(s, name);
+	if (c.name == UINT32_MAX)
+		return -ENOMEM;
+	return c.name ? heap_types_add_called(&s->g->types, &c) : 0;
+}
+
+/* Its dictionary, by which frames hold it, is called so as well. */
+static int see_module(struct cpython_scan *s, uint32_t block, uint64_t object)
+{
+	uint64_t into, text = word_of(s, object, MODULE_NAME);
+	char name[CPYTHON_NAME_MAX], dict[CPYTHON_NAME_MAX + 16];
+	struct heap_called c;
+	int r = see_name(s, block, text);
+
+	c.block = cpython_block(s, word_of(s, object, MODULE_DICT), &into);
+	if (r || c.block == HEAP_NONE || !text ||
+	    into != s->g->types.what[c.block].at ||
+	    !cpython_text(s, text, name, sizeof(name)))
+		return r;
+	snprintf(dict, sizeof(dict), "%s.__dict__", name);
+	c.name = cpython_name(s, dict);
 	if (c.name == UINT32_MAX)
 		return -ENOMEM;
 	return c.name ? heap_types_add_called(&s->g->types, &c) : 0;
@@ -229,11 +317,10 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 	case CPYTHON_A_DICT:
 		return see_dict(s, k->type, object);
 	case CPYTHON_A_LIST:
-		claim(s, k->type, word_of(s, object, LIST_ITEMS), HEAP_ITEMS, false);
+		see_list(s, k->type, object);
 		return 0;
 	case CPYTHON_A_SET:
-		claim(s, k->type, word_of(s, object, SET_TABLE), HEAP_TABLE, false);
-		return 0;
+		return see_set(s, block, k, object);
 	case CPYTHON_A_BYTEARRAY:
 		claim(s, k->type, word_of(s, object, BYTEARRAY_BYTES), HEAP_BUFFER,
 		      false);
@@ -241,10 +328,14 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 	case CPYTHON_AN_ARRAY:
 		claim(s, k->type, word_of(s, object, ARRAY_ITEMS), HEAP_BUFFER, false);
 		return 0;
+	case CPYTHON_A_FRAME:
+		return cpython_see_frame(s, block, object);
+	case CPYTHON_A_GENERATOR:
+		return cpython_see_generator(s, block, object);
 	case CPYTHON_A_TYPE:
 		return see_class(s, block, object);
 	case CPYTHON_A_MODULE:
-		return see_name(s, block, word_of(s, object, MODULE_NAME));
+		return see_module(s, block, object);
 	case CPYTHON_A_FUNCTION:
 		return see_name(s, block,
 				word_of(s, object, s->shape->function_qualname));
@@ -266,6 +357,8 @@ int cpython_parts(struct cpython_scan *s)
 
 		r = see_kind(s, &k);
 	}
+	for (size_t i = 0; !r && i < s->stack_count; i++)
+		r = cpython_see_stack(s, s->stacks[i].block, s->stacks[i].top);
 	for (uint32_t i = 0; !r && i < b->count; i++) {
 		struct heap_what w = t->what[i];
 		struct cpython_kind k;

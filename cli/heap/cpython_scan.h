@@ -13,7 +13,10 @@ struct cpython_shape { /* offsets, bytes */
 	uint16_t type_qualname, type_keys;
 	uint16_t function_qualname;
 	uint16_t code_name;
-	bool old_keys; /* keys tables as up to 3.10 */
+	bool old_keys; /* keys tables, and frames, as up to 3.10 */
+	uint16_t code_names, code_count, code_stack;
+	uint16_t frame_code, frame_locals;
+	uint16_t generator_frame; /* since 3.11 */
 };
 
 enum cpython_flag { /* tp_flags, since 3.8 but where it is said */
@@ -28,6 +31,7 @@ enum cpython_flag { /* tp_flags, since 3.8 but where it is said */
 		    CPYTHON_TUPLE = 1 << 26,
 		    CPYTHON_TEXT = 1 << 28,
 		    CPYTHON_DICT = 1 << 29,
+		    CPYTHON_EXCEPTION = 1 << 30,
 };
 #define CPYTHON_TYPE (1ull << 31)
 
@@ -61,6 +65,9 @@ enum cpython_family { /* whose insides are known */
 		      CPYTHON_A_WEAKREF,
 		      CPYTHON_A_BYTEARRAY,
 		      CPYTHON_AN_ARRAY,
+		      CPYTHON_A_FRAME,
+		      CPYTHON_A_GENERATOR,
+		      CPYTHON_AN_EXCEPTION,
 };
 
 struct cpython_kind { /* a type of the program's */
@@ -71,6 +78,11 @@ struct cpython_kind { /* a type of the program's */
 	uint16_t before;	 /* bytes in front of an object */
 	enum cpython_family family;
 	uint64_t keys; /* the table that instances share; 0: none */
+};
+
+struct cpython_stack { /* a piece of a thread's frames */
+	uint32_t block;
+	uint64_t top; /* from its beginning */
 };
 
 struct cpython_scan {
@@ -84,6 +96,8 @@ struct cpython_scan {
 	struct cpython_kind *kinds; /* the first is none */
 	size_t kind_count, kind_room;
 	uint32_t *kind_of; /* of types, once all blocks were seen */
+	struct cpython_stack *stacks;
+	size_t stack_count, stack_room;
 	size_t text_bytes; /* of names taken from the program */
 };
 
@@ -148,8 +162,27 @@ uint64_t cpython_keys_key(struct cpython_scan *s, const struct cpython_keys *k,
 
 /* ---- cpython_cut.c ---- */
 
-/* With all objects known: pointers that hold nothing are cut, or doubted. */
-void cpython_cut(struct cpython_scan *s);
+/* With all objects known: pointers that hold nothing are cut, or doubted. 0, -ENOMEM. */
+int cpython_cut(struct cpython_scan *s);
+
+/* The pointer of an edge is one of what is no more. */
+static inline void cpython_bury(struct heap_graph *g, uint32_t edge)
+{
+	g->edges.how[edge] =
+		(uint16_t)((g->edges.how[edge] & ~HEAP_HOW_MASK) | HEAP_DEAD);
+}
+
+/* With all parts known: where an object counts as many references as other objects are
+ * known to hold, any other pointer to it is borrowed, or left over. 0 or -ENOMEM. */
+int cpython_count(struct cpython_scan *s);
+
+/* ---- cpython_frames.c ---- */
+
+/* Label the variables of a frame object, of a generator and its kin, and of all frames
+ * of a stack's piece. 0 or -ENOMEM. */
+int cpython_see_frame(struct cpython_scan *s, uint32_t block, uint64_t object);
+int cpython_see_generator(struct cpython_scan *s, uint32_t block, uint64_t object);
+int cpython_see_stack(struct cpython_scan *s, uint32_t block, uint64_t top);
 
 /* ---- cpython_parts.c ---- */
 

@@ -507,6 +507,21 @@ uint32_t heap_graph_from(const struct heap_graph *g, uint32_t edge)
 	return (uint32_t)low;
 }
 
+uint32_t heap_graph_edge_at(const struct heap_graph *g, uint32_t block, uint64_t offset)
+{
+	uint32_t low = g->first[block], high = g->first[block + 1];
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if ((uint64_t)g->edges.word[middle] * HEAP_WORD < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 size_t heap_graph_roots_of(const struct heap_graph *g, uint32_t block, size_t *ret_end)
 {
 	size_t low = 0, high = g->root_count, end;

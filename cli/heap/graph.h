@@ -151,6 +151,10 @@ int heap_graph_flagged(const struct heap_graph *g, enum heap_block_flag flag,
 /* The block that an edge is in. The graph is inverted, or this takes long. */
 uint32_t heap_graph_from(const struct heap_graph *g, uint32_t edge);
 
+/* The first edge of a block at an offset of it or behind; that of the next block: none. */
+uint32_t heap_graph_edge_at(const struct heap_graph *g, uint32_t block,
+			    uint64_t offset);
+
 /* The first root of a block, and the first behind them. */
 size_t heap_graph_roots_of(const struct heap_graph *g, uint32_t block, size_t *ret_end);
 

@@ -23,7 +23,8 @@ const struct heap_levels heap_levels_usual = {
 		[HEAP_PAST_END] = HEAP_WEAK,
 		[HEAP_TAG_LOW] = HEAP_INSIDE,
 		[HEAP_TAG_HIGH] = HEAP_WEAK,
-		[HEAP_DEAD] = HEAP_WEAK},
+		[HEAP_DEAD] = HEAP_WEAK,
+		[HEAP_BORROWED] = HEAP_WEAK},
 	.doubtful = HEAP_WEAK,
 	.empty = HEAP_INSIDE,
 };

@@ -63,6 +63,8 @@ enum heap_label_kind {
 	HEAP_LITERAL = 1, /* another key, as it is written: [3] */
 	HEAP_ATTRIBUTE = 2,
 	HEAP_THE_KEY = 3, /* this is a key itself; no name */
+	HEAP_MEMBER = 4,  /* of a set; no name */
+	HEAP_LOCAL = 5,	  /* a frame's variable */
 	HEAP_LABEL_KINDS
 };
 

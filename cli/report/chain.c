@@ -4,6 +4,7 @@
 #include "cli/base/units.h"
 #include "cli/heap/chains.h"
 #include "cli/report/held_json.h"
+#include "cli/report/pointer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -55,10 +56,15 @@ static void put_block(const struct held *h, uint32_t block, FILE *out)
 static void put_edge(const struct held *h, uint32_t edge, FILE *out)
 {
 	uint32_t word = h->graph->edges.word[edge];
-	char text[64];
+	char text[64], label[POINTER_TEXT];
 
-	fprintf(out, "    +%s%" PRIu64 " ->%s ", word == UINT32_MAX ? ">" : "",
-		(uint64_t)word * HEAP_WORD,
+	fprintf(out, "    +%s%" PRIu64, word == UINT32_MAX ? ">" : "",
+		(uint64_t)word * HEAP_WORD);
+	if (*pointer_label(h, edge, label, sizeof(label))) {
+		fputc(' ', out);
+		text_put(out, label);
+	}
+	fprintf(out, " ->%s ",
 		held_how(h->graph->edges.how[edge], text, sizeof(text)) + !!*text);
 }
 
@@ -180,6 +186,18 @@ static void put_lost(const struct held *h, uint32_t block, FILE *out)
 		fputs("  nobody holds it: no pointer to it was found\n", out);
 }
 
+/* The chain as the program would write it. */
+static void put_words(const struct held *h, const struct heap_chain *c, FILE *out)
+{
+	_cleanup_(freep) char *words = pointer_chain(h, c);
+
+	if (!words || !*words)
+		return;
+	fputs("  ", out);
+	text_put(out, words);
+	fputc('\n', out);
+}
+
 static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
 {
 	struct heap_chains chains;
@@ -197,6 +215,7 @@ static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
 		size_t len = 0;
 		FILE *raw = open_memstream(&line, &len);
 
+		put_words(h, &chains.items[i], out);
 		if (raw) {
 			put_short(h, &chains.items[i], raw);
 			fclose(raw);
@@ -229,9 +248,13 @@ int chain_text(const struct held *h, const struct chain_options *o, FILE *out)
 
 static void json_chain(const struct held *h, const struct heap_chain *c, struct json *j)
 {
+	_cleanup_(freep) char *words = pointer_chain(h, c);
+
 	json_object(j);
 	json_key(j, "root");
 	held_json_root(h, c->root, j);
+	if (words && *words)
+		json_put_string(j, "words", words);
 	json_key(j, "steps");
 	json_array(j);
 	for (size_t i = 0; i < c->count; i++) {

@@ -327,6 +327,9 @@ const char *held_how(uint16_t how, char *buffer, size_t room)
 		snprintf(buffer, room,
 			 ", from beyond a stack's top, or what was freed");
 		break;
+	case HEAP_BORROWED:
+		snprintf(buffer, room, ", which it does not count");
+		break;
 	case HEAP_TAG_HIGH:
 		snprintf(buffer, room, ", with a tag in its high bits");
 		break;

@@ -1,5 +1,7 @@
 #include "cli/report/held_json.h"
 
+#include "cli/report/pointer.h"
+
 #include <assert.h>
 #include <inttypes.h>
 
@@ -7,6 +9,7 @@ static const char *const hows[HEAP_HOWS] = {
 	[HEAP_START] = "start",	      [HEAP_INTERIOR] = "interior",
 	[HEAP_PAST_END] = "past-end", [HEAP_TAG_LOW] = "tag-low",
 	[HEAP_TAG_HIGH] = "tag-high", [HEAP_DEAD] = "dead",
+	[HEAP_BORROWED] = "borrowed",
 };
 
 static const char *const kinds[HEAP_KINDS] = {
@@ -111,8 +114,12 @@ static void put_how(uint16_t how, struct json *j)
 
 void held_json_edge(const struct held *h, uint32_t edge, struct json *j)
 {
+	char label[POINTER_TEXT];
+
 	json_put_unsigned(j, "offset",
 			  (uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
+	if (*pointer_label(h, edge, label, sizeof(label)))
+		json_put_string(j, "label", label);
 	put_how(h->graph->edges.how[edge], j);
 }
 

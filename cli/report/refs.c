@@ -5,6 +5,7 @@
 #include "cli/base/units.h"
 #include "cli/heap/reach.h"
 #include "cli/report/held_json.h"
+#include "cli/report/pointer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -120,7 +121,7 @@ static void put_block(const struct held *h, uint32_t block, FILE *out)
 static void put_item(const struct walk *w, const struct item *x, FILE *out)
 {
 	const struct heap_graph *g = w->h->graph;
-	char text[TEXT], how[64];
+	char text[TEXT], how[64], label[POINTER_TEXT];
 
 	for (size_t i = 0; i < x->depth; i++)
 		fputs("  ", out);
@@ -139,8 +140,13 @@ static void put_item(const struct walk *w, const struct item *x, FILE *out)
 			held_how(r->how, how, sizeof(how)));
 		return;
 	}
-	fprintf(out, w->back ? "<- +%" PRIu64 " of " : "+%" PRIu64 " -> ",
+	fprintf(out, w->back ? "<- +%" PRIu64 : "+%" PRIu64,
 		(uint64_t)g->edges.word[x->edge] * HEAP_WORD);
+	if (*pointer_label(w->h, x->edge, label, sizeof(label))) {
+		fputc(' ', out);
+		text_put(out, label);
+	}
+	fputs(w->back ? " of " : " -> ", out);
 	put_block(w->h, x->block, out);
 	fprintf(out, "%s%s\n", held_how(g->edges.how[x->edge], how, sizeof(how)),
 		x->again ? "  (shown above)" : "");
@@ -288,7 +294,7 @@ static void dot_item(const struct walk *w, const struct item *x, size_t number,
 		     FILE *out)
 {
 	const struct heap_graph *g = w->h->graph;
-	char text[TEXT], how[64];
+	char text[TEXT], how[64], label[POINTER_TEXT];
 
 	if (x->what == MORE) {
 		fprintf(out,
@@ -316,9 +322,13 @@ static void dot_item(const struct walk *w, const struct item *x, size_t number,
 		if (!x->again)
 			dot_block(w, x->block, false, out);
 		held_how(g->edges.how[x->edge], how, sizeof(how));
-		fprintf(out, "\tb%u -> b%u [label=\"+%" PRIu64 "%s\"];\n", from,
-			g->edges.to[x->edge],
-			(uint64_t)g->edges.word[x->edge] * HEAP_WORD, how);
+		fprintf(out, "\tb%u -> b%u [label=\"", from, g->edges.to[x->edge]);
+		if (*pointer_label(w->h, x->edge, label, sizeof(label)))
+			put_quoted(out, label);
+		else
+			fprintf(out, "+%" PRIu64,
+				(uint64_t)g->edges.word[x->edge] * HEAP_WORD);
+		fprintf(out, "%s\"];\n", how);
 	}
 }
 

@@ -5,6 +5,7 @@ HEAPLINE_PYTHONS names further interpreters, separated by colons."""
 
 import json
 import os
+import re
 
 import harness
 
@@ -68,6 +69,72 @@ points = [collections.namedtuple("Point", "x y")([i], 2) for i in range(3)]
 generators = [(i for i in [n]) for n in range(25)]
 big = {i: [i] for i in range(3000)}
 """
+
+
+NAMES = TELL + """
+import asyncio, collections, functools, types
+
+app = types.ModuleType("app")
+sys.modules["app"] = app
+
+class Target:
+    pass
+
+class Holder:
+    def __init__(self):
+        self.items = [1, "two", (3,), Target()]
+        self.name = "x"
+
+class Slot:
+    __slots__ = ("deep",)
+
+app.cache = {"k": Holder(), 5: Slot()}
+app.cache[5].deep = {"it's": (0, [Target()])}
+
+def keep(x):
+    return lambda: x
+
+app.function = keep(Target())
+app.Class = type("Class", (), {"attribute": Target()})
+app.ordered = collections.OrderedDict(a=Target())
+app.default = collections.defaultdict(list, q=[Target()])
+app.partial = functools.partial(print, Target())
+app.set = {Target()}
+app.method = Target().__init__
+app.getter = property(lambda self, x=Target(): x)
+app.error = KeyError(Target())
+many = Holder()
+for i in range(100):
+    setattr(many, "a%d" % i, i)
+many.last = Target()
+app.many = many
+del many, i
+
+def generate():
+    inner = Target()
+    yield inner
+
+app.generator = generate()
+next(app.generator)
+
+def deep(given):
+    made = Target()
+    snapshot()
+
+async def coroutine():
+    own = Target()
+    await asyncio.sleep(0)
+    deep(Target())
+
+asyncio.run(coroutine())
+"""
+
+NAMED = {
+    "app.cache['k'].items[3]", "app.cache[5].deep['it\\'s'][1][0]", "app.many.last",
+    "app.function.__closure__[0].cell_contents", "app.Class.attribute",
+    "app.ordered['a']", "app.default['q'][0]", "app.partial.args[0]", "app.set{member}",
+    "app.method.__self__", "app.getter.fget.__defaults__[0]", "app.error.args[0]",
+}
 
 
 class Case(harness.Case):
@@ -160,6 +227,23 @@ take(b"before")
         self.assertEqual(len(blocks), 100)
         lost = [b for b in blocks if b["held"] in ("no", "weak")]
         self.assertGreaterEqual(len(lost), 98, blocks[:3])  # stale words on the stack
+
+    def test_chains_read_as_the_program_would_write_them(self):
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, _ = self.snapshot(NAMES, python)
+                words = []
+                for block in self.blocks(profile, "Target"):
+                    (path,) = self.read_json("path", profile, block["address"])["blocks"]
+                    words.append(path["paths"][0]["words"])
+                # (What deep() was given, its caller's frame may hold as well.)
+                self.assertEqual(words.count("app.many.items[3]"), 1, words)
+                self.assertLessEqual(NAMED, set(words))
+                variables = sorted(set(words) - NAMED - {"app.many.items[3]"})
+                for name in ("inner", "made", "own"):
+                    self.assertEqual(len([w for w in variables if re.search(
+                        r"\{local %s( of deep\(\))?\}$" % name, w)]), 1, words)
+                self.assertEqual(len(words), len(NAMED) + 5)
 
     def test_a_program_without_python_has_no_types(self):
         result = self.record([harness.target("demo")], ["--snapshot-at-exit"])
