@@ -278,7 +278,7 @@ class Living(harness.Case):
             keep = []
             for i in range(64):
                 keep.append(bytearray(1 << 20))
-                time.sleep(0.01)""")
+                time.sleep(0.05)""")
         program = self.begin([sys.executable, self.path("grow.py")], ("--snapshot-at=peak>10M",))
         program.communicate(timeout=harness.PATIENCE)
         found = self.snapshots()
@@ -351,9 +351,10 @@ class Manners(harness.Case):
             except ProcessLookupError:
                 pass
         out, _ = program.communicate(timeout=harness.PATIENCE)
-        # 125: the collector died, if the program itself ended well.
+        # 125: the collector died, if the program itself ended well, or before it began.
         self.assertIn(program.returncode, (0, 125))
-        self.assertIn(b"key", out)
+        if program.returncode == 0 or out:
+            self.assertIn(b"key", out)
 
 
 class Programs(harness.Case):
