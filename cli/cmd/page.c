@@ -4,6 +4,7 @@
 #include "cli/base/draft.h"
 #include "cli/base/message.h"
 #include "cli/base/units.h"
+#include "cli/cmd/gate.h"
 #include "cli/cmd/verb.h"
 #include "cli/export/html.h"
 #include "cli/report/text.h"
@@ -33,11 +34,35 @@ static bool replaceable(const char *path)
 	return file && (!len || !strcmp(start, HTML_START));
 }
 
-static int write_to(const struct reader *r, const char *path, size_t limit,
+/* ---- leaks ------------------------------------------------------------------------- */
+
+struct asking { /* for findings, as `leaks` has them without options */
+	struct gate gate;
+	const struct reader *reader;
+};
+
+static int find(void *context, int which, bool mapped, struct findings *ret)
+{
+	struct asking *a = context;
+	const struct reader *r = a->reader;
+	const struct findings_options o = {
+		.path = which ? r->files[1].path : r->path,
+		.mapped = mapped,
+		.young_ns = FINDINGS_YOUNG_NS,
+	};
+
+	return gate_find(&a->gate, which ? r->files[1].profile : r->profile, &o, ret);
+}
+
+/* ---- the file ---------------------------------------------------------------------- */
+
+static int write_to(struct asking *a, const char *path, size_t limit,
 		    struct html_outcome *ret)
 {
+	const struct reader *r = a->reader;
 	_cleanup_(draft_drop) struct draft draft = {.fd = -1};
-	struct html_options options = {.path = r->path, .limit = limit};
+	struct html_options options = {
+		.path = r->path, .limit = limit, .find = find, .context = a};
 	int err = draft_open(&draft, path, replaceable(path)), fd;
 	bool failed;
 	FILE *out;
@@ -95,8 +120,16 @@ int page_write(const struct reader *r, const char *path, size_t limit)
 {
 	struct html_outcome outcome = {0};
 	char clean[WORD];
-	int err = write_to(r, path, limit, &outcome);
+	struct asking asking = {.reader = r};
+	int err;
 
+	gate_init(&asking.gate);
+	err = gate_load(&asking.gate);
+	if (err < 0)
+		err = write_to(&asking, path, limit, &outcome);
+	gate_done(&asking.gate);
+	if (err > 0)
+		return err;
 	text_clean(path, clean, sizeof(clean));
 	if (err < 0)
 		return explain(clean, err);

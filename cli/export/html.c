@@ -2,6 +2,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/export/html_bundle.h"
+#include "cli/export/html_heap.h"
 #include "cli/export/html_page.h"
 #include "cli/export/html_pair.h"
 
@@ -44,6 +45,7 @@ static void put_foot(FILE *out)
 
 struct book {
 	struct html_page pages[ALIGN_SIDES];
+	struct html_heap heaps[ALIGN_SIDES];
 	int count;
 	struct html_pair pair; /* of two */
 	const struct html_options *options;
@@ -87,6 +89,9 @@ static int make(struct book *b, char **ret, size_t *ret_len)
 		b->pages[k].columns =
 			(struct columns){.out = out, .prefix = prefixes[k]};
 		err = html_page_put(&b->pages[k]);
+		html_heap_put(&b->heaps[k], &b->pages[k].columns);
+		if (!err)
+			err = b->pages[k].columns.err;
 	}
 	if (!err && b->count > 1)
 		err = put_pair(b);
@@ -136,10 +141,15 @@ static int find_least(const struct book *b, double *const shares[ALIGN_SIDES],
 	return html_tree_least(all, count, wanted, ret);
 }
 
+static size_t limit_of(const struct html_options *o)
+{
+	return o->limit ? o->limit : HTML_LIMIT;
+}
+
 /* Makes the page, and while it is too large makes it again of fewer nodes. */
 static int fit(struct book *b, double *shares[ALIGN_SIDES], char **ret, size_t *ret_len)
 {
-	size_t limit = b->options->limit ? b->options->limit : HTML_LIMIT, wanted = 0;
+	size_t limit = limit_of(b->options), wanted = 0;
 	double least = 0;
 
 	for (int k = 0; k < b->count; k++)
@@ -170,6 +180,19 @@ static int fit(struct book *b, double *shares[ALIGN_SIDES], char **ret, size_t *
 	}
 }
 
+static int make_heap(struct book *b, int k)
+{
+	const struct html_heap_options o = {
+		.path = b->pages[k].path,
+		.limit = limit_of(b->options) / (size_t)b->count,
+		.find = b->options->find,
+		.context = b->options->context,
+		.which = k,
+	};
+
+	return html_heap_init(&b->heaps[k], b->pages[k].profile, &o);
+}
+
 static int open_book(struct book *b, const struct profile *const *profiles)
 {
 	int err = 0;
@@ -181,6 +204,8 @@ static int open_book(struct book *b, const struct profile *const *profiles)
 		page->path = k ? b->options->other_path : b->options->path;
 		err = lines_sums_init(&page->sums, profiles[k],
 				      &(struct scope_options){0}, false);
+		if (!err)
+			err = make_heap(b, k);
 	}
 	if (err < 0 || b->count == 1)
 		return err;
@@ -210,6 +235,7 @@ static int write_book(const struct profile *const *profiles, int count,
 			ret->folded += b.pages[k].tree.folded;
 		}
 		html_page_forget(&b.pages[k]);
+		html_heap_done(&b.heaps[k]);
 		lines_sums_done(&b.pages[k].sums);
 		free(shares[k]);
 	}

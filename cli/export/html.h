@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cli/profile/profile.h"
+#include "cli/report/findings.h"
 
 #include <stdio.h>
 
@@ -22,7 +23,12 @@ struct html_options {
 	const char *path;	/* of the profile: its name is shown; may be NULL */
 	const char *other_path; /* of the second, of html_write_pair(); may be NULL */
 	size_t limit; /* bytes; 0: HTML_LIMIT. What is smallest is folded (html_tree.h)
-		       * until the page fits, or only sources and names are left. */
+		       * until the page fits, or only sources, names and what it
+		       * has of the heap graph (html_heap.h) are left. */
+	/* The findings of the profile, or of the second; as of html_heap.h. May be NULL.
+	 */
+	int (*find)(void *context, int which, bool mapped, struct findings *ret);
+	void *context;
 };
 
 struct html_outcome {

@@ -43,26 +43,22 @@ static bool is_wanted(const struct held *h, const struct blocks_options *o, uint
 
 /* ---- by site ------------------------------------------------------------- */
 
-struct group {		/* blocks of one stack and type that are held alike */
-	uint32_t first; /* the lowest address */
-	uint64_t count, bytes;
-};
-
 static int compare_groups(const void *a, const void *b)
 {
-	const struct group *x = a, *y = b;
+	const struct blocks_group *x = a, *y = b;
 
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static int group_all(const struct held *h, const struct blocks_options *o,
-		     struct group **ret, size_t *ret_count)
+int blocks_groups(const struct held *h, const struct blocks_options *o,
+		  struct blocks_group **ret, size_t *ret_count)
 {
 	const struct heap_blocks *b = &h->graph->blocks;
 	_cleanup_(table_done) struct table numbers = {0};
-	_cleanup_(freep) struct group *groups = calloc(b->count + 1, sizeof(*groups));
+	_cleanup_(freep) struct blocks_group *groups =
+		calloc(b->count + 1, sizeof(*groups));
 	size_t n = 0;
 
 	if (!groups)
@@ -108,9 +104,9 @@ static void put_type(const struct held *h, uint32_t block, FILE *out)
 
 int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
 {
-	_cleanup_(freep) struct group *groups = NULL;
+	_cleanup_(freep) struct blocks_group *groups = NULL;
 	size_t count, most = o->limit ? o->limit : ROWS;
-	int r = group_all(h, o, &groups, &count);
+	int r = blocks_groups(h, o, &groups, &count);
 
 	if (r < 0)
 		return r;
@@ -138,12 +134,37 @@ int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
 	return 0;
 }
 
+void blocks_groups_json(const struct held *h, const struct blocks_group *groups,
+			size_t count, struct json *j)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_object(j);
+		json_put_unsigned(j, "count", groups[i].count);
+		json_put_unsigned(j, "sum_bytes", groups[i].bytes);
+		json_key(j, "first");
+		json_object(j);
+		held_json_block(h, groups[i].first, j);
+		json_close(j);
+		json_close(j);
+	}
+}
+
 int blocks_json(const struct held *h, const struct blocks_options *o, FILE *out)
 {
 	struct json j = {.out = out, .spread = 3};
-	size_t shown = 0;
+	_cleanup_(freep) struct blocks_group *groups = NULL;
+	size_t shown = 0, count;
+	int r = blocks_groups(h, o, &groups, &count);
 
+	if (r < 0)
+		return r;
 	held_json_begin(h, "blocks", &j);
+	json_put_unsigned(&j, "group_count", count);
+	json_key(&j, "groups");
+	json_array(&j);
+	blocks_groups_json(h, groups, o->limit && o->limit < count ? o->limit : count,
+			   &j);
+	json_close(&j);
 	json_key(&j, "blocks");
 	json_array(&j);
 	for (uint32_t i = 0; i < h->graph->blocks.count; i++) {

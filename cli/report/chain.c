@@ -16,27 +16,23 @@ enum {
 	SHORT = 6, /* steps at both ends of a line */
 };
 
-/* Rather by starts of blocks from places that are sure; else by whatever there is. */
+const struct chain_try chain_tries[CHAIN_TRIES] = {
+	{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED), 1u << HEAP_START},
+	{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED),
+	 1u << HEAP_START | 1u << HEAP_INTERIOR | 1u << HEAP_TAG_LOW},
+	{HEAP_ALL_KINDS & ~(1u << HEAP_EXITED), (1u << HEAP_HOWS) - 1},
+	{HEAP_ALL_KINDS, (1u << HEAP_HOWS) - 1},
+};
+
 static int find(const struct held *h, uint32_t block, size_t most,
 		struct heap_chains *ret)
 {
-	static const struct {
-		uint32_t kinds, hows;
-	} tries[] = {
-		{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED),
-		 1u << HEAP_START},
-		{HEAP_ALL_KINDS & ~(1u << HEAP_VECTOR | 1u << HEAP_EXITED),
-		 1u << HEAP_START | 1u << HEAP_INTERIOR | 1u << HEAP_TAG_LOW},
-		{HEAP_ALL_KINDS & ~(1u << HEAP_EXITED), (1u << HEAP_HOWS) - 1},
-		{HEAP_ALL_KINDS, (1u << HEAP_HOWS) - 1},
-	};
 	int r = 0;
 
 	*ret = (struct heap_chains){0};
-	for (size_t i = 0; !r && !ret->count && i < sizeof(tries) / sizeof(*tries);
-	     i++) {
-		struct heap_chains_options o = {tries[i].kinds, tries[i].hows, NULL,
-						most};
+	for (size_t i = 0; !r && !ret->count && i < CHAIN_TRIES; i++) {
+		struct heap_chains_options o = {chain_tries[i].kinds,
+						chain_tries[i].hows, NULL, most};
 
 		r = heap_chains_find(h->graph, block, &o, ret);
 	}

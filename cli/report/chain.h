@@ -11,6 +11,13 @@ struct chain_options {
 	size_t blocks;	  /* 0: one */
 };
 
+/* Which roots and pointers a way may use, by bits: rather starts of blocks from places
+ * that are sure; else, in this order, whatever there is. */
+enum { CHAIN_TRIES = 4 };
+extern const struct chain_try {
+	uint32_t kinds, hows;
+} chain_tries[CHAIN_TRIES];
+
 /* 0; -ENXIO: `what` names no block; -errno. */
 int chain_text(const struct held *h, const struct chain_options *o, FILE *out);
 int chain_json(const struct held *h, const struct chain_options *o, FILE *out);

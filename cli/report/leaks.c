@@ -36,16 +36,31 @@ bool leaks_parse_kinds(const char *text, uint32_t *ret)
 
 /* ---- which --------------------------------------------------------------- */
 
-static bool is_of_module(const struct leaks *l, uint32_t stack)
+static const char *module_of(const struct leaks *l, uint32_t stack)
 {
 	struct frames_frame frame;
+
+	return frames_chief(l->owners, stack, &frame)
+		       ? frames_module(l->profile, frame.stack)
+		       : NULL;
+}
+
+const char *leaks_module(const struct leaks *l, const struct finding *f)
+{
+	const char *path = module_of(l, f->stack);
+
+	return path ? path : "";
+}
+
+static bool is_of_module(const struct leaks *l, uint32_t stack)
+{
 	const char *path;
 
 	if (!l->options->module)
 		return true;
-	if (!frames_chief(l->owners, stack, &frame))
+	path = module_of(l, stack);
+	if (!path)
 		return false;
-	path = frames_module(l->profile, frame.stack);
 	return !fnmatch(l->options->module, frames_base(path), 0) ||
 	       !fnmatch(l->options->module, path, 0);
 }

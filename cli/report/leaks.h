@@ -56,6 +56,9 @@ void leaks_done(struct leaks *l);
  * -errno of reading the graph. */
 int leaks_reason(struct leaks *l, const struct finding *f, char **ret);
 
+/* Path of the module whose code allocated; "": not known. */
+const char *leaks_module(const struct leaks *l, const struct finding *f);
+
 /* What a kind means, as a clause. */
 const char *leaks_meaning(enum leak_kind kind);
 

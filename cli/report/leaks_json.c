@@ -10,12 +10,15 @@
 
 #include <inttypes.h>
 
-static void put_amount(struct json *j, const char *name, struct profile_amount a)
+static void put_amount(struct json *j, const char *name, struct profile_amount a,
+		       const char *meaning)
 {
 	json_key(j, name);
 	json_object(j);
 	json_put_unsigned(j, "bytes", a.bytes);
 	json_put_unsigned(j, "blocks", a.blocks);
+	if (meaning)
+		json_put_string(j, "meaning", meaning);
 	json_close(j);
 }
 
@@ -34,9 +37,11 @@ static void put_heading(const struct leaks *l, struct json *j)
 	json_key(j, "sums");
 	json_object(j);
 	for (int k = 0; k < LEAK_KINDS; k++)
-		put_amount(j, leak_words[k], f->sum[k]);
+		put_amount(j, leak_words[k], f->sum[k],
+			   leaks_meaning((enum leak_kind)k));
 	json_close(j);
-	put_amount(j, "listed", l->sum);
+	put_amount(j, "listed", l->sum, NULL);
+	json_put_unsigned(j, "found", l->count);
 }
 
 static void put_numbers(const struct leaks *l, const struct finding *f, struct json *j)
@@ -84,6 +89,7 @@ static int put_finding(struct leaks *l, const struct finding *f, struct json *j)
 	json_put_unsigned(j, "process_serial", process->serial);
 	json_put_string(j, "site",
 			frames_site(l->owners, f->stack, site, sizeof(site)));
+	json_put_string(j, "module", leaks_module(l, f));
 	put_numbers(l, f, j);
 	frames_json_stack(l->profile, f->stack, j);
 	json_close(j);

@@ -1,0 +1,44 @@
+/*
+ * html_heap.h - what a page has of blocks that were never freed, and of who holds them,
+ * in documents made once: the page may be made again until it is small enough.
+ *
+ *	heap		what there is: why something is not, and of which snapshots
+ *			there is a graph
+ *	leaks		html_leaks.h; leaks.mmap: of mappings
+ *	growing		html_leaks.h
+ *	graph.N		html_graph.h, of snapshot N
+ */
+#pragma once
+
+#include "cli/export/columns.h"
+#include "cli/report/findings.h"
+
+enum {
+	HTML_GRAPHS = 4,	 /* snapshots whose graph is in a page */
+	HTML_BLOCKS = 20000,	 /* of all graphs of a page ... */
+	HTML_BLOCK_BYTES = 1000, /* ... and one for each so many bytes of its limit */
+};
+
+struct html_heap_options {
+	const char *path; /* of the profile; NULL: it cannot be read again */
+	size_t limit;	  /* of the page, in bytes */
+	/* The findings, as the verbs have them. NULL: nobody looked. */
+	int (*find)(void *context, int which, bool mapped, struct findings *ret);
+	void *context;
+	int which; /* is handed to find() */
+};
+
+struct html_heap {
+	struct html_part {
+		char name[32], *text;
+		size_t len;
+	} * parts;
+	size_t count, room;
+};
+
+/* 0 or -ENOMEM. What cannot be read is said in "heap". html_heap_done() in any case. */
+int html_heap_init(struct html_heap *x, const struct profile *p,
+		   const struct html_heap_options *o);
+void html_heap_done(struct html_heap *x);
+
+void html_heap_put(const struct html_heap *x, struct columns *c);
