@@ -18,10 +18,15 @@ enum {
 	NEAR = 6,	 /* neighbours of a block, each way, that are chosen for it; and
 			  * then eight times as many, while there is room */
 	LOOKED_AT = 256, /* of its edges, for that */
-	EDGES = 256,	 /* of a block to chosen ones */
+	EDGES = 512,	 /* of a block to chosen ones ... */
+	EDGES_SURE = 12, /* ... these in any case, the others while there is room */
 	ROOTS = 8,	 /* of a block */
-	OTHERS = 8,	 /* sites that a block's other neighbours are of */
-	WAY = 32,	 /* steps of a way to its end that are chosen */
+	OTHERS = 6,	 /* sites that a block's other neighbours are of */
+	/* For each block that there may be, in all of a page. */
+	MEAN_EDGES = 4,
+	MEAN_ROOTS = 1,
+	MEAN_OTHERS = 2,
+	WAY = 32, /* steps of a way to its end that are chosen */
 };
 
 struct way {		  /* all shortest ways by one class of roots and pointers */
@@ -39,6 +44,7 @@ struct choice {
 	size_t count;
 	struct way ways[CHAIN_TRIES]; /* made when first asked for */
 	uint32_t *queue;
+	size_t edges_left, roots_left, others_left; /* that may be written */
 	struct table roots; /* those that ways begin at -> their number in the page */
 };
 
@@ -211,19 +217,32 @@ static void put_number(const struct choice *c, uint32_t block, struct json *j)
 	json_put_unsigned(j, "block", c->number[block] - 1u);
 }
 
-static void put_roots(const struct choice *c, uint32_t block, struct json *j)
+static void put_roots(struct choice *c, uint32_t block, struct json *j)
 {
 	size_t end, i = heap_graph_roots_of(c->g, block, &end);
 
 	json_put_unsigned(j, "root_count", end - i);
 	json_key(j, "roots");
 	json_array(j);
-	for (size_t k = 0; i < end && k < ROOTS; i++, k++)
+	for (size_t k = 0; i < end && k < ROOTS && c->roots_left; i++, k++) {
 		held_json_root(c->h, i, j);
+		c->roots_left--;
+	}
 	json_close(j);
 }
 
-static void put_edges(const struct choice *c, uint32_t block, struct json *j)
+/* Whether a block with so many edges written may have one more. */
+static bool takes_edge(struct choice *c, size_t n)
+{
+	if (n < EDGES_SURE)
+		return true;
+	if (n >= EDGES || !c->edges_left)
+		return false;
+	c->edges_left--;
+	return true;
+}
+
+static void put_edges(struct choice *c, uint32_t block, struct json *j)
 {
 	const struct heap_graph *g = c->g;
 	size_t n = 0;
@@ -232,9 +251,11 @@ static void put_edges(const struct choice *c, uint32_t block, struct json *j)
 	json_put_unsigned(j, "referrers", g->in_first[block + 1] - g->in_first[block]);
 	json_key(j, "to");
 	json_array(j);
-	for (uint32_t e = g->first[block]; e < g->first[block + 1] && n < EDGES; e++) {
+	for (uint32_t e = g->first[block]; e < g->first[block + 1]; e++) {
 		if (!c->number[g->edges.to[e]])
 			continue;
+		if (!takes_edge(c, n))
+			break;
 		json_object(j);
 		put_number(c, g->edges.to[e], j);
 		held_json_edge(c->h, e, j);
@@ -286,7 +307,7 @@ static int add_other(const struct choice *c, struct table *sites, struct others 
 }
 
 /* Neighbours that are not in the page, by the sites that have most of them. */
-static int put_others(const struct choice *c, uint32_t block, bool back, struct json *j)
+static int put_others(struct choice *c, uint32_t block, bool back, struct json *j)
 {
 	const struct heap_graph *g = c->g;
 	const uint32_t *first = back ? g->in_first : g->first;
@@ -302,7 +323,8 @@ static int put_others(const struct choice *c, uint32_t block, bool back, struct 
 		qsort(all.items, all.count, sizeof(*all.items), most_first);
 	json_key(j, back ? "other_referrers" : "other_references");
 	json_array(j);
-	for (size_t i = 0; i < all.count && i < OTHERS && !r; i++) {
+	for (size_t i = 0; i < all.count && i < OTHERS && c->others_left && !r; i++) {
+		c->others_left--;
 		json_object(j);
 		json_put_unsigned(j, "references", all.items[i].references);
 		held_json_block(c->h, all.items[i].first, j);
@@ -383,6 +405,9 @@ static int choice_init(struct choice *c)
 	size_t count = c->g->blocks.count;
 
 	c->most = c->most < count ? c->most : count;
+	c->edges_left = c->most * MEAN_EDGES;
+	c->roots_left = c->most * MEAN_ROOTS + ROOTS;
+	c->others_left = c->most * MEAN_OTHERS + OTHERS;
 	c->number = calloc(count + 1, sizeof(*c->number));
 	c->blocks = malloc((c->most + 1) * sizeof(*c->blocks));
 	c->queue = malloc((count + 1) * sizeof(*c->queue));

@@ -189,19 +189,37 @@ class Viewer(harness.Case):
     def of_folded(self):
         result = self.record(["/usr/bin/python3", "-c", "import json, re, decimal"])
         self.assertEqual(result.status, 0, result)
+        own = sum(os.path.getsize(os.path.join(VIEWER, "bundle", name))
+                  for name in ("viewer.js", "viewer.css"))
         return self.ask(result.profile, {"tree": ["tree", "--sort=allocated", "--min=0"]},
-                        "--html-limit=110K")
+                        "--html-limit=%d" % (own + 8192))
 
-    def browse(self, **more):
-        """Runs the browser's tests; one result each."""
-        config = dict(more, chromium=tool("chromium"))
+    def browse(self, program, pages):
+        """Runs a file of the browser's tests; one result each, and the commands that
+        they saw are ones that heapline takes."""
+        config = {"pages": pages, "chromium": tool("chromium")}
+        if os.environ.get("VIEWER_SCREENSHOTS"):
+            config["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
         path = self.write("config.json", json.dumps(config))
-        done = subprocess.run([tool("node"), "tests/browser.mjs", path], cwd=WORKSHOP,
+        done = subprocess.run([tool("node"), "tests/" + program, path], cwd=WORKSHOP,
                               env=self.environment(), capture_output=True, timeout=280,
                               check=False)
-        lines = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
+        results = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
         self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace")[-3000:])
-        return lines
+        tests = [r for r in results if "name" in r]
+        with open(os.path.join(VIEWER, "tests", program), encoding="utf-8") as file:
+            named = set(re.findall(r"(?m)^tests\.(\w+) =", file.read()))
+        for test in tests:
+            with self.subTest(test["name"]):
+                self.assertNotIn("detail", test, test.get("detail"))
+        self.assertEqual({t["name"] for t in tests}, named)
+        commands = [r["commands"] for r in results if "commands" in r]
+        self.assertEqual(len(commands), 1)
+        for command in commands[0]:
+            words = shlex.split(command)
+            self.assertEqual(words[0], "heapline")
+            done = self.heapline(*words[1:])
+            self.assertEqual(done.status, 0, command + "\n" + str(done))
 
     def test_in_a_browser(self):
         source = os.path.join(harness.SOURCE, "tests", "targets", "viewer.cc")
@@ -215,24 +233,60 @@ class Viewer(harness.Case):
             "folded": self.of_folded(),
             **self.of_cut(program),
         }
-        more = {"pages": pages}
-        if os.environ.get("VIEWER_SCREENSHOTS"):
-            more["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
-        results = self.browse(**more)
-        tests = [r for r in results if "name" in r]
-        with open(os.path.join(VIEWER, "tests", "browser.mjs"), encoding="utf-8") as file:
-            named = set(re.findall(r"(?m)^tests\.(\w+) =", file.read()))
-        for test in tests:
-            with self.subTest(test["name"]):
-                self.assertNotIn("detail", test, test.get("detail"))
-        self.assertEqual({t["name"] for t in tests}, named)
-        commands = [r["commands"] for r in results if "commands" in r]
-        self.assertEqual(len(commands), 1)
-        for command in commands[0]:
-            words = shlex.split(command)
-            self.assertEqual(words[0], "heapline")
-            done = self.heapline(*words[1:])
-            self.assertEqual(done.status, 0, command + "\n" + str(done))
+        self.browse("browser.mjs", pages)
+
+    # ---- leaks and references -----------------------------------------------------
+
+    def of_heap(self, run, *options):
+        questions = {
+            "leaks": ["leaks"], "leaks_all": ["leaks", "--kind=all"],
+            "leaks_two": ["leaks", "--kind=reachable,cycle"],
+            "leaks_min": ["leaks", "--kind=all", "--min=1K"],
+            "leaks_focus": ["leaks", "--kind=all", "--focus=lose_"],
+            "leaks_ignore": ["leaks", "--kind=all", "--ignore=lose_"],
+            "blocks": ["blocks"],
+        }
+        page = self.ask(run.profile, questions, *options)
+        answers = page["cli"]
+        shelf = self.first_of(answers, "fill_shelf")
+        item = self.first_of(answers, "make_item")
+        links = self.read_json("at", run.profile, "-n", "500", "make_links")["blocks"]
+        about = lambda verb, address: json.loads(self.heapline(
+            verb, "--json", address, run.profile).stdout)
+        answers.update(
+            growing=json.loads(self.heapline("watch", "--json", run.profile).stdout),
+            shelf=about("at", shelf), backrefs=about("backrefs", item),
+            paths={address: about("path", address) for address in
+                   (links[0]["address"], links[-1]["address"], shelf, item)})
+        return page
+
+    def first_of(self, answers, function):
+        return [g["first"]["address"] for g in answers["blocks"]["groups"]
+                if g["first"]["site"].startswith(function)][0]
+
+    def of_odd_names(self, source):
+        odd = self.path('<b>&"odd\u202e.c')
+        shutil.copy(source, odd)
+        run = self.record([self.compile(HOSTILE, odd, "-x", "c", "-O1", "-fno-builtin")],
+                          ["--snapshot-at-exit"])
+        self.assertEqual(run.status, 0, run)
+        return self.ask(run.profile, {})
+
+    def test_leaks_and_references_in_a_browser(self):
+        target = harness.target("holding")
+        run = self.record([target], ["--snapshot-at-exit"])
+        self.assertEqual(run.status, 0, run)
+        heap = self.of_heap(run)
+        bare = self.record([target])
+        pages = {"heap": heap, "hostile": self.of_odd_names(
+                     os.path.join(harness.SOURCE, "tests", "targets", "holding.c")),
+                 "bare": self.ask(bare.profile, {"leaks": ["leaks"]})}
+        for name, option in (("small", "--html-limit=60K"), ("cut", "--at=end")):
+            page = self.path(name + ".html")
+            done = self.heapline("report", "--html", page, option, run.profile)
+            self.assertEqual(done.status, 0, done)
+            pages[name] = dict(heap, file=page)
+        self.browse("heap.mjs", pages)
 
 
 class Page(harness.Case):

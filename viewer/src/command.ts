@@ -1,5 +1,6 @@
 // The command that prints at a terminal what a view shows.
 
+import { globOf, kindsOf, kindsWord, parseSize } from "./leaks";
 import type { Model } from "./model";
 import type { State } from "./state";
 import { LEAST_PERCENT } from "./tree";
@@ -21,6 +22,23 @@ function lines(state: State): string[] {
   return ["lines", "--columns=all", ...(state.file ? [shellWord("--file=" + state.file)] : sort)];
 }
 
+function leaks(state: State): string[] {
+  const kinds = kindsWord(kindsOf(state));
+  return [
+    "leaks",
+    ...(kinds ? ["--kind=" + kinds] : []),
+    ...(parseSize(state.min) ? ["--min=" + parseSize(state.min)] : []),
+    ...(state.module ? [shellWord("--module=" + globOf(state.module))] : []),
+    ...common({ ...state, from: 0, to: 0 }),
+  ];
+}
+
+function refs(state: State): string[] {
+  const snapshot = state.snap ? ["--snapshot=" + state.snap] : [];
+  if (!state.block) return ["blocks", "-n", "500", ...snapshot];
+  return [state.way, ...snapshot, shellWord(state.block)];
+}
+
 function verb(state: State): string[] {
   switch (state.view) {
     case "source":
@@ -38,6 +56,10 @@ function verb(state: State): string[] {
       return ["top", "--by=" + state.by, "--sort=" + state.metric, ...common(state)];
     case "timeline":
       return ["timeline"];
+    case "leaks":
+      return leaks(state);
+    case "refs":
+      return refs(state);
     case "sizes":
       return ["top", "--by=" + state.classes, ...common(state)];
     default:

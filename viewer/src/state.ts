@@ -4,7 +4,9 @@
 import { UNITS_OF_ROWS, type Unit } from "./pair";
 import { METRICS, type Metric } from "./scope";
 
-export const VIEWS = ["source", "flame", "tree", "top", "timeline", "sizes", "processes"] as const;
+export const VIEWS = [
+  "source", "flame", "tree", "top", "timeline", "leaks", "refs", "sizes", "processes",
+] as const;
 export type View = (typeof VIEWS)[number];
 
 export const TOP_BY = ["site", "function", "file", "module", "process"] as const;
@@ -15,6 +17,8 @@ export type Direction = (typeof DIRECTIONS)[number];
 
 /** Of two profiles: what changed, or one of them alone. */
 export const SHOWS = ["diff", "a", "b"] as const;
+
+export const WAYS = ["backrefs", "refs", "path"] as const;
 
 export interface State {
   view: View;
@@ -39,12 +43,22 @@ export interface State {
   to: number;
   start: number; // of the timeline's own view, likewise
   end: number;
+  kinds: string; // of leaks, "definite,cycle"; "": those that are listed anyhow; "all"
+  min: string; // "10K": of a finding
+  module: string; // path; "": any
+  leak: string; // the finding that is looked at: its kind and place in it
+  block: string; // of the reference explorer: an address or site; "": the list of all
+  snap: number; // of snapshots; 0: any
+  way: (typeof WAYS)[number];
+  open: string; // sides of blocks that were opened, see refs.ts
+  at: string; // the node that is looked at; "": the block
 }
 
 const DEFAULT: State = {
   view: "source", show: "diff", unit: "line", least: 0, metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
   file: "", fn: "", all: false, dir: "down", lines: false, search: "", root: "",
   by: "site", classes: "size", from: 0, to: 0, start: 0, end: 0,
+  kinds: "", min: "", module: "", leak: "", block: "", snap: 0, way: "backrefs", open: "", at: "",
 };
 
 const WORDS: Partial<Record<keyof State, readonly string[]>> = {
@@ -56,6 +70,7 @@ const WORDS: Partial<Record<keyof State, readonly string[]>> = {
   dir: DIRECTIONS,
   by: TOP_BY,
   classes: ["size", "lifetime"],
+  way: WAYS,
 };
 
 export function parseState(fragment: string): State {

@@ -6,11 +6,13 @@ import { command } from "./command";
 import { ViewContext } from "./context";
 import { dataOf } from "./data";
 import { FlameView } from "./flame";
+import { LeaksView } from "./leaksview";
 import { Model } from "./model";
 import { Pair } from "./pair";
 import { PairFigures, PairHeading, pairNotices, PairPage, ShowSwitch } from "./pairapp";
 import { pairCommand } from "./pairparts";
 import { parseRegex, Scope } from "./scope";
+import { RefsView } from "./refsview";
 import { SourceView } from "./source";
 import { formatState, parseState, type State, type View, VIEWS } from "./state";
 import { TimelineView, TimeStrip } from "./timeline";
@@ -18,15 +20,19 @@ import { METRIC_CHOICES, ProcessesView, SizesView, TopView } from "./topview";
 import { TreeView } from "./treeview";
 import { clean, count, duration, size } from "./units";
 import "./viewer.css";
+import "./heap.css";
 
 const TITLES: Record<View, string> = {
   source: "Source", flame: "Flame graph", tree: "Tree", top: "Top", timeline: "Timeline",
-  sizes: "Sizes", processes: "Processes",
+  leaks: "Leaks", refs: "References", sizes: "Sizes", processes: "Processes",
 };
+
+/** Views that no range of time changes. */
+const TIMELESS: readonly View[] = ["timeline", "leaks", "refs", "processes"];
 
 const PAGES: Record<View, () => preact.JSX.Element> = {
   source: SourceView, flame: FlameView, tree: TreeView, top: TopView, timeline: TimelineView,
-  sizes: SizesView, processes: ProcessesView,
+  leaks: LeaksView, refs: RefsView, sizes: SizesView, processes: ProcessesView,
 };
 
 // ---- theme ------------------------------------------------------------------------
@@ -290,6 +296,10 @@ function App(p: AppProps) {
     [model, state.domain, state.pid, state.focus, state.ignore, state.from, state.to, timed],
   );
   useEffect(() => {
+    // On a narrow screen the tabs scroll.
+    document.querySelector('nav a[aria-current="page"]')?.scrollIntoView({
+      block: "nearest", inline: "nearest",
+    });
     document.title = TITLES[state.view] + " \u2013 " + clean(model.about.profile || "heapline");
   }, [state.view]);
   useEffect(() => {
@@ -340,7 +350,7 @@ function App(p: AppProps) {
         </p>
       ))}
       {timed && !changes && model.timeline.bins.length > 0 &&
-        state.view !== "timeline" && state.view !== "processes" && <TimeStrip />}
+        !TIMELESS.includes(state.view) && <TimeStrip />}
       <main>
         {changes ? (
           <PairPage pair={changes} state={state} set={set} />
