@@ -54,6 +54,18 @@ function labelOf(link: Link): string {
   return first + (second ? ", " + second : "") + (rest.length ? ` and ${rest.length}` : "");
 }
 
+/** Where on a curve its label is: away from an end that many meet at. */
+function placeOfLabel(link: Link, links: Link[]): number {
+  const CROWD = 3;
+  if (links.filter((l) => l.from === link.from).length > CROWD) return 0.7;
+  return links.filter((l) => l.to === link.to).length > CROWD ? 0.3 : 0.5;
+}
+
+function bezier(t: number, a: number, b: number, c: number, d: number): number {
+  const s = 1 - t;
+  return s * s * s * a + 3 * s * s * t * b + 3 * s * t * t * c + t * t * t * d;
+}
+
 function Links(p: { links: Link[]; layout: Layout; nodes: Map<string, Node>; at: string }) {
   const end = (id: string, out: boolean) => {
     const place = p.layout.places.get(id)!;
@@ -101,8 +113,9 @@ function Links(p: { links: Link[]; layout: Layout; nodes: Map<string, Node>; at:
           ? `M${x1} ${y1} C${x1 + bend} ${low} ${x2 - bend} ${low} ${x2} ${y2}`
           : `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
         const label = labelOf(link);
-        const x = (x1 + x2) / 2;
-        const y = back ? (y1 + y2) / 8 + low * 0.75 : (y1 + y2) / 2;
+        const t = placeOfLabel(link, p.links);
+        const x = bezier(t, x1, x1 + bend, x2 - bend, x2);
+        const y = bezier(t, y1, back ? low : y1, back ? low : y2, y2);
         return (
           <g key={link.from + ">" + link.to} class={near ? "near" : undefined}>
             <path d={path} marker-end={near ? "url(#arrow-near)" : "url(#arrow)"} />
