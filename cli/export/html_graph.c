@@ -387,6 +387,7 @@ static int put_block(struct choice *c, uint32_t block, struct json *j)
 
 	json_object(j);
 	held_json_block(c->h, block, j);
+	held_json_thread(c->h, block, j);
 	put_roots(c, block, j);
 	put_edges(c, block, j);
 	r = put_others(c, block, true, j);

@@ -219,16 +219,6 @@ static int json_contents(struct heap_contents_reader *reader, uint32_t block,
 	return 0;
 }
 
-static void json_thread(const struct held *h, uint32_t block, struct json *j)
-{
-	const struct profile_thread *t = held_thread(h, block);
-
-	if (!t)
-		return;
-	json_put_string(j, "thread", strings_get(&h->profile->strings, t->name));
-	json_put_unsigned(j, "tid", (uint64_t)t->tid);
-}
-
 int block_json(const struct held *h, const struct block_options *o, FILE *out)
 {
 	_cleanup_(heap_contents_reader_done) struct heap_contents_reader reader = {
@@ -251,7 +241,7 @@ int block_json(const struct held *h, const struct block_options *o, FILE *out)
 		json_object(&j);
 		held_json_block(h, blocks[i], &j);
 		json_put_unsigned(&j, "age_ns", age(h, blocks[i]));
-		json_thread(h, blocks[i], &j);
+		held_json_thread(h, blocks[i], &j);
 		json_put_unsigned(&j, "referrers",
 				  g->in_first[blocks[i] + 1] - g->in_first[blocks[i]]);
 		json_put_unsigned(&j, "references",

@@ -106,6 +106,16 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 	json_put_string(j, "held", level <= HELD_IGNORED ? levels[level] : "no");
 }
 
+void held_json_thread(const struct held *h, uint32_t block, struct json *j)
+{
+	const struct profile_thread *t = held_thread(h, block);
+
+	if (!t)
+		return;
+	json_put_string(j, "thread", strings_get(&h->profile->strings, t->name));
+	json_put_unsigned(j, "tid", (uint64_t)t->tid);
+}
+
 static void put_how(uint16_t how, struct json *j)
 {
 	json_put_string(j, "how", hows[heap_how(how)]);

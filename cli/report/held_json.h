@@ -13,6 +13,9 @@ void held_json_begin(const struct held *h, const char *report, struct json *j);
 /* "address", "bytes", "site", "born_ns", "held", of an object begun. */
 void held_json_block(const struct held *h, uint32_t block, struct json *j);
 
+/* "thread" and "tid" of who allocated it, if that is known, of an object begun. */
+void held_json_thread(const struct held *h, uint32_t block, struct json *j);
+
 /* "offset", "how", "into", of an object begun. */
 void held_json_edge(const struct held *h, uint32_t edge, struct json *j);
 

@@ -96,6 +96,10 @@ export interface Block {
   /** What it is, and what would go with it: of profiles that know. */
   type?: string;
   retained_bytes?: number;
+  thread?: string;
+  tid?: number;
+  /** The first bytes, in hexadecimal digits, as far as they were kept: of a server. */
+  contents?: string;
 }
 
 export interface Edge {

@@ -130,6 +130,19 @@ function Groups(p: { graph: Graph }) {
 
 // ---- one block ----------------------------------------------------------------------------
 
+/** "2f 75 73 72  /usr", eight bytes a line. */
+function dump(digits: string): string {
+  const lines: string[] = [];
+  const bytes = (digits.match(/../g) ?? []).map((two) => parseInt(two, 16));
+  for (let at = 0; at < bytes.length; at += 8) {
+    const some = bytes.slice(at, at + 8);
+    const hex = some.map((b) => b.toString(16).padStart(2, "0")).join(" ");
+    const text = some.map((b) => (b > 31 && b < 127 ? String.fromCharCode(b) : ".")).join("");
+    lines.push(hex.padEnd(24) + text);
+  }
+  return lines.join("\n");
+}
+
 const LISTED = 12;
 
 function Neighbours(p: { title: string; side: Side; choose: (n: Neighbour) => void }) {
@@ -178,6 +191,10 @@ function BlockDetails(p: { node: BlockNode; explore: (address: string) => void }
           [string, string, string, number][])),
     ["held", "Held", HELD[block.held] ?? clean(block.held)],
     ["born", "Allocated at", duration(block.born_ns), block.born_ns],
+    ...(block.tid === undefined
+      ? []
+      : ([["thread", "By thread", `${block.tid} (${clean(block.thread ?? "")})`, block.tid]] as
+          [string, string, string, number][])),
     ["roots", "Roots to it", count(around.rootCount), around.rootCount],
     ["referrers", "References to it", count(around.referrers.count), around.referrers.count],
     ["references", "References from it", count(around.references.count), around.references.count],
@@ -207,6 +224,14 @@ function BlockDetails(p: { node: BlockNode; explore: (address: string) => void }
           </>
         ))}
       </dl>
+      {block.contents && (
+        <>
+          <h3>First bytes</h3>
+          <pre class="contents" tabIndex={0}>
+            {dump(block.contents)}
+          </pre>
+        </>
+      )}
       {around.roots.length > 0 && (
         <>
           <h3>Roots</h3>
