@@ -9,6 +9,7 @@ import re
 import zlib
 
 import harness
+import holding
 
 LISTED = 200  # findings of a kind
 
@@ -27,9 +28,7 @@ def columns(page):
 class Page(harness.Case):
     def setUp(self):
         super().setUp()
-        run = self.record([harness.target("holding")], ["--snapshot-at-exit"])
-        self.assertEqual(run.status, 0, run)
-        self.profile = run.profile
+        self.profile = holding.record(self).profile
 
     def columns(self, *options, profile=None):
         page = self.path("page.html")

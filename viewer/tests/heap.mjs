@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, settle } from "./page.mjs";
+import { factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
@@ -417,16 +417,5 @@ if (config.screenshots)
         }
       });
 
-for (const [name, test] of Object.entries(tests)) {
-  if (config.only && !name.includes(config.only)) continue;
-  const result = { name };
-  const began = Date.now();
-  try {
-    await test();
-  } catch (error) {
-    result.detail = String(error?.stack ?? error).slice(0, 4000);
-  }
-  result.ms = Date.now() - began;
-  console.log(JSON.stringify(result));
-}
+await runAll(tests, config.only);
 await browser.close();
