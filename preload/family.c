@@ -1,5 +1,6 @@
 #include "preload/family.h"
 
+#include "preload/altstack.h"
 #include "preload/confined.h"
 #include "preload/regions.h"
 #include "preload/sys.h"
@@ -56,6 +57,7 @@ struct wire_process *family_claim(enum wire_process_state state, uint32_t pid,
 	p->start_stamp = stamp;
 	p->exec_path[0] = '\0';
 	p->regions = regions_at();
+	p->altstack = altstack_at();
 	atomic_store_explicit(&p->exec, WIRE_EXEC_NONE, memory_order_relaxed);
 	atomic_store_explicit(&p->notes, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->exited, 0, memory_order_relaxed);

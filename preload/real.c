@@ -91,6 +91,7 @@ bool real_init(void)
 	next(&found.waitpid, "waitpid");
 	next(&found.wait4, "wait4");
 	next(&found.waitid, "waitid");
+	next(&found.sigaltstack, "sigaltstack");
 	next(&found._exit, "_exit");
 	next(&found._Exit, "_Exit");
 	next(&found.quick_exit, "quick_exit");

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct real {
 	pid_t (*waitpid)(pid_t, int *, int);
 	pid_t (*wait4)(pid_t, int *, int, struct rusage *);
 	int (*waitid)(idtype_t, id_t, siginfo_t *, int);
+	int (*sigaltstack)(const stack_t *, stack_t *);
 	void (*_exit)(int);
 	void (*_Exit)(int);
 	void (*quick_exit)(int);

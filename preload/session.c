@@ -1,5 +1,6 @@
 #include "preload/session.h"
 
+#include "preload/altstack.h"
 #include "preload/bare.h"
 #include "preload/confined.h"
 #include "preload/family.h"
@@ -285,6 +286,7 @@ static bool make(void)
 		&wire_process(session.base, identity_pending.process)->notes,
 		WIRE_NOTE_MAPPED, memory_order_relaxed);
 	wire_process(session.base, identity_pending.process)->regions = regions_at();
+	wire_process(session.base, identity_pending.process)->altstack = altstack_at();
 	if (!identity_page()) {
 		unmap();
 		return false;

@@ -210,7 +210,8 @@ struct wire_process {
 	/* The CPython in it: its version, and what became of it; see WIRE_PYTHON(). */
 	_Atomic uint32_t python;
 	uint32_t spare;
-	char exec_path[1024 - 96]; /* cut if it is longer; NUL-terminated */
+	int64_t altstack; /* of struct wire_altstack, from thread pointers; 0: none */
+	char exec_path[1024 - 104]; /* cut if it is longer; NUL-terminated */
 };
 _Static_assert(sizeof(struct wire_process) == 1024, "four slots a page");
 
@@ -279,6 +280,13 @@ _Static_assert(sizeof(struct wire_name) == 64, "one cache line a name");
 /* In the process's own memory, not in this: a root region, free if end is 0. */
 struct wire_region {
 	_Atomic uint64_t start, end;
+};
+
+/* Thread-local in the process: the thread's signal stack, as sigaltstack(2) has it. */
+struct wire_altstack {
+	_Atomic uint64_t start, bytes; /* 0, 0: none */
+	_Atomic uint32_t flags;	       /* SS_AUTODISARM */
+	_Atomic uint32_t changing;     /* 1: the call is under way */
 };
 
 /* ---- the stack tree ------------------------------------------------------

@@ -150,6 +150,7 @@ static int claim(struct recording *r, uint32_t own_pid)
 		atomic_store(&p->exited, 0);
 		atomic_store(&p->scan, WIRE_SCAN_NONE);
 		p->regions = 0;
+		p->altstack = 0;
 		return (int)i;
 	}
 	return -1;

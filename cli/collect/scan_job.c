@@ -107,17 +107,32 @@ static int find_types(struct scan_job *j, struct heap_memory *memory)
 				python_of(j));
 }
 
+/* And what of them is not in use. */
+static int find_altstacks(const struct scan_job *j, struct heap_memory *memory,
+			  const struct heap_threads *threads,
+			  struct heap_altstacks *ret, struct heap_ranges *ret_unused)
+{
+	int64_t at = *(const volatile int64_t *)&j->slot->altstack;
+	int r = heap_altstacks_read(memory, threads, at, ret);
+
+	return r ? r
+		 : heap_altstacks_unused(ret, &j->graph.blocks, memory->maps, threads,
+					 ret_unused);
+}
+
 /* Edges and roots, out of memory that stands still. */
 static int find(struct scan_job *j, const struct heap_source *source,
 		struct heap_memory *memory, struct heap_threads *threads,
 		const struct heap_ranges *regions)
 {
-	_cleanup_(heap_ranges_done) struct heap_ranges dead = {0};
+	_cleanup_(heap_ranges_done) struct heap_ranges dead = {0}, unused = {0};
+	_cleanup_(heap_altstacks_done) struct heap_altstacks altstacks = {0};
 	struct heap_roots_options o = {
 		.exiting = j->exiting,
 		.exit_sp = j->exit_sp,
 		.is_shim = wire_is_shim,
 		.kernel = &j->kernel,
+		.altstacks = &altstacks,
 		.read_max = MAPPING_MAX,
 	};
 	int r;
@@ -139,7 +154,10 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		r = heap_blocks_seal(&j->graph.blocks);
 	if (!r)
 		r = heap_roots_dead(&j->graph.blocks, threads, &dead);
+	if (!r)
+		r = find_altstacks(j, memory, threads, &altstacks, &unused);
 	j->graph.dead = &dead;
+	j->graph.unused = &unused;
 	j->graph.block_max = MAPPING_MAX;
 	j->graph.immortals = has_immortals(j);
 	if (!r)
@@ -149,6 +167,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 		r = heap_contents_take(&j->contents, &j->graph.blocks, source);
 	if (!r)
 		r = heap_roots_find(&j->graph, source, memory, threads, &o, &j->roots);
+	j->graph.unused = NULL;
 	if (!r)
 		r = heap_regions_scan(&j->graph, source, regions, &j->roots);
 	return r ? r : find_types(j, memory);

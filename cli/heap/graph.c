@@ -150,13 +150,21 @@ static bool maybe(const struct scan *s, uint64_t word)
 	return plain - (s->low & ~7ull) <= s->span + 14;
 }
 
+/* Whether a word lies in one of them. */
+static bool is_in(const struct heap_ranges *r, uint64_t at)
+{
+	uint64_t outside = at;
+
+	return r && heap_ranges_free(r, &outside, at + HEAP_WORD) == outside;
+}
+
 static int found(struct scan *s, uint64_t at, uint64_t start, struct heap_hit *hit)
 {
-	uint64_t end = at + HEAP_WORD, alive = at;
-
+	if (is_in(s->g->unused, at))
+		return 0;
 	if (s->is_area)
 		return heap_graph_add_root(s->g, s->area, at, hit);
-	if (s->g->dead && heap_ranges_free(s->g->dead, &alive, end) == alive)
+	if (is_in(s->g->dead, at))
 		hit->how = HEAP_DEAD;
 	return add_edge(s->g, (at - start) / HEAP_WORD, hit);
 }

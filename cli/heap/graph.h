@@ -86,6 +86,8 @@ struct heap_graph {
 	 * pointers are HEAP_DEAD. Tidy, not owned. */
 	const struct heap_ranges *dead;
 	bool immortals; /* look for HEAP_IMMORTAL */
+	const struct heap_ranges
+		*unused;    /* alike: memory whose words are no pointers */
 	uint64_t block_max; /* bytes of each block that are looked at; 0: all */
 
 	size_t edge_max;       /* the scan ends with -EOVERFLOW beyond; 0: 2^32 - 2 */

@@ -261,7 +261,8 @@ static int add_tasks(struct crew *c, const struct heap_ranges *also)
 		const struct heap_map *map = &maps->items[i];
 		uint64_t len = map->end - map->start;
 
-		if (heap_map_counts(map) || (map->read && map->write && !map->shared))
+		if (heap_map_holds(map) || map->closed ||
+		    (map->read && map->write && !map->shared))
 			r = add_task(c, map->start, len, false);
 		else if (untouched(c, map))
 			r = add_task(c, map->start, untouched(c, map), true);

@@ -11,6 +11,9 @@
 
 enum { MAPS = 1 << 20 };
 
+#define CLOSED_EACH (1ull << 30)
+#define CLOSED_ALL (4ull << 30)
+
 void heap_maps_done(struct heap_maps *m)
 {
 	for (size_t i = 0; i < m->count; i++)
@@ -40,6 +43,28 @@ static bool parse_line(const char *line, struct heap_map *ret)
 	return true;
 }
 
+/* The program's own, not the kernel's for it, nor a file's. */
+static bool is_anonymous(const struct heap_map *map)
+{
+	return !map->shared && !map->inode &&
+	       (*map->path != '[' || !strncmp(map->path, "[anon", 5));
+}
+
+static void find_closed(struct heap_maps *m)
+{
+	uint64_t left = CLOSED_ALL;
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct heap_map *x = &m->items[i];
+		uint64_t len = x->end - x->start;
+
+		x->closed = !x->read &&
+			    (is_anonymous(x) || !strcmp(x->path, "[heap]")) &&
+			    len <= CLOSED_EACH && len <= left;
+		left -= x->closed ? len : 0;
+	}
+}
+
 int heap_maps_parse(char *text, struct heap_maps *ret)
 {
 	_cleanup_(heap_maps_done) struct heap_maps m = {0};
@@ -64,6 +89,7 @@ int heap_maps_parse(char *text, struct heap_maps *ret)
 		if (m.count > 1 && x->start < x[-1].end)
 			return -EBADMSG;
 	}
+	find_closed(&m);
 	*ret = m;
 	m = (struct heap_maps){0};
 	return 0;
@@ -119,4 +145,10 @@ bool heap_map_counts(const struct heap_map *map)
 	    strncmp(map->path, "/SYSV", 5) != 0)
 		return false; /* a file, for other processes and times as well */
 	return *map->path != '[' || !strncmp(map->path, "[anon", 5);
+}
+
+bool heap_map_holds(const struct heap_map *map)
+{
+	return heap_map_counts(map) ||
+	       (is_anonymous(map) && (map->read || map->closed));
 }

@@ -13,6 +13,10 @@ struct heap_map {
 	uint64_t inode; /* 0: no file */
 	uint32_t device;
 	bool read, write, exec, shared;
+	/* Its own memory without the right to read, which a tracer may read all the
+	 * same; false of large ones, and of what is more than a few gigabytes in all:
+	 * these are reserved rather than used. */
+	bool closed;
 	char *path; /* owned; "" for none, else a path or "[stack]" and its like */
 };
 
@@ -32,6 +36,10 @@ void heap_maps_done(struct heap_maps *m);
 /* Whether a mapping may hold blocks for somebody: memory that the program can write and
  * that is its own, but for heapline's and the heap of brk(). */
 bool heap_map_counts(const struct heap_map *map);
+
+/* The same, and memory that the program could write once: it has closed it since, or
+ * taken its own right to write. */
+bool heap_map_holds(const struct heap_map *map);
 
 /* The mapping around an address, or NULL. */
 const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t address);

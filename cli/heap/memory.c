@@ -22,16 +22,22 @@ void heap_memory_open(struct heap_memory *m, pid_t pid, const struct heap_maps *
 {
 	char path[64];
 
+	*m = (struct heap_memory){.pid = pid, .maps = maps, .closed = -1};
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	*m = (struct heap_memory){
-		.pid = pid, .maps = maps, .pagemap = open(path, O_RDONLY | O_CLOEXEC)};
+	m->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	/* Only pages that were touched, or guard pages would be. */
+	if (m->pagemap >= 0)
+		m->closed = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 void heap_memory_close(struct heap_memory *m)
 {
 	if (m->pagemap >= 0)
 		close(m->pagemap);
-	m->pagemap = -1;
+	if (m->closed >= 0)
+		close(m->closed);
+	m->pagemap = m->closed = -1;
 }
 
 /* What one process shares with others they may have touched, of which its pages tell
@@ -107,6 +113,11 @@ static ssize_t copy(const struct heap_memory *m, uint64_t address, void *to, siz
 	return process_vm_readv(m->pid, &local, 1, &remote, 1, 0);
 }
 
+static bool is_readable(const struct heap_memory *m, const struct heap_map *map)
+{
+	return map->read || (map->closed && m->closed >= 0);
+}
+
 ssize_t heap_memory_read(void *context, uint64_t address, void *to, size_t len,
 			 uint64_t *ret_skip)
 {
@@ -118,7 +129,7 @@ ssize_t heap_memory_read(void *context, uint64_t address, void *to, size_t len,
 
 	if (m->image)
 		return heap_image_read(m->image, address, to, len, ret_skip);
-	if (!map || !map->read) {
+	if (!map || !is_readable(m, map)) {
 		*ret_skip = gap(m->maps, map, address) & ~7ull;
 		return 0;
 	}
@@ -127,8 +138,10 @@ ssize_t heap_memory_read(void *context, uint64_t address, void *to, size_t len,
 		*ret_skip = run & ~7ull;
 		return 0;
 	}
-	n = copy(m, address, to, run < len ? (size_t)run : len);
-	if (n < 0 && errno != EFAULT)
+	len = run < len ? (size_t)run : len;
+	n = map->read ? copy(m, address, to, len)
+		      : pread(m->closed, to, len, (off_t)address);
+	if (n < 0 && errno != EFAULT && errno != EIO)
 		return -errno;
 	if (n < HEAP_WORD) {
 		/* One page and no more: the next may be there again. */

@@ -5,7 +5,7 @@
  * pointers, and reading them would give them to the process, or take them off a disk.
  * (Of memory that is shared, others may have touched them: it is read if it is small,
  * or was said to hold pointers.) What can be read at all is asked of its mappings
- * first.
+ * first; what the process itself may not read is read as debuggers do.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ struct heap_memory {
 	pid_t pid;
 	const struct heap_maps *maps;
 	int pagemap;			   /* -1: none to be had; everything is read */
+	int closed;			   /* reads what is closed; -1: none is */
 	const struct heap_image *image;	   /* once copied: read instead; NULL */
 	const struct heap_ranges *regions; /* said to hold pointers; NULL */
 	bool constants; /* an image has what modules cannot write, too */

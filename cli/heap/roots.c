@@ -431,11 +431,17 @@ static int add_thread(struct finding *f, const struct heap_thread *x)
 	const struct heap_map *first = x->tid == f->threads->pid ? main_stack(f) : tls;
 	uint32_t block = heap_blocks_around(&f->g->blocks, x->sp);
 	uint64_t low = 0, high = 0;
+	const struct heap_altstack *alternate = NULL;
 	struct who w;
 	int r = who_is(f, x, &w);
 
 	if (!r)
 		r = add_registers(f, &w);
+	if (!r && f->o->altstacks) {
+		alternate = heap_altstacks_of(f->o->altstacks, x);
+		r = heap_altstacks_add(f->o->altstacks, x->tid, w.owner, f->g,
+				       &f->ret->names);
+	}
 	if (!r && tls && tls->read)
 		r = add_tls(f, &w, tls, &low, &high);
 	if (!r && tls && tls->read)
@@ -454,6 +460,8 @@ static int add_thread(struct finding *f, const struct heap_thread *x)
 		r = add_stack_in_block(f, &w, end);
 	} else if (is_data(f, x->sp)) {
 		r = 0; /* a signal's, in a variable: its words are roots already */
+	} else if (alternate && alternate->end <= on->end) {
+		r = add_stack(f, &w, alternate->start, alternate->end);
 	} else if (on == tls && x->sp < low) {
 		r = add_stack(f, &w, floor_of(f, on, x->sp), low);
 	} else {
@@ -558,7 +566,7 @@ static int find_mappings(struct finding *f)
 		r = take_nodes(f);
 	heap_ranges_tidy(&f->taken);
 	for (size_t i = 0; !r && i < f->maps->count; i++)
-		if (heap_map_counts(&f->maps->items[i]))
+		if (heap_map_holds(&f->maps->items[i]))
 			r = scan_rest(f, &f->maps->items[i]);
 	return r;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cli/base/strings.h"
+#include "cli/heap/altstacks.h"
 #include "cli/heap/graph.h"
 #include "cli/heap/kernel.h"
 #include "cli/heap/memory.h"
@@ -34,7 +35,8 @@ struct heap_roots_options {
 	const struct heap_tls_part *tls; /* or NULL; ascending by start */
 	size_t tls_count;
 	uint64_t keys; /* offset of a thread's pointers to its keys; 0: not known */
-	const struct heap_kernel *kernel; /* or NULL */
+	const struct heap_kernel *kernel;	/* or NULL */
+	const struct heap_altstacks *altstacks; /* or NULL */
 	uint64_t read_max; /* bytes of mappings that are looked at, each */
 };
 

@@ -280,9 +280,9 @@ const char *held_root(const struct held *h, const struct heap_root *root, char *
 		return buffer;
 	}
 	if (a->kind == HEAP_KERNEL) {
-		if (root->at != UINT64_MAX)
+		if (root->at != UINT64_MAX && !a->tid)
 			snprintf(local, sizeof(local), " %" PRIu64, root->at);
-		snprintf(buffer, room, "%s%s", name, local);
+		snprintf(buffer, room, "%s%s%s", name, local, thread);
 		return buffer;
 	}
 	if (a->kind == HEAP_TLS && a->start) {

@@ -30,7 +30,8 @@ HOOKS = {"malloc", "free", "calloc", "realloc", "reallocarray", "memalign",
          "mmap", "munmap", "mremap", "mmap64"}
 EXECS = {"execve", "execv", "execvpe", "execvp", "execl", "execlp", "execle", "execveat",
          "fexecve", "posix_spawn", "posix_spawnp", "_exit", "_Exit", "quick_exit",
-         "wait", "waitpid", "wait3", "wait4", "waitid", "prctl", "syscall"}
+         "wait", "waitpid", "wait3", "wait4", "waitid", "prctl", "syscall",
+         "sigaltstack"}
 LSAN = {"__lsan_" + n for n in (
     "do_leak_check", "do_recoverable_leak_check", "ignore_object", "disable", "enable",
     "register_root_region", "unregister_root_region")}

@@ -176,6 +176,33 @@ class Signals(Roots):
                                self.THREAD)})
 
 
+class SignalStacks(Roots):
+    """Alternate stacks that the kernel alone knows of, at rest and at work."""
+
+    def test_the_kernel_holds_them_and_those_at_rest_hold_nothing(self):
+        words = "signal stack of thread "
+        found = self.scan_roots("holds", program="altstacks")
+        self.check(found, {
+            "stack": ("kernel", "sure", words, "(idle)"),
+            "stack-twice": ("kernel", "sure", words, "(twice)"),
+            "stack-at-work": ("kernel", "sure", words, "(works)"),
+            "in-handler": ("stack", "sure", "on_signal() local `local`", "(works)"),
+            "in-handler-mapped": ("stack", "sure", "on_signal() local `local`",
+                                  "(works-mapped)"),
+            # Whether a handler is at work is not known of such a one.
+            "stack-disarmed": ("kernel", "sure", words, "(disarms)"),
+            "in-disarmed": ("kernel", "sure", words, "(disarms)")})
+        root = found["stack"][1]
+        self.assertEqual((root["name"], root["thread"], root["at"]),
+                         ("signal stack", "idle", found["stack"][0]["address"]))
+
+    def test_calls_are_what_they_were(self):
+        native = self.run_native([target("altstacks"), "calls"])
+        result = self.scan([target("altstacks"), "calls"])
+        self.assertEqual((result.status, result.stdout), (0, native.stdout))
+        self.assertEqual(len(native.stdout.splitlines()), 11)
+
+
 class Freed(Roots):
     def test_free_lists_hold_nothing(self):
         found = self.scan_roots("freed")

@@ -294,14 +294,39 @@ static NOINLINE void case_file_mapping(void)
 	close(fd);
 }
 
-static NOINLINE void case_closed_page(void) /* of no access now */
+static NOINLINE void case_page_of(int access)
 {
 	void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	map[100] = take(100);
 	global = map;
-	mprotect(map, 4096, PROT_NONE);
+	mprotect(map, 4096, access);
+}
+
+static NOINLINE void case_closed_page(void) /* of no access now */
+{
+	case_page_of(PROT_NONE);
+}
+
+static NOINLINE void case_sealed_page(void) /* that cannot be written any more */
+{
+	case_page_of(PROT_READ);
+}
+
+static NOINLINE void case_write_only_page(void)
+{
+	case_page_of(PROT_WRITE);
+}
+
+static NOINLINE void case_closed_block(void) /* which the heap gives whole pages */
+{
+	char *block = take(3 * 4096);
+	uintptr_t page = ((uintptr_t)block + 4095) & ~4095ull;
+
+	*(void **)(page + 4088) = take(100);
+	global = block;
+	mprotect((void *)page, 4096, PROT_NONE);
 }
 
 /* ---- coroutines ---------------------------------------------------------- */
@@ -438,6 +463,9 @@ static const struct leak_case cases[] = {
 	{"shared_mapping", case_shared_mapping},
 	{"file_mapping", case_file_mapping},
 	{"closed_page", case_closed_page},
+	{"sealed_page", case_sealed_page},
+	{"write_only_page", case_write_only_page},
+	{"closed_block", case_closed_block},
 	{"coroutine", case_coroutine},
 	{"coroutine_mapped", case_coroutine_mapped},
 	{"low_tag", case_low_tag},

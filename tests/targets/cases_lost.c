@@ -4,6 +4,7 @@
 #include "cases.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 
 struct node {
@@ -186,6 +187,37 @@ static NOINLINE void case_stale_heap(void) /* in a block that was freed */
 	free(holder);
 }
 
+static char signal_stack[64 << 10];
+
+static void case_on_signal(int signal)
+{
+	void *volatile block = take(100);
+
+	(void)signal;
+	(void)block;
+}
+
+static NOINLINE void case_stale_signal_stack(void) /* by a handler that is done */
+{
+	struct sigaction action = {.sa_handler = case_on_signal,
+				   .sa_flags = SA_ONSTACK};
+	stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
+
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	raise(SIGUSR2);
+}
+
+static NOINLINE void case_signal_stack_disabled(void) /* and never freed */
+{
+	stack_t stack = {.ss_size = 65536};
+
+	stack.ss_sp = take(65536);
+	sigaltstack(&stack, NULL);
+	stack = (stack_t){.ss_flags = SS_DISABLE};
+	sigaltstack(&stack, NULL);
+}
+
 static NOINLINE void case_strdup(void)
 {
 	strdup("a text of twenty-one");
@@ -268,6 +300,8 @@ static const struct leak_case cases[] = {
 	{"interior_from_lost", case_interior_from_lost},
 	{"stale_stack", case_stale_stack},
 	{"stale_heap", case_stale_heap},
+	{"stale_signal_stack", case_stale_signal_stack},
+	{"signal_stack_disabled", case_signal_stack_disabled},
 	{"strdup", case_strdup},
 	{"getline", case_getline},
 	{"opendir", case_opendir},

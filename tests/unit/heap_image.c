@@ -62,6 +62,10 @@ static int set_up(void **state)
 		for (char *at = own; at < own + OWN; at += PAGE)
 			if (is_touched(at))
 				fill(at, PAGE);
+		/* In mappings of their own: what it may not read or write any more. */
+		mprotect(own + OWN / 4, OWN / 8, PROT_NONE);
+		mprotect(own + OWN / 2, OWN / 8, PROT_READ);
+		mprotect(own + 3 * (OWN / 4), OWN / 8, PROT_WRITE);
 		fill(shared, SHARED);
 		mprotect(shared, SHARED, PROT_READ);
 		raise(SIGSTOP);

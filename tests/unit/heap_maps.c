@@ -33,6 +33,36 @@ static void lines_are_read_as_the_kernel_writes_them(void **state)
 	heap_maps_done(&m);
 }
 
+/* Of memory without the right to read, what looks used rather than reserved. */
+static void reserved_memory_is_not_looked_at(void **state)
+{
+	char text[] = "100000000000-100000001000 ---p 0 0:0 0 \n"
+		      "200000000000-200080000000 ---p 0 0:0 0 \n" /* 2 GiB */
+		      "300000000000-300040000000 -w-p 0 0:0 0 \n" /* 1, three times */
+		      "400000000000-400040000000 ---p 0 0:0 0 [anon:x]\n"
+		      "500000000000-500040000000 ---p 0 0:0 0 \n"
+		      "600000000000-600040000000 ---p 0 0:0 0 \n" /* too much in all */
+		      "700000000000-700000001000 ---p 0 0:0 0 [heap]\n"
+		      "700000001000-700000002000 ---s 0 0:0 0 \n"
+		      "700000002000-700000003000 ---p 0 0:1 7 /file\n"
+		      "700000003000-700000004000 r--p 0 0:0 0 \n"
+		      "700000004000-700000005000 r--p 0 0:0 0 [vvar]\n"
+		      "700000005000-700000006000 rw-p 0 0:0 0 \n";
+	static const int closed[] = {1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0};
+	static const int holds[] = {1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1};
+	struct heap_maps m;
+
+	(void)state;
+	assert_int_equal(heap_maps_parse(text, &m), 0);
+	assert_int_equal(m.count, 12);
+	for (size_t i = 0; i < m.count; i++) {
+		assert_int_equal(m.items[i].closed, closed[i]);
+		assert_int_equal(heap_map_holds(&m.items[i]), holds[i]);
+		assert_int_equal(heap_map_counts(&m.items[i]), i == 11);
+	}
+	heap_maps_done(&m);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	static const char *const lines[] = {
@@ -111,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_read_as_the_kernel_writes_them),
+		cmocka_unit_test(reserved_memory_is_not_looked_at),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(our_own_are_there),
 		cmocka_unit_test(what_ranges_leave_is_what_nobody_has),
