@@ -29,6 +29,10 @@ enum {
 	TYPE_AT = 8,
 	SIZE_AT = 16,
 	TEXT_STATE_AT = 32,
+	TEXT_START = 16, /* characters that are looked at */
+	ITEMS_AT = 24,	 /* of a tuple */
+	CONSTANTS_MAX = 4096,
+	DEPTH_MAX = 6, /* of functions in functions */
 	BYTES_AT = 32,
 };
 #define SLOTS ((size_t)((1 << 12) + (1 << 15) + (1 << 18)))
@@ -268,7 +272,70 @@ static void put_folder(struct draft *d, uintptr_t file)
 		d->len = before + (d->len - before) - 1;
 }
 
-static bool draft_all(struct draft *d, uintptr_t code)
+/* Does the str, if it is of ASCII alone, begin so? */
+static bool begins(uintptr_t text, const char *with)
+{
+	char start[TEXT_START] = "";
+	uintptr_t n = 0;
+	size_t len = strlen(with);
+
+	return read_word(text + SIZE_AT, &n) && n >= len && len <= sizeof(start) &&
+	       python_read(text + (uintptr_t)python.layout.text_short, start, len) &&
+	       memcmp(start, with, len) == 0;
+}
+
+/* Is it no file, but what code that was made of a text has in its place? */
+static bool is_text(uintptr_t file)
+{
+	static const char *const typed[] = {
+		"<frozen ",	   "<stdin>",	"<console>", "<input>",
+		"<ipython-input-", "<doctest ", "<cell ",    "<timeit-src>",
+	};
+
+	for (size_t i = 0; i < sizeof(typed) / sizeof(*typed); i++)
+		if (begins(file, typed[i]))
+			return false;
+	return begins(file, "<");
+}
+
+/* The record of a number that was given out here. */
+static const struct wire_code *record_of(uint32_t id)
+{
+	/* acquire: pairs with publish(). */
+	uint32_t at =
+		atomic_load_explicit(wire_code_at(self.base, id), memory_order_acquire);
+
+	return at && 8ull * at < WIRE_CODE_BYTES
+		       ? (const struct wire_code *)(wire_codes(self.base) + 8ull * at)
+		       : NULL;
+}
+
+/* How much of a file's name is the owner's, where it is a text's. */
+static size_t owner_len(const unsigned char *file, size_t n)
+{
+	if (file[n - 1] != '>')
+		return n;
+	for (size_t i = n - 1; i > 0; i--)
+		if (file[i] == '<' && file[i - 1] == ' ')
+			return i - 1;
+	return n;
+}
+
+/* The file of the code that a text belongs to; of a text that does so itself, its
+ * owner's. */
+static void put_owner(struct draft *d, uint32_t owner)
+{
+	const struct wire_code *c = record_of(owner);
+	size_t n = c ? c->file_len : 0;
+
+	if (!n || n > TEXT_MAX ||
+	    (c->text[0] == '<' && (n < 8 || memcmp(c->text, "<frozen ", 8) != 0)))
+		return;
+	put(d, c->text, owner_len(c->text, n));
+	put(d, " ", 1);
+}
+
+static bool draft_all(struct draft *d, uintptr_t code, uint32_t owner)
 {
 	const struct python_layout *l = &python.layout;
 	uintptr_t file = 0, name = 0, lines = 0;
@@ -284,6 +351,8 @@ static bool draft_all(struct draft *d, uintptr_t code)
 	d->record->first_line = first;
 	put_folder(d, file);
 	folder = d->len;
+	if (!folder && owner && is_text(file))
+		put_owner(d, owner);
 	if (!folder)
 		put_text(d, file);
 	d->record->file_len = (uint32_t)d->len;
@@ -311,14 +380,11 @@ static uint64_t hash_of(const struct wire_code *c)
 
 static bool is_same(uint32_t id, const struct wire_code *c)
 {
-	/* acquire: pairs with publish(). */
-	uint32_t at =
-		atomic_load_explicit(wire_code_at(self.base, id), memory_order_acquire);
-	const struct wire_code *other =
-		(const struct wire_code *)(wire_codes(self.base) + 8ull * at);
+	const struct wire_code *other = record_of(id);
 
-	return at && 8ull * at < WIRE_CODE_BYTES &&
-	       bytes_of(c) <= WIRE_CODE_BYTES - 8ull * at &&
+	return other &&
+	       bytes_of(c) <= WIRE_CODE_BYTES - (size_t)((const unsigned char *)other -
+							 wire_codes(self.base)) &&
 	       memcmp(other, c, sizeof(*c)) == 0 &&
 	       memcmp(other->text, c->text, bytes_of(c) - sizeof(*c)) == 0;
 }
@@ -432,7 +498,8 @@ static bool lives(uintptr_t code)
 	       head[0] <= COUNT_MAX && head[1] == python.type_code;
 }
 
-static uint32_t meet(uintptr_t code)
+/* owner: the code that its text, if it was made of one, belongs to; 0: none. */
+static uint32_t meet(uintptr_t code, uint32_t owner)
 {
 	struct draft d = {0};
 	uint64_t at, used = 0;
@@ -445,7 +512,7 @@ static uint32_t meet(uintptr_t code)
 		return 0;
 	d.room = room - sizeof(struct wire_code);
 	d.record = (struct wire_code *)(wire_codes(self.base) + at);
-	if (draft_all(&d, code))
+	if (draft_all(&d, code, owner))
 		id = number_of(d.record, &is_new);
 	if (id)
 		python_mark_met(d.record->text, d.record->file_len);
@@ -457,11 +524,53 @@ static uint32_t meet(uintptr_t code)
 	return id;
 }
 
-uint32_t python_code_id(uintptr_t code)
+/* The functions of a text are its owner's, too, whoever calls them first. */
+static void meet_inner(uintptr_t code, uint32_t owner, int depth)
+{
+	uintptr_t constants = 0, n = 0, inner = 0;
+
+	if (!read_word(code + (uintptr_t)python.layout.code_constants, &constants) ||
+	    !read_word(constants + SIZE_AT, &n) || n > CONSTANTS_MAX)
+		return;
+	for (uintptr_t i = 0; i < n; i++) {
+		if (!read_word(constants + ITEMS_AT + i * sizeof(inner), &inner))
+			return;
+		if (!lives(inner) || find(inner))
+			continue;
+		meet(inner, owner);
+		if (depth < DEPTH_MAX)
+			meet_inner(inner, owner, depth + 1);
+	}
+}
+
+/* Is it the code of a whole text, which somebody executes? */
+static bool is_executed(uintptr_t code)
+{
+	const struct python_layout *l = &python.layout;
+	uintptr_t file = 0, name = 0, n = 0;
+
+	return lives(code) && read_word(code + (uintptr_t)l->code_file, &file) &&
+	       read_word(code + (uintptr_t)l->code_name, &name) && is_text(file) &&
+	       read_word(name + SIZE_AT, &n) && n == 8 && begins(name, "<module>");
+}
+
+static __attribute__((noinline)) uint32_t meet_first(uintptr_t code, uint32_t outside)
+{
+	uint32_t id;
+
+	if (!outside || !is_executed(code))
+		return meet(code, 0);
+	id = meet(code, outside);
+	if (id)
+		meet_inner(code, outside, 0);
+	return id;
+}
+
+uint32_t python_code_id(uintptr_t code, uint32_t outside)
 {
 	uint32_t id = find(code);
 
-	return __builtin_expect(id != 0, 1) ? id : meet(code);
+	return __builtin_expect(id != 0, 1) ? id : meet_first(code, outside);
 }
 
 int python_code_init(void *base)

@@ -9,6 +9,14 @@
  * belongs to the interpreter's data, leads through python_code_watch()'s. Without that,
  * the next code object at the same address would be taken for the old one.
  *
+ * Code that was made of a text ("<string>", as of exec) belongs to who executes it: its
+ * file is that of the caller, and behind it the name:
+ *
+ *	/usr/lib/python3.11/dataclasses.py <string>
+ *
+ * The code of such a text's functions is among the constants of the text's own. What was
+ * typed in belongs to nobody else ("<stdin>", a notebook's cells), and keeps its name.
+ *
  * Any thread, any time; no lock.
  */
 #pragma once
@@ -26,5 +34,5 @@ void python_code_watch(void);
 extern _Atomic uint32_t python_code_epoch;
 
 /* The number of the code object at the address; 0: it is none, it is going, or there is
- * no room for more. */
-uint32_t python_code_id(uintptr_t code);
+ * no room for more. outside: the number of the code that calls it, 0: none does. */
+uint32_t python_code_id(uintptr_t code, uint32_t outside);

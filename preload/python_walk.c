@@ -56,10 +56,11 @@ static inline bool is_link(layout l, uintptr_t frame)
 	return l->version >= 0x30c && byte_of(frame, l->frame_owner) >= OWNER_LOOP;
 }
 
-/* What the frame is now. Its code's number is asked for if it is another than before; a
- * number holds as long as the epoch does. (Field by field: a whole structure would be
- * read wider than it was written, and wait for it.) */
-static inline void read_frame(layout l, struct python_frame *f)
+/* What the frame is now; caller: the number of the code outside of it. Its code's number
+ * is asked for if it is another than before; a number holds as long as the epoch does.
+ * (Field by field: a whole structure would be read wider than it was written, and wait for
+ * it.) */
+static inline void read_frame(layout l, struct python_frame *f, uint32_t caller)
 {
 	uintptr_t frame = f->frame, code = code_of(l, frame);
 
@@ -69,7 +70,7 @@ static inline void read_frame(layout l, struct python_frame *f)
 	if (__builtin_expect(code == f->code, 1))
 		return;
 	f->code = code;
-	f->id = f->is_link ? 0 : python_code_id(code);
+	f->id = f->is_link ? 0 : python_code_id(code, caller);
 }
 
 /* Bytes into the instructions. */
@@ -186,16 +187,27 @@ static inline bool verify(layout l, const struct python_walk *w, int from,
 	return true;
 }
 
+/* The number of the code outside of a kept frame. */
+static inline uint32_t caller_of(const struct python_walk *w, uint32_t frame)
+{
+	while (frame-- > 0)
+		if (!w->frames[frame].is_link)
+			return w->frames[frame].id;
+	return 0;
+}
+
 /* The frames from `from` on get their nodes; false: there is no room for them. */
 static inline bool renew(layout l, struct python_walk *w, void *base, uint32_t from)
 {
 	uint32_t outside = from ? w->frames[from - 1].node : 0;
+	uint32_t caller = caller_of(w, from);
 
 	for (uint32_t i = from; i < w->count; i++) {
 		struct python_frame *f = &w->frames[i];
 
-		read_frame(l, f);
+		read_frame(l, f, caller);
 		if (!f->is_link) {
+			caller = f->id;
 			outside = node_of(l, w, base, f, i && f[-1].is_link, outside);
 			if (!outside)
 				return false;
@@ -213,7 +225,7 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 	layout l = &python.layout;
 	uint64_t cut = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS;
 	struct wire_node key = {.pc_flags = cut};
-	uint32_t total = 0, node = 0;
+	uint32_t total = 0, node = 0, caller = 0;
 
 	w->count = 0;
 	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = outside_of(l, f))
@@ -227,7 +239,7 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 		struct python_frame f = {.frame = w->found[i]};
 		bool link = i + 1 < PYTHON_FRAMES && is_link(l, w->found[i + 1]);
 
-		read_frame(l, &f);
+		read_frame(l, &f, caller);
 		if (i == HALF - 1) {
 			key.parent = node;
 			node = tree_child(base, &key);
@@ -236,6 +248,7 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 		}
 		if (f.is_link)
 			continue;
+		caller = f.id;
 		node = node_of(l, w, base, &f, link, node);
 		if (!node)
 			break;

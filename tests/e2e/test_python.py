@@ -4,6 +4,7 @@ HEAPLINE_PYTHONS names further interpreters, separated by colons."""
 
 import glob
 import os
+import re
 
 import harness
 
@@ -459,6 +460,46 @@ print(len(marked()), len(other()))
         places = [shown.index("def %s(" % name) for name in ("second", "marked")]
         places += [shown.index("bytearray(10 ** %d)" % n) for n in (7, 5)]
         self.assertEqual(places, sorted(places))
+
+
+TEXTS = """\
+import collections, dataclasses
+def make():
+    @dataclasses.dataclass
+    class Point:
+        x: int
+    Pair = collections.namedtuple("Pair", "one other")
+    return [Point(i) for i in range(999)] + [Pair(i, i) for i in range(999)]
+kept = make()
+names = {}
+exec("def own(n):\\n    return [bytes(1000) for _ in range(n)]", names)
+more = names["own"](100)
+exec(compile("cell = [bytes(500) for _ in range(100)]", "<template>", "exec"), names)
+"""
+
+
+class Texts(Case):
+    """Code that was made of a text belongs to whoever executed that."""
+
+    def files(self, result, *options):
+        said = self.heapline("lines", "-n", "9999", *options, result.profile)
+        return set(re.findall(r"(?m)^Filename: (.*)$", said.stdout.decode()))
+
+    def test_a_librarys_is_the_librarys_and_the_scripts_is_the_scripts(self):
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                result = self.run_script(TEXTS, python=python)
+                script = self.path("script.py")
+                self.assertEqual(self.files(result), {
+                    script, script + " <string>", script + " <template>"})
+                library = " ".join(self.files(result, "--all"))
+                self.assertRegex(library, r"/dataclasses\.py <string>")
+
+    def test_what_was_typed_in_is_nobody_elses(self):
+        result = self.record([PYTHON, "-c", "kept = [bytes(99) for _ in range(99)]"])
+        self.assertEqual(self.files(result), {"<string>"})
+        result = self.record([PYTHON, "-"], stdin=TEXTS.encode())
+        self.assertEqual(self.files(result), {"<stdin>", "<string>", "<template>"})
 
 
 class Objects(Case):

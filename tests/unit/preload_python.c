@@ -34,6 +34,7 @@ static struct {
 	_Alignas(16) char frames[FRAMES][FRAME_BYTES];
 	_Alignas(16) char codes[CODES][CODE_BYTES];
 	_Alignas(16) char names[CODES][128], file[128], lines[64], bytes[64];
+	_Alignas(16) char text[128], constants[CODES][64];
 	int slot[FRAMES];		 /* of depth i: which of `frames` it is */
 	int code_of[FRAMES], at[FRAMES]; /* in units; -1: not begun */
 	bool entry[FRAMES], is_link[FRAMES];
@@ -386,20 +387,100 @@ static void an_address_that_is_used_again_is_another_code(void **state)
 	}
 }
 
+static void check_file(int frame, const char *file)
+{
+	uint32_t node = python_walk_alone(&walk, fake.base, true);
+	const struct wire_code *code;
+
+	for (int i = fake.depth; --i > frame;)
+		node = wire_node(fake.base, node)->parent;
+	code = code_at(wire_node(fake.base, node)->module);
+	assert_int_equal(code->file_len, strlen(file));
+	assert_memory_equal(code->text, file, strlen(file));
+}
+
+/* Code i is one of the text's; its constants are a number and code `inner`. */
+static void make_of_text(int i, const char *name, int inner)
+{
+	make_code(i, name);
+	put_word(fake.codes[i], fake.layout->code_file, fake.text);
+	put_word(fake.codes[i], fake.layout->code_constants, fake.constants[i]);
+	put_word(fake.constants[i], OBJECT_SIZE, (void *)2);
+	put_word(fake.constants[i], 24, fake.bytes);
+	put_word(fake.constants[i], 32, inner ? fake.codes[inner] : fake.bytes);
+}
+
+static void stack_of(int outer, int inner)
+{
+	for (int i = 0; i < 2; i++) {
+		fake.slot[i] = i;
+		fake.code_of[i] = i ? inner : outer;
+		fake.is_link[i] = false;
+		fake.at[i] = 0;
+		write_frame(i);
+	}
+	fake.depth = 2;
+	write_top();
+}
+
+/* Code 0, of a file, executes code 1, in which is 2, in which is 3; then code 4, of
+ * another file, calls them. */
+static void code_of_a_text_belongs_to_who_executed_it(void **state)
+{
+	static const struct {
+		const char *text, *file;
+		bool executed;
+	} texts[] = {
+		{"<string>", "/nowhere/forged.py <string>", true},
+		{"<a b>", "/nowhere/forged.py <a b>", true},
+		{"<string>", "<string>", false},
+		{"<stdin>", "<stdin>", true},
+		{"<ipython-input-1-abc>", "<ipython-input-1-abc>", true},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < 5 * sizeof(python_layouts) / sizeof(*python_layouts);
+	     k++) {
+		size_t i = k % 5;
+
+		up(&python_layouts[k / 5]);
+		make_text(fake.text, texts[i].text);
+		make_of_text(1, "<module>", 2);
+		make_of_text(2, "f", 3);
+		make_of_text(3, "<lambda>", 0);
+		make_of_text(5, "<module>", 6);
+		make_of_text(6, "g", 0);
+		put_word(fake.codes[4], fake.layout->code_file, fake.names[4]);
+		if (texts[i].executed) {
+			stack_of(0, 1);
+			check_file(1, texts[i].file);
+			check_file(0, "/nowhere/forged.py");
+		}
+		stack_of(4, 3);
+		check_file(1, texts[i].file);
+		/* A text that a text executes is of the same owner. */
+		stack_of(2, 5);
+		check_file(1, texts[i].file);
+		stack_of(4, 6);
+		check_file(1, texts[i].file);
+		down();
+	}
+}
+
 /* One that dies without a word does not keep its number for what is no code. */
 static void what_is_no_code_has_no_number(void **state)
 {
 	(void)state;
 	up(&python_layouts[PYTHON_3_11]);
 	put_word(fake.codes[1], OBJECT_TYPE, fake.types[1]);
-	assert_int_equal(python_code_id((uintptr_t)fake.codes[1]), 0);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[1], 0), 0);
 	put_word(fake.codes[2], 0, NULL);
-	assert_int_equal(python_code_id((uintptr_t)fake.codes[2]), 0);
-	assert_int_equal(python_code_id(0), 0);
-	assert_int_equal(python_code_id(8), 0);
-	assert_int_equal(python_code_id(UINTPTR_MAX - 7), 0);
-	assert_int_equal(python_code_id((uintptr_t)fake.codes[3] + 4), 0);
-	assert_int_not_equal(python_code_id((uintptr_t)fake.codes[3]), 0);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[2], 0), 0);
+	assert_int_equal(python_code_id(0, 0), 0);
+	assert_int_equal(python_code_id(8, 0), 0);
+	assert_int_equal(python_code_id(UINTPTR_MAX - 7, 0), 0);
+	assert_int_equal(python_code_id((uintptr_t)fake.codes[3] + 4, 0), 0);
+	assert_int_not_equal(python_code_id((uintptr_t)fake.codes[3], 0), 0);
 	down();
 }
 
@@ -512,7 +593,8 @@ static void *meet_all(void *ids)
 {
 	for (int round = 0; round < 200; round++)
 		for (int i = 0; i < CODES; i++)
-			((uint32_t *)ids)[i] = python_code_id((uintptr_t)fake.codes[i]);
+			((uint32_t *)ids)[i] =
+				python_code_id((uintptr_t)fake.codes[i], 0);
 	return NULL;
 }
 
@@ -640,6 +722,7 @@ int main(void)
 		cmocka_unit_test(a_walk_says_what_is_there_in_every_layout),
 		cmocka_unit_test(the_kept_layouts_are_those_of_their_versions),
 		cmocka_unit_test(an_address_that_is_used_again_is_another_code),
+		cmocka_unit_test(code_of_a_text_belongs_to_who_executed_it),
 		cmocka_unit_test(what_is_no_code_has_no_number),
 		cmocka_unit_test(deep_stacks_keep_both_ends),
 		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
