@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_QUALIFIED (64u << 10) /* bytes; longer names stay unqualified */
+#define MAX_SEARCH (1ull << 24)	  /* spent on type units by the scopes of one unit */
 
 struct level {
 	Dwarf_Die die;
@@ -42,13 +43,50 @@ static int scope_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
 	return 0;
 }
 
+/* The entries around one of its unit's, from the outside in; 0: there are none, or it
+ * is not found. Entries come in the order of their addresses, those inside another
+ * behind it: what says otherwise ends the search, or it might never end. */
+static size_t outer_of(struct scopes *s, Dwarf_Die *die,
+		       Dwarf_Die ret[SCOPES_MAX_DEPTH])
+{
+	uint64_t each =
+		1 + dwarf_cuoffset(die) / 16; /* to get behind what has entries */
+	const char *target = die->addr;
+	Dwarf_Die unit, at, next;
+	size_t depth = 0;
+
+	if (!dwarf_diecu(die, &unit, NULL, NULL) || dwarf_child(&unit, &at))
+		return 0;
+	for (; (const char *)at.addr < target && s->search < MAX_SEARCH; at = next) {
+		bool has_children = dwarf_haschildren(&at) > 0;
+		const char *last = at.addr;
+
+		s->search += has_children ? each : 1;
+		if (has_children && !dwarf_child(&at, &next)) {
+			if (depth == SCOPES_MAX_DEPTH)
+				return 0;
+			ret[depth++] = at;
+		} else {
+			while (dwarf_siblingof(&at, &next)) {
+				if (!depth)
+					return 0;
+				at = ret[--depth];
+			}
+		}
+		if ((const char *)next.addr <= last)
+			return 0;
+	}
+	return at.addr == die->addr ? depth : 0;
+}
+
 /* With -fdebug-types-section a class stands in the unit itself, and refers to a type
  * unit that tells its namespaces. They are added; the innermost is in *parent. */
 static int type_scopes_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
 {
+	Dwarf_Die type, declared, outer[SCOPES_MAX_DEPTH];
 	Dwarf_Attribute attr;
-	Dwarf_Die type, declared, *outer = NULL;
-	int count, r = 0;
+	size_t count;
+	int r = 0;
 
 	if (*parent || !dwarf_attr(die, DW_AT_signature, &attr) ||
 	    !dwarf_formref_die(&attr, &type))
@@ -56,11 +94,9 @@ static int type_scopes_add(struct scopes *s, Dwarf_Die *die, uint32_t *parent)
 	if (dwarf_attr(&type, DW_AT_specification, &attr) &&
 	    dwarf_formref_die(&attr, &declared))
 		type = declared; /* which is the one inside the namespaces */
-	count = dwarf_getscopes_die(&type, &outer);
-	for (int i = count - 2; i > 0 && !r; i--) /* the last is the unit, 0 the type */
+	count = outer_of(s, &type, outer);
+	for (size_t i = 0; i < count && !r; i++)
 		r = scope_add(s, &outer[i], parent);
-	if (count > 0)
-		free(outer);
 	return r;
 }
 
@@ -89,16 +125,18 @@ static int visit(struct scopes *s, struct level *at, struct level *ret_child)
 static int walk(struct scopes *s, Dwarf_Die *unit)
 {
 	struct level levels[SCOPES_MAX_DEPTH];
+	const char *last = unit->addr; /* the entry seen last: see outer_of() */
 	size_t depth = 1;
 
 	levels[0].scope = 0;
 	if (dwarf_child(unit, &levels[0].die))
 		return 0;
-	while (depth) {
+	while (depth && (const char *)levels[depth - 1].die.addr > last) {
 		struct level *top = &levels[depth - 1], child;
 		Dwarf_Die next;
 		int r = visit(s, top, &child);
 
+		last = top->die.addr;
 		if (r < 0)
 			return r;
 		if (r && depth < SCOPES_MAX_DEPTH) {

@@ -19,6 +19,7 @@ struct scopes {
 	void *unit; /* where the unit's own entry is, to know it again */
 	struct scope *items;
 	size_t count, room;
+	uint64_t search; /* done in type units */
 	struct table of; /* address of a function's entry -> scope + 1 */
 };
 

@@ -18,6 +18,7 @@ struct walk { /* what only unit_open() needs */
 	struct table functions; /* address of a DIE -> function + 1 */
 	struct span *spans;
 	size_t span_count, span_room;
+	const char *last; /* the entry seen last */
 	struct level {
 		Dwarf_Die die;
 		uint32_t node; /* index + 1 of the function around it; 0: none */
@@ -198,10 +199,14 @@ static int walk(struct walk *w)
 	if (array_reserve(&w->levels, &w->level_room, 1))
 		return -ENOMEM;
 	w->levels[w->depth++] = (struct level){w->u->die, 0};
-	while (w->depth && w->work < UNIT_MAX_WORK) {
+	/* Entries come in the order of their addresses: what says that the next one is
+	 * one seen before might never end. */
+	while (w->depth && w->work < UNIT_MAX_WORK &&
+	       (const char *)w->levels[w->depth - 1].die.addr > w->last) {
 		uint32_t node;
 		int r = visit(w, &node);
 
+		w->last = w->levels[w->depth - 1].die.addr;
 		if (!r)
 			r = descend(w, node);
 		if (r < 0)
