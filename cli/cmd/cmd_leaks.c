@@ -160,8 +160,7 @@ static int write_leaks(struct reader *r, const struct own *own, struct leaks *l)
 		return write_xml(l, r->out);
 	if (own->format == TEXT)
 		return leaks_text(l, r->out);
-	lsan_text(l, r->out);
-	return 0;
+	return lsan_text(l, r->out);
 }
 
 static int report(struct reader *r, struct own *own,

@@ -1,8 +1,11 @@
 #include "cli/export/lsan.h"
 
+#include "cli/base/cleanup.h"
 #include "cli/report/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 static void put_frame(const struct profile *p, unsigned number,
 		      const struct frames_frame *f, FILE *out)
@@ -56,38 +59,63 @@ static void put_leak(const struct leaks *l, const struct finding *f, FILE *out)
 	fputc('\n', out);
 }
 
-/* One process's, direct ones first. */
-static void put_process(const struct leaks *l, uint32_t process, FILE *out)
+/* ---- each process's ------------------------------------------------------------ */
+
+static const struct finding *at(const struct leaks *l, size_t shown)
 {
-	int32_t pid = l->profile->processes[process].pid;
-	struct profile_amount sum = {0};
-
-	for (int direct = 1; direct >= 0; direct--)
-		for (size_t i = 0; i < l->count; i++) {
-			const struct finding *f = &l->findings->items[l->shown[i]];
-
-			if (f->process != process || !(1u << f->kind & LEAKS_LOST) ||
-			    is_direct(l, f) != direct)
-				continue;
-			if (!sum.blocks)
-				fprintf(out,
-					"\n==========================================="
-					"======================\n==%d==ERROR: "
-					"LeakSanitizer: detected memory leaks\n\n",
-					(int)pid);
-			sum.blocks += f->blocks;
-			sum.bytes += f->bytes;
-			put_leak(l, f, out);
-		}
-	if (sum.blocks)
-		fprintf(out,
-			"SUMMARY: LeakSanitizer: %" PRIu64 " byte(s) leaked in %" PRIu64
-			" allocation(s).\n",
-			sum.bytes, sum.blocks);
+	return &l->findings->items[l->shown[shown]];
 }
 
-void lsan_text(const struct leaks *l, FILE *out)
+/* By process, direct ones first, else in the order that they are shown in. */
+static int by_process(const void *left, const void *right, void *leaks)
 {
-	for (size_t i = 0; i < l->profile->process_count; i++)
-		put_process(l, (uint32_t)i, out);
+	size_t i = *(const size_t *)left, k = *(const size_t *)right;
+	const struct finding *a = at(leaks, i), *b = at(leaks, k);
+
+	if (a->process != b->process)
+		return a->process < b->process ? -1 : 1;
+	if (is_direct(leaks, a) != is_direct(leaks, b))
+		return is_direct(leaks, a) ? -1 : 1;
+	return i < k ? -1 : i > k;
+}
+
+/* Writes the first n that are of one process; how many that were. */
+static size_t put_process(const struct leaks *l, const size_t *order, size_t n,
+			  FILE *out)
+{
+	uint32_t process = at(l, order[0])->process;
+	struct profile_amount sum = {0};
+	size_t i;
+
+	fprintf(out,
+		"\n=================================================================\n"
+		"==%d==ERROR: LeakSanitizer: detected memory leaks\n\n",
+		(int)l->profile->processes[process].pid);
+	for (i = 0; i < n && at(l, order[i])->process == process; i++) {
+		sum.blocks += at(l, order[i])->blocks;
+		sum.bytes += at(l, order[i])->bytes;
+		put_leak(l, at(l, order[i]), out);
+	}
+	fprintf(out,
+		"SUMMARY: LeakSanitizer: %" PRIu64 " byte(s) leaked in %" PRIu64
+		" allocation(s).\n",
+		sum.bytes, sum.blocks);
+	return i;
+}
+
+int lsan_text(const struct leaks *l, FILE *out)
+{
+	_cleanup_(freep) size_t *order = calloc(l->count + 1, sizeof(*order));
+	size_t n = 0;
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->count; i++)
+		if (1u << at(l, i)->kind & LEAKS_LOST)
+			order[n++] = i;
+	if (n)
+		qsort_r(order, n, sizeof(*order), by_process, (void *)l);
+	for (size_t i = 0; i < n;)
+		i += put_process(l, order + i, n - i, out);
+	return 0;
 }

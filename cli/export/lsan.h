@@ -7,4 +7,5 @@
 
 #include "cli/report/leaks.h"
 
-void lsan_text(const struct leaks *l, FILE *out);
+/* 0 or -ENOMEM. */
+int lsan_text(const struct leaks *l, FILE *out);

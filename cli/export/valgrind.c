@@ -150,7 +150,9 @@ void valgrind_xml(const struct leaks *l, uint32_t process, FILE *out)
 	}
 	put_heading(l->profile, of, out);
 	put_status("RUNNING", 0, out);
-	put_status("FINISHED", of->end_ns - of->start_ns, out);
+	/* (One that was cut short may have no end.) */
+	put_status("FINISHED",
+		   of->end_ns > of->start_ns ? of->end_ns - of->start_ns : 0, out);
 	for (size_t i = 0; i < l->count; i++) {
 		const struct finding *f = &l->findings->items[l->shown[i]];
 

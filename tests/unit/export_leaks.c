@@ -69,7 +69,7 @@ static void in_lsan_leaders_are_direct_and_come_first(void **state)
 
 	(void)state;
 	make_leaks(&m, "my_func");
-	text = REPORT_TEXT((lsan_text(&m.l, out), 0));
+	text = REPORT_TEXT(lsan_text(&m.l, out));
 	assert_string_equal(
 		text,
 		"\n================================================================="
@@ -100,10 +100,81 @@ static void in_lsan_nothing_lost_is_nothing_said(void **state)
 	make_leaks(&m, "my_func");
 	m.l.shown[0] = FINDINGS - 1;
 	m.l.count = 1;
-	text = REPORT_TEXT((lsan_text(&m.l, out), 0));
+	text = REPORT_TEXT(lsan_text(&m.l, out));
 	assert_string_equal(text, "");
 	free(text);
 	made_done(&m);
+}
+
+static void in_xml_a_process_without_an_end_took_no_time(void **state)
+{
+	struct made m;
+	char *text;
+
+	(void)state;
+	make_leaks(&m, "f");
+	m.p->processes[0].start_ns = 5;
+	m.p->processes[0].end_ns = 0;
+	text = REPORT_TEXT((valgrind_xml(&m.l, 0, out), 0));
+	assert_non_null(strstr(text, "<state>FINISHED</state>\n  "
+				     "<time>00:00:00:00.000 </time>"));
+	free(text);
+	made_done(&m);
+}
+
+static void in_lsan_each_process_has_its_own_list(void **state)
+{
+	static const char *const wanted[] = {"==4711==ERROR",
+					     "leak of 7 byte(s)",
+					     "SUMMARY: LeakSanitizer: 7 byte(s)",
+					     "==4712==ERROR",
+					     "leak of 100 byte(s)",
+					     "SUMMARY: LeakSanitizer: 1150 byte(s)"};
+	struct made m;
+	char *text, *at;
+
+	(void)state;
+	make_leaks(&m, "f");
+	report_process(m.p, 2, 4713, "./none");
+	report_process(m.p, 3, 4712, "./other");
+	for (int i = 1; i < FINDINGS; i++)
+		m.items[i].process = 2;
+	at = text = REPORT_TEXT(lsan_text(&m.l, out));
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		at = strstr(at, wanted[i]);
+		assert_non_null(at);
+	}
+	assert_null(strstr(text, "4713"));
+	free(text);
+	made_done(&m);
+}
+
+/* Processes times leaks would be hours. */
+static void in_lsan_many_processes_take_no_longer_for_many_leaks(void **state)
+{
+	enum { MANY = 200000 };
+	struct finding *items = calloc(MANY, sizeof(*items));
+	struct made m;
+	char *text;
+
+	(void)state;
+	assert_non_null(items);
+	make_leaks(&m, "f");
+	leaks_done(&m.l);
+	for (uint32_t i = 1; i < MANY; i++)
+		report_process(m.p, i + 1, 5000 + (int)i, "./demo");
+	for (uint32_t i = 0; i < MANY; i++) {
+		items[i] = make(LEAK_DEFINITE, 1, 1, 8);
+		items[i].process = i;
+	}
+	m.f.items = items;
+	m.f.count = MANY;
+	assert_int_equal(leaks_open(&m.l, m.p, &m.f, &m.o), 0);
+	text = REPORT_TEXT(lsan_text(&m.l, out));
+	assert_non_null(strstr(text, "==204999==ERROR"));
+	free(text);
+	made_done(&m);
+	free(items);
 }
 
 static void in_xml_each_has_valgrinds_kind_and_names_are_escaped(void **state)
@@ -182,6 +253,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_lsan_leaders_are_direct_and_come_first),
 		cmocka_unit_test(in_lsan_nothing_lost_is_nothing_said),
+		cmocka_unit_test(in_lsan_each_process_has_its_own_list),
+		cmocka_unit_test(in_lsan_many_processes_take_no_longer_for_many_leaks),
+		cmocka_unit_test(in_xml_a_process_without_an_end_took_no_time),
 		cmocka_unit_test(in_xml_each_has_valgrinds_kind_and_names_are_escaped),
 		cmocka_unit_test(
 			our_own_text_says_kind_reason_and_what_would_be_released),
