@@ -233,6 +233,21 @@ static void settle_sites(struct profile *p, uint64_t offset_ns, bool highest)
 
 /* ---- the description -------------------------------------------------- */
 
+/* Whether a text is one of a list's, "a, b". */
+static bool is_listed(const char *list, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (const char *at = list; (at = strstr(at, text)); at++) {
+		bool starts =
+			at == list || (at - list > 1 && !strncmp(at - 2, ", ", 2));
+
+		if (starts && (!at[len] || !strncmp(at + len, ", ", 2)))
+			return true;
+	}
+	return false;
+}
+
 /* "a, b": what several recordings said, each once. 0 or -ENOMEM. */
 static int join(struct strings *strings, uint32_t *to, uint32_t more)
 {
@@ -246,7 +261,7 @@ static int join(struct strings *strings, uint32_t *to, uint32_t more)
 		*to = more;
 		return 0;
 	}
-	if (strlen(a) + strlen(b) + 3 > sizeof(text) || strstr(a, b))
+	if (strlen(a) + strlen(b) + 3 > sizeof(text) || is_listed(a, b))
 		return 0;
 	strcpy(stpcpy(stpcpy(text, a), ", "), b);
 	joined = strings_add(strings, text);

@@ -471,6 +471,23 @@ static void runs_at_one_time_lie_behind_each_other(void **state)
 	close_all(inputs, INPUTS);
 }
 
+static void each_host_is_named_once_and_none_for_another(void **state)
+{
+	static const char *const hosts[] = {"web10", "web1", "eb1", "web10", "web1"};
+	struct profile *inputs[5], *merged;
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		inputs[i] = run_at((50ull + i) * SECOND, SECOND, 1);
+		inputs[i]->host = strings_add(&inputs[i]->strings, hosts[i]);
+	}
+	merged = merge_of(inputs, 5);
+	assert_string_equal(strings_get(&merged->strings, merged->host),
+			    "web10, web1, eb1");
+	profile_close(merged);
+	close_all(inputs, 5);
+}
+
 static void programs_not_followed_and_marks_keep_their_processes(void **state)
 {
 	struct profile *inputs[] = {run_at(50ull * SECOND, SECOND, 1),
@@ -485,8 +502,7 @@ static void programs_not_followed_and_marks_keep_their_processes(void **state)
 						 .pid = 5 + k,
 						 .why = PROFILE_STATIC,
 						 .at_ns = 7};
-		*make_row(inputs[k], mark) =
-			(struct profile_mark){1, u->program, 8, 9};
+		*make_row(inputs[k], mark) = (struct profile_mark){1, u->program, 8, 9};
 		u->program = strings_add(&inputs[k]->strings, k ? "/two" : "/one");
 	}
 	merged = merge_of(inputs, 2);
@@ -545,6 +561,7 @@ int main(void)
 		cmocka_unit_test(overlapping_runs_of_frames_do_not_multiply),
 		cmocka_unit_test(runs_lie_where_their_clocks_put_them),
 		cmocka_unit_test(runs_at_one_time_lie_behind_each_other),
+		cmocka_unit_test(each_host_is_named_once_and_none_for_another),
 		cmocka_unit_test(programs_not_followed_and_marks_keep_their_processes),
 		cmocka_unit_test(a_clock_that_is_unknown_or_absurd_lies_behind),
 		cmocka_unit_test(times_beyond_64_bits_are_refused),
