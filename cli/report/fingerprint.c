@@ -14,6 +14,7 @@ enum {
 	PERIOD = 4, /* functions that call each other in turn */
 	SHOWN = 5,
 	RUST_HASH = 16, /* hexadecimal digits */
+	TAG = 256,	/* bytes of "[abi:...]" */
 };
 
 struct fingerprints {
@@ -67,21 +68,32 @@ static size_t braces(const char *s)
 	return i;
 }
 
-/* "{lambda(int)#1}", "{closure#0}", "{unnamed type#2}". Returns what it took. */
+/* "{lambda(int)#1}", "{closure#0}", "{unnamed type#2}". Returns what it took. A name
+ * may be all braces: each is looked at from once. */
 static size_t put_braces(struct bytes *b, const char *s)
 {
-	size_t len = braces(s), keep = strcspn(s, "#}");
+	size_t keep = 1 + strcspn(s + 1, "#{}"), end;
 
 	if (begins(s, "{lambda")) {
 		bytes_put(b, "{lambda}", 8);
-		return len;
+		return braces(s);
 	}
-	if (keep >= len || s[keep] != '#' ||
-	    strspn(s + keep + 1, "0123456789") != len - keep - 2)
+	if (s[keep] != '#')
+		return 0;
+	end = keep + 1 + strspn(s + keep + 1, "0123456789");
+	if (s[end] != '}')
 		return 0;
 	bytes_put(b, s, keep);
 	bytes_put(b, "}", 1);
-	return len;
+	return end + 1;
+}
+
+/* To behind the bracket that closes a tag; 0: none is near. */
+static size_t tag(const char *s)
+{
+	const char *end = memchr(s, ']', strnlen(s, TAG));
+
+	return end ? (size_t)(end - s) + 1 : 0;
 }
 
 /* What is to be left out, or was put in other words, at s of a name that began at
@@ -96,8 +108,8 @@ static size_t special(struct bytes *b, const char *start, const char *s)
 		bytes_put(b, "{lambda}", 8);
 		return 2 + strspn(s + 2, "0123456789");
 	}
-	if ((begins(s, " [clone ") || begins(s, "[abi:")) && strchr(s, ']'))
-		return (size_t)(strchr(s, ']') - s) + 1;
+	if (begins(s, " [clone ") || begins(s, "[abi:"))
+		return tag(s);
 	if (inner && begins(s, "__cxx11::"))
 		return 9;
 	if (inner && begins(s, "__1::"))

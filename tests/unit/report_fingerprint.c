@@ -55,6 +55,32 @@ static void what_compilers_number_is_left_out_of_names(void **state)
 	check_name("__strdup", false, "__strdup");
 }
 
+/* Each would take days if every brace, or tag, were looked for to the name's end. */
+static void a_name_of_megabytes_takes_no_longer_than_its_bytes(void **state)
+{
+	static const char *const parts[] = {
+		"{", "{a", "}", "[abi:", " [clone ", "::h0", "{a#"};
+	enum { BYTES = 4 << 20 };
+	char *text = malloc(BYTES + 1);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t len = strlen(parts[i]), count = BYTES / len;
+
+		for (size_t k = 0; k < count; k++)
+			memcpy(text + k * len, parts[i], len);
+		text[count * len] = '\0';
+		check_name(text, false, text);
+	}
+	/* Closed only in the middle: {{{{}}}}. */
+	memset(text, '{', BYTES / 2);
+	memset(text + BYTES / 2, '}', BYTES / 2);
+	text[BYTES] = '\0';
+	check_name(text, false, text);
+	free(text);
+}
+
 struct frame {
 	const char *module, *function;
 };
@@ -227,6 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_compilers_number_is_left_out_of_names),
+		cmocka_unit_test(a_name_of_megabytes_takes_no_longer_than_its_bytes),
 		cmocka_unit_test(a_stack_is_told_by_functions_and_base_names),
 		cmocka_unit_test(of_libc_what_was_called_is_left),
 		cmocka_unit_test(recursion_counts_once),
