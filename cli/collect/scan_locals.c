@@ -206,10 +206,11 @@ static int name_function(struct naming *n, const char *name, bool linkage,
 static int add_register(struct naming *n, size_t stack, const struct location_frame *x,
 			uint64_t number, uint32_t depth)
 {
-	struct best *best = &n->best[stack * LOCATION_REGISTERS + number];
+	struct best *best;
 
 	if (number >= LOCATION_REGISTERS || !(x->known >> number & 1))
 		return 0;
+	best = &n->best[stack * LOCATION_REGISTERS + number];
 	if (x->saved[number])
 		return add_span(n, x->saved[number], x->saved[number] + HEAP_WORD,
 				depth);

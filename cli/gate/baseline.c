@@ -147,7 +147,7 @@ static int parse(struct baseline *b, const char *text, const char *end,
 		struct line l = {text, stop ? stop : end};
 
 		text = stop ? stop + 1 : end;
-		while (l.end > l.at && strchr(" \t\r", l.end[-1]))
+		while (l.end > l.at && l.end[-1] && strchr(" \t\r", l.end[-1]))
 			l.end--;
 		*ret_what = NULL;
 		if (l.end - l.at > BASELINE_LINE)

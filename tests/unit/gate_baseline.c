@@ -175,6 +175,20 @@ static void what_is_written_is_read_back(void **state)
 /* ---- then and now ------------------------------------------------------------------
  */
 
+static void a_line_that_ends_in_zeros_is_no_text(void **state)
+{
+	static const char text[] = HEADER "00000000000000ff 1 1 f\0\0\n";
+	struct baseline b;
+	char why[300] = "";
+
+	(void)state;
+	assert_int_equal(
+		baseline_parse(&b, "f", text, sizeof(text) - 1, why, sizeof(why)),
+		-EINVAL);
+	assert_string_equal(why, "f:2: not a text file");
+	baseline_done(&b);
+}
+
 static void random_baseline(struct make *m, struct baseline *b)
 {
 	char text[4000] = HEADER;
@@ -324,6 +338,7 @@ int main(void)
 			lines_are_read_in_any_order_and_written_by_their_words),
 		cmocka_unit_test(lines_of_two_branches_go_together),
 		cmocka_unit_test(what_is_wrong_is_told_with_file_and_line),
+		cmocka_unit_test(a_line_that_ends_in_zeros_is_no_text),
 		cmocka_unit_test(entries_hold_what_the_findings_of_their_kinds_do),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(new_grown_fixed_and_unchanged_are_told_apart),
