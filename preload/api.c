@@ -109,6 +109,50 @@ API void heapline_root_region_end(const void *start, size_t bytes)
 	regions_remove(start, bytes);
 }
 
+/* ---- pools --------------------------------------------------------------- */
+
+API void heapline_pool_create(const void *pool)
+{
+	struct hook h;
+
+	if (!pool || !hook_enter(&h, HOOK_CALL))
+		return;
+	hook_put(&h, WIRE_POOL_CREATE, pool, 0, 0);
+	hook_leave(&h);
+}
+
+API void heapline_pool_destroy(const void *pool)
+{
+	struct hook h;
+
+	if (!pool || !hook_enter(&h, HOOK_CALL))
+		return;
+	hook_put(&h, WIRE_POOL_DESTROY, pool, 0, hook_free_stack(&h));
+	hook_leave(&h);
+}
+
+API void heapline_alloc(const void *pool, const void *p, size_t bytes)
+{
+	struct hook h;
+
+	if (!pool || !p || !hook_enter(&h, HOOK_CALL))
+		return;
+	thread_put_chunk(h.thread, WIRE_POOL_ALLOC, pool, p, bytes, hook_stack(&h));
+	if (silence_thread)
+		hook_put(&h, WIRE_IGNORE, p, 0, 0);
+	hook_leave(&h);
+}
+
+API void heapline_free(const void *pool, const void *p)
+{
+	struct hook h;
+
+	if (!pool || !p || !hook_enter(&h, HOOK_CALL))
+		return;
+	thread_put_chunk(h.thread, WIRE_POOL_FREE, pool, p, 0, hook_free_stack(&h));
+	hook_leave(&h);
+}
+
 /* ---- as LeakSanitizer has it --------------------------------------------- */
 
 /* There, a leak ends the process. Here it goes on: who records it judges. */

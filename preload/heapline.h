@@ -68,6 +68,42 @@ void heapline_enable(void) HEAPLINE_WEAK;
 void heapline_root_region(const void *start, size_t bytes) HEAPLINE_WEAK;
 void heapline_root_region_end(const void *start, size_t bytes) HEAPLINE_WEAK;
 
+/* ---- pools --------------------------------------------------------------- */
+
+/*
+ * An allocator of the program's own takes a block, a mapping or a static array, and
+ * gives out parts of it. With these, the parts (chunks) are blocks of their own: with a
+ * stack, live until they are freed, held by what points at them, lost if nothing does.
+ * They count in a domain of their own, so that no byte counts twice; and what is held
+ * holds what it lies in.
+ *
+ * A pool is called by any address that only it has: of the allocator's own structure,
+ * say. It may give out chunks of several blocks. A chunk may be another pool's memory,
+ * if that begins with something of its own: no two chunks begin at one address.
+ *
+ *	void *arena_alloc(struct arena *a, size_t n)
+ *	{
+ *		void *p = carve(a, n);
+ *
+ *		HEAPLINE(heapline_alloc, (a, p, n));
+ *		return p;
+ *	}
+ *
+ * Call heapline_free() before another thread may be given the same chunk. A chunk that
+ * is resized is freed and allocated. Memory goes back (free, munmap) after its chunks
+ * have, or after their pool was destroyed.
+ *
+ * Wrong calls are counted and shown by `heapline report`: a pool that is not there or is
+ * there already, a chunk that is not there, is there already, or is another pool's.
+ */
+void heapline_pool_create(const void *pool) HEAPLINE_WEAK;
+
+/* And all its chunks are free at once. */
+void heapline_pool_destroy(const void *pool) HEAPLINE_WEAK;
+
+void heapline_alloc(const void *pool, const void *p, size_t bytes) HEAPLINE_WEAK;
+void heapline_free(const void *pool, const void *p) HEAPLINE_WEAK;
+
 #ifdef __cplusplus
 }
 #endif

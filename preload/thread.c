@@ -237,7 +237,8 @@ static inline uint64_t stamp_held(struct thread *t)
 static inline __attribute__((always_inline)) bool put(struct thread *t,
 						      enum wire_type type,
 						      const void *address, size_t size,
-						      uint32_t stack, bool held)
+						      uint32_t stack, bool held,
+						      const uint32_t *pool)
 {
 	struct wire_slot *slot;
 	uint64_t at;
@@ -255,6 +256,8 @@ static inline __attribute__((always_inline)) bool put(struct thread *t,
 	slot->stamp = held ? stamp_held(t) : (t->stamp = stamp());
 	slot->size = size;
 	slot->stack = stack;
+	if (pool)
+		slot->pool = *pool;
 	/* release: the slot's words, then the one that says they are there. Also
 	 * whatever of the tree and the modules this stack names. */
 	atomic_store_explicit(&slot->head, wire_head((uint64_t)address, type, at),
@@ -267,13 +270,24 @@ static inline __attribute__((always_inline)) bool put(struct thread *t,
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack)
 {
-	return put(t, type, address, size, stack, false);
+	return put(t, type, address, size, stack, false, NULL);
 }
 
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack)
 {
-	return put(t, type, address, size, stack, true);
+	return put(t, type, address, size, stack, true, NULL);
+}
+
+bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,
+		      const void *address, size_t size, uint32_t stack)
+{
+	uint64_t which = (uint64_t)pool & WIRE_PC_MASK;
+	uint32_t low = (uint32_t)which;
+
+	/* (Larger ones can't be.) */
+	size = size < WIRE_POOL_SIZE ? size : WIRE_POOL_SIZE - 1;
+	return put(t, type, address, size | which >> 32 << 48, stack, false, &low);
 }
 
 void thread_recover(struct thread *t, uint32_t depth)

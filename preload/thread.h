@@ -81,3 +81,7 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
  */
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack);
+
+/* The same of a pool's chunk. */
+bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,
+		      const void *address, size_t size, uint32_t stack);

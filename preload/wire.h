@@ -364,14 +364,14 @@ struct wire_code {
  *	word 0	address (48 bits) | type (8 bits) | lap (8 bits)
  *	word 1	stamp
  *	word 2	size, bytes
- *	word 3	stack, a node id (32 bits) | zero (32 bits)
+ *	word 3	stack, a node id (32 bits) | of WIRE_POOL_*: pool (32 bits)
  */
 struct wire_slot {
 	_Atomic uint64_t head;
 	uint64_t stamp;
 	uint64_t size;
 	uint32_t stack;
-	uint32_t spare;
+	uint32_t pool; /* see wire_pool() */
 };
 _Static_assert(sizeof(struct wire_slot) == 32, "two slots a cache line");
 
@@ -404,8 +404,24 @@ enum wire_type {
 	/* address: a block that is taken down with its owner, an interpreter, before the
 	 * real free. It was alive at the end, and stays in the counters. */
 	WIRE_GONE = 14,
+	/* Of an allocator of the program's own (heapline.h). A pool is an address that the
+	 * program chose; of these two it is in `address`. */
+	WIRE_POOL_CREATE = 15,
+	WIRE_POOL_DESTROY = 16, /* and all its chunks are free */
+	/* address: the chunk, size: its size below WIRE_POOL_SIZE; pool: see wire_pool(). */
+	WIRE_POOL_ALLOC = 17, /* before the program has it */
+	WIRE_POOL_FREE = 18,  /* before anybody else can */
 	WIRE_TYPES
 };
+
+/* The pool of a chunk's event: its low half is a word of its own, its high 16 bits are
+ * above the size. */
+#define WIRE_POOL_SIZE (1ull << 48)
+
+static inline uint64_t wire_pool(uint64_t size, uint32_t pool)
+{
+	return size >> 48 << 32 | pool;
+}
 
 /* Lap of the slot at byte cursor c: 1..255, so that fresh zeroes never match. */
 static inline uint64_t wire_lap(uint64_t cursor)

@@ -204,7 +204,7 @@ static int run(struct own *own, int argc, char **argv)
 	own->options.bytes = r.bytes;
 	own->options.colour = r.colour;
 	find.pid = r.scope.pid;
-	find.mapped = r.scope.domain == PROFILE_MMAP;
+	find.domain = r.scope.domain;
 	find.snapshot = own->snapshot;
 	if (own->since && !moment_of(r.profile, own->since, &find.since_ns))
 		return no_snapshot(&r, own->since);

@@ -122,7 +122,7 @@ static int find(void *context, struct findings *ret)
 	const struct findings_options o = {
 		.path = own->reader->path,
 		.pid = own->reader->scope.pid,
-		.mapped = own->reader->scope.domain == PROFILE_MMAP,
+		.domain = own->reader->scope.domain,
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 

@@ -40,8 +40,8 @@ static const struct common {
 	{'d',
 	 {.name = "domain",
 	  .argument = "NAME",
-	  .help = "malloc (the default), or mmap",
-	  .words = "malloc mmap"}},
+	  .help = "malloc (the default), mmap, or pool",
+	  .words = "malloc mmap pool"}},
 	{'t',
 	 {.name = "time",
 	  .argument = "FROM..TO",
@@ -217,10 +217,12 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 		return why;
 	}
 	case 'd':
-		if (strcmp(value, "malloc") && strcmp(value, "mmap"))
-			return "malloc or mmap";
-		r->scope.domain = strcmp(value, "mmap") ? PROFILE_MALLOC : PROFILE_MMAP;
-		return NULL;
+		for (int d = 0; d < PROFILE_DOMAINS; d++)
+			if (!strcmp(value, scope_domains[d])) {
+				r->scope.domain = (enum profile_domain)d;
+				return NULL;
+			}
+		return "malloc, mmap or pool";
 	case 't':
 		return take_slice(r, spec, &r->slices[0], slicing_range, value);
 	case 'T':

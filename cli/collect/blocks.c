@@ -18,13 +18,13 @@ uint64_t blocks_freed(struct ledger *l, const struct ledger_process *p,
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
 {
 	(void)l;
-	return live_has(&p->live, address);
+	return live_has(blocks_table(p, address), address & ~POOLS_CHUNK);
 }
 
 bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b)
 {
-	int r = live_add(&p->live, address, b);
+	int r = live_add(blocks_table(p, address), address & ~POOLS_CHUNK, b);
 
 	if (r == -EEXIST)
 		return false;
@@ -40,7 +40,7 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	if (!live_take(&p->live, address, ret))
+	if (!live_take(blocks_table(p, address), address & ~POOLS_CHUNK, ret))
 		return false;
 	blocks_date(blocks_birth(l, address), blocks_key(p, address), ret);
 	return true;
@@ -61,7 +61,7 @@ uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 {
 	if (ev->site)
 		return ev->site;
-	return sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MALLOC);
+	return sites_find(&l->sites, &p->sums, ev->stack, blocks_domain(ev->address));
 }
 
 /* False: something lies there. A stack is given a site by events that count. */
@@ -77,7 +77,8 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 		p->lost++;
 		return true;
 	}
-	b.site = sites_owner(&l->sites, &p->sums, b.site, ev->thread);
+	if (!(ev->address & POOLS_CHUNK)) /* whose owners are not kept */
+		b.site = sites_owner(&l->sites, &p->sums, b.site, ev->thread);
 	if (!blocks_put(l, p, ev->address, &b))
 		return false;
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);

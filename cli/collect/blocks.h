@@ -1,10 +1,22 @@
 /*
- * blocks.h - the live blocks of the malloc domain, as the ledger's events change them,
- * those included that a fork child inherits. For ledger.c and settle.c alone.
+ * blocks.h - the live blocks of the malloc domain and the chunks of pools (pools.h), as
+ * the ledger's events change them, those included that a fork child inherits. For
+ * ledger.c, chunks.c and settle.c alone.
  */
 #pragma once
 
 #include "cli/collect/ledger.h"
+
+/* Where a block at the address is, by its address less POOLS_CHUNK. */
+static inline struct live *blocks_table(struct ledger_process *p, uint64_t address)
+{
+	return address & POOLS_CHUNK ? &p->chunks : &p->live;
+}
+
+static inline enum profile_domain blocks_domain(uint64_t address)
+{
+	return address & POOLS_CHUNK ? PROFILE_POOL : PROFILE_MALLOC;
+}
 
 /* Is there a block of p at address? */
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address);
@@ -19,7 +31,7 @@ bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 /* What an address's latest moments are kept by, and where: neighbours meet last. */
 static inline uint64_t blocks_key(const struct ledger_process *p, uint64_t address)
 {
-	return address | (uint64_t)p->sums.index << LIVE_ADDRESS_BITS;
+	return address | (uint64_t)p->sums.index << (LIVE_ADDRESS_BITS + 1);
 }
 
 static inline uint64_t blocks_hash(uint64_t address)

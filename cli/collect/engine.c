@@ -1,5 +1,6 @@
 #include "cli/collect/engine.h"
 
+#include "cli/collect/chunks.h"
 #include "cli/collect/engine_state.h"
 #include "cli/collect/lanes.h"
 #include "cli/collect/processes.h"
@@ -434,13 +435,18 @@ uint64_t engine_backlog(const struct engine *e)
 struct seeing {
 	void (*see)(void *, const struct engine_block *);
 	void *context;
+	const struct ledger_process *books;
 };
 
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address, b->size, b->born_ns, b->site,
-					   b->ignored};
+	const struct engine_block block = {address & ~POOLS_CHUNK,
+					   b->size,
+					   b->born_ns,
+					   b->site,
+					   b->ignored,
+					   (address & POOLS_CHUNK) != 0};
 
 	s->see(s->context, &block);
 }
@@ -449,10 +455,15 @@ static void see_inherited(void *context, uint64_t address,
 			  const struct lineage_block *b, uint32_t site)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address, b->size, b->born_ns, site,
-					   b->ignored};
+	const struct engine_block block = {address & ~POOLS_CHUNK,
+					   b->size,
+					   b->born_ns,
+					   site,
+					   b->ignored,
+					   (address & POOLS_CHUNK) != 0};
 
-	s->see(s->context, &block);
+	if (!chunks_is_taken(s->books, address))
+		s->see(s->context, &block);
 }
 
 void engine_each_live(struct engine *e, struct engine_process *p,
@@ -460,7 +471,7 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 		      void *context)
 {
 	struct ledger_process *books = &((struct process *)p)->books;
-	struct seeing s = {see, context};
+	struct seeing s = {see, context, books};
 
 	ledger_each_inherited(&e->ledger, books, see_inherited, &s);
 	ledger_each(&e->ledger, books, see_block, &s);
@@ -484,8 +495,8 @@ void engine_each_mapping(const struct engine_process *p,
 	for (size_t i = 0; i < m->count; i++) {
 		const struct maps_piece *x = &m->pieces[i];
 		const struct maps_mapping *of = &m->mappings[x->mapping];
-		const struct engine_block block = {x->start, x->end - x->start,
-						   of->born_ns, of->site, false};
+	const struct engine_block block = {x->start, x->end - x->start,
+						   of->born_ns, of->site, false, false};
 
 		see(context, &block);
 	}

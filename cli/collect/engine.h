@@ -62,6 +62,7 @@ struct engine_block { /* a live one */
 	uint64_t address, size, born_ns;
 	uint32_t number; /* of who made it: engine_made_by() */
 	bool ignored;	 /* the program says that it is no leak */
+	bool chunk;	 /* of a pool: it lies in a block, a mapping or elsewhere */
 };
 
 struct engine_hooks { /* any may be NULL */

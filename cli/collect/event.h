@@ -39,5 +39,6 @@ struct event {
 		uint32_t victim; /* site of the block that it frees; else 0 */
 		uint32_t thread; /* its number, from 1; once the ledger has it */
 	};
+	uint32_t pool; /* of a chunk's event: see wire_pool() */
 	struct live_way way;
 };

@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/collect/blocks.h"
+#include "cli/collect/chunks.h"
 #include "cli/collect/mappings.h"
 #include "cli/collect/plain.h"
 #include "cli/collect/settle.h"
@@ -42,14 +43,6 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 
 /* ---- realloc ------------------------------------------------------------- */
 
-static void submit(struct ledger *l, struct ledger_process *p, const struct event *ev,
-		   struct ledger_realloc *r)
-{
-	if ((p->parked && park_find(&l->park, p, ev->address)) ||
-	    !blocks_apply(l, p, ev, r))
-		settle_park(l, p, ev, r);
-}
-
 static void realloc_begin(struct ledger *l, struct ledger_process *p,
 			  struct ledger_thread *t, const struct event *ev)
 {
@@ -63,7 +56,7 @@ static void realloc_begin(struct ledger *l, struct ledger_process *p,
 	r->address = ev->address;
 	r->next = t->reallocs;
 	t->reallocs = r;
-	submit(l, p, ev, r);
+	settle_submit(l, p, ev, r);
 }
 
 static void restore(struct ledger *l, struct ledger_process *p,
@@ -73,7 +66,7 @@ static void restore(struct ledger *l, struct ledger_process *p,
 
 	ev.type = EVENT_RESTORE;
 	ev.address = r->address;
-	submit(l, p, &ev, r);
+	settle_submit(l, p, &ev, r);
 }
 
 /* Succeeded: the old block is free, by code at the end's stack. */
@@ -99,7 +92,7 @@ static void realloc_end(struct ledger *l, struct ledger_process *p,
 	else if (r)
 		realloc_freed(l, p, r, ev);
 	if (ev->address)
-		submit(l, p, ev, NULL);
+		settle_submit(l, p, ev, NULL);
 }
 
 void ledger_thread_end(struct ledger *l, struct ledger_process *p,
@@ -130,22 +123,31 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 /* ---- what is no leak ----------------------------------------------------- */
 
 /* Its allocation may wait among the parked: then it waits, too. */
-static void ignore(struct ledger *l, struct ledger_process *p, const struct event *ev)
+static void ignore_at(struct ledger *l, struct ledger_process *p, uint64_t address,
+		      uint64_t ns)
 {
 	int r = 0;
 
-	if (p->parked && park_find(&l->park, p, ev->address)) {
+	if (p->parked && park_find(&l->park, p, address)) {
 		if (p->late_count == LEDGER_LATE)
 			return;
 		r = array_reserve(&p->late, &p->late_room, p->late_count + 1);
 		if (!r)
-			p->late[p->late_count++] = (struct ledger_moment){
-				ev->address, blocks_moment(l, ev)};
-	} else if (!live_ignore(&p->live, ev->address) && p->lineage.parent) {
-		r = lineage_ignore(&p->lineage, ev->address);
+			p->late[p->late_count++] = (struct ledger_moment){address, ns};
+	} else if (!live_ignore(blocks_table(p, address), address & ~POOLS_CHUNK) &&
+		   p->lineage.parent) {
+		r = lineage_ignore(&p->lineage, address);
 	}
 	if (r)
 		l->sites.error = l->sites.error ? l->sites.error : r;
+}
+
+/* The chunk that begins there, or else the block. */
+static void ignore(struct ledger *l, struct ledger_process *p, const struct event *ev)
+{
+	uint64_t chunk = pools_of(&p->pools, ev->address) ? POOLS_CHUNK : 0;
+
+	ignore_at(l, p, ev->address | chunk, blocks_moment(l, ev));
 }
 
 /* The block that is there now was so then, or came later. */
@@ -203,18 +205,18 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		t->last_alloc = ev->address;
 		if (!plain_allocate(l, p, ev)) {
 			ev->thread = t->number;
-			submit(l, p, ev, NULL);
+			settle_submit(l, p, ev, NULL);
 		}
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
 		if (!plain_free(l, p, ev, ev->temporary)) {
 			plain_give_up(l, p, ev);
-			submit(l, p, ev, NULL);
+			settle_submit(l, p, ev, NULL);
 		}
 		break;
 	case WIRE_GONE:
-		submit(l, p, ev, NULL);
+		settle_submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
 		realloc_begin(l, p, t, ev);
@@ -238,6 +240,12 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		break;
 	case WIRE_MUNMAP_FAILED:
 		mappings_unmap_failed(l, p, t, ev);
+		break;
+	case WIRE_POOL_CREATE:
+	case WIRE_POOL_DESTROY:
+	case WIRE_POOL_ALLOC:
+	case WIRE_POOL_FREE:
+		chunks_event(l, p, ev);
 		break;
 	default:
 		break;
@@ -275,6 +283,8 @@ static void release(void *context, struct lineage *of)
 
 	(void)context;
 	live_done(&p->live);
+	live_done(&p->chunks);
+	pools_done(&p->pools);
 	lineage_done(of);
 }
 
@@ -339,9 +349,23 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 void ledger_process_done(struct ledger_process *p)
 {
 	live_done(&p->live);
+	live_done(&p->chunks);
+	pools_done(&p->pools);
 	maps_done(&p->maps);
 	lineage_done(&p->lineage);
 	free(p->late);
+}
+
+struct seeing {
+	void (*see)(void *context, uint64_t address, const struct live_block *b);
+	void *context;
+};
+
+static void see_chunk(void *context, uint64_t address, const struct live_block *b)
+{
+	const struct seeing *s = context;
+
+	s->see(s->context, address | POOLS_CHUNK, b);
 }
 
 void ledger_each(struct ledger *l, struct ledger_process *p,
@@ -349,8 +373,11 @@ void ledger_each(struct ledger *l, struct ledger_process *p,
 			     const struct live_block *b),
 		 void *context)
 {
+	struct seeing chunks = {see, context};
+
 	settle_ignores(l, p);
 	live_each(&p->live, see, context);
+	live_each(&p->chunks, see_chunk, &chunks);
 }
 
 struct showing {

@@ -17,6 +17,7 @@
 #include "cli/collect/live.h"
 #include "cli/collect/maps.h"
 #include "cli/collect/park.h"
+#include "cli/collect/pools.h"
 #include "cli/collect/sites.h"
 
 enum {
@@ -26,7 +27,7 @@ enum {
 };
 
 struct ledger_moment { /* what happened at an address last; of few addresses */
-	uint64_t key;  /* address, and the process's index above */
+	uint64_t key; /* address, POOLS_CHUNK included, and the process's index above */
 	uint64_t ns;
 };
 
@@ -34,6 +35,8 @@ struct ledger_process {
 	struct sites_process sums;
 	struct lineage lineage; /* what it has of its parent's */
 	struct live live;
+	struct live chunks; /* of pools */
+	struct pools pools;
 	struct maps maps;
 	uint64_t unknown_frees, unseen_frees;
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
@@ -143,7 +146,7 @@ void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final);
 void ledger_each_inherited(struct ledger *l, const struct ledger_process *p,
 			   lineage_see *see, void *to);
 
-/* Calls see() for all live blocks of p. */
+/* Calls see() for all live blocks of p, and chunks of its pools. */
 void ledger_each(struct ledger *l, struct ledger_process *p,
 		 void (*see)(void *context, uint64_t address,
 			     const struct live_block *b),

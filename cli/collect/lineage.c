@@ -1,6 +1,7 @@
 #include "cli/collect/lineage.h"
 
 #include "cli/base/array.h"
+#include "cli/collect/pools.h"
 #include "preload/wire.h"
 
 #include <errno.h>
@@ -183,8 +184,10 @@ bool lineage_take(struct lineage *l, uint64_t address, uint64_t ns, lineage_peek
 	if (!given)
 		return false;
 	*given = ns + 1;
-	l->freed.blocks += wire_weight(l->sample, ret->size);
-	l->freed.bytes += wire_weight(l->sample, ret->size) * ret->size;
+	if (!(address & POOLS_CHUNK)) {
+		l->freed.blocks += wire_weight(l->sample, ret->size);
+		l->freed.bytes += wire_weight(l->sample, ret->size) * ret->size;
+	}
 	return true;
 }
 
@@ -270,6 +273,8 @@ void lineage_give_back(struct lineage *l, uint64_t address,
 	if (!given || !*given)
 		return;
 	*given = 0;
+	if (address & POOLS_CHUNK)
+		return;
 	l->freed.blocks -= wire_weight(l->sample, b->size);
 	l->freed.bytes -= wire_weight(l->sample, b->size) * b->size;
 }

@@ -93,6 +93,7 @@ static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
 	ev->stamp = slot->stamp;
 	ev->size = slot->size;
 	ev->stack = stack < *nodes ? stack : 0;
+	ev->pool = slot->pool;
 	ev->ring = r->index;
 	ev->temporary = false;
 	if (!address || (uint8_t)(type - 1) >= WIRE_TYPES - 1)

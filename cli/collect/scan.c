@@ -121,6 +121,15 @@ static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 
 /* ---- the blocks ---------------------------------------------------------- */
 
+static void see_chunk(struct scan_job *j, const struct heap_block *b)
+{
+	if (!j->blocks_err)
+		j->blocks_err =
+			array_reserve(&j->chunks, &j->chunk_room, j->chunk_count + 1);
+	if (!j->blocks_err)
+		j->chunks[j->chunk_count++] = *b;
+}
+
 static void see_block(void *context, const struct engine_block *x)
 {
 	struct scan_job *j = context;
@@ -130,7 +139,9 @@ static void see_block(void *context, const struct engine_block *x)
 				     .born_ns = x->born_ns,
 				     .flags = x->ignored ? HEAP_IGNORED : 0};
 
-	if (!j->blocks_err)
+	if (x->chunk)
+		see_chunk(j, &b);
+	else if (!j->blocks_err)
 		j->blocks_err = heap_blocks_add(&j->graph.blocks, &b);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/heap/mappings.h"
 #include "cli/heap/memory.h"
 #include "cli/heap/cpython.h"
+#include "cli/heap/pools.h"
 #include "cli/heap/reach.h"
 #include "cli/heap/regions.h"
 #include "cli/heap/store.h"
@@ -150,6 +151,9 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	if (!r)
 		r = heap_mappings_add(&j->graph.blocks, j->mappings, j->mapping_count,
 				      memory->maps);
+	if (!r)
+		r = heap_pools_add(&j->graph.blocks, j->chunks, j->chunk_count);
+	j->graph.chunks = j->chunk_count;
 	if (!r)
 		r = heap_blocks_seal(&j->graph.blocks);
 	if (!r)
@@ -331,6 +335,7 @@ static void conclude(struct scan_job *j)
 	if (!j->err)
 		j->err = scan_names(&j->graph, &j->roots, &j->frames, &j->tls, j->pid);
 	heap_image_done(&j->image);
+	heap_pools_settle(&j->graph.blocks);
 	if (!j->err)
 		heap_graph_seal(&j->graph);
 	if (!j->err && j->want.counts)
@@ -381,6 +386,7 @@ void scan_job_close(struct scan_job *j)
 	heap_kernel_done(&j->kernel);
 	heap_contents_done(&j->contents);
 	free(j->mappings);
+	free(j->chunks);
 	sem_destroy(&j->known);
 	sem_destroy(&j->go);
 	free(j);

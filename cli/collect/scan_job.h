@@ -55,8 +55,8 @@ struct scan_job { /* the thread's but where it says otherwise */
 
 	struct heap_contents contents;
 	struct heap_kernel kernel;
-	struct heap_block *mappings; /* the server's, as the blocks */
-	size_t mapping_count, mapping_room;
+	struct heap_block *mappings, *chunks; /* the server's, as the blocks */
+	size_t mapping_count, mapping_room, chunk_count, chunk_room;
 	struct heap_image image; /* of one that goes on */
 	uint64_t image_max;
 

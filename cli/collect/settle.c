@@ -66,7 +66,9 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 	struct ledger_process *p = lot->process;
 	struct live_block b;
 
-	if (item->event.type == WIRE_FREE) {
+	if (item->event.type == WIRE_FREE && lot->address & POOLS_CHUNK) {
+		p->pools.wrong.frees++;
+	} else if (item->event.type == WIRE_FREE) {
 		p->unknown_frees++;
 	} else if (item->event.type == WIRE_GONE) {
 		; /* older than its interpreter's wrapping */
@@ -75,13 +77,16 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 		blocks_begun(l, p, item->realloc);
 	} else {
 		if (blocks_take(l, p, lot->address, &b)) {
-			p->unseen_frees++;
+			if (lot->address & POOLS_CHUNK)
+				p->pools.wrong.overlaps++;
+			else
+				p->unseen_frees++;
 			blocks_leave(l, p, lot->address, &b,
 				     blocks_moment(l, &item->event));
-			blocks_book_free(
-				l, p, &b,
-				sites_find(&l->sites, &p->sums, 0, PROFILE_MALLOC),
-				blocks_moment(l, &item->event));
+			blocks_book_free(l, p, &b,
+					 sites_find(&l->sites, &p->sums, 0,
+						    blocks_domain(lot->address)),
+					 blocks_moment(l, &item->event));
 		}
 		blocks_apply(l, p, &item->event, item->realloc);
 	}
@@ -235,4 +240,12 @@ void settle_park(struct ledger *l, struct ledger_process *p, const struct event 
 	/* Behind another event of its own ring it changes nothing yet. */
 	if (park_has_choice(lot))
 		settle_lot(l, lot, 0);
+}
+
+void settle_submit(struct ledger *l, struct ledger_process *p, const struct event *ev,
+		   struct ledger_realloc *r)
+{
+	if ((p->parked && park_find(&l->park, p, ev->address)) ||
+	    !blocks_apply(l, p, ev, r))
+		settle_park(l, p, ev, r);
 }

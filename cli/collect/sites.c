@@ -85,7 +85,8 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 /* process (32 bits) | wire node (24 bits) | domain (1 bit) */
 static uint64_t key_of(uint32_t process, uint32_t node, enum profile_domain domain)
 {
-	return ((uint64_t)process << 25 | (uint64_t)node << 1 | (uint64_t)domain) + 1;
+	static_assert(PROFILE_DOMAINS <= 4 && WIRE_NODES <= 1 << 24, "two bits, 24");
+	return ((uint64_t)process << 26 | (uint64_t)node << 2 | (uint64_t)domain) + 1;
 }
 
 /* The slot of a key, or the free one where it belongs. */
@@ -138,7 +139,7 @@ static int items_grow(struct sites *s)
 static int add(struct sites *s, struct sites_process *p, uint32_t stack,
 	       enum profile_domain domain, uint32_t *ret)
 {
-	struct table_key key = {p->index, (uint64_t)stack << 1 | (uint64_t)domain};
+	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
 	uint64_t *known;
 	bool is_new;
 	int r = items_grow(s);

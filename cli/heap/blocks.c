@@ -19,6 +19,9 @@ void heap_blocks_done(struct heap_blocks *b)
 	free(b->items);
 	free(b->extents);
 	free(b->buckets);
+	free(b->nests);
+	free(b->holders);
+	free(b->within);
 	*b = (struct heap_blocks){0};
 }
 
@@ -160,6 +163,23 @@ static int cut(struct heap_blocks *b, uint32_t first, uint32_t end, uint64_t sto
 	return 0;
 }
 
+/* Which lies in which. */
+static int nest(struct heap_blocks *b)
+{
+	free(b->within);
+	b->within = malloc(b->count * sizeof(*b->within));
+	if (!b->within)
+		return -ENOMEM;
+	memset(b->within, 0xff, b->count * sizeof(*b->within));
+	for (size_t i = 0; i < b->nest_count; i++) {
+		uint32_t chunk = heap_blocks_at(b, b->nests[i].chunk);
+
+		if (chunk != HEAP_NONE)
+			b->within[chunk] = heap_blocks_at(b, b->nests[i].holder);
+	}
+	return 0;
+}
+
 int heap_blocks_seal(struct heap_blocks *b)
 {
 	uint32_t first = 0, n;
@@ -182,6 +202,8 @@ int heap_blocks_seal(struct heap_blocks *b)
 	}
 	if (!r && n)
 		r = cut(b, first, n, stop);
+	if (!r && b->nest_count)
+		r = nest(b);
 	return r;
 }
 
@@ -258,13 +280,26 @@ uint32_t heap_blocks_at(const struct heap_blocks *b, uint64_t address)
 	return i != HEAP_NONE && b->items[i].address == address ? i : HEAP_NONE;
 }
 
+/* Behind the end of a chunk, what it lies in goes on. */
+static uint32_t out_of(const struct heap_blocks *b, uint32_t i, uint64_t address)
+{
+	while (b->within && i != HEAP_NONE &&
+	       (address < b->items[i].address ||
+		address - b->items[i].address >= b->items[i].size))
+		i = b->within[i];
+	return i;
+}
+
 uint32_t heap_blocks_around(const struct heap_blocks *b, uint64_t address)
 {
 	uint32_t i = heap_blocks_before(b, address);
 
 	if (i == HEAP_NONE || b->items[i].address == address)
 		return i;
-	return address - b->items[i].address < b->items[i].size ? i : HEAP_NONE;
+	i = out_of(b, i, address);
+	return i != HEAP_NONE && address - b->items[i].address < b->items[i].size
+		       ? i
+		       : HEAP_NONE;
 }
 
 /* ---- words --------------------------------------------------------------- */
@@ -279,6 +314,12 @@ static bool hit_plain(const struct heap_blocks *b, uint64_t word, struct heap_hi
 	if (i == HEAP_NONE)
 		return false;
 	x = &b->items[i];
+	if (b->within && word - x->address > x->size && word - x->address >= 8) {
+		i = out_of(b, i, word);
+		if (i == HEAP_NONE)
+			return false;
+		x = &b->items[i];
+	}
 	into = word - x->address;
 	*ret = (struct heap_hit){i, HEAP_START, into};
 	if (!into)

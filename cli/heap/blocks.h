@@ -32,6 +32,15 @@ enum heap_block_flag {
 	HEAP_IGNORED = 1u << 0, /* the program says that it is no leak */
 	HEAP_MAPPED = 1u << 1,	/* not of the malloc domain: see mappings.h */
 	HEAP_IMMORTAL = 1u << 8, /* an object of Python's that is never freed */
+	HEAP_CHUNK = 1u << 2,	/* of a pool: see pools.h */
+};
+
+struct heap_nest { /* addresses of a chunk and of the node that it lies in */
+	uint64_t chunk, holder;
+};
+
+struct heap_holder { /* of chunks: where it began, begins, and its own bytes */
+	uint64_t was, first, own;
 };
 
 struct heap_extent {
@@ -49,6 +58,12 @@ struct heap_blocks {
 	size_t extent_count, extent_room;
 	uint32_t *buckets;
 	size_t bucket_count, bucket_room;
+
+	/* Of pools.h, which is where they come from. */
+	struct heap_nest *nests;
+	struct heap_holder *holders;
+	size_t nest_count, nest_room, holder_count, holder_room;
+	uint32_t *within; /* of each block; NULL: none lies in another. Once sealed */
 };
 
 /* Frees what it holds; it may be used again as an empty one. */
@@ -82,7 +97,8 @@ uint32_t heap_blocks_after(const struct heap_blocks *b, uint64_t address);
 /* The block that begins at the address, or HEAP_NONE. */
 uint32_t heap_blocks_at(const struct heap_blocks *b, uint64_t address);
 
-/* The block that the address is in, or HEAP_NONE; of a block of no bytes, its start. */
+/* The innermost block that the address is in, or HEAP_NONE; of a block of no bytes, its
+ * start. */
 uint32_t heap_blocks_around(const struct heap_blocks *b, uint64_t address);
 
 enum heap_how { /* how a word points at a block, the plainest first */
@@ -95,6 +111,7 @@ enum heap_how { /* how a word points at a block, the plainest first */
 		HEAP_DEAD =
 			5, /* from what is no more: beyond the top of a stack, ... */
 		HEAP_BORROWED = 6, /* not counted by the object, which counts others */
+		HEAP_WITHIN = 7, /* no pointer: what points lies in the block */
 		HEAP_HOWS
 };
 

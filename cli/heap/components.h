@@ -19,4 +19,5 @@ int heap_components(const struct heap_graph *g, const uint8_t *only, uint32_t ho
 /* Whether a block points at itself by an edge that counts. */
 bool heap_points_at_itself(const struct heap_graph *g, uint32_t block, uint32_t hows);
 
-#define HEAP_ALL_HOWS ((1u << HEAP_HOWS) - 1)
+/* What are pointers. */
+#define HEAP_ALL_HOWS (((1u << HEAP_HOWS) - 1) & ~(1u << HEAP_WITHIN))

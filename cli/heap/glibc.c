@@ -85,27 +85,37 @@ int glibc_arenas(struct heap_memory *memory, const struct heap_map *map,
 	return r;
 }
 
-/* Large blocks that glibc made mappings of: the two words before say so. */
+/* What a block at that address tells: the two words before it do. */
+static int large_at(struct heap_memory *memory, const struct heap_map *map,
+		    uint64_t address, struct heap_ranges *taken)
+{
+	uint64_t head[2], at = address - 16, start, end;
+
+	if (!heap_memory_get(memory, at, head, sizeof(head)))
+		return 0;
+	if (!(head[1] & 2) || head[0] > at)
+		return 0;
+	start = at - head[0];
+	end = at + (head[1] & ~7ull);
+	if (start % PAGE || end % PAGE || start < map->start || end > map->end)
+		return 0;
+	return heap_ranges_add(taken, start, end);
+}
+
+/* Large blocks that glibc made mappings of. */
 int glibc_large(struct heap_memory *memory, const struct heap_blocks *b,
 		const struct heap_map *map, struct heap_ranges *taken)
 {
 	uint32_t i = heap_blocks_after(b, map->start);
 	int r = 0;
 
-	for (; !r && i < b->count && b->items[i].address < map->end; i++) {
-		uint64_t head[2], at = b->items[i].address - 16, start, end;
-
-		if (b->items[i].flags & HEAP_MAPPED ||
-		    !heap_memory_get(memory, at, head, sizeof(head)))
-			continue;
-		if (!(head[1] & 2) || head[0] > at)
-			continue;
-		start = at - head[0];
-		end = at + (head[1] & ~7ull);
-		if (start % PAGE || end % PAGE || start < map->start || end > map->end)
-			continue;
-		r = heap_ranges_add(taken, start, end);
-	}
+	for (; !r && i < b->count && b->items[i].address < map->end; i++)
+		if (!(b->items[i].flags & (HEAP_MAPPED | HEAP_CHUNK)))
+			r = large_at(memory, map, b->items[i].address, taken);
+	/* Those whose beginning their chunks have. */
+	for (size_t k = 0; !r && k < b->holder_count; k++)
+		if (b->holders[k].was >= map->start && b->holders[k].was < map->end)
+			r = large_at(memory, map, b->holders[k].was, taken);
 	return r;
 }
 

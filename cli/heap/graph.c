@@ -158,9 +158,23 @@ static bool is_in(const struct heap_ranges *r, uint64_t at)
 	return r && heap_ranges_free(r, &outside, at + HEAP_WORD) == outside;
 }
 
+/* In a chunk, which is looked at by itself: of a block that the words from `start` on
+ * are of, or of memory that is no block. */
+static bool is_of_chunk(const struct scan *s, uint64_t at, uint64_t start)
+{
+	const struct heap_blocks *b = &s->g->blocks;
+	uint32_t i = heap_blocks_around(b, at);
+
+	if (i == HEAP_NONE || !(b->items[i].flags & HEAP_CHUNK))
+		return false;
+	return s->is_area ? s->g->areas[s->area].kind == HEAP_GLOBAL ||
+				    s->g->areas[s->area].kind == HEAP_MAPPING
+			  : b->items[i].address != start;
+}
+
 static int found(struct scan *s, uint64_t at, uint64_t start, struct heap_hit *hit)
 {
-	if (is_in(s->g->unused, at))
+	if (is_in(s->g->unused, at) || (s->g->chunks && is_of_chunk(s, at, start)))
 		return 0;
 	if (s->is_area)
 		return heap_graph_add_root(s->g, s->area, at, hit);
@@ -272,6 +286,18 @@ static void look_at(struct scan *s, uint32_t i, const uint64_t *words, size_t n)
 		s->g->blocks.items[i].flags |= HEAP_IMMORTAL;
 }
 
+/* Of a chunk, behind its words: what it lies in. */
+static int add_within(struct scan *s, uint32_t i)
+{
+	const uint32_t *within = s->g->blocks.within;
+	struct heap_hit hit = {.how = HEAP_WITHIN};
+
+	if (!within || within[i] == HEAP_NONE)
+		return 0;
+	hit.block = within[i];
+	return add_edge(s->g, UINT32_MAX, &hit);
+}
+
 /* The blocks first..end-1 lie in [from, to), not larger than the window. */
 static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t from,
 			 uint64_t to)
@@ -291,6 +317,8 @@ static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t 
 		if (at < stop)
 			r = scan_words(s, s->window + (at - from) / HEAP_WORD,
 				       (size_t)(stop - at) / HEAP_WORD, at, x->address);
+		if (!r)
+			r = add_within(s, i);
 	}
 	return r;
 }
@@ -342,8 +370,11 @@ static int scan_blocks(struct scan *s)
 			i = end;
 			continue;
 		}
-		g->first[i++] = (uint32_t)g->edge_count;
+		g->first[i] = (uint32_t)g->edge_count;
 		r = scan_large(s, x);
+		if (!r)
+			r = add_within(s, i);
+		i++;
 	}
 	g->first[g->blocks.count] = (uint32_t)g->edge_count;
 	return r;
@@ -417,6 +448,9 @@ void heap_graph_seal(struct heap_graph *g)
 		qsort(g->roots, g->root_count, sizeof(*g->roots), compare_roots);
 }
 
+/* (Each number that a way to point may have is one.) */
+_Static_assert(HEAP_HOWS == 1 << HEAP_HOW_BITS, "none is to be refused");
+
 bool heap_graph_is_sound(const struct heap_graph *g)
 {
 	size_t n = g->blocks.count;
@@ -431,7 +465,7 @@ bool heap_graph_is_sound(const struct heap_graph *g)
 		if (g->blocks.items[i].address <= g->blocks.items[i - 1].address)
 			return false;
 	for (size_t e = 0; e < g->edge_count; e++)
-		if (g->edges.to[e] >= n || heap_how(g->edges.how[e]) >= HEAP_HOWS)
+		if (g->edges.to[e] >= n)
 			return false;
 	for (size_t i = 0; i < g->area_count; i++)
 		if (g->areas[i].kind >= HEAP_KINDS)
@@ -439,8 +473,7 @@ bool heap_graph_is_sound(const struct heap_graph *g)
 	for (size_t i = 0; i < g->root_count; i++) {
 		const struct heap_root *x = &g->roots[i];
 
-		if (x->to >= n || x->area >= g->area_count ||
-		    heap_how(x->how) >= HEAP_HOWS || (i && x->to < x[-1].to))
+		if (x->to >= n || x->area >= g->area_count || (i && x->to < x[-1].to))
 			return false;
 	}
 	return heap_types_are_sound(&g->types, n, g->edge_count);

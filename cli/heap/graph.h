@@ -89,6 +89,7 @@ struct heap_graph {
 	const struct heap_ranges
 		*unused;    /* alike: memory whose words are no pointers */
 	uint64_t block_max; /* bytes of each block that are looked at; 0: all */
+	bool chunks;	    /* some blocks are HEAP_CHUNK */
 
 	size_t edge_max;       /* the scan ends with -EOVERFLOW beyond; 0: 2^32 - 2 */
 	uint64_t unread_bytes; /* of blocks and areas: there was nothing to be read */

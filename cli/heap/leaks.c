@@ -296,7 +296,9 @@ static void pass_on(struct work *w, struct leaders *l, uint32_t c)
 		for (uint32_t e = g->first[from]; e < g->first[from + 1]; e++) {
 			uint32_t to = l->component[g->edges.to[e]];
 
-			if (!w->mark[g->edges.to[e]] || to == c)
+			/* (A chunk does not lead to what it lies in.) */
+			if (!w->mark[g->edges.to[e]] || to == c ||
+			    heap_how(g->edges.how[e]) == HEAP_WITHIN)
 				continue;
 			if (l->label[to] == HEAP_NONE)
 				l->label[to] = l->label[c];

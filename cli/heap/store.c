@@ -250,6 +250,8 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 		r = put_threads(&o, g);
 	if (!r)
 		r = store_put_types(&o, g);
+	if (!r)
+		r = put_flagged(&o, PIECE_CHUNKS, g, HEAP_CHUNK);
 	bytes_done(&o.b);
 	return r;
 }
@@ -515,6 +517,9 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 	case PIECE_CALLED:
 		r = store_take_types(&s->graph, (enum piece)kind, in, n);
 		break;
+	case PIECE_CHUNKS:
+		r = take_list(&s->chunks, in, n);
+		break;
 	default:
 		return 0; /* of a newer heapline */
 	}
@@ -544,6 +549,8 @@ int heap_store_end(struct heap_stored *s)
 		r = set_flag(&g->blocks, &s->mapped, HEAP_MAPPED);
 	if (!r)
 		r = set_flag(&g->blocks, &s->immortal, HEAP_IMMORTAL);
+	if (!r)
+		r = set_flag(&g->blocks, &s->chunks, HEAP_CHUNK);
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
 
@@ -584,5 +591,6 @@ void heap_stored_done(struct heap_stored *s)
 	free(s->ignored.items);
 	free(s->immortal.items);
 	free(s->mapped.items);
+	free(s->chunks.items);
 	*s = (struct heap_stored){0};
 }

@@ -4,8 +4,8 @@
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
  * roots, which blocks are inherited, ignored, mappings, or immortal, who allocated them,
- * and of which types they are. Behind them may come the contents of blocks (contents.h),
- * which are not read with it.
+ * of which types they are, and which are chunks of pools. Behind them may come the
+ * contents of blocks (contents.h), which are not read with it.
  * What is read back was written by anybody: a graph that is not sound is refused.
  */
 #pragma once
@@ -27,8 +27,9 @@ struct heap_list { /* blocks */
 
 struct heap_stored { /* a graph that was read back */
 	struct heap_graph graph;
-	struct heap_roots roots;		    /* the names of areas */
-	struct heap_list ignored, mapped, immortal; /* owned: those with that flag */
+	struct heap_roots roots; /* the names of areas */
+	/* Owned: those with that flag. */
+	struct heap_list ignored, mapped, immortal, chunks;
 	size_t threads; /* of graph.threads, that were read */
 };
 

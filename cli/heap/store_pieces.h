@@ -28,6 +28,7 @@ enum piece {
 	PIECE_LABELS = 16,
 	PIECE_CALLED = 17,
 	PIECE_IMMORTALS = 20,
+	PIECE_CHUNKS = 21,
 };
 
 enum {

@@ -89,8 +89,13 @@ static const struct format_column processes[] = {
 	PROCESS_MEMORY(PROFILE_AT_PEAK),
 	PROCESS_MEMORY(PROFILE_AT_END),
 	PLAIN(struct profile_process, python),
+	PROCESS_DOMAIN(PROFILE_POOL),
+	PLAIN(struct profile_process, pools.unknown),
+	PLAIN(struct profile_process, pools.frees),
+	PLAIN(struct profile_process, pools.others),
+	PLAIN(struct profile_process, pools.overlaps),
 };
-_Static_assert(PROFILE_DOMAINS == 2, "a new domain needs columns, at the end");
+_Static_assert(PROFILE_DOMAINS == 3, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,
 	       "the longest table");
 

@@ -20,6 +20,7 @@
 enum profile_domain {
 	PROFILE_MALLOC = 0,
 	PROFILE_MMAP = 1, /* the program's own calls of mmap; not in totals */
+	PROFILE_POOL = 2, /* chunks of its own allocators (heapline.h); not in totals */
 	PROFILE_DOMAINS
 };
 
@@ -99,6 +100,11 @@ struct profile_process {
 	uint64_t
 		unknown_frees; /* of blocks that nobody saw allocated */
 	uint64_t unseen_frees;	/* an address came again without having been freed */
+	/* Wrong calls about pools: of pools that are not there or were already, frees of
+	 * chunks that are not there, by another pool, allocations of those that are. */
+	struct profile_pools {
+		uint64_t unknown, frees, others, overlaps;
+	} pools;
 	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;
@@ -119,7 +125,8 @@ enum profile_why { /* a program was not followed; as enum wire_exec */
 
 /* A program that a recorded process executed, and that was not recorded. */
 struct profile_unfollowed {
-	uint32_t parent_serial; /* who executed it, as itself or as a child; 0: unknown */
+	uint32_t
+		parent_serial; /* who executed it, as itself or as a child; 0: unknown */
 	int32_t pid;
 	uint32_t program; /* string: path */
 	uint32_t why;	  /* enum profile_why */

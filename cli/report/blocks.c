@@ -281,8 +281,7 @@ static void put_ring(const struct held *h, const struct rings *r, const struct r
 		fprintf(out, "  0x%" PRIx64 "  %s  ", b->items[at].address,
 			units_size(b->items[at].size).text);
 		text_put(out, held_block(h, at, text, sizeof(text)));
-		fprintf(out, "\n    +%" PRIu64 " ->",
-			(uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
+		fprintf(out, "\n    %s ->", held_place(h, edge, text, sizeof(text)));
 		at = next;
 		if (at == x->first)
 			break;

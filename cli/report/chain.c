@@ -51,11 +51,9 @@ static void put_block(const struct held *h, uint32_t block, FILE *out)
 /* Where in its block, or root, the pointer to the next step is. */
 static void put_edge(const struct held *h, uint32_t edge, FILE *out)
 {
-	uint32_t word = h->graph->edges.word[edge];
-	char text[64], label[POINTER_TEXT];
+	char place[32], text[64], label[POINTER_TEXT];
 
-	fprintf(out, "    +%s%" PRIu64, word == UINT32_MAX ? ">" : "",
-		(uint64_t)word * HEAP_WORD);
+	fprintf(out, "    %s", held_place(h, edge, place, sizeof(place)));
 	if (*pointer_label(h, edge, label, sizeof(label))) {
 		fputc(' ', out);
 		text_put(out, label);
@@ -114,9 +112,12 @@ static void put_chain(const struct held *h, const struct heap_chain *c, FILE *ou
 /* " -> block" */
 static void put_node(const struct held *h, uint32_t block, FILE *out)
 {
-	bool is_mapping = h->graph->blocks.items[block].flags & HEAP_MAPPED;
+	uint32_t flags = h->graph->blocks.items[block].flags;
 
-	fputs(is_mapping ? " -> mapping" : " -> block", out);
+	fputs(flags & HEAP_MAPPED  ? " -> mapping"
+	      : flags & HEAP_CHUNK ? " -> chunk"
+				   : " -> block",
+	      out);
 }
 
 /* "g_table+0x88 -> block +16 -> block": the whole in a line. Raw. */
@@ -132,8 +133,8 @@ static void put_short(const struct held *h, const struct heap_chain *c, FILE *ou
 				units_count(c->count - 2 * SHORT).text);
 			i = c->count - SHORT - 1;
 		}
-		fprintf(out, " +%" PRIu64,
-			(uint64_t)h->graph->edges.word[c->steps[i].edge] * HEAP_WORD);
+		fprintf(out, " %s",
+			held_place(h, c->steps[i].edge, text, sizeof(text)));
 		put_node(h, c->steps[i + 1].block, out);
 	}
 }

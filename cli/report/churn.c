@@ -517,8 +517,7 @@ int churn_json(const struct profile *p, const struct churn_options *o, FILE *out
 		return err;
 	json_object(&j);
 	json_put_unsigned(&j, "schema", CHURN_SCHEMA);
-	json_put_string(&j, "domain",
-			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
+	json_put_string(&j, "domain", scope_domains[o->scope.domain]);
 	json_put_unsigned(&j, "wall_ns", p->wall_ns);
 	losses_json(p, &j);
 	cut_json(p, &j);

@@ -202,7 +202,7 @@ static int count_inherited(struct findings_gather *g, uint32_t process)
 
 	if (x->inherited.blocks <= x->inherited_freed.blocks ||
 	    x->inherited.bytes < x->inherited_freed.bytes || g->o->since_ns ||
-	    g->o->mapped)
+	    g->o->domain != PROFILE_MALLOC)
 		return 0;
 	f = findings_number(g, LEAK_INHERITED, process, 0, FINDING_NONE);
 	if (!f)
@@ -231,8 +231,7 @@ static int count_unscanned(struct findings_gather *g)
 		uint64_t before = g->ret->sum[LEAK_UNSCANNED].blocks;
 
 		if (x == SIZE_MAX || !g->unscanned[x] ||
-		    p->sites[i].domain !=
-			    (g->o->mapped ? PROFILE_MMAP : PROFILE_MALLOC))
+		    p->sites[i].domain != g->o->domain)
 			continue;
 		r = count_site(g, (uint32_t)x, &p->sites[i]);
 		own[x] += g->ret->sum[LEAK_UNSCANNED].blocks - before;

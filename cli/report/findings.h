@@ -47,9 +47,11 @@ struct findings {
  * of their stack are LEAK_POSSIBLE at most. At its end, classes are final.
  */
 struct findings_options {
-	const char *path;     /* of the profile: the graphs are read from it */
-	int32_t pid;	      /* 0: all processes */
-	bool mapped;	      /* of mappings that the program made, not of blocks */
+	const char *path; /* of the profile: the graphs are read from it */
+	int32_t pid;	  /* 0: all processes */
+	/* Malloc: of blocks, and of chunks of pools; pool: of chunks alone; mmap: of
+	 * mappings that the program made. */
+	enum profile_domain domain;
 	const char *snapshot; /* NULL: each process's last */
 	uint64_t young_ns;    /* blocks younger than that have no verdict while alive */
 	/* Only blocks allocated then or later are counted; those before are in findings

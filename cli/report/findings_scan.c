@@ -77,9 +77,12 @@ static int find_rules(struct findings_gather *g, uint32_t process,
 
 /* ---- a process that was scanned ------------------------------------------ */
 
-static bool is_mapped(const struct heap_block *b)
+/* Chunks are among the blocks, less what they have: no byte is counted twice. */
+static bool is_of(enum profile_domain domain, const struct heap_block *b)
 {
-	return b->flags & HEAP_MAPPED;
+	return domain == PROFILE_MMAP	? b->flags & HEAP_MAPPED
+	       : domain == PROFILE_POOL ? b->flags & HEAP_CHUNK
+					: !(b->flags & HEAP_MAPPED);
 }
 
 static int count_block(struct findings_gather *g, uint32_t process,
@@ -91,12 +94,12 @@ static int count_block(struct findings_gather *g, uint32_t process,
 	struct finding *f;
 
 	/* Amounts are of one domain. */
-	if (is_mapped(b) != g->o->mapped || b->born_ns < g->o->since_ns)
+	if (!is_of(g->o->domain, b) || b->born_ns < g->o->since_ns)
 		return 0;
 	if (l->kind[i] == LEAK_SUPPRESSED)
 		rule = rule_of(rules, graph, leader);
 	else if (leader != HEAP_NONE &&
-		 is_mapped(&graph->blocks.items[leader]) == g->o->mapped) {
+		 is_of(g->o->domain, &graph->blocks.items[leader])) {
 		f = findings_number(g, l->kind[leader], process,
 				    graph->blocks.items[leader].site, FINDING_NONE);
 		if (!f)

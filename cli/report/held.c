@@ -143,12 +143,14 @@ const struct profile_thread *held_thread(const struct held *h, uint32_t block)
 
 const char *held_site(const struct held *h, uint32_t block, char *buffer, size_t room)
 {
-	static const char mapping[] = "mapping by ";
+	static const char mapping[] = "mapping by ", chunk[] = "chunk by ";
 	const struct heap_block *b = &h->graph->blocks.items[block];
 	size_t len = 0;
 
 	if (b->flags & HEAP_MAPPED && room > sizeof(mapping))
 		len = (size_t)sprintf(buffer, "%s", mapping);
+	if (b->flags & HEAP_CHUNK && room > sizeof(chunk))
+		len = (size_t)sprintf(buffer, "%s", chunk);
 	frames_site(h->owners, b->site, buffer + len, room - len);
 	return buffer;
 }
@@ -307,6 +309,19 @@ const char *held_root(const struct held *h, const struct heap_root *root, char *
 	return buffer;
 }
 
+const char *held_place(const struct held *h, uint32_t edge, char *buffer, size_t room)
+{
+	const struct heap_edges *e = &h->graph->edges;
+
+	if (heap_how(e->how[edge]) == HEAP_WITHIN)
+		snprintf(buffer, room, "inside");
+	else
+		snprintf(buffer, room, "+%s%" PRIu64,
+			 e->word[edge] == UINT32_MAX ? ">" : "",
+			 (uint64_t)e->word[edge] * HEAP_WORD);
+	return buffer;
+}
+
 const char *held_how(uint16_t how, char *buffer, size_t room)
 {
 	uint32_t into = heap_into(how);
@@ -322,6 +337,9 @@ const char *held_how(uint16_t how, char *buffer, size_t room)
 		break;
 	case HEAP_TAG_LOW:
 		snprintf(buffer, room, ", with %u in its low bits", into);
+		break;
+	case HEAP_WITHIN:
+		snprintf(buffer, room, ", which it lies in");
 		break;
 	case HEAP_DEAD:
 		snprintf(buffer, room,

@@ -75,6 +75,10 @@ const char *held_root(const struct held *h, const struct heap_root *root, char *
 /* "static variable", "stack", ...: what kind of place it is. */
 const char *held_kind(enum heap_kind kind);
 
+/* "+16": where in its block the pointer of an edge is. "inside": it is none, see
+ * HEAP_WITHIN. */
+const char *held_place(const struct held *h, uint32_t edge, char *buffer, size_t room);
+
 /* "" for a pointer to a start; else "into it, 16 bytes", ... with a leading ", ". */
 const char *held_how(uint16_t how, char *buffer, size_t room);
 

@@ -9,7 +9,7 @@ static const char *const hows[HEAP_HOWS] = {
 	[HEAP_START] = "start",	      [HEAP_INTERIOR] = "interior",
 	[HEAP_PAST_END] = "past-end", [HEAP_TAG_LOW] = "tag-low",
 	[HEAP_TAG_HIGH] = "tag-high", [HEAP_DEAD] = "dead",
-	[HEAP_BORROWED] = "borrowed",
+	[HEAP_BORROWED] = "borrowed", [HEAP_WITHIN] = "within",
 };
 
 static const char *const kinds[HEAP_KINDS] = {
@@ -100,6 +100,8 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 	json_put_unsigned(j, "bytes", b->size);
 	if (b->flags & HEAP_MAPPED)
 		json_put_string(j, "domain", "mmap");
+	if (b->flags & HEAP_CHUNK)
+		json_put_string(j, "domain", "pool");
 	put_what(h, block, j);
 	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
 	json_put_unsigned(j, "born_ns", b->born_ns);
@@ -127,7 +129,9 @@ void held_json_edge(const struct held *h, uint32_t edge, struct json *j)
 	char label[POINTER_TEXT];
 
 	json_put_unsigned(j, "offset",
-			  (uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
+			  heap_how(h->graph->edges.how[edge]) == HEAP_WITHIN
+				  ? 0
+				  : (uint64_t)h->graph->edges.word[edge] * HEAP_WORD);
 	if (*pointer_label(h, edge, label, sizeof(label)))
 		json_put_string(j, "label", label);
 	put_how(h->graph->edges.how[edge], j);

@@ -560,7 +560,11 @@ static void put_heading(const struct report *r, const struct lines_options *o,
 			FILE *out)
 {
 	const struct view *v = &r->sums.view;
-	bool mmap = o->scope.domain == PROFILE_MMAP;
+	static const char *const amounts[PROFILE_DOMAINS] = {
+		[PROFILE_MALLOC] = "live heap",
+		[PROFILE_MMAP] = "mapped bytes",
+		[PROFILE_POOL] = "live bytes of pools",
+	};
 
 	text_style(out, o->colour, TEXT_BOLD);
 	fprintf(out, "Line report of %s, %s\n",
@@ -568,7 +572,7 @@ static void put_heading(const struct report *r, const struct lines_options *o,
 		cut_period(v->profile).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fprintf(out, "Mem usage: %s of the process after the last event at the line.\n",
-		mmap ? "mapped bytes" : "live heap");
+		amounts[o->scope.domain]);
 	if (v->profile->free_stacks)
 		fputs("Increment: bytes allocated minus bytes freed by code at the "
 		      "line and what it calls.\n",
@@ -775,8 +779,7 @@ int lines_json(const struct profile *p, const struct lines_options *o, FILE *out
 		return err;
 	json_object(&j);
 	json_put_unsigned(&j, "schema", LINES_SCHEMA);
-	json_put_string(&j, "domain",
-			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
+	json_put_string(&j, "domain", scope_domains[o->scope.domain]);
 	json_put_bool(&j, "free_stacks", p->free_stacks);
 	losses_json(p, &j);
 	cut_json(p, &j);

@@ -37,6 +37,8 @@ const char *python_domain(const struct profile *p, enum profile_domain domain)
 {
 	if (domain == PROFILE_MMAP)
 		return "mapped memory (mmap)";
+	if (domain == PROFILE_POOL)
+		return "chunks of the program's own pools";
 	return has_objects(p) ? "the heap (malloc and Python's objects)"
 			      : "the heap (malloc)";
 }

@@ -140,8 +140,8 @@ static void put_item(const struct walk *w, const struct item *x, FILE *out)
 			held_how(r->how, how, sizeof(how)));
 		return;
 	}
-	fprintf(out, w->back ? "<- +%" PRIu64 : "+%" PRIu64,
-		(uint64_t)g->edges.word[x->edge] * HEAP_WORD);
+	held_place(w->h, x->edge, text, sizeof(text));
+	fprintf(out, w->back ? "<- %s" : "%s", text);
 	if (*pointer_label(w->h, x->edge, label, sizeof(label))) {
 		fputc(' ', out);
 		text_put(out, label);
@@ -326,8 +326,7 @@ static void dot_item(const struct walk *w, const struct item *x, size_t number,
 		if (*pointer_label(w->h, x->edge, label, sizeof(label)))
 			put_quoted(out, label);
 		else
-			fprintf(out, "+%" PRIu64,
-				(uint64_t)g->edges.word[x->edge] * HEAP_WORD);
+			fputs(held_place(w->h, x->edge, text, sizeof(text)), out);
 		fprintf(out, "%s\"];\n", how);
 	}
 }

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const scope_domains[PROFILE_DOMAINS] = {
+	[PROFILE_MALLOC] = "malloc",
+	[PROFILE_MMAP] = "mmap",
+	[PROFILE_POOL] = "pool",
+};
+
 static int choose_processes(struct scope *s, int32_t pid)
 {
 	const struct profile *p = s->profile;

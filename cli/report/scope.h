@@ -9,6 +9,9 @@
 
 #include <regex.h>
 
+/* What options and JSON call the domains. */
+extern const char *const scope_domains[PROFILE_DOMAINS];
+
 struct scope_options {
 	enum profile_domain domain;
 	int32_t pid;	       /* 0: all processes */

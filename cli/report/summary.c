@@ -233,11 +233,11 @@ static void put_heap(const struct page *page, const struct summary *s)
 		cut_over(page->profile).text, units_count(s->temporary.blocks).text);
 }
 
-/* The mmap domain, if the program used it. */
-static int put_mapped(const struct page *page)
+/* Another domain, if the program used it. */
+static int put_domain(const struct page *page, enum profile_domain domain,
+		      const char *title)
 {
-	struct scope_options o = {.domain = PROFILE_MMAP,
-				  .pid = page->options->scope.pid};
+	struct scope_options o = {.domain = domain, .pid = page->options->scope.pid};
 	_cleanup_(scope_done) struct scope scope;
 	struct summary s;
 	int err = scope_init(&scope, page->profile, &o);
@@ -246,10 +246,40 @@ static int put_mapped(const struct page *page)
 		err = summary_of(page->profile, &o, &s);
 	if (err < 0 || (!s.allocs && !s.frees))
 		return err;
-	put_title(page,
-		  "Mapped memory (the program's own mmap), not part of the above");
+	put_title(page, title);
 	put_figures(page, &scope, &s);
 	return 0;
+}
+
+static int put_domains(const struct page *page)
+{
+	int err = put_domain(
+		page, PROFILE_MMAP,
+		"Mapped memory (the program's own mmap), not part of the above");
+
+	return err ? err
+		   : put_domain(page, PROFILE_POOL,
+				"Chunks of the program's own pools, not part of the "
+				"above");
+}
+
+/* heapline.h was called in ways that make no sense. */
+static void put_wrong(const struct profile_pools *wrong, FILE *out)
+{
+	const struct {
+		uint64_t count;
+		const char *what;
+	} lines[] = {
+		{wrong->unknown, "calls: a pool that is not there, or was already"},
+		{wrong->frees, "frees of chunks that are not there"},
+		{wrong->others, "frees of chunks by another pool than theirs"},
+		{wrong->overlaps, "allocations of chunks that are there already"},
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		if (lines[i].count)
+			fprintf(out, "  wrong        %14s  %s (heapline.h)\n",
+				units_count(lines[i].count).text, lines[i].what);
 }
 
 static void put_recording(const struct page *page, const struct summary *s)
@@ -274,6 +304,7 @@ static void put_recording(const struct page *page, const struct summary *s)
 			"  unseen       %14s  frees: an address came again without "
 			"having been freed\n",
 			units_count(s->unseen_frees).text);
+	put_wrong(&s->pools, out);
 }
 
 static void put_frame(const struct page *page, const struct frames_frame *frame)
@@ -543,7 +574,7 @@ static int put_page(const struct page *page)
 	put_top(page);
 	losses_text(page->profile, page->options->colour, page->out);
 	put_heap(page, &sum);
-	err = put_mapped(page);
+	err = put_domains(page);
 	if (!err)
 		err = put_sites(page, &sum);
 	if (err < 0)

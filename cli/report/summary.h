@@ -43,6 +43,7 @@ struct summary {
 	struct profile_amount not_yet;
 	size_t ended, went_on; /* programs that were recorded to their end, or not */
 	uint64_t unknown_frees, unseen_frees, lost, held_back_ns, events;
+	struct profile_pools pools;
 };
 
 /* Computes them. 0, -ESRCH (no such process) or -ENOMEM. */

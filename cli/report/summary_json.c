@@ -68,8 +68,6 @@ static void json_exit(struct json *j, const struct profile_process *process)
 
 static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 {
-	static const char *const names[PROFILE_DOMAINS] = {"malloc", "mmap"};
-
 	json_key(j, "domains");
 	json_object(j);
 	for (unsigned d = 0; d < PROFILE_DOMAINS; d++) {
@@ -79,7 +77,7 @@ static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 
 		if (err < 0)
 			return err;
-		json_key(j, names[d]);
+		json_key(j, scope_domains[d]);
 		json_object(j);
 		json_figures(j, &s);
 		if (d == PROFILE_MALLOC)
@@ -94,6 +92,13 @@ static void json_overheads(struct json *j, const struct summary *s)
 {
 	json_put_unsigned(j, "unknown_frees", s->unknown_frees);
 	json_put_unsigned(j, "unseen_frees", s->unseen_frees);
+	json_key(j, "pool_errors");
+	json_object(j);
+	json_put_unsigned(j, "unknown_pools", s->pools.unknown);
+	json_put_unsigned(j, "unknown_chunks", s->pools.frees);
+	json_put_unsigned(j, "other_pools", s->pools.others);
+	json_put_unsigned(j, "overlaps", s->pools.overlaps);
+	json_close(j);
 	json_put_unsigned(j, "held_back_ns", s->held_back_ns);
 	json_put_unsigned(j, "events", s->events);
 }

@@ -37,6 +37,7 @@ static struct summary of_process(const struct profile_process *process,
 		.peak_at_ns = process->domain[domain].peak_at_ns,
 		.unknown_frees = process->unknown_frees,
 		.unseen_frees = process->unseen_frees,
+		.pools = process->pools,
 		.lost = process->lost,
 		.held_back_ns = process->held_back_ns,
 		.events = process->events,
@@ -106,6 +107,10 @@ struct summary summary_total(const struct scope *scope, const struct summary *al
 		sum.went_on += s->went_on;
 		sum.unknown_frees += s->unknown_frees;
 		sum.unseen_frees += s->unseen_frees;
+		sum.pools.unknown += s->pools.unknown;
+		sum.pools.frees += s->pools.frees;
+		sum.pools.others += s->pools.others;
+		sum.pools.overlaps += s->pools.overlaps;
 		sum.lost += s->lost;
 		sum.held_back_ns += s->held_back_ns;
 		sum.events += s->events;

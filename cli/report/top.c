@@ -91,12 +91,10 @@ static void put_name(const struct top_options *o, const char *name, size_t used,
 static void json_begin(const struct top_options *o, const struct profile *p,
 		       struct json *j)
 {
-	bool mmap = o->scope.domain == PROFILE_MMAP;
-
 	json_object(j);
 	json_put_unsigned(j, "schema", TOP_SCHEMA);
 	json_put_string(j, "by", kinds[o->by].name);
-	json_put_string(j, "domain", mmap ? "mmap" : "malloc");
+	json_put_string(j, "domain", scope_domains[o->scope.domain]);
 	json_put_string(j, "sort", view_metric_name(o->sort));
 	losses_json(p, j);
 	cut_json(p, j);
@@ -269,7 +267,7 @@ static void json_where(const struct top_rows *r, uint32_t row, struct json *j)
 		return;
 	}
 	if (r->by == TOP_DOMAIN) {
-		json_put_string(j, "name", row == PROFILE_MMAP ? "mmap" : "malloc");
+		json_put_string(j, "name", scope_domains[row]);
 		return;
 	}
 	json_put_string(j, "name",

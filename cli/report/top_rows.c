@@ -360,6 +360,7 @@ const char *top_rows_name(const struct top_rows *r, uint32_t row,
 	static const char *const domains[PROFILE_DOMAINS] = {
 		[PROFILE_MALLOC] = "malloc",
 		[PROFILE_MMAP] = "mmap (not part of the total)",
+		[PROFILE_POOL] = "pool (not part of the total)",
 	};
 	const struct profile *p = r->view.profile;
 

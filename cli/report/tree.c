@@ -285,8 +285,7 @@ int tree_json(const struct profile *p, const struct tree_options *o, FILE *out)
 		return err;
 	json_object(&j);
 	json_put_unsigned(&j, "schema", TREE_SCHEMA);
-	json_put_string(&j, "domain",
-			o->scope.domain == PROFILE_MMAP ? "mmap" : "malloc");
+	json_put_string(&j, "domain", scope_domains[o->scope.domain]);
 	json_put_string(&j, "metric", view_metric_name(o->metric));
 	json_put_string(&j, "direction", o->bottom_up ? "bottom-up" : "top-down");
 	losses_json(p, &j);

@@ -39,7 +39,9 @@ def document():
         if name == "PROCESSES":  # two of them are there "again"
             twice = [[[("%d.%s" % (k, n), c) for n, c in block] for k in (0, 1)]
                      for block in (blocks[1], blocks[3])]
-            blocks = [blocks[0], *twice[0], blocks[2], *twice[1], *blocks[4:]]
+            third = [[("2.%s" % n, c) for n, c in blocks[1]]]
+            blocks = [blocks[0], *twice[0], blocks[2], *twice[1], *blocks[4:-1], *third,
+                      blocks[-1]]
         sections[name] = [column for block in blocks for column in block]
     return sections, types
 
@@ -254,7 +256,7 @@ class Format(harness.Case):
         reader, report = self.read([harness.target("demo")], ["--snapshot-at-exit"])
         (snapshot,) = reader.rows["SNAPSHOTS"]
         self.assertEqual(snapshot["blocks"], sum(n for k, n in reader.pieces if k == 4))
-        self.assertEqual(sorted(reader.kinds), list(range(1, 18)))
+        self.assertEqual(sorted(reader.kinds), [*range(1, 18), 20, 21])
         self.assertEqual(snapshot["bytes"], report["live_at_end"]["bytes"])
         self.assertEqual(set(reader.types.values()) - reader.seen, {"STRING_PART"})
         self.assertLessEqual(set(reader.columns), set(reader.types.values()))

@@ -37,7 +37,8 @@ LSAN = {"__lsan_" + n for n in (
     "register_root_region", "unregister_root_region")}
 API = {"heapline_" + n for n in (
     "recording", "mark", "snapshot", "leak_check", "ignore", "disable", "enable",
-    "root_region", "root_region_end")}
+    "root_region", "root_region_end", "alloc", "free",
+    "pool_create", "pool_destroy")}
 MAY_EXPORT = HOOKS | EXECS | LSAN | API | {"free_sized", "free_aligned_sized", "dlclose", "mremap64"}
 SPEAKING = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
 

@@ -141,7 +141,7 @@ static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
 	slot->stamp = stamp;
 	slot->size = size;
 	slot->stack = stack;
-	slot->spare = 0;
+	slot->pool = 0;
 	/* release: pairs with the reader's acquire in ring_fill(). */
 	atomic_store_explicit(&slot->head, wire_head(address, type, cursor),
 			      memory_order_release);

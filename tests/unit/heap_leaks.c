@@ -8,6 +8,7 @@ enum { MOST = 16 };
 struct truth { /* by definition: closures of a matrix */
 	uint32_t n;
 	bool edge[MOST][MOST];
+	bool pointer[MOST][MOST]; /* edges, but from what lies in a block to that */
 	uint8_t level[MOST], without[MOST];
 	uint8_t kind[MOST];
 	bool left[MOST];      /* lost, not suppressed, not young */
@@ -23,13 +24,13 @@ static void close_ways(uint32_t n, bool way[MOST][MOST])
 }
 
 /* Ways over the blocks of `over`; never on from those of `stop`. */
-static void find_ways(const struct truth *t, const bool *over, const bool *stop,
-		      bool ret[MOST][MOST])
+static void find_ways(const struct truth *t, const bool edge[MOST][MOST],
+		      const bool *over, const bool *stop, bool ret[MOST][MOST])
 {
 	memset(ret, 0, sizeof(bool[MOST][MOST]));
 	for (uint32_t i = 0; i < t->n; i++)
 		for (uint32_t j = 0; j < t->n; j++)
-			ret[i][j] = t->edge[i][j] && over[i] && over[j] &&
+			ret[i][j] = edge[i][j] && over[i] && over[j] &&
 				    !(stop && stop[i]);
 	close_ways(t->n, ret);
 }
@@ -62,8 +63,8 @@ static void suppress(struct truth *t, const struct heap_leaks_options *o)
 		asked[i] = o->suppressed && o->suppressed[i] && !is_known(o->known[i]);
 		lost[i] = t->level[i] == HEAP_UNREACHED;
 	}
-	find_ways(t, lost, NULL, way);
-	find_ways(t, lost, asked, round);
+	find_ways(t, t->edge, lost, NULL, way);
+	find_ways(t, t->edge, lost, asked, round);
 	for (uint32_t i = 0; i < t->n; i++) {
 		below[i] = asked[i];
 		for (uint32_t s = 0; s < t->n; s++)
@@ -93,7 +94,7 @@ static void judge(struct truth *t, const struct heap_leaks_options *o)
 			     : t->level[i] <= HEAP_LEFT ? of_level[t->level[i]]
 							: LEAK_KINDS;
 	suppress(t, o);
-	find_ways(t, all, NULL, way);
+	find_ways(t, t->edge, all, NULL, way);
 	for (uint32_t i = 0; i < t->n; i++) {
 		open[i] = t->kind[i] == LEAK_KINDS;
 		young[i] = open[i] && o->young && o->young[i];
@@ -106,7 +107,7 @@ static void judge(struct truth *t, const struct heap_leaks_options *o)
 		t->left[i] =
 			t->kind[i] == LEAK_KINDS ||
 			(t->kind[i] == LEAK_INHERITED && t->level[i] == HEAP_UNREACHED);
-	find_ways(t, t->left, NULL, t->way);
+	find_ways(t, t->pointer, t->left, NULL, t->way);
 	for (uint32_t i = 0; i < t->n; i++) {
 		bool held = false;
 
@@ -204,8 +205,11 @@ static void every_block_is_in_the_class_that_its_definition_says(void **state)
 		make_options(&g, round, &o, known, suppressed, young);
 		t.n = (uint32_t)g.blocks.count;
 		for (uint32_t i = 0; i < t.n; i++)
-			for (uint32_t e = g.first[i]; e < g.first[i + 1]; e++)
+			for (uint32_t e = g.first[i]; e < g.first[i + 1]; e++) {
 				t.edge[i][g.edges.to[e]] = true;
+				t.pointer[i][g.edges.to[e]] |=
+					heap_how(g.edges.how[e]) != HEAP_WITHIN;
+			}
 		levels(&g, known, NULL, t.level);
 		for (uint32_t i = 0; i < t.n; i++)
 			suppressed[i] = suppressed[i] && !is_known(known[i]);
