@@ -15,12 +15,25 @@
 #include "cli/report/growing.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum option { EVERY, WINDOWS, WARM_UP, MARK, MAX_GROWTH, COUNT, BYTES, JSON, QUIET };
+enum option {
+	EVERY,
+	WINDOWS,
+	WARM_UP,
+	MARK,
+	OPERATION,
+	MAX_GROWTH,
+	COUNT,
+	BYTES,
+	JSON,
+	QUIET,
+};
 
 enum { WINDOWS_MOST = 1000, WHY = 256 };
 
@@ -39,6 +52,10 @@ static const struct option_spec options[] = {
 	[MARK] = {.name = "mark",
 		  .argument = "NAME",
 		  .help = "what heapline_mark() calls an operation: growth for each"},
+	[OPERATION] = {.name = "operation",
+		       .argument = "SIGNAL",
+		       .help = "or an operation is a SIGNAL to this heapline: USR1, "
+			       "USR2, RTMIN+n"},
 	[MAX_GROWTH] = {.name = "max-growth",
 			.argument = "BYTES",
 			.help = "so much of a site in each window is no growth (0)"},
@@ -70,6 +87,8 @@ struct watch {
 	uint64_t every_ns;
 	size_t windows;
 	struct growing_options report;
+	int signal;    /* that stands for an operation; 0: none */
+	char name[16]; /* of it, for people */
 	bool json;
 
 	struct control_status session;
@@ -94,6 +113,66 @@ static bool parse_count(const char *value, size_t least, size_t *ret)
 	return true;
 }
 
+/* ---- operations that are told of by a signal -------------------------------------
+ *
+ * To this process: what the program does with its signals is its own affair, and who
+ * drives it (a load generator, a script) knows when an operation is done. Signals of
+ * real time are queued, each counts; of the others, some that come at once are one. A
+ * number that is queued with one says how many operations it stands for.
+ */
+
+static volatile _Atomic uint64_t signalled;
+
+static void hear(int number, siginfo_t *info, void *context)
+{
+	uint64_t n = 1;
+
+	(void)number;
+	(void)context;
+	if (info->si_code == SI_QUEUE && info->si_value.sival_int > 0)
+		n = (uint64_t)info->si_value.sival_int;
+	/* relaxed: a count. */
+	atomic_fetch_add_explicit(&signalled, n, memory_order_relaxed);
+}
+
+static const char *take_signal(struct watch *w, const char *value)
+{
+	static const char why[] = "USR1, USR2, or RTMIN to RTMIN+30";
+	const char *name = strncmp(value, "SIG", 3) ? value : value + 3;
+	int number = 0;
+	size_t more = 0;
+
+	if (!strcmp(name, "USR1"))
+		number = SIGUSR1;
+	else if (!strcmp(name, "USR2"))
+		number = SIGUSR2;
+	else if (!strncmp(name, "RTMIN", 5) &&
+		 (!name[5] || (name[5] == '+' && parse_count(name + 6, 0, &more))) &&
+		 more <= (size_t)(SIGRTMAX - SIGRTMIN))
+		number = SIGRTMIN + (int)more;
+	if (!number)
+		return why;
+	w->signal = number;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	return NULL;
+}
+
+/* From here on it is counted. */
+static void listen(const struct watch *w)
+{
+	struct sigaction how = {.sa_sigaction = hear,
+				.sa_flags = SA_SIGINFO | SA_RESTART};
+	sigset_t set;
+
+	if (!w->signal)
+		return;
+	sigaction(w->signal, &how, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, w->signal);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	message_note("an operation is `kill -%s %d`", w->name, (int)getpid());
+}
+
 static const char *take(void *own, size_t i, const char *value)
 {
 	struct watch *w = own;
@@ -113,6 +192,8 @@ static const char *take(void *own, size_t i, const char *value)
 	case MARK:
 		w->report.mark = value;
 		return *value ? NULL : "the name that heapline_mark() is given";
+	case OPERATION:
+		return take_signal(w, value);
 	case MAX_GROWTH:
 		return quantity_parse_size(value, &w->report.allowed) == 0
 			       ? NULL
@@ -258,6 +339,9 @@ static int look(struct watch *w)
 	if (flawed)
 		return unwatched(flawed);
 	r = growth_add(&w->growth, now, w->report.mark);
+	if (!r && w->signal)
+		w->growth.moments[w->growth.count - 1].operations =
+			atomic_load_explicit(&signalled, memory_order_relaxed);
 	if (r == -ESTALE)
 		return unwatched("the profile's file is another one by now");
 	return r < 0 ? unwatched(strerror(-r)) : -1;
@@ -283,8 +367,10 @@ static void say_window(const struct watch *w, size_t i)
 static int watch(struct watch *w)
 {
 	struct timespec when;
-	int status = look(w);
+	int status;
 
+	listen(w);
+	status = look(w);
 	clock_gettime(CLOCK_MONOTONIC, &when);
 	for (size_t i = 1; status < 0 && i <= w->windows; i++) {
 		uint64_t ns = (uint64_t)when.tv_nsec + w->every_ns;
@@ -322,7 +408,12 @@ static int report(struct watch *w)
 		message_help("the report is incomplete");
 		return VERB_FAILED;
 	}
-	if (w->report.mark && !growth_operations(&w->growth, w->report.skip))
+	if (w->signal && !growth_operations(&w->growth, w->report.skip))
+		return unwatched_for("no such signal came in the windows that count",
+				     "it is sent to `heapline watch`, not to the "
+				     "program");
+	if (!w->signal && w->report.mark &&
+	    !growth_operations(&w->growth, w->report.skip))
 		return unwatched_for("there was no mark of that name in the windows",
 				     "longer windows may have some; `heapline "
 				     "timeline` lists names");
@@ -368,6 +459,13 @@ int cmd_watch(int argc, char **argv)
 		return wrong("one at a time, not ", argv[optind], "");
 	if (!pid && w.every_ns)
 		return wrong("--every is of a PID; a profile has --windows", "", "");
+	if (!pid && w.signal)
+		return wrong("--operation is of a PID; a profile has --mark", "", "");
+	if (w.signal && w.report.mark)
+		return wrong("an operation is a --mark or an --operation, not both", "",
+			     "");
+	if (w.signal)
+		w.report.mark = w.name;
 	if (!w.every_ns)
 		w.every_ns = EVERY_NS;
 	if (w.report.skip + 2 > w.windows)

@@ -10,7 +10,7 @@
 struct growing_options {
 	size_t skip;	  /* windows of warm-up */
 	uint64_t allowed; /* bytes in a window */
-	const char *mark; /* NULL: none */
+	const char *mark; /* what an operation is called; NULL: none */
 	size_t limit;	  /* sites; 0: 10, in JSON all */
 	bool bytes, colour;
 };

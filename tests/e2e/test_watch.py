@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import harness
@@ -67,6 +68,29 @@ class Watch(harness.Case):
                                    r"[\d,]+ blocks live  leak \(serving\.c:\d+\)$" % size)
         self.assertIn(b"window 3 of 3", result.stderr)
 
+    def test_an_operation_may_be_a_signal(self):
+        """Queued ones all count; a number that comes along, as so many."""
+        pid = self.serve()
+        watching = subprocess.Popen(
+            [harness.HEAPLINE, "watch", pid, "--every=0.5", "--windows=4", "--json",
+             "--operation=SIGRTMIN+2"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        self.assertIn(b"kill -RTMIN+2 %d" % watching.pid, watching.stderr.readline())
+        self.assertIn(b"window 1 of 4", watching.stderr.readline())
+        for _ in range(100):
+            os.kill(watching.pid, signal.SIGRTMIN + 2)
+        done = self.run_native(["/bin/kill", "-RTMIN+2", "-q", "1000", str(watching.pid)])
+        self.assertEqual(done.status, 0, done)
+        out, _ = watching.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(watching.returncode, 23)
+        data = json.loads(out)
+        self.assertEqual(sum(w["operations"] for w in data["windows"][1:]), 1100)
+        self.assertEqual(data["mark"], "RTMIN+2")
+        self.assertTrue(all(s["bytes_per_1000_operations"] for s in data["sites"]))
+        result = self.watch(pid, "--every=0.1", "--windows=2", "--warm-up=0",
+                            "--operation=USR1")
+        self.assert_error(result, 70, "no such signal")
+
     def test_what_may_grow_passes(self):
         pid = self.serve()
         result = self.watch(pid, "--every=0.2", "--windows=3", "--max-growth=1G", "-q")
@@ -116,6 +140,10 @@ class Watch(harness.Case):
         for args, word in (([], "name a pid"), (["1", "2"], "one at a time"),
                            (["1", "--windows=2"], "warm-up"), (["all"], "one at a time"),
                            (["1", "--every=0"], "a time"), (["1", "--windows=1"], "from 2"),
+                           (["1", "--operation=HUP"], "USR1"),
+                           (["1", "--operation=RTMIN+31"], "RTMIN"),
+                           (["1", "--operation=USR1", "--mark=x"], "not both"),
+                           (["x.heapline", "--operation=USR1"], "of a PID"),
                            (["1", "--max-growth=x"], "bytes"), (["1", "-n0"], "from 1")):
             self.assert_error(self.watch(*args), 2, word)
 
