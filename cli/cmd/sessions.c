@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/kernel.h"
 #include "cli/base/message.h"
 
 #include <errno.h>
@@ -35,19 +36,33 @@ static int connect_to(const char *name)
 	return take_fd(fd);
 }
 
+/* Within that time, whatever signals come (heapline watch --operation). */
+static bool has_answered(int fd, int patience_ms)
+{
+	uint64_t end = kernel_monotonic_ns() + (uint64_t)patience_ms * 1000000;
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	int r;
+
+	while ((r = poll(&answer, 1, patience_ms)) < 0 && errno == EINTR) {
+		uint64_t now = kernel_monotonic_ns();
+
+		patience_ms = now < end ? (int)((end - now) / 1000000) + 1 : 0;
+	}
+	return r > 0;
+}
+
 static int ask(const char *name, enum control_query_kind kind, int patience_ms,
 	       struct control_status *ret)
 {
 	const struct control_query q = {
 		.magic = CONTROL_QUERY_MAGIC, .version = WIRE_VERSION, .kind = kind};
 	_cleanup_(closep) int fd = connect_to(name);
-	struct pollfd answer = {.fd = fd, .events = POLLIN};
 
 	if (fd < 0)
 		return fd;
 	if (send(fd, &q, sizeof(q), MSG_NOSIGNAL) != sizeof(q))
 		return -errno;
-	if (poll(&answer, 1, patience_ms) <= 0)
+	if (!has_answered(fd, patience_ms))
 		return -ETIMEDOUT;
 	if (recv(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
 	    ret->magic != CONTROL_QUERY_MAGIC || ret->version != WIRE_VERSION)
@@ -154,13 +169,12 @@ static int ask_snapshot(const char *name, const struct control_query *q,
 			struct control_snapshot *ret)
 {
 	_cleanup_(closep) int fd = connect_to(name);
-	struct pollfd answer = {.fd = fd, .events = POLLIN};
 
 	if (fd < 0)
 		return fd;
 	if (send(fd, q, sizeof(*q), MSG_NOSIGNAL) != sizeof(*q))
 		return -errno;
-	if (poll(&answer, 1, STOP_MS) <= 0)
+	if (!has_answered(fd, STOP_MS))
 		return -ETIMEDOUT;
 	if (recv(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
 	    ret->magic != CONTROL_QUERY_MAGIC)
