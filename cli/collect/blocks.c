@@ -133,6 +133,8 @@ void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 	struct lineage_block block = {b->size, b->born_ns, b->ignored};
 
 	*blocks_death(l, address) = (struct ledger_moment){blocks_key(p, address), ns};
+	if (proofs_watches(&p->proofs, address))
+		proofs_left(&p->proofs, address, ns);
 	if (lineage_is_parent(&p->lineage) &&
 	    lineage_gone(&p->lineage, address, &block, ns) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;

@@ -486,6 +486,23 @@ void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
 	*ret_thread = owners_thread_index(divisions_thread(s, number));
 }
 
+void engine_look_begins(struct engine_process *p, uint64_t ns)
+{
+	proofs_begin(&((struct process *)p)->books.proofs, ns);
+}
+
+bool engine_look_ends(struct engine_process *p, const struct engine_suspect *lost,
+		      size_t count)
+{
+	struct proofs *proofs = &((struct process *)p)->books.proofs;
+
+	for (size_t i = 0; i < count; i++)
+		proofs_suspect(proofs,
+			       lost[i].address | (lost[i].chunk ? POOLS_CHUNK : 0));
+	proofs_end(proofs);
+	return !proofs->lost;
+}
+
 void engine_each_mapping(const struct engine_process *p,
 			 void (*see)(void *context, const struct engine_block *b),
 			 void *context)

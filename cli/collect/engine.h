@@ -65,6 +65,11 @@ struct engine_block { /* a live one */
 	bool chunk;	 /* of a pool: it lies in a block, a mapping or elsewhere */
 };
 
+struct engine_suspect {
+	uint64_t address;
+	bool chunk;
+};
+
 struct engine_hooks { /* any may be NULL */
 	void *context;
 	/* Does this thread still run? Asked for rings without a robust word. */
@@ -173,6 +178,13 @@ void engine_each_live(struct engine *e, struct engine_process *p,
  * it is not known any more; ret_thread too, PROFILE_OTHERS if that is not kept. */
 void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
 		    uint32_t *ret_thread);
+
+/* The blocks of now are being looked at; then: these are held by nothing, and will be
+ * followed until they are freed (proofs.h). Only one look at a process at a time. False:
+ * not all of them could be. */
+void engine_look_begins(struct engine_process *p, uint64_t ns);
+bool engine_look_ends(struct engine_process *p, const struct engine_suspect *lost,
+		      size_t count);
 
 /* The same of what it made by mmap, in pieces where it unmapped parts. */
 void engine_each_mapping(const struct engine_process *p,

@@ -161,6 +161,30 @@ int engine_fill_shares(struct engine *e, struct profile *p)
 	return r < 0 ? r : fill_owners(s, p);
 }
 
+/* Rows are never changed, but come for each process at any time. */
+static int fill_proofs(const struct engine *e, struct profile *p)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < e->process_count; i++)
+		count += e->processes[i]->books.proofs.count;
+	if (count && array_reserve(&p->proofs, &p->proof_room, count) < 0)
+		return -ENOMEM;
+	p->proof_count = 0;
+	for (size_t i = 0; i < e->process_count; i++) {
+		const struct process *from = e->processes[i];
+		const struct proofs *proofs = &from->books.proofs;
+
+		for (size_t k = 0; k < proofs->count; k++)
+			p->proofs[p->proof_count++] = (struct profile_proof){
+				.process_serial = from->pub.serial,
+				.address = proofs->rows[k].address & ~POOLS_CHUNK,
+				.lost_ns = proofs->rows[k].lost_ns,
+				.freed_ns = proofs->rows[k].freed_ns};
+	}
+	return 0;
+}
+
 int engine_fill(struct engine *e, struct profile *p)
 {
 	struct sites *s = &e->ledger.sites;
@@ -177,6 +201,8 @@ int engine_fill(struct engine *e, struct profile *p)
 		r = fill_processes(e, p);
 	if (r == 0)
 		r = fill_threads(e, p);
+	if (r == 0)
+		r = fill_proofs(e, p);
 	timeline_advance(&s->timeline, engine_now_ns(e));
 	if (r == 0)
 		r = fill_timeline(&s->timeline, p);

@@ -353,6 +353,7 @@ void ledger_process_done(struct ledger_process *p)
 	pools_done(&p->pools);
 	maps_done(&p->maps);
 	lineage_done(&p->lineage);
+	proofs_done(&p->proofs);
 	free(p->late);
 }
 

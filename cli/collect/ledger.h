@@ -18,6 +18,7 @@
 #include "cli/collect/maps.h"
 #include "cli/collect/park.h"
 #include "cli/collect/pools.h"
+#include "cli/collect/proofs.h"
 #include "cli/collect/sites.h"
 
 enum {
@@ -41,6 +42,7 @@ struct ledger_process {
 	uint64_t unknown_frees, unseen_frees;
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
 	size_t parked;
+	struct proofs proofs;
 	/* Blocks that are no leaks, by address, and when that was said: their
 	 * allocations were parked then. */
 	struct ledger_moment *late;

@@ -85,8 +85,9 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 	struct live_block b;
 	uint64_t ns;
 
-	if (!ev->site || p->parked || l->sites.divided ||
-	    lineage_is_parent(&p->lineage) || !plain_take(l, p, ev, &b))
+	if (!ev->site || p->parked || proofs_watches(&p->proofs, ev->address) ||
+	    l->sites.divided || lineage_is_parent(&p->lineage) ||
+	    !plain_take(l, p, ev, &b))
 		return false;
 	ns = blocks_moment(l, ev);
 	*blocks_death(l, ev->address) =

@@ -167,16 +167,18 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 
 	for (int i = 0, quiet = 0; i < PASSES && quiet < 2; i++)
 		quiet = engine_pass(s->engine) ? 0 : quiet + 1;
+	j->at_ns = engine_now_ns(s->engine);
+	p = engine_process(s->engine, j->want.serial);
+	if (p && !p->ended && !scan_at_end(&j->want))
+		engine_look_begins(p, j->at_ns);
 	/* Nothing is read until the blocks have been seen: the process may go on. */
 	sem_post(&j->known);
-	p = engine_process(s->engine, j->want.serial);
 	if (!p || p->ended)
 		j->blocks_err = -ESRCH;
 	else
 		engine_each_live(s->engine, p, see_block, j);
 	if (!j->blocks_err)
 		engine_each_mapping(p, see_mapping, j);
-	j->at_ns = engine_now_ns(s->engine);
 	sem_post(&j->go);
 }
 
@@ -311,12 +313,24 @@ static int add(struct scans *s, struct scan_job *j, struct profile *p)
 	return j->err ? j->err : (int)p->snapshot_count - 1;
 }
 
+/* What nothing held is watched for its free. */
+static void follow(struct scans *s, struct scan_job *j)
+{
+	struct engine_process *p = engine_process(s->engine, j->want.serial);
+
+	if (p && !scan_at_end(&j->want))
+		j->row.followed =
+			engine_look_ends(p, j->lost, j->err ? 0 : j->lost_count) &&
+			!j->err;
+}
+
 static void finish(struct scans *s, struct scan_job *j, struct profile *p)
 {
 	int result;
 
 	if (j->threaded)
 		pthread_join(j->thread, NULL);
+	follow(s, j);
 	if (j->err && !j->cause)
 		j->cause = scan_job_cause(j->err);
 	result = add(s, j, p);

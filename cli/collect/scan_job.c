@@ -310,8 +310,23 @@ static int scan(struct scan_job *j)
 	return r < 0 ? r : scan_stopped(j, &threads);
 }
 
+static int list_unheld(struct scan_job *j, const uint8_t *level)
+{
+	const struct heap_blocks *b = &j->graph.blocks;
+
+	j->lost = malloc((size_t)(j->unheld + 1) * sizeof(*j->lost));
+	if (!j->lost)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->count; i++)
+		if (level[i] == HEAP_UNREACHED && !(b->items[i].flags & HEAP_MAPPED))
+			j->lost[j->lost_count++] = (struct engine_suspect){
+				b->items[i].address,
+				(b->items[i].flags & HEAP_CHUNK) != 0};
+	return 0;
+}
+
 /* By any pointer, and with what the program ignores. */
-static int count_unheld(struct scan_job *j)
+static int find_unheld(struct scan_job *j)
 {
 	const struct heap_graph *g = &j->graph;
 	_cleanup_(freep) uint32_t *ignored = NULL;
@@ -327,7 +342,7 @@ static int count_unheld(struct scan_job *j)
 	for (size_t i = 0; i < g->blocks.count; i++)
 		j->unheld += level[i] == HEAP_UNREACHED &&
 			     !(g->blocks.items[i].flags & HEAP_MAPPED);
-	return 0;
+	return list_unheld(j, level);
 }
 
 static void conclude(struct scan_job *j)
@@ -338,8 +353,8 @@ static void conclude(struct scan_job *j)
 	heap_pools_settle(&j->graph.blocks);
 	if (!j->err)
 		heap_graph_seal(&j->graph);
-	if (!j->err && j->want.counts)
-		j->err = count_unheld(j);
+	if (!j->err && !scan_at_end(&j->want))
+		j->err = find_unheld(j);
 	if (j->err)
 		j->cause = scan_job_cause(j->err);
 	j->row.scan_ns = kernel_monotonic_ns() - j->started_ns;
@@ -387,6 +402,7 @@ void scan_job_close(struct scan_job *j)
 	heap_contents_done(&j->contents);
 	free(j->mappings);
 	free(j->chunks);
+	free(j->lost);
 	sem_destroy(&j->known);
 	sem_destroy(&j->go);
 	free(j);

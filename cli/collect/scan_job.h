@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "cli/collect/engine.h"
 #include "cli/collect/scan_frames.h"
 #include "cli/collect/scan_tls.h"
 #include "cli/heap/contents.h"
@@ -62,7 +63,9 @@ struct scan_job { /* the thread's but where it says otherwise */
 
 	int err; /* 0 or -errno: not scanned */
 	const char *cause;
-	int64_t unheld; /* blocks that nobody holds; -1: not counted */
+	int64_t unheld;		     /* blocks that nobody holds; -1: not counted */
+	struct engine_suspect *lost; /* those, of a process that goes on */
+	size_t lost_count;
 	struct profile_snapshot row;
 	struct profile_piece *pieces;
 	size_t piece_count, piece_room;

@@ -84,6 +84,16 @@ static const char *check_snapshots(const struct profile *p,
 	return NULL;
 }
 
+static const char *check_proofs(const struct profile *p,
+				struct profile_serials *serials)
+{
+	for (size_t i = 0; i < p->proof_count; i++)
+		if (profile_serials_find(serials, p->proofs[i].process_serial) ==
+		    SIZE_MAX)
+			return "a block is of a process that is not there";
+	return NULL;
+}
+
 static const char *check_marks(const struct profile *p, struct profile_serials *serials)
 {
 	for (size_t i = 0; i < p->mark_count; i++)
@@ -121,6 +131,8 @@ int coherence_check(const struct profile *p, const char **ret_wrong)
 		wrong = check_snapshots(p, &serials);
 	if (!wrong)
 		wrong = check_marks(p, &serials);
+	if (!wrong)
+		wrong = check_proofs(p, &serials);
 	*ret_wrong = wrong ? wrong : check_bins(p);
 	return 0;
 }

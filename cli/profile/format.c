@@ -215,6 +215,7 @@ static const struct format_column snapshots[] = {
 	BELOW(struct profile_snapshot, lacking, 2),
 	PLAIN(struct profile_snapshot, first_piece),
 	PLAIN(struct profile_snapshot, piece_count),
+	BELOW(struct profile_snapshot, followed, 2),
 };
 
 static const struct format_column epochs[] = {
@@ -275,6 +276,13 @@ static const struct format_column marks[] = {
 	PLAIN(struct profile_mark, marks),
 };
 
+static const struct format_column proofs[] = {
+	PLAIN(struct profile_proof, process_serial),
+	DELTA(struct profile_proof, address),
+	DELTA(struct profile_proof, lost_ns),
+	BEHIND(struct profile_proof, freed_ns, lost_ns),
+};
+
 #define COLUMNS(table)                                                                 \
 	.columns = (table), .column_count = sizeof(table) / sizeof(*(table))
 #define ARRAY(member)                                                                  \
@@ -311,14 +319,17 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 	[FORMAT_SITES] = {"sites", ARRAY(site)},
 	[FORMAT_UNFOLLOWED] = {"programs not followed", ARRAY(unfollowed),
 			       .whole = true},
-	[FORMAT_SNAPSHOTS] = {"snapshots", ARRAY(snapshot), .whole = true,
-			      .optional = true},
+	[FORMAT_SNAPSHOTS] = {"snapshots", ARRAY(snapshot),
+			      .since = 18, /* without `followed` */
+			      .whole = true, .optional = true},
 	[FORMAT_PIECES] = {.name = "pieces of snapshots", .optional = true},
 	[FORMAT_EPOCHS] = {"epochs", ARRAY(epoch), .whole = true, .optional = true},
 	[FORMAT_TIMES] = {"counts by time", SHARES(time, times, PROFILE_TIMES)},
 	[FORMAT_SIZES] = {"counts by size", SHARES(size, values, PROFILE_SIZES)},
 	[FORMAT_OWNERS] = {"counts by thread", SHARES(owner, values, PROFILE_OWNERS)},
 	[FORMAT_MARKS] = {"marks", ARRAY(mark), .whole = true, .optional = true},
+	[FORMAT_PROOFS] = {"blocks that were not lost", ARRAY(proof), .whole = true,
+			   .optional = true},
 };
 
 static uint64_t load(const void *at, unsigned bytes)

@@ -62,7 +62,8 @@ enum format_chunk {
 	FORMAT_TIMES = 19,
 	FORMAT_SIZES = 20,
 	FORMAT_OWNERS = 21,
-	FORMAT_MARKS = 22, /* replaced whole */
+	FORMAT_MARKS = 22,  /* replaced whole */
+	FORMAT_PROOFS = 23, /* replaced whole */
 	FORMAT_CHUNKS
 };
 

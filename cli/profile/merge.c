@@ -318,7 +318,7 @@ static void begin_with(struct profile_merge *m, struct profile *from)
 	m->p = from;
 	for (size_t i = 0; i < from->piece_count; i++)
 		free(from->pieces[i].data);
-	from->snapshot_count = from->piece_count = 0;
+	from->snapshot_count = from->piece_count = from->proof_count = 0;
 }
 
 /* All but the sites, of which a number at most changes. */

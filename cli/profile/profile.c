@@ -50,6 +50,7 @@ static void free_all_but_sites(struct profile *p)
 	free(p->sizes);
 	free(p->owners);
 	free(p->marks);
+	free(p->proofs);
 	free(p->sources);
 }
 

@@ -296,7 +296,9 @@ struct profile_snapshot {
 	uint64_t scan_ns;  /* in all */
 	uint32_t threads, running; /* in all; not stopped in time */
 	uint32_t lacking; /* 1: what was recorded is not all of its blocks */
-	uint32_t pad;
+	/* 1: those that nothing held were followed: struct profile_proof tells all that
+	 * were freed later. */
+	uint32_t followed;
 	uint32_t first_piece, piece_count;
 };
 
@@ -306,6 +308,13 @@ struct profile_mark {
 	uint32_t process_serial;
 	uint32_t name; /* string */
 	uint64_t at_ns, marks;
+};
+
+/* A block that a snapshot, the first at lost_ns, found held by nothing, was freed (or
+ * reallocated) later: so somebody had its address. */
+struct profile_proof {
+	uint32_t process_serial, pad;
+	uint64_t address, lost_ns, freed_ns;
 };
 
 /* A piece of a snapshot's graph, in the form of cli/heap/store.h: read when wanted. */
@@ -372,6 +381,7 @@ struct profile {
 	struct profile_unfollowed *unfolloweds;
 	struct profile_snapshot *snapshots;
 	struct profile_mark *marks;
+	struct profile_proof *proofs;
 	struct profile_piece *pieces;
 
 	/* In step with the sites as of the end of the recording. Loaded if asked for:
@@ -385,16 +395,16 @@ struct profile {
 
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count, unfollowed_count,
-		snapshot_count, mark_count, piece_count, epoch_count, time_count,
-		size_count, owner_count;
+		snapshot_count, mark_count, proof_count, piece_count, epoch_count,
+		time_count, size_count, owner_count;
 	/* What a loaded profile's sites have of classes; none: each site owns its own. */
 	struct profile_class **class_blocks;
 	size_t class_block_count, class_block_room;
 	/* Capacities for base/array.h. */
 	size_t process_room, thread_room, module_room, stack_room, code_room,
 		frame_room, site_room, bin_room, source_room, unfollowed_room,
-		snapshot_room, mark_room, piece_room, epoch_room, time_room, size_room,
-		owner_room;
+		snapshot_room, mark_room, proof_room, piece_room, epoch_room, time_room,
+		size_room, owner_room;
 };
 
 static inline bool profile_share_same_site(const struct profile_share *a,

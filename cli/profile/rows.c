@@ -204,6 +204,7 @@ static int (*const loaders[FORMAT_CHUNKS])(struct load *, const struct format_se
 	[FORMAT_SIZES] = load_array,
 	[FORMAT_OWNERS] = load_array,
 	[FORMAT_MARKS] = load_array,
+	[FORMAT_PROOFS] = load_array,
 };
 
 int rows_load(struct load *l, uint16_t type, struct bytes_reader *in)

@@ -669,6 +669,7 @@ static int put_sections(struct profile_writer *w, const struct profile *p,
 	    (r = put_rows(w, FORMAT_UNFOLLOWED, p->unfolloweds, 0,
 			  p->unfollowed_count)) ||
 	    (r = put_rows(w, FORMAT_MARKS, p->marks, 0, p->mark_count)) ||
+	    (r = put_rows(w, FORMAT_PROOFS, p->proofs, 0, p->proof_count)) ||
 	    (r = put_rows(w, FORMAT_SNAPSHOTS, p->snapshots, 0, p->snapshot_count)) ||
 	    (r = put_snapshot_pieces(w, p)) || (r = put_sites(w, p)))
 		return r;

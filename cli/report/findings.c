@@ -28,10 +28,15 @@ static void gather_done(struct findings_gather *g)
 	free(g->unscanned);
 	table_done(&g->numbers);
 	table_done(&g->disproved);
+	proofs_index_done(&g->proofs);
 }
 
 static int gather_init(struct findings_gather *g)
 {
+	int r = proofs_index_open(g->p, &g->proofs);
+
+	if (r < 0)
+		return r;
 	g->runtime = runtime_open(g->p);
 	g->is_runtime = calloc(g->p->stack_count + 1, 1);
 	g->near = calloc(g->p->stack_count + 1, sizeof(*g->near));

@@ -179,6 +179,7 @@ struct past {			/* of one process, up to some snapshot */
 	struct suspects seen;	/* lost, whether called so or not */
 	struct suspects called; /* lost, at the second look at least */
 	uint64_t at_ns;
+	bool followed; /* who of them was freed is known */
 	bool any;
 	uint32_t process;
 	struct findings_gather *g;
@@ -195,6 +196,24 @@ static int disprove(void *context, const struct suspect *s)
 	struct past *p = context;
 
 	return findings_disprove(p->g, p->process, s->site);
+}
+
+/* Of those that the look at at_ns called lost, the ones that were freed until that
+ * moment: as the collector saw; or, of profiles that do not tell, by their absence from
+ * the graph of then. */
+static int find_freed(struct past *p, const struct heap_graph *graph, uint64_t until_ns)
+{
+	uint32_t serial = p->g->p->processes[p->process].serial;
+	int r = 0;
+
+	if (!p->followed)
+		return graph ? suspects_gone(&p->called, graph, p->at_ns, disprove, p)
+			     : 0;
+	for (size_t i = 0; !r && i < p->called.count; i++)
+		if (proofs_freed(&p->g->proofs, serial, p->called.items[i].address,
+				 p->at_ns, until_ns))
+			r = disprove(p, &p->called.items[i]);
+	return r;
 }
 
 /* Which blocks of a living process no verdict is passed on: those that the look before
@@ -232,6 +251,21 @@ static void demote(struct past *p, const struct heap_graph *graph, struct heap_l
 		}
 }
 
+/* What was seen lost and freed since is not what is at its address now, as alike as the
+ * two may be. */
+static void forget_freed(struct past *p, uint64_t until_ns)
+{
+	uint32_t serial = p->g->p->processes[p->process].serial;
+	size_t kept = 0;
+
+	for (size_t i = 0; p->followed && i < p->seen.count; i++)
+		if (!proofs_freed(&p->g->proofs, serial, p->seen.items[i].address,
+				  p->at_ns, until_ns))
+			p->seen.items[kept++] = p->seen.items[i];
+	if (p->followed)
+		p->seen.count = kept;
+}
+
 /* One earlier snapshot. */
 static int look_at(struct past *p, size_t snapshot)
 {
@@ -242,7 +276,8 @@ static int look_at(struct past *p, size_t snapshot)
 	int r = heap_store_load(p->g->o->path, p->g->p, snapshot, &stored);
 
 	if (!r)
-		r = suspects_gone(&p->called, &stored.graph, p->at_ns, disprove, p);
+		r = find_freed(p, &stored.graph, s->at_ns);
+	forget_freed(p, s->at_ns);
 	if (!r)
 		r = find_young(p, s, &stored.graph, &young);
 	if (!r)
@@ -254,6 +289,7 @@ static int look_at(struct past *p, size_t snapshot)
 	if (!r)
 		r = suspects_take(&p->called, &stored.graph, &leaks, LOST);
 	p->at_ns = s->at_ns;
+	p->followed = s->followed;
 	p->any = true;
 	return r;
 }
@@ -279,6 +315,23 @@ static int look_back(struct past *p, size_t snapshot)
 	return r;
 }
 
+/* The verdict of a living process, by what came after it. */
+static int judge_again(struct past *p, const struct profile_snapshot *s,
+		       const struct heap_graph *graph, struct heap_leaks *l)
+{
+	int r;
+
+	demote(p, graph, l);
+	r = suspects_take(&p->called, graph, l, LOST);
+	p->at_ns = s->at_ns;
+	p->followed = s->followed;
+	if (!r)
+		r = find_freed(p, NULL, UINT64_MAX);
+	if (!r)
+		demote(p, graph, l);
+	return r;
+}
+
 int findings_scanned(struct findings_gather *g, uint32_t process, size_t snapshot)
 {
 	const struct profile_snapshot *s = &g->p->snapshots[snapshot];
@@ -292,8 +345,8 @@ int findings_scanned(struct findings_gather *g, uint32_t process, size_t snapsho
 	if (!r)
 		r = heap_store_load(g->o->path, g->p, snapshot, &stored);
 	if (!r)
-		r = suspects_gone(&past.called, &stored.graph, past.at_ns, disprove,
-				  &past);
+		r = find_freed(&past, &stored.graph, s->at_ns);
+	forget_freed(&past, s->at_ns);
 	if (!r)
 		r = find_young(&past, s, &stored.graph, &young);
 	if (!r)
@@ -301,7 +354,7 @@ int findings_scanned(struct findings_gather *g, uint32_t process, size_t snapsho
 	if (r < 0)
 		return r;
 	if (s->kind != PROFILE_AT_EXIT)
-		demote(&past, &stored.graph, &leaks);
+		r = judge_again(&past, s, &stored.graph, &leaks);
 	g->snapshot = (uint32_t)snapshot;
 	for (size_t i = 0; !r && i < stored.graph.blocks.count; i++)
 		r = count_block(g, process, &stored.graph, &leaks, &rules, (uint32_t)i);

@@ -6,6 +6,7 @@
 
 #include "cli/base/table.h"
 #include "cli/report/findings.h"
+#include "cli/report/proofs.h"
 
 struct findings_gather {
 	const struct profile *p;
@@ -17,7 +18,8 @@ struct findings_gather {
 	struct table disproved; /* process, stack -> blocks that were not lost */
 	struct table numbers;	/* process, stack, kind, rule -> finding */
 	const char **unscanned; /* by process: why, or NULL */
-	uint32_t snapshot;	/* of the process under way, or FINDING_NONE */
+	struct proofs_index proofs;
+	uint32_t snapshot; /* of the process under way, or FINDING_NONE */
 };
 
 /* Whether blocks of the stack are the runtime's own. */

@@ -35,6 +35,25 @@ class Annotations(harness.Case):
         held = [r for r in roots if r["root"]["kind"] == "region"]
         self.assertEqual([r["block"]["bytes"] for r in held], [500])
 
+    def test_who_frees_a_block_that_was_called_lost_proves_the_verdict_wrong(self):
+        """At the free: no later look is needed, and no other block in its place is taken
+        for it."""
+        result, said = self.run_it("proof")
+        self.assertEqual(said, ["first 3", "second 3", "third 3"])
+        leaks = self.read_json("leaks", result.profile, "-n", "100", "--snapshot", "2")
+        self.assertEqual(leaks["disproved"], 2)
+        leaks = self.read_json("leaks", result.profile, "-n", "100",
+                               "--kind=definite,possible,young")
+        self.assertEqual(leaks["disproved"], 2)
+        found = {(f["kind"], f["bytes"], f["disproved"]) for f in leaks["leaks"]
+                 if f["bytes"] in (1000, 2000, 3000)}
+        # The first one's stack is demoted. The other's place has a block that is too
+        # new for a verdict, of another stack.
+        self.assertEqual(found, {("possible", 1000, 1), ("young", 2000, 0),
+                                 ("definite", 3000, 0)})
+        text = self.heapline("leaks", result.profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^False positives: 2 blocks")
+
     def test_the_same_in_the_words_of_leak_sanitizer(self):
         _, said = self.run_it("lsan")
         self.assertEqual(said, ["0 1 0"])

@@ -5,6 +5,9 @@
  *			each check answers; the sizes tell them apart
  *	annotate lsan	the same by LeakSanitizer's names
  *	annotate fork	a child that has ignored blocks and regions of its parent's
+ *	annotate proof	a block that is hidden from three looks, and freed after the last;
+ *			another that is freed after the second, and one like it comes in
+ *			its place; and one that is lost
  *	annotate marks N	N marks of two names, with a block after each
  *	annotate snapshots	three, one from a second thread
  *	annotate race	threads that allocate, ignore and check at the same time
@@ -187,6 +190,41 @@ static int forks(void)
 	return status;
 }
 
+static uintptr_t hidden_pointer[2];
+
+/* A pointer that nobody can read is none: whoever calls its block lost is wrong. */
+static NOINLINE void hide(int i, size_t size)
+{
+	hidden_pointer[i] = ~(uintptr_t)hidden(size);
+}
+
+static NOINLINE void unhide(int i)
+{
+	free((void *)~hidden_pointer[i]);
+}
+
+static void look(const char *what)
+{
+	usleep(150000); /* what was allocated is not young any more */
+	check(what);
+}
+
+static int proof(void)
+{
+	setvbuf(stdout, NULL, _IONBF, 0);
+	hide(0, 1000);
+	hide(1, 2000);
+	lose(3000);
+	look("first");
+	look("second");
+	unhide(1);
+	hide(1, 2000);
+	look("third");
+	unhide(0);
+	fflush(NULL);
+	_exit(0); /* so nothing is looked at again */
+}
+
 static int marks(long n)
 {
 	static void *keep[256];
@@ -279,6 +317,8 @@ int main(int argc, char **argv)
 		return lsan();
 	if (!strcmp(what, "fork"))
 		return forks();
+	if (!strcmp(what, "proof"))
+		return proof();
 	if (!strcmp(what, "marks") && argc > 2)
 		return marks(atol(argv[2]));
 	if (!strcmp(what, "snapshots"))

@@ -170,6 +170,7 @@ static void an_update_without_news_writes_no_sites_and_no_stacks(void **state)
 		make_more(&m, p);
 	p->thread_count = p->bin_count = p->unfollowed_count = p->mark_count = 0;
 	p->process_count = 1;
+	p->proof_count = 0;
 	for (size_t i = 0; i < p->site_count; i++)
 		p->sites[i].process_serial = p->processes[0].serial;
 	assert_int_equal(profile_writer_update(w, p), 0);

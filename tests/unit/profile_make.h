@@ -252,6 +252,19 @@ static inline void make_marks(struct make *m, struct profile *p)
 		};
 }
 
+static inline void make_proofs(struct make *m, struct profile *p)
+{
+	if (!make_below(m, 4))
+		p->proof_count = 0;
+	for (uint32_t n = p->process_count ? make_count(m) : 0; n; n--)
+		*make_row(p, proof) = (struct profile_proof){
+			.process_serial = make_serial(m, p),
+			.address = make_value(m),
+			.lost_ns = make_value(m),
+			.freed_ns = make_value(m),
+		};
+}
+
 static inline void make_pieces(struct make *m, struct profile *p)
 {
 	struct profile_piece pieces[3];
@@ -516,6 +529,7 @@ static inline void make_more(struct make *m, struct profile *p)
 	make_bins(m, p);
 	make_unfolloweds(m, p);
 	make_marks(m, p);
+	make_proofs(m, p);
 	make_snapshots(m, p);
 	make_symbols(m, p);
 	make_stacks(m, p);
@@ -582,6 +596,8 @@ static inline const char *make_difference(const struct profile *a,
 		return "snapshots";
 	if (!make_same_rows(a, b, mark))
 		return "marks";
+	if (!make_same_rows(a, b, proof))
+		return "blocks that were not lost";
 	if (!make_same_rows(a, b, unfollowed))
 		return "programs not followed";
 	if (a->site_count != b->site_count)

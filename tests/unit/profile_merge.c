@@ -83,7 +83,7 @@ static struct profile *random_profile(struct make *m)
 	tame(&p->tree_peak_at_ns);
 	for (size_t i = 0; i < p->piece_count; i++)
 		free(p->pieces[i].data);
-	p->snapshot_count = p->piece_count = 0; /* they are left out */
+	p->snapshot_count = p->piece_count = p->proof_count = 0; /* they are left out */
 	p->start_unix_ns = make_below(m, 3) ? 1 + make_below(m, 1u << 31) * 1000ull : 0;
 	return p;
 }

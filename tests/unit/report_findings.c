@@ -1,3 +1,4 @@
+#include "cli/base/array.h"
 #include "cli/report/findings.h"
 
 #include "cli/base/cleanup.h"
@@ -416,6 +417,7 @@ enum { PLACES = 12, LOOKS = 5 };
 struct place {			 /* an address of the process */
 	bool live, seen, called; /* lost at the last look; and called so */
 	uint64_t born_ns, size;
+	uint64_t lost_ns; /* the first look that saw it so */
 	uint32_t stack;
 };
 
@@ -426,6 +428,7 @@ struct life {
 	uint8_t kind[PLACES]; /* at the last look */
 	uint32_t looks;
 	bool ended;
+	bool followed; /* the collector has seen who was freed */
 };
 
 static uint32_t number_of(const struct life *l, uint32_t stack)
@@ -437,7 +440,17 @@ static uint32_t number_of(const struct life *l, uint32_t stack)
 	return 0;
 }
 
-/* Blocks are freed, and others come in their places. */
+static void add_proof(struct profile *p, uint32_t place, uint64_t lost_ns,
+		      uint64_t freed_ns)
+{
+	assert_int_equal(array_reserve(&p->proofs, &p->proof_room, p->proof_count + 1),
+			 0);
+	p->proofs[p->proof_count++] = (struct profile_proof){
+		1, 0, 0x10000 + 8192ull * place, lost_ns, freed_ns};
+}
+
+/* Blocks are freed, and others come in their places. Of the same site and size, and
+ * born when the table says that the others were, if the collector knows better. */
 static void live_on(struct life *l, uint64_t at_ns)
 {
 	for (uint32_t i = 0; i < PLACES; i++) {
@@ -447,8 +460,10 @@ static void live_on(struct life *l, uint64_t at_ns)
 			continue;
 		if (x->live && x->called)
 			l->disproved[number_of(l, x->stack)]++;
+		if (x->live && x->seen && l->followed)
+			add_proof(l->w.p, i, x->lost_ns, at_ns - 5);
 		*x = (struct place){.live = make_below(3) != 0,
-				    .born_ns = at_ns - 1,
+				    .born_ns = at_ns - (l->followed ? 10 : 1),
 				    .size = 64,
 				    .stack = l->w.stacks[make_below(STACKS - 1)]};
 	}
@@ -476,7 +491,8 @@ static void make_look(struct life *l, struct heap_graph *g, uint64_t at_ns)
 							 .site = l->w.stacks[0]};
 }
 
-static void judge_look(struct life *l, const struct heap_graph *g, bool last)
+static void judge_look(struct life *l, const struct heap_graph *g, uint64_t at_ns,
+		       bool last)
 {
 	uint8_t young[PLACES + 1] = {1};
 	struct heap_leaks_options o = {.young = last && l->ended ? NULL : young};
@@ -496,6 +512,8 @@ static void judge_look(struct life *l, const struct heap_graph *g, bool last)
 		l->kind[k] = leaks.kind[i++];
 		x->called = l->kind[k] <= LEAK_INDIRECT;
 		x->seen = x->called || l->kind[k] == LEAK_YOUNG;
+		if (x->seen && !x->lost_ns)
+			x->lost_ns = at_ns;
 		if (!x->called || !l->disproved[number_of(l, x->stack)] ||
 		    (last && l->ended))
 			continue;
@@ -505,9 +523,28 @@ static void judge_look(struct life *l, const struct heap_graph *g, bool last)
 	heap_leaks_done(&leaks);
 }
 
+/* After the last look: whoever is freed then was not lost. */
+static void live_on_unseen(struct life *l)
+{
+	for (uint32_t i = 0; i < PLACES; i++) {
+		struct place *x = &l->place[i];
+
+		if (!x->live || !x->seen || make_below(4))
+			continue;
+		add_proof(l->w.p, i, x->lost_ns, 10 * l->looks + 3);
+		if (x->called)
+			l->disproved[number_of(l, x->stack)]++;
+	}
+	for (uint32_t i = 0; i < PLACES; i++)
+		if (l->place[i].called && l->disproved[number_of(l, l->place[i].stack)])
+			l->kind[i] = LEAK_POSSIBLE;
+}
+
 static void make_life(struct life *l)
 {
-	*l = (struct life){.looks = 1 + make_below(LOOKS), .ended = make_below(2)};
+	*l = (struct life){.looks = 1 + make_below(LOOKS),
+			   .ended = make_below(2),
+			   .followed = make_below(2)};
 	make_stacks(&l->w);
 	report_process(l->w.p, 1, 100, "x")->end = PROFILE_EXITED;
 	for (uint32_t i = 0; i < l->looks; i++) {
@@ -516,11 +553,14 @@ static void make_life(struct life *l)
 		heap_graph_done(&l->w.graph[0]);
 		live_on(l, 10 * (i + 1));
 		make_look(l, &l->w.graph[0], 10 * (i + 1));
-		judge_look(l, &l->w.graph[0], last);
+		judge_look(l, &l->w.graph[0], 10 * (i + 1), last);
 		l->w.how[0] = last && l->ended ? AT_EXIT : LIVING;
 		add_snapshot(&l->w, 0);
 		l->w.p->snapshots[i].at_ns = 10 * (i + 1);
+		l->w.p->snapshots[i].followed = l->followed;
 	}
+	if (l->followed && !l->ended)
+		live_on_unseen(l);
 	l->w.process_count = 1;
 	write_world(&l->w);
 }
