@@ -47,7 +47,7 @@ static int find(void *context, int which, bool mapped, struct findings *ret)
 	const struct reader *r = a->reader;
 	const struct findings_options o = {
 		.path = which ? r->files[1].path : r->path,
-		.mapped = mapped,
+		.domain = mapped ? PROFILE_MMAP : PROFILE_MALLOC,
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 
