@@ -545,6 +545,8 @@ static const char *why_missing(const struct engine_process *p)
 	case PROFILE_RUNNING:
 		return "it was still running when the recording ended";
 	default:
+		if (!p->events)
+			return "it allocated and freed nothing itself";
 		return "it ended without a word: by the bare system call, behind a "
 		       "seccomp filter, or it did not wait any longer";
 	}
