@@ -235,6 +235,16 @@ class Names(Roots):
                     os.unlink(debug)
 
 
+class Places(Roots):
+    def test_variables_and_registers(self):
+        self.check(self.scan_roots("places"), {
+            "in-zeroed": ("global", "sure", "zeroed in roots"),
+            "in-filled": ("global", "sure", "filled in roots"),
+            "in-library": ("global", "sure", "place in libroots_linked.so"),
+            "in-register": ("register", "sure", "register rbx of thread", "(spinner)"),
+            "in-vector": ("vector", "weak", "vector registers of thread", "(spinner)")})
+
+
 class Kernel(Roots):
     """Pointers that nobody but the kernel has."""
 

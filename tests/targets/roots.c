@@ -15,6 +15,7 @@
  *			interrupted; its stack is a block, or a static variable
  *	roots coroutines	on stacks of coroutines that wait, in a block and in a
  *			mapping, and of one that a thread is on
+ *	roots places	variables of the program and of a library, and registers
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
 #include <dlfcn.h>
@@ -396,6 +397,69 @@ static void *signalled(void *context)
 	return context;
 }
 
+/* ---- variables and registers ----------------------------------------------- */
+
+void *volatile *roots_data(void); /* a library's */
+
+static void *volatile zeroed[2];
+static void *volatile filled[3] = {NULL, NULL, &ready};
+static void *volatile hand[4];
+static volatile int taken;
+
+static NOINLINE void fill_hand(void)
+{
+	hand[0] = make("in-register", 901);
+	hand[1] = make("gone-register", 902);
+	hand[2] = make("in-vector", 903);
+	hand[3] = make("gone-vector", 904);
+}
+
+/* Goes round, with what was in the hand in registers alone: half of it, at last. */
+static void *spinner(void *context)
+{
+	fill_hand();
+	pthread_barrier_wait(&ready);
+	wipe();
+#ifdef __x86_64__
+	__asm__ volatile("mov 0(%0), %%rbx\n"
+			 "mov 8(%0), %%r12\n"
+			 "movq 16(%0), %%xmm9\n"
+			 "movq 24(%0), %%xmm10\n"
+			 "movq $0, 0(%0)\n"
+			 "movq $0, 8(%0)\n"
+			 "movq $0, 16(%0)\n"
+			 "movq $0, 24(%0)\n"
+			 "xor %%r12d, %%r12d\n"
+			 "pxor %%xmm10, %%xmm10\n"
+			 "movl $1, (%1)\n"
+			 "1: pause\n"
+			 "jmp 1b\n"
+			 :
+			 : "r"(hand), "r"(&taken)
+			 : "rbx", "r12", "xmm9", "xmm10", "memory");
+#endif
+	return context;
+}
+
+static NOINLINE void place(void *volatile *at, const char *name, const char *gone)
+{
+	at[0] = make(name, 905);
+	at[1] = make(gone, 906);
+	at[1] = NULL;
+}
+
+static int places(void)
+{
+	place(zeroed, "in-zeroed", "gone-zeroed");
+	place(filled, "in-filled", "gone-filled");
+	place(roots_data(), "in-library", "gone-library");
+	start(spinner, "spinner");
+	while (!taken)
+		usleep(1000);
+	wipe();
+	return 0;
+}
+
 /* ---- the kernel ------------------------------------------------------------ */
 
 static NOINLINE void watch(int epoll, int descriptor, void *data)
@@ -457,6 +521,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(what, "coroutines"))
 		return coroutines();
+	if (!strcmp(what, "places"))
+		return places();
 	if (!strcmp(what, "mappings"))
 		return mappings();
 	if (!strcmp(what, "kernel"))

@@ -6,6 +6,15 @@ static __thread void *volatile many[1 << 17] __attribute__((tls_model("global-dy
 
 void *volatile *roots_many(void);
 
+void *volatile *roots_data(void);
+
+static void *volatile place[2]; /* for others to use */
+
+void *volatile *roots_data(void)
+{
+	return place;
+}
+
 void *volatile *roots_many(void)
 {
 	return many;
