@@ -205,7 +205,9 @@ static int choose_all(struct choice *c, const struct html_graph_options *o,
 	for (size_t near = NEAR; near <= LOOKED_AT; near *= 8)
 		for (size_t i = 0; i < c->count && c->count < c->most; i++)
 			choose_near(c, c->blocks[i], near);
-	for (uint32_t i = 0; i < c->g->blocks.count && c->count < c->most; i++)
+	/* A small graph is there as a whole. */
+	for (uint32_t i = 0; i < c->g->blocks.count && c->most == c->g->blocks.count;
+	     i++)
 		choose(c, i);
 	return r;
 }

@@ -8,7 +8,7 @@
  *	2. the first block of each site, and then the largest blocks
  *	   of all of these, the end of the shortest way from a root, too
  *	3. what points at chosen blocks, and what they point at, a few of each, in the
- *	   order in which they were chosen; then more of each; then any
+ *	   order in which they were chosen; then more of each; all of a small graph
  *
  * A block that was chosen says how many roots, referrers and references it has in the
  * graph, chosen or not; its references to chosen blocks one by one; and those from and
