@@ -41,13 +41,14 @@ struct asking { /* for findings, as `leaks` has them without options */
 	const struct reader *reader;
 };
 
-static int find(void *context, int which, bool mapped, struct findings *ret)
+static int find(void *context, int which, enum profile_domain domain,
+		struct findings *ret)
 {
 	struct asking *a = context;
 	const struct reader *r = a->reader;
 	const struct findings_options o = {
 		.path = which ? r->files[1].path : r->path,
-		.domain = mapped ? PROFILE_MMAP : PROFILE_MALLOC,
+		.domain = domain,
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 

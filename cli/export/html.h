@@ -27,7 +27,8 @@ struct html_options {
 		       * has of the heap graph (html_heap.h) are left. */
 	/* The findings of the profile, or of the second; as of html_heap.h. May be NULL.
 	 */
-	int (*find)(void *context, int which, bool mapped, struct findings *ret);
+	int (*find)(void *context, int which, enum profile_domain domain,
+		    struct findings *ret);
 	void *context;
 };
 

@@ -20,8 +20,9 @@ struct making {
 	const char *graph_why;	  /* there is no graph; "" */
 	uint32_t snapshots[HTML_GRAPHS];
 	size_t snapshot_count;
-	size_t blocks_left; /* that graphs may have */
-	size_t left_out;    /* snapshots of findings, that have no graph here */
+	enum profile_domain domain; /* of leaks.DOMAIN */
+	size_t blocks_left;	    /* that graphs may have */
+	size_t left_out;	    /* snapshots of findings, that have no graph here */
 	struct json heap;
 };
 
@@ -67,17 +68,17 @@ static const char *reason(int err)
 static int write_leaks(struct making *m, const struct held *h, FILE *out)
 {
 	(void)h;
-	return html_leaks_json(m->p, &m->findings, m->o->path, false, out);
+	return html_leaks_json(m->p, &m->findings, m->o->path, PROFILE_MALLOC, out);
 }
 
-static int write_mapped(struct making *m, const struct held *h, FILE *out)
+static int write_domain(struct making *m, const struct held *h, FILE *out)
 {
 	struct findings f;
-	int r = m->o->find(m->o->context, m->o->which, true, &f);
+	int r = m->o->find(m->o->context, m->o->which, m->domain, &f);
 
 	(void)h;
 	if (!r)
-		r = html_leaks_json(m->p, &f, m->o->path, true, out);
+		r = html_leaks_json(m->p, &f, m->o->path, m->domain, out);
 	findings_done(&f);
 	return r;
 }
@@ -88,22 +89,39 @@ static int write_growing(struct making *m, const struct held *h, FILE *out)
 	return html_growing_json(m->p, out);
 }
 
-static bool has_mappings(const struct profile *p)
+static bool has_domain(const struct profile *p, enum profile_domain domain)
 {
 	for (size_t i = 0; i < p->site_count; i++)
-		if (p->sites[i].domain == PROFILE_MMAP)
+		if (p->sites[i].domain == (uint32_t)domain)
 			return true;
 	return false;
 }
 
+/* Of those beside malloc's. */
+static int make_domains(struct making *m)
+{
+	static const struct {
+		enum profile_domain domain;
+		const char *name;
+	} others[] = {{PROFILE_MMAP, "leaks.mmap"}, {PROFILE_POOL, "leaks.pool"}};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others) && !r; i++) {
+		m->domain = others[i].domain;
+		if (has_domain(m->p, m->domain))
+			r = make_part(m, others[i].name, NULL, write_domain);
+	}
+	return r;
+}
+
 static int make_leaks(struct making *m)
 {
-	int r = m->o->find(m->o->context, m->o->which, false, &m->findings);
+	int r = m->o->find(m->o->context, m->o->which, PROFILE_MALLOC, &m->findings);
 
 	if (!r)
 		r = make_part(m, "leaks", NULL, write_leaks);
-	if (!r && has_mappings(m->p))
-		r = make_part(m, "leaks.mmap", NULL, write_mapped);
+	if (!r)
+		r = make_domains(m);
 	if (!r)
 		r = make_part(m, "growing", NULL, write_growing);
 	if (r == -ENOMEM)

@@ -4,7 +4,7 @@
  *
  *	heap		what there is: why something is not, and of which snapshots
  *			there is a graph
- *	leaks		html_leaks.h; leaks.mmap: of mappings
+ *	leaks		html_leaks.h; leaks.DOMAIN: of mappings, of pools
  *	growing		html_leaks.h
  *	graph.N		html_graph.h, of snapshot N
  */
@@ -23,7 +23,8 @@ struct html_heap_options {
 	const char *path; /* of the profile; NULL: it cannot be read again */
 	size_t limit;	  /* of the page, in bytes */
 	/* The findings, as the verbs have them. NULL: nobody looked. */
-	int (*find)(void *context, int which, bool mapped, struct findings *ret);
+	int (*find)(void *context, int which, enum profile_domain domain,
+		    struct findings *ret);
 	void *context;
 	int which; /* is handed to find() */
 };

@@ -10,10 +10,9 @@ enum { WINDOWS = 6, WARM_UP = 1 }; /* as `watch` has them */
 
 /* One document, if there is something of that kind. */
 static int put_kind(const struct profile *p, const struct findings *f, const char *path,
-		    bool mapped, enum leak_kind kind, FILE *out)
+		    enum profile_domain domain, enum leak_kind kind, FILE *out)
 {
-	const struct leaks_options o = {.scope.domain =
-						mapped ? PROFILE_MMAP : PROFILE_MALLOC,
+	const struct leaks_options o = {.scope.domain = domain,
 					.path = path,
 					.kinds = 1u << kind,
 					.limit = HTML_LEAKS};
@@ -30,13 +29,13 @@ static int put_kind(const struct profile *p, const struct findings *f, const cha
 }
 
 int html_leaks_json(const struct profile *p, const struct findings *f, const char *path,
-		    bool mapped, FILE *out)
+		    enum profile_domain domain, FILE *out)
 {
 	int r = 0;
 
 	fputc('[', out);
 	for (int k = 0; k < LEAK_KINDS && !r; k++)
-		r = put_kind(p, f, path, mapped, (enum leak_kind)k, out);
+		r = put_kind(p, f, path, domain, (enum leak_kind)k, out);
 	fputs("]\n", out);
 	return r;
 }
