@@ -17,6 +17,7 @@
 #include "cli/report/leaks.h"
 #include "cli/report/summary.h"
 #include "cli/report/unfollowed.h"
+#include "cli/symbol/elf_contents.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -299,9 +300,51 @@ static void learn_program(const struct launch_outcome *done, const struct profil
 	}
 }
 
+/* Why what the process allocated was not all seen, or NULL. */
+static const char *blindness(const struct profile *p, const struct profile_process *q,
+			     struct elf_contents *room)
+{
+	if (q->notes & WIRE_NOTE_OWN_MALLOC)
+		return "defines malloc itself: nothing of it was recorded";
+	if (q->notes & WIRE_NOTE_OWN_NEW)
+		return "has an allocator with operators new of its own, which were not "
+		       "recorded: --own-new does";
+	if (symbols_elf_contents(strings_get(&p->strings, q->exe), room) < 0 ||
+	    !room->allocator_hidden)
+		return NULL;
+	return "has an allocator in it under names of its own (jemalloc's, as Rust "
+	       "programs have it): what that hands out is not seen";
+}
+
+/* The first program with an allocator that was not recorded, in ret. A program that is
+ * not there any more is not looked at. */
+static bool find_unseen(const struct profile *p, char *ret, size_t room)
+{
+	_cleanup_(freep) struct elf_contents *contents = malloc(sizeof(*contents));
+	uint32_t last = 0; /* many processes are of one program */
+	char clean[256];
+
+	for (size_t i = 0; contents && i < p->process_count; i++) {
+		const struct profile_process *q = &p->processes[i];
+		const char *why;
+
+		if (q->exe == last && !q->notes)
+			continue;
+		last = q->exe;
+		why = blindness(p, q, contents);
+		if (!why)
+			continue;
+		text_clean(strings_get(&p->strings, q->exe), clean, sizeof(clean));
+		snprintf(ret, room, "'%s' %s", clean, why);
+		return true;
+	}
+	return false;
+}
+
 static struct budget_facts learn(const struct check *c,
 				 const struct launch_outcome *done,
-				 const struct profile *p, const struct findings *found)
+				 const struct profile *p, const struct findings *found,
+				 char *unseen, size_t room)
 {
 	struct budget_facts f = {
 		.complete = p->complete && !strings_get(&p->strings, p->stopped)[0],
@@ -315,8 +358,8 @@ static struct budget_facts learn(const struct check *c,
 	};
 
 	learn_program(done, p, &f);
-	for (size_t i = 0; i < p->process_count; i++)
-		f.new_unseen |= (p->processes[i].notes & WIRE_NOTE_OWN_NEW) != 0;
+	if (find_unseen(p, unseen, room))
+		f.unseen = unseen;
 	return f;
 }
 
@@ -407,7 +450,9 @@ static enum budget_verdict speak(struct check *c, const struct launch_outcome *d
 				 const char *path, const struct profile *p,
 				 const struct findings *found)
 {
-	const struct budget_facts facts = learn(c, done, p, found);
+	char unseen[512];
+	const struct budget_facts facts =
+		learn(c, done, p, found, unseen, sizeof(unseen));
 	enum budget_verdict is;
 	char why[512], clean[512];
 	size_t limit;

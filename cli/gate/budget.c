@@ -36,10 +36,8 @@ static bool doubt(const struct budget_facts *f, char *why, size_t room)
 	else if (f->sampled)
 		snprintf(why, room,
 			 "the recording is a sample: an estimate proves no limit");
-	else if (f->new_unseen)
-		snprintf(why, room,
-			 "the allocator's own operators new were not recorded: "
-			 "record with --own-new");
+	else if (f->unseen)
+		snprintf(why, room, "%s", f->unseen);
 	else if (f->unfollowed)
 		snprintf(why, room,
 			 "%" PRIu64 " executed programs could not be recorded",

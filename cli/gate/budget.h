@@ -40,7 +40,7 @@ struct budget_facts {
 	uint64_t unfollowed; /* programs executed that could not be recorded */
 	uint64_t lost;	     /* events */
 	bool sampled;	     /* the figures are estimates */
-	bool new_unseen;     /* operators new of an allocator's own were not recorded */
+	const char *unseen;  /* a clause on an allocator that was not recorded; or NULL */
 
 	bool leaks_matter;  /* some limit is about who holds blocks */
 	uint64_t unscanned; /* processes with blocks that nobody looked at ... */

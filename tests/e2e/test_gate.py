@@ -95,6 +95,29 @@ class GateCase(harness.Case):
         return {l["fingerprint"] for l in self.outcome(*args, **how)["leaks"]}
 
 
+class Blind(GateCase):
+    """What was not seen is not called clean."""
+
+    @harness.needs("gcc")
+    def test_allocators_under_names_of_their_own(self):
+        text = """#include <stdlib.h>
+            void *_rjem_malloc(size_t n);
+            void *_rjem_malloc(size_t n) { static char at[4096]; return n ? at : 0; }
+            int main(void) { return !_rjem_malloc(10); }"""
+        self.build(text=text)
+        done = self.check(status=70)
+        self.assertIn(b"app' has an allocator in it under names of its own", done.stderr)
+        done = self.check(program="sh", arguments=["-c", "./app"], status=70)
+        self.assertIn(b"app' has an allocator", done.stderr)
+        self.build(text=text.replace("_rjem_malloc", "other_malloc"))
+        self.check(status=0)
+
+    def test_a_child_that_defines_malloc(self):
+        done = self.check(program="sh", arguments=["-c", harness.target("own_malloc")],
+                          status=70)
+        self.assertIn(b"own_malloc' defines malloc itself", done.stderr)
+
+
 class Suppressions(GateCase):
     LSAN = ("leak:load_config", "leak:^load_", "leak:load", "leak:parse$", "leak:^parse$",
             "leak:pars$", "leak:ma*e", "leak:app.c", "leak:nothing", "leak:l*d*g",
