@@ -90,6 +90,7 @@ static struct thread *ring_take(uint32_t i)
 	t->used = true;
 	last_init(&t->last);
 	t->serial = ring->process_serial;
+	t->stamp_share = 0;
 	t->ring = ring;
 	t->slots = wire_data(session.base, i);
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -270,6 +271,9 @@ static inline __attribute__((always_inline)) bool put(struct thread *t,
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack)
 {
+	/* What follows a fork is of a later time: the child has what ends then. */
+	if (__builtin_expect(type == WIRE_FORK, 0))
+		t->stamp_share = 0;
 	return put(t, type, address, size, stack, false, NULL);
 }
 

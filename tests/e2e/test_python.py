@@ -254,6 +254,19 @@ for thread in threads:
     thread.join()
 """
 
+    def test_what_is_freed_on_both_sides_of_a_fork(self):
+        self.run_script("""\
+import os
+for i in range(40):
+    keep = [object() for _ in range(3000)]
+    both = [[1, i] for _ in range(20)]
+    pid = os.fork()
+    del both
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+""")
+
     def test_no_address_is_given_out_twice(self):
         # One arena, no caches: what a thread frees is what another is given.
         tunables = "glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0"
