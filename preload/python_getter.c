@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#ifdef __x86_64__
+
 /* What is left of the code. */
 struct code {
 	const unsigned char *at, *end;
@@ -76,7 +78,6 @@ static bool ends(struct code *c, bool is_test, bool tested)
 const uintptr_t *python_getter_word(const unsigned char *code, uintptr_t runtime,
 				    bool is_test)
 {
-#ifdef __x86_64__
 	struct code c = {code, code + PYTHON_GETTER_BYTES};
 	uintptr_t word, value;
 	unsigned char copy;
@@ -89,10 +90,19 @@ const uintptr_t *python_getter_word(const unsigned char *code, uintptr_t runtime
 	if (word && word % sizeof(word) == 0 && ends(&c, is_test, tested) &&
 	    python_read(word, &value, sizeof(value)))
 		return (const uintptr_t *)word;
+	return NULL;
+}
+
 #else
+
+/* Other instructions are not read: the functions are called. */
+const uintptr_t *python_getter_word(const unsigned char *code, uintptr_t runtime,
+				    bool is_test)
+{
 	(void)code;
 	(void)runtime;
 	(void)is_test;
-#endif
 	return NULL;
 }
+
+#endif

@@ -228,7 +228,7 @@ class Slices(harness.Case):
     def test_keep_takes_what_there_is(self):
         for word in "", "sizes", "size,", ",thread", "time":
             result = self.heapline("run", "--keep=" + word, self.target)
-            self.assert_error(result, 125, "size, thread, or both")
+            self.assert_error(result, 125, "size, thread, contents")
 
     def test_parts_of_a_sampled_recording_add_up_to_its_totals(self):
         self.profile = self.record([self.target], ["--sample=3000",
