@@ -5,19 +5,21 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/chain.h"
 
-enum option { SNAPSHOT, PATHS };
+enum option { SNAPSHOT, PATHS, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
 	[PATHS] = {.name = "paths",
 		   .argument = "COUNT",
 		   .help = "ways of each block, with no block in common (1)"},
+	[TYPE] = GRAPH_TYPE,
 	{0},
 };
 
 struct own {
 	struct chain_options options;
 	const char *snapshot;
+	char what[GRAPH_WHAT]; /* of --type; or "" */
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -30,8 +32,15 @@ static const char *take(void *own, size_t i, const char *value)
 		return NULL;
 	case PATHS:
 		return graph_count(value, 1000, &o->options.paths);
+	case TYPE:
+		return graph_type(value, o->what);
 	}
 	return NULL;
+}
+
+static bool named(const void *own)
+{
+	return *((const struct own *)own)->what;
 }
 
 const struct reader_spec path_spec = {
@@ -44,13 +53,14 @@ const struct reader_spec path_spec = {
 	.lacks = GRAPH_LACKS,
 	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
+	.named = named,
 };
 
 static int report(const struct reader *r, const struct held *h, void *own)
 {
 	struct own *o = own;
 
-	o->options.what = r->operand;
+	o->options.what = *o->what ? o->what : r->operand;
 	o->options.blocks = r->limit;
 	return r->json ? chain_json(h, &o->options, r->out)
 		       : chain_text(h, &o->options, r->out);

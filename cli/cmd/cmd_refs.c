@@ -6,7 +6,7 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/refs.h"
 
-enum option { SNAPSHOT, DEPTH, MANY, DOT, SVG };
+enum option { SNAPSHOT, DEPTH, MANY, DOT, SVG, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
@@ -21,12 +21,14 @@ static const struct option_spec options[] = {
 		 .argument = "FILE",
 		 .help = "a picture into FILE, if Graphviz is installed (- is standard "
 			 "output)"},
+	[TYPE] = GRAPH_TYPE,
 	{0},
 };
 
 struct own {
 	struct refs_options options;
 	const char *snapshot, *svg;
+	char what[GRAPH_WHAT]; /* of --type; or "" */
 	bool dot;
 	int failed; /* to draw: an exit status */
 };
@@ -54,8 +56,15 @@ static const char *take(void *own, size_t i, const char *value)
 	case SVG:
 		o->svg = value;
 		return *value ? NULL : "name a file, or -";
+	case TYPE:
+		return graph_type(value, o->what);
 	}
 	return NULL;
+}
+
+static bool named(const void *own)
+{
+	return *((const struct own *)own)->what;
 }
 
 const struct reader_spec refs_spec = {
@@ -68,6 +77,7 @@ const struct reader_spec refs_spec = {
 	.lacks = GRAPH_LACKS,
 	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
+	.named = named,
 };
 
 const struct reader_spec backrefs_spec = {
@@ -81,6 +91,7 @@ const struct reader_spec backrefs_spec = {
 	.lacks = GRAPH_LACKS,
 	.uncut = GRAPH_UNCUT,
 	.operand = GRAPH_OPERAND,
+	.named = named,
 };
 
 static int write_dot(void *context, FILE *out)
@@ -95,7 +106,7 @@ static int report(const struct reader *r, const struct held *h, void *own)
 	struct own *o = own;
 	struct asked asked = {h, &o->options};
 
-	o->options.what = r->operand;
+	o->options.what = *o->what ? o->what : r->operand;
 	o->options.blocks = r->limit;
 	if (o->svg)
 		return picture_draw(o->svg, r->out, write_dot, &asked, &o->failed);

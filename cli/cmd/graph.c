@@ -69,8 +69,12 @@ static int say_no_block(const char *operand)
 {
 	char clean[256];
 
-	message_error("no live block: %s",
-		      text_clean(operand ? operand : "", clean, sizeof(clean)));
+	if (!operand) {
+		message_error("no live object is of that type");
+		message_help("`heapline top --by type` lists those that are known");
+		return VERB_USAGE;
+	}
+	message_error("no live block: %s", text_clean(operand, clean, sizeof(clean)));
 	message_help("an address is one of a block at the snapshot; a site a function, "
 		     "file or file:line on its stack");
 	return VERB_USAGE;
@@ -111,6 +115,13 @@ const char *graph_take(void *own, size_t i, const char *value)
 	(void)i;
 	*(const char **)own = value;
 	return NULL;
+}
+
+const char *graph_type(const char *value, char what[GRAPH_WHAT])
+{
+	size_t len = (size_t)snprintf(what, GRAPH_WHAT, HELD_TYPE "%s", value);
+
+	return !*value || len >= GRAPH_WHAT ? "the name of a type" : NULL;
 }
 
 const char *graph_count(const char *value, size_t most, size_t *ret)

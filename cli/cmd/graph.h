@@ -19,6 +19,18 @@
 		.help = "by name, or number from 1 (the last one)"                     \
 	}
 
+/* Objects of a type instead of the operand. */
+#define GRAPH_TYPE                                                                     \
+	{                                                                              \
+		.name = "type", .argument = "TYPE",                                    \
+		.help = "objects of that type instead (* and ? match)"                 \
+	}
+
+enum { GRAPH_WHAT = 512 };
+
+/* What held_find() is asked for, of the option's value. NULL, or what is wrong. */
+const char *graph_type(const char *value, char what[GRAPH_WHAT]);
+
 /* What the verb then does. 0 or -errno; -ENXIO: the operand names no block. */
 typedef int graph_report(const struct reader *r, const struct held *h, void *own);
 

@@ -274,6 +274,11 @@ static const char *take(void *context, size_t i, const char *value)
 						 t->options->letters[i], value);
 }
 
+static bool has_operand(const struct reader_spec *spec, const void *own)
+{
+	return spec->operand && !(spec->named && spec->named(own));
+}
+
 static int check_operands(const struct reader *r, const struct reader_spec *spec,
 			  const void *own, const struct options_spec *options,
 			  int count, char **words)
@@ -281,10 +286,10 @@ static int check_operands(const struct reader *r, const struct reader_spec *spec
 	int most = (int)most_of(spec), least = (int)spec->profiles;
 	const char *why = NULL;
 
-	if (spec->operand && !count)
+	if (has_operand(spec, own) && !count)
 		return options_wrong(spec->verb, options, "name one: ", spec->operand,
 				     "");
-	if (spec->operand) {
+	if (has_operand(spec, own)) {
 		count--;
 		words++;
 	}
@@ -582,9 +587,9 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 
 	*r = (struct reader){.out = stdout, .pager = {.out = stdout}};
 	status = parse(r, spec, argc, argv, own);
-	r->count = status < 0 && argc - optind - !!spec->operand > 1 ? 2 : 1;
+	r->count = status < 0 && argc - optind - has_operand(spec, own) > 1 ? 2 : 1;
 	for (size_t i = 0; status < 0 && i < r->count; i++) {
-		int at = optind + (int)i + !!spec->operand;
+		int at = optind + (int)i + has_operand(spec, own);
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
 		r->files[i].source_paths = r->source_paths.rules;
@@ -593,7 +598,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 		status =
 			load_all(r->files, r->slice, spec->needs ? spec->needs(own) : 0,
 				 r->count, spec->timeline);
-	r->operand = spec->operand && optind < argc ? argv[optind] : NULL;
+	r->operand = has_operand(spec, own) && optind < argc ? argv[optind] : NULL;
 	r->profile = r->files[0].profile;
 	r->path = r->files[0].path;
 	if (status >= 0) {

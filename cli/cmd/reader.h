@@ -56,6 +56,8 @@ struct reader_spec {
 	/* A first operand of the verb's own, what it is called ("ADDRESS|SITE"); NULL:
 	 * none. */
 	const char *operand;
+	/* Whether options name what it would: then it is not given. NULL: none do. */
+	bool (*named)(const void *own);
 };
 
 /* All that a verb takes, made from its spec. The pointers in it are into itself: it

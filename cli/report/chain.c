@@ -236,8 +236,7 @@ int chain_text(const struct held *h, const struct chain_options *o, FILE *out)
 		return r < 0 ? r : -ENXIO;
 	held_heading(h, out);
 	if (count > most)
-		fprintf(out, "%zu of %s blocks that were allocated there:\n", most,
-			units_count(count).text);
+		fprintf(out, "%zu of %s such blocks:\n", most, units_count(count).text);
 	for (size_t i = 0; !r && i < count && i < most; i++)
 		r = put_one(h, blocks[i], o->paths ? o->paths : 1, out);
 	return r;

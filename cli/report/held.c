@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
 #include "cli/heap/reach.h"
+#include "cli/report/types.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -447,6 +448,14 @@ static uint8_t *stacks_meant(const struct profile *p, const char *what)
 	return is;
 }
 
+static bool is_of_type(const struct held *h, uint32_t block, const char *type)
+{
+	const struct heap_what *w = heap_types_what(&h->graph->types, block);
+
+	return w->type && w->part <= HEAP_TUPLE && !(w->state & HEAP_UNUSED) &&
+	       types_match(type, held_type_name(h, block));
+}
+
 int held_find(const struct held *h, const char *what, uint32_t **ret, size_t *ret_count)
 {
 	const struct heap_blocks *b = &h->graph->blocks;
@@ -462,6 +471,10 @@ int held_find(const struct held *h, const char *what, uint32_t **ret, size_t *re
 
 		if (i != HEAP_NONE)
 			found[n++] = i;
+	} else if (!strncmp(what, HELD_TYPE, strlen(HELD_TYPE))) {
+		for (uint32_t i = 0; i < b->count; i++)
+			if (is_of_type(h, i, what + strlen(HELD_TYPE)))
+				found[n++] = i;
 	} else {
 		meant = stacks_meant(h->profile, what);
 		if (!meant)

@@ -29,6 +29,8 @@ struct held {
 			       * the profile; 0: there are several */
 };
 
+#define HELD_TYPE "type:" /* what a word begins with that means a type */
+
 enum held_level { /* how surely a block is held: see heap_surety */
 		  HELD_SURE = HEAP_SURE,
 		  HELD_INSIDE = HEAP_INSIDE,
@@ -49,8 +51,9 @@ const struct profile_thread *held_thread(const struct held *h, uint32_t block);
 /* Of a block of another process's, which forked this one. */
 bool held_is_inherited(const struct held *h, uint32_t block);
 
-/* The blocks that a word means: an address in one ("0x..."), or all whose allocation
- * has a frame of that function, file, or file:line. *ret is malloc'ed. 0, -ENOMEM. */
+/* The blocks that a word means: an address in one ("0x..."), objects of a type
+ * ("type:Node", as of types_match(); no parts of them), or all whose allocation has a
+ * frame of that function, file, or file:line. *ret is malloc'ed. 0, -ENOMEM. */
 int held_find(const struct held *h, const char *what, uint32_t **ret,
 	      size_t *ret_count);
 

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TUPLE_ITEMS = 24 };
+enum { /* offsets in Python's objects */
+       TYPE = 8,
+       TUPLE_ITEMS = 24,
+};
 
 enum kind {
 	UNKNOWN,
@@ -59,6 +62,8 @@ static struct pointer pointer_of(const struct held *h, uint32_t from, uint32_t e
 						 HEAP_WORD};
 	if (w->part == HEAP_TABLE)
 		return (struct pointer){.kind = MEMBER};
+	if (w->type && w->part <= HEAP_TUPLE && offset == w->at + (uint64_t)TYPE)
+		return (struct pointer){.kind = ATTRIBUTE, .name = "__class__"};
 	if (w->type && w->part <= HEAP_TUPLE && to->part > HEAP_TUPLE)
 		return (struct pointer){.kind = OWN};
 	field = heap_types_field(t, from, offset);
