@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum option { BY, SNAPSHOT };
+enum option { BY, SNAPSHOT, SINCE };
 
 static const struct option_spec options[] = {
 	[BY] = {.name = "by",
@@ -19,13 +19,16 @@ static const struct option_spec options[] = {
 	[SNAPSHOT] = {.name = "snapshot",
 		      .argument = "NAME",
 		      .help = "of --by type: by name, or number from 1 (the last one)"},
+	[SINCE] = {.name = "since",
+		   .argument = "NAME",
+		   .help = "of --by type: growth since that snapshot"},
 	{0},
 };
 
 struct own {
 	struct top_options options;
 	bool by_type;
-	const char *snapshot;
+	const char *snapshot, *since;
 };
 
 static const char *take(void *own, size_t i, const char *value)
@@ -35,6 +38,9 @@ static const char *take(void *own, size_t i, const char *value)
 	switch ((enum option)i) {
 	case SNAPSHOT:
 		o->snapshot = value;
+		return NULL;
+	case SINCE:
+		o->since = value;
 		return NULL;
 	case BY:
 		o->by_type = !strcmp(value, "type");
@@ -60,6 +66,8 @@ static const char *refuse(const void *own, const struct slice_options *o)
 	enum top_by by = mine->options.by;
 	bool timed = o->has_range || o->moment != SLICE_AT_DEFAULT;
 
+	if (!mine->by_type && (mine->snapshot || mine->since))
+		return "--snapshot and --since are of --by type";
 	if (mine->by_type && (timed || o->threads || o->has_sizes))
 		return "types are of all blocks at the moment of their --snapshot";
 	if (by == TOP_SIZE && (timed || o->threads))
@@ -95,6 +103,17 @@ static int report_types(const struct reader *r, const struct held *h, void *own)
 	return r->json ? types_json(h, &o, r->out) : types_text(h, &o, r->out);
 }
 
+static int report_growth(const struct reader *r, const struct held *a,
+			 const struct held *b, void *own)
+{
+	struct types_options o = {
+		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+
+	(void)own;
+	return r->json ? types_growth_json(a, b, &o, r->out)
+		       : types_growth_text(a, b, &o, r->out);
+}
+
 int cmd_top(int argc, char **argv)
 {
 	struct own own = {0};
@@ -104,7 +123,10 @@ int cmd_top(int argc, char **argv)
 	if (!reader_open(&r, &top_spec, argc, argv, &own, &status))
 		return status;
 	if (own.by_type) {
-		result = graph_read(&r, NULL, own.snapshot, report_types, &unread);
+		result = own.since ? graph_read_pair(&r, NULL, own.since, own.snapshot,
+						     report_growth, &unread)
+				   : graph_read(&r, NULL, own.snapshot, report_types,
+						&unread);
 		status = reader_close(&r, result);
 		return unread ? unread : status;
 	}

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say_missing(const struct reader *r, const char *snapshot, const char *cause)
+static void say_missing(const struct profile *p, const char *snapshot,
+			const char *cause)
 {
 	char clean[256];
 
@@ -16,7 +17,7 @@ static void say_missing(const struct reader *r, const char *snapshot, const char
 		message_error("the heap was not scanned: %s",
 			      text_clean(cause, clean, sizeof(clean)));
 		message_help("`heapline snapshot PID` reads a process while it runs");
-	} else if (!r->profile->snapshot_count) {
+	} else if (!p->snapshot_count) {
 		message_error("the profile has no snapshot of a heap");
 		message_help("`heapline run --snapshot-at-exit PROGRAM` records one; "
 			     "if a signal ends it, --snapshot-at-any-exit");
@@ -46,18 +47,19 @@ int graph_say(int err)
 }
 
 /* false: why not was said, *ret_status is the exit status. */
-static bool open_graph(const struct reader *r, struct held *h, const char *snapshot,
-		       int *ret_status)
+static bool open_graph(const struct reader *r, size_t file, struct held *h,
+		       const char *snapshot, int *ret_status)
 {
 	const struct held_options o = {
-		.path = r->path, .pid = r->scope.pid, .snapshot = snapshot};
+		.path = r->files[file].path, .pid = r->scope.pid, .snapshot = snapshot};
+	const struct profile *p = r->files[file].profile;
 	const char *cause = NULL;
-	int err = held_open(h, r->profile, &o, &cause);
+	int err = held_open(h, p, &o, &cause);
 
 	if (!err)
 		return true;
 	if (err == -ENODATA) {
-		say_missing(r, snapshot, cause);
+		say_missing(p, snapshot, cause);
 		*ret_status = VERB_UNREADABLE;
 	} else {
 		*ret_status = graph_say(err);
@@ -87,9 +89,24 @@ int graph_read(const struct reader *r, void *own, const char *snapshot,
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, &h, snapshot, ret_status))
+	if (open_graph(r, 0, &h, snapshot, ret_status))
 		result = report(r, &h, own);
 	held_done(&h);
+	return result;
+}
+
+int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
+		    graph_pair_report *report, int *ret_status)
+{
+	struct held first = {0}, second = {0};
+	int result = 0;
+
+	*ret_status = 0;
+	if (open_graph(r, 0, &first, a, ret_status) &&
+	    open_graph(r, r->count > 1, &second, b, ret_status))
+		result = report(r, &first, &second, own);
+	held_done(&first);
+	held_done(&second);
 	return result;
 }
 

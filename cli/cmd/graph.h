@@ -44,6 +44,14 @@ int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
 int graph_read(const struct reader *r, void *own, const char *snapshot,
 	       graph_report *report, int *ret_status);
 
+typedef int graph_pair_report(const struct reader *r, const struct held *a,
+			      const struct held *b, void *own);
+
+/* The same of two snapshots: of the reader's two profiles, or of its one. NULL: the
+ * last ones. */
+int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
+		    graph_pair_report *report, int *ret_status);
+
 /* A take() of verbs whose only option is GRAPH_SNAPSHOT, whose own is *snapshot. */
 const char *graph_take(void *own, size_t i, const char *value);
 

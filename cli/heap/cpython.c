@@ -156,6 +156,7 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 		     {"weakref.CallableProxyType", CPYTHON_A_WEAKREF},
 		     {"weakproxy", CPYTHON_A_WEAKREF},
 		     {"weakcallableproxy", CPYTHON_A_WEAKREF},
+		     {"collections.deque", CPYTHON_A_DEQUE},
 		     {"frame", CPYTHON_A_FRAME},
 		     {"generator", CPYTHON_A_GENERATOR},
 		     {"coroutine", CPYTHON_A_GENERATOR},
@@ -256,7 +257,9 @@ static const struct {
 	const char *name;
 } own_fields[] = {
 	{CPYTHON_A_TYPE, 0, 0, TYPE_DICT, "__dict__"},
+	{CPYTHON_A_TYPE, 0, 0, 256, "__base__"},
 	{CPYTHON_A_TYPE, 0, 0, 336, "__bases__"},
+	{CPYTHON_A_TYPE, 0, 0, 344, "__mro__"},
 	{CPYTHON_A_MODULE, 0, 0, 16, "__dict__"},
 	{CPYTHON_AN_EXCEPTION, 0, 0, 24, "args"},
 	{CPYTHON_AN_EXCEPTION, 0, 0x30a, 32, "__traceback__"},
@@ -521,6 +524,7 @@ static int find(struct cpython_scan *s)
 	r = number_kinds(s);
 	if (r)
 		return r;
+	cpython_disown(s);
 	r = cpython_cut(s);
 	if (!r)
 		r = cpython_parts(s);

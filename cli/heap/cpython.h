@@ -34,3 +34,20 @@ bool heap_cpython_knows(uint32_t version);
 int heap_cpython_find(struct heap_graph *g, struct strings *names,
 		      const struct heap_modules *modules, struct heap_peek *memory,
 		      uint32_t version);
+
+/* Whether the target of an edge counts it among its references, as far as the places
+ * of such pointers are known. */
+bool heap_cpython_counts(const struct heap_graph *g, uint32_t edge, uint32_t from);
+
+/*
+ * What the program's collector of garbage would free now: of the objects that it tracks
+ * those that nothing but each other counts on, found as it does it, by what is left of
+ * their counts without the references that they hold of each other. Fills ret, a byte
+ * a block: enum heap_fate. 0 or -ENOMEM.
+ */
+enum heap_fate {
+	HEAP_NO_GARBAGE = 0, /* no such object, or used */
+	HEAP_GARBAGE = 1,    /* it would be freed */
+	HEAP_WITH_IT = 2,    /* its parts, and what it alone holds */
+};
+int heap_cpython_garbage(const struct heap_graph *g, uint8_t *ret);

@@ -120,7 +120,8 @@ static bool is_link(const struct heap_what *w, uint16_t how)
 static uint16_t straight(const struct heap_what *w, uint16_t how)
 {
 	uint32_t into = heap_into(how);
-	bool is = w->type && heap_how(how) == HEAP_INTERIOR &&
+	bool inside = heap_how(how) == HEAP_INTERIOR || heap_how(how) == HEAP_TAG_LOW;
+	bool is = w->type && inside &&
 		  (into == w->at || (w->part == HEAP_VALUES && into + 1 == w->at));
 
 	return is ? (uint16_t)((how & ~HEAP_HOW_MASK) | HEAP_START) : how;
@@ -195,25 +196,6 @@ int cpython_cut(struct cpython_scan *s)
 
 /* ---- references that are counted ----------------------------------------- */
 
-/* Whether a pointer in a block is one that its target counts: what is known by place. */
-static bool is_counted(const struct heap_graph *g, uint32_t from, uint32_t edge)
-{
-	const struct heap_types *t = &g->types;
-	const struct heap_what *w = heap_types_what(t, from);
-	uint64_t offset = (uint64_t)g->edges.word[edge] * HEAP_WORD;
-	uint16_t how = g->edges.how[edge];
-
-	/* Variables of a stack of frames. */
-	if (g->blocks.items[from].flags & HEAP_MAPPED && heap_how(how) == HEAP_START)
-		return heap_types_label(t, edge);
-	if (!w->type || w->state & HEAP_UNUSED || heap_how(how) != HEAP_START)
-		return false;
-	if (w->part == HEAP_TUPLE && offset >= w->at + 24u)
-		return true;
-	return w->part > HEAP_TUPLE || heap_types_field(t, from, offset) ||
-	       heap_types_label(t, edge);
-}
-
 static bool is_object(const struct heap_what *w)
 {
 	return w->type && w->part <= HEAP_TUPLE;
@@ -228,7 +210,7 @@ static uint32_t *count_references(struct heap_graph *g)
 		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++) {
 			uint32_t to = g->edges.to[e];
 
-			if (is_object(&what[to]) && is_counted(g, b, e))
+			if (is_object(&what[to]) && heap_cpython_counts(g, e, b))
 				counted[to]++;
 		}
 	return counted;
@@ -263,7 +245,7 @@ int cpython_count(struct cpython_scan *s)
 			uint32_t to = g->edges.to[e];
 			uint16_t *how = &g->edges.how[e];
 
-			if (!is_counted(g, b, e))
+			if (!heap_cpython_counts(g, e, b))
 				*how = borrowed(&what[to], counted[to], !what[b].type,
 						*how);
 		}

@@ -18,6 +18,13 @@ enum { /* offsets in objects, of all these versions */
        ARRAY_ITEMS = 24,
        MODULE_DICT = 16,
        MODULE_NAME = 48,
+       DEQUE_LEFT = 24, /* blocks */
+       DEQUE_RIGHT = 32,
+       DEQUE_FIRST = 40, /* items */
+       DEQUE_LAST = 48,
+       DEQUE_ITEMS = 64, /* of a block, behind a link; another is behind them */
+       DEQUE_LINK = 520,
+       DEQUE_BLOCKS = 1 << 20,
        INLINE_VALUES = 8, /* behind the object's end */
        SHARED_MAX = 64,	  /* keys that a class's objects share */
 };
@@ -46,6 +53,61 @@ static uint32_t claim(struct cpython_scan *s, uint32_t type, uint64_t address,
 static uint64_t word_of(struct cpython_scan *s, uint64_t object, int64_t offset)
 {
 	return heap_peek_word(s->memory, object + (uint64_t)offset);
+}
+
+/* What was taken for an object, but has another one's items, has an old object's header
+ * where nothing is yet. inside: they may begin behind the block's first word. */
+static void disown(struct cpython_scan *s, uint64_t address, bool inside)
+{
+	uint64_t into = 0;
+	uint32_t block = address ? cpython_block(s, address, &into) : HEAP_NONE;
+	struct heap_what *w;
+
+	w = block != HEAP_NONE && (inside || !into) ? &s->g->types.what[block] : NULL;
+	if (w && (w->at != into || w->state & HEAP_UNUSED))
+		*w = (struct heap_what){0};
+}
+
+/* Where the values of an instance or a dictionary are: in a block of their own, but
+ * those of 3.13 that are in their object. */
+static uint64_t values_of(struct cpython_scan *s, const struct cpython_kind *k,
+			  uint64_t object)
+{
+	uint64_t at;
+
+	if (k->family == CPYTHON_A_DICT)
+		return word_of(s, object, DICT_VALUES);
+	if (!(k->flags & CPYTHON_MANAGED_DICT) || s->shape->version > 0x30c)
+		return 0;
+	if (s->shape->version == 0x30b)
+		return word_of(s, object, -4 * WORD);
+	at = word_of(s, object, -3 * WORD); /* or its dictionary */
+	return at & 1 ? at + 1 : 0;
+}
+
+void cpython_disown(struct cpython_scan *s)
+{
+	const struct heap_blocks *b = &s->g->blocks;
+
+	for (uint32_t i = 0; i < b->count; i++) {
+		struct heap_what w = s->g->types.what[i];
+		const struct cpython_kind *k = &s->kinds[s->kind_of[w.type]];
+		uint64_t object = b->items[i].address + w.at;
+
+		if (!w.type || w.state & HEAP_UNUSED)
+			continue;
+		if (k->family == CPYTHON_A_LIST)
+			disown(s, word_of(s, object, LIST_ITEMS), false);
+		else if (k->family == CPYTHON_A_SET)
+			disown(s, word_of(s, object, SET_TABLE), false);
+		else if (k->family == CPYTHON_A_BYTEARRAY)
+			disown(s, word_of(s, object, BYTEARRAY_BYTES), false);
+		else if (k->family == CPYTHON_AN_ARRAY)
+			disown(s, word_of(s, object, ARRAY_ITEMS), false);
+		else if (k->family == CPYTHON_A_DICT)
+			disown(s, word_of(s, object, DICT_KEYS), false);
+		disown(s, values_of(s, k, object), s->shape->version < 0x30d);
+	}
 }
 
 /* ---- labels -------------------------------------------------------------- */
@@ -174,6 +236,32 @@ static int see_set(struct cpython_scan *s, uint32_t own, const struct cpython_ki
 	return r;
 }
 
+/* Its blocks, each with a link at either end; items from the first one's left index to
+ * the last one's right. */
+static void see_deque(struct cpython_scan *s, const struct cpython_kind *k,
+		      uint64_t object)
+{
+	uint64_t at = word_of(s, object, DEQUE_LEFT);
+	uint64_t last = word_of(s, object, DEQUE_RIGHT);
+	uint64_t from = word_of(s, object, DEQUE_FIRST), to;
+
+	for (int i = 0; i < DEQUE_BLOCKS; i++) {
+		uint32_t block = claim(s, k->type, at, HEAP_TABLE, false);
+
+		if (block == HEAP_NONE ||
+		    s->g->blocks.items[block].size < DEQUE_LINK + WORD)
+			return;
+		to = at == last ? word_of(s, object, DEQUE_LAST) + 1 : DEQUE_ITEMS;
+		from = from < DEQUE_ITEMS ? from : 0;
+		to = to < DEQUE_ITEMS ? to : DEQUE_ITEMS;
+		bury_others(s, block, (1 + from) * WORD, (1 + to) * WORD);
+		if (at == last)
+			return;
+		at = word_of(s, at, DEQUE_LINK);
+		from = 0;
+	}
+}
+
 static int see_dict(struct cpython_scan *s, uint32_t type, uint64_t object)
 {
 	uint64_t at = word_of(s, object, DICT_KEYS);
@@ -247,16 +335,8 @@ static void see_values(struct cpython_scan *s, const struct cpython_kind *k,
 {
 	struct cpython_keys keys;
 	uint32_t block;
-	uint64_t at;
+	uint64_t at = values_of(s, k, object);
 
-	if (s->shape->version == 0x30b) {
-		at = word_of(s, object, -4 * WORD);
-	} else if (s->shape->version == 0x30c) {
-		at = word_of(s, object, -3 * WORD); /* or its dictionary */
-		at = at & 1 ? at + 1 : 0;
-	} else {
-		return;
-	}
 	block = claim(s, k->type, at, HEAP_VALUES, true);
 	if (block != HEAP_NONE && cpython_keys_read(s, k->keys, &keys))
 		bury_others(s, block, s->g->types.what[block].at,
@@ -327,6 +407,9 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 		return 0;
 	case CPYTHON_AN_ARRAY:
 		claim(s, k->type, word_of(s, object, ARRAY_ITEMS), HEAP_BUFFER, false);
+		return 0;
+	case CPYTHON_A_DEQUE:
+		see_deque(s, k, object);
 		return 0;
 	case CPYTHON_A_FRAME:
 		return cpython_see_frame(s, block, object);

@@ -65,6 +65,7 @@ enum cpython_family { /* whose insides are known */
 		      CPYTHON_A_WEAKREF,
 		      CPYTHON_A_BYTEARRAY,
 		      CPYTHON_AN_ARRAY,
+		      CPYTHON_A_DEQUE,
 		      CPYTHON_A_FRAME,
 		      CPYTHON_A_GENERATOR,
 		      CPYTHON_AN_EXCEPTION,
@@ -185,6 +186,9 @@ int cpython_see_generator(struct cpython_scan *s, uint32_t block, uint64_t objec
 int cpython_see_stack(struct cpython_scan *s, uint32_t block, uint64_t top);
 
 /* ---- cpython_parts.c ---- */
+
+/* Before anything is cut: what is a part after all is no object. */
+void cpython_disown(struct cpython_scan *s);
 
 /* With all objects known: blocks that are parts of theirs, and labels. */
 int cpython_parts(struct cpython_scan *s);

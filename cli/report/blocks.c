@@ -3,7 +3,6 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
 #include "cli/base/units.h"
-#include "cli/heap/components.h"
 #include "cli/heap/reach.h"
 #include "cli/report/held_json.h"
 #include "cli/report/types.h"
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 20, MEMBERS = 8, TEXT = 1024 };
+enum { ROWS = 20, TEXT = 1024 };
 
 _Static_assert((int)HELD_NO == HEAP_UNREACHED, "one number for it");
 
@@ -172,182 +171,6 @@ int blocks_json(const struct held *h, const struct blocks_options *o, FILE *out)
 			continue;
 		json_object(&j);
 		held_json_block(h, i, &j);
-		json_close(&j);
-	}
-	json_close(&j);
-	json_close(&j);
-	json_end(&j);
-	return 0;
-}
-
-/* ---- rings --------------------------------------------------------------- */
-
-struct ring {
-	uint32_t component, first;
-	uint64_t count, bytes;
-};
-
-struct rings {
-	uint32_t *component; /* of each block */
-	uint32_t components;
-	struct ring *items;
-	size_t count;
-};
-
-static void rings_done(struct rings *r)
-{
-	free(r->component);
-	free(r->items);
-}
-
-static int compare_rings(const void *a, const void *b)
-{
-	const struct ring *x = a, *y = b;
-
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Components of more than one block, or of one that points at itself. */
-static int find_rings(const struct held *h, const struct blocks_options *o,
-		      struct rings *ret)
-{
-	const struct heap_blocks *b = &h->graph->blocks;
-	_cleanup_(freep) uint8_t *only = calloc(b->count + 1, 1);
-	uint32_t hows = 1u << HEAP_START | 1u << HEAP_INTERIOR | 1u << HEAP_TAG_LOW;
-	size_t kept = 0;
-	int r;
-
-	*ret = (struct rings){.component = calloc(b->count + 1, sizeof(uint32_t))};
-	if (!only || !ret->component)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < b->count; i++)
-		only[i] = o->all || h->level[i] >= HELD_WEAK;
-	r = heap_components(h->graph, only, hows, ret->component, &ret->components);
-	if (r < 0)
-		return r;
-	ret->items = calloc(ret->components + 1ull, sizeof(*ret->items));
-	if (!ret->items)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < b->count; i++) {
-		struct ring *x;
-
-		if (ret->component[i] == HEAP_NONE)
-			continue;
-		x = &ret->items[ret->component[i]];
-		if (!x->count++)
-			x->first = i;
-		x->bytes += b->items[i].size;
-		x->component = ret->component[i];
-	}
-	for (size_t i = 0; i < ret->components; i++)
-		if (ret->items[i].count > 1 ||
-		    heap_points_at_itself(h->graph, ret->items[i].first, hows))
-			ret->items[kept++] = ret->items[i];
-	ret->count = kept;
-	if (kept)
-		qsort(ret->items, kept, sizeof(*ret->items), compare_rings);
-	return 0;
-}
-
-/* The next block of the ring from this one, by its first edge that stays in it. */
-static uint32_t next_of(const struct held *h, const struct rings *r, uint32_t block,
-			uint32_t *ret_edge)
-{
-	const struct heap_graph *g = h->graph;
-
-	for (uint32_t e = g->first[block]; e < g->first[block + 1]; e++)
-		if (r->component[g->edges.to[e]] == r->component[block]) {
-			*ret_edge = e;
-			return g->edges.to[e];
-		}
-	return block;
-}
-
-static void put_ring(const struct held *h, const struct rings *r, const struct ring *x,
-		     FILE *out)
-{
-	const struct heap_blocks *b = &h->graph->blocks;
-	uint32_t at = x->first, edge = 0;
-	char text[TEXT];
-
-	fprintf(out, "\n%s block%s, %s  (%s)\n", units_count(x->count).text,
-		x->count == 1 ? "" : "s", units_size(x->bytes).text,
-		held_level(h->level[x->first]));
-	for (size_t i = 0; i < MEMBERS; i++) {
-		uint32_t next = next_of(h, r, at, &edge);
-
-		fprintf(out, "  0x%" PRIx64 "  %s  ", b->items[at].address,
-			units_size(b->items[at].size).text);
-		text_put(out, held_block(h, at, text, sizeof(text)));
-		fprintf(out, "\n    %s ->", held_place(h, edge, text, sizeof(text)));
-		at = next;
-		if (at == x->first)
-			break;
-		fputc('\n', out);
-	}
-	fprintf(out,
-		at == x->first ? " 0x%" PRIx64 ", the first\n"
-			       : "    0x%" PRIx64 " ...\n",
-		b->items[at].address);
-}
-
-int cycles_text(const struct held *h, const struct blocks_options *o, FILE *out)
-{
-	_cleanup_(rings_done) struct rings r = {0};
-	size_t most = o->limit ? o->limit : ROWS;
-	int err = find_rings(h, o, &r);
-
-	if (err < 0)
-		return err;
-	held_heading(h, out);
-	fprintf(out, "%s ring%s of blocks%s\n", units_count(r.count).text,
-		r.count == 1 ? "" : "s", o->all ? "" : " that nobody surely holds");
-	for (size_t i = 0; i < r.count && i < most; i++)
-		put_ring(h, &r, &r.items[i], out);
-	if (r.count > most)
-		fprintf(out, "\n%s more; -n shows more\n",
-			units_count(r.count - most).text);
-	return 0;
-}
-
-/* The ring's blocks, by address: one look over all that are left. */
-static void json_members(const struct held *h, const struct rings *r,
-			 const struct ring *x, struct json *j)
-{
-	uint64_t left = x->count;
-
-	for (uint32_t i = x->first; left && i < h->graph->blocks.count; i++) {
-		if (r->component[i] != x->component)
-			continue;
-		left--;
-		json_object(j);
-		held_json_block(h, i, j);
-		json_close(j);
-	}
-}
-
-int cycles_json(const struct held *h, const struct blocks_options *o, FILE *out)
-{
-	struct json j = {.out = out, .spread = 3};
-	_cleanup_(rings_done) struct rings r = {0};
-	int err = find_rings(h, o, &r);
-
-	if (err < 0)
-		return err;
-	held_json_begin(h, "cycles", &j);
-	json_put_unsigned(&j, "found", r.count);
-	json_key(&j, "cycles");
-	json_array(&j);
-	for (size_t i = 0; i < r.count && i < (o->limit ? o->limit : ROWS); i++) {
-		json_object(&j);
-		json_put_unsigned(&j, "count", r.items[i].count);
-		json_put_unsigned(&j, "bytes", r.items[i].bytes);
-		json_key(&j, "blocks");
-		json_array(&j);
-		json_members(h, &r, &r.items[i], &j);
-		json_close(&j);
 		json_close(&j);
 	}
 	json_close(&j);

@@ -60,12 +60,13 @@ static struct pointer pointer_of(const struct held *h, uint32_t from, uint32_t e
 		return (struct pointer){.kind = INDEX,
 					.index = (offset - w->at - TUPLE_ITEMS) /
 						 HEAP_WORD};
-	if (w->part == HEAP_TABLE)
-		return (struct pointer){.kind = MEMBER};
 	if (w->type && w->part <= HEAP_TUPLE && offset == w->at + (uint64_t)TYPE)
 		return (struct pointer){.kind = ATTRIBUTE, .name = "__class__"};
-	if (w->type && w->part <= HEAP_TUPLE && to->part > HEAP_TUPLE)
+	if (w->type && to->part > HEAP_TUPLE &&
+	    (w->part <= HEAP_TUPLE || w->part == HEAP_TABLE))
 		return (struct pointer){.kind = OWN};
+	if (w->part == HEAP_TABLE)
+		return (struct pointer){.kind = MEMBER};
 	field = heap_types_field(t, from, offset);
 	if (field)
 		return (struct pointer){

@@ -1,6 +1,6 @@
 /*
  * types.h - `top --by type`: the objects of a snapshot by their types, as objgraph's
- * most_common_types() and Pympler's summary have them; and what types are called.
+ * most_common_types() and Pympler's summary have them, and how they grew.
  */
 #pragma once
 
@@ -29,3 +29,10 @@ bool types_match(const char *pattern, const char *name);
 
 int types_text(const struct held *h, const struct types_options *o, FILE *out);
 int types_json(const struct held *h, const struct types_options *o, FILE *out);
+
+/* What grew and shrank from one snapshot to another, types matched by name; as
+ * objgraph's show_growth() has it. */
+int types_growth_text(const struct held *a, const struct held *b,
+		      const struct types_options *o, FILE *out);
+int types_growth_json(const struct held *a, const struct held *b,
+		      const struct types_options *o, FILE *out);

@@ -289,10 +289,12 @@ class Manners(harness.Case):
                 runs[verb] = [[one.profile], [objects.profile]]
             runs.setdefault(verb, [[p.profile] for p in (one, tree, static, sampled)])
         for by in self.words("diff")["by"]:
-            runs["diff"].append(["--by=" + by, one.profile, tree.profile])
+            pair = (objects, objects) if by == "type" else (one, tree)
+            runs["diff"].append(["--by=" + by, *(p.profile for p in pair)])
         for by in self.words("top")["by"]:
             runs["top"].append(["--by=" + by,
                                 (objects if by == "type" else tree).profile])
+        runs["top"].append(["--by=type", "--since=1", objects.profile])
         runs["tree"] += [["--bottom-up", "--lines", tree.profile]]
         self.assertGreaterEqual(set(runs), {"report", "lines", "tree", "churn", "info"})
         for verb, lines in runs.items():

@@ -245,6 +245,89 @@ take(b"before")
                         r"\{local %s( of deep\(\))?\}$" % name, w)]), 1, words)
                 self.assertEqual(len(words), len(NAMED) + 5)
 
+    def test_what_the_collector_of_garbage_would_free(self):
+        """It says itself how many; and everything here is in places that are known."""
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, said = self.snapshot(TELL + """
+class Node:
+    def __init__(self):
+        self.me = self
+class Pair:
+    pass
+gc.collect()
+gc.disable()
+for _ in range(10000):
+    Node()
+a, b = Pair(), Pair()
+a.other, b.other = b, a
+a.held = [bytearray(1000)]
+kept = Pair()
+kept.me = kept
+del a, b
+class Gone:
+    pass
+del Gone
+take(b"garbage")
+json.dump(gc.collect(), open(sys.argv[1], "w"))
+""", python)
+                found = self.read_json("cycles", profile)
+                self.assertEqual(found["garbage"]["objects"], said)
+                types = {t["type"]: t["objects"] for t in found["garbage"]["types"]}
+                self.assertEqual((types["__main__.Node"], types["__main__.Pair"],
+                                  types["type"]), (10000, 2, 1))
+                # Of each node, its attributes where they have a block of their own; and
+                # what a.held holds.
+                self.assertGreater(found["garbage"]["blocks"], said)
+                rings = [c for c in found["cycles"] if c["blocks"][0].get("type") in (
+                    "__main__.Node", "__main__.Pair")]
+                self.assertEqual({c["collector"] for c in rings}, {"found"})
+                held = self.read_json("cycles", profile, "--all", "-n100000")["cycles"]
+                self.assertIn("held", {c["collector"] for c in held})
+                text = self.heapline("cycles", profile).stdout.decode()
+                self.assertIn("Python's garbage collector would free", text)
+                self.assertIn("      10,000  __main__.Node\n", text)
+
+    def test_growth_between_snapshots(self):
+        profile, _ = self.snapshot(TELL + """
+class Node:
+    __slots__ = ("value",)
+class Other:
+    __slots__ = ("value",)
+nodes = [Node() for _ in range(50)]
+others = [Other() for _ in range(70)]
+take(b"first")
+nodes += [Node() for _ in range(100)]
+del others[:30]
+take(b"second")
+open(sys.argv[1], "w").write("{}")
+""")
+        rows = {row["type"]: row for row in self.read_json(
+            "top", profile, "--by=type", "--since=first", "--snapshot=second")["rows"]}
+        for name, before, after in (("Node", 50, 150), ("Other", 70, 40)):
+            row = rows["__main__." + name]
+            self.assertEqual((row["objects_before"], row["objects"]), (before, after))
+            # A count, a type, the slot, and two words of the collector of garbage.
+            self.assertEqual((row["bytes_before"], row["bytes"]),
+                             (40 * before, 40 * after))
+        text = self.heapline("top", "--by=type", "--since=1", profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^ +150 +\+100 +5\.9 KiB +\+3\.9 KiB  __main__\.Node$")
+        same = self.read_json("diff", profile, profile, "--by=type")["rows"]
+        self.assertEqual(same, [])
+        self.assertNotEqual(self.heapline("top", "--since=1", profile).status, 0)
+
+    def test_verbs_take_a_type_for_an_address(self):
+        profile, _ = self.snapshot(OBJECTS + "snapshot()\n")
+        for verb in ("path", "at", "refs", "backrefs"):
+            found = self.read_json(verb, profile, "--type=Slim", "-n2")
+            self.assertEqual([b["type"] for b in found["blocks"]], ["__main__.Slim"] * 2)
+        missing = self.heapline("path", "--type=Nobody", profile)
+        self.assertIn(b"no live object is of that type", missing.stderr)
+        self.assertEqual(missing.status, 2)
+        dot = self.heapline("backrefs", "--type=Made", "--dot", profile).stdout.decode()
+        self.assertIn("__main__.Made", dot)
+        self.assertRegex(dot, r'label="\[\d+\]"')
+
     def test_a_program_without_python_has_no_types(self):
         result = self.record([harness.target("demo")], ["--snapshot-at-exit"])
         rows = self.read_json("top", result.profile, "--by=type")["rows"]
