@@ -35,6 +35,7 @@ struct park_lot {
 	struct park_item *heads, **last_head;
 	bool latest_is_head; /* of the event that was pushed last */
 	uint64_t touched; /* round of the latest event, waiting or not */
+	uint64_t freed_ns; /* when the address was last freed; 0: not known */
 	struct park_lot *same_hash;	   /* chain of the hash table */
 	struct park_lot *next, **previous; /* all lots */
 };

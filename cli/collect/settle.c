@@ -45,6 +45,15 @@ static void drop(struct ledger *l, struct park_lot *lot, struct park_item *item)
 	free(item);
 }
 
+/* The ledger keeps that of few addresses, and a lot may be open for long. */
+static void remember_free(struct ledger *l, struct park_lot *lot)
+{
+	uint64_t ns = blocks_freed(l, lot->process, lot->address);
+
+	if (ns)
+		lot->freed_ns = ns;
+}
+
 static void apply_legal(struct ledger *l, struct park_lot *lot)
 {
 	struct ledger_process *p = lot->process;
@@ -55,9 +64,10 @@ static void apply_legal(struct ledger *l, struct park_lot *lot)
 		wanted.live = blocks_has(l, p, lot->address);
 		item = park_pick(&l->park, lot, is_legal, &wanted);
 		if (!item || !blocks_apply(l, p, &item->event, item->realloc))
-			return;
+			break;
 		drop(l, lot, item);
 	}
+	remember_free(l, lot);
 }
 
 /* No event explains this one. */
@@ -101,10 +111,12 @@ static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 	uint64_t ns = blocks_moment(l, &stuck->event);
 	struct live_block b;
 
+	/* Of a pool nothing is older than the recording, and threads may hand chunks
+	 * to each other faster than they could blocks; but one alone does all in order. */
+	if (lot->address & POOLS_CHUNK && lot->heads->next_head)
+		return true;
 	if (needs_block(&stuck->event)) {
-		uint64_t freed_ns = blocks_freed(l, p, lot->address);
-
-		return freed_ns && freed_ns + DISORDER_NS >= ns;
+		return lot->freed_ns && lot->freed_ns + DISORDER_NS >= ns;
 	}
 	if (!blocks_take(l, p, lot->address, &b))
 		return false;
@@ -237,6 +249,7 @@ void settle_park(struct ledger *l, struct ledger_process *p, const struct event 
 	}
 	p->parked++;
 	lot = park_find(&l->park, p, ev->address);
+	remember_free(l, lot);
 	/* Behind another event of its own ring it changes nothing yet. */
 	if (park_has_choice(lot))
 		settle_lot(l, lot, 0);
