@@ -275,13 +275,21 @@ class Viewer(harness.Case):
         self.assertEqual(run.status, 0, run)
         return self.ask(run.profile, {})
 
+    def of_pools(self):
+        run = self.record([harness.target("pools"), "arena"], ["--snapshot-at-exit"])
+        self.assertEqual(run.status, 0, run)
+        return self.ask(run.profile, {
+            "leaks": ["leaks", "--kind=all", "--domain=pool"],
+            "top": ["top", "--by=site", "--domain=pool"]})
+
     def test_leaks_and_references_in_a_browser(self):
         run = holding.record(self)
         heap = self.of_heap(run)
         bare = self.record([harness.target("holding")])
         pages = {"heap": heap, "hostile": self.of_odd_names(
                      os.path.join(harness.SOURCE, "tests", "targets", "holding.c")),
-                 "bare": self.ask(bare.profile, {"leaks": ["leaks"]})}
+                 "bare": self.ask(bare.profile, {"leaks": ["leaks"]}),
+                 "pools": self.of_pools()}
         for name, option in (("small", "--html-limit=60K"), ("cut", "--at=end")):
             page = self.path(name + ".html")
             done = self.heapline("report", "--html", page, option, run.profile)

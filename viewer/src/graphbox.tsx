@@ -3,7 +3,7 @@
 
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import type { Block } from "./heap";
+import { type Block, typeOf } from "./heap";
 import { type Box, type Layout, layOut } from "./layout";
 import { type Drawing, type Link, type Node, shadeOf } from "./refs";
 import { clean, count, size } from "./units";
@@ -29,7 +29,7 @@ function boxOf(node: Node): Box {
 export function blockTitle(block: Block): string {
   return (
     `${block.address}, ${count(block.bytes)} bytes\n` +
-    (block.type ? clean(block.type) + "\n" : "") +
+    (typeOf(block) ? clean(typeOf(block)) + "\n" : "") +
     `${clean(block.site)}`
   );
 }
@@ -40,7 +40,7 @@ function spoken(node: Node): string {
   if (node.kind === "more") return `${count(node.count)} more ${clean(node.text)}`;
   const { block, referrers, references, rootCount } = node.around;
   return (
-    `Block ${block.address}, ${size(block.bytes)}, ${clean(block.type || block.site)}, ` +
+    `Block ${block.address}, ${size(block.bytes)}, ${clean(typeOf(block) || block.site)}, ` +
     `${block.held === "no" ? "held by nobody, " : ""}${count(rootCount)} roots, ` +
     `${count(referrers.count)} referrers, ${count(references.count)} references`
   );
@@ -169,11 +169,11 @@ function Inside(p: { node: Node }) {
   const { block } = node.around;
   return (
     <>
-      <span class="name">{clean(block.type || block.site)}</span>
+      <span class="name">{clean(typeOf(block) || block.site)}</span>
       <small>
         {size(block.bytes)}
         {"  "}
-        {block.type ? clean(block.site) : block.address}
+        {typeOf(block) ? clean(block.site) : block.address}
       </small>
     </>
   );

@@ -3,6 +3,7 @@
 
 import type { Data, Options } from "./data";
 import type { Amount } from "./model";
+import type { Domain } from "./scope";
 
 // ---- leaks ------------------------------------------------------------------------
 
@@ -95,11 +96,21 @@ export interface Block {
   domain?: string;
   /** What it is, and what would go with it: of profiles that know. */
   type?: string;
+  part?: string;
+  called?: string;
+  unused?: boolean;
   retained_bytes?: number;
   thread?: string;
   tid?: number;
   /** The first bytes, in hexadecimal digits, as far as they were kept: of a server. */
   contents?: string;
+}
+
+/** "dict (keys)", "function `read`": what a block is, as reports say it; "": who knows. */
+export function typeOf(block: Block): string {
+  if (!block.type) return "";
+  const part = block.unused ? " (unused)" : block.part ? ` (${block.part})` : "";
+  return block.type + part + (block.called ? " `" + block.called + "`" : "");
 }
 
 export interface Edge {
@@ -189,7 +200,7 @@ interface StoredGraph {
 
 /** "insert (table.c:12)": what a site's words are. */
 export function siteWords(site: string): string[] {
-  const match = /^(?:mapping by )?(.*?)(?: \((.*?)(:\d+)?\))?$/s.exec(site);
+  const match = /^(?:(?:mapping|chunk) by )?(.*?)(?: \((.*?)(:\d+)?\))?$/s.exec(site);
   if (!match) return [site];
   const [, name, file, line] = match;
   return [site, name, ...(file ? [file, file + (line ?? "")] : [])];
@@ -404,7 +415,7 @@ export class Heap {
   }
 
   /** null: there are none in the page. */
-  leaks(domain: "malloc" | "mmap"): Promise<Leaks | null> {
+  leaks(domain: Domain): Promise<Leaks | null> {
     return this.once("leaks " + domain, async () => {
       const all = this.data.asks ? await this.askLeaks(domain) : await this.storedLeaks(domain);
       if (!all.length) return null;
@@ -415,7 +426,7 @@ export class Heap {
 
   private storedLeaks(domain: string): Promise<LeakReport[]> {
     return this.data
-      .json<LeakReport[]>(domain === "mmap" ? "leaks.mmap" : "leaks")
+      .json<LeakReport[]>(domain === "malloc" ? "leaks" : "leaks." + domain)
       .catch(() => []);
   }
 

@@ -32,7 +32,7 @@ export function toSource(file: string, name: string): Partial<State> {
 /** The place of a site that a report calls "insert (table.c:12)"; null: not known. */
 export function placeOfSite(m: Model, site: string): { file: string; fn: string } | null {
   const { line } = m.labels;
-  const name = site.replace(/^mapping by /, "");
+  const name = site.replace(/^(mapping|chunk) by /, "");
   for (let i = 1; i < line.short.length; i++) {
     if (m.text(line.short[i]) !== name) continue;
     const place = { file: m.text(line.file[i]), fn: m.text(line.function[i]) };

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { useView } from "./context";
 import { GraphBox } from "./graphbox";
 import { Grid } from "./grid";
-import { type Graph, heapOf, type HeapAbout, type Neighbour, type Side } from "./heap";
+import { type Graph, heapOf, type HeapAbout, type Neighbour, type Side, typeOf } from "./heap";
 import { placeOfSite, toSource } from "./places";
 import {
   type BlockNode, type Drawing, drawingOf, edgeText, formatOpened, MORE, type Node, parseOpened,
@@ -116,7 +116,7 @@ function Groups(p: { graph: Graph }) {
               {g.first.address}
             </button>,
             <span class="name" title={clean(g.first.site)}>
-              {clean(g.first.type || g.first.site)}{" "}
+              {clean(typeOf(g.first) || g.first.site)}{" "}
               <small class={g.first.held === "no" ? "leak-lost" : undefined}>
                 {HELD[g.first.held] ?? g.first.held}
               </small>
@@ -162,7 +162,7 @@ function Neighbours(p: { title: string; side: Side; choose: (n: Neighbour) => vo
                 {n.block.address}
               </button>{" "}
               <small>
-                {edgeText(n.edge)}, {size(n.block.bytes)}, {clean(n.block.type || n.block.site)}
+                {edgeText(n.edge)}, {size(n.block.bytes)}, {clean(typeOf(n.block) || n.block.site)}
               </small>
             </li>
           ))}
@@ -184,7 +184,7 @@ function BlockDetails(p: { node: BlockNode; explore: (address: string) => void }
       block.bytes < 1024 ? size(block.bytes) : `${size(block.bytes)} (${count(block.bytes)} bytes)`,
       block.bytes,
     ],
-    ...(block.type ? ([["type", "Type", clean(block.type)]] as [string, string, string][]) : []),
+    ...(typeOf(block) ? ([["type", "Type", clean(typeOf(block))]] as [string, string, string][]) : []),
     ...(block.retained_bytes === undefined
       ? []
       : ([["retained", "Freeing it would release", size(block.retained_bytes), block.retained_bytes]] as

@@ -9,8 +9,12 @@ import { seconds } from "./units";
 export const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations"] as const;
 export type Metric = (typeof METRICS)[number];
 
+/** Kinds of memory, by the numbers that sites have of them. */
+export const DOMAINS = ["malloc", "mmap", "pool"] as const;
+export type Domain = (typeof DOMAINS)[number];
+
 export interface Filter {
-  domain: "malloc" | "mmap";
+  domain: Domain;
   pid: number; // 0: all processes
   focus: string; // "": all stacks
   ignore: string; // "": none
@@ -93,7 +97,7 @@ export class Scope {
     all.forEach((_, i) => inScope[i] && this.processes.push(i));
     this.chooseMoment();
     const nodes = this.chooseNodes();
-    const domain = filter.domain === "mmap" ? 1 : 0;
+    const domain = DOMAINS.indexOf(filter.domain);
     const { siteNode, siteCount } = model;
     const { site } = this;
     this.has = new Uint8Array(siteCount);
@@ -124,7 +128,7 @@ export class Scope {
   /** Each process's peak of the domain: the sum of what its sites had then. */
   private domainPeaks(): Float64Array {
     const { site, siteCount, report } = this.model;
-    const domain = this.filter.domain === "mmap" ? 1 : 0;
+    const domain = DOMAINS.indexOf(this.filter.domain);
     const peaks = new Float64Array(report.processes.length);
     for (let i = 0; i < siteCount; i++)
       if (site.domain[i] === domain) peaks[site.process[i]] += site.peak[i];

@@ -2,7 +2,7 @@
 // shows the same.
 
 import { UNITS_OF_ROWS, type Unit } from "./pair";
-import { METRICS, type Metric } from "./scope";
+import { type Domain, DOMAINS, METRICS, type Metric } from "./scope";
 
 export const VIEWS = [
   "source", "flame", "tree", "top", "timeline", "leaks", "refs", "sizes", "processes",
@@ -26,7 +26,7 @@ export interface State {
   unit: Unit; // of rows of what changed
   least: number; // changes below it are folded
   metric: Metric;
-  domain: "malloc" | "mmap";
+  domain: Domain;
   pid: number;
   focus: string;
   ignore: string;
@@ -66,7 +66,7 @@ const WORDS: Partial<Record<keyof State, readonly string[]>> = {
   show: SHOWS,
   unit: UNITS_OF_ROWS,
   metric: METRICS,
-  domain: ["malloc", "mmap"],
+  domain: DOMAINS,
   dir: DIRECTIONS,
   by: TOP_BY,
   classes: ["size", "lifetime"],

@@ -11,7 +11,7 @@ import { Model } from "./model";
 import { Pair } from "./pair";
 import { PairFigures, PairHeading, pairNotices, PairPage, ShowSwitch } from "./pairapp";
 import { pairCommand } from "./pairparts";
-import { parseRegex, Scope } from "./scope";
+import { type Domain, DOMAINS, parseRegex, Scope } from "./scope";
 import { RefsView } from "./refsview";
 import { SourceView } from "./source";
 import { formatState, parseState, type State, type View, VIEWS } from "./state";
@@ -165,10 +165,20 @@ interface ControlsProps {
   set: (patch: Partial<State>, remember?: boolean) => void;
 }
 
+const DOMAIN_TITLES: Record<Domain, string> = {
+  malloc: "heap (malloc)", mmap: "mappings (mmap)", pool: "chunks of pools",
+};
+
+/** Kinds of memory that the profile has something of. */
+function domainsOf(m: Model): Domain[] {
+  return DOMAINS.filter((d) => d === "malloc" || m.report.domains[d]?.totals.allocations > 0);
+}
+
 function Controls(p: ControlsProps) {
   const { model: m, pair, state, set } = p;
   const changes = pair && state.show === "diff";
   const pids = [...new Set(m.report.processes.map((q) => q.pid))];
+  const domains = domainsOf(m);
   return (
     <div class="controls">
       {pair && <ShowSwitch state={state} set={set} />}
@@ -201,15 +211,18 @@ function Controls(p: ControlsProps) {
           </select>
         </label>
       )}
-      {m.report.domains.mmap?.totals.allocations > 0 && !changes && (
+      {domains.length > 1 && !changes && (
         <label class="field">
           <span>Memory</span>
           <select
             value={state.domain}
             onChange={(e) => set({ domain: e.currentTarget.value as State["domain"] })}
           >
-            <option value="malloc">heap (malloc)</option>
-            <option value="mmap">mappings (mmap)</option>
+            {domains.map((domain) => (
+              <option key={domain} value={domain}>
+                {DOMAIN_TITLES[domain]}
+              </option>
+            ))}
           </select>
         </label>
       )}

@@ -157,6 +157,20 @@ tests.what_was_not_scanned_is_said_plainly = () =>
     await goTo(page, "#view=refs&block=0x1234&way=path", ".refs-view .notice");
   });
 
+tests.chunks_of_pools_are_a_memory_of_their_own = () =>
+  withPage("pools", "#view=leaks&kinds=all", {}, async (page, cli) => {
+    await page.selectOption(".field:has-text('Memory') select", "pool");
+    await page.waitForSelector(".grid.findings");
+    await settle(page);
+    assert.deepEqual(findingsOf(await rowsOf(page, "Findings")), theirs(cli.leaks));
+    await go(page, "#view=top&by=site&domain=pool");
+    assert.deepEqual(
+      (await rowsOf(page, "Top by site")).map((r) => r.cells.slice(0, 5).map((c) => c.value ?? 0)),
+      cli.top.rows.map((r) => [
+        r.peak.bytes, r.leaked.bytes, r.allocated_bytes, r.temporary_bytes, r.allocations]),
+    );
+  });
+
 tests.a_part_of_a_recording_has_no_verdict = () =>
   withPage("cut", "#view=leaks", {}, async (page) => {
     assert.match(await page.textContent(".leaks-view"), /part of the recording/);
