@@ -118,9 +118,7 @@ static void end(struct members *m, struct member *i)
 			return;
 		}
 		/* It has no heap of its own to tell of, but a beginning and an end. */
-		if (i->kind == MEMBER_BORN)
-			members_record_born(m, i);
-		if (i->kind == MEMBER_BORN)
+		if (i->kind == MEMBER_BORN && !members_record_born(m, i))
 			return;
 		if (!procfs_exit_status(i->pid, i->pidfd, &wait_status))
 			members_end_recorded(m, i, PROFILE_EXITED, -1);

@@ -163,17 +163,20 @@ void members_end_unfollowed(struct members *m, struct member *i, bool alive)
 		members_drop(m, i);
 }
 
-void members_record_child(struct members *m, struct member *i, uint32_t slot,
+bool members_record_child(struct members *m, struct member *i, uint32_t slot,
 			  uint32_t serial, uint32_t parent, uint64_t stamp)
 {
-	if (members_record(m, i, slot, serial, parent, false) < 0)
+	if (members_record(m, i, slot, serial, parent, false) < 0) {
 		members_drop(m, i);
-	else
-		engine_process_forked(m->engine, i->process, parent, stamp);
+		return false;
+	}
+	engine_process_forked(m->engine, i->process, parent, stamp);
+	return true;
 }
 
-void members_record_born(struct members *m, struct member *i)
+bool members_record_born(struct members *m, struct member *i)
 {
-	members_record_child(m, i, i->slot, i->serial, i->parent_serial,
-			     wire_process(m->memory->base, i->slot)->start_stamp);
+	return members_record_child(
+		m, i, i->slot, i->serial, i->parent_serial,
+		wire_process(m->memory->base, i->slot)->start_stamp);
 }

@@ -17,10 +17,11 @@ uint32_t members_last_of(const struct members *m, pid_t pid, bool nested);
 int members_record(struct members *m, struct member *i, uint32_t slot, uint32_t serial,
 		   uint32_t parent, bool fresh);
 
-/* A fork child is one of the recorded from now on. i is gone if there is no memory. */
-void members_record_child(struct members *m, struct member *i, uint32_t slot,
+/* A fork child is one of the recorded from now on. false: there is no memory, and i was
+ * dropped: another may be in its place. */
+bool members_record_child(struct members *m, struct member *i, uint32_t slot,
 			  uint32_t serial, uint32_t parent, uint64_t stamp);
-void members_record_born(struct members *m, struct member *i);
+bool members_record_born(struct members *m, struct member *i);
 
 /* The process has ended, or its image was replaced: its last word is counted. i is
  * dropped. */
