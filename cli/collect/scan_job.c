@@ -5,7 +5,6 @@
 #include "cli/base/kernel.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/scan_names.h"
-#include "cli/heap/immortal.h"
 #include "cli/heap/mappings.h"
 #include "cli/heap/memory.h"
 #include "cli/heap/cpython.h"
@@ -69,17 +68,6 @@ static size_t edge_max(void)
 
 	n = n < 1 << 20 ? 1 << 20 : n;
 	return (size_t)(n < most ? n : most);
-}
-
-/* Whether Python's immortal objects are looked for: those of a process that ends. (While
- * it lives, its interpreter knows where they are.) */
-static bool has_immortals(const struct scan_job *j)
-{
-	/* relaxed: said at its start. */
-	uint32_t python = atomic_load_explicit(&j->slot->python, memory_order_relaxed);
-
-	return scan_at_end(&j->want) && (python & 0xff) == WIRE_PYTHON_ON &&
-	       heap_immortal_knows(python >> 8 & 0xffff);
 }
 
 /* Its CPython, as the shim has met it: major << 8 | minor; 0: there is none whose
@@ -163,7 +151,6 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	j->graph.dead = &dead;
 	j->graph.unused = &unused;
 	j->graph.block_max = MAPPING_MAX;
-	j->graph.immortals = has_immortals(j);
 	if (!r)
 		r = heap_graph_scan(&j->graph, source);
 	j->graph.dead = NULL;

@@ -31,7 +31,6 @@ struct heap_block {
 enum heap_block_flag {
 	HEAP_IGNORED = 1u << 0, /* the program says that it is no leak */
 	HEAP_MAPPED = 1u << 1,	/* not of the malloc domain: see mappings.h */
-	HEAP_IMMORTAL = 1u << 8, /* an object of Python's that is never freed */
 	HEAP_CHUNK = 1u << 2,	/* of a pool: see pools.h */
 };
 

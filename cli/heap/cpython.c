@@ -331,9 +331,9 @@ static bool examine(struct cpython_scan *s, uint64_t address, struct cpython_kin
 	memcpy(&ret->item_size, raw + TYPE_ITEM_SIZE, 8);
 	memcpy(&weak, raw + TYPE_WEAK_LIST, 8);
 	memcpy(&dict, raw + TYPE_DICT_OFFSET, 8);
-	if (!(ret->flags & CPYTHON_READY) || ret->basic_size < 16 ||
-	    ret->basic_size > BASIC_MAX || ret->item_size > ITEM_MAX ||
-	    !type_name(s, address, ret->flags, name, room))
+	/* (That it is ready is taken back as the interpreter is taken down.) */
+	if (ret->basic_size < 16 || ret->basic_size > BASIC_MAX ||
+	    ret->item_size > ITEM_MAX || !type_name(s, address, ret->flags, name, room))
 		return false;
 	ret->before = before_of(s, ret->flags);
 	ret->family = family_of(s, address, ret->flags);

@@ -24,7 +24,6 @@ enum cpython_flag { /* tp_flags, since 3.8 but where it is said */
 		    CPYTHON_MANAGED_WEAKREF = 1 << 3, /* 3.12 */
 		    CPYTHON_MANAGED_DICT = 1 << 4,    /* 3.11 */
 		    CPYTHON_HEAP_TYPE = 1 << 9,
-		    CPYTHON_READY = 1 << 12,
 		    CPYTHON_GC = 1 << 14,
 		    CPYTHON_LONG = 1 << 24,
 		    CPYTHON_LIST = 1 << 25,

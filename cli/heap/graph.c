@@ -2,7 +2,6 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
-#include "cli/heap/immortal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -279,13 +278,6 @@ static int scan_range(struct scan *s, uint64_t from, uint64_t to, uint64_t start
 	return r;
 }
 
-/* The first words of block i. */
-static void look_at(struct scan *s, uint32_t i, const uint64_t *words, size_t n)
-{
-	if (heap_is_immortal(words, n))
-		s->g->blocks.items[i].flags |= HEAP_IMMORTAL;
-}
-
 /* Of a chunk, behind its words: what it lies in. */
 static int add_within(struct scan *s, uint32_t i)
 {
@@ -311,9 +303,6 @@ static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t 
 		uint64_t stop = (x->address + x->size) & ~7ull;
 
 		g->first[i] = (uint32_t)g->edge_count;
-		if (g->immortals && at < stop)
-			look_at(s, i, s->window + (at - from) / HEAP_WORD,
-				(size_t)(stop - at) / HEAP_WORD);
 		if (at < stop)
 			r = scan_words(s, s->window + (at - from) / HEAP_WORD,
 				       (size_t)(stop - at) / HEAP_WORD, at, x->address);

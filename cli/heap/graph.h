@@ -85,7 +85,6 @@ struct heap_graph {
 	/* Set by the caller before the scan, if anything is: memory of blocks whose
 	 * pointers are HEAP_DEAD. Tidy, not owned. */
 	const struct heap_ranges *dead;
-	bool immortals; /* look for HEAP_IMMORTAL */
 	const struct heap_ranges
 		*unused;    /* alike: memory whose words are no pointers */
 	uint64_t block_max; /* bytes of each block that are looked at; 0: all */

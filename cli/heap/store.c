@@ -245,8 +245,6 @@ int heap_store(const struct heap_graph *g, const struct heap_roots *roots,
 	if (!r)
 		r = put_flagged(&o, PIECE_MAPPINGS, g, HEAP_MAPPED);
 	if (!r)
-		r = put_flagged(&o, PIECE_IMMORTALS, g, HEAP_IMMORTAL);
-	if (!r)
 		r = put_threads(&o, g);
 	if (!r)
 		r = store_put_types(&o, g);
@@ -504,9 +502,6 @@ int heap_store_take(struct heap_stored *s, struct bytes_reader *in)
 	case PIECE_MAPPINGS:
 		r = take_list(&s->mapped, in, n);
 		break;
-	case PIECE_IMMORTALS:
-		r = take_list(&s->immortal, in, n);
-		break;
 	case PIECE_THREADS:
 		r = take_threads(s, in, n);
 		break;
@@ -548,8 +543,6 @@ int heap_store_end(struct heap_stored *s)
 	if (!r)
 		r = set_flag(&g->blocks, &s->mapped, HEAP_MAPPED);
 	if (!r)
-		r = set_flag(&g->blocks, &s->immortal, HEAP_IMMORTAL);
-	if (!r)
 		r = set_flag(&g->blocks, &s->chunks, HEAP_CHUNK);
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
@@ -589,7 +582,6 @@ void heap_stored_done(struct heap_stored *s)
 	heap_graph_done(&s->graph);
 	heap_roots_done(&s->roots);
 	free(s->ignored.items);
-	free(s->immortal.items);
 	free(s->mapped.items);
 	free(s->chunks.items);
 	*s = (struct heap_stored){0};

@@ -3,7 +3,7 @@
  * a number of rows of one kind, column by column (docs/format.md).
  *
  * The pieces of a graph come in order: names, modules, areas, functions, blocks, edges,
- * roots, which blocks are inherited, ignored, mappings, or immortal, who allocated them,
+ * roots, which blocks are inherited, ignored, or mappings, who allocated them,
  * of which types they are, and which are chunks of pools. Behind them may come the
  * contents of blocks (contents.h), which are not read with it.
  * What is read back was written by anybody: a graph that is not sound is refused.
@@ -29,7 +29,7 @@ struct heap_stored { /* a graph that was read back */
 	struct heap_graph graph;
 	struct heap_roots roots; /* the names of areas */
 	/* Owned: those with that flag. */
-	struct heap_list ignored, mapped, immortal, chunks;
+	struct heap_list ignored, mapped, chunks;
 	size_t threads; /* of graph.threads, that were read */
 };
 

@@ -124,6 +124,17 @@ static int count_block(struct findings_gather *g, uint32_t process,
 	return 0;
 }
 
+/* Python's objects whose count never changes (PEP 683, from 3.12 on) are freed by nobody,
+ * and the interpreter forgets where they are as it is taken down. (While it lives, it
+ * knows.) */
+static bool is_immortal(const struct heap_graph *graph, uint32_t block)
+{
+	const struct heap_what *w = heap_types_what(&graph->types, block);
+
+	return w->type && w->part <= HEAP_TUPLE && w->count == HEAP_UNCOUNTED &&
+	       graph->types.items[w->type].origin == HEAP_BY_PYTHON;
+}
+
 /* The classes without any suppression, and of lost blocks in `young`. */
 static int find_kinds(struct findings_gather *g, const struct heap_graph *graph,
 		      const uint8_t *young, const uint8_t *suppressed,
@@ -136,8 +147,8 @@ static int find_kinds(struct findings_gather *g, const struct heap_graph *graph,
 
 	if (!known)
 		return -ENOMEM;
-	for (size_t i = 0; i < graph->blocks.count; i++)
-		known[i] = graph->blocks.items[i].flags & HEAP_IMMORTAL ||
+	for (uint32_t i = 0; i < graph->blocks.count; i++)
+		known[i] = (!young && is_immortal(graph, i)) ||
 					   findings_is_runtime(
 						   g, graph->blocks.items[i].site)
 				   ? LEAK_RUNTIME

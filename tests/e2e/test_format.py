@@ -256,7 +256,7 @@ class Format(harness.Case):
         reader, report = self.read([harness.target("demo")], ["--snapshot-at-exit"])
         (snapshot,) = reader.rows["SNAPSHOTS"]
         self.assertEqual(snapshot["blocks"], sum(n for k, n in reader.pieces if k == 4))
-        self.assertEqual(sorted(reader.kinds), [*range(1, 18), 20, 21])
+        self.assertEqual(sorted(reader.kinds), [*range(1, 18), 21])
         self.assertEqual(snapshot["bytes"], report["live_at_end"]["bytes"])
         self.assertEqual(set(reader.types.values()) - reader.seen, {"STRING_PART"})
         self.assertLessEqual(set(reader.columns), set(reader.types.values()))

@@ -40,6 +40,21 @@ lose()
 """
 
 
+# A struct {int fd; char *name;} with -1 in it looks much like an object whose count is the
+# one that never changes (from 3.12 on), but its pointer is at no type.
+ALIKE = """\
+import ctypes
+c = ctypes.CDLL(None)
+c.calloc.restype = ctypes.c_void_p
+c.calloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
+def lose():
+    lost = c.calloc(1, 1016)
+    ctypes.memset(lost, 255, 4)
+    ctypes.memmove(lost + 8, ctypes.byref(ctypes.c_void_p(c.calloc(1, 40))), 8)
+lose()
+"""
+
+
 class Check(harness.Case):
     def check(self, python, text, status, *options):
         script = self.write("script.py", text)
@@ -65,6 +80,13 @@ class Check(harness.Case):
                     said = self.check(python, LOST % call, 23)
                     self.assertIn(size, said)
                     self.assertRegex(said, r"lose\s+script\.py:6")
+
+    def test_what_looks_like_an_object_that_is_never_freed_is_a_leak(self):
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                said = self.check(python, ALIKE, 23)
+                self.assertRegex(said, r"1016 B in 1 block|1\.0 KiB in 1 block")
+                self.assertRegex(said, r"lose\s+script\.py:6")
 
 
 if __name__ == "__main__":

@@ -252,46 +252,6 @@ static void offsets_beyond_32_bits_saturate(void **state)
 	heap_graph_done(&g);
 }
 
-/* The words of one block, from BASE on. */
-static ssize_t read_words(void *context, uint64_t address, void *to, size_t len,
-			  uint64_t *ret_skip)
-{
-	(void)ret_skip;
-	memcpy(to, (char *)context + (address - BASE), len);
-	return (ssize_t)len;
-}
-
-static void an_object_that_is_never_freed_is_told_by_its_head(void **state)
-{
-	enum { BLOCK_WORDS = 10 };
-	static const uint64_t count = UINT32_MAX, type = 0x7f0000001230;
-
-	(void)state;
-	for (uint64_t at = 0; at + 1 < BLOCK_WORDS; at++)
-		for (int what = 0; what < 8; what++) {
-			uint64_t words[BLOCK_WORDS] = {0};
-			struct heap_source source = {words, read_words};
-			struct heap_graph g = {.immortals = what != 7};
-
-			words[at] = what == 1	? count - 1
-				    : what == 2 ? count | 1ull << 32
-						: count;
-			words[at + 1] = what == 3   ? 0
-					: what == 4 ? 4096
-					: what == 5 ? type + 4
-					: what == 6 ? type << 8
-						    : type;
-			make_block(&g, BASE, sizeof(words));
-			heap_blocks_seal(&g.blocks);
-			assert_int_equal(heap_graph_scan(&g, &source), 0);
-			assert_int_equal(g.blocks.items[0].flags,
-					 what == 0 && at <= 4 && at % 2 == 0
-						 ? HEAP_IMMORTAL
-						 : 0);
-			heap_graph_done(&g);
-		}
-}
-
 static void the_way_back_is_the_way_there(void **state)
 {
 	(void)state;
@@ -362,7 +322,6 @@ int main(void)
 		cmocka_unit_test(a_process_that_goes_away_ends_the_scan),
 		cmocka_unit_test(edges_and_roots_have_a_limit),
 		cmocka_unit_test(offsets_beyond_32_bits_saturate),
-		cmocka_unit_test(an_object_that_is_never_freed_is_told_by_its_head),
 		cmocka_unit_test(the_way_back_is_the_way_there),
 		cmocka_unit_test(unsound_graphs_are_told),
 	};

@@ -96,9 +96,7 @@ static void furnish(struct heap_graph *g, struct heap_roots *roots, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		g->blocks.items[i].site = make_below(1000);
 		g->blocks.items[i].born_ns = make_random();
-		g->blocks.items[i].flags =
-			make_below(3) ? 0
-				      : make_below(4) | make_below(2) * HEAP_IMMORTAL;
+		g->blocks.items[i].flags = make_below(3) ? 0 : make_below(4);
 	}
 	g->inherited = make_below(2) ? calloc(n, 1) : NULL;
 	for (uint32_t i = make_below(2) ? n : 0; i < n; i++)
