@@ -267,7 +267,7 @@ static void put_edges(struct choice *c, uint32_t block, struct json *j)
 	json_close(j);
 }
 
-struct other { /* blocks of a site that are not in the page */
+struct other { /* blocks of a site and type that are not in the page */
 	uint32_t first;
 	uint64_t references;
 };
@@ -289,13 +289,15 @@ struct others {
 static int add_other(const struct choice *c, struct table *sites, struct others *all,
 		     uint32_t block)
 {
+	const struct heap_what *w = heap_types_what(&c->g->types, block);
+	struct table_key key = {c->g->blocks.items[block].site,
+				(uint64_t)w->type << 8 | w->part};
 	bool is_new;
 	uint64_t *at;
 
 	if (c->number[block])
 		return 0;
-	at = table_put(sites, (struct table_key){c->g->blocks.items[block].site, 0},
-		       &is_new);
+	at = table_put(sites, key, &is_new);
 	if (!at)
 		return -ENOMEM;
 	if (is_new) {

@@ -2,7 +2,9 @@
 // and what was opened. Neighbours that are alike are folded into one node that counts
 // them, so that no more than some hundred are laid out.
 
-import type { Around, Block, Edge, Graph, Neighbour, Root, Side } from "./heap";
+import {
+  type Around, type Block, type Edge, type Graph, type Neighbour, type Root, type Side, typeOf,
+} from "./heap";
 
 export type Way = "backrefs" | "refs" | "path";
 
@@ -110,6 +112,12 @@ export function edgeText(edge: Edge): string {
 
 // ---- folding -------------------------------------------------------------------------------
 
+/** Blocks of one type and site are alike. */
+function whatOf(block: Block): string {
+  const type = typeOf(block);
+  return type ? type + "  " + block.site : block.site;
+}
+
 interface Folded {
   singles: Neighbour[];
   mores: { count: number; text: string; here: boolean }[];
@@ -119,7 +127,7 @@ interface Folded {
 export function fold(side: Side, back: boolean, limit: number, unfolded: boolean): Folded {
   const groups = new Map<string, Neighbour[]>();
   for (const n of side.shown) {
-    const key = n.block.site + (back ? "\n" + n.edge.offset : "");
+    const key = whatOf(n.block) + (back ? "\n" + n.edge.offset : "");
     const known = groups.get(key);
     if (known) known.push(n);
     else groups.set(key, [n]);
@@ -138,9 +146,9 @@ export function fold(side: Side, back: boolean, limit: number, unfolded: boolean
   const drawn = new Set(singles);
   for (const group of groups.values()) {
     const left = group.filter((n) => !drawn.has(n)).length;
-    if (left) mores.push({ count: left, text: group[0].block.site, here: true });
+    if (left) mores.push({ count: left, text: whatOf(group[0].block), here: true });
   }
-  for (const o of side.others) mores.push({ count: o.references, text: o.first.site, here: false });
+  for (const o of side.others) mores.push({ count: o.references, text: whatOf(o.first), here: false });
   const counted = side.shown.length + side.others.reduce((sum, o) => sum + o.references, 0);
   if (side.count > counted) mores.push({ count: side.count - counted, text: "references", here: false });
   mores.sort((a, b) => b.count - a.count);

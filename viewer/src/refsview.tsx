@@ -116,7 +116,8 @@ function Groups(p: { graph: Graph }) {
               {g.first.address}
             </button>,
             <span class="name" title={clean(g.first.site)}>
-              {clean(typeOf(g.first) || g.first.site)}{" "}
+              {typeOf(g.first) && <strong>{clean(typeOf(g.first))} </strong>}
+              {clean(g.first.site)}{" "}
               <small class={g.first.held === "no" ? "leak-lost" : undefined}>
                 {HELD[g.first.held] ?? g.first.held}
               </small>
