@@ -171,27 +171,31 @@ static const struct format_column bins[] = {
 	DELTA(struct profile_bin, rss_bytes),
 };
 
+/* What sites have, and their shares by time, size and thread. */
+#define SITE_KEY(type)                                                                 \
+	DELTA(type, process_serial), DELTA(type, stack),                               \
+		BELOW(type, domain, PROFILE_DOMAINS)
+#define ALLOCATED(type) PLAIN(type, allocs), PLAIN(type, allocated_bytes)
+#define FREED(type)                                                                    \
+	BEHIND(type, frees, allocs), BEHIND(type, freed_bytes, allocated_bytes)
+#define FREED_HERE(type) PLAIN(type, freed_here), PLAIN(type, freed_here_bytes)
+#define AMOUNT(type, field) PLAIN(type, field.blocks), PLAIN(type, field.bytes)
+#define PEAKS(type)                                                                    \
+	AMOUNT(type, peak), BEHIND(type, tree_peak.blocks, peak.blocks),               \
+		BEHIND(type, tree_peak.bytes, peak.bytes)
+#define LAST(type) DELTA(type, last_rank), DELTA(type, last_live_bytes)
+
 /* Their size and lifetime classes follow the columns. */
 static const struct format_column sites[] = {
-	DELTA(struct profile_site, process_serial),
-	DELTA(struct profile_site, stack),
-	BELOW(struct profile_site, domain, PROFILE_DOMAINS),
-	PLAIN(struct profile_site, allocs),
-	PLAIN(struct profile_site, allocated_bytes),
-	BEHIND(struct profile_site, frees, allocs),
-	BEHIND(struct profile_site, freed_bytes, allocated_bytes),
-	PLAIN(struct profile_site, peak.blocks),
-	PLAIN(struct profile_site, peak.bytes),
-	BEHIND(struct profile_site, tree_peak.blocks, peak.blocks),
-	BEHIND(struct profile_site, tree_peak.bytes, peak.bytes),
-	PLAIN(struct profile_site, temporary.blocks),
-	PLAIN(struct profile_site, temporary.bytes),
+	SITE_KEY(struct profile_site),
+	ALLOCATED(struct profile_site),
+	FREED(struct profile_site),
+	PEAKS(struct profile_site),
+	AMOUNT(struct profile_site, temporary),
 	DELTA(struct profile_site, first_ns),
 	BEHIND(struct profile_site, last_ns, first_ns),
-	PLAIN(struct profile_site, freed_here),
-	PLAIN(struct profile_site, freed_here_bytes),
-	DELTA(struct profile_site, last_rank),
-	DELTA(struct profile_site, last_live_bytes),
+	FREED_HERE(struct profile_site),
+	LAST(struct profile_site),
 	BELOW(struct profile_site, sizes_count, 65),
 	BELOW(struct profile_site, lives_count, 65),
 };
@@ -224,42 +228,27 @@ static const struct format_column epochs[] = {
 
 /* Of the last row of a site, all behind the key means nothing. */
 static const struct format_column times[] = {
-	DELTA(struct profile_share, process_serial),
-	DELTA(struct profile_share, stack),
-	BELOW(struct profile_share, domain, PROFILE_DOMAINS),
+	SITE_KEY(struct profile_share),
 	DELTA(struct profile_share, value),
-	PLAIN(struct profile_share, allocs),
-	PLAIN(struct profile_share, allocated_bytes),
+	ALLOCATED(struct profile_share),
 	PLAIN(struct profile_share, frees),
 	PLAIN(struct profile_share, freed_bytes),
-	PLAIN(struct profile_share, freed_here),
-	PLAIN(struct profile_share, freed_here_bytes),
-	PLAIN(struct profile_share, temporary.blocks),
-	PLAIN(struct profile_share, temporary.bytes),
+	FREED_HERE(struct profile_share),
+	AMOUNT(struct profile_share, temporary),
 	BEHIND(struct profile_share, died.blocks, allocs),
 	BEHIND(struct profile_share, died.bytes, allocated_bytes),
-	DELTA(struct profile_share, last_rank),
-	DELTA(struct profile_share, last_live_bytes),
+	LAST(struct profile_share),
 };
 
 /* died is frees, of blocks that are of one value all their life. */
 static const struct format_column values[] = {
-	DELTA(struct profile_share, process_serial),
-	DELTA(struct profile_share, stack),
-	BELOW(struct profile_share, domain, PROFILE_DOMAINS),
+	SITE_KEY(struct profile_share),
 	DELTA(struct profile_share, value),
-	PLAIN(struct profile_share, allocs),
-	PLAIN(struct profile_share, allocated_bytes),
-	BEHIND(struct profile_share, frees, allocs),
-	BEHIND(struct profile_share, freed_bytes, allocated_bytes),
-	PLAIN(struct profile_share, freed_here),
-	PLAIN(struct profile_share, freed_here_bytes),
-	PLAIN(struct profile_share, temporary.blocks),
-	PLAIN(struct profile_share, temporary.bytes),
-	PLAIN(struct profile_share, peak.blocks),
-	PLAIN(struct profile_share, peak.bytes),
-	BEHIND(struct profile_share, tree_peak.blocks, peak.blocks),
-	BEHIND(struct profile_share, tree_peak.bytes, peak.bytes),
+	ALLOCATED(struct profile_share),
+	FREED(struct profile_share),
+	FREED_HERE(struct profile_share),
+	AMOUNT(struct profile_share, temporary),
+	PEAKS(struct profile_share),
 };
 
 #define SHARES(member, table, bit)                                                     \
