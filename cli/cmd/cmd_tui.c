@@ -19,12 +19,13 @@ static const struct option_spec options[] = {
 	[VIEW] = {.name = "view",
 		  .argument = "VIEW",
 		  .help = "the view to begin with (lines)",
-		  .words = "lines tree flame top timeline leaks references"},
+		  .words = "lines tree flame top timeline leaks references diff"},
 	{0},
 };
 
 struct own {
 	enum tui_kind first;
+	bool has_first;
 	struct gate gate;
 	const struct reader *reader;
 };
@@ -32,9 +33,10 @@ struct own {
 static const char *take(void *own, size_t i, const char *value)
 {
 	(void)i;
+	((struct own *)own)->has_first = true;
 	return tui_parse_kind(value, &((struct own *)own)->first)
 		       ? NULL
-		       : "lines, tree, flame, top, timeline, leaks or references";
+		       : "lines, tree, flame, top, timeline, leaks, references or diff";
 }
 
 /* Nothing of it is for another reader than the one at the terminal. */
@@ -46,7 +48,8 @@ static bool silent(const void *own)
 const struct reader_spec tui_spec = {
 	.verb = "tui",
 	.about = "Shows a profile in the terminal, to move about in: annotated source, "
-		 "tree, flame graph,\ntable, timeline, leaks and references. Each view "
+		 "tree, flame graph,\ntable, timeline, leaks and references; of two, "
+		 "what changed. Each view "
 		 "names the verb that prints the same.",
 	.options = options,
 	.take = take,
@@ -54,6 +57,7 @@ const struct reader_spec tui_spec = {
 	.uncut = ": its views are of the whole run; `heapline lines` and others take "
 		 "it",
 	.silent = silent,
+	.most = 2,
 };
 
 /* ---- options that the views' verbs take too -------------------------------- */
@@ -67,6 +71,7 @@ static const char *const taken[TUI_KINDS] = {
 	[TUI_TIMELINE] = "",
 	[TUI_LEAKS] = "process focus ignore domain",
 	[TUI_REFS] = "process",
+	[TUI_DIFF] = "focus ignore source-path",
 };
 
 /* Whether the option of an argument ("--proc=1", abbreviated at will) is among them. */
@@ -165,6 +170,15 @@ static int show(struct reader *r, struct own *own, int argc, char **argv)
 	char *words[TUI_KINDS] = {0};
 	int err = 0, status = gate_load(&own->gate);
 
+	if (r->count > 1) {
+		o.other = r->files[1].profile;
+		o.other_path = r->files[1].path;
+		o.first = own->has_first ? own->first : TUI_DIFF;
+	} else if (status < 0 && own->first == TUI_DIFF) {
+		message_error("what changed is a view of two profiles");
+		message_help("name both: `heapline tui --view=diff A B`");
+		status = VERB_USAGE;
+	}
 	if (status >= 0) {
 		reader_close(r, 0);
 		return status;

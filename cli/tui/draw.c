@@ -7,11 +7,12 @@
 static void draw_title(const struct tui *t)
 {
 	size_t column = 0, need = 0;
+	int count = tui_count(t->views.options);
 	char name[32];
 
-	for (int i = 0; i < TUI_KINDS; i++)
+	for (int i = 0; i < count; i++)
 		need += strlen(tui_words[i]) + 4;
-	for (int i = 0; i < TUI_KINDS && need <= t->columns; i++) {
+	for (int i = 0; i < count && need <= t->columns; i++) {
 		snprintf(name, sizeof(name), " %d %s ", i + 1, tui_words[i]);
 		column += screen_text(0, column, t->columns - column,
 				      i == (int)t->kind && !t->helping ? SCREEN_CHOSEN
@@ -19,7 +20,7 @@ static void draw_title(const struct tui *t)
 				      name);
 	}
 	if (need > t->columns) {
-		snprintf(name, sizeof(name), " %d/%d %s ", (int)t->kind + 1, TUI_KINDS,
+		snprintf(name, sizeof(name), " %d/%d %s ", (int)t->kind + 1, count,
 			 t->helping ? "help" : tui_words[t->kind]);
 		column += screen_text(0, 0, t->columns, SCREEN_CHOSEN, name);
 		column += screen_text(0, column, t->columns - column, SCREEN_BAR,

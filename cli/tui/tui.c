@@ -14,8 +14,9 @@
 static const char help_text[] =
 	"Keys, as in less, vim and htop\n"
 	"\n"
-	"1 to 7, F1 to F7    the views: lines, tree, flame, top, timeline, leaks,\n"
-	"                    references; Tab, Shift-Tab: the next, the one before\n"
+	"1 to 8, F1 to F8    the views: lines, tree, flame, top, timeline, leaks,\n"
+	"                    references, and of two profiles diff\n"
+	"Tab, Shift-Tab      the next view, the one before\n"
 	"j, k, arrows        down, up\n"
 	"PgDn, PgUp          a screen down, up; also Space and b, Ctrl-F and Ctrl-B\n"
 	"Ctrl-D, Ctrl-U      half a screen\n"
@@ -99,8 +100,10 @@ static int make_help(struct tui *t)
 
 static void choose(struct tui *t, int kind)
 {
+	int count = tui_count(t->views.options);
+
 	t->helping = false;
-	t->kind = (enum tui_kind)((kind + TUI_KINDS) % TUI_KINDS);
+	t->kind = (enum tui_kind)((kind + count) % count);
 }
 
 static void ask_block(struct tui *t)
@@ -309,13 +312,13 @@ static int view_key(struct tui *t, int key)
 
 static int take_key(struct tui *t, int key)
 {
+	int count = tui_count(t->views.options), err;
 	bool known;
-	int err;
 
 	*t->message = '\0';
-	if (key >= '1' && key < '1' + TUI_KINDS)
+	if (key >= '1' && key < '1' + count)
 		return choose(t, key - '1'), 0;
-	if (key > SCREEN_F && key <= SCREEN_F + TUI_KINDS)
+	if (key > SCREEN_F && key <= SCREEN_F + count)
 		return choose(t, key - SCREEN_F - 1), 0;
 	if (flame_key(t, key) || (!state_is_flame(t) && move_key(t, key)))
 		return 0;

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+struct profile;
+
 enum tui_kind {
 	TUI_LINES,
 	TUI_TREE,
@@ -20,12 +22,16 @@ enum tui_kind {
 	TUI_TIMELINE,
 	TUI_LEAKS,
 	TUI_REFS,
+	TUI_DIFF, /* of two profiles; the last */
 	TUI_KINDS
 };
 
 struct tui_options {
 	struct scope_options scope;
 	const char *path; /* of the profile */
+	/* What it is compared with; NULL: nothing, and there is no such view. */
+	const struct profile *other;
+	const char *other_path;
 	bool bytes, colour;
 	enum tui_kind first; /* the view to begin with */
 	/* Options of the command line that a view's verb takes too, as typed, each with
@@ -35,6 +41,12 @@ struct tui_options {
 	int (*find)(void *context, struct findings *ret);
 	void *context;
 };
+
+/* How many views there are, from the first on. */
+static inline int tui_count(const struct tui_options *o)
+{
+	return o->other ? TUI_KINDS : TUI_DIFF;
+}
 
 /* The words for views: "lines", "tree", "flame", ... */
 extern const char *const tui_words[TUI_KINDS];

@@ -261,6 +261,22 @@ static int make_leaks(struct views *v, FILE *out)
 	return err;
 }
 
+/* ---- what changed ------------------------------------------------------------ */
+
+static int make_diff(struct views *v, FILE *out)
+{
+	struct diff_options o = {.scope = v->options->scope,
+				 .metric = v->diff_metric,
+				 .by = v->diff_by,
+				 .limit = ROWS,
+				 .bytes = v->options->bytes,
+				 .colour = true,
+				 .paths = {v->options->path, v->options->other_path}};
+
+	o.scope.domain = PROFILE_MALLOC; /* as the verb has it */
+	return diff_text(v->profile, v->options->other, &o, out);
+}
+
 /* ---- references ---------------------------------------------------------------- */
 
 static int refs_of(const struct views *v, const struct held *h, FILE *out)
@@ -303,6 +319,7 @@ static int (*const makers[TUI_KINDS])(struct views *v, FILE *out) = {
 	[TUI_LINES] = make_lines, [TUI_TREE] = make_tree,
 	[TUI_TOP] = make_top,	  [TUI_TIMELINE] = make_timeline,
 	[TUI_LEAKS] = make_leaks, [TUI_REFS] = make_refs,
+	[TUI_DIFF] = make_diff,
 };
 
 static void put_why(const struct views *v, int err, FILE *out)
@@ -343,7 +360,7 @@ int views_make(struct views *v, enum tui_kind kind)
 		kind = TUI_TREE;
 	view = &v->view[kind];
 	if (view->made && (view->columns == v->columns || kind == TUI_LINES ||
-			   kind == TUI_LEAKS || kind == TUI_REFS))
+			   kind == TUI_LEAKS || kind == TUI_REFS || kind == TUI_DIFF))
 		return 0;
 	out = document_begin(&view->document);
 	if (!out)
@@ -409,6 +426,10 @@ const char *views_sort(struct views *v, enum tui_kind kind, bool backwards)
 		v->top_metric = (enum view_metric)turn((int)v->top_metric, 0,
 						       VIEW_METRICS, backwards);
 		break;
+	case TUI_DIFF:
+		v->diff_metric = (enum diff_metric)turn((int)v->diff_metric, 0,
+							DIFF_METRICS, backwards);
+		break;
 	case TUI_LEAKS:
 		return "leaks come the worst first";
 	default:
@@ -433,6 +454,9 @@ const char *views_mode(struct views *v, enum tui_kind kind)
 		break;
 	case TUI_LEAKS:
 		v->leaks_all = !v->leaks_all;
+		break;
+	case TUI_DIFF:
+		v->diff_by = (enum diff_by)((v->diff_by + 1) % (DIFF_BY_MODULE + 1));
 		break;
 	case TUI_REFS:
 		if (!*v->what)
@@ -498,6 +522,10 @@ void views_state(const struct views *v, enum tui_kind kind, FILE *out)
 	case TUI_REFS:
 		fputs(*v->what ? refs_verbs[v->refs] : "all blocks", out);
 		break;
+	case TUI_DIFF:
+		fprintf(out, "sort: %s, by %s", diff_metric_word(v->diff_metric),
+			diff_by_word(v->diff_by));
+		break;
 	default:
 		fputs("heap over time", out);
 	}
@@ -551,10 +579,18 @@ void views_twin(const struct views *v, enum tui_kind kind, FILE *out)
 	case TUI_REFS:
 		put_refs_twin(v, out);
 		break;
+	case TUI_DIFF:
+		fprintf(out, "diff --by %s --sort %s -n %d", diff_by_word(v->diff_by),
+			diff_metric_word(v->diff_metric), ROWS);
+		break;
 	default:
 		fputs("timeline", out);
 	}
 	fprintf(out, "%s%s ", v->options->words[kind] ? v->options->words[kind] : "",
 		v->options->bytes && kind != TUI_REFS ? " --bytes" : "");
 	text_put_word(out, v->options->path);
+	if (kind == TUI_DIFF) {
+		fputc(' ', out);
+		text_put_word(out, v->options->other_path);
+	}
 }

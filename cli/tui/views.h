@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/report/diff.h"
 #include "cli/report/held.h"
 #include "cli/report/lines.h"
 #include "cli/report/top.h"
@@ -48,6 +49,8 @@ struct views {
 	bool bottom_up;
 	enum top_by by;
 	bool leaks_all;
+	enum diff_metric diff_metric;
+	enum diff_by diff_by;
 	enum views_refs refs;
 	size_t refs_depth;
 	char what[VIEWS_WHAT]; /* the block whose references are shown; "": none */

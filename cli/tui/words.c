@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-const char *const tui_words[TUI_KINDS] = {"lines",    "tree",  "flame",	    "top",
-					  "timeline", "leaks", "references"};
+const char *const tui_words[TUI_KINDS] = {"lines",    "tree",  "flame",	     "top",
+					  "timeline", "leaks", "references", "diff"};
 
-static const char *const verbs[TUI_KINDS] = {"lines",	 "tree",  "tree",  "top",
-					     "timeline", "leaks", "blocks"};
+static const char *const verbs[TUI_KINDS] = {"lines",	 "tree",  "tree",   "top",
+					     "timeline", "leaks", "blocks", "diff"};
 
 const char *tui_verb(enum tui_kind kind)
 {

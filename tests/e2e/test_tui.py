@@ -61,6 +61,43 @@ class Viewer(Case):
             self.assertEqual(line[:cut].rstrip(), text[:cut].rstrip())
 
 
+class Two(Viewer):
+    def setUp(self):
+        super().setUp()
+        other = self.record([harness.target("phases"), "return"])
+        self.other = os.path.basename(other.profile)
+        self.first, self.name = self.name, self.other  # the last on the command line
+
+    def open(self, *options, **more):
+        return super().open(*options, self.first, **more)
+
+    def test_what_changed_is_what_diff_prints_in_every_order_and_mode(self):
+        terminal = self.open(columns=140, rows=120)
+        self.assertIn(" 8 diff", terminal.rows()[0])
+        for key in ["", *"smsmsmsms"]:
+            if key:
+                terminal.press(key)
+            with self.subTest(command=terminal.rows()[-2]):
+                self.assertIn("heapline diff --by", terminal.rows()[-2])
+                self.assert_is_twin(terminal)
+
+    def test_options_choose_stacks_of_both_and_other_views_are_of_the_first(self):
+        terminal = self.open("--focus=main", "--bytes", columns=140, rows=120)
+        self.assertIn("--focus=main --bytes", terminal.rows()[-2])
+        self.assert_is_twin(terminal)
+        terminal.press("4")
+        self.name = self.first
+        self.assert_is_twin(terminal)
+
+    def test_of_one_profile_there_is_no_such_view(self):
+        self.assert_error(self.heapline("tui", "--view=diff", self.first), 2,
+                          "two profiles")
+        terminal = Viewer.open(self, columns=140)
+        self.assertNotIn("diff", terminal.rows()[0])
+        terminal.press("8")
+        self.assertIn("no such key", terminal.rows()[-1])
+
+
 class Views(Viewer):
     def test_every_view_shows_what_its_command_prints(self):
         for columns in (80, 200):
