@@ -39,6 +39,27 @@ static const struct known {
 	 "intl/dcigettext.c)",
 	 "libc.so*",
 	 {"*textdomain*", "*gettext"}},
+	{"GObject's types",
+	 "a type that is registered statically stays registered: nothing unregisters "
+	 "it (GLib: gobject/gtype.c, g_type_register_static)",
+	 "libgobject-2.0.so*",
+	 {"g_type_register_*", "g_type_add_interface_static",
+	  "g_*_type_register_static", "g_enum_register_static",
+	  "g_flags_register_static"}},
+	{"GLib's quarks",
+	 "a string that became a quark stays one: its number is good for the process's "
+	 "life (GLib: glib/gquark.c)",
+	 "libglib-2.0.so*",
+	 {"g_quark_from_*", "g_intern_*"}},
+	{"ncurses' terminal",
+	 "descriptions of terminals and screens are kept for the process; only builds "
+	 "with --disable-leaks give them back (ncurses: curs_memleaks(3X))",
+	 "libtinfo.so*",
+	 {"*setupterm", "tgetent*"}},
+	{"ncurses' screens",
+	 "as its descriptions of terminals (ncurses: curs_memleaks(3X))",
+	 "libncurses*.so*",
+	 {"newterm*", "initscr"}},
 };
 
 /* "..." and a frame of that function. */
