@@ -62,6 +62,20 @@ def test_keep():
 """
 
 
+BUDGETS = """
+import pytest
+
+class TestFew:
+    @pytest.mark.heap(allocations=5000)
+    def test_bytes(self):
+        assert len([bytes(100) for _ in range(%d)]) < 10000
+
+    @pytest.mark.heap(peak="4M", allocations=60000)
+    def test_more(self):
+        assert len([bytes(100) for _ in range(20000)]) == 20000
+"""
+
+
 def text_of(name):
     with open(os.path.join(harness.SOURCE, "docs", name), encoding="utf-8") as file:
         return file.read()
@@ -111,6 +125,17 @@ class Ci(harness.Case):
 
         # (Of the last ones a stale word may be left somewhere.)
         self.both(blocks("pytest", "sh")[0], prepare, rb"test_keep(.*\n)+.*bytes were lost")
+
+    @harness.needs("pytest-3")
+    def test_budgets_of_single_tests(self):
+        conftest = blocks("pytest", "python")[1]
+
+        def prepare(over):
+            self.write("conftest.py", conftest)
+            self.write("test_few.py", BUDGETS % (9000 if over else 10))
+
+        self.both(blocks("pytest", "sh")[1], prepare,
+                  rb"error: .*test_bytes")
 
     @harness.needs("cargo")
     def test_cargo(self):
