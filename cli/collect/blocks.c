@@ -192,6 +192,8 @@ static bool let_go(struct ledger *l, struct ledger_process *p, const struct even
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_stray(l, p, &b);
+	p->finalised.blocks++;
+	p->finalised.bytes += b.size;
 	return true;
 }
 

@@ -65,6 +65,7 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 			  .frees = p->books.pools.wrong.frees,
 			  .others = p->books.pools.wrong.others,
 			  .overlaps = p->books.pools.wrong.overlaps},
+		.finalised = p->books.finalised,
 		.lost = lost,
 		.held_back_ns = clock_ns(&e->clock, e->clock.stamp0 + held_back),
 		.events = p->pub.events,

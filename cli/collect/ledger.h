@@ -40,6 +40,7 @@ struct ledger_process {
 	struct pools pools;
 	struct maps maps;
 	uint64_t unknown_frees, unseen_frees;
+	struct profile_amount finalised; /* see profile_process */
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
 	size_t parked;
 	struct proofs proofs;

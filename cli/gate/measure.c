@@ -100,6 +100,11 @@ static int measure_sites(const struct profile *p, const struct runtime *runtime,
 			continue;
 		l->is += value;
 	}
+	/* What an interpreter freed in the end is not known by stack. */
+	for (size_t i = 0; l->metric == BUDGET_LIVE && !of && i < p->process_count; i++)
+		l->is -= p->processes[i].finalised.bytes < l->is
+				 ? p->processes[i].finalised.bytes
+				 : l->is;
 	return r;
 }
 

@@ -94,6 +94,8 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, pools.frees),
 	PLAIN(struct profile_process, pools.others),
 	PLAIN(struct profile_process, pools.overlaps),
+	PLAIN(struct profile_process, finalised.blocks),
+	PLAIN(struct profile_process, finalised.bytes),
 };
 _Static_assert(PROFILE_DOMAINS == 3, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,

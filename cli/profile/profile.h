@@ -105,6 +105,9 @@ struct profile_process {
 	struct profile_pools {
 		uint64_t unknown, frees, others, overlaps;
 	} pools;
+	/* Of what is live at the end: blocks that an interpreter freed as it was taken
+	 * down. */
+	struct profile_amount finalised;
 	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;
@@ -406,6 +409,12 @@ struct profile {
 		snapshot_room, mark_room, proof_room, piece_room, epoch_room, time_room,
 		size_room, owner_room;
 };
+
+/* Whether no part of it was cut out. */
+static inline bool profile_is_whole(const struct profile *p)
+{
+	return !p->slice.has_range && !p->slice.has_threads && !p->slice.has_sizes;
+}
 
 static inline bool profile_share_same_site(const struct profile_share *a,
 					   const struct profile_share *b)

@@ -180,6 +180,11 @@ static void put_figure(const struct page *page, const struct scope *scope,
 	fprintf(page->out, "  in %s", blocks(count).text);
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 static void put_figures(const struct page *page, const struct scope *scope,
 			const struct summary *s)
 {
@@ -196,9 +201,15 @@ static void put_figures(const struct page *page, const struct scope *scope,
 	fprintf(out, "%s\n", peak_phrase(scope));
 	if (s->ended || !s->went_on) {
 		put_figure(page, scope, "never freed",
-			   s->leaked.bytes - s->not_yet.bytes,
-			   s->leaked.blocks - s->not_yet.blocks);
+			   less(s->leaked.bytes, s->not_yet.bytes + s->finalised.bytes),
+			   less(s->leaked.blocks,
+				s->not_yet.blocks + s->finalised.blocks));
 		fprintf(out, "%s live at the end\n", those);
+	}
+	if (s->finalised.blocks) {
+		put_figure(page, scope, "taken down", s->finalised.bytes,
+			   s->finalised.blocks);
+		fputs(" live at the end, then freed by Python's: no leak\n", out);
 	}
 	if (s->went_on) {
 		put_figure(page, scope, "not freed", s->not_yet.bytes,

@@ -38,6 +38,8 @@ struct summary {
 	uint64_t peak_at_ns;
 	struct profile_amount runtime; /* of live_at_end: kept by libc and the loader */
 	struct profile_amount leaked;  /* live_at_end apart from runtime */
+	/* Of leaked: blocks that Python freed as it was taken down. */
+	struct profile_amount finalised;
 	/* Of leaked: of programs that ran on when their recording ended, and may have
 	 * freed it since. */
 	struct profile_amount not_yet;

@@ -51,6 +51,7 @@ static void json_figures(struct json *j, const struct summary *s)
 	json_close(j);
 	json_amount(j, "live_at_end", s->live_at_end);
 	json_amount(j, "runtime", s->runtime);
+	json_amount(j, "finalised", s->finalised);
 	json_amount(j, "leaked", s->leaked);
 	json_amount(j, "not_yet_freed", s->not_yet);
 }

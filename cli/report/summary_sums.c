@@ -82,6 +82,9 @@ int summary_of_processes(const struct scope *scope, struct summary **ret)
 		s->went_on = scope->process[i] && !s->ended;
 		if (s->went_on)
 			s->not_yet = s->leaked;
+		if (scope->process[i] && scope->domain == PROFILE_MALLOC &&
+		    !s->went_on && profile_is_whole(p))
+			s->finalised = p->processes[i].finalised;
 	}
 	*ret = all;
 	return 0;
@@ -103,6 +106,7 @@ struct summary summary_total(const struct scope *scope, const struct summary *al
 		add_amount(&sum.runtime, s->runtime);
 		add_amount(&sum.leaked, s->leaked);
 		add_amount(&sum.not_yet, s->not_yet);
+		add_amount(&sum.finalised, s->finalised);
 		sum.ended += s->ended;
 		sum.went_on += s->went_on;
 		sum.unknown_frees += s->unknown_frees;

@@ -594,6 +594,23 @@ class Objects(Case):
                     for line in f["lines"] if line["line"] == 1)
         self.assertGreaterEqual(line["leaked"], 1000 * 133)
 
+    def test_what_the_interpreter_takes_down_is_told_apart(self):
+        kept = "kept = [bytes(1000) for _ in range(1000)]\n"
+        report = self.report_json(self.run_script(kept))
+        self.assertIn(report["finalised"]["bytes"] - 1000 * 1033, range(5 << 20))
+        self.assertLess(report["leaked"]["bytes"] - report["finalised"]["bytes"], 200000)
+        result = self.run_script(kept + "import os; os._exit(0)\n")
+        self.assertEqual(self.report_json(result)["finalised"]["blocks"], 0)
+        self.assertNotIn(b"taken down", self.heapline("report", result.profile).stdout)
+
+    def test_a_limit_of_what_lives_at_the_end_leaves_it_out(self):
+        for text, status in (("", 0), ("import os; os._exit(0)\n", 24)):
+            script = self.write("limit.py", "kept = [bytes(1000)] + "
+                                "[bytes(1000) for _ in range(1000)]\n" + text)
+            result = self.heapline("check", "--max-live-at-exit=500K", "--",
+                                   PYTHON, script)
+            self.assertEqual(result.status, status, result)
+
     def test_arenas_are_mapped_memory(self):
         report = self.report_json(self.result)
         self.assertGreater(report["domains"]["mmap"]["peak"]["bytes"], 30 << 20)

@@ -247,6 +247,7 @@ static void compare_processes(struct side *a, struct side *b)
 		assert_memory_equal(&x->sums, &y->sums, sizeof(x->sums));
 		assert_int_equal(x->unknown_frees, y->unknown_frees);
 		assert_int_equal(x->unseen_frees, y->unseen_frees);
+		assert_memory_equal(&x->finalised, &y->finalised, sizeof(x->finalised));
 		assert_int_equal(x->parked, y->parked);
 		assert_int_equal(x->lineage.freed.bytes, y->lineage.freed.bytes);
 		assert_int_equal(x->lineage.gone_count, y->lineage.gone_count);
