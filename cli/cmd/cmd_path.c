@@ -5,10 +5,11 @@
 #include "cli/cmd/verb.h"
 #include "cli/report/chain.h"
 
-enum option { SNAPSHOT, PATHS, TYPE };
+enum option { SNAPSHOT, AVOID, PATHS, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
+	[AVOID] = GRAPH_AVOID,
 	[PATHS] = {.name = "paths",
 		   .argument = "COUNT",
 		   .help = "ways of each block, with no block in common (1)"},
@@ -30,6 +31,8 @@ static const char *take(void *own, size_t i, const char *value)
 	case SNAPSHOT:
 		o->snapshot = value;
 		return NULL;
+	case AVOID:
+		return chosen_add(&o->options.avoid, value);
 	case PATHS:
 		return graph_count(value, 1000, &o->options.paths);
 	case TYPE:

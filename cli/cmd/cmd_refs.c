@@ -1,12 +1,13 @@
 /*
  * cmd_refs.c - heapline refs and backrefs [OPTIONS] ADDRESS|SITE [PROFILE]
  */
+#include "cli/base/quantity.h"
 #include "cli/cmd/graph.h"
 #include "cli/cmd/picture.h"
 #include "cli/cmd/verb.h"
 #include "cli/report/refs.h"
 
-enum option { SNAPSHOT, DEPTH, MANY, DOT, SVG, TYPE };
+enum option { SNAPSHOT, DEPTH, MANY, ONLY, HIDE, MIN, HIGHLIGHT, DOT, SVG, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
@@ -16,6 +17,16 @@ static const struct option_spec options[] = {
 	[MANY] = {.name = "too-many",
 		  .argument = "COUNT",
 		  .help = "references shown of one block (10)"},
+	[ONLY] = {.name = "only",
+		  .argument = GRAPH_WORD,
+		  .help = "of what is around it, such blocks alone (repeatable)"},
+	[HIDE] = {.name = "hide",
+		  .argument = GRAPH_WORD,
+		  .help = "no such blocks (repeatable)"},
+	[MIN] = {.name = "min", .argument = "SIZE", .help = "no smaller ones"},
+	[HIGHLIGHT] = {.name = "highlight",
+		       .argument = GRAPH_WORD,
+		       .help = "point out such blocks (repeatable)"},
 	[DOT] = {.name = "dot", .help = "in the words of Graphviz's dot"},
 	[SVG] = {.name = "svg",
 		 .argument = "FILE",
@@ -50,6 +61,16 @@ static const char *take(void *own, size_t i, const char *value)
 		return graph_count(value, 60, &o->options.depth);
 	case MANY:
 		return graph_count(value, 1000000, &o->options.many);
+	case ONLY:
+		return chosen_add(&o->options.only, value);
+	case HIDE:
+		return chosen_add(&o->options.hide, value);
+	case MIN:
+		return quantity_parse_size(value, &o->options.least) < 0
+			       ? "write bytes, or a number with K, M or G"
+			       : NULL;
+	case HIGHLIGHT:
+		return chosen_add(&o->options.highlight, value);
 	case DOT:
 		o->dot = true;
 		return NULL;

@@ -120,9 +120,13 @@ int heap_chains_find(const struct heap_graph *g, uint32_t block,
 	struct search s = {g, o, ret, marks, via, queue, 0};
 	int r = 0;
 
-	*ret = (struct heap_chains){0};
-	if (!marks || !via || !queue)
+	if (!marks || !via || !queue) {
+		heap_chains_done(ret);
 		return -ENOMEM;
+	}
+	for (size_t i = 0; i < ret->count; i++)
+		for (size_t k = 0; k + 1 < ret->items[i].count; k++)
+			marks[ret->items[i].steps[k].block] |= TAKEN;
 	for (size_t i = 0; i < g->root_count; i++)
 		marks[g->roots[i].to] |= ROOTED;
 	while (!r && ret->count < o->most) {

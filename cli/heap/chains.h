@@ -24,14 +24,15 @@ struct heap_chains_options {
 	size_t most;	      /* chains wanted */
 };
 
-struct heap_chains { /* the shortest first */
+struct heap_chains { /* of one search, the shortest first */
 	struct heap_chain *items;
 	size_t count, room;
 };
 
-/* Up to o->most chains to the block, which have no block in common but that one, and
- * no root. The graph is inverted. 0, also if there is none; or -ENOMEM. Of chains of
- * one length, that of the lowest edge numbers. */
+/* Adds chains to the block until there are o->most, which have no block in common but
+ * that one, and no root; neither with those that are there already. The graph is
+ * inverted. 0, also if there is none; or -ENOMEM, and none is there. Of chains of one
+ * length, that of the lowest edge numbers. */
 int heap_chains_find(const struct heap_graph *g, uint32_t block,
 		     const struct heap_chains_options *o, struct heap_chains *ret);
 

@@ -24,15 +24,17 @@ const struct chain_try chain_tries[CHAIN_TRIES] = {
 	{HEAP_ALL_KINDS, (1u << HEAP_HOWS) - 1},
 };
 
-static int find(const struct held *h, uint32_t block, size_t most,
+/* By the better ways first; those that are missing then by others. avoid: by block,
+ * 1 where none may lead through; or NULL. */
+static int find(const struct held *h, uint32_t block, size_t most, const uint8_t *avoid,
 		struct heap_chains *ret)
 {
 	int r = 0;
 
 	*ret = (struct heap_chains){0};
-	for (size_t i = 0; !r && !ret->count && i < CHAIN_TRIES; i++) {
+	for (size_t i = 0; !r && ret->count < most && i < CHAIN_TRIES; i++) {
 		struct heap_chains_options o = {chain_tries[i].kinds,
-						chain_tries[i].hows, NULL, most};
+						chain_tries[i].hows, avoid, most};
 
 		r = heap_chains_find(h->graph, block, &o, ret);
 	}
@@ -157,7 +159,7 @@ int chain_line(const struct held *h, uint32_t block, char **ret)
 	int r;
 
 	*ret = NULL;
-	r = find(h, block, 1, &chains);
+	r = find(h, block, 1, NULL, &chains);
 	if (r < 0 || !chains.count)
 		return r;
 	out = open_memstream(ret, &len);
@@ -170,11 +172,14 @@ int chain_line(const struct held *h, uint32_t block, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static void put_lost(const struct held *h, uint32_t block, FILE *out)
+static void put_lost(const struct held *h, uint32_t block, const uint8_t *avoid,
+		     FILE *out)
 {
 	uint32_t in = h->graph->in_first[block + 1] - h->graph->in_first[block];
 
-	if (in)
+	if (avoid && h->level[block] != HEAP_UNREACHED)
+		fputs("  no way leads around what is to be avoided\n", out);
+	else if (in)
 		fprintf(out,
 			"  nobody holds it: what points at it (%s reference%s) is held "
 			"by nobody itself\n",
@@ -195,10 +200,11 @@ static void put_words(const struct held *h, const struct heap_chain *c, FILE *ou
 	fputc('\n', out);
 }
 
-static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
+static int put_one(const struct held *h, uint32_t block, size_t most,
+		   const uint8_t *avoid, FILE *out)
 {
 	struct heap_chains chains;
-	int r = find(h, block, most, &chains);
+	int r = find(h, block, most, avoid, &chains);
 
 	if (r < 0)
 		return r;
@@ -206,7 +212,7 @@ static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
 	put_block(h, block, out);
 	fprintf(out, "  (%s)\n", held_level(h->level[block]));
 	if (!chains.count)
-		put_lost(h, block, out);
+		put_lost(h, block, avoid, out);
 	for (size_t i = 0; i < chains.count; i++) {
 		char *line = NULL;
 		size_t len = 0;
@@ -229,16 +235,19 @@ static int put_one(const struct held *h, uint32_t block, size_t most, FILE *out)
 int chain_text(const struct held *h, const struct chain_options *o, FILE *out)
 {
 	_cleanup_(freep) uint32_t *blocks = NULL;
+	_cleanup_(freep) uint8_t *avoid = NULL;
 	size_t count, most = o->blocks ? o->blocks : 1;
 	int r = held_find(h, o->what, &blocks, &count);
 
+	if (!r)
+		r = chosen_blocks(h, &o->avoid, &avoid);
 	if (r < 0 || !count)
 		return r < 0 ? r : -ENXIO;
 	held_heading(h, out);
 	if (count > most)
 		fprintf(out, "%zu of %s such blocks:\n", most, units_count(count).text);
 	for (size_t i = 0; !r && i < count && i < most; i++)
-		r = put_one(h, blocks[i], o->paths ? o->paths : 1, out);
+		r = put_one(h, blocks[i], o->paths ? o->paths : 1, avoid, out);
 	return r;
 }
 
@@ -268,9 +277,12 @@ int chain_json(const struct held *h, const struct chain_options *o, FILE *out)
 {
 	struct json j = {.out = out, .spread = 4};
 	_cleanup_(freep) uint32_t *blocks = NULL;
+	_cleanup_(freep) uint8_t *avoid = NULL;
 	size_t count, most = o->blocks ? o->blocks : 1;
 	int r = held_find(h, o->what, &blocks, &count);
 
+	if (!r)
+		r = chosen_blocks(h, &o->avoid, &avoid);
 	if (r < 0 || !count)
 		return r < 0 ? r : -ENXIO;
 	held_json_begin(h, "path", &j);
@@ -280,7 +292,7 @@ int chain_json(const struct held *h, const struct chain_options *o, FILE *out)
 	for (size_t i = 0; !r && i < count && i < most; i++) {
 		struct heap_chains chains;
 
-		r = find(h, blocks[i], o->paths ? o->paths : 1, &chains);
+		r = find(h, blocks[i], o->paths ? o->paths : 1, avoid, &chains);
 		if (r < 0)
 			return r;
 		json_object(&j);

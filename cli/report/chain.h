@@ -3,12 +3,13 @@
  */
 #pragma once
 
-#include "cli/report/held.h"
+#include "cli/report/chosen.h"
 
 struct chain_options {
 	const char *what; /* as of held_find() */
 	size_t paths;	  /* of each block; 0: one */
 	size_t blocks;	  /* 0: one */
+	struct chosen_words avoid; /* blocks that no way may lead through */
 };
 
 /* Which roots and pointers a way may use, by bits: rather starts of blocks from places

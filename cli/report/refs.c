@@ -10,12 +10,20 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	DEPTH = 3,
 	DEPTH_MAX = 64, /* the walk's own memory; nothing is recursive */
 	MANY = 10,
 	TEXT = 1024,
+	ALIKE = 3,	 /* of one site, shown of a block's where such are folded ... */
+	ALIKE_SITES = 8, /* ... of that many sites, the first */
+};
+
+struct alike {		/* neighbours of a block that are of one site, and one type */
+	uint32_t block; /* one of them */
+	size_t shown, folded;
 };
 
 /* The neighbours of a block, in a walk: its roots first (backwards), then its edges. */
@@ -24,18 +32,24 @@ struct level {
 	size_t root, root_end;	 /* still to come */
 	uint32_t edge, edge_end; /* forwards: edges; backwards: places of in_edge */
 	size_t shown;
+	size_t hidden; /* neighbours that the user does not want to see */
+	struct alike alike[ALIKE_SITES];
+	size_t alike_count;
 };
 
 struct walk {
 	const struct held *h;
 	size_t many, depth;
 	bool back;
+	bool folds;			  /* neighbours that are alike */
+	uint8_t *only, *hide, *highlight; /* by block; or NULL */
+	uint64_t least;
 	uint8_t *seen; /* by block: it was unfolded already */
 	struct level levels[DEPTH_MAX];
 	size_t count;
 };
 
-enum what { DONE, ROOT, BLOCK, MORE };
+enum what { DONE, ROOT, BLOCK, MORE, HIDDEN, FOLDED };
 
 struct item { /* what the walk has come to */
 	enum what what;
@@ -44,7 +58,7 @@ struct item { /* what the walk has come to */
 	size_t root;
 	uint32_t edge, block;
 	bool again;  /* the block was shown before */
-	size_t left; /* MORE: that many are not shown */
+	size_t left; /* MORE, HIDDEN, FOLDED: that many are not shown; FOLDED: like block */
 };
 
 static void enter(struct walk *w, uint32_t block)
@@ -62,12 +76,100 @@ static void enter(struct walk *w, uint32_t block)
 
 static int begin(struct walk *w, const struct held *h, const struct refs_options *o)
 {
+	int r;
+
 	*w = (struct walk){.h = h, .back = o->back};
 	w->many = o->many ? o->many : MANY;
 	w->depth = o->depth ? o->depth : DEPTH;
 	w->depth = w->depth < DEPTH_MAX ? w->depth : DEPTH_MAX;
+	w->least = o->least;
 	w->seen = calloc(h->graph->blocks.count + 1, 1);
-	return w->seen ? 0 : -ENOMEM;
+	r = w->seen ? chosen_blocks(h, &o->only, &w->only) : -ENOMEM;
+	if (!r)
+		r = chosen_blocks(h, &o->hide, &w->hide);
+	return r ? r : chosen_blocks(h, &o->highlight, &w->highlight);
+}
+
+static void end(struct walk *w)
+{
+	free(w->seen);
+	free(w->only);
+	free(w->hide);
+	free(w->highlight);
+}
+
+/* The block at the other end of a level's next edge. */
+static uint32_t neighbour(const struct walk *w, const struct level *l)
+{
+	const struct heap_graph *g = w->h->graph;
+
+	return w->back ? heap_graph_from(g, g->in_edge[l->edge]) : g->edges.to[l->edge];
+}
+
+static bool is_hidden(const struct walk *w, uint32_t block)
+{
+	return (w->hide && w->hide[block]) || (w->only && !w->only[block]) ||
+	       w->h->graph->blocks.items[block].size < w->least;
+}
+
+static bool are_alike(const struct held *h, uint32_t a, uint32_t b)
+{
+	const struct heap_block *blocks = h->graph->blocks.items;
+
+	return blocks[a].site == blocks[b].site &&
+	       !strcmp(held_type_name(h, a), held_type_name(h, b));
+}
+
+/* Whether enough of its like were shown; counts it. */
+static bool is_folded(const struct walk *w, struct level *l, uint32_t block)
+{
+	size_t i = 0;
+
+	if (!w->folds || w->seen[block])
+		return false;
+	while (i < l->alike_count && !are_alike(w->h, l->alike[i].block, block))
+		i++;
+	if (i == ALIKE_SITES)
+		return false;
+	if (i == l->alike_count)
+		l->alike[l->alike_count++] = (struct alike){.block = block};
+	if (l->alike[i].shown == ALIKE) {
+		l->alike[i].folded++;
+		return true;
+	}
+	l->alike[i].shown++;
+	return false;
+}
+
+/* Over what is not to be shown. */
+static void skip(const struct walk *w, struct level *l)
+{
+	if (l->root < l->root_end || l->shown > w->many)
+		return;
+	for (; l->edge < l->edge_end; l->edge++)
+		if (is_hidden(w, neighbour(w, l)))
+			l->hidden++;
+		else if (!is_folded(w, l, neighbour(w, l)))
+			return;
+}
+
+/* What is said of a block's neighbours behind them; false: nothing more. */
+static bool conclude(struct level *l, struct item *x)
+{
+	while (l->alike_count) {
+		struct alike *a = &l->alike[--l->alike_count];
+
+		if (!a->folded)
+			continue;
+		x->what = FOLDED;
+		x->left = a->folded;
+		x->block = a->block;
+		return true;
+	}
+	x->what = HIDDEN;
+	x->left = l->hidden;
+	l->hidden = 0;
+	return x->left;
 }
 
 /* The next thing to show. */
@@ -77,18 +179,23 @@ static struct item next(struct walk *w)
 
 	while (w->count) {
 		struct level *l = &w->levels[w->count - 1];
-		size_t left = (l->root_end - l->root) + (l->edge_end - l->edge);
 		struct item x = {.depth = w->count, .from = l->block};
+		size_t left;
 
-		if (!left) {
-			w->count--;
-			continue;
-		}
-		if (l->shown++ == w->many) {
+		skip(w, l);
+		left = (l->root_end - l->root) + (l->edge_end - l->edge);
+		if (left && l->shown++ == w->many) {
+			l->root = l->root_end;
+			l->edge = l->edge_end;
 			x.what = MORE;
 			x.left = left;
-			w->count--;
 			return x;
+		}
+		if (!left) {
+			if (conclude(l, &x))
+				return x;
+			w->count--;
+			continue;
 		}
 		if (l->root < l->root_end) {
 			x.what = ROOT;
@@ -97,14 +204,19 @@ static struct item next(struct walk *w)
 		}
 		x.what = BLOCK;
 		x.edge = w->back ? g->in_edge[l->edge] : l->edge;
+		x.block = neighbour(w, l);
 		l->edge++;
-		x.block = w->back ? heap_graph_from(g, x.edge) : g->edges.to[x.edge];
 		x.again = w->seen[x.block];
 		if (!x.again && w->count < w->depth)
 			enter(w, x.block);
 		return x;
 	}
 	return (struct item){.what = DONE};
+}
+
+static bool is_highlighted(const struct walk *w, uint32_t block)
+{
+	return w->highlight && w->highlight[block];
 }
 
 /* ---- text ---------------------------------------------------------------- */
@@ -125,9 +237,13 @@ static void put_item(const struct walk *w, const struct item *x, FILE *out)
 
 	for (size_t i = 0; i < x->depth; i++)
 		fputs("  ", out);
-	if (x->what == MORE) {
-		fprintf(out, "... %s more reference%s\n", units_count(x->left).text,
-			x->left == 1 ? "" : "s");
+	if (x->what == MORE || x->what == HIDDEN) {
+		const char *s = x->left == 1 ? "" : "s";
+
+		fprintf(out,
+			x->what == MORE ? "... %s more reference%s\n"
+					: "... %s reference%s left out\n",
+			units_count(x->left).text, s);
 		return;
 	}
 	if (x->what == ROOT) {
@@ -148,8 +264,9 @@ static void put_item(const struct walk *w, const struct item *x, FILE *out)
 	}
 	fputs(w->back ? " of " : " -> ", out);
 	put_block(w->h, x->block, out);
-	fprintf(out, "%s%s\n", held_how(g->edges.how[x->edge], how, sizeof(how)),
-		x->again ? "  (shown above)" : "");
+	fprintf(out, "%s%s%s\n", held_how(g->edges.how[x->edge], how, sizeof(how)),
+		x->again ? "  (shown above)" : "",
+		is_highlighted(w, x->block) ? "  <==" : "");
 }
 
 static int each(const struct held *h, const struct refs_options *o, struct walk *w,
@@ -165,7 +282,7 @@ static int each(const struct held *h, const struct refs_options *o, struct walk 
 		r = begin(w, h, o);
 	for (size_t i = 0; !r && i < count && i < most; i++)
 		r = show(w, blocks[i], to);
-	free(w->seen);
+	end(w);
 	return r;
 }
 
@@ -193,15 +310,14 @@ int refs_near(const struct held *h, uint32_t block, bool back, size_t many, FILE
 	struct walk w;
 	int r = begin(&w, h, &o);
 
-	if (r < 0)
-		return r;
-	enter(&w, block);
+	if (!r)
+		enter(&w, block);
 	for (struct item x = next(&w); x.what != DONE; x = next(&w)) {
 		x.depth++; /* as far to the right as what else is said of a block */
 		put_item(&w, &x, out);
 	}
-	free(w.seen);
-	return 0;
+	end(&w);
+	return r;
 }
 
 int refs_text(const struct held *h, const struct refs_options *o, FILE *out)
@@ -226,8 +342,9 @@ static int json_one(struct walk *w, uint32_t block, void *to)
 	for (struct item x = next(w); x.what != DONE; x = next(w)) {
 		json_object(j);
 		json_put_unsigned(j, "depth", x.depth);
-		if (x.what == MORE) {
-			json_put_unsigned(j, "more", x.left);
+		if (x.what == MORE || x.what == HIDDEN) {
+			json_put_unsigned(j, x.what == MORE ? "more" : "left_out",
+					  x.left);
 		} else if (x.what == ROOT) {
 			json_key(j, "root");
 			held_json_root(w->h, x.root, j);
@@ -237,6 +354,8 @@ static int json_one(struct walk *w, uint32_t block, void *to)
 			json_object(j);
 			held_json_block(w->h, x.block, j);
 			json_close(j);
+			if (is_highlighted(w, x.block))
+				json_put_bool(j, "highlighted", true);
 		}
 		json_close(j);
 	}
@@ -275,7 +394,8 @@ static void put_quoted(FILE *out, const char *text)
 	}
 }
 
-/* Larger blocks are darker; those that nobody holds are red. */
+/* Larger blocks are darker; those that nobody holds are red; those that the user wants
+ * to see have a thick red line around them. */
 static void dot_block(const struct walk *w, uint32_t block, bool first, FILE *out)
 {
 	const struct heap_block *b = &w->h->graph->blocks.items[block];
@@ -287,25 +407,78 @@ static void dot_block(const struct walk *w, uint32_t block, bool first, FILE *ou
 	fprintf(out, "\\n%s at 0x%" PRIx64 "\", fillcolor=\"/%s/%u\"%s];\n",
 		units_size(b->size).text, b->address,
 		w->h->level[block] == HEAP_UNREACHED ? "reds4" : "blues4", shade,
-		first ? ", penwidth=3" : "");
+		is_highlighted(w, block) ? ", penwidth=4, color=red"
+		: first			 ? ", penwidth=3"
+					 : "");
+}
+
+/* What is not drawn of a block's neighbours. */
+static void dot_rest(const struct walk *w, const struct item *x, size_t number,
+		     FILE *out)
+{
+	char text[TEXT];
+
+	fprintf(out, "\tm%zu [label=\"%s ", number, units_count(x->left).text);
+	if (x->what == FOLDED) {
+		fputs("more: ", out);
+		put_quoted(out, held_block(w->h, x->block, text, sizeof(text)));
+	} else {
+		fputs(x->what == MORE ? "more references" : "left out", out);
+	}
+	fputs("\", shape=plaintext, style=\"\"];\n", out);
+	if (w->back)
+		fprintf(out, "\tm%zu -> b%u", number, x->from);
+	else
+		fprintf(out, "\tb%u -> m%zu", x->from, number);
+	fputs(" [style=dashed];\n", out);
+}
+
+/* How many pointers there are between the two blocks of an edge, and whether it is the
+ * first of them. */
+static size_t parallel(const struct heap_graph *g, uint32_t from, uint32_t edge,
+		       bool *ret_first)
+{
+	uint32_t to = g->edges.to[edge];
+	size_t n = 0;
+
+	*ret_first = true;
+	for (uint32_t e = g->first[from]; e < g->first[from + 1]; e++) {
+		n += g->edges.to[e] == to;
+		*ret_first &= g->edges.to[e] != to || e >= edge;
+	}
+	return n;
+}
+
+/* One arrow from a block to another, however many pointers there are. */
+static void dot_edge(const struct walk *w, const struct item *x, FILE *out)
+{
+	const struct heap_graph *g = w->h->graph;
+	uint32_t from = w->back ? x->block : x->from;
+	char text[TEXT], how[64], label[POINTER_TEXT];
+	bool first;
+	size_t n = parallel(g, from, x->edge, &first);
+
+	if (!first)
+		return;
+	fprintf(out, "\tb%u -> b%u [label=\"", from, g->edges.to[x->edge]);
+	if (*pointer_label(w->h, x->edge, label, sizeof(label)))
+		put_quoted(out, label);
+	else
+		fputs(held_place(w->h, x->edge, text, sizeof(text)), out);
+	fputs(held_how(g->edges.how[x->edge], how, sizeof(how)), out);
+	if (n > 1)
+		fprintf(out, ", and %s more", units_count(n - 1).text);
+	fputs("\"];\n", out);
 }
 
 static void dot_item(const struct walk *w, const struct item *x, size_t number,
 		     FILE *out)
 {
 	const struct heap_graph *g = w->h->graph;
-	char text[TEXT], how[64], label[POINTER_TEXT];
+	char text[TEXT], how[64];
 
-	if (x->what == MORE) {
-		fprintf(out,
-			"\tm%zu [label=\"%s more references\", shape=plaintext, "
-			"style=\"\"];\n",
-			number, units_count(x->left).text);
-		if (w->back)
-			fprintf(out, "\tm%zu -> b%u", number, x->from);
-		else
-			fprintf(out, "\tb%u -> m%zu", x->from, number);
-		fputs(" [style=dashed];\n", out);
+	if (x->what != ROOT && x->what != BLOCK) {
+		dot_rest(w, x, number, out);
 	} else if (x->what == ROOT) {
 		const struct heap_root *r = &g->roots[x->root];
 
@@ -317,17 +490,9 @@ static void dot_item(const struct walk *w, const struct item *x, size_t number,
 			held_kind((enum heap_kind)g->areas[r->area].kind), x->root,
 			x->from, held_how(r->how, how, sizeof(how)) + 2 * !!*how);
 	} else {
-		uint32_t from = w->back ? x->block : x->from;
-
 		if (!x->again)
 			dot_block(w, x->block, false, out);
-		held_how(g->edges.how[x->edge], how, sizeof(how));
-		fprintf(out, "\tb%u -> b%u [label=\"", from, g->edges.to[x->edge]);
-		if (*pointer_label(w->h, x->edge, label, sizeof(label)))
-			put_quoted(out, label);
-		else
-			fputs(held_place(w->h, x->edge, text, sizeof(text)), out);
-		fprintf(out, "%s\"];\n", how);
+		dot_edge(w, x, out);
 	}
 }
 
@@ -340,6 +505,7 @@ static int dot_one(struct walk *w, uint32_t block, void *to)
 {
 	struct dot *d = to;
 
+	w->folds = true;
 	if (!w->seen[block])
 		dot_block(w, block, true, d->out);
 	enter(w, block);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cli/report/held.h"
+#include "cli/report/chosen.h"
 
 struct refs_options {
 	const char *what; /* as of held_find() */
@@ -12,6 +12,10 @@ struct refs_options {
 	size_t depth;	  /* 0: 3 */
 	size_t many;	  /* shown of one block's; 0: 10 */
 	size_t blocks;	  /* begun with; 0: 1 */
+	/* Of all but those: only blocks of `only`, if that is not empty, none of `hide`,
+	 * and none smaller than `least` bytes. What is left out is not gone through. */
+	struct chosen_words only, hide, highlight;
+	uint64_t least;
 };
 
 /* A line each of what points at a block (back), or what it points at, at most `many`,

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	struct heap_graph g = {0};
 	struct heap_area area = {0};
 	struct heap_chains_options o = {HEAP_ALL_KINDS, HEAP_ALL_HOWS, NULL, 3};
-	struct heap_chains chains;
+	struct heap_chains chains = {0};
 	uint8_t *levels = malloc(n);
 	uint32_t *is = malloc(n * sizeof(*is)), count;
 	uint64_t root = BASE;

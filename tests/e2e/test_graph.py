@@ -176,6 +176,87 @@ class Graph(Scans):
                           "no live block")
 
 
+class Around(Scans):
+    """What is shown of a block's neighbourhood, and of the ways to it."""
+
+    def setUp(self):
+        super().setUp()
+        result = self.scan([target("fan")])
+        self.named = dict(line.split() for line in result.stdout.decode().splitlines())
+        self.profile = result.profile
+
+    def text_of(self, verb, what, *options):
+        done = self.heapline(verb, self.named[what], self.profile, *options)
+        self.assertEqual((done.status, done.stderr), (0, b""), done)
+        return done.stdout.decode()
+
+    def references(self, verb, what, *options):
+        return self.read_json(verb, self.profile, self.named[what],
+                              *options)["blocks"][0]["references"]
+
+    def test_too_many_are_cut(self):
+        text = self.text_of("refs", "hub")
+        self.assertEqual(text.count("leaf (fan.c:"), 10)
+        self.assertIn("  ... 291 more references\n", text)
+
+    def test_some_alone_or_none_of_them(self):
+        for options in (("--hide=leaf",), ("--only=make_pair", "--only=nowhere"),
+                        ("--min=64", "--depth=2")):
+            with self.subTest(options):
+                found = self.references("refs", "hub", *options)
+                self.assertEqual([r["block"]["address"] for r in found if "block" in r
+                                  and r["depth"] == 1], [self.named["pair"]])
+                self.assertEqual([r["left_out"] for r in found if "left_out" in r
+                                  and r["depth"] == 1], [300])
+        self.assertIn("  ... 301 references left out\n",
+                      self.text_of("refs", "hub", "--hide", self.named["pair"],
+                                   "--hide=leaf"))
+        # What is left out is not gone through.
+        self.assertEqual(len(self.references("refs", "hub", "--hide=make_pair",
+                                             "--too-many=1000")), 301)
+
+    def test_some_are_pointed_out(self):
+        text = self.text_of("refs", "pair", "--highlight", self.named["large"])
+        self.assertEqual(text.count("  <==\n"), 3)
+        marked = [r for r in self.references("refs", "pair", "--highlight",
+                                               self.named["large"])
+                  if r.get("highlighted")]
+        self.assertEqual({r["block"]["address"] for r in marked}, {self.named["large"]})
+        dot = self.text_of("refs", "pair", "--highlight", self.named["large"], "--dot")
+        self.assertRegex(dot, r"97.7 KiB at .*, penwidth=4, color=red\]")
+
+    def test_a_picture_folds_what_is_alike(self):
+        dot = self.text_of("refs", "hub", "--dot", "--depth=2")
+        self.assertEqual(dot.count("leaf (fan.c:"), 4)
+        self.assertIn('[label="297 more: leaf (fan.c:', dot)
+        self.assertEqual(re.findall(r"b(\d+) -> b\1 .*", dot), re.findall(
+            r'b(\d+) -> b\1 \[label="\+56"\]', dot))
+        self.assertEqual(len(re.findall(r'label="\+8, and 2 more"', dot)), 1)
+
+    def test_ways_that_have_nothing_in_common(self):
+        def ways(*options):
+            return [(way["root"]["name"], way["root"]["how"],
+                     [step["address"] for step in way["steps"][:-1]])
+                    for way in self.read_json("path", self.profile, self.named["large"],
+                                              *options)["blocks"][0]["paths"]]
+
+        through = [self.named["hub"], self.named["pair"]]
+        # The better ones first, and then by whatever else there is.
+        self.assertEqual(ways("--paths=9"), [
+            ("large", "start", []), ("hub", "start", through),
+            ("middle", "interior", [])])
+        self.assertEqual(ways(), [("large", "start", [])])
+        self.assertEqual(ways("--paths=9", "--avoid", self.named["pair"]),
+                         [("large", "start", []), ("middle", "interior", [])])
+        text = self.text_of("path", "pair", "--avoid", self.named["hub"])
+        self.assertIn("  no way leads around what is to be avoided\n", text)
+
+    def test_words_that_are_too_many(self):
+        options = ["--hide=leaf"] * 17
+        self.assert_error(self.heapline("refs", *options, "leaf", self.profile), 2,
+                          "it can be given 16 times")
+
+
 class Children(Scans):
     """A fork child's graph has what it was born with."""
 
