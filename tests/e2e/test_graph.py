@@ -340,7 +340,8 @@ class Living(harness.Case):
         program = self.begin([target("graph"), "wait"],
                              ("--snapshot-every=100ms", "--snapshot-at=250ms"))
         pid = self.pid_of(program)
-        self.wait_for(lambda: len(self.snapshots()) > 3, harness.PATIENCE, "snapshots")
+        self.wait_for(lambda: len(self.snapshots()) > 3 and "at 0.250 s" in
+                      [s["name"] for s in self.snapshots()], harness.PATIENCE, "snapshots")
         os.kill(pid, signal.SIGUSR1)  # its own way out
         program.communicate(timeout=harness.PATIENCE)
         names = [s["name"] for s in self.snapshots()]
