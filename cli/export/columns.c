@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 enum {
-	LEVEL = 5,
+	LEVEL = 5,	 /* unless another is asked for */
 	PIECE = 3 << 20, /* bytes of one element, before base64; a multiple of 3 */
 	GROUP = 48,	 /* bytes encoded at once; a multiple of 3 */
 };
@@ -50,7 +50,8 @@ static void put_base64(const unsigned char *bytes, size_t len, FILE *out)
 /* ---- streams ---------------------------------------------------------------- */
 
 /* Deflates into *ret, which the caller frees. 0 or -ENOMEM. */
-static int shrink(const void *bytes, size_t len, unsigned char **ret, size_t *ret_len)
+static int shrink(int level, const void *bytes, size_t len, unsigned char **ret,
+		  size_t *ret_len)
 {
 	z_stream z = {0};
 	unsigned char *out;
@@ -58,8 +59,8 @@ static int shrink(const void *bytes, size_t len, unsigned char **ret, size_t *re
 	uLong room;
 	int r;
 
-	if (deflateInit2(&z, LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) !=
-	    Z_OK)
+	if (deflateInit2(&z, level ? level : LEVEL, Z_DEFLATED, -MAX_WBITS, 8,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
 	room = deflateBound(&z, len);
 	out = malloc(room ? room : 1);
@@ -94,24 +95,36 @@ static int shrink(const void *bytes, size_t len, unsigned char **ret, size_t *re
 	return 0;
 }
 
+/* Into elements of the page. */
+static void put_elements(struct columns *c, const char *name, const char *form,
+			 size_t count, const unsigned char *stream, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		size_t part = len - at < PIECE ? len - at : PIECE;
+
+		fprintf(c->out,
+			"<script type=\"application/x-heapline\" data-name=%s "
+			"data-form=%s data-count=%zu>",
+			name, form, count);
+		put_base64(stream + at, part, c->out);
+		fputs("</script>\n", c->out);
+		at += part;
+	}
+}
+
 static void put_stream(struct columns *c, const char *name, const char *form,
 		       size_t count, const void *bytes, size_t len)
 {
 	_cleanup_(freep) unsigned char *small = NULL;
-	size_t small_len = 0, at = 0;
+	size_t small_len = 0;
+	char full[COLUMNS_NAME];
 
-	c->err = shrink(bytes, len, &small, &small_len);
-	while (!c->err && at < small_len) {
-		size_t part = small_len - at < PIECE ? small_len - at : PIECE;
-
-		fprintf(c->out,
-			"<script type=\"application/x-heapline\" data-name=%s%s "
-			"data-form=%s data-count=%zu>",
-			c->prefix ? c->prefix : "", name, form, count);
-		put_base64(small + at, part, c->out);
-		fputs("</script>\n", c->out);
-		at += part;
-	}
+	snprintf(full, sizeof(full), "%s%s", c->prefix ? c->prefix : "", name);
+	c->err = shrink(c->level, bytes, len, &small, &small_len);
+	if (!c->err && c->take)
+		c->err = c->take(c->context, full, form, count, small, small_len);
+	else if (!c->err)
+		put_elements(c, full, form, count, small, small_len);
 }
 
 void columns_put_bytes(struct columns *c, const char *name, const char *form,

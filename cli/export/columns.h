@@ -1,9 +1,9 @@
 /*
- * columns.h - columns of numbers and texts inside an HTML page, for a script of the
- * page to read.
+ * columns.h - columns of numbers and texts for the viewer's script to read, inside an
+ * HTML page or one by one.
  *
- * A column is one deflate stream (raw, RFC 1951) in base64, cut into elements of some
- * MB, because browsers bound the length of one string:
+ * A column is one deflate stream (raw, RFC 1951). In a page it is in base64, cut into
+ * elements of some MB, because browsers bound the length of one string:
  *
  *	<script type="application/x-heapline" data-name=node.up data-form=u8
  *	 data-count=12>...</script>
@@ -24,10 +24,17 @@
 typedef uint64_t columns_get(const void *context, size_t i);
 
 struct columns {
-	FILE *out;
+	FILE *out; /* of the page; or else: */
+	/* Takes a column's stream. 0 or -errno. */
+	int (*take)(void *context, const char *name, const char *form, size_t count,
+		    const void *stream, size_t len);
+	void *context;
+	int level;	    /* of the compression, from 1; 0: what suits a file */
 	const char *prefix; /* of all names; NULL: none */
 	int err; /* the first failure: -ENOMEM, -EOVERFLOW; nothing is written after */
 };
+
+enum { COLUMNS_NAME = 64 }; /* room for a name, with its prefix */
 
 #define COLUMNS_MOST (UINT64_C(1) << 53) /* greater numbers are no doubles */
 

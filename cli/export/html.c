@@ -11,19 +11,20 @@
 
 /* ---- around the data ------------------------------------------------------------- */
 
-static void put_head(FILE *out)
+static void put_head(FILE *out, bool served)
 {
 	fprintf(out,
 		HTML_START
-		"<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+		"<html lang=en%s>\n<head>\n<meta charset=utf-8>\n"
 		"<meta http-equiv=Content-Security-Policy content=\"default-src "
-		"'none'; "
+		"'none'; %s"
 		"script-src 'sha256-%s'; style-src 'sha256-%s'; img-src data:; "
 		"base-uri 'none'; form-action 'none'\">\n"
 		"<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
 		"<meta name=referrer content=no-referrer>\n"
 		"<link rel=icon href=\"data:,\">\n"
 		"<title>heapline</title>\n<style>",
+		served ? " data-from=server" : "", served ? "connect-src 'self'; " : "",
 		html_bundle_script_sha256, html_bundle_style_sha256);
 	fwrite(html_bundle_style, 1, html_bundle_style_bytes, out);
 	fputs("</style>\n</head>\n<body>\n<div id=app><p class=loading>Reading the "
@@ -45,7 +46,7 @@ static void put_foot(FILE *out)
 
 struct book {
 	struct html_page pages[ALIGN_SIDES];
-	struct html_heap heaps[ALIGN_SIDES];
+	struct html_heap heaps[ALIGN_SIDES]; /* of a file */
 	int count;
 	struct html_pair pair; /* of two */
 	const struct html_options *options;
@@ -70,31 +71,45 @@ static int put_pair(struct book *b)
 				       : b->pages[1].columns.err;
 }
 
-/* A page with the trees at hand. */
-static int make(struct book *b, char **ret, size_t *ret_len)
+/* All columns, of trees that are at hand, to a copy of `to` for each profile. */
+static int put_all(struct book *b, const struct columns *to)
 {
 	static const char *const prefixes[] = {NULL, HTML_SECOND};
 	int err = 0;
-	FILE *out;
 
-	for (int k = 0; k < b->count && !err; k++)
-		err = html_page_prepare(&b->pages[k]);
-	if (err < 0)
-		return err;
-	out = open_memstream(ret, ret_len);
-	if (!out)
-		return -ENOMEM;
-	put_head(out);
 	for (int k = 0; k < b->count && !err; k++) {
-		b->pages[k].columns =
-			(struct columns){.out = out, .prefix = prefixes[k]};
+		b->pages[k].columns = *to;
+		b->pages[k].columns.prefix = prefixes[k];
 		err = html_page_put(&b->pages[k]);
 		html_heap_put(&b->heaps[k], &b->pages[k].columns);
 		if (!err)
 			err = b->pages[k].columns.err;
 	}
-	if (!err && b->count > 1)
-		err = put_pair(b);
+	return !err && b->count > 1 ? put_pair(b) : err;
+}
+
+static int prepare_all(struct book *b)
+{
+	int err = 0;
+
+	for (int k = 0; k < b->count && !err; k++)
+		err = html_page_prepare(&b->pages[k]);
+	return err;
+}
+
+/* A page with the trees at hand. */
+static int make(struct book *b, char **ret, size_t *ret_len)
+{
+	int err = prepare_all(b);
+	FILE *out;
+
+	if (err < 0)
+		return err;
+	out = open_memstream(ret, ret_len);
+	if (!out)
+		return -ENOMEM;
+	put_head(out, false);
+	err = put_all(b, &(struct columns){.out = out});
 	put_foot(out);
 	if (fclose(out) && !err)
 		err = -ENOMEM;
@@ -141,6 +156,25 @@ static int find_least(const struct book *b, double *const shares[ALIGN_SIDES],
 	return html_tree_least(all, count, wanted, ret);
 }
 
+static int make_trees(struct book *b, double *const shares[ALIGN_SIDES], double least)
+{
+	int err = 0;
+
+	for (int k = 0; k < b->count && !err; k++)
+		err = html_tree_init(&b->pages[k].tree, &b->pages[k].sums.view,
+				     shares[k], least);
+	return err;
+}
+
+static size_t count_stacks(const struct book *b)
+{
+	size_t count = 0;
+
+	for (int k = 0; k < b->count; k++)
+		count += b->pages[k].profile->stack_count;
+	return count;
+}
+
 static size_t limit_of(const struct html_options *o)
 {
 	return o->limit ? o->limit : HTML_LIMIT;
@@ -149,17 +183,12 @@ static size_t limit_of(const struct html_options *o)
 /* Makes the page, and while it is too large makes it again of fewer nodes. */
 static int fit(struct book *b, double *shares[ALIGN_SIDES], char **ret, size_t *ret_len)
 {
-	size_t limit = limit_of(b->options), wanted = 0;
+	size_t limit = limit_of(b->options), wanted = count_stacks(b);
 	double least = 0;
 
-	for (int k = 0; k < b->count; k++)
-		wanted += b->pages[k].profile->stack_count;
 	for (;;) {
-		int err = 0;
+		int err = make_trees(b, shares, least);
 
-		for (int k = 0; k < b->count && !err; k++)
-			err = html_tree_init(&b->pages[k].tree, &b->pages[k].sums.view,
-					     shares[k], least);
 		if (!err)
 			err = make(b, ret, ret_len);
 		if (err < 0 || *ret_len <= limit || wanted <= 1)
@@ -180,6 +209,9 @@ static int fit(struct book *b, double *shares[ALIGN_SIDES], char **ret, size_t *
 	}
 }
 
+/* ---- open and close -------------------------------------------------------------- */
+
+/* What the file has of leaks and graphs; a server's page asks for it. */
 static int make_heap(struct book *b, int k)
 {
 	const struct html_heap_options o = {
@@ -193,6 +225,15 @@ static int make_heap(struct book *b, int k)
 	return html_heap_init(&b->heaps[k], b->pages[k].profile, &o);
 }
 
+static int make_heaps(struct book *b)
+{
+	int err = 0;
+
+	for (int k = 0; k < b->count && !err; k++)
+		err = make_heap(b, k);
+	return err;
+}
+
 static int open_book(struct book *b, const struct profile *const *profiles)
 {
 	int err = 0;
@@ -202,16 +243,26 @@ static int open_book(struct book *b, const struct profile *const *profiles)
 
 		page->profile = profiles[k];
 		page->path = k ? b->options->other_path : b->options->path;
+		page->partial = b->options->partial;
 		err = lines_sums_init(&page->sums, profiles[k],
 				      &(struct scope_options){0}, false);
-		if (!err)
-			err = make_heap(b, k);
 	}
 	if (err < 0 || b->count == 1)
 		return err;
 	for (int k = 0; k < b->count && !err; k++)
 		err = view_owners(&b->pages[k].sums.view);
 	return err < 0 ? err : html_pair_init(&b->pair, profiles[0], profiles[1]);
+}
+
+static void close_book(struct book *b, double *shares[ALIGN_SIDES])
+{
+	for (int k = 0; k < b->count; k++) {
+		html_page_forget(&b->pages[k]);
+		html_heap_done(&b->heaps[k]);
+		lines_sums_done(&b->pages[k].sums);
+		free(shares[k]);
+	}
+	html_pair_done(&b->pair);
 }
 
 static int write_book(const struct profile *const *profiles, int count,
@@ -224,22 +275,18 @@ static int write_book(const struct profile *const *profiles, int count,
 	int err = open_book(&b, profiles);
 
 	if (!err)
+		err = make_heaps(&b);
+	if (!err)
 		err = fit(&b, shares, &text, &len);
 	if (!err)
 		fwrite(text, 1, len, out);
 	if (!err && ret)
 		*ret = (struct html_outcome){.bytes = len};
-	for (int k = 0; k < count; k++) {
-		if (!err && ret) {
-			ret->nodes += profiles[k]->stack_count - 1;
-			ret->folded += b.pages[k].tree.folded;
-		}
-		html_page_forget(&b.pages[k]);
-		html_heap_done(&b.heaps[k]);
-		lines_sums_done(&b.pages[k].sums);
-		free(shares[k]);
+	for (int k = 0; k < count && !err && ret; k++) {
+		ret->nodes += profiles[k]->stack_count - 1;
+		ret->folded += b.pages[k].tree.folded;
 	}
-	html_pair_done(&b.pair);
+	close_book(&b, shares);
 	return err;
 }
 
@@ -253,4 +300,34 @@ int html_write_pair(const struct profile *a, const struct profile *b,
 		    const struct html_options *o, FILE *out, struct html_outcome *ret)
 {
 	return write_book((const struct profile *const[]){a, b}, 2, o, out, ret);
+}
+
+/* ---- for a server ------------------------------------------------------------------ */
+
+void html_served(FILE *out)
+{
+	put_head(out, true);
+	put_foot(out);
+}
+
+int html_columns(const struct profile *const *profiles, size_t count,
+		 const struct html_options *o, const struct columns *out)
+{
+	struct book b = {.count = (int)count, .options = o};
+	double *shares[ALIGN_SIDES] = {NULL, NULL}, least = 0;
+	int err = open_book(&b, profiles);
+
+	if (!err && o->nodes && o->nodes < count_stacks(&b)) {
+		err = find_shares(&b, shares);
+		if (!err)
+			err = find_least(&b, shares, o->nodes, &least);
+	}
+	if (!err)
+		err = make_trees(&b, shares, least);
+	if (!err)
+		err = prepare_all(&b);
+	if (!err)
+		err = put_all(&b, out);
+	close_book(&b, shares);
+	return err;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "cli/export/columns.h"
 #include "cli/profile/profile.h"
 #include "cli/report/findings.h"
 
@@ -30,6 +31,8 @@ struct html_options {
 	int (*find)(void *context, int which, enum profile_domain domain,
 		    struct findings *ret);
 	void *context;
+	size_t nodes; /* of columns alone: about so many at most; 0: all */
+	bool partial; /* ... and others come after them, that have more */
 };
 
 struct html_outcome {
@@ -49,3 +52,11 @@ int html_write(const struct profile *p, const struct html_options *o, FILE *out,
  * it. */
 int html_write_pair(const struct profile *a, const struct profile *b,
 		    const struct html_options *o, FILE *out, struct html_outcome *ret);
+
+/* The columns of a page alone, for a server: of one profile or of two. 0, or as of
+ * html_write() or out->take(). */
+int html_columns(const struct profile *const *profiles, size_t count,
+		 const struct html_options *o, const struct columns *out);
+
+/* A page without columns: its script fetches them where the page came from. */
+void html_served(FILE *out);

@@ -414,6 +414,7 @@ static int about_json(const struct html_page *page, FILE *out)
 	json_put_unsigned(&j, "folded", page->tree.folded);
 	json_put_string(&j, "cut", cut);
 	json_put_bool(&j, "moment", p->slice.has_moment);
+	json_put_bool(&j, "partial", page->partial);
 	phrases_json(page, &j);
 	json_close(&j);
 	json_end(&j);

@@ -2,7 +2,7 @@
  * html_page.h - what a page has of one profile: the columns of its stack tree, places,
  * names and sources, and the reports that go in as they are.
  *
- *	page.profile, page.path, page.sums	set by who owns it
+ *	page.profile, .path, .partial, .sums	set by who owns it
  *	html_tree_init(&page.tree, ...)		which nodes it has
  *	html_page_prepare(), html_page_put()	writes them, to page.columns
  *	html_page_forget()			for another try with fewer nodes
@@ -18,6 +18,7 @@
 struct html_page {
 	const struct profile *profile;
 	const char *path;
+	bool partial; /* another set of columns comes after these, that has more */
 	struct lines_sums sums;
 	struct html_tree tree;
 	struct html_times times;
