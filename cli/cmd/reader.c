@@ -457,8 +457,51 @@ static int say_read(const struct reader_file *f, int err)
 	return -1;
 }
 
+/* ---- profiles that are open already ------------------------------------------ */
+
+static struct reader_file open_already[READER_PROFILES];
+
+void reader_keep(struct reader_file *f)
+{
+	size_t i = 0;
+
+	while (i + 1 < READER_PROFILES && open_already[i].profile)
+		i++;
+	reader_unload(&open_already[i]);
+	open_already[i] = *f;
+	*f = (struct reader_file){0};
+}
+
+void reader_drop_kept(void)
+{
+	for (size_t i = 0; i < READER_PROFILES; i++)
+		reader_unload(&open_already[i]);
+}
+
+/* The profile that is kept for f's path and has these dimensions, or NULL. */
+static struct reader_file *find_kept(const struct reader_file *f, unsigned dimensions)
+{
+	for (size_t i = 0; i < READER_PROFILES; i++) {
+		struct reader_file *kept = &open_already[i];
+
+		if (kept->profile && !strcmp(kept->path, f->path) &&
+		    !(dimensions & ~kept->dimensions))
+			return kept;
+	}
+	return NULL;
+}
+
 int reader_read(struct reader_file *f, unsigned dimensions)
 {
+	struct reader_file *kept = find_kept(f, dimensions);
+
+	if (kept) {
+		f->profile = take_ptr(kept->profile);
+		memcpy(f->why, kept->why, sizeof(f->why));
+		f->kept = true;
+		return -1;
+	}
+	f->dimensions = dimensions;
 	return say_read(f, profile_load_with(f->path, dimensions, &f->profile, f->why,
 					     sizeof(f->why)));
 }
@@ -491,7 +534,7 @@ int reader_load(struct reader_file *f, unsigned dimensions)
 {
 	int status = reader_read(f, dimensions);
 
-	return status >= 0 ? status : name_places(f);
+	return status >= 0 || f->kept ? status : name_places(f);
 }
 
 /* ---- several at once -------------------------------------------------------- */
@@ -508,7 +551,8 @@ static void *read_one(void *context)
 void reader_begin(struct reader_file *f, unsigned dimensions)
 {
 	f->dimensions = dimensions;
-	f->reading = !pthread_create(&f->thread, NULL, read_one, f);
+	f->reading = !find_kept(f, dimensions) &&
+		     !pthread_create(&f->thread, NULL, read_one, f);
 }
 
 static void wait_for(struct reader_file *f)

@@ -84,6 +84,7 @@ struct reader_file {
 	const char *source_paths; /* for missing sources, see resolve.h; or NULL */
 	pthread_t thread;	  /* of reader_begin(), while reading */
 	bool reading;
+	bool kept;	     /* it was open, and names are as they should be */
 	unsigned dimensions; /* that it is loaded with */
 	int err;
 };
@@ -123,6 +124,12 @@ int reader_close(struct reader *r, int result);
 /* Sets f->path: the one named, or the newest profile here if that is NULL. -1, or the
  * exit status of a failure. */
 int reader_choose(struct reader_file *f, const char *named);
+
+/* From now on this process has f->path open already: the next reader of that path gets
+ * its profile as it is, once, and f has it no more. For processes that answer one
+ * question and end. */
+void reader_keep(struct reader_file *f);
+void reader_drop_kept(void);
 
 /* Reads f->path, with what sites have by these dimensions, and says what is wrong or
  * was left out. -1, or the exit status of a failure. */

@@ -94,6 +94,27 @@ static uint32_t only_thread(const struct held *h)
 	return found;
 }
 
+/* What held_keep() was given. */
+static struct held kept;
+
+void held_keep(struct held *h)
+{
+	held_done(&kept);
+	kept = *h;
+	*h = (struct held){0};
+}
+
+/* Moves what is kept of h's snapshot, if anything is. */
+static bool take_kept(struct held *h)
+{
+	if (!kept.graph || kept.profile != h->profile || kept.number != h->number)
+		return false;
+	*h = kept;
+	h->graph = &h->stored.graph;
+	kept = (struct held){0};
+	return true;
+}
+
 int held_open(struct held *h, const struct profile *p, const struct held_options *o,
 	      const char **ret_why)
 {
@@ -101,6 +122,8 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 
 	*h = (struct held){.profile = p};
 	r = choose(h, o, ret_why);
+	if (!r && take_kept(h))
+		return 0;
 	if (!r)
 		r = heap_store_load(o->path, p, h->number, &h->stored);
 	if (!r)

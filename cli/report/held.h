@@ -51,6 +51,10 @@ const struct profile_thread *held_thread(const struct held *h, uint32_t block);
 /* Of a block of another process's, which forked this one. */
 bool held_is_inherited(const struct held *h, uint32_t block);
 
+/* The next held_open() of that snapshot, of the same struct profile, gets what h has,
+ * once, and h has nothing any more. For processes that answer one question and end. */
+void held_keep(struct held *h);
+
 /* The blocks that a word means: an address in one ("0x..."), objects of a type
  * ("type:Node", as of types_match(); no parts of them), or all whose allocation has a
  * frame of that function, file, or file:line. *ret is malloc'ed. 0, -ENOMEM. */
