@@ -8,7 +8,7 @@ unset CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LD_PRELOAD
 
 # What building and running heapline needs, what its demo and its tests need beside.
 packages_build=(meson ninja-build gcc pkg-config libdw-dev libelf-dev zlib1g-dev
-	libiberty-dev libunwind-dev libncurses-dev)
+	libiberty-dev libunwind-dev libncurses-dev libmicrohttpd-dev)
 packages_demo=(libxml2-utils python3)
 packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 perl openssl graphviz
 	bash xz-utils util-linux mount man-db libssl-dev dwz llvm musl-tools

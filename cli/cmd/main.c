@@ -32,6 +32,8 @@ const struct verb verbs[] = {
 	 cmd_timeline, .reader = &timeline_spec},
 	{"tui", "look at a profile in the terminal: all of these views, with keys",
 	 cmd_tui, .reader = &tui_spec},
+	{"view", "look at a profile in a browser, or at two: all views, of any size",
+	 cmd_view, .options = &view_spec},
 	{"path", "say why a block is still there: the shortest way from a root",
 	 cmd_path, .reader = &path_spec},
 	{"refs", "show what a block points at, and so on", cmd_refs,

@@ -66,6 +66,7 @@ int cmd_timeline(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 int cmd_tui(int argc, char **argv);
+int cmd_view(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
 extern const struct options_spec check_spec;
@@ -78,6 +79,7 @@ extern const struct options_spec run_spec;
 extern const struct options_spec snapshot_spec;
 extern const struct options_spec stop_spec;
 extern const struct options_spec symbolize_spec;
+extern const struct options_spec view_spec;
 extern const struct options_spec watch_spec;
 extern const struct reader_spec at_spec;
 extern const struct reader_spec backrefs_spec;

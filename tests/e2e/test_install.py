@@ -54,7 +54,9 @@ class Install(harness.Case):
         files = self.installed()
         binary = self.one(files, "/bin/heapline")
         self.assertRegex(self.one(files, "/libheapline.so"), r"/lib(exec)?(64)?/")
-        self.assertTrue([f for f in files if "/man/man1/heapline" in f], files)
+        pages = {n for n in os.listdir(os.path.join(harness.SOURCE, "docs")) if n[-2:] == ".1"}
+        self.assertEqual({os.path.basename(f).removesuffix(".gz") for f in files
+                          if "/man/man1/" in f}, pages)
         self.works(binary)
 
     @harness.needs("meson")

@@ -21,8 +21,10 @@ BELOW = {  # what each folder of cli/ may include; preload/wire.h apart
     "gate": {"gate", "report", "heap", "symbol", "profile", "base"},
     # The terminal viewer shows reports' text, and computes nothing.
     "tui": {"tui", "report", "heap", "profile", "base"},
-    "cmd": {"cmd", "tui", "collect", "report", "export", "gate", "heap", "symbol", "profile",
-            "base"},
+    # The web server hands over what it is given, and knows of no profile.
+    "serve": {"serve", "base"},
+    "cmd": {"cmd", "tui", "serve", "collect", "report", "export", "gate", "heap", "symbol",
+            "profile", "base"},
 }
 USES_WIRE = {"collect", "cmd"}
 HOOKS = {"malloc", "free", "calloc", "realloc", "reallocarray", "memalign",
