@@ -23,6 +23,7 @@ enum {
 
 enum {
 	OK = 200,
+	NO_CONTENT = 204,
 	NOT_FOUND = 404,
 	BAD = 400,
 	UNREADABLE = 422,
@@ -42,18 +43,18 @@ struct job { /* a question under way */
 };
 
 struct column {
-	char name[64], form[8];
+	char name[COLUMNS_NAME], form[8];
 	uint64_t count, at, len;
 };
 
 struct waiting { /* a call for a column that is not there yet */
 	struct web_call *call;
-	char name[64];
+	char name[COLUMNS_NAME];
 };
 
 enum stage { NOT_BEGUN, UNDER_WAY, WHOLE, BROKEN };
 
-struct store { /* the columns of a profile at a level */
+struct store { /* the columns of a level */
 	enum stage stage;
 	int fd;
 	struct column *columns;
@@ -81,7 +82,7 @@ struct view {
 	struct web *server;
 	struct job *queue, **queue_end; /* that wait */
 	struct job *running[RUNNING];
-	struct store stores[READER_PROFILES][LEVELS];
+	struct store stores[LEVELS];
 	struct stored_answer answers[ANSWERS];
 	char *page;
 	size_t page_len;
@@ -127,6 +128,15 @@ static bool answer_file(struct web_call *call, const char *type, int fd, uint64_
 	else
 		web_answer(call, &a);
 	return a.fd >= 0;
+}
+
+/* No error, which a browser would complain about: a page asks for what others have. */
+static void answer_none(struct web_call *call)
+{
+	static const struct web_answer none = {
+		.status = NO_CONTENT, .type = "text/plain", .lasting = ""};
+
+	web_answer(call, &none);
 }
 
 static bool answer_stored(struct view *v, struct web_call *call,
@@ -222,7 +232,7 @@ static void refuse_waiting(struct store *s)
 {
 	for (size_t i = 0; i < s->waiting_count; i++)
 		if (s->stage == WHOLE)
-			web_refuse(s->waiting[i].call, NOT_FOUND, "no such column");
+			answer_none(s->waiting[i].call);
 		else
 			web_refuse(s->waiting[i].call, FAILED, s->why);
 	s->waiting_count = 0;
@@ -335,14 +345,11 @@ static int send_job(struct view *v, struct job *j, int done)
 {
 	const struct keeper_files f = {j->out, j->messages, done};
 	const struct store *s = j->store;
-	size_t at = s ? (size_t)(s - &v->stores[0][0]) : 0;
 
-	if (s && at % LEVELS == KEEPER_FIRST && !v->base.whole)
-		return keeper_columns(&v->base, v->profiles.paths[at / LEVELS],
-				      KEEPER_FIRST, &f);
+	if (s == &v->stores[KEEPER_FIRST] && !v->base.whole)
+		return keeper_columns(&v->base, KEEPER_FIRST, &f);
 	if (s)
-		return keeper_columns(keeper_of_parts(v),
-				      v->profiles.paths[at / LEVELS], KEEPER_WHOLE, &f);
+		return keeper_columns(keeper_of_parts(v), KEEPER_WHOLE, &f);
 	return keeper_ask(j->words.graph   ? keeper_of_graph(v, &j->words)
 			  : j->words.parts ? keeper_of_parts(v)
 					   : &v->base,
@@ -435,17 +442,22 @@ static void ask_verb(struct view *v, struct web_call *call, const char *verb,
 	enqueue(v, j);
 }
 
-/* The store that a name is of; *name is moved behind what says so. */
+/* The store that a name is of; *name is moved behind what says so. Of a small profile
+ * both levels are one. */
 static struct store *store_of(struct view *v, const char **name)
 {
-	bool second = !strncmp(*name, "b.", 2), all;
+	bool all = !strncmp(*name, "all.", 4);
 
-	*name += second ? 2 : 0;
-	all = !strncmp(*name, "all.", 4);
 	*name += all ? 4 : 0;
-	if (second && v->profiles.count < 2)
-		return NULL;
-	return &v->stores[second][all ? KEEPER_WHOLE : KEEPER_FIRST];
+	return &v->stores[all && !v->base.whole ? KEEPER_WHOLE : KEEPER_FIRST];
+}
+
+/* Whether there cannot be a column of that name, which one need not wait to know. */
+static bool nobodys(const struct view *v, const char *name)
+{
+	bool of_two = !strncmp(name, "b.", 2) || !strncmp(name, "pair.", 5);
+
+	return strlen(name) >= COLUMNS_NAME || (of_two && v->profiles.count < 2);
 }
 
 static const struct column *find_column(const struct store *s, const char *name)
@@ -487,14 +499,14 @@ static void begin_store(struct view *v, struct store *s)
 static void ask_column(struct view *v, struct web_call *call, const char *name)
 {
 	struct store *s = store_of(v, &name);
-	const struct column *c = s ? find_column(s, name) : NULL;
+	const struct column *c = find_column(s, name);
 
 	if (c) {
 		answer_file(call, "application/octet-stream", s->fd, c->at, c->len, c);
 		return;
 	}
-	if (!s || s->stage == WHOLE || strlen(name) >= sizeof(c->name)) {
-		web_refuse(call, NOT_FOUND, "no such column");
+	if (s->stage == WHOLE || nobodys(v, name)) {
+		answer_none(call);
 		return;
 	}
 	if (s->stage == BROKEN) {
@@ -526,7 +538,7 @@ void view_ask(void *view, struct web_call *call, const struct request *r)
 	}
 }
 
-/* ---- open and close ------------------------------------------------------------------------ */
+/* ---- open and close ----------------------------------------------------------- */
 
 struct view *view_open(const struct keeper_profiles *p, struct keeper k)
 {
@@ -546,9 +558,8 @@ struct view *view_open(const struct keeper_profiles *p, struct keeper k)
 	for (size_t i = 0; i < GRAPHS; i++)
 		v->graphs[i].keeper.socket = -1;
 	v->queue_end = &v->queue;
-	for (size_t i = 0; i < READER_PROFILES; i++)
-		for (size_t level = 0; level < LEVELS; level++)
-			v->stores[i][level].fd = -1;
+	for (size_t i = 0; i < LEVELS; i++)
+		v->stores[i].fd = -1;
 	return v;
 }
 
@@ -575,9 +586,8 @@ void view_close(struct view *v)
 		keeper_close(&v->graphs[i].keeper);
 		free(v->graphs[i].which);
 	}
-	for (size_t i = 0; i < READER_PROFILES; i++)
-		for (size_t level = 0; level < LEVELS; level++)
-			close_store(&v->stores[i][level]);
+	for (size_t i = 0; i < LEVELS; i++)
+		close_store(&v->stores[i]);
 	for (size_t i = 0; i < ANSWERS; i++)
 		if (v->answers[i].question) {
 			close(v->answers[i].fd);

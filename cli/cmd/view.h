@@ -3,10 +3,11 @@
  *
  *	""		the application: a page that fetches the rest
  *	api/VERB?...	what the verb prints with --json and these options
- *	columns/NAME	a column of that page (cli/export/html.h)
+ *	columns/NAME	a column of that page (cli/export/html.h); without content: there
+ *			is none of that name
  *
- * "b." before VERB or NAME: of the second profile; "all." before NAME, behind that: of
- * all its nodes, and with its times (enum keeper_level). What can be had is made when it
+ * "b." before VERB, as in some names: of the second profile. "all." before NAME: of the
+ * columns that have all (KEEPER_WHOLE). What can be had is made when it
  * is asked for first, by keepers' children; answers of verbs and columns stay.
  */
 #pragma once

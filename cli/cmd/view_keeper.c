@@ -119,6 +119,30 @@ static void close_all(const int fds[FDS])
 			close(fds[i]);
 }
 
+/* ---- profiles ------------------------------------------------------------------- */
+
+/* What this process, and who started it, keeps. */
+static struct keeper_profiles kept;
+
+/* -1, or the exit status of a failure. */
+static int open_file(struct reader_file *f, const char *path, unsigned dimensions)
+{
+	int status = reader_choose(f, path);
+
+	f->source_paths = kept.source_paths;
+	return status < 0 ? reader_load(f, dimensions) : status;
+}
+
+static int keep_file(const char *path, unsigned dimensions)
+{
+	struct reader_file f = {0};
+	int status = open_file(&f, path, dimensions);
+
+	if (status < 0)
+		reader_keep(&f);
+	return status;
+}
+
 /* ---- in a child: a question ------------------------------------------------------- */
 
 static void bound(void)
@@ -167,22 +191,29 @@ static int store(void *context, const char *name, const char *form, size_t count
 	return 0;
 }
 
-static int columns(const char *path, enum keeper_level level, int done)
+static int columns(enum keeper_level level, int done)
 {
 	struct storing storing = {done, 0};
-	struct columns c = {.take = store, .context = &storing, .level = 1};
-	struct html_options o = {.path = path,
-				 .nodes = level == KEEPER_FIRST ? KEEPER_NODES
-								: KEEPER_NODES_WHOLE};
-	struct reader_file f = {0};
-	int status = reader_choose(&f, path), err;
+	const struct columns c = {.take = store, .context = &storing, .level = 1};
+	const struct html_options o = {
+		.path = kept.paths[0],
+		.other_path = kept.paths[1],
+		.nodes = level == KEEPER_FIRST ? KEEPER_NODES : KEEPER_NODES_WHOLE,
+		.partial = level == KEEPER_FIRST,
+	};
+	const struct profile *profiles[READER_PROFILES];
+	int err;
 
-	if (status < 0)
-		status = reader_load(&f, level == KEEPER_FIRST ? 0 : PROFILE_TIMES);
-	if (status >= 0)
-		return status;
-	o.partial = level == KEEPER_FIRST;
-	err = html_columns(f.profile, &o, &c, NULL);
+	for (size_t i = 0; i < kept.count; i++) {
+		struct reader_file f = {0};
+		int status = open_file(&f, kept.paths[i],
+				       level == KEEPER_FIRST ? 0 : PROFILE_TIMES);
+
+		if (status >= 0)
+			return status;
+		profiles[i] = f.profile;
+	}
+	err = html_columns(profiles, kept.count, &o, &c);
 	if (err < 0)
 		message_error("%s", strerror(-err));
 	return err < 0 ? VERB_FAILED : VERB_OK;
@@ -204,7 +235,7 @@ __attribute__((noreturn)) static void answer(struct order *o, const int fds[FDS]
 	bound();
 	if (dup2(fds[0], STDOUT_FILENO) < 0 || dup2(fds[1], STDERR_FILENO) < 0)
 		_exit(1);
-	last.status = o->what == ASK ? run_verb(o) : columns(o->text, o->level, fds[2]);
+	last.status = o->what == ASK ? run_verb(o) : columns(o->level, fds[2]);
 	if (fflush(stdout) != 0 && !last.status)
 		last.status = VERB_FAILED;
 	tell(fds[2], &last);
@@ -219,23 +250,6 @@ static void die_with(pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-}
-
-/* What this process, and who started it, keeps. */
-static struct keeper_profiles kept;
-
-/* Opens a profile. -1, or the exit status of a failure. */
-static int keep_file(const char *path, unsigned dimensions)
-{
-	struct reader_file f = {0};
-	int status = reader_choose(&f, path);
-
-	f.source_paths = kept.source_paths;
-	if (status < 0)
-		status = reader_load(&f, dimensions);
-	if (status < 0)
-		reader_keep(&f);
-	return status;
 }
 
 static void open_parts(void)
@@ -255,8 +269,7 @@ static void open_graph(struct order *o)
 	const char *cause;
 	struct held h;
 
-	if (words_of(o, words, WORDS + 1) < WORDS ||
-	    reader_choose(&f, words[PATH]) >= 0 || reader_load(&f, 0) >= 0)
+	if (words_of(o, words, WORDS + 1) < WORDS || open_file(&f, words[PATH], 0) >= 0)
 		return;
 	options.path = f.path;
 	options.pid = atoi(words[PROCESS]);
@@ -432,10 +445,8 @@ int keeper_ask(const struct keeper *k, const struct view_words *w,
 	return begin(k, &o, f);
 }
 
-int keeper_columns(const struct keeper *k, const char *path, enum keeper_level level,
+int keeper_columns(const struct keeper *k, enum keeper_level level,
 		   const struct keeper_files *f)
 {
-	struct order o = {.what = COLUMNS, .level = level};
-
-	return put_word(&o, path) ? begin(k, &o, f) : -E2BIG;
+	return begin(k, &(struct order){.what = COLUMNS, .level = level}, f);
 }

@@ -15,6 +15,7 @@
 
 #include "cli/cmd/reader.h"
 #include "cli/cmd/view_words.h"
+#include "cli/export/columns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,10 +32,9 @@ struct keeper_profiles {
 	const char *source_paths; /* as of struct reader_file */
 };
 
-enum keeper_level {		  /* of the columns of a page */
-		    KEEPER_FIRST, /* of a large profile: not all nodes, and the whole run alone */
-		    KEEPER_WHOLE,
-};
+/* The columns of a page: the first ones of a large profile, without times and of few
+ * nodes; or all. */
+enum keeper_level { KEEPER_FIRST, KEEPER_WHOLE };
 
 /* Nodes that a page gets, for the smallest are folded. */
 enum { KEEPER_NODES = 50000, KEEPER_NODES_WHOLE = 1000000 };
@@ -44,7 +44,7 @@ enum { KEEPER_NODES = 50000, KEEPER_NODES_WHOLE = 1000000 };
 struct keeper_word {
 	bool end;
 	int32_t status; /* at the end: exit status of the verb */
-	char name[64], form[8];
+	char name[COLUMNS_NAME], form[8];
 	uint64_t count, at, len; /* where it is in the results */
 };
 
@@ -66,7 +66,7 @@ int keeper_open_graph(const struct keeper *k, const struct view_words *w,
 /* Each begins a question. 0 or -errno. */
 int keeper_ask(const struct keeper *k, const struct view_words *w,
 	       const struct keeper_files *f);
-int keeper_columns(const struct keeper *k, const char *path, enum keeper_level level,
+int keeper_columns(const struct keeper *k, enum keeper_level level,
 		   const struct keeper_files *f);
 
 void keeper_close(struct keeper *k);

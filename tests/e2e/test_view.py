@@ -128,15 +128,18 @@ class Answers(harness.Case):
         self.assertTrue(self.same(server, "report", [first]))
         self.assertTrue(self.same(server, "report", [second], second=True))
         self.assertTrue(self.same(server, "diff", [first, second], "--at=end"))
-        for name in ("about", "site.allocs", "b.about", "b.texts", "all.texts", "b.all.texts"):
+        for name in ("about", "site.allocs", "b.about", "b.texts", "all.texts", "all.b.texts",
+                     "pair.up"):
             self.assertEqual(server.get("columns/" + name)[0], 200, name)
         same = Server(self, first, first)
         self.assertTrue(self.same(same, "diff", [first, first]))
 
     def test_one_profile_has_no_second(self):
         server = Server(self, self.record([harness.target("leak"), "8", "0"]).profile)
-        for path in ("api/diff", "api/b.lines", "columns/b.texts"):
+        for path in ("api/diff", "api/b.lines"):
             self.assertEqual(server.get(path)[0], 404, path)
+        for name in ("b.texts", "pair.up", "all.b.about"):
+            self.assertEqual(server.get("columns/" + name)[0], 204, name)
 
     def test_many_at_once(self):
         profile = self.record([harness.target("phases")], ("--snapshot-at-exit",)).profile
@@ -170,7 +173,7 @@ class Answers(harness.Case):
                      "api/refs?operand=main&svg=" + self.path("x"), "api/run", "api/check",
                      "api/symbolize", "api/merge", "api/completion", "api/collect"):
             status, _, text = server.get(path)
-            self.assertIn(status, (400, 403, 404), path)
+            self.assertIn(status, (204, 400, 403, 404), path)
             self.assertNotIn(b"int secret", text)
         self.assertFalse(os.path.exists(self.path("x")))
 
@@ -367,10 +370,12 @@ class Manners(harness.Case):
 
     def test_paths_and_words_that_nobody_has(self):
         server = Server(self, self.profile())
-        for path in ("api/", "api", "api//lines", "api/lines/", "api/%6cines", "columns/",
-                     "columns/..", "columns/%2e%2e", "columns/" + "x" * 90, "./", "a" * 5000,
-                     "api/lines%00", "api/help", "api/--version", "columns/all.b.texts"):
+        for path in ("api/", "api", "api//lines", "api/lines/", "api/%6cines",
+                     "columns/%2e%2e", "./", "a" * 5000,
+                     "api/lines%00", "api/help", "api/--version"):
             self.assertEqual(server.get(path)[0], 404, path)
+        for path in ("", "..", "x" * 63, "x" * 80, "all.b.texts", "all.all.texts", "b.b.texts"):
+            self.assertEqual(server.get("columns/" + path)[0], 204, path)
         for query in ("=", "focus=%", "focus=%0", "focus=%zz", "focus=%00", "&", "nosuch=1",
                       "json", "json=1", "bytes", "color=always", "help", "n=", "n", "n=0",
                       "focus=(", "--focus=a", "-n=5", "fo=a", "process=x", "all=1", "+all",

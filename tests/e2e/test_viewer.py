@@ -12,6 +12,7 @@ import unittest
 
 import harness
 import holding
+import serving
 
 VIEWER = os.path.join(harness.SOURCE, "viewer")
 WORKSHOP = os.path.join(harness.BUILD, "viewer")  # where npm may write
@@ -197,10 +198,11 @@ class Viewer(harness.Case):
         return self.ask(result.profile, {"tree": ["tree", "--sort=allocated", "--min=0"]},
                         "--html-limit=%d" % (own + 8192))
 
-    def browse(self, program, pages):
+    def browse(self, program, pages, served=None):
         """Runs a file of the browser's tests; one result each, and the commands that
-        they saw are ones that heapline takes."""
-        config = {"pages": pages, "chromium": tool("chromium")}
+        they saw are ones that heapline takes. Some of them a second time where pages
+        are served."""
+        config = {"pages": pages, "chromium": tool("chromium"), "served": served}
         if os.environ.get("VIEWER_SCREENSHOTS"):
             config["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
         path = self.write("config.json", json.dumps(config))
@@ -215,7 +217,8 @@ class Viewer(harness.Case):
         for test in tests:
             with self.subTest(test["name"]):
                 self.assertNotIn("detail", test, test.get("detail"))
-        self.assertEqual({t["name"] for t in tests}, named)
+        self.assertEqual({t["name"] for t in tests if ": " not in t["name"]}, named)
+        self.assertGreater(len(tests), len(named) + (10 if served else -1))
         commands = [r["commands"] for r in results if "commands" in r]
         self.assertEqual(len(commands), 1)
         for command in commands[0]:
@@ -236,7 +239,11 @@ class Viewer(harness.Case):
             "folded": self.of_folded(),
             **self.of_cut(program),
         }
-        self.browse("browser.mjs", pages)
+        served = {name: serving.Server(self, pages[name]["profile"])
+                  for name in ("one", "tree", "bare")}
+        self.browse("browser.mjs", pages, {name: s.address for name, s in served.items()})
+        for name, server in served.items():
+            self.assertEqual(server.end()[0], 0, name)
 
     # ---- leaks and references -----------------------------------------------------
 

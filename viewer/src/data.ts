@@ -157,10 +157,11 @@ class Served extends Data {
 
   protected async find(name: string): Promise<Stored | null> {
     const reply = await fetch("columns/" + encodeURIComponent(name));
-    if (reply.status === 404) return null;
-    if (!reply.ok || !reply.body) throw new Error((await reply.text()).trim());
+    if (reply.status === 204) return null;
+    if (!reply.ok) throw new Error((await reply.text()).trim());
     const form = reply.headers.get("X-Form") ?? "";
-    return { form, count: Number(reply.headers.get("X-Count")), bytes: reply.body };
+    const bytes = (await reply.blob()).stream();
+    return { form, count: Number(reply.headers.get("X-Count")), bytes };
   }
 
   async ask<T>(verb: string, options: Options = {}): Promise<T> {

@@ -3,7 +3,8 @@
 //   browser.mjs CONFIG.json
 //
 // CONFIG: chromium; pages by name, each `file`, `profile` (its name) and `cli`, the
-// answers of heapline --json by question. Writes one JSON object a line: name, and
+// answers of heapline --json by question; addresses of the same pages where they are
+// `served`. Writes one JSON object a line: name, and
 // `detail` if it failed.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -688,4 +689,19 @@ if (config.screenshots)
       });
 
 await runAll(tests, config.only);
+
+// The same of pages that are served: their figures are the verbs', too.
+const FIGURES = new RegExp(
+  "^(heading_|source_|a_chosen|functions_without|tree_(has|follows)|flame_graph_has|top_|" +
+    "mappings_|sizes_|processes_|timeline_has|views_follow|the_fragment|no_other)",
+);
+for (const [name, address] of Object.entries(config.served ?? {})) config.pages[name].file = address;
+await runAll(
+  Object.fromEntries(
+    Object.entries(tests)
+      .filter(([name]) => config.served && FIGURES.test(name))
+      .map(([name, test]) => ["served: " + name, test]),
+  ),
+  config.only,
+);
 await browser.close();

@@ -11,7 +11,7 @@ export async function launch(executablePath) {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** A page that shows a file, ready to be used; .complaints is what went wrong in it.
+/** A page that shows a file, or what `heapline view` serves there, ready to be used; .complaints is what went wrong in it.
  * options.until: "ready" when it is shown, "whole" (unless told) when all is read. */
 export async function open(browser, file, fragment = "", options = {}) {
   const { until = "whole", ...rest } = options;
@@ -27,11 +27,14 @@ export async function open(browser, file, fragment = "", options = {}) {
     page.complaints.push("dialog: " + d.message());
     void d.dismiss();
   });
+  const served = file.startsWith("http://");
+  const address = served ? file : "file://" + encodeURI(file);
   page.on("request", (r) => {
-    if (r.url().split("#")[0] !== "file://" + encodeURI(file))
+    const url = r.url().split("#")[0];
+    if (url !== address && !(served && url.startsWith(address)))
       page.complaints.push("request: " + r.url().slice(0, 200));
   });
-  await page.goto("file://" + encodeURI(file) + fragment);
+  await page.goto(address + fragment);
   await page.waitForSelector(`html[data-${until}]`, { state: "attached", timeout: 60000 });
   return page;
 }
