@@ -563,9 +563,11 @@ struct view *view_open(const struct keeper_profiles *p, struct keeper k)
 	return v;
 }
 
+/* The first columns are made while the browser starts. */
 void view_serve(struct view *v, struct web *s)
 {
 	v->server = s;
+	begin_store(v, &v->stores[KEEPER_FIRST]);
 }
 
 static void close_store(struct store *s)

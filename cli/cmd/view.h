@@ -20,7 +20,8 @@ struct view;
 /* k is taken over, and closed with it. NULL without memory. */
 struct view *view_open(const struct keeper_profiles *p, struct keeper k);
 
-/* Where its answers go, and what watches their pipes; before anything is asked. */
+/* Where its answers go, and what watches their pipes; before anything is asked. Begins
+ * what is sure to be asked for. */
 void view_serve(struct view *v, struct web *s);
 
 /* As of web_options.ask. */

@@ -130,7 +130,7 @@ static int open_file(struct reader_file *f, const char *path, unsigned dimension
 	int status = reader_choose(f, path);
 
 	f->source_paths = kept.source_paths;
-	return status < 0 ? reader_load(f, dimensions) : status;
+	return status < 0 ? reader_load(f, dimensions | PROFILE_LATER) : status;
 }
 
 static int keep_file(const char *path, unsigned dimensions)

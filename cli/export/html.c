@@ -244,7 +244,7 @@ static int open_book(struct book *b, const struct profile *const *profiles)
 		page->profile = profiles[k];
 		page->path = k ? b->options->other_path : b->options->path;
 		page->partial = b->options->partial;
-		err = lines_sums_init(&page->sums, profiles[k],
+		err = lines_sums_name(&page->sums, profiles[k],
 				      &(struct scope_options){0}, false);
 	}
 	if (err < 0 || b->count == 1)

@@ -68,6 +68,12 @@ int profile_piece_make(const void *data, size_t len, struct profile_piece *ret);
 int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t count);
 
 #define PROFILE_PIECE_MAX ((4u << 20) - 16)
+
+/* With the dimensions: checksums of graphs' pieces, which are nearly all of a large file,
+ * are looked at when the pieces are read, and not before: damage in them is that of a
+ * graph then, and no end of the profile. */
+#define PROFILE_LATER (1u << 16)
+
 /* The same, with the parts of sites by these dimensions, enum profile_dimension. */
 int profile_load_with(const char *path, unsigned dimensions, struct profile **ret,
 		      char *why, size_t why_bytes);

@@ -25,6 +25,7 @@ struct load {
 	uint64_t size;
 	unsigned dimensions; /* enum profile_dimension: whose shares are loaded */
 	bool trusting;	     /* tests: checksums are not looked at */
+	bool later;	     /* PROFILE_LATER */
 
 	/* Found by scan(). */
 	uint64_t end;	     /* of the last whole commit; 0: there is none */

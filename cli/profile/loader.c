@@ -271,7 +271,8 @@ int profile_load_with(const char *path, unsigned dimensions, struct profile **re
 	_cleanup_(bytes_done) struct bytes all = {0};
 	_cleanup_(load_done) struct load l = {
 		.fd = fd,
-		.dimensions = dimensions,
+		.dimensions = dimensions & PROFILE_DIMENSIONS,
+		.later = dimensions & PROFILE_LATER,
 		.why = why_bytes ? why : NULL,
 		.why_bytes = why_bytes,
 	};

@@ -105,6 +105,12 @@ static void stop(struct load *l, enum load_tail tail, uint64_t at)
 	l->tail_at = at;
 }
 
+/* Whether a chunk's checksum is looked at here: PROFILE_LATER. */
+static bool checked_now(const struct load *l, const struct format_header *h)
+{
+	return !l->trusting && !(l->later && h->type == FORMAT_PIECES);
+}
+
 /* Looks at the next chunk. 1: go on; 0: the whole part ends before it. */
 static int scan_chunk(struct load *l, struct scan *s)
 {
@@ -122,7 +128,7 @@ static int scan_chunk(struct load *l, struct scan *s)
 		return stop(l, LOAD_TAIL_DAMAGED, s->at), 0;
 	if (s->h.stored > left - FORMAT_CHUNK_HEADER_BYTES)
 		return stop(l, LOAD_TAIL_TRUNCATED, l->size), 0;
-	if (!l->trusting) {
+	if (checked_now(l, &s->h)) {
 		r = checksum(l, s->at + sizeof(s->header), s->h.stored, &crc);
 		good = crc == s->h.crc;
 	}

@@ -284,7 +284,7 @@ static int arrange(struct lines_sums *s)
 	return 0;
 }
 
-int lines_sums_init(struct lines_sums *s, const struct profile *p,
+int lines_sums_name(struct lines_sums *s, const struct profile *p,
 		    const struct scope_options *o, bool fold)
 {
 	int err;
@@ -293,8 +293,14 @@ int lines_sums_init(struct lines_sums *s, const struct profile *p,
 	err = view_init(&s->view, p, o);
 	if (!err)
 		err = labels_init(&s->labels, p, LABELS_FUNCTION);
-	if (!err)
-		err = name_frames(s);
+	return err ? err : name_frames(s);
+}
+
+int lines_sums_init(struct lines_sums *s, const struct profile *p,
+		    const struct scope_options *o, bool fold)
+{
+	int err = lines_sums_name(s, p, o, fold);
+
 	if (!err)
 		err = sum_up(s);
 	return err ? err : arrange(s);

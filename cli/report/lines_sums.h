@@ -64,6 +64,10 @@ struct lines_sums {
  * lines_sums_done() in any case. */
 int lines_sums_init(struct lines_sums *s, const struct profile *p,
 		    const struct scope_options *o, bool fold);
+
+/* The same without sums, and the order of lines: for who wants names and places alone. */
+int lines_sums_name(struct lines_sums *s, const struct profile *p,
+		    const struct scope_options *o, bool fold);
 void lines_sums_done(struct lines_sums *s);
 
 /* Whether frames of a node that have no line count by their function: nothing of the

@@ -1,18 +1,21 @@
 /*
  * views.c - what the readers' views cost on a profile with very many stacks.
  *
- *	views [STACKS [FILE [SEED [ORDER [EPOCHS]]]]]
+ *	views [STACKS [FILE [SEED [ORDER [EPOCHS [BLOCKS [SNAPSHOTS]]]]]]]
  *
  * STACKS: a million. FILE keeps the profile, for the verbs themselves, and nothing is
  * measured if SEED is given: profiles of two seeds (1) share next to no stack. ORDER,
  * if it is not 0, puts stacks and sites in another order: they are the same ones.
  * EPOCHS: what sites did is kept in so many parts of the time, two rows a site; 0: it is
- * not.
+ * not. SNAPSHOTS graphs of BLOCKS blocks, each with three edges to any other: what makes a
+ * profile large.
  *
  * The profile is made up, but as a program's would be: 5,000 functions in 500 files of
  * 50 modules, calls from 20,000 places, a tree of them whose every node has allocated.
  */
+#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/heap/store.h"
 #include "cli/profile/file.h"
 #include "cli/report/churn.h"
 #include "cli/report/lines.h"
@@ -221,7 +224,7 @@ static void shuffle(struct profile *p, uint32_t seed)
 
 struct file {
 	const char *path;
-	uint32_t stacks, seed, order, epochs;
+	uint32_t stacks, seed, order, epochs, blocks, snapshots;
 };
 
 /* Each site allocates in one epoch and frees in a later one. */
@@ -265,6 +268,92 @@ static void fill_times(struct make *m, struct profile *p, uint32_t epochs)
 	p->shares_new = true;
 }
 
+/* ---- graphs ------------------------------------------------------------------------ */
+
+struct pieces {
+	struct profile_piece *items;
+	size_t count, room;
+};
+
+static int keep_piece(void *context, const void *data, size_t len)
+{
+	struct pieces *all = context;
+
+	check(array_reserve(&all->items, &all->room, all->count + 1), "pieces");
+	check(profile_piece_make(data, len, &all->items[all->count]), "piece");
+	all->count++;
+	return 0;
+}
+
+/* Every block is held by others, and one by a static variable. */
+static void furnish(struct make *m, struct heap_graph *g, uint32_t blocks,
+		    uint32_t sites)
+{
+	const struct heap_area global = {.start = 0x601000, .end = 0x602000};
+	struct heap_hit hit = {0};
+	uint32_t area;
+
+	for (uint32_t i = 0; i < blocks; i++) {
+		struct heap_block b = {.address = 0x555500000000 + 64ull * i,
+				       .size = 48,
+				       .born_ns = i,
+				       .site = 1 + make_below(m, sites)};
+
+		check(heap_blocks_add(&g->blocks, &b), "blocks");
+	}
+	check(heap_blocks_seal(&g->blocks), "blocks");
+	g->first = calloc(blocks + 1ull, sizeof(*g->first));
+	check(g->first ? heap_graph_reserve(g, 3ull * blocks) : -ENOMEM, "edges");
+	for (uint32_t i = 0; i < blocks; i++) {
+		g->first[i] = (uint32_t)g->edge_count;
+		for (uint32_t k = 0; k < 3; k++) {
+			g->edges.to[g->edge_count] = make_below(m, blocks);
+			g->edges.word[g->edge_count] = k;
+			g->edges.how[g->edge_count++] = 0;
+		}
+	}
+	g->first[blocks] = (uint32_t)g->edge_count;
+	check(heap_graph_add_area(g, &global, &area), "area");
+	check(heap_graph_add_root(g, area, global.start, &hit), "root");
+	heap_graph_seal(g);
+}
+
+/* Each is written before the next one is made. */
+static void write_graphs(struct make *m, struct profile *p, struct profile_writer *w,
+			 uint32_t blocks, uint32_t snapshots)
+{
+	struct heap_graph g = {0};
+	struct heap_roots roots = {0};
+	struct pieces all = {0};
+
+	strings_add(&roots.names, "");
+	furnish(m, &g, blocks, (uint32_t)p->stack_count - 1);
+	check(heap_store(&g, &roots, keep_piece, &all), "graph");
+	for (uint32_t i = 0; i < snapshots; i++) {
+		struct profile_piece *copies = calloc(all.count + 1, sizeof(*copies));
+
+		*make_row(p, snapshot) = (struct profile_snapshot){
+			.process_serial = 1,
+			.kind = PROFILE_SCHEDULED,
+			.at_ns = p->wall_ns / (snapshots + 1) * (i + 1),
+			.blocks = blocks,
+			.bytes = 48ull * blocks,
+			.edges = g.edge_count,
+			.roots = g.root_count};
+		for (size_t k = 0; copies && k < all.count; k++) {
+			copies[k] = all.items[k];
+			copies[k].data = malloc(copies[k].stored);
+			check(copies[k].data ? 0 : -ENOMEM, "piece");
+			memcpy(copies[k].data, all.items[k].data, copies[k].stored);
+		}
+		check(copies ? profile_pieces_add(p, copies, all.count) : -ENOMEM,
+		      "pieces");
+		free(copies);
+		check(profile_writer_update(w, p), "write");
+	}
+	heap_graph_done(&g);
+}
+
 static void make_file(const struct file *f)
 {
 	struct make m = {.state = f->seed};
@@ -287,6 +376,8 @@ static void make_file(const struct file *f)
 		fill_times(&m, p, f->epochs);
 	p->tree_peak = p->processes[0].domain[0].peak;
 	check(profile_writer_update(w, p), "write");
+	if (f->snapshots)
+		write_graphs(&m, p, w, f->blocks, f->snapshots);
 	profile_writer_close(w);
 	profile_close(p);
 }
@@ -352,7 +443,9 @@ int main(int argc, char **argv)
 			 .stacks = number(argc, argv, 1, 1000000),
 			 .seed = number(argc, argv, 3, 1),
 			 .order = number(argc, argv, 4, 0),
-			 .epochs = number(argc, argv, 5, 0)};
+			 .epochs = number(argc, argv, 5, 0),
+			 .blocks = number(argc, argv, 6, 1000000),
+			 .snapshots = number(argc, argv, 7, 0)};
 	int last = argc > 3 ? -1 : 5 + TOP_KINDS;
 
 	if (argc <= 2)

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import stat
+import struct
 import threading
 import time
 
@@ -12,6 +13,7 @@ import harness
 from serving import Server
 
 VIEWS = ("report", "lines", "top", "tree", "churn")
+PIECES = 17  # docs/format.md
 METRICS = ("peak", "leaked", "allocated", "temporary", "allocations")
 
 
@@ -198,6 +200,28 @@ class Answers(harness.Case):
         server = Server(self, data)
         self.assertTrue(self.same(server, "report", [data]))
         self.assertRegex(server.end()[1], "note: .*cut.heapline")
+
+
+    def test_damage_in_a_graph_is_that_graphs_alone(self):
+        profile = self.record([harness.target("graph")], ("--snapshot-at-exit",)).profile
+        with open(profile, "rb") as file:
+            data = bytearray(file.read())
+        at, pieces = 16, []
+        while at < len(data):
+            kind, _, _, stored = struct.unpack_from("<HHII", data, at)
+            if kind == PIECES:
+                pieces.append(at + 24 + stored // 2)
+            at += 24 + stored
+        self.assertGreater(len(pieces), 4)
+        data[pieces[4]] ^= 16
+        broken = self.write("broken.heapline", bytes(data))
+        server = Server(self, broken)
+        for verb in ("report", "lines", "tree"):
+            whole = self.heapline(verb, "--json", profile)
+            self.assertEqual(server.ask(verb), (200, whole.stdout), verb)
+        for verb in ("blocks", "roots", "leaks"):
+            status, text = server.ask(verb)
+            self.assertEqual((status, b"damaged" in text), (422, True), text)
 
 
 class Manners(harness.Case):

@@ -93,6 +93,10 @@ export interface About {
   cut: string;
   /** Another moment takes the peak's place. */
   moment: boolean;
+  /** The same names after "all." are columns that have more: all nodes, and times. */
+  partial: boolean;
+  /** Why those could not be read. */
+  lacks?: string;
   phrases: Record<string, string>;
 }
 

@@ -118,7 +118,11 @@ function noticesOf(m: Model): string[] {
     );
   if (!about.free_stacks)
     notices.push("Frees were recorded without their stacks: nothing is subtracted from lines.");
-  if (about.folded)
+  if (about.partial && about.lacks)
+    notices.push("Only a part of the profile could be read: " + about.lacks);
+  else if (about.partial)
+    notices.push("The smaller places in the stacks, and what was when, are being read.");
+  else if (about.folded)
     notices.push(
       `${count(about.folded)} of ${count(about.nodes - 1)} places in the stacks are folded into ` +
         "\u201csmaller\u201d ones, to keep this page small: their lines and names are left out, " +
@@ -277,7 +281,8 @@ function App(p: AppProps) {
   useEffect(() => {
     if (!timed && model.epochs.length)
       setTimeout(() => void model.readTimes().then(() => setTimed(true)), 100);
-    else document.documentElement.dataset.whole = performance.now().toFixed(0);
+    else if (!model.about.partial || model.about.lacks)
+      document.documentElement.dataset.whole = performance.now().toFixed(0);
   }, [timed]);
   useEffect(() => {
     const read = () => {
@@ -384,20 +389,41 @@ function Shell(p: { model: Model; pair: Pair | null }) {
   return <App key={p.pair ? show : ""} model={model} pair={p.pair} onShow={setShow} />;
 }
 
+/** Reads a page's profile, or its two; of a page that has its columns twice, those whose
+ * names begin so. */
+async function read(prefix = ""): Promise<{ model: Model; pair: Pair | null }> {
+  const model = await Model.read(dataOf(document, prefix));
+  const { from, to } = parseState(location.hash);
+  if ((from || to) && model.epochs.length) await model.readTimes();
+  const pair = await Pair.read(model, () => Model.read(dataOf(document, prefix + "b.")));
+  return { model, pair };
+}
+
+/** Shows all of a large profile, once its first columns are shown. */
+async function readAll(place: HTMLElement, first: { model: Model; pair: Pair | null }): Promise<void> {
+  try {
+    const all = await read("all.");
+    render(<Shell key="all" {...all} />, place);
+  } catch (error) {
+    first.model.about.lacks = error instanceof Error ? error.message : String(error);
+    render(<Shell key="part" {...first} />, place);
+  }
+}
+
 async function start(): Promise<void> {
   const place = document.getElementById("app")!;
   applyTheme(savedTheme());
   try {
-    const model = await Model.read(dataOf(document));
-    const { from, to } = parseState(location.hash);
-    if ((from || to) && model.epochs.length) await model.readTimes();
-    const pair = await Pair.read(model, () => Model.read(dataOf(document, "b.")));
+    const first = await read();
     place.textContent = "";
-    render(<Shell model={model} pair={pair} />, place);
+    render(<Shell {...first} />, place);
     const { dataset } = document.documentElement;
     dataset.ready = performance.now().toFixed(0);
     requestAnimationFrame(() =>
-      requestAnimationFrame(() => (dataset.shown = performance.now().toFixed(0))),
+      requestAnimationFrame(() => {
+        dataset.shown = performance.now().toFixed(0);
+        if (first.model.about.partial) void readAll(place, first);
+      }),
     );
   } catch (error) {
     place.textContent =
