@@ -4,6 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/cmd/verb.h"
 #include "cli/export/html.h"
+#include "cli/gate/budget.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -199,9 +200,9 @@ static void read_messages(const struct job *j, char *why, size_t room)
 
 static unsigned status_of(int status)
 {
-	return status == VERB_USAGE	   ? BAD
-	       : status == VERB_UNREADABLE ? UNREADABLE
-					   : FAILED;
+	return status == VERB_USAGE					 ? BAD
+	       : status == VERB_UNREADABLE || status == BUDGET_UNCHECKED ? UNREADABLE
+									 : FAILED;
 }
 
 static void refuse_job(struct job *j, int status)
@@ -216,7 +217,7 @@ static void finish_answer(struct job *j, const struct keeper_word *end)
 {
 	struct stat st;
 
-	if (!end || end->status) {
+	if (!end || (end->status && end->status != BUDGET_LEAKS)) {
 		refuse_job(j, end ? end->status : VERB_FAILED);
 	} else if (fstat(j->out, &st) < 0) {
 		web_refuse(j->call, FAILED, strerror(errno));

@@ -11,8 +11,9 @@ enum { BAD = 400, NOT_FOUND = 404 };
 
 /* Verbs that there are answers of. */
 static const char *const served[] = {
-	"report", "lines",    "leaks", "top",	"tree",	  "churn",  "timeline", "path",
-	"refs",	  "backrefs", "at",    "roots", "blocks", "cycles", "diff",	"info",
+	"report",   "lines",  "leaks", "top",	   "tree",  "churn",
+	"timeline", "path",   "refs",  "backrefs", "at",    "roots",
+	"blocks",   "cycles", "diff",  "info",	   "watch",
 };
 
 /* Of these, all that read a graph have a --snapshot, but for `leaks`, which may look
@@ -27,7 +28,7 @@ static const char cuts[] = " time at thread size ";
 static const char options[] =
 	" process focus ignore domain time at thread size sort n function file all "
 	"nonzero columns fold bottom-up min depth lines by kind since module no-known "
-	"snapshot too-many paths held ";
+	"snapshot too-many paths held windows warm-up mark max-growth ";
 
 __attribute__((format(printf, 3, 4))) static int refuse(char why[VIEW_WHY], int status,
 							const char *format, ...)
@@ -123,6 +124,7 @@ static int add_options(struct view_words *w, const struct verb *verb,
 {
 	struct reader_options buffer;
 	const struct options_spec *spec = verb_options(verb, &buffer);
+	const char *operand = verb->reader ? verb->reader->operand : NULL;
 
 	*ret_operand = NULL;
 	if (!add_word(w, verb->name) || !add_word(w, "--json"))
@@ -130,8 +132,7 @@ static int add_options(struct view_words *w, const struct verb *verb,
 	for (size_t i = 0; i < r->count; i++) {
 		int refused;
 
-		if (!strcmp(r->pairs[i].name, "operand") && verb->reader->operand &&
-		    !*ret_operand) {
+		if (!strcmp(r->pairs[i].name, "operand") && operand && !*ret_operand) {
 			*ret_operand = r->pairs[i].value;
 			continue;
 		}
@@ -139,8 +140,8 @@ static int add_options(struct view_words *w, const struct verb *verb,
 		if (refused)
 			return refused;
 	}
-	if (verb->reader->operand && !*ret_operand)
-		return refuse(why, BAD, "name one: operand=%s", verb->reader->operand);
+	if (operand && !*ret_operand)
+		return refuse(why, BAD, "name one: operand=%s", operand);
 	return add_word(w, "--") ? 0 : refuse(why, BAD, "too many options");
 }
 
@@ -155,10 +156,15 @@ int view_words(const char *verb, const struct request *r, const char *const file
 	*ret = (struct view_words){.snapshot = "", .process = ""};
 	if (!v)
 		return refuse(why, NOT_FOUND, "no such question");
-	both = v->reader->profiles == 2;
+	both = v->reader && v->reader->profiles == 2;
 	if ((second || both) && !files[1])
 		return refuse(why, NOT_FOUND, "there is no second profile");
+	/* A path of digits would be the number of a process to it. */
+	if (!strcmp(v->name, "watch") &&
+	    !files[second][strspn(files[second], "0123456789")])
+		return refuse(why, BAD, "the profile's name is a number");
 	ret->graph = among(graphs, v->name);
+	ret->parts = !strcmp(v->name, "watch");
 	ret->path = files[second];
 	refused = add_options(ret, v, r, &operand, why);
 	if (refused)

@@ -404,14 +404,23 @@ export class Heap {
 
   /** Which snapshots there are is what `info` lists. */
   private async askAbout(): Promise<HeapAbout> {
-    try {
-      const graph = await this.data.ask<Answer<Block> & { snapshot: HeapAbout["snapshots"][0] }>(
-        "blocks", { n: 1 },
-      );
-      return { ...NOTHING, snapshots: [{ ...graph.snapshot, pid: 0 }] };
-    } catch (error) {
-      return { ...NOTHING, graph_why: (error as Error).message };
+    interface Info {
+      snapshots: {
+        number: number; name: string; kind: string; process_serial: number; at_ns: number;
+        cause: string | null;
+      }[];
+      processes: { serial: number; pid: number }[];
     }
+    const info = await this.data.ask<Info>("info");
+    const pids = new Map(info.processes.map((p) => [p.serial, p.pid]));
+    const snapshots = info.snapshots
+      .filter((s) => s.cause === null)
+      .map((s) => ({
+        number: s.number, name: s.name, pid: pids.get(s.process_serial) ?? 0,
+        at_exit: s.kind === "at-exit", at_ns: s.at_ns,
+      }));
+    const why = info.snapshots[0]?.cause ?? "the profile has no snapshot of a heap";
+    return { ...NOTHING, snapshots, graph_why: snapshots.length ? "" : why };
   }
 
   /** null: there are none in the page. */
@@ -439,7 +448,10 @@ export class Heap {
 
   growing(): Promise<Growing | null> {
     return this.once("growing", () =>
-      this.data.json<Growing | null>("growing").catch(() => null),
+      (this.data.asks
+        ? this.data.ask<Growing | null>("watch")
+        : this.data.json<Growing | null>("growing")
+      ).catch(() => null),
     );
   }
 
