@@ -198,6 +198,10 @@ static struct MHD_Response *respond(const struct web_answer *a)
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
 	if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	if (a->hidden) {
+		snprintf(count, sizeof(count), "%u", a->hidden);
+		MHD_add_response_header(r, "X-Status", count);
+	}
 	if (a->form) {
 		snprintf(count, sizeof(count), "%llu", a->count);
 		MHD_add_response_header(r, "X-Form", a->form);
@@ -225,11 +229,23 @@ void web_answer(struct web_call *call, const struct web_answer *a)
 	MHD_resume_connection(call->connection);
 }
 
+/* Whether a refusal's status is to be a header of an answer like any other: a browser
+ * tells its console of each that is none. */
+static bool hides_status(const struct web_call *call)
+{
+	const char *value = MHD_lookup_connection_value(call->connection,
+							MHD_HEADER_KIND, "X-Status");
+
+	return value && !strcmp(value, "hidden");
+}
+
 void web_refuse(struct web_call *call, unsigned status, const char *why)
 {
 	char line[2048];
+	bool hidden = hides_status(call);
 	const struct web_answer a = {
-		.status = status,
+		.status = hidden ? MHD_HTTP_OK : status,
+		.hidden = hidden ? status : 0,
 		.type = "text/plain; charset=utf-8",
 		.text = line,
 		.len = (unsigned)snprintf(line, sizeof(line), "%.2000s\n", why),

@@ -18,11 +18,12 @@ struct web;
 struct web_call; /* one ask, until it is answered */
 
 struct web_answer {
-	unsigned status;	    /* of HTTP */
-	const char *type;	    /* media type */
-	const void *text;	    /* copied, */
-	const void *lasting;	    /* or not: it stays as long as the server, */
-	int fd;			    /* or in a file from `at` on: it is taken over */
+	unsigned status;     /* of HTTP */
+	unsigned hidden;     /* the true one, for a header X-Status; 0: that is it */
+	const char *type;    /* media type */
+	const void *text;    /* copied, */
+	const void *lasting; /* or not: it stays as long as the server, */
+	int fd;		     /* or in a file from `at` on: it is taken over */
 	unsigned long long at, len; /* bytes; len of any */
 	/* Headers X-Form and X-Count; NULL: none. */
 	const char *form;

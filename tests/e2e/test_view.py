@@ -266,6 +266,17 @@ class Manners(harness.Case):
             "Host": "127.0.0.1:%d" % server.port, "Content-Length": "10"})[0], 413)
         self.alive(server)
 
+    def test_a_page_sees_a_refusal_as_an_answer(self):
+        server = Server(self, self.profile())
+        host = {"Host": "127.0.0.1:%d" % server.port}
+        for path, status in (("api/tree?min=x", 400), ("api/nothing", 404),
+                             ("api/refs?operand=nobody", 400)):
+            plain = server.get(path, headers=host)
+            told = server.get(path, headers=dict(host, **{"X-Status": "hidden"}))
+            self.assertEqual((plain[0], plain[1]["X-Status"]), (status, None), path)
+            self.assertEqual((told[0], told[1]["X-Status"]), (200, str(status)), path)
+            self.assertEqual(plain[2], told[2])
+
     def test_what_browsers_are_told(self):
         server = Server(self, self.profile())
         _, headers, page = server.get("")

@@ -151,6 +151,11 @@ class Inline extends Data {
 
 // ---- from a server --------------------------------------------------------------------
 
+/** "all." tells columns apart, and no profiles. */
+function prefixOf(columns: string): string {
+  return columns.endsWith("b.") ? "b." : "";
+}
+
 /** Columns of `heapline view`, below the page's own address, which has its token. */
 class Served extends Data {
   readonly asks = true;
@@ -169,8 +174,10 @@ class Served extends Data {
     for (const [name, value] of Object.entries(options))
       if (value !== undefined && value !== false)
         words.append(name, value === true ? "" : String(value));
-    const reply = await fetch(`api/${this.prefix}${verb}?${words}`);
-    if (!reply.ok) throw new Error((await reply.text()).trim());
+    // A refusal is an answer like another: browsers would complain about its status.
+    const headers = { "X-Status": "hidden" };
+    const reply = await fetch(`api/${prefixOf(this.prefix)}${verb}?${words}`, { headers });
+    if (!reply.ok || reply.headers.has("X-Status")) throw new Error((await reply.text()).trim());
     return (await reply.json()) as T;
   }
 }

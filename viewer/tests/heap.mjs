@@ -432,4 +432,18 @@ if (config.screenshots)
       });
 
 await runAll(tests, config.only);
+
+// The same of a page that is served, which asks for what it shows: it has all of it.
+const SERVED = new RegExp(
+  "^(findings_|a_finding|suspects_|blocks_are|referrers_|a_path|a_block)",
+);
+for (const [name, address] of Object.entries(config.served ?? {})) config.pages[name].file = address;
+await runAll(
+  Object.fromEntries(
+    Object.entries(tests)
+      .filter(([name]) => config.served && SERVED.test(name))
+      .map(([name, test]) => ["served: " + name, test]),
+  ),
+  config.only,
+);
 await browser.close();
