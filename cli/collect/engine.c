@@ -397,7 +397,7 @@ void engine_close(struct engine *e)
 
 void engine_rss_sample(struct engine *e, uint64_t bytes)
 {
-	timeline_rss(&e->ledger.sites.timeline, engine_now_ns(e), bytes);
+	timeline_rss(&e->ledger.sites.timeline, engine_read_ns(e), bytes);
 }
 
 uint64_t engine_now_ns(const struct engine *e)

@@ -204,7 +204,7 @@ int engine_fill(struct engine *e, struct profile *p)
 		r = fill_threads(e, p);
 	if (r == 0)
 		r = fill_proofs(e, p);
-	timeline_advance(&s->timeline, engine_now_ns(e));
+	timeline_advance(&s->timeline, engine_read_ns(e));
 	if (r == 0)
 		r = fill_timeline(&s->timeline, p);
 	p->tree_peak = s->tree_peak.max;

@@ -85,6 +85,13 @@ static inline struct wire_header *engine_header(const struct engine *e)
 	return e->base;
 }
 
+/* The moment that all events before have been read of: what is put behind it does not
+ * come before an event of its past that waits in a ring. */
+static inline uint64_t engine_read_ns(const struct engine *e)
+{
+	return clock_ns(&e->clock, e->stamp);
+}
+
 static inline uint64_t engine_stamp(const struct engine *e)
 {
 	return e->hooks.now ? e->hooks.now(e->hooks.context) : clock_stamp(&e->clock);

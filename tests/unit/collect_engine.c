@@ -721,6 +721,61 @@ static void idle_threads_rings_give_their_memory_back(void **state)
 	close(fd);
 }
 
+/* ---- the timeline ------------------------------------------------------------ */
+
+static uint64_t told_now(void *context)
+{
+	return *(uint64_t *)context;
+}
+
+/* The moment at which the timeline has its greatest value. */
+static uint64_t peak_in(const struct profile *p)
+{
+	const struct profile_bin *most = &p->bins[0];
+
+	for (size_t i = 1; i < p->bin_count; i++)
+		if (p->bins[i].max_bytes > most->max_bytes)
+			most = &p->bins[i];
+	return most->at_ns;
+}
+
+/* A sample of resident memory takes time, and so does writing: what happens meanwhile
+ * is read later, and has happened then. */
+static void what_waits_in_a_ring_is_not_put_off_in_the_timeline(void **state)
+{
+	const uint64_t ms = 1000000;
+	struct profile *p = bare_profile();
+	uint64_t now = 0;
+	struct engine_hooks hooks = {.context = &now, .now = told_now};
+	struct engine *e;
+	uint32_t ring;
+	void *base = wire_make(0);
+
+	(void)state;
+	assert_non_null(base);
+	if (!base)
+		return; /* for the compiler */
+	wire_add_node(base, 1000, 0);
+	wire_add_process(base, 0, 1, 0);
+	ring = wire_claim(base, 0, 1, 100);
+	assert_int_equal(engine_open(base, -1, &hooks, &e), 0);
+	now += 1000 * ms;
+	engine_pass(e);
+	wire_put(base, ring, WIRE_ALLOC, 0x1000, now + 2 * ms, 5000, 1);
+	wire_put(base, ring, WIRE_FREE, 0x1000, now + 3 * ms, 0, 1);
+	now += 700 * ms;
+	engine_rss_sample(e, 1 << 20);
+	assert_int_equal(engine_fill(e, p), 0);
+	while (engine_pass(e))
+		;
+	assert_int_equal(engine_fill(e, p), 0);
+	assert_in_range(p->processes[0].domain[0].peak_at_ns, 1000 * ms, 1100 * ms);
+	assert_in_range(peak_in(p), 900 * ms, 1100 * ms);
+	engine_close(e);
+	free_profile(p);
+	wire_unmake(base);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -747,6 +802,7 @@ int main(void)
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
 		cmocka_unit_test(rings_and_slots_are_used_again),
 		cmocka_unit_test(idle_threads_rings_give_their_memory_back),
+		cmocka_unit_test(what_waits_in_a_ring_is_not_put_off_in_the_timeline),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
