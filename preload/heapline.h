@@ -91,7 +91,7 @@ void heapline_root_region_end(const void *start, size_t bytes) HEAPLINE_WEAK;
  *
  * Call heapline_free() before another thread may be given the same chunk. A chunk that
  * is resized is freed and allocated. Memory goes back (free, munmap) after its chunks
- * have, or after their pool was destroyed.
+ * have, or after their pool was destroyed: of those left in it nobody knows any more.
  *
  * Wrong calls are counted and shown by `heapline report`: a pool that is not there or is
  * there already, a chunk that is not there, is there already, or is another pool's.

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SLACK_NS 1000000u
+
 struct node {
 	struct heap_block block; /* as it was before it held anything */
 	uint32_t holder;	 /* HEAP_NONE: it lies in none */
@@ -49,9 +51,18 @@ static uint32_t around(const struct node *nodes, uint32_t from, uint64_t at)
 	return from;
 }
 
+/* A chunk comes after what it lies in. One that does not has outlived its memory, which is
+ * another block's by now: its program has freed that without a word of the chunk. (Moments
+ * are rounded down, and more so the longer the recording.) */
+static bool is_stale(const struct node *x, const struct node *in, uint64_t slack_ns)
+{
+	return x->block.born_ns + slack_ns < in->block.born_ns;
+}
+
 /* The node i, and the one before it or around that. Returns the one that the next may
  * lie in. */
-static uint32_t place(struct node *nodes, uint32_t i, uint32_t before)
+static uint32_t place(struct node *nodes, uint32_t i, uint32_t before,
+		      uint64_t slack_ns)
 {
 	struct node *x = &nodes[i], *in;
 	uint32_t holder = around(nodes, before, x->block.address);
@@ -64,7 +75,7 @@ static uint32_t place(struct node *nodes, uint32_t i, uint32_t before)
 	in = holder == HEAP_NONE ? NULL : &nodes[holder];
 	if (!in || !is_chunk(x))
 		return i;
-	if (end_of(&x->block) > end_of(&in->block)) {
+	if (end_of(&x->block) > end_of(&in->block) || is_stale(x, in, slack_ns)) {
 		x->out = true;
 		return holder;
 	}
@@ -120,6 +131,7 @@ int heap_pools_add(struct heap_blocks *b, struct heap_block *chunks, size_t coun
 {
 	_cleanup_(freep) struct node *nodes = NULL;
 	size_t all = b->count + count;
+	uint64_t latest_ns = 0;
 	uint32_t before = HEAP_NONE;
 	int r = 0;
 
@@ -140,10 +152,12 @@ int heap_pools_add(struct heap_blocks *b, struct heap_block *chunks, size_t coun
 		nodes[i].holder = HEAP_NONE;
 		nodes[i].own = nodes[i].block.size;
 		nodes[i].first = nodes[i].block.address;
+		if (nodes[i].block.born_ns > latest_ns)
+			latest_ns = nodes[i].block.born_ns;
 	}
 	qsort(nodes, all, sizeof(*nodes), compare);
 	for (uint32_t i = 0; i < all; i++)
-		before = place(nodes, i, before);
+		before = place(nodes, i, before, SLACK_NS + (latest_ns >> 23));
 	for (uint32_t i = 0; i < all; i++)
 		carve(nodes, i);
 	b->count = 0;

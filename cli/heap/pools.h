@@ -12,8 +12,8 @@
  * A word in a holder is its own where none of its chunks lies. Who holds a chunk holds
  * what that lies in: there is an edge (HEAP_WITHIN) from each chunk to its holder.
  *
- * A chunk that sticks out of a block, or in which a block lies, is of memory that went
- * back before it did: it is left out.
+ * A chunk that sticks out of a block, in which a block lies, or that is older than the
+ * block it lies in, is of memory that went back before it did: it is left out.
  */
 #pragma once
 

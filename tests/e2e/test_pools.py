@@ -96,6 +96,11 @@ class Pools(harness.Case):
         for process in report["processes"]:
             self.assertEqual(process["pool_errors"], WRONG)
 
+    def test_a_chunk_that_outlived_its_memory_makes_nothing_look_lost(self):
+        result, report = self.run_it("outlived")
+        self.assertEqual(self.pool(report)[2:], (1, 1000))
+        self.assertEqual(self.lost(result.profile), ([], []))
+
     def test_a_check_fails_for_a_chunk(self):
         done = self.heapline("check", "--", pools, "map")
         self.assertEqual(done.status, 23, done)

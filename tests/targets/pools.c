@@ -9,6 +9,8 @@
  *			 pool within a chunk
  *	pools destroy	 pools of 1000 chunks that are destroyed, of which 10 were freed
  *	pools wrong	 every wrong call, once or twice
+ *	pools outlived	an arena is freed, but nobody says so of its chunk; what comes in
+ *			its place is in use
  *	pools threads	 four threads, chunks that go from one to the next
  *	pools fork	 a child frees some of its parent's chunks, destroys a pool and
  *			 makes its own
@@ -180,11 +182,31 @@ static void wrong(void)
 	HEAPLINE(heapline_free, (a, p)); /* twice */
 	HEAPLINE(heapline_free, (a, a)); /* never a chunk */
 	HEAPLINE(heapline_pool_create, (other));
-	HEAPLINE(heapline_free, (other, q));   /* another's: it is free */
-	HEAPLINE(heapline_alloc, (a, q, 40));  /* so this is right */
-	HEAPLINE(heapline_alloc, (a, q, 48));  /* and this is not */
+	HEAPLINE(heapline_free, (other, q));	/* another's: it is free */
+	HEAPLINE(heapline_alloc, (a, q, 40));	/* so this is right */
+	HEAPLINE(heapline_alloc, (a, q, 48));	/* and this is not */
 	HEAPLINE(heapline_alloc, (a, NULL, 1)); /* nothing */
 	HEAPLINE(heapline_free, (a, NULL));
+}
+
+static NOINLINE void reuse(void)
+{
+	void **again = malloc(3000);
+
+	for (int i = 0; i < 375; i++)
+		again[i] = NULL;
+	again[20] = malloc(800); /* where the chunk was */
+	held[0] = again;
+}
+
+static NOINLINE void outlived(void)
+{
+	struct arena *a = begin(malloc(3000), 3000);
+
+	take(a, 1000);
+	free(a);
+	usleep(50000);
+	reuse();
 }
 
 enum { THREADS = 4, SLOTS = 64, ROUNDS = 20000 };
@@ -205,10 +227,9 @@ static void *thread(void *seed)
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 			HEAPLINE(heapline_alloc, (threads_pool, slots[k], 64));
 			busy[k] = 1;
-		} else if (is == 1 &&
-			   __atomic_compare_exchange_n((int *)&busy[k], &is, 2, 0,
-						       __ATOMIC_ACQUIRE,
-						       __ATOMIC_RELAXED)) {
+		} else if (is == 1 && __atomic_compare_exchange_n(
+					      (int *)&busy[k], &is, 2, 0,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
 			HEAPLINE(heapline_free, (threads_pool, slots[k]));
 			busy[k] = 0;
 		}
@@ -260,9 +281,9 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} all[] = {{"arena", arenas},	{"map", maps},	 {"start", starts},
-		   {"destroy", destroys}, {"wrong", wrong}, {"threads", threads},
-		   {"fork", forks}};
+	} all[] = {{"arena", arenas},	  {"map", maps},	 {"start", starts},
+		   {"destroy", destroys}, {"wrong", wrong},	 {"threads", threads},
+		   {"fork", forks},	  {"outlived", outlived}};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(*all); i++)
 		if (!strcmp(argv[1], all[i].name)) {

@@ -22,7 +22,7 @@ struct world {
 	struct heap_blocks blocks;
 	struct heap_block chunks[MOST];
 	size_t chunk_count;
-	uint32_t byte[SPACE]; /* site of who has it, the innermost; 0: nobody */
+	uint32_t byte[SPACE];	   /* site of who has it, the innermost; 0: nobody */
 	uint32_t holder[2 * MOST]; /* by site */
 	uint32_t sites;
 };
@@ -145,12 +145,12 @@ static void every_byte_has_the_innermost_owner(void **state)
 
 			assert_int_equal(b->size, own[b->site]);
 			assert_int_equal(b->flags & HEAP_CHUNK,
-					 b->site && w.holder[b->site] ? HEAP_CHUNK
-					 : b->flags & HEAP_CHUNK);
+					 b->site && w.holder[b->site]
+						 ? HEAP_CHUNK
+						 : b->flags & HEAP_CHUNK);
 			assert_int_equal(
-				w.blocks.within
-					? site_at(&w.blocks, w.blocks.within[i])
-					: 0,
+				w.blocks.within ? site_at(&w.blocks, w.blocks.within[i])
+						: 0,
 				in);
 			nested += in != 0;
 		}
@@ -237,11 +237,34 @@ static void a_chunk_has_its_own_words_and_holds_its_block(void **state)
 	heap_graph_done(&g);
 }
 
+static void a_chunk_that_outlived_its_memory_is_left_out(void **state)
+{
+	const uint64_t second = 1000000000;
+
+	(void)state;
+	for (int stale = 0; stale < 2; stale++) {
+		_cleanup_(heap_blocks_done) struct heap_blocks b = {0};
+		struct heap_block block = {
+			.address = BASE, .size = 256, .born_ns = 5 * second};
+		struct heap_block chunk = {.address = BASE + 64,
+					   .size = 64,
+					   .born_ns = (stale ? 4 : 6) * second};
+
+		assert_int_equal(heap_blocks_add(&b, &block), 0);
+		assert_int_equal(heap_pools_add(&b, &chunk, 1), 0);
+		assert_int_equal(heap_blocks_seal(&b), 0);
+		heap_pools_settle(&b);
+		assert_int_equal(b.count, stale ? 1 : 2);
+		assert_int_equal(b.items[0].size, stale ? 256 : 192);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_has_the_innermost_owner),
 		cmocka_unit_test(chunks_that_make_no_sense_do_no_harm),
+		cmocka_unit_test(a_chunk_that_outlived_its_memory_is_left_out),
 		cmocka_unit_test(a_chunk_has_its_own_words_and_holds_its_block),
 	};
 
