@@ -9,7 +9,9 @@ enum option { SNAPSHOT, AVOID, PATHS, TYPE };
 
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
-	[AVOID] = GRAPH_AVOID,
+	[AVOID] = {.name = "avoid",
+		   .argument = GRAPH_OPERAND,
+		   .help = "no way through such a block (repeatable)"},
 	[PATHS] = {.name = "paths",
 		   .argument = "COUNT",
 		   .help = "ways of each block, with no block in common (1)"},

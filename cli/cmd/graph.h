@@ -31,13 +31,6 @@ enum { GRAPH_WHAT = 512 };
 /* What held_find() is asked for, of the option's value. NULL, or what is wrong. */
 const char *graph_type(const char *value, char what[GRAPH_WHAT]);
 
-#define GRAPH_WORD "ADDRESS|SITE"
-#define GRAPH_AVOID                                                                    \
-	{                                                                              \
-		.name = "avoid", .argument = GRAPH_WORD,                               \
-		.help = "no way through such a block (repeatable)"                     \
-	}
-
 /* What the verb then does. 0 or -errno; -ENXIO: the operand names no block. */
 typedef int graph_report(const struct reader *r, const struct held *h, void *own);
 
