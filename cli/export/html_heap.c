@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LISTED_LEAST = 20 };
+
 /* While it is made. */
 struct making {
 	struct html_heap *to;
@@ -21,6 +23,7 @@ struct making {
 	uint32_t snapshots[HTML_GRAPHS];
 	size_t snapshot_count;
 	enum profile_domain domain; /* of leaks.DOMAIN */
+	size_t listed;		    /* findings of each kind, at most */
 	size_t blocks_left;	    /* that graphs may have */
 	size_t left_out;	    /* snapshots of findings, that have no graph here */
 	struct json heap;
@@ -68,7 +71,8 @@ static const char *reason(int err)
 static int write_leaks(struct making *m, const struct held *h, FILE *out)
 {
 	(void)h;
-	return html_leaks_json(m->p, &m->findings, m->o->path, PROFILE_MALLOC, out);
+	return html_leaks_json(m->p, &m->findings, m->o->path, PROFILE_MALLOC,
+			       m->listed, out);
 }
 
 static int write_domain(struct making *m, const struct held *h, FILE *out)
@@ -78,7 +82,7 @@ static int write_domain(struct making *m, const struct held *h, FILE *out)
 
 	(void)h;
 	if (!r)
-		r = html_leaks_json(m->p, &f, m->o->path, m->domain, out);
+		r = html_leaks_json(m->p, &f, m->o->path, m->domain, m->listed, out);
 	findings_done(&f);
 	return r;
 }
@@ -185,7 +189,7 @@ static uint32_t *find_wanted(const struct making *m, const struct held *h,
 		uint32_t block = heap_blocks_at(&h->graph->blocks, f->items[i].address);
 
 		if (f->items[i].snapshot != h->number || block == HEAP_NONE ||
-		    of_kind[f->items[i].kind]++ >= HTML_LEAKS)
+		    of_kind[f->items[i].kind]++ >= m->listed)
 			continue;
 		wanted[n++] = block;
 	}
@@ -283,7 +287,7 @@ static int write_heap(struct making *m, const struct held *h, FILE *out)
 	json_put_unsigned(&m->heap, "left_out", m->left_out);
 	json_put_string(&m->heap, "why", m->why);
 	json_put_string(&m->heap, "graph_why", m->graph_why);
-	json_put_unsigned(&m->heap, "listed", HTML_LEAKS);
+	json_put_unsigned(&m->heap, "listed", m->listed);
 	json_close(&m->heap);
 	json_end(&m->heap);
 	return r;
@@ -297,6 +301,10 @@ int html_heap_init(struct html_heap *x, const struct profile *p,
 	int r = 0;
 
 	*x = (struct html_heap){0};
+	m.listed = o->limit / HTML_LEAK_BYTES;
+	m.listed = m.listed < LISTED_LEAST ? LISTED_LEAST
+		   : m.listed < HTML_LEAKS ? m.listed
+					   : HTML_LEAKS;
 	m.blocks_left = most < HTML_BLOCKS ? most : HTML_BLOCKS;
 	if (o->find && o->path && !is_part(p)) {
 		r = make_leaks(&m);

@@ -14,9 +14,10 @@
 #include "cli/report/findings.h"
 
 enum {
-	HTML_GRAPHS = 4,	 /* snapshots whose graph is in a page */
-	HTML_BLOCKS = 20000,	 /* of all graphs of a page ... */
-	HTML_BLOCK_BYTES = 1000, /* ... and one for each so many bytes of its limit */
+	HTML_GRAPHS = 4,	  /* snapshots whose graph is in a page */
+	HTML_BLOCKS = 20000,	  /* of all graphs of a page ... */
+	HTML_BLOCK_BYTES = 1000,  /* ... and one for each so many bytes of its limit */
+	HTML_LEAK_BYTES = 250000, /* so much of it lets one more of each kind in */
 };
 
 struct html_heap_options {

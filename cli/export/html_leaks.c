@@ -10,12 +10,13 @@ enum { WINDOWS = 6, WARM_UP = 1 }; /* as `watch` has them */
 
 /* One document, if there is something of that kind. */
 static int put_kind(const struct profile *p, const struct findings *f, const char *path,
-		    enum profile_domain domain, enum leak_kind kind, FILE *out)
+		    enum profile_domain domain, enum leak_kind kind, size_t most,
+		    FILE *out)
 {
 	const struct leaks_options o = {.scope.domain = domain,
 					.path = path,
 					.kinds = 1u << kind,
-					.limit = HTML_LEAKS};
+					.limit = most};
 	struct leaks l;
 	int r = leaks_open(&l, p, f, &o);
 
@@ -29,13 +30,13 @@ static int put_kind(const struct profile *p, const struct findings *f, const cha
 }
 
 int html_leaks_json(const struct profile *p, const struct findings *f, const char *path,
-		    enum profile_domain domain, FILE *out)
+		    enum profile_domain domain, size_t most, FILE *out)
 {
 	int r = 0;
 
 	fputc('[', out);
 	for (int k = 0; k < LEAK_KINDS && !r; k++)
-		r = put_kind(p, f, path, domain, (enum leak_kind)k, out);
+		r = put_kind(p, f, path, domain, (enum leak_kind)k, most, out);
 	fputs("]\n", out);
 	return r;
 }

@@ -11,10 +11,11 @@
 
 enum { HTML_LEAKS = 200 }; /* findings of a kind; what is left out is counted */
 
-/* Writes an array of such documents: one of each kind that there is, "definite" in any
- * case. path is the profile's. 0, -ENOMEM, or -errno of reading a graph. */
+/* Writes an array of such documents, with `most` findings: one of each kind that there
+ * is, "definite" in any case. path is the profile's. 0, -ENOMEM, or -errno of reading a
+ * graph. */
 int html_leaks_json(const struct profile *p, const struct findings *f, const char *path,
-		    enum profile_domain domain, FILE *out);
+		    enum profile_domain domain, size_t most, FILE *out);
 
 /* Writes that document, or null: the profile has no counts by time, is too short, or
  * has losses. 0 or -ENOMEM. */

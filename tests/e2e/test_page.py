@@ -56,6 +56,14 @@ class Page(harness.Case):
         self.assertEqual(kinds, listed)
         self.assertLessEqual({"definite", "indirect", "cycle", "reachable"}, kinds)
 
+    def test_a_small_page_lists_fewer(self):
+        found = self.columns("--html-limit=60K")
+        self.assertEqual(json.loads(found["heap"])["listed"], 20)
+        for document in json.loads(found["leaks"]):
+            kind = document["leaks"][0]["kind"]
+            self.assertEqual(document, self.read_json(
+                "leaks", self.profile, "--kind=" + kind, "-n", "20"))
+
     def test_what_grows_is_what_the_verb_prints(self):
         growing = json.loads(self.columns()["growing"])
         done = self.heapline("watch", "--json", self.profile)

@@ -28,13 +28,13 @@ function Verdict(p: { of: Leaks }) {
           <code>heapline snapshot PID</code> while it runs.
         </p>
       )}
-      <p class="caption">
+      {h.scanned + h.disproved > 0 && <p class="caption">
         {h.scanned > 0 && `${processes(h.scanned)} looked at${when}. `}
         {h.disproved
           ? `False positives: ${blocks(h.disproved)} that a snapshot called lost ` +
             `${h.disproved === 1 ? "was" : "were"} freed later.`
           : h.scanned > 0 && "False positives: none (no block that a snapshot called lost was freed later)."}
-      </p>
+      </p>}
     </>
   );
 }
@@ -360,7 +360,8 @@ export function LeaksView() {
         <span data-key="listed" data-value={sum.bytes} title={count(sum.bytes) + " bytes"}>
           {size(sum.bytes)}
         </span>{" "}
-        in {blocks(sum.blocks)}. Enter shows who points at one of a row's blocks.
+        in {blocks(sum.blocks)}.
+        {rows.some((row) => row.leak.address) && " Enter shows who points at one of a row's blocks."}
       </p>
       <LeftOut of={leaks} kinds={kindsOf(state)} />
       <div class="split">
