@@ -13,11 +13,15 @@
  * again; so sizes are as the program asked for, without the guards of debug mode.
  *
  * While the interpreter is taken down, what it frees was alive at the program's end: it
- * leaves its address (WIRE_GONE), and stays in the counters.
+ * leaves its address (WIRE_GONE), and stays in the counters. Before the first of these,
+ * the heap is read where that was asked for: behind the interpreter's end, most of it is
+ * gone.
  */
 #include "preload/account.h"
 #include "preload/hook.h"
+#include "preload/names.h"
 #include "preload/sample.h"
+#include "preload/stand.h"
 #include "preload/sys.h"
 
 #include <string.h>
@@ -90,9 +94,23 @@ static void *object_calloc(void *context, size_t n, size_t size)
 	return allocated(&h, a->calloc(a->context, n, size), n * size);
 }
 
+/* The last moment at which all that the program had is there, and Python knows it. */
+static __attribute__((noinline)) void finalizing(void)
+{
+	static _Atomic bool seen;
+
+	if (session.flags & WIRE_SCAN_FINALISATION &&
+	    !atomic_exchange_explicit(&seen, true, memory_order_relaxed))
+		stand(WIRE_SCAN_SNAPSHOT, names_number(session.base, "finalisation"),
+		      0);
+}
+
 static inline enum wire_type freed_as(void)
 {
-	return python_is_on() && python_finalizes() ? WIRE_GONE : WIRE_FREE;
+	if (__builtin_expect(!python_is_on() || !python_finalizes(), 1))
+		return WIRE_FREE;
+	finalizing();
+	return WIRE_GONE;
 }
 
 static void object_free(void *context, void *p)

@@ -77,6 +77,8 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_PYTHON_ONLY = 1u << 6,  /* no native frames where there are Python's */
 	WIRE_NO_OBJECTS = 1u << 7,   /* of Python, blocks of malloc alone */
 	WIRE_MARKS = 1u << 8,	     /* a script wants memory_profiler's decorator */
+	/* And a snapshot before Python is taken down, beside WIRE_SCAN_AT_EXIT. */
+	WIRE_SCAN_FINALISATION = 1u << 9,
 };
 
 enum wire_recording { /* wire_header.recording */

@@ -42,6 +42,13 @@ static bool option(const char *word, size_t len, const char *name)
 	return len == strlen(name) && !strncmp(word, name, len);
 }
 
+static void scan_at_exit(struct control_config *c, bool any)
+{
+	c->scan_at_exit = true;
+	c->scan_at_any_exit |= any;
+	c->python |= WIRE_SCAN_FINALISATION;
+}
+
 /* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
  * sample=N,keep=LIST,python=W,no-objects,snapshot-at-exit,snapshot-every=T,
  * snapshot-at=WHEN,no-source,debuginfod,source-path=FROM=TO,kernel-clock", of the
@@ -85,11 +92,11 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			 !source_paths_add(&paths, value + 1))
 			strcpy(c->source_paths, paths.rules);
 		else if (option(word, name, "snapshot-at-exit"))
-			c->scan_at_exit = true;
+			scan_at_exit(c, false);
 		else if (option(word, name, "kernel-clock"))
 			c->kernel_clock = true;
 		else if (option(word, name, "snapshot-at-any-exit"))
-			c->scan_at_exit = c->scan_at_any_exit = true;
+			scan_at_exit(c, true);
 		else if (option(word, name, "snapshot-every") && value)
 			schedule_words_add(&c->schedule, true, value + 1);
 		else if (option(word, name, "snapshot-at") && value)

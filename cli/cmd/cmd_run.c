@@ -174,11 +174,12 @@ static const char *take(void *own, size_t i, const char *value)
 	case ONLY:
 		o->only = value;
 		break;
+	case SNAPSHOT_AT_ANY_EXIT:
+		o->scan_at_any_exit = true;
+		/* fall through */
 	case SNAPSHOT_AT_EXIT:
 		o->scan_at_exit = true;
-		break;
-	case SNAPSHOT_AT_ANY_EXIT:
-		o->scan_at_exit = o->scan_at_any_exit = true;
+		o->python |= WIRE_SCAN_FINALISATION;
 		break;
 	case SNAPSHOT_EVERY:
 	case SNAPSHOT_AT:

@@ -406,7 +406,7 @@ bool launch_parse_python(const char *text, uint32_t *ret)
 
 	if (which == UINT32_MAX)
 		return false;
-	*ret = (*ret & WIRE_NO_OBJECTS) | which;
+	*ret = (*ret & ~(WIRE_PYTHON_ONLY | WIRE_NATIVE_ONLY)) | which;
 	return true;
 }
 

@@ -28,7 +28,8 @@ struct control_schedule { /* of snapshots; 0: none such */
 struct control_config {	  /* launcher to collector, first */
 	int32_t root_pid; /* the program's; it waits for our word */
 	bool free_stacks, lossy;
-	uint32_t python; /* WIRE_NATIVE_ONLY, WIRE_PYTHON_ONLY, WIRE_NO_OBJECTS */
+	/* WIRE_NATIVE_ONLY, WIRE_PYTHON_ONLY, WIRE_NO_OBJECTS, WIRE_SCAN_FINALISATION */
+	uint32_t python;
 	bool no_follow; /* record the root alone, whatever it executes */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */

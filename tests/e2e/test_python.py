@@ -603,6 +603,24 @@ class Objects(Case):
         self.assertEqual(self.report_json(result)["finalised"]["blocks"], 0)
         self.assertNotIn(b"taken down", self.heapline("report", result.profile).stdout)
 
+    def test_the_heap_is_read_before_the_interpreter_is_taken_down(self):
+        script = "kept = [[n] for n in range(1000)]\n"
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                result = self.run_script(script, "--snapshot-at-exit", python=python)
+                first, last = self.read_json("info", result.profile)["snapshots"]
+                self.assertEqual((first["name"], first["cause"]), ("finalisation", None))
+                self.assertEqual((last["name"], last["kind"]), ("", "at-exit"))
+                # A list, its buffer and its head, but for the smallest integers.
+                self.assertGreater(first["blocks"], last["blocks"] + 2000 + 700)
+
+    def test_a_gate_reads_it_at_the_exit_alone(self):
+        profile = self.path("gate.heapline")
+        result = self.heapline("check", "-o", profile, "--", PYTHON, "-c", "a = [[1]]")
+        self.assertEqual(result.status, 0, result)
+        self.assertEqual([s["kind"] for s in self.read_json("info", profile)["snapshots"]],
+                         ["at-exit"])
+
     def test_a_limit_of_what_lives_at_the_end_leaves_it_out(self):
         for text, status in (("", 0), ("import os; os._exit(0)\n", 24)):
             script = self.write("limit.py", "kept = [bytes(1000)] + "
