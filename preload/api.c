@@ -23,7 +23,7 @@ void __lsan_enable(void);
 void __lsan_register_root_region(const void *start, size_t bytes);
 void __lsan_unregister_root_region(const void *start, size_t bytes);
 
-static bool records(void)
+static bool is_recorded(void)
 {
 	uint32_t recording;
 
@@ -36,9 +36,21 @@ static bool records(void)
 	return recording == WIRE_RECORDING || recording == WIRE_ASKING;
 }
 
+/* A fork child that has recorded nothing yet becomes known by being asked. */
+static bool records(struct hook_call call)
+{
+	struct hook h;
+
+	if (is_recorded())
+		return true;
+	if (hook_enter(&h, call))
+		hook_leave(&h);
+	return is_recorded();
+}
+
 API int heapline_recording(void)
 {
-	return records();
+	return records(HOOK_CALL);
 }
 
 /* ---- moments ------------------------------------------------------------- */
@@ -47,35 +59,35 @@ API void heapline_mark(const char *name)
 {
 	struct hook h;
 
-	if (!records() || !hook_enter(&h, HOOK_CALL))
+	if (!records(HOOK_CALL) || !hook_enter(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_MARK, (void *)(uintptr_t)names_number(session.base, name), 0,
 		 0);
 	hook_leave(&h);
 }
 
-static int64_t ask(enum wire_scan_kind kind, const char *name)
+static int64_t ask(struct hook_call call, enum wire_scan_kind kind, const char *name)
 {
-	return records() ? stand(kind, names_number(session.base, name), 0) : -1;
+	return records(call) ? stand(kind, names_number(session.base, name), 0) : -1;
 }
 
 API int heapline_snapshot(const char *name)
 {
-	return ask(WIRE_SCAN_SNAPSHOT, name) < 0 ? -1 : 0;
+	return ask(HOOK_CALL, WIRE_SCAN_SNAPSHOT, name) < 0 ? -1 : 0;
 }
 
 /* ---- leaks --------------------------------------------------------------- */
 
 API long heapline_leak_check(void)
 {
-	return (long)ask(WIRE_SCAN_LEAKS, "leak check");
+	return (long)ask(HOOK_CALL, WIRE_SCAN_LEAKS, "leak check");
 }
 
 API void heapline_ignore(const void *p)
 {
 	struct hook h;
 
-	if (!p || !records() || !hook_enter(&h, HOOK_CALL))
+	if (!p || !hook_enter(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_IGNORE, p, 0, 0);
 	hook_leave(&h);

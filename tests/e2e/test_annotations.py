@@ -62,6 +62,12 @@ class Annotations(harness.Case):
         _, said = self.run_it("fork")
         self.assertEqual(said, ["child 2", "parent 1"])
 
+    def test_a_fork_child_may_ask_before_it_allocates(self):
+        result, said = self.run_it("first")
+        self.assertEqual(said, ["recorded 1", "child 0"])
+        marks = self.read_json("timeline", result.profile)["marks"]
+        self.assertEqual([m["name"] for m in marks], ["child"])
+
     def test_snapshots_by_the_program(self):
         result, said = self.run_it("snapshots")
         self.assertEqual(said, ["first 0", "second 0", "(null) 0"])

@@ -8,6 +8,8 @@
  *	annotate proof	a block that is hidden from three looks, and freed after the last;
  *			another that is freed after the second, and one like it comes in
  *			its place; and one that is lost
+ *	annotate first	a child whose first act is to ask: whether it is recorded, for a
+ *			mark, for its parent's block to be ignored, and for a leak check
  *	annotate marks N	N marks of two names, with a block after each
  *	annotate snapshots	three, one from a second thread
  *	annotate race	threads that allocate, ignore and check at the same time
@@ -225,6 +227,31 @@ static int proof(void)
 	_exit(0); /* so nothing is looked at again */
 }
 
+static NOINLINE void child_asks(void *block)
+{
+	int recorded = heapline_recording ? heapline_recording() : -2;
+
+	HEAPLINE(heapline_mark, ("child"));
+	HEAPLINE(heapline_ignore, (block));
+	block = NULL;
+	printf("recorded %d\n", recorded);
+	check("child");
+	_exit(0);
+}
+
+static int first(void)
+{
+	int status;
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	hide(0, 600);
+	if (!fork())
+		child_asks((void *)~hidden_pointer[0]);
+	wait(&status);
+	unhide(0);
+	return status;
+}
+
 static int marks(long n)
 {
 	static void *keep[256];
@@ -317,6 +344,8 @@ int main(int argc, char **argv)
 		return lsan();
 	if (!strcmp(what, "fork"))
 		return forks();
+	if (!strcmp(what, "first"))
+		return first();
 	if (!strcmp(what, "proof"))
 		return proof();
 	if (!strcmp(what, "marks") && argc > 2)
