@@ -101,10 +101,7 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 	bool samples = sample_on();
 	int below;
 
-	/* Before --delay and after --duration: as little as can be. */
-	if (thread_self && thread_is_ours(thread_self) &&
-	    atomic_load_explicit(&session_header()->recording, memory_order_relaxed) ==
-		    WIRE_PAUSED)
+	if (hook_is_paused())
 		return false;
 	if (busy || !real_init() || !(t = own_thread()))
 		return false;

@@ -56,17 +56,39 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool maps)
 {
 	struct thread *t = thread_self;
+	struct hook slow;
 
 	h->call = call;
 	/* relaxed: recording is a hint that takes effect when it is seen. */
-	if (__builtin_expect(!t || !thread_is_ours(t) || t->nesting ||
-				     atomic_load_explicit(&session_header()->recording,
-							  memory_order_relaxed) !=
+	if (__builtin_expect(t && thread_is_ours(t) && !t->nesting &&
+				     atomic_load_explicit(session_recording,
+							  memory_order_relaxed) ==
 					     WIRE_RECORDING,
-			     0))
-		return hook_enter_slowly(h, maps);
-	hook_begin(h, t, 0);
+			     1)) {
+		hook_begin(h, t, 0);
+		return true;
+	}
+	/* A copy, so that h itself need not be in memory. */
+	slow.call = call;
+	if (!hook_enter_slowly(&slow, maps))
+		return false;
+	*h = slow;
 	return true;
+}
+
+/* Nothing of this thread's is recorded at the moment: before --delay and after
+ * --duration. Asked for first of all, with as little as can be. */
+static inline bool hook_is_paused(void)
+{
+	struct thread *t;
+
+	/* relaxed: as below. */
+	if (__builtin_expect(atomic_load_explicit(session_recording,
+						  memory_order_relaxed) != WIRE_PAUSED,
+			     1))
+		return false;
+	t = thread_self;
+	return t && thread_is_ours(t);
 }
 
 /* True: this call is recorded, and hook_leave() must follow. */

@@ -29,25 +29,41 @@ static void *bootstrap(size_t size, size_t align)
 
 __thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
 
-HOOK void *malloc(size_t size)
+/*
+ * What most calls are made of has two parts: the entry passes on what is not recorded,
+ * and has little to save for that; the rest is a function of its own. Either's frame is
+ * the hook's, since the entry jumps there.
+ */
+static __attribute__((noinline)) void *malloc_recorded(size_t size, uintptr_t pc,
+						       uintptr_t cfa, uintptr_t fp)
 {
 	struct hook h;
 
-	if (sample_skips(size))
+	if (sample_draws(size))
 		return real.malloc(size);
-	if (!hook_enter(&h, HOOK_CALL))
+	if (!hook_enter(&h, (struct hook_call){pc, cfa, fp}))
 		return real.malloc ? real.malloc(size) : bootstrap(size, 16);
 	return allocated(&h, real.malloc(size), size);
 }
 
-HOOK void *calloc(size_t n, size_t size)
+HOOK void *malloc(size_t size)
+{
+	struct hook_call call = HOOK_CALL;
+
+	if (sample_passes(size) || hook_is_paused())
+		return real.malloc(size);
+	return malloc_recorded(size, call.pc, call.cfa, call.fp);
+}
+
+static __attribute__((noinline)) void *
+calloc_recorded(size_t n, size_t size, uintptr_t pc, uintptr_t cfa, uintptr_t fp)
 {
 	size_t bytes;
 	struct hook h;
 
-	if (sample_skips(n * size))
+	if (sample_draws(n * size))
 		return real.calloc(n, size);
-	if (!hook_enter(&h, HOOK_CALL)) {
+	if (!hook_enter(&h, (struct hook_call){pc, cfa, fp})) {
 		if (real.calloc)
 			return real.calloc(n, size);
 		if (__builtin_mul_overflow(n, size, &bytes))
@@ -55,6 +71,15 @@ HOOK void *calloc(size_t n, size_t size)
 		return bootstrap(bytes, 16);
 	}
 	return allocated(&h, real.calloc(n, size), n * size);
+}
+
+HOOK void *calloc(size_t n, size_t size)
+{
+	struct hook_call call = HOOK_CALL;
+
+	if (sample_passes(n * size) || hook_is_paused())
+		return real.calloc(n, size);
+	return calloc_recorded(n, size, call.pc, call.cfa, call.fp);
 }
 
 HOOK void *memalign(size_t align, size_t size)
@@ -237,22 +262,31 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 /* True: p is recorded as freed, hook_leave() must follow the real free. */
 #define FREEING(h, p) (hook_enter((h), HOOK_CALL) && freeing((h), (p)))
 
-HOOK void free(void *p)
+static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
+						    uintptr_t cfa, uintptr_t fp)
 {
 	struct hook h;
 
-	if (!p || __builtin_expect(bootstrap_owns(p), 0))
-		return;
-	if (sample_skips_free(p)) {
-		real.free(p);
-		return;
-	}
-	if (FREEING(&h, p)) {
+	if (__builtin_expect(sample_keeps_free(p), 1) &&
+	    hook_enter(&h, (struct hook_call){pc, cfa, fp}) && freeing(&h, p)) {
 		real.free(p);
 		hook_leave(&h);
 	} else if (real.free) {
 		real.free(p);
 	}
+}
+
+HOOK void free(void *p)
+{
+	struct hook_call call = HOOK_CALL;
+
+	if (!p || __builtin_expect(bootstrap_owns(p), 0))
+		return;
+	if (sample_passes_free(p) || (!sample_on() && hook_is_paused())) {
+		real.free(p);
+		return;
+	}
+	free_recorded(p, call.pc, call.cfa, call.fp);
 }
 
 HOOK void free_sized(void *p, size_t size)

@@ -13,7 +13,7 @@ enum { RESOLVE_NOT = 0, RESOLVE_NOW = 1, RESOLVE_DONE = 2 };
 static _Atomic int resolved;
 
 /* A block is preceded by its size, in the 16 bytes before it. */
-static _Alignas(4096) char arena[256 << 10];
+_Alignas(4096) char bootstrap_arena[BOOTSTRAP_BYTES];
 static _Atomic size_t arena_used;
 
 void *bootstrap_alloc(size_t size, size_t align)
@@ -24,19 +24,14 @@ void *bootstrap_alloc(size_t size, size_t align)
 		align = 16;
 	do {
 		at = (used + 16 + align - 1) & ~(align - 1);
-		if (at < used || at > sizeof(arena) || size > sizeof(arena) - at)
+		if (at < used || at > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - at)
 			return NULL;
 		/* relaxed: blocks are disjoint, and handed to this thread alone. */
 	} while (!atomic_compare_exchange_weak_explicit(&arena_used, &used, at + size,
 							memory_order_relaxed,
 							memory_order_relaxed));
-	*(size_t *)(arena + at - 16) = size;
-	return arena + at;
-}
-
-bool bootstrap_owns(const void *p)
-{
-	return (uintptr_t)p - (uintptr_t)arena < sizeof(arena);
+	*(size_t *)(bootstrap_arena + at - 16) = size;
+	return bootstrap_arena + at;
 }
 
 size_t bootstrap_size(const void *p)

@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 
@@ -72,7 +73,13 @@ bool real_new_is_seen(void);
  * two, at least 16). NULL when the arena is used up. */
 void *bootstrap_alloc(size_t size, size_t align);
 
-bool bootstrap_owns(const void *p);
+enum { BOOTSTRAP_BYTES = 256 << 10 };
+extern char bootstrap_arena[BOOTSTRAP_BYTES];
+
+static inline bool bootstrap_owns(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)bootstrap_arena < BOOTSTRAP_BYTES;
+}
 
 /* Size that a bootstrap block was asked for. */
 size_t bootstrap_size(const void *p);

@@ -75,8 +75,9 @@ static inline size_t sample_hash(const void *p)
 			(64 - SAMPLE_FILTER_BITS));
 }
 
-/* Whether an allocation of that size is passed by. Draws: call it once for each. */
-static inline bool sample_skips(size_t size)
+/* Whether an allocation of that size is passed by, as nearly all are. If not, then
+ * sample_draws() is to be asked; both draw: call them once for each. */
+static inline bool sample_passes(size_t size)
 {
 	/* One load and one store: a signal handler may draw in between, and what it
 	 * took is given back; but the word never wraps. */
@@ -86,7 +87,17 @@ static inline bool sample_skips(size_t size)
 		*(volatile uint64_t *)&sample_left = left - size;
 		return true;
 	}
+	return false;
+}
+
+static inline bool sample_draws(size_t size)
+{
 	return sample_on() && sample_skips_slowly(size);
+}
+
+static inline bool sample_skips(size_t size)
+{
+	return sample_passes(size) || sample_draws(size);
 }
 
 /* Between the real allocation and its record: remembers the block. False: it must not
@@ -96,15 +107,23 @@ static inline bool sample_admits(const void *p)
 	return !sample_on() || sample_add(p);
 }
 
-/* Whether the free of p is passed by, because p was. Forgets p if not: the free must
- * follow. */
-static inline bool sample_skips_free(const void *p)
+/* Whether the free of p is passed by, because p was, as nearly all are. If not, then
+ * sample_keeps_free() is to be asked. */
+static inline bool sample_passes_free(const void *p)
 {
-	if (!sample_on())
-		return false;
 	/* relaxed: p came to this thread in order with what was done about it when it
 	 * was allocated. */
-	return !atomic_load_explicit(&sample.filter[sample_hash(p)],
-				     memory_order_relaxed) ||
-	       sample_skips_free_slowly(p);
+	return sample_on() && !atomic_load_explicit(&sample.filter[sample_hash(p)],
+						    memory_order_relaxed);
+}
+
+/* Forgets p if it is true: the free must follow. */
+static inline bool sample_keeps_free(const void *p)
+{
+	return !sample_on() || !sample_skips_free_slowly(p);
+}
+
+static inline bool sample_skips_free(const void *p)
+{
+	return sample_passes_free(p) || !sample_keeps_free(p);
 }

@@ -35,6 +35,8 @@ enum {
 #define STANDSTILL_NS 10000000000ull /* so is a full ring's head */
 
 struct session session;
+static _Atomic uint32_t no_session = WIRE_RECORDING;
+_Atomic uint32_t *session_recording = &no_session;
 struct session_identity *session_identity;
 
 static struct session_identity identity_pending;
@@ -78,6 +80,7 @@ static bool map(int fd)
 	sys_call3(SYS_madvise, base, WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE,
 		  MADV_DONTDUMP);
 	session.base = base;
+	session_recording = &session_header()->recording;
 	return true;
 }
 
@@ -85,6 +88,7 @@ static void unmap(void)
 {
 	sys_call3(SYS_munmap, session.base,
 		  WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE, 0);
+	session_recording = &no_session;
 	session.base = NULL;
 }
 

@@ -19,6 +19,9 @@ struct session {
 
 extern struct session session;
 
+/* The header's word, or one that says RECORDING where there is no session. */
+extern _Atomic uint32_t *session_recording;
+
 /* A page marked MADV_WIPEONFORK: all zero in a fork child. */
 struct session_identity {
 	_Atomic uint32_t serial; /* of wire_process; 0: not attached (a fork child) */
