@@ -150,9 +150,10 @@ static size_t shortest(const struct world *w, uint32_t block)
 	size_t length = 0;
 
 	for (int i = 0; i < CHAIN_TRIES && !length; i++) {
-		const struct heap_chains_options o = {chain_tries[i].kinds,
-						      chain_tries[i].hows, NULL, 1};
-		struct heap_chains c;
+		const struct heap_chains_options o = {.kinds = chain_tries[i].kinds,
+						      .hows = chain_tries[i].hows,
+						      .most = 1};
+		struct heap_chains c = {0};
 
 		assert_int_equal(heap_chains_find(&w->graph, block, &o, &c), 0);
 		length = c.count ? c.items[0].count : 0;
