@@ -64,6 +64,15 @@ export function listing(pair: Pair, fn: number, rows: Row[]): Listed[] {
       found.push(one);
     }
   const apart: { at: number; one: Listed }[] = [];
+  // Where a line of A's would be: behind the nearest one above it that B has, too.
+  const both = rows
+    .map((row) => [numberOn(pair, 0, row.id), numberOn(pair, 1, row.id)])
+    .filter(([inA, inB]) => inA && inB);
+  const inB = (number: number, firstA: number, firstB: number) =>
+    both.reduce(
+      (best, [lineA, lineB]) => (lineA < number && lineA > best[0] ? [lineA, lineB] : best),
+      [firstA - 1, number - firstA + firstB],
+    )[1];
   for (const row of rows) {
     const numbers: [number, number] = [numberOn(pair, 0, row.id), numberOn(pair, 1, row.id)];
     const known = numbers[main] ? byLine.get(numbers[main]) : undefined;
@@ -73,9 +82,10 @@ export function listing(pair: Pair, fn: number, rows: Row[]): Listed[] {
       continue;
     }
     const side = numbers[1] ? 1 : 0;
-    const at =
-      side === main || !a || !b ? numbers[side] : numbers[0] - a.first + b.first;
-    apart.push({ at, one: { numbers, text: texts[side].get(numbers[side]) ?? "", row } });
+    apart.push({
+      at: side === main || !a || !b ? numbers[side] : inB(numbers[0], a.first, b.first),
+      one: { numbers, text: texts[side].get(numbers[side]) ?? "", row },
+    });
   }
   // Behind the line that is where they were.
   apart.sort((x, y) => x.at - y.at);

@@ -144,7 +144,7 @@ tests.a_line_that_is_gone_stands_where_it_was = () =>
     assert.match(rows[at].cells[5].text, /strdup/);
     assert.equal(rows[at].cells[4].text, "");
     assert.ok(Number(rows[at].cells[3].text) > 0);
-    assert.match(rows[at - 1].cells[5].text, /make_block/);
+    assert.match(rows[at - 1].cells[5].text, /make_block\(1500\)/);
     const lines = rows.map((r) => Number(r.cells[4].text)).filter((n) => n);
     assert.deepEqual(lines, [...lines].sort((x, y) => x - y));
   });
