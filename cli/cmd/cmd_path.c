@@ -10,7 +10,7 @@ enum option { SNAPSHOT, AVOID, PATHS, TYPE };
 static const struct option_spec options[] = {
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
 	[AVOID] = {.name = "avoid",
-		   .argument = GRAPH_OPERAND,
+		   .argument = "BLOCK",
 		   .help = "no way through such a block (repeatable)"},
 	[PATHS] = {.name = "paths",
 		   .argument = "COUNT",
