@@ -50,6 +50,11 @@ static const char *take(void *own, size_t i, const char *value)
 	return NULL;
 }
 
+static bool named(const void *own)
+{
+	return ((const struct own *)own)->options.type;
+}
+
 const struct reader_spec blocks_spec = {
 	.verb = "blocks",
 	.about = "Lists the live blocks of a snapshot by where they were allocated and "
@@ -61,6 +66,7 @@ const struct reader_spec blocks_spec = {
 	.counts = "rows (20; of JSON all blocks)",
 	.lacks = GRAPH_LACKS,
 	.uncut = GRAPH_UNCUT,
+	.named = named,
 };
 
 static int report(const struct reader *r, const struct held *h, void *own)

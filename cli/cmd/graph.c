@@ -48,10 +48,12 @@ int graph_say(int err)
 
 /* false: why not was said, *ret_status is the exit status. */
 static bool open_graph(const struct reader *r, size_t file, struct held *h,
-		       const char *snapshot, int *ret_status)
+		       const char *snapshot, bool typed, int *ret_status)
 {
-	const struct held_options o = {
-		.path = r->files[file].path, .pid = r->scope.pid, .snapshot = snapshot};
+	const struct held_options o = {.typed = typed,
+				       .path = r->files[file].path,
+				       .pid = r->scope.pid,
+				       .snapshot = snapshot};
 	const struct profile *p = r->files[file].profile;
 	const char *cause = NULL;
 	int err = held_open(h, p, &o, &cause);
@@ -82,17 +84,23 @@ static int say_no_block(const char *operand)
 	return VERB_USAGE;
 }
 
-int graph_read(const struct reader *r, void *own, const char *snapshot,
-	       graph_report *report, int *ret_status)
+static int read_graph(const struct reader *r, void *own, const char *snapshot,
+		      bool typed, graph_report *report, int *ret_status)
 {
 	struct held h;
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, 0, &h, snapshot, ret_status))
+	if (open_graph(r, 0, &h, snapshot, typed, ret_status))
 		result = report(r, &h, own);
 	held_done(&h);
 	return result;
+}
+
+int graph_read(const struct reader *r, void *own, const char *snapshot,
+	       graph_report *report, int *ret_status)
+{
+	return read_graph(r, own, snapshot, true, report, ret_status);
 }
 
 int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
@@ -102,8 +110,8 @@ int graph_read_pair(const struct reader *r, void *own, const char *a, const char
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, 0, &first, a, ret_status) &&
-	    open_graph(r, r->count > 1, &second, b, ret_status))
+	if (open_graph(r, 0, &first, a, true, ret_status) &&
+	    open_graph(r, r->count > 1, &second, b, true, ret_status))
 		result = report(r, &first, &second, own);
 	held_done(&first);
 	held_done(&second);
@@ -120,7 +128,8 @@ int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
 	if (!reader_open(&r, spec, argc, argv, own, &status))
 		return status;
 	operand = r.operand;
-	result = graph_read(&r, own, *snapshot, report, &unread);
+	result = read_graph(&r, own, *snapshot, spec->named && spec->named(own), report,
+			    &unread);
 	status = reader_close(&r, result == -ENXIO ? 0 : result);
 	if (unread)
 		return unread;

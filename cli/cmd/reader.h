@@ -56,7 +56,8 @@ struct reader_spec {
 	/* A first operand of the verb's own, what it is called ("ADDRESS|SITE"); NULL:
 	 * none. */
 	const char *operand;
-	/* Whether options name what it would: then it is not given. NULL: none do. */
+	/* Whether options name objects by type: then the operand, if any, is not given.
+	 * NULL: none do. */
 	bool (*named)(const void *own);
 };
 

@@ -57,6 +57,26 @@ static int choose(struct held *h, const struct held_options *o, const char **ret
 	return -ENODATA;
 }
 
+/* Behind the end of its interpreter a process has few objects left: the snapshot of that
+ * is taken instead. */
+static void step_back(struct held *h, const struct held_options *o)
+{
+	const struct profile *p = h->profile;
+
+	if (!o->typed || o->snapshot)
+		return;
+	for (size_t i = h->number; i-- > 0;) {
+		const struct profile_snapshot *s = &p->snapshots[i];
+
+		if (s->process_serial != h->snapshot->process_serial || s->cause ||
+		    strcmp(strings_get(&p->strings, s->name), HELD_FINALISATION) != 0)
+			continue;
+		h->snapshot = s;
+		h->number = i;
+		return;
+	}
+}
+
 /* What nobody holds, but the program has declared no leak, and what that holds. */
 static int add_ignored(struct held *h)
 {
@@ -124,6 +144,8 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 	r = choose(h, o, ret_why);
 	if (!r && take_kept(h))
 		return 0;
+	if (!r)
+		step_back(h, o);
 	if (!r)
 		r = heap_store_load(o->path, p, h->number, &h->stored);
 	if (!r)

@@ -13,9 +13,14 @@ struct held_options {
 	const char *path;     /* of the profile: the graph is read from it */
 	int32_t pid;	      /* 0: any process */
 	const char *snapshot; /* name or number (from 1); NULL: the last one */
-	size_t limit;	      /* 0: the report's own */
+	/* Types are asked for: rather the snapshot that its interpreter's end made
+	 * (HELD_FINALISATION) than one behind that, if none is named. */
+	bool typed;
+	size_t limit; /* 0: the report's own */
 	bool bytes, colour;
 };
+
+#define HELD_FINALISATION "finalisation" /* the name of such a snapshot */
 
 struct held {
 	const struct profile *profile;

@@ -126,22 +126,34 @@ static void put_row(const struct held *h, const struct types_options *o,
 	fputs(x->is_unused ? " (unused)\n" : "\n", out);
 }
 
-/* Why there are no types, as far as that is known. */
-static void say_none(const struct held *h, FILE *out)
+static bool has_python(const struct held *h)
 {
 	const struct profile *p = h->profile;
 
 	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].serial == h->snapshot->process_serial &&
-		    p->processes[i].python) {
-			fputs("No object of its Python was recognised: types are known "
-			      "of CPython 3.8 to 3.13,\nin snapshots of a living "
-			      "process (at its end most objects are gone).\n",
-			      out);
-			return;
-		}
-	fputs("Types are known of the objects of CPython alone, and it has none.\n",
-	      out);
+		if (p->processes[i].serial == h->snapshot->process_serial)
+			return p->processes[i].python != 0;
+	return false;
+}
+
+/* What is not to be seen, and why. */
+static void say_lacking(const struct held *h, FILE *out)
+{
+	bool python = has_python(h);
+
+	if (python && h->snapshot->kind == PROFILE_AT_EXIT)
+		fputs("Python had taken most of its objects down by then: take one "
+		      "while it runs, by\nrun --snapshot-every or --snapshot-at, "
+		      "`heapline snapshot PID` or heapline_snapshot().\n",
+		      out);
+	else if (python && !h->graph->types.what)
+		fputs("No object of its Python was recognised: types are known of "
+		      "CPython 3.8 to 3.13.\n",
+		      out);
+	else if (!python && !h->graph->types.what)
+		fputs("Types are known of the objects of CPython alone, and it has "
+		      "none.\n",
+		      out);
 }
 
 int types_text(const struct held *h, const struct types_options *o, FILE *out)
@@ -156,8 +168,7 @@ int types_text(const struct held *h, const struct types_options *o, FILE *out)
 	for (size_t i = 0; i < count; i++)
 		total += rows[i].bytes + rows[i].part_bytes;
 	held_heading(h, out);
-	if (!h->graph->types.what)
-		say_none(h, out);
+	say_lacking(h, out);
 	fputs("\n     Objects            Size      %  Type\n", out);
 	for (size_t i = 0; i < count && i < most; i++)
 		put_row(h, o, &rows[i], total, out);

@@ -335,6 +335,26 @@ open(sys.argv[1], "w").write("{}")
         text = self.heapline("top", "--by=type", result.profile).stdout.decode()
         self.assertIn("Types are known of the objects of CPython alone", text)
 
+    def test_the_end_of_the_interpreter_is_looked_behind(self):
+        script = self.write("ends.py", TELL + """
+class Node:
+    pass
+nodes = [Node() for _ in range(123)]
+open(sys.argv[1], "w")
+take(b"finalisation")
+""")
+        result = self.record([PYTHON, "-B", script, self.path("said")],
+                             ["--snapshot-at-exit"])
+        profile = result.profile
+        self.assertEqual(self.types(profile)["__main__.Node"]["objects"], 123)
+        self.assertEqual(len(self.blocks(profile, "Node")), 123)
+        self.assertEqual(self.read_json("path", profile, "--type=Node")["snapshot"]["name"],
+                         "finalisation")
+        # By name and without types it is the last one, as ever.
+        self.assertEqual(self.read_json("blocks", profile)["snapshot"]["name"], "")
+        text = self.heapline("top", "--by=type", "--snapshot=2", profile).stdout.decode()
+        self.assertIn("Python had taken most of its objects down by then", text)
+
     def test_words_for_people(self):
         profile, _ = self.snapshot(OBJECTS + "snapshot()\n")
         text = self.heapline("top", "--by=type", "-n99", profile).stdout.decode()
