@@ -39,8 +39,9 @@ typedef int graph_report(const struct reader *r, const struct held *h, void *own
 int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
 	      const char *const *snapshot, graph_report *report);
 
-/* The same of a reader that is open, and of types (held_options): the report alone. 0 or -errno; a graph that could
- * not be had was told, *ret_status is its exit status (else 0). */
+/* The same of a reader that is open, and of types (held_options): the report alone. 0 or
+ * -errno; a graph that could not be had was told, *ret_status is its exit status (else
+ * 0). */
 int graph_read(const struct reader *r, void *own, const char *snapshot,
 	       graph_report *report, int *ret_status);
 
