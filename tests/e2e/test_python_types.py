@@ -340,11 +340,8 @@ open(sys.argv[1], "w").write("{}")
 class Node:
     pass
 nodes = [Node() for _ in range(123)]
-open(sys.argv[1], "w")
-take(b"finalisation")
 """)
-        result = self.record([PYTHON, "-B", script, self.path("said")],
-                             ["--snapshot-at-exit"])
+        result = self.record([PYTHON, "-B", script], ["--snapshot-at-exit"])
         profile = result.profile
         self.assertEqual(self.types(profile)["__main__.Node"]["objects"], 123)
         self.assertEqual(len(self.blocks(profile, "Node")), 123)
