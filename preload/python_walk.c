@@ -349,10 +349,14 @@ static inline __attribute__((always_inline)) uint32_t
 take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 {
 	uintptr_t first = innermost(l, state), at;
-	uint32_t last = w->count - 1, node;
-	struct python_frame *f = &w->frames[last];
+	struct python_frame *f;
+	uint32_t last, node;
 
-	if (__builtin_expect(!w->count || f->frame != first || !is_same(l, f) ||
+	if (__builtin_expect(!w->count, 0))
+		return take_changed(w, base, first);
+	last = w->count - 1;
+	f = &w->frames[last];
+	if (__builtin_expect(f->frame != first || !is_same(l, f) ||
 				     !is_as_before(l, w, last, outside_of(l, first)),
 			     0))
 		return take_changed(w, base, first);

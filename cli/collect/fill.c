@@ -199,8 +199,9 @@ int fill_sites(struct sites *s, struct profile *p)
 		if (site->listed)
 			s->changed[kept++] = number;
 	}
-	memmove(s->changed + kept, s->changed + i,
-		(s->changed_count - i) * sizeof(*s->changed));
+	if (i < s->changed_count)
+		memmove(s->changed + kept, s->changed + i,
+			(s->changed_count - i) * sizeof(*s->changed));
 	s->changed_count -= i - kept;
 	return r;
 }
