@@ -127,6 +127,8 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	int r;
 
 	j->graph.edge_max = edge_max();
+	/* What the other one hands out is not recorded. */
+	j->lacking |= heap_maps_second_libc(memory->maps);
 	r = heap_modules_find(&j->roots.modules, &j->roots.names, memory);
 	if (!r)
 		r = scan_frames_take(&j->frames, &j->roots, memory, threads, j->exiting,

@@ -152,3 +152,22 @@ bool heap_map_holds(const struct heap_map *map)
 	return heap_map_counts(map) ||
 	       (is_anonymous(map) && (map->read || map->closed));
 }
+
+bool heap_maps_second_libc(const struct heap_maps *m)
+{
+	const struct heap_map *first = NULL;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct heap_map *map = &m->items[i];
+		const char *slash = strrchr(map->path, '/');
+
+		if (!map->exec || !slash || strcmp(slash, "/libc.so.6"))
+			continue;
+		if (!first)
+			first = map;
+		else if (map->inode == first->inode && map->device == first->device &&
+			 map->offset == first->offset)
+			return true;
+	}
+	return false;
+}

@@ -41,5 +41,9 @@ bool heap_map_counts(const struct heap_map *map);
  * taken its own right to write. */
 bool heap_map_holds(const struct heap_map *map);
 
+/* Whether the C library is loaded twice: a namespace of its own (dlmopen(3)) has its own,
+ * which nothing is preloaded into. A file that is only mapped to be read is not loaded. */
+bool heap_maps_second_libc(const struct heap_maps *m);
+
 /* The mapping around an address, or NULL. */
 const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t address);

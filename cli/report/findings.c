@@ -136,13 +136,15 @@ static bool is_meant(const struct findings_gather *g, size_t i)
 		!strcmp(g->o->snapshot, strings_get(&g->p->strings, s->name)));
 }
 
+static const char not_all[] =
+	"not all of its blocks were recorded, and what those hold seems lost";
+
 const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s)
 {
 	if (s->cause)
 		return strings_get(&p->strings, s->cause);
 	if (s->lacking)
-		return "not all of its blocks were recorded, and what those hold seems "
-		       "lost";
+		return not_all;
 	if (s->running)
 		return "not all of its threads could be stopped to be looked at";
 	return NULL;
@@ -245,7 +247,9 @@ static int count_unscanned(struct findings_gather *g)
 		if (!g->unscanned[i])
 			continue;
 		r = count_inherited(g, (uint32_t)i);
-		if (!own[i] || p->processes[i].end == PROFILE_EXECED)
+		/* One without blocks has nothing to lose, if they are all of them. */
+		if ((!own[i] && g->unscanned[i] != not_all) ||
+		    p->processes[i].end == PROFILE_EXECED)
 			continue;
 		if (!g->ret->unscanned++)
 			g->ret->cause = g->unscanned[i];

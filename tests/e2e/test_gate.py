@@ -112,6 +112,30 @@ class Blind(GateCase):
         self.build(text=text.replace("_rjem_malloc", "other_malloc"))
         self.check(status=0)
 
+    @harness.needs("gcc")
+    def test_a_library_in_a_namespace_of_its_own(self):
+        self.build("libapart.so", options=("-shared", "-fPIC"), text="""
+            #include <stdlib.h>
+            void lose(void) { void *volatile p = malloc(500); (void)p; }""")
+        text = """
+            #define _GNU_SOURCE
+            #include <dlfcn.h>
+            int main(void)
+            {
+                void *library = OPEN "./libapart.so", RTLD_NOW);
+                void (*lose)(void);
+                if (!library)
+                    return 9;
+                lose = (void (*)(void))dlsym(library, "lose");
+                lose();
+                return 0;
+            }"""
+        self.build(text=text.replace("OPEN", "dlmopen(LM_ID_NEWLM,"))
+        done = self.check(status=70)
+        self.assertIn(b"not all of its blocks were recorded", done.stderr)
+        self.build(text=text.replace("OPEN", "dlopen("))
+        self.check(status=23)
+
     def test_a_child_that_defines_malloc(self):
         done = self.check(program="sh", arguments=["-c", harness.target("own_malloc")],
                           status=70)

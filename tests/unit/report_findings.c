@@ -321,6 +321,8 @@ static void see_unscanned(const struct world *w, const struct findings *f,
 		any |= kind == LEAK_UNSCANNED;
 	}
 	*blocks += o->since_ns ? 0 : g->blocks.count;
+	/* Of one whose blocks are not all known, none may be. */
+	any |= w->how[i] == LACKING;
 	*unscanned += any && w->p->processes[i].end != PROFILE_EXECED;
 }
 
