@@ -27,22 +27,6 @@ static void forget_message(void)
 		continue;
 }
 
-static bool is_ours(const void *function)
-{
-	Dl_info ours, at;
-
-	return dladdr(&real, &ours) && dladdr(function, &at) &&
-	       at.dli_fbase == ours.dli_fbase;
-}
-
-static bool is_allocators(const void *function)
-{
-	Dl_info allocator, at;
-
-	return real_init() && dladdr((void *)real.malloc, &allocator) &&
-	       dladdr(function, &at) && at.dli_fbase == allocator.dli_fbase;
-}
-
 /* What is found from an object that is loaded already: in it and what it needs. */
 static void *of_object(const char *file, const char *name)
 {
@@ -52,7 +36,7 @@ static void *of_object(const char *file, const char *name)
 		return NULL;
 	found = dlsym(handle, name);
 	real.dlclose(handle);
-	return found && !is_ours(found) ? found : NULL;
+	return found && !real_is_one_object(found, &real) ? found : NULL;
 }
 
 /* As the loader would have bound the caller's object without us. Of a call that was its
@@ -87,7 +71,8 @@ static void look_up(struct cxx_operator *o)
 
 	if (!found)
 		forget_message();
-	o->reaches_no_malloc = found && is_allocators(found);
+	o->reaches_no_malloc = found && real_init() &&
+			       real_is_one_object(found, (const void *)real.malloc);
 	/* release: pairs with next()'s acquire. Whoever looks finds the same. */
 	atomic_store_explicit(&o->all, found, memory_order_relaxed);
 	atomic_store_explicit(&o->looked_up, true, memory_order_release);

@@ -45,14 +45,20 @@ static void next(void *function, const char *name)
 	*(void **)function = dlsym(RTLD_NEXT, name);
 }
 
+bool real_is_one_object(const void *a, const void *b)
+{
+	Dl_info at_a, at_b;
+
+	return dladdr(a, &at_a) && dladdr(b, &at_b) &&
+	       at_a.dli_fbase == at_b.dli_fbase;
+}
+
 /* Only of the object that has malloc: another one's tells of another heap. */
 static void next_of_allocator(void *function, const char *name)
 {
-	Dl_info malloc_at, at;
-
 	next(function, name);
-	if (!*(void **)function || !dladdr((void *)found.malloc, &malloc_at) ||
-	    !dladdr(*(void **)function, &at) || at.dli_fbase != malloc_at.dli_fbase)
+	if (!*(void **)function ||
+	    !real_is_one_object((void *)found.malloc, *(void **)function))
 		*(void **)function = NULL;
 }
 
@@ -105,8 +111,8 @@ bool real_init(void)
 	return true;
 }
 
-/* True if the program's calls of the name reach the object that is loaded there. */
-static bool is_of(const char *name, const void *base)
+/* True if the program's calls of the name reach our object. */
+static bool is_ours(const char *name, const void *our_base)
 {
 	void *address = dlsym(RTLD_DEFAULT, name);
 	const ElfW(Sym) *symbol = NULL;
@@ -115,16 +121,16 @@ static bool is_of(const char *name, const void *base)
 	if (!address || !dladdr1(address, &at, (void **)&symbol, RTLD_DL_SYMENT))
 		return false;
 	/* An executable that is not position-independent and takes the function's
-	 * address makes a PLT entry of its own the canonical one: it leads there. */
-	return at.dli_fbase == base || (symbol && symbol->st_shndx == SHN_UNDEF);
+	 * address makes a PLT entry of its own the canonical one: it leads to us. */
+	return at.dli_fbase == our_base || (symbol && symbol->st_shndx == SHN_UNDEF);
 }
 
 bool real_is_interposed(void)
 {
 	Dl_info ours;
 
-	return dladdr(&real, &ours) && is_of("malloc", ours.dli_fbase) &&
-	       is_of("free", ours.dli_fbase);
+	return dladdr(&real, &ours) && is_ours("malloc", ours.dli_fbase) &&
+	       is_ours("free", ours.dli_fbase);
 }
 
 /* What the loader has found for C++'s operator new, if there is one. Nobody is asked: a
@@ -133,11 +139,9 @@ void *_Znwm(size_t size) __attribute__((weak, visibility("default")));
 
 bool real_new_is_seen(void)
 {
-	Dl_info ours, allocator, at;
+	const void *operator_new = (const void *)_Znwm;
 
 	/* No C++ in it, or our own, or libstdc++'s, which calls malloc. */
-	if (!_Znwm || !dladdr((void *)_Znwm, &at) || !dladdr(&real, &ours) ||
-	    !dladdr((void *)real.malloc, &allocator))
-		return true;
-	return at.dli_fbase == ours.dli_fbase || at.dli_fbase != allocator.dli_fbase;
+	return !operator_new || real_is_one_object(operator_new, &real) ||
+	       !real_is_one_object(operator_new, (const void *)real.malloc);
 }

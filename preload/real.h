@@ -61,6 +61,9 @@ extern struct real real; /* constant after real_init() */
  * bootstrap arena. True when `real` is complete. Keeps errno. */
 bool real_init(void);
 
+/* Whether two addresses are of one loaded object. */
+bool real_is_one_object(const void *a, const void *b);
+
 /* True if the program's own calls of malloc and free reach our hooks, false if an
  * object before us (the executable) defines them. Call after real_init(). */
 bool real_is_interposed(void);

@@ -271,9 +271,6 @@ static inline __attribute__((always_inline)) bool put(struct thread *t,
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack)
 {
-	/* What follows a fork is of a later time: the child has what ends then. */
-	if (__builtin_expect(type == WIRE_FORK, 0))
-		t->stamp_share = 0;
 	return put(t, type, address, size, stack, false, NULL);
 }
 

@@ -5,6 +5,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/base/table.h"
 #include "cli/base/units.h"
 #include "cli/cmd/gate.h"
 #include "cli/cmd/launch.h"
@@ -300,16 +301,22 @@ static void learn_program(const struct launch_outcome *done, const struct profil
 	}
 }
 
-/* Why what the process allocated was not all seen, or NULL. */
+/* Why what the process allocated was not all seen, or NULL. Its program is looked at
+ * unless it is among those that were. */
 static const char *blindness(const struct profile *p, const struct profile_process *q,
-			     struct elf_contents *room)
+			     struct table *looked_at, struct elf_contents *room)
 {
+	bool is_new = true;
+
 	if (q->notes & WIRE_NOTE_OWN_MALLOC)
 		return "defines malloc itself: nothing of it was recorded";
 	if (q->notes & WIRE_NOTE_OWN_NEW)
 		return "has an allocator with operators new of its own, which were not "
 		       "recorded: --own-new does";
-	if (symbols_elf_contents(strings_get(&p->strings, q->exe), room) < 0 ||
+	/* (Without memory for that, once more.) */
+	table_put(looked_at, (struct table_key){q->exe, 0}, &is_new);
+	if (!is_new ||
+	    symbols_elf_contents(strings_get(&p->strings, q->exe), room) < 0 ||
 	    !room->allocator_hidden)
 		return NULL;
 	return "has an allocator in it under names of its own (jemalloc's, as Rust "
@@ -321,17 +328,13 @@ static const char *blindness(const struct profile *p, const struct profile_proce
 static bool find_unseen(const struct profile *p, char *ret, size_t room)
 {
 	_cleanup_(freep) struct elf_contents *contents = malloc(sizeof(*contents));
-	uint32_t last = 0; /* many processes are of one program */
+	_cleanup_(table_done) struct table looked_at = {0};
 	char clean[256];
 
 	for (size_t i = 0; contents && i < p->process_count; i++) {
 		const struct profile_process *q = &p->processes[i];
-		const char *why;
+		const char *why = blindness(p, q, &looked_at, contents);
 
-		if (q->exe == last && !q->notes)
-			continue;
-		last = q->exe;
-		why = blindness(p, q, contents);
 		if (!why)
 			continue;
 		text_clean(strings_get(&p->strings, q->exe), clean, sizeof(clean));

@@ -238,26 +238,20 @@ static int unwatched(const char *why)
 	return unwatched_for(why, "heapline ps lists what is being recorded");
 }
 
-/* The program's own allocator was not seen. */
-static bool has_own_malloc(const struct profile *p)
-{
-	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].notes & WIRE_NOTE_OWN_MALLOC)
-			return true;
-	return false;
-}
-
 /* What keeps the figures from being the truth; NULL: nothing. */
 static const char *flaw(const struct profile *p)
 {
+	uint32_t notes = 0;
+
+	for (size_t i = 0; i < p->process_count; i++)
+		notes |= p->processes[i].notes;
 	if (profile_lost_events(p))
 		return "events were lost";
-	if (has_own_malloc(p))
+	if (notes & WIRE_NOTE_OWN_MALLOC)
 		return "a process has an allocator inside that is not recorded";
-	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].notes & WIRE_NOTE_OWN_NEW)
-			return "an allocator's own operators new are not recorded (run "
-			       "--own-new)";
+	if (notes & WIRE_NOTE_OWN_NEW)
+		return "an allocator's own operators new are not recorded (run "
+		       "--own-new)";
 	return p->process_count ? NULL : "no process has come to be recorded";
 }
 
