@@ -1,16 +1,19 @@
 """count_tests.py BROKEN LOG... - sums up meson's logs (LOG.json, LOG.junit.xml).
 
 Every test method of a program that speaks TAP is one result, any other program is
-one. BROKEN builds, which left no log, are failures too. The last line printed is
-`N passed, N failed`; the exit status is 0 if nothing failed.
+one. BROKEN builds, which left no log, are failures too. What failed is told once more,
+with the end of its output: whoever has only a log's last lines needs no other. The last
+line printed is `N passed, N failed`; the exit status is 0 if nothing failed.
 """
 
 import json
 import os
+import re
 import sys
 import xml.etree.ElementTree
 
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}
+TOLD = 3000  # characters of what a failed test said
 
 
 def cases_of(log):
@@ -31,12 +34,36 @@ def cases_of(log):
     return cases
 
 
+def tests_of(log):
+    with open(log + ".json", encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def told(output):
+    """The part of a test's output that tells why it failed: of TAP the cases that did,
+    of anything else its end."""
+    failed = re.findall(r"^(not ok.*)\n((?:#.*\n)*)", output, re.MULTILINE)
+    if failed:
+        return "".join("%s\n%s" % (name, why[-TOLD:]) for name, why in failed)
+    return output[-TOLD:]
+
+
+def tell_failed(log):
+    for test in tests_of(log):
+        if test["result"] in GOOD:
+            continue
+        print("== %s: %s, %s" % (os.path.dirname(os.path.dirname(log)), test["name"],
+                                 test["result"]))
+        for stream in ("stdout", "stderr"):
+            text = told(test.get(stream) or "").rstrip()
+            if text:
+                print(text)
+
+
 def count(log):
     passed, failed, skipped = 0, 0, 0
     cases = cases_of(log)
-    with open(log + ".json", encoding="utf-8") as file:
-        tests = [json.loads(line) for line in file if line.strip()]
-    for test in tests:
+    for test in tests_of(log):
         project = test["name"].split(":")[0]
         own = cases.get(project + "." + test["name"])
         good = test["result"] in GOOD
@@ -58,6 +85,7 @@ def main():
     for log in logs:
         if os.path.exists(log + ".json") and os.path.exists(log + ".junit.xml"):
             totals = [a + b for a, b in zip(totals, count(log))]
+            tell_failed(log)
         else:
             totals[1] += 1
     if broken:
