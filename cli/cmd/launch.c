@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { POLL_MS = 250, STOPPED_POLLS = 20 };
+enum { POLL_MS = 250, STOPPED_POLLS = 20, ENDING_LOOKS = 100 };
 
 struct launch { /* all that is open on the way */
 	struct target target;
@@ -316,13 +316,28 @@ static int hear(struct launch *l, struct progress *progress, struct control_resu
 	return 1;
 }
 
-/* The collector's answer. It may take its time to write a large profile; but one that
- * was stopped is not waited for. */
-static bool hear_result(struct launch *l, struct control_result *ret)
+static bool has_ended(int wait_status)
+{
+	return WIFEXITED(wait_status) || WIFSIGNALED(wait_status);
+}
+
+/* Of a collector whose connection is closed: it has ended, or is about to. */
+static void learn_end(struct launch *l, int *ret)
+{
+	struct timespec a_moment = {.tv_nsec = 10000000};
+
+	for (int i = 0; i < ENDING_LOOKS && waitpid(l->collector, ret, WNOHANG) == 0; i++)
+		nanosleep(&a_moment, NULL);
+}
+
+/* The collector's answer, or else how it ended. It may take its time to write a large
+ * profile; but one that was stopped is not waited for. */
+static bool hear_result(struct launch *l, struct control_result *ret, int *ret_ended)
 {
 	struct pollfd control = {.fd = l->control[0], .events = POLLIN};
 	struct progress progress;
 
+	*ret_ended = LAUNCH_NO_STATUS;
 	progress_begin(&progress);
 	for (int stopped = 0; stopped < STOPPED_POLLS;) {
 		int status = 0;
@@ -330,15 +345,19 @@ static bool hear_result(struct launch *l, struct control_result *ret)
 		if (poll(&control, 1, POLL_MS) > 0) {
 			int heard = hear(l, &progress, ret);
 
+			if (heard < 0 && *ret_ended == LAUNCH_NO_STATUS)
+				learn_end(l, ret_ended);
 			if (heard)
 				return heard > 0;
 			continue;
 		}
 		/* Stays stopped until it is seen to continue. */
 		if (waitpid(l->collector, &status, WNOHANG | WUNTRACED | WCONTINUED) >
-		    0)
+		    0) {
+			if (has_ended(status))
+				*ret_ended = status;
 			stopped = WIFSTOPPED(status) ? 1 : 0;
-		else if (stopped)
+		} else if (stopped)
 			stopped++;
 	}
 	progress_end(&progress);
@@ -358,7 +377,7 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 	ret->wait_status = root.wait_status;
 	/* A collector that was told to stop has answered already, and is gone. */
 	send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL);
-	ret->has_result = hear_result(l, &ret->result);
+	ret->has_result = hear_result(l, &ret->result, &ret->collector_status);
 	if (ret->has_result && !ret->result.running)
 		waitpid(l->collector, NULL, 0);
 }

@@ -37,9 +37,12 @@ struct launch_options {
 	const char *text;      /* our own options as typed, for the profile */
 };
 
+enum { LAUNCH_NO_STATUS = -1 };
+
 struct launch_outcome {
 	int wait_status; /* of the program, as of waitpid() */
 	bool has_result; /* the collector answered */
+	int collector_status; /* if it did not, as of waitpid(), or LAUNCH_NO_STATUS */
 	struct control_result result;
 	char profile[4096];
 };
