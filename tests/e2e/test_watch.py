@@ -33,7 +33,7 @@ class Watch(harness.Case):
 
     def test_what_grows_in_every_window_is_named_and_nothing_else(self):
         pid = self.serve()
-        result = self.watch(pid, "--every", "0.3s", "--mark", "request", "--json")
+        result = self.watch(pid, "--every", "1s", "--mark", "request", "--json")
         self.assertEqual(result.status, 23, result)
         data = json.loads(result.stdout)
         self.assertEqual([s["function"] for s in data["sites"]], ["leak", "leak"])
@@ -57,7 +57,7 @@ class Watch(harness.Case):
                          sum(LEAKED) * sum(m["marks"] for m in marks["moments"]))
 
     def test_text_says_how_much_a_second_and_an_operation(self):
-        result = self.watch(self.serve(), "--every", "300ms", "--windows", "3",
+        result = self.watch(self.serve(), "--every", "1000ms", "--windows", "3",
                             "--mark=request", "--bytes")
         self.assertEqual(result.status, 23, result)
         text = result.stdout.decode()
@@ -72,7 +72,7 @@ class Watch(harness.Case):
         """Queued ones all count; a number that comes along, as so many."""
         pid = self.serve()
         watching = subprocess.Popen(
-            [harness.HEAPLINE, "watch", pid, "--every=0.5", "--windows=4", "--json",
+            [harness.HEAPLINE, "watch", pid, "--every=2", "--windows=4", "--json",
              "--operation=SIGRTMIN+2"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
         self.assertIn(b"kill -RTMIN+2 %d" % watching.pid, watching.stderr.readline())
@@ -114,7 +114,7 @@ class Watch(harness.Case):
 
     def test_estimates_are_shown_and_do_not_pass(self):
         pid = self.serve(["--sample=4K"])
-        result = self.watch(pid, "--every=0.2", "--windows=3", "-q")
+        result = self.watch(pid, "--every=1", "--windows=3", "-q")
         self.assert_error(result, 70, "estimates")
         self.assertRegex(result.stdout.decode(), r"(?i)grew in each of 2 windows")
 

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ull
+#define PATIENCE 20000000000ull /* ns */
 
 struct shared { /* with the child */
 	_Atomic int threads, signals, work;
@@ -97,7 +97,7 @@ static void all_stand_still_and_go_on(void **state)
 	int before;
 
 	(void)state;
-	assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+	assert_int_equal(heap_threads_stop(&t, pid, PATIENCE), 0);
 	assert_int_equal(t.count, 9);
 	assert_int_equal(t.running, 0);
 	before = atomic_load(&shared->work);
@@ -121,7 +121,7 @@ static void threads_that_start_meanwhile_are_stopped_too(void **state)
 		int threads, before;
 
 		usleep(500 * (unsigned)round);
-		assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+		assert_int_equal(heap_threads_stop(&t, pid, PATIENCE), 0);
 		assert_int_equal(t.running, 0);
 		threads = atomic_load(&shared->threads);
 		before = atomic_load(&shared->work);
@@ -144,7 +144,7 @@ static void no_signal_is_lost(void **state)
 
 		if (round % 2)
 			kill(pid, SIGUSR1);
-		assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+		assert_int_equal(heap_threads_stop(&t, pid, PATIENCE), 0);
 		if (!(round % 2))
 			kill(pid, SIGUSR1);
 		heap_threads_done(&t);
@@ -166,7 +166,7 @@ static void a_stopped_process_stays_stopped(void **state)
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
 	before = atomic_load(&shared->work);
-	assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+	assert_int_equal(heap_threads_stop(&t, pid, PATIENCE), 0);
 	heap_threads_done(&t);
 	usleep(20000);
 	assert_int_equal(atomic_load(&shared->work), before);
@@ -180,7 +180,7 @@ static void *trace_and_kill(void *context)
 	pid_t pid = *(pid_t *)context;
 	struct heap_threads t;
 
-	if (heap_threads_stop(&t, pid, SECOND) < 0)
+	if (heap_threads_stop(&t, pid, PATIENCE) < 0)
 		_exit(1);
 	kill(pid, SIGKILL);
 	heap_threads_done(&t);
@@ -216,7 +216,7 @@ static void *trace(void *context)
 {
 	static struct heap_threads t;
 
-	assert_int_equal(heap_threads_stop(&t, *(pid_t *)context, SECOND), 0);
+	assert_int_equal(heap_threads_stop(&t, *(pid_t *)context, PATIENCE), 0);
 	return NULL; /* without a word */
 }
 
@@ -266,7 +266,7 @@ static void a_first_thread_that_has_ended_is_no_hindrance(void **state)
 	}
 	while (!atomic_load(&shared->threads))
 		usleep(100);
-	assert_int_equal(heap_threads_stop(&t, pid, SECOND), 0);
+	assert_int_equal(heap_threads_stop(&t, pid, PATIENCE), 0);
 	assert_true(t.count && t.items[t.count - 1].stopped);
 	assert_int_not_equal(t.items[t.count - 1].tid, pid);
 	heap_threads_done(&t);
@@ -278,7 +278,7 @@ static void who_is_not_there_is_told(void **state)
 	struct heap_threads t;
 
 	(void)state;
-	assert_int_equal(heap_threads_stop(&t, 0x7ffffff0, SECOND), -ESRCH);
+	assert_int_equal(heap_threads_stop(&t, 0x7ffffff0, PATIENCE), -ESRCH);
 }
 
 int main(void)

@@ -130,7 +130,7 @@ static void check_stack(bool by_signal)
 	struct heap_memory memory;
 	uint64_t exit_sp = 0;
 
-	assert_int_equal(heap_threads_stop(&threads, pid, 1000000000), 0);
+	assert_int_equal(heap_threads_stop(&threads, pid, 20000000000), 0);
 	assert_int_equal(heap_maps_read(pid, &maps), 0);
 	heap_memory_open(&memory, pid, &maps);
 	assert_int_equal(heap_modules_find(&roots.modules, &roots.names, &memory), 0);
