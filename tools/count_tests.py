@@ -1,9 +1,13 @@
 """count_tests.py BROKEN LOG... - sums up meson's logs (LOG.json, LOG.junit.xml).
+count_tests.py --again LOG... - names the tests to be run again: those that failed, if
+they are so few that the machine may be the cause.
 
 Every test method of a program that speaks TAP is one result, any other program is
-one. BROKEN builds, which left no log, are failures too. What failed is told once more,
-with the end of its output: whoever has only a log's last lines needs no other. The last
-line printed is `N passed, N failed`; the exit status is 0 if nothing failed.
+one. BROKEN builds, which left no log, are failures too. Where a test was run again
+(again*.json beside testlog*.json), that run counts, and the first is told as what it
+is. What failed is told once more, with what it said: whoever has only a log's last
+lines needs no other. The last line printed is `N passed, N failed`; the exit status is
+0 if nothing failed.
 """
 
 import json
@@ -13,6 +17,7 @@ import sys
 import xml.etree.ElementTree
 
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}
+AGAIN = 2  # programs at most
 TOLD = 3000  # characters of what a failed test said
 
 
@@ -34,9 +39,32 @@ def cases_of(log):
     return cases
 
 
-def tests_of(log):
-    with open(log + ".json", encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+class Test:
+    """A program's run: its line in the log, and the results it told."""
+
+    def __init__(self, log, line, cases):
+        self.name = line["name"]
+        self.build = os.path.dirname(os.path.dirname(log))
+        self.outcome = line["result"]
+        self.good = self.outcome in GOOD
+        self.said = [line.get("stdout") or "", line.get("stderr") or ""]
+        self.cases = cases.get(self.name.split(":")[0] + "." + self.name)
+
+    def counts(self):
+        """(passed, failed, skipped)"""
+        if not self.cases:
+            skipped = self.outcome == "SKIP"
+            return self.good and not skipped, not self.good, skipped
+        passed, failed, skipped = self.cases
+        # A program that broke off failed, whatever its results until then say.
+        return passed, failed if self.good else max(failed, 1), skipped
+
+    def tell(self, what):
+        print("== %s: %s %s" % (self.build, self.name, what))
+        for text in self.said:
+            text = told(text).rstrip()
+            if text:
+                print(text)
 
 
 def told(output):
@@ -48,46 +76,51 @@ def told(output):
     return output[-TOLD:]
 
 
-def tell_failed(log):
-    for test in tests_of(log):
-        if test["result"] in GOOD:
-            continue
-        print("== %s: %s, %s" % (os.path.dirname(os.path.dirname(log)), test["name"],
-                                 test["result"]))
-        for stream in ("stdout", "stderr"):
-            text = told(test.get(stream) or "").rstrip()
-            if text:
-                print(text)
-
-
-def count(log):
-    passed, failed, skipped = 0, 0, 0
+def tests_of(log):
+    """{name: Test}, or None without a log."""
+    if not (os.path.exists(log + ".json") and os.path.exists(log + ".junit.xml")):
+        return None
     cases = cases_of(log)
-    for test in tests_of(log):
-        project = test["name"].split(":")[0]
-        own = cases.get(project + "." + test["name"])
-        good = test["result"] in GOOD
-        if not own:
-            skipped += test["result"] == "SKIP"
-            passed += good and test["result"] != "SKIP"
-            failed += not good
-        else:
-            passed += own[0]
-            # A program that broke off failed, whatever its results until then say.
-            failed += own[1] if good else max(own[1], 1)
-            skipped += own[2]
-    return passed, failed, skipped
+    with open(log + ".json", encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file if line.strip()]
+    return {line["name"]: Test(log, line, cases) for line in lines}
+
+
+def name_failed(logs):
+    for log in logs:
+        failed = [t.name for t in (tests_of(log) or {}).values() if not t.good]
+        for name in failed if len(failed) <= AGAIN else []:
+            print(name.split(" / ")[-1])
+
+
+def results_of(log):
+    """The tests of a log, those that were run again as they ended then."""
+    tests = tests_of(log)
+    again = tests_of(os.path.join(os.path.dirname(log), os.path.basename(log).replace(
+        "testlog", "again", 1))) or {}
+    for name, second in again.items() if tests else []:
+        if second.good and not tests[name].good:
+            tests[name].tell("FAILED, and passed when it was run again alone. "
+                             "It said at first:")
+        tests[name] = second
+    return tests
 
 
 def main():
+    if sys.argv[1] == "--again":
+        name_failed(sys.argv[2:])
+        return
     broken, logs = int(sys.argv[1]), sys.argv[2:]
     totals = [0, broken, 0]
     for log in logs:
-        if os.path.exists(log + ".json") and os.path.exists(log + ".junit.xml"):
-            totals = [a + b for a, b in zip(totals, count(log))]
-            tell_failed(log)
-        else:
+        tests = results_of(log)
+        if tests is None:
             totals[1] += 1
+            continue
+        for test in tests.values():
+            totals = [a + b for a, b in zip(totals, test.counts())]
+            if not test.good:
+                test.tell(test.outcome)
     if broken:
         print("%d builds failed" % broken)
     if totals[2]:
