@@ -1,12 +1,12 @@
 #include "cli/export/html_graph.h"
 
-#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/table.h"
 #include "cli/report/blocks.h"
 #include "cli/report/chain.h"
 #include "cli/report/held_json.h"
+#include "cli/report/neighbours.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -267,76 +267,33 @@ static void put_edges(struct choice *c, uint32_t block, struct json *j)
 	json_close(j);
 }
 
-struct other { /* blocks of a site and type that are not in the page */
-	uint32_t first;
-	uint64_t references;
-};
-
-static int most_first(const void *left, const void *right)
+static bool is_chosen(const void *context, uint32_t block)
 {
-	const struct other *a = left, *b = right;
-
-	if (a->references != b->references)
-		return a->references > b->references ? -1 : 1;
-	return a->first < b->first ? -1 : a->first > b->first;
-}
-
-struct others {
-	struct other *items;
-	size_t count, room;
-};
-
-static int add_other(const struct choice *c, struct table *sites, struct others *all,
-		     uint32_t block)
-{
-	const struct heap_what *w = heap_types_what(&c->g->types, block);
-	struct table_key key = {c->g->blocks.items[block].site,
-				(uint64_t)w->type << 8 | w->part};
-	bool is_new;
-	uint64_t *at;
-
-	if (c->number[block])
-		return 0;
-	at = table_put(sites, key, &is_new);
-	if (!at)
-		return -ENOMEM;
-	if (is_new) {
-		if (array_reserve(&all->items, &all->room, all->count + 1) < 0)
-			return -ENOMEM;
-		*at = all->count;
-		all->items[all->count++].first = block;
-	}
-	all->items[*at].references++;
-	return 0;
+	return ((const struct choice *)context)->number[block];
 }
 
 /* Neighbours that are not in the page, by the sites that have most of them. */
 static int put_others(struct choice *c, uint32_t block, bool back, struct json *j)
 {
-	const struct heap_graph *g = c->g;
-	const uint32_t *first = back ? g->in_first : g->first;
-	_cleanup_(table_done) struct table sites = {0};
-	struct others all = {0};
-	int r = 0;
+	const uint32_t *first = back ? c->g->in_first : c->g->first;
+	_cleanup_(freep) struct neighbours_kind *kinds = NULL;
+	size_t count;
+	int r = neighbours_kinds(c->h, back, first[block], first[block + 1], is_chosen,
+				 c, &kinds, &count);
 
-	for (uint32_t i = first[block]; i < first[block + 1] && !r; i++)
-		r = add_other(c, &sites, &all,
-			      back ? heap_graph_from(g, g->in_edge[i])
-				   : g->edges.to[i]);
-	if (all.count)
-		qsort(all.items, all.count, sizeof(*all.items), most_first);
+	if (r < 0)
+		return r;
 	json_key(j, back ? "other_referrers" : "other_references");
 	json_array(j);
-	for (size_t i = 0; i < all.count && i < OTHERS && c->others_left && !r; i++) {
+	for (size_t i = 0; i < count && i < OTHERS && c->others_left; i++) {
 		c->others_left--;
 		json_object(j);
-		json_put_unsigned(j, "references", all.items[i].references);
-		held_json_block(c->h, all.items[i].first, j);
+		json_put_unsigned(j, "references", kinds[i].references);
+		held_json_block(c->h, kinds[i].block, j);
 		json_close(j);
 	}
 	json_close(j);
-	free(all.items);
-	return r;
+	return 0;
 }
 
 /* By which block the shortest ways lead to it, of each class that was asked for. */

@@ -5,6 +5,7 @@
 #include "cli/base/units.h"
 #include "cli/heap/reach.h"
 #include "cli/report/held_json.h"
+#include "cli/report/neighbours.h"
 #include "cli/report/pointer.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ enum {
 	TEXT = 1024,
 	ALIKE = 3,	 /* of one site, shown of a block's where such are folded ... */
 	ALIKE_SITES = 8, /* ... of that many sites, the first */
+	KINDS = 20,	 /* of those that are not shown, that JSON tells apart */
 };
 
 struct alike {		/* neighbours of a block that are of one site, and one type */
@@ -57,8 +59,9 @@ struct item { /* what the walk has come to */
 	uint32_t from; /* that block */
 	size_t root;
 	uint32_t edge, block;
-	bool again;  /* the block was shown before */
+	bool again; /* the block was shown before */
 	size_t left; /* MORE, HIDDEN, FOLDED: that many are not shown; FOLDED: like block */
+	uint32_t rest, rest_end; /* MORE: their edges, as of struct level */
 };
 
 static void enter(struct walk *w, uint32_t block)
@@ -185,10 +188,12 @@ static struct item next(struct walk *w)
 		skip(w, l);
 		left = (l->root_end - l->root) + (l->edge_end - l->edge);
 		if (left && l->shown++ == w->many) {
-			l->root = l->root_end;
-			l->edge = l->edge_end;
 			x.what = MORE;
 			x.left = left;
+			x.rest = l->edge;
+			x.rest_end = l->edge_end;
+			l->root = l->root_end;
+			l->edge = l->edge_end;
 			return x;
 		}
 		if (!left) {
@@ -330,21 +335,56 @@ int refs_text(const struct held *h, const struct refs_options *o, FILE *out)
 
 /* ---- JSON ---------------------------------------------------------------- */
 
+static bool skips(const void *walk, uint32_t block)
+{
+	return is_hidden(walk, block);
+}
+
+/* What those are that are not shown: one that is unlike all others is what one looks
+ * for. */
+static int json_kinds(const struct walk *w, const struct item *x, struct json *j)
+{
+	_cleanup_(freep) struct neighbours_kind *kinds = NULL;
+	size_t count;
+	int r = neighbours_kinds(w->h, w->back, x->rest, x->rest_end, skips, w, &kinds,
+				 &count);
+
+	if (r < 0)
+		return r;
+	json_key(j, "kinds");
+	json_array(j);
+	for (size_t i = 0; i < count && i < KINDS; i++) {
+		json_object(j);
+		json_put_unsigned(j, "references", kinds[i].references);
+		held_json_edge(w->h, kinds[i].edge, j);
+		json_key(j, "block");
+		json_object(j);
+		held_json_block(w->h, kinds[i].block, j);
+		json_close(j);
+		json_close(j);
+	}
+	json_close(j);
+	return 0;
+}
+
 static int json_one(struct walk *w, uint32_t block, void *to)
 {
 	struct json *j = to;
+	int r = 0;
 
 	json_object(j);
 	held_json_block(w->h, block, j);
 	json_key(j, "references");
 	json_array(j);
 	enter(w, block);
-	for (struct item x = next(w); x.what != DONE; x = next(w)) {
+	for (struct item x = next(w); x.what != DONE && !r; x = next(w)) {
 		json_object(j);
 		json_put_unsigned(j, "depth", x.depth);
 		if (x.what == MORE || x.what == HIDDEN) {
 			json_put_unsigned(j, x.what == MORE ? "more" : "left_out",
 					  x.left);
+			if (x.what == MORE)
+				r = json_kinds(w, &x, j);
 		} else if (x.what == ROOT) {
 			json_key(j, "root");
 			held_json_root(w->h, x.root, j);
@@ -361,7 +401,7 @@ static int json_one(struct walk *w, uint32_t block, void *to)
 	}
 	json_close(j);
 	json_close(j);
-	return 0;
+	return r;
 }
 
 int refs_json(const struct held *h, const struct refs_options *o, FILE *out)

@@ -1,6 +1,7 @@
 """Heap graphs of programs whose graph is known: every edge, every kind of root, what
 nobody holds; and that a scan changes nothing that the program or its parent can see."""
 
+import collections
 import json
 import os
 import re
@@ -198,6 +199,27 @@ class Around(Scans):
         text = self.text_of("refs", "hub")
         self.assertEqual(text.count("leaf (fan.c:"), 10)
         self.assertIn("  ... 291 more references\n", text)
+
+    def test_what_is_cut_is_told_by_kind(self):
+        whole = [r for r in self.references("refs", "hub", "--depth=1", "--too-many=1000")]
+        for many, hide in ((1, ()), (10, ()), (299, ()), (10, ("--hide=make_pair",))):
+            with self.subTest(many, hide=hide):
+                few = self.references("refs", "hub", "--depth=1", "--too-many=%d" % many,
+                                      *hide)
+                rest = [r for r in few if "more" in r][0]
+                left = [r for r in whole[many:]
+                        if not hide or r["block"]["address"] != self.named["pair"]]
+                kinds = rest["kinds"]
+                self.assertEqual(
+                    {k["block"]["site"]: k["references"] for k in kinds},
+                    collections.Counter(r["block"]["site"] for r in left))
+                for kind in kinds:
+                    alike = [r for r in left if r["block"]["site"] == kind["block"]["site"]]
+                    self.assertEqual(
+                        [alike[0][key] for key in ("offset", "how", "into", "block")],
+                        [kind[key] for key in ("offset", "how", "into", "block")])
+                self.assertEqual([k["references"] for k in kinds],
+                                 sorted((k["references"] for k in kinds), reverse=True))
 
     def test_some_alone_or_none_of_them(self):
         for options in (("--hide=leaf",), ("--only=make_pair", "--only=nowhere"),

@@ -289,7 +289,10 @@ class PageGraph implements Graph {
 const GROUPS = 500;
 const NEIGHBOURS = 200;
 
-type Reference = Partial<Edge> & { depth: number; more?: number; root?: Root; block?: Block };
+type Reference = Partial<Edge> & {
+  depth: number; root?: Root; block?: Block;
+  more?: number; kinds?: (Edge & { references: number; block: Block })[];
+};
 
 interface Answer<B> {
   snapshot: { number: number };
@@ -321,14 +324,21 @@ class AskedGraph implements Graph {
     }
   }
 
+  /** The first of each kind that was not told one by one is shown, too: the only one of
+   * its kind may be the one that is looked for. */
   private side(all: Reference[], count: number): Side {
-    const shown = all
+    const shown: Neighbour[] = all
       .filter((r) => r.block)
       .map((r) => ({
         block: r.block!,
         edge: { offset: r.offset ?? 0, how: r.how ?? "start", into: r.into ?? 0 },
       }));
-    return { count, shown, others: [] };
+    const kinds = all.flatMap((r) => r.kinds ?? []);
+    shown.push(...kinds.map(({ block, offset, how, into }) => ({ block, edge: { offset, how, into } })));
+    const others = kinds
+      .filter((k) => k.references > 1)
+      .map((k) => ({ references: k.references - 1, first: k.block }));
+    return { count, shown, others };
   }
 
   around(address: string): Promise<Around | null> {

@@ -134,21 +134,35 @@ export function fold(side: Side, back: boolean, limit: number, unfolded: boolean
   }
   const singles: Neighbour[] = [];
   const mores: Folded["mores"] = [];
-  if (unfolded || side.shown.length <= limit) {
-    singles.push(...side.shown.slice(0, limit));
+  if (side.shown.length <= limit) {
+    singles.push(...side.shown);
   } else {
     // One of each kind at least, while there is room; the rest in their order.
     const ranked = [...groups.values()].sort((a, b) => b.length - a.length).slice(0, limit);
-    const share = Math.max(1, Math.floor(limit / (2 * ranked.length)));
-    for (const group of ranked) singles.push(...group.slice(0, group.length <= share + 1 ? group.length : share));
+    const share = unfolded ? 1 : Math.max(1, Math.floor(limit / (2 * ranked.length)));
+    const few = unfolded ? 1 : share + 1;
+    for (const group of ranked) singles.push(...group.slice(0, group.length <= few ? group.length : share));
+    const has = new Set(singles);
+    if (unfolded) singles.push(...side.shown.filter((n) => !has.has(n)));
     singles.length = Math.min(singles.length, limit);
   }
   const drawn = new Set(singles);
+  const lefts = new Map<string, Folded["mores"][0]>(); // by what they are
+  const leave = (block: Block, count: number, here: boolean) => {
+    const text = whatOf(block);
+    const known = lefts.get(text);
+    if (!known) lefts.set(text, { count, text, here });
+    else {
+      known.count += count;
+      known.here ||= here;
+    }
+  };
   for (const group of groups.values()) {
     const left = group.filter((n) => !drawn.has(n)).length;
-    if (left) mores.push({ count: left, text: whatOf(group[0].block), here: true });
+    if (left) leave(group[0].block, left, true);
   }
-  for (const o of side.others) mores.push({ count: o.references, text: whatOf(o.first), here: false });
+  for (const o of side.others) leave(o.first, o.references, false);
+  mores.push(...lefts.values());
   const counted = side.shown.length + side.others.reduce((sum, o) => sum + o.references, 0);
   if (side.count > counted) mores.push({ count: side.count - counted, text: "references", here: false });
   mores.sort((a, b) => b.count - a.count);

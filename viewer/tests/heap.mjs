@@ -435,7 +435,7 @@ await runAll(tests, config.only);
 
 // The same of a page that is served, which asks for what it shows: it has all of it.
 const SERVED = new RegExp(
-  "^(findings_|a_finding|suspects_|blocks_are|referrers_|a_path|a_block)",
+  "^(findings_|a_finding|suspects_|blocks_are|references_|referrers_|a_path|a_block)",
 );
 for (const [name, address] of Object.entries(config.served ?? {})) config.pages[name].file = address;
 await runAll(
