@@ -1,6 +1,7 @@
 #include "preload/modules.h"
 #include "preload/probe.h"
 #include "preload/python.h"
+#include "preload/real.h"
 #include "preload/sys.h"
 
 #include <dlfcn.h>
@@ -588,8 +589,9 @@ int modules_init(void *base, uint32_t process_serial)
 	self.exe_len = len > 0 ? (uint32_t)len : 0;
 	self.exe[self.exe_len] = 0;
 	self.debug = dlsym(RTLD_DEFAULT, "_r_debug");
-	self.loader = (int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT,
-								    "_dl_find_object");
+	if (real_is_there("_dl_find_object"))
+		self.loader = (int (*)(void *, struct found_object *))dlsym(
+			RTLD_DEFAULT, "_dl_find_object");
 	self.find = self.loader;
 	return reserve();
 }

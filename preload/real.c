@@ -1,5 +1,7 @@
 #include "preload/real.h"
 
+#include "preload/dynsym.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
@@ -45,6 +47,53 @@ static void next(void *function, const char *name)
 	*(void **)function = dlsym(RTLD_NEXT, name);
 }
 
+struct search {
+	const char *name;
+	bool behind_us, found;
+};
+
+static bool has(const struct dl_phdr_info *object, const void *address)
+{
+	uintptr_t at = (uintptr_t)address - object->dlpi_addr;
+
+	for (size_t i = 0; i < object->dlpi_phnum; i++)
+		if (object->dlpi_phdr[i].p_type == PT_LOAD &&
+		    at - object->dlpi_phdr[i].p_vaddr < object->dlpi_phdr[i].p_memsz)
+			return true;
+	return false;
+}
+
+static int look_in(struct dl_phdr_info *object, size_t size, void *context)
+{
+	struct search *s = context;
+	struct dynsym d;
+
+	(void)size;
+	if (!s->behind_us) {
+		s->behind_us = has(object, &real);
+		return 0;
+	}
+	s->found = !dynsym_open(object->dlpi_addr, object->dlpi_phdr,
+				object->dlpi_phnum, &d) &&
+		   dynsym_find(&d, s->name);
+	return s->found;
+}
+
+bool real_is_there(const char *name)
+{
+	struct search s = {.name = name};
+
+	dl_iterate_phdr(look_in, &s);
+	return s.found;
+}
+
+/* Of a name that may be nowhere. */
+static void next_if_any(void *function, const char *name)
+{
+	if (real_is_there(name))
+		next(function, name);
+}
+
 bool real_is_one_object(const void *a, const void *b)
 {
 	Dl_info at_a, at_b;
@@ -56,7 +105,7 @@ bool real_is_one_object(const void *a, const void *b)
 /* Only of the object that has malloc: another one's tells of another heap. */
 static void next_of_allocator(void *function, const char *name)
 {
-	next(function, name);
+	next_if_any(function, name);
 	if (!*(void **)function ||
 	    !real_is_one_object((void *)found.malloc, *(void **)function))
 		*(void **)function = NULL;
@@ -75,14 +124,14 @@ bool real_init(void)
 	next(&found.free, "free");
 	next(&found.calloc, "calloc");
 	next(&found.realloc, "realloc");
-	next(&found.reallocarray, "reallocarray");
+	next_if_any(&found.reallocarray, "reallocarray");
 	next(&found.memalign, "memalign");
 	next(&found.aligned_alloc, "aligned_alloc");
 	next(&found.posix_memalign, "posix_memalign");
 	next(&found.valloc, "valloc");
 	next(&found.pvalloc, "pvalloc");
-	next(&found.free_sized, "free_sized");
-	next(&found.free_aligned_sized, "free_aligned_sized");
+	next_if_any(&found.free_sized, "free_sized");
+	next_if_any(&found.free_aligned_sized, "free_aligned_sized");
 	next(&found.malloc_usable_size, "malloc_usable_size");
 	next_of_allocator(&found.mallinfo2, "mallinfo2");
 	next(&found.mmap, "mmap");
@@ -98,13 +147,10 @@ bool real_init(void)
 	next(&found.quick_exit, "quick_exit");
 	next(&found.execve, "execve");
 	next(&found.execvpe, "execvpe");
-	next(&found.execveat, "execveat");
+	next_if_any(&found.execveat, "execveat");
 	next(&found.fexecve, "fexecve");
 	next(&found.posix_spawn, "posix_spawn");
 	next(&found.posix_spawnp, "posix_spawnp");
-	/* A name that is nowhere (free_sized before glibc 2.43) left a message for the
-	 * program's next dlerror(): take it away. */
-	dlerror();
 	real = found;
 	atomic_store_explicit(&resolved, RESOLVE_DONE, memory_order_release);
 	errno = saved;
