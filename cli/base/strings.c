@@ -77,6 +77,13 @@ uint32_t strings_add(struct strings *s, const char *text)
 	return strings_add_n(s, text ? text : "", text ? strlen(text) : 0);
 }
 
+uint32_t strings_find(const struct strings *s, const char *text)
+{
+	uint32_t slot = s->slots_room ? *seek(s, text, strlen(text)) : 0;
+
+	return slot ? slot - 1 : UINT32_MAX;
+}
+
 const char *strings_get(const struct strings *s, uint32_t number)
 {
 	return number < s->count ? s->items[number] : "";

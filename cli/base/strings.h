@@ -22,6 +22,9 @@ void strings_done(struct strings *s);
 uint32_t strings_add_n(struct strings *s, const char *text, size_t len);
 uint32_t strings_add(struct strings *s, const char *text); /* NULL counts as "" */
 
+/* The number of a string that is there; UINT32_MAX: it is not. */
+uint32_t strings_find(const struct strings *s, const char *text);
+
 /* The string of a number; "" for one that was never handed out. Valid until
  * strings_done(). */
 const char *strings_get(const struct strings *s, uint32_t number);

@@ -18,6 +18,7 @@
 #include "cli/report/leaks.h"
 #include "cli/report/summary.h"
 #include "cli/report/unfollowed.h"
+#include "cli/report/wrappers.h"
 #include "cli/symbol/elf_contents.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ enum option {
 	TRIES,
 	ANY_EXIT,
 	OWN_NEW,
+	WRAPPERS,
 	OUTPUT,
 	FORCE,
 	QUIET,
@@ -78,6 +80,10 @@ static const struct option_spec options[] = {
 	[OWN_NEW] = {.name = "own-new",
 		     .help = "record C++'s operators new and delete as such, as `run` "
 			     "does"},
+	[WRAPPERS] = {.name = "wrappers",
+		      .argument = "NAMES",
+		      .help = "functions that leaks are not named after, but after who "
+			      "called, as in `leaks`"},
 	[OUTPUT] = {.name = "output",
 		    .argument = "FILE",
 		    .help = "keep the profile (default: only while checking)",
@@ -110,6 +116,7 @@ const struct options_spec check_spec = {
 struct check {
 	struct launch_options launch;
 	struct gate gate;
+	const char *wrappers;
 	const char *file; /* a profile to check; NULL: run the program */
 	bool keep, last;  /* last: no try follows */
 	uint64_t tries;
@@ -197,6 +204,9 @@ static const char *take(void *own, size_t i, const char *value)
 	case ANY_EXIT:
 		c->launch.scan_at_any_exit = true;
 		break;
+	case WRAPPERS:
+		c->wrappers = value;
+		return wrappers_choice(value);
 	case OWN_NEW:
 		c->launch.own_new = true;
 		break;
@@ -270,11 +280,13 @@ static int parse(struct check *c, int argc, char **argv)
 
 /* ---- the verdict --------------------------------------------------------- */
 
-static bool load(const char *path, struct profile **ret)
+static bool load(const struct check *c, const char *path, struct profile **ret)
 {
 	char why[256];
 	int err = profile_load(path, ret, why, sizeof(why));
 
+	if (!err)
+		err = wrappers_find(*ret, c->wrappers);
 	if (!err)
 		return true;
 	message_error("cannot read back the profile '%s': %s", path,
@@ -430,6 +442,7 @@ static void say_leaks(const struct check *c, const char *path, const struct prof
 		leaks_text_list(&l, stderr);
 	leaks_done(&l);
 	fputc('\n', stderr);
+	wrappers_text(p, stderr);
 }
 
 static void say_over(const struct check *c, const struct launch_outcome *done,
@@ -490,7 +503,7 @@ static enum budget_verdict judge(struct check *c, const struct launch_outcome *d
 	const struct findings_options o = {.path = path};
 	int r;
 
-	if (!load(path, &p)) {
+	if (!load(c, path, &p)) {
 		gate_unchecked(&c->gate, "the profile cannot be read back");
 		return BUDGET_UNCHECKED;
 	}

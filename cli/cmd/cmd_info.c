@@ -12,7 +12,7 @@ const struct reader_spec info_spec = {
 		"Tells what a profile is: what was recorded, where and how, what is in "
 		"it, what its\nfile is made of, and what is missing.",
 	.counts = "entries of each list (20; of JSON all)",
-	.lacks = "pFIdtazT",
+	.lacks = "pFIdtazTw",
 	.uncut = ": it tells what the whole profile is; `heapline report` and others "
 		 "show "
 		 "parts of it",

@@ -36,7 +36,7 @@ const struct reader_spec timeline_spec = {
 	.options = options,
 	.take = take,
 	.counts = "columns, or bins of the JSON (all)",
-	.lacks = "pFIdazT",
+	.lacks = "pFIdazTw",
 	.uncut = ": the timeline is of all blocks, and a range of it is chosen by "
 		 "--time",
 	.timeline = true,

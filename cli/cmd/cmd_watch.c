@@ -13,6 +13,7 @@
 #include "cli/profile/file.h"
 #include "cli/profile/totals.h"
 #include "cli/report/growing.h"
+#include "cli/report/wrappers.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -329,6 +330,8 @@ static int look(struct watch *w)
 		return unwatched(*why ? why : strerror(-r));
 	profile_close(w->last);
 	w->last = now;
+	if (wrappers_find(now, NULL) < 0)
+		return unwatched(strerror(ENOMEM));
 	flawed = flaw_alive(now);
 	if (flawed)
 		return unwatched(flawed);

@@ -7,6 +7,7 @@
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
 #include "cli/report/cut.h"
+#include "cli/report/wrappers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -61,6 +62,11 @@ static const struct common {
 	  .help = "only blocks of those sizes: 1K..64K, to powers of two"}},
 	{'s', {.name = "sort", .argument = "WORD"}},
 	{'n', {.argument = "COUNT", .letter = 'n'}},
+	{'w',
+	 {.name = "wrappers",
+	  .argument = "NAMES",
+	  .help = "functions that blocks are not named after, but after who called: "
+		  "names with * and ?, -NAME: not it, none: only those named"}},
 	{'b', {.name = "bytes", .help = "exact numbers of bytes"}},
 	{'j', {.name = "json", .help = "JSON for scripts, in exact bytes"}},
 	{'C',
@@ -238,6 +244,9 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 			return "a count is a number above 0";
 		r->limit = (size_t)number;
 		return NULL;
+	case 'w':
+		r->wrappers = value;
+		return wrappers_choice(value);
 	case 'b':
 		r->bytes = true;
 		return NULL;
@@ -530,11 +539,23 @@ static int name_places(struct reader_file *f)
 	return VERB_FAILED;
 }
 
+/* Once there are names: whom the blocks are named after. */
+static int name_all(struct reader_file *f)
+{
+	int status = f->kept ? -1 : name_places(f);
+
+	if (status >= 0 || (f->kept && !f->wrappers) ||
+	    !wrappers_find(f->profile, f->wrappers))
+		return status;
+	message_error("out of memory");
+	return VERB_FAILED;
+}
+
 int reader_load(struct reader_file *f, unsigned dimensions)
 {
 	int status = reader_read(f, dimensions);
 
-	return status >= 0 || f->kept ? status : name_places(f);
+	return status >= 0 ? status : name_all(f);
 }
 
 /* ---- several at once -------------------------------------------------------- */
@@ -570,7 +591,7 @@ int reader_end(struct reader_file *f)
 		return reader_load(f, f->dimensions);
 	wait_for(f);
 	status = say_read(f, f->err);
-	return status >= 0 ? status : name_places(f);
+	return status >= 0 ? status : name_all(f);
 }
 
 /* Reads n files at once, and then says, in their order, what came of it, and cuts them.
@@ -590,6 +611,8 @@ static int load_all(struct reader_file *files, const struct slice_options *slice
 		if (status < 0)
 			status = slicing_cut(&slices[i], &files[i], timeline);
 	}
+	if (status < 0 && n > 1)
+		wrappers_share(files[0].profile, files[1].profile);
 	return status;
 }
 
@@ -637,6 +660,7 @@ bool reader_open(struct reader *r, const struct reader_spec *spec, int argc,
 
 		status = reader_choose(&r->files[i], at < argc ? argv[at] : NULL);
 		r->files[i].source_paths = r->source_paths.rules;
+		r->files[i].wrappers = r->wrappers;
 	}
 	if (status < 0)
 		status =

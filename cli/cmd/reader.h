@@ -33,7 +33,7 @@ struct reader_spec {
 	options_take *take;		   /* of those */
 	const char *counts; /* what -n counts: "functions"; NULL: it is not taken */
 	const char *lacks;  /* letters of common options that make no sense, of
-			       "pFIdtazTb" */
+			       "pFIdtazTwb" */
 	/* Asked when the command line was read: the report goes elsewhere, standard
 	 * output gets nothing. NULL: it does not. */
 	bool (*silent)(const void *own);
@@ -83,6 +83,7 @@ struct reader_file {
 	char *path;
 	char why[256];		  /* what was left out of a damaged profile, or "" */
 	const char *source_paths; /* for missing sources, see resolve.h; or NULL */
+	const char *wrappers;	  /* what was chosen, see wrappers.h; or NULL */
 	pthread_t thread;	  /* of reader_begin(), while reading */
 	bool reading;
 	bool kept;	     /* it was open, and names are as they should be */
@@ -108,6 +109,7 @@ struct reader {
 	struct text_pager pager;
 	bool no_pager;
 	struct source_paths source_paths;
+	const char *wrappers;
 	regex_t focus, ignore;
 	bool has_focus, has_ignore;
 };

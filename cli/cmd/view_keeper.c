@@ -8,6 +8,7 @@
 #include "cli/profile/format.h"
 #include "cli/profile/parts.h"
 #include "cli/report/held.h"
+#include "cli/report/wrappers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,6 +203,7 @@ static int columns(enum keeper_level level, int done)
 		.partial = level == KEEPER_FIRST,
 	};
 	const struct profile *profiles[READER_PROFILES];
+	struct profile *opened[READER_PROFILES];
 	int err;
 
 	for (size_t i = 0; i < kept.count; i++) {
@@ -211,8 +213,10 @@ static int columns(enum keeper_level level, int done)
 
 		if (status >= 0)
 			return status;
-		profiles[i] = f.profile;
+		profiles[i] = opened[i] = f.profile;
 	}
+	if (kept.count > 1)
+		wrappers_share(opened[0], opened[1]);
 	err = html_columns(profiles, kept.count, &o, &c);
 	if (err < 0)
 		message_error("%s", strerror(-err));

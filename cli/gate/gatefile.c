@@ -36,6 +36,7 @@ static const struct key {
 	{"no-known", SWITCH, "true or false", false, false},
 	{"fail-unused-suppressions", SWITCH, "true or false", false, false},
 	{"baseline", TEXT, "a file", true, false},
+	{"wrappers", WORDS, "names, or a list of them", false, true},
 	{"report", WORDS, "a report, or a list of them", false, false},
 };
 

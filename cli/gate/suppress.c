@@ -165,7 +165,7 @@ static void put_name(FILE *out, const char *name)
 static int put_frame(struct frames_owners *owners, const struct profile *p,
 		     const struct frames_frame *frame, FILE *out)
 {
-	bool base = frames_owner(owners, frame) == FRAMES_BASE;
+	bool base = frames_whose(owners, frame) == FRAMES_BASE;
 	uint32_t function = frame->code ? frame->code->function : 0;
 	const char *raw = strings_get(&p->strings, function);
 	char *name = fingerprint_name(raw, base);

@@ -52,6 +52,7 @@ static void free_all_but_sites(struct profile *p)
 	free(p->marks);
 	free(p->proofs);
 	free(p->sources);
+	free(p->wrappers);
 }
 
 void profile_keep_sites(struct profile *p)

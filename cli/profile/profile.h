@@ -396,6 +396,11 @@ struct profile {
 
 	struct profile_slice slice; /* all false: it is whole */
 
+	/* By string, of functions' names: enum wrapper_why of report/wrappers.h. NULL:
+	 * nobody looked. In no file. */
+	uint8_t *wrappers;
+	size_t wrapper_count;
+
 	size_t process_count, thread_count, module_count, stack_count, code_count,
 		frame_count, site_count, bin_count, source_count, unfollowed_count,
 		snapshot_count, mark_count, proof_count, piece_count, epoch_count,

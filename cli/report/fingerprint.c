@@ -277,7 +277,7 @@ static int name_frame(struct fingerprints *f, const struct frames_frame *frame,
 static int add(struct fingerprints *f, struct tokens *t,
 	       const struct frames_frame *frame)
 {
-	bool libc = frames_owner(f->owners, frame) == FRAMES_BASE;
+	bool libc = frames_whose(f->owners, frame) == FRAMES_BASE;
 	struct token token;
 	int r = name_frame(f, frame, libc, &token);
 

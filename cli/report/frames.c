@@ -1,5 +1,7 @@
 #include "cli/report/frames.h"
 
+#include "cli/report/wrappers.h"
+
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -273,7 +275,7 @@ static unsigned char module_kind(struct frames_owners *o, uint32_t module)
 	return *kind;
 }
 
-enum frames_owner frames_owner(struct frames_owners *o,
+enum frames_owner frames_whose(struct frames_owners *o,
 			       const struct frames_frame *frame)
 {
 	uint32_t index = frame->stack->module;
@@ -298,6 +300,18 @@ enum frames_owner frames_owner(struct frames_owners *o,
 					     "/usr/", 5) == 0)
 		return FRAMES_LIBRARY;
 	return FRAMES_OWN;
+}
+
+enum frames_owner frames_owner(struct frames_owners *o,
+			       const struct frames_frame *frame)
+{
+	uint32_t module = frame->stack->module;
+	bool python = module && module <= o->profile->module_count &&
+		      module_kind(o, module) == PYTHON_MODULE;
+
+	if (!python && frame->code && wrappers_why(o->profile, frame->code->function))
+		return FRAMES_BASE;
+	return frames_whose(o, frame);
 }
 
 bool frames_own_module(struct frames_owners *o, const struct profile_stack *stack)

@@ -74,6 +74,11 @@ bool frames_own_module(struct frames_owners *o, const struct profile_stack *stac
  * modules are own that are neither installed nor part of the interpreter, wherever that
  * is. Where there are Python frames, the interpreter's own functions allocate for them.
  */
+enum frames_owner frames_whose(struct frames_owners *o,
+			       const struct frames_frame *frame);
+
+/* The same for who asks whose the blocks are: functions that allocate for their callers
+ * (wrappers.h), if they were looked for, are the base's. */
 enum frames_owner frames_owner(struct frames_owners *o,
 			       const struct frames_frame *frame);
 

@@ -29,7 +29,7 @@ static void note_frame(const struct profile *p, struct info *info,
 	if (!f->code->file || f->code->file >= p->strings.count)
 		return;
 	info->files[f->code->file] |= INFO_FILE_NAMED;
-	if (frames_owner(owners, f) == FRAMES_OWN)
+	if (frames_whose(owners, f) == FRAMES_OWN)
 		info->files[f->code->file] |= INFO_FILE_OWN;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/base/json.h"
 #include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
+#include "cli/report/wrappers.h"
 
 #include <inttypes.h>
 
@@ -40,6 +41,7 @@ static void put_heading(const struct leaks *l, struct json *j)
 		put_amount(j, leak_words[k], f->sum[k],
 			   leaks_meaning((enum leak_kind)k));
 	json_close(j);
+	wrappers_json(l->profile, j);
 	put_amount(j, "listed", l->sum, NULL);
 	json_put_unsigned(j, "found", l->count);
 }

@@ -8,6 +8,7 @@
 #include "cli/report/losses.h"
 #include "cli/report/stack_text.h"
 #include "cli/report/text.h"
+#include "cli/report/wrappers.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -164,6 +165,7 @@ int leaks_text(struct leaks *l, FILE *out)
 	put_looked_at(l, out);
 	put_sums(l, out);
 	put_proof(l, out);
+	wrappers_text(l->profile, out);
 	if (!l->count)
 		fputs("\nNothing to list.\n", out);
 	return leaks_text_list(l, out);

@@ -97,7 +97,7 @@ static int name_frame(struct lines_sums *s, uint32_t index,
 		return -ENOMEM;
 	if (frame->function_last > s->functions[function].last)
 		s->functions[function].last = frame->function_last;
-	if (frames_owner(s->view.owners, &named) == FRAMES_OWN)
+	if (frames_whose(s->view.owners, &named) == FRAMES_OWN)
 		s->functions[function].own = true;
 	s->module_lined[labels_module(&s->labels, node->module)] = true;
 	s->frame_function[index] = function + 1;

@@ -14,6 +14,7 @@
 #include "cli/report/summary_sums.h"
 #include "cli/report/text.h"
 #include "cli/report/unfollowed.h"
+#include "cli/report/wrappers.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -586,6 +587,8 @@ static int put_page(const struct page *page)
 	losses_text(page->profile, page->options->colour, page->out);
 	put_heap(page, &sum);
 	err = put_domains(page);
+	if (!err)
+		wrappers_text(page->profile, page->out);
 	if (!err)
 		err = put_sites(page, &sum);
 	if (err < 0)

@@ -10,6 +10,7 @@
 #include "cli/report/python.h"
 #include "cli/report/text.h"
 #include "cli/report/top_rows.h"
+#include "cli/report/wrappers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -67,6 +68,7 @@ static void put_heading(const struct top_options *o, const struct profile *p,
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs(order, out);
 	losses_text(p, o->colour, out);
+	wrappers_text(p, out);
 	fputc('\n', out);
 }
 
@@ -97,6 +99,7 @@ static void json_begin(const struct top_options *o, const struct profile *p,
 	json_put_string(j, "domain", scope_domains[o->scope.domain]);
 	json_put_string(j, "sort", view_metric_name(o->sort));
 	losses_json(p, j);
+	wrappers_json(p, j);
 	cut_json(p, j);
 }
 

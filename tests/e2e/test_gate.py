@@ -277,6 +277,83 @@ int main(void)
         self.assertEqual([l for l in json.loads(known.stdout)["leaks"] if l["fails"]], [])
 
 
+class Wrappers(GateCase):
+    """Leaks are named after who called a function that allocates for others."""
+    PROGRAM = r"""
+#include <stdlib.h>
+
+static void *volatile sink;
+
+__attribute__((noinline)) void *xmalloc(size_t size)
+{
+	return malloc(size);
+}
+
+__attribute__((noinline)) void *obtain(size_t size)
+{
+	void *volatile block = xmalloc(size);
+
+	return block;
+}
+
+__attribute__((noinline)) void *node_new(void)
+{
+	return malloc(24);
+}
+#define USER(n) \
+	__attribute__((noinline)) void user##n(void) \
+	{ \
+		sink = obtain(16 << n); \
+		sink = node_new(); \
+		sink = NULL; \
+	}
+USER(0) USER(1) USER(2) USER(3) USER(4) USER(5) USER(6) USER(7)
+
+int main(void)
+{
+	user0(), user1(), user2(), user3(), user4(), user5(), user6(), user7();
+	return 0;
+}
+"""
+
+    def sites(self, *options):
+        leaks = json.loads(self.heapline("leaks", "--json", *options,
+                                         "app.heapline").stdout)
+        return (sorted({leak["site"].split()[0] for leak in leaks["leaks"]}),
+                {w["function"]: w["by"] for w in leaks["wrappers"]},
+                sum(leak["bytes"] for leak in leaks["leaks"]))
+
+    def test_the_callers_of_wrappers_are_named(self):
+        users = ["user%d" % n for n in range(8)]
+        total = sum(16 << n for n in range(8)) + 8 * 24
+        self.build(text=self.PROGRAM)
+        self.check("-o", "app.heapline", status=23)
+        self.assertEqual(self.sites(), (["node_new"] + users,
+                                        {"xmalloc": "name", "obtain": "calls"}, total))
+        self.assertEqual(self.sites("--wrappers=none"),
+                         (["node_new", "xmalloc"], {}, total))
+        self.assertEqual(self.sites("--wrappers=-obtain"),
+                         (["node_new", "obtain"], {"xmalloc": "name"}, total))
+        self.assertEqual(self.sites("--wrappers=none,node_*,xmalloc"),
+                         (["obtain"] + users,
+                          {"xmalloc": "choice", "node_new": "choice"}, total))
+
+    def test_a_check_names_them_and_its_baseline_does_not_depend_on_it(self):
+        self.build(text=self.PROGRAM)
+        self.check("--baseline=b", "--update-baseline=accept")
+        said = self.check("--wrappers=none", "--report=github", status=23).stdout
+        self.assertIn(b"(node_new)", said)
+        self.assertNotIn(b"(user7)", said)
+        said = self.check("--report=github", status=23)
+        self.assertIn(b"(user7)", said.stdout)
+        self.assertIn(b"Named after who called: ", said.stderr)
+        self.check("--baseline=b", "--wrappers=none", status=0)
+        self.check("--baseline=b", status=0)
+        self.write(".heapline.toml", 'wrappers = ["none", "obtain"]\n')
+        said = self.check("--report=github", status=23).stdout
+        self.assertNotIn(b"(user7)", said)
+
+
 class Baselines(GateCase):
     @harness.needs("gcc")
     def test_old_leaks_stay_new_and_grown_ones_fail(self):
