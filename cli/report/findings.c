@@ -28,6 +28,10 @@ static void gather_done(struct findings_gather *g)
 	free(g->unscanned);
 	table_done(&g->numbers);
 	table_done(&g->disproved);
+	recursion_close(g->recursion);
+	table_done(&g->groups);
+	table_done(&g->grouped);
+	free(g->group);
 	proofs_index_done(&g->proofs);
 }
 
@@ -39,9 +43,14 @@ static int gather_init(struct findings_gather *g)
 		return r;
 	g->runtime = runtime_open(g->p);
 	g->is_runtime = calloc(g->p->stack_count + 1, 1);
+	g->recursion = recursion_open(g->p);
+	g->group = calloc(g->p->stack_count + 1, sizeof(*g->group));
 	g->near = calloc(g->p->stack_count + 1, sizeof(*g->near));
 	g->unscanned = calloc(g->p->process_count + 1, sizeof(*g->unscanned));
-	return g->runtime && g->is_runtime && g->near && g->unscanned ? 0 : -ENOMEM;
+	return g->runtime && g->is_runtime && g->near && g->unscanned && g->recursion &&
+			       g->group
+		       ? 0
+		       : -ENOMEM;
 }
 
 bool findings_is_runtime(struct findings_gather *g, uint32_t stack)
@@ -77,6 +86,57 @@ uint64_t findings_disproved(const struct findings_gather *g, uint32_t process,
 	return count ? *count : 0;
 }
 
+/* Number + 1 of the stacks that are the same but for recursion; 0 without memory. */
+static uint32_t group_of(struct findings_gather *g, uint32_t stack)
+{
+	struct table_key key;
+	uint64_t *group;
+	bool is_new;
+
+	if (g->group[stack])
+		return g->group[stack];
+	if (recursion_key(g->recursion, stack, &key) < 0)
+		return 0;
+	group = table_put(&g->groups, key, &is_new);
+	if (!group)
+		return 0;
+	if (is_new)
+		*group = g->groups.count;
+	g->group[stack] = (uint32_t)*group;
+	return g->group[stack];
+}
+
+/* The finding of a stack's group, made if need be. SIZE_MAX without memory. */
+static size_t number_of(struct findings_gather *g, uint32_t kind, uint32_t process,
+			uint32_t stack, uint32_t rule)
+{
+	struct findings *f = g->ret;
+	uint32_t group = group_of(g, stack);
+	struct table_key key = {(uint64_t)process << 32 | group,
+				(uint64_t)rule << 32 | kind};
+	bool is_new = false;
+	uint64_t *number = group ? table_put(&g->grouped, key, &is_new) : NULL;
+
+	if (!number)
+		return SIZE_MAX;
+	if (is_new) {
+		if (f->count >= FINDING_NONE ||
+		    array_reserve(&f->items, &f->room, f->count + 1) < 0)
+			return SIZE_MAX;
+		*number = f->count;
+		f->items[f->count++] = (struct finding){.kind = kind,
+							.process = process,
+							.stack = stack,
+							.snapshot = g->snapshot,
+							.leader = FINDING_NONE,
+							.first_ns = UINT64_MAX,
+							.rule = rule};
+	}
+	f->items[*number].stacks++;
+	f->items[*number].disproved += findings_disproved(g, process, stack);
+	return (size_t)*number;
+}
+
 struct finding *findings_number(struct findings_gather *g, uint32_t kind,
 				uint32_t process, uint32_t stack, uint32_t rule)
 {
@@ -94,19 +154,11 @@ struct finding *findings_number(struct findings_gather *g, uint32_t kind,
 	if (!number)
 		return NULL;
 	if (is_new) {
-		if (f->count >= FINDING_NONE ||
-		    array_reserve(&f->items, &f->room, f->count + 1) < 0)
+		size_t found = number_of(g, kind, process, stack, rule);
+
+		if (found == SIZE_MAX)
 			return NULL;
-		*number = f->count;
-		f->items[f->count++] = (struct finding){
-			.kind = kind,
-			.process = process,
-			.stack = stack,
-			.snapshot = g->snapshot,
-			.leader = FINDING_NONE,
-			.first_ns = UINT64_MAX,
-			.disproved = findings_disproved(g, process, stack),
-			.rule = rule};
+		*number = found;
 	}
 	g->near[stack] = (uint32_t)*number + 1;
 	return &f->items[*number];
@@ -196,8 +248,8 @@ static int count_site(struct findings_gather *g, uint32_t process,
 			    s->stack, rule);
 	if (!f)
 		return -ENOMEM;
-	f->first_ns = s->first_ns;
-	f->last_ns = s->last_ns;
+	f->first_ns = s->first_ns < f->first_ns ? s->first_ns : f->first_ns;
+	f->last_ns = s->last_ns > f->last_ns ? s->last_ns : f->last_ns;
 	findings_add(g, f, live.blocks, live.bytes);
 	return 0;
 }

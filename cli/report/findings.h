@@ -13,10 +13,11 @@
 #define FINDING_NONE UINT32_MAX
 #define FINDINGS_YOUNG_NS 100000000ull /* less is no age for a verdict on the living */
 
-struct finding {	   /* the blocks of one class, process and allocation stack */
+struct finding {	   /* blocks of one class, process and allocation stack */
 	uint32_t kind;	   /* enum leak_kind */
 	uint32_t process;  /* index into the profile's processes */
-	uint32_t stack;	   /* index into the profile's stacks */
+	uint32_t stack;	   /* index into the profile's stacks, of one of the blocks */
+	uint32_t stacks;   /* that differ by recursion alone, see recursion.h */
 	uint32_t snapshot; /* index into its snapshots; FINDING_NONE: none was used */
 	uint32_t leader; /* finding whose blocks hold that at `address`; may be itself,
 			  * of a ring; FINDING_NONE */

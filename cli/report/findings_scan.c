@@ -112,6 +112,7 @@ static int count_block(struct findings_gather *g, uint32_t process,
 	own = (uint32_t)(f - g->ret->items);
 	if (!f->blocks) {
 		f->address = b->address;
+		f->stack = b->site;
 		f->leader = other;
 	}
 	f->first_ns = b->born_ns < f->first_ns ? b->born_ns : f->first_ns;

@@ -7,6 +7,7 @@
 #include "cli/base/table.h"
 #include "cli/report/findings.h"
 #include "cli/report/proofs.h"
+#include "cli/report/recursion.h"
 
 struct findings_gather {
 	const struct profile *p;
@@ -17,6 +18,10 @@ struct findings_gather {
 	uint32_t *near;		/* by stack: the finding that was last meant + 1 */
 	struct table disproved; /* process, stack -> blocks that were not lost */
 	struct table numbers;	/* process, stack, kind, rule -> finding */
+	struct recursion *recursion;
+	struct table groups;  /* recursion_key() -> group + 1 */
+	uint32_t *group;      /* by stack: its number + 1; 0: not asked yet */
+	struct table grouped; /* process, group, kind, rule -> finding */
 	const char **unscanned; /* by process: why, or NULL */
 	struct proofs_index proofs;
 	uint32_t snapshot; /* of the process under way, or FINDING_NONE */

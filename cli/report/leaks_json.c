@@ -73,6 +73,7 @@ static void put_numbers(const struct leaks *l, const struct finding *f, struct j
 	else
 		json_null(j);
 	json_put_unsigned(j, "disproved", f->disproved);
+	json_put_unsigned(j, "stacks", f->stacks);
 }
 
 static int put_finding(struct leaks *l, const struct finding *f, struct json *j)

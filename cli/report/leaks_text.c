@@ -142,6 +142,9 @@ static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
 			"later\n",
 			blocks(f->disproved).text, plural(f->disproved, "was", "were"));
 	put_when(f, out);
+	if (f->stacks > 1)
+		fprintf(out, "  of %s stacks that only recursion tells apart; one is\n",
+			units_count(f->stacks).text);
 	stack_text(l->profile, f->stack, out);
 	return 0;
 }
