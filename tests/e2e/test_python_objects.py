@@ -1,0 +1,215 @@
+"""CPython's objects, by the block and the byte, as the layouts of 3.11 have them: so of
+Debian's interpreter, but where several are told of.
+
+HEAPLINE_PYTHONS names further interpreters, separated by colons."""
+
+import test_python
+from test_python import PYTHON, PYTHONS, harness, line_of
+
+
+OBJECTS = """\
+import array, gc, itertools
+
+class Plain:
+    def __init__(self):
+        self.x = self.y = None
+
+class Slotted:
+    __slots__ = ("x", "y")
+    def __init__(self):
+        self.x = self.y = None
+
+# The first ones have room for attributes that might yet come.
+for _ in range(99):
+    Plain()
+
+def ranges():
+    return range(10 ** 6)
+
+def comprehension():
+    return [i for i in range(10 ** 6)]
+
+def plain():
+    places = [None] * 100000
+    for i in range(100000):
+        places[i] = Plain()
+    return places
+
+def slotted():
+    places = [None] * 100000
+    for i in range(100000):
+        places[i] = Slotted()
+    return places
+
+def ints():
+    return list(numbers)
+
+def arrays():
+    array.array('i', ()) # whose tuple of arguments is kept for the next one
+    return array.array('i', iter(numbers))
+
+def sets():
+    return set(numbers)
+
+class Node:
+    def __init__(self):
+        self.me = self
+
+def cycles():
+    gc.disable()
+    for _ in itertools.repeat(None, 10000):
+        Node()
+    freed = gc.collect()
+    gc.enable()
+
+def pool(fresh):
+    kept = Slotted()
+    for _ in itertools.repeat(None, 10000):
+        object = Slotted() if fresh else kept
+
+numbers = [n for n in range(10000)]
+ranges(); comprehension(); plain(); slotted(); ints(); arrays(); sets(); cycles()
+pool(False)
+pool(True)
+"""
+
+
+CYCLES = """\
+import gc
+
+class Node:
+    def __init__(self):
+        self.me = self
+
+for _ in range(99):
+    Node()
+gc.disable()
+gc.collect()
+for _ in range(10000):
+    Node() # kept by itself
+gc.collect() # at last
+"""
+
+
+class Objects(test_python.Case):
+    """Small objects, by the byte: CPython 3.11's layouts, so Debian's alone."""
+
+    def setUp(self):
+        super().setUp()
+        self.result = self.run_script(OBJECTS)
+
+    def line(self, function, text, script=OBJECTS, result=None):
+        lines = next(f["lines"] for f in self.lines_json(result or self.result)[
+            "functions"] if f["file"].endswith("script.py") and f["name"] == function)
+        number = line_of(text, script)
+        return next(line for line in lines if line["line"] == number)
+
+    def test_a_range_is_next_to_nothing_where_a_list_is_a_million_objects(self):
+        self.assertLess(self.line("ranges", "return range")["allocated"], 300)
+        # 257 small integers are there already.
+        line = self.line("comprehension", "for i in range")
+        self.assertEqual(line["increment"], 8448672 + (10 ** 6 - 257) * 32)
+        self.assertGreater(line["occurrences"], 990000)
+
+    def test_slots_save_a_block_and_forty_bytes(self):
+        for name, text, blocks, size in (("plain", "= Plain()", 2, 88),
+                                         ("slotted", "= Slotted()", 1, 48)):
+            line = self.line(name, "places[i] " + text)
+            self.assertEqual((line["occurrences"], line["allocated"]),
+                             (100000 * blocks, 100000 * size), name)
+
+    def test_an_array_is_half_a_list_and_a_set_much_more(self):
+        # Its buffer grows by a part of itself: of 10,000 places, as CPython does it.
+        ints = self.line("ints", "list(numbers)")["allocated"]
+        self.assertEqual(ints, 80000 + 56)
+        grown = self.line("<module>", "numbers = [n for n in")["increment"]
+        self.assertEqual(grown, 85120 + (10 ** 4 - 257) * 32)
+        arrays = self.line("arrays", "array.array('i', iter")["increment"]
+        self.assertEqual(arrays, 40340 + 80)
+        sets = self.line("sets", "set(numbers)")["increment"]
+        self.assertEqual(sets, 524288 + 216)
+
+    def test_cycles_wait_for_the_collector_of_garbage(self):
+        """Each is an object and its attributes; the last block is the number that
+        gc.collect() gives, which nobody takes."""
+        result = self.run_script(CYCLES)
+        made, collected = (self.line("<module>", text, CYCLES, result)
+                           for text in ("# kept", "# at last"))
+        self.assertEqual((made["occurrences"], made["freed"]), (20000, 0))
+        self.assertEqual(collected["freed"] - made["allocated"], 28)
+        sites = {site["line"]: site for site in self.read_json(
+            "churn", result.profile)["sites"] if site["file"].endswith("script.py")}
+        self.assertEqual(sites[collected["line"]]["freed_here"], 20001)
+
+    def test_fresh_objects_are_churn_and_pooled_ones_are_not(self):
+        line = self.line("pool", "Slotted() if fresh")
+        self.assertEqual(line["occurrences"], 10000)
+        churn = self.read_json("churn", self.result.profile)
+        text = self.heapline("churn", self.result.profile).stdout.decode()
+        self.assertIn("script.py:%d" % line_of("Slotted() if fresh", OBJECTS), text)
+        self.assertTrue(churn)
+
+    def test_modes_of_the_allocator_change_no_number(self):
+        def counts(result):
+            return {f["name"]: f["lines"] for f in self.lines_json(result)["functions"]
+                    if f["name"] in ("comprehension", "sets", "cycles")}
+        def figures(lines):
+            return {name: [(line["line"], line["increment"], line["occurrences"])
+                           for line in of] for name, of in lines.items()}
+        usual = figures(counts(self.result))
+        for env in ({"PYTHONMALLOC": "debug"}, {"PYTHONMALLOC": "malloc"},
+                    {"PYTHONMALLOC": "pymalloc_debug"}, {"PYTHONDEVMODE": "1"}):
+            with self.subTest(**env):
+                self.assertEqual(figures(counts(self.run_script(OBJECTS, env=env))),
+                                 usual)
+
+    def test_what_was_alive_at_the_end_is_not_hidden_by_the_interpreters_end(self):
+        result = self.run_script("kept = [bytes(100) for _ in range(1000)]\n")
+        text = self.heapline("lines", "--columns=leaked", "--json", result.profile)
+        line = next(line for f in harness.json.loads(text.stdout)["functions"]
+                    if f["name"] == "<module>" and f["file"].endswith("script.py")
+                    for line in f["lines"] if line["line"] == 1)
+        self.assertGreaterEqual(line["leaked"], 1000 * 133)
+
+    def test_what_the_interpreter_takes_down_is_told_apart(self):
+        kept = "kept = [bytes(1000) for _ in range(1000)]\n"
+        report = self.report_json(self.run_script(kept))
+        self.assertIn(report["finalised"]["bytes"] - 1000 * 1033, range(5 << 20))
+        self.assertLess(report["leaked"]["bytes"] - report["finalised"]["bytes"], 200000)
+        result = self.run_script(kept + "import os; os._exit(0)\n")
+        self.assertEqual(self.report_json(result)["finalised"]["blocks"], 0)
+        self.assertNotIn(b"taken down", self.heapline("report", result.profile).stdout)
+
+    def test_the_heap_is_read_before_the_interpreter_is_taken_down(self):
+        script = "kept = [[n] for n in range(1000)]\n"
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                result = self.run_script(script, "--snapshot-at-exit", python=python)
+                first, last = self.read_json("info", result.profile)["snapshots"]
+                self.assertEqual((first["name"], first["cause"]), ("finalisation", None))
+                self.assertEqual((last["name"], last["kind"]), ("", "at-exit"))
+                # A list, its buffer and its head, but for the smallest integers.
+                self.assertGreater(first["blocks"], last["blocks"] + 2000 + 700)
+
+    def test_a_gate_reads_it_at_the_exit_alone(self):
+        profile = self.path("gate.heapline")
+        result = self.heapline("check", "-o", profile, "--", PYTHON, "-c", "a = [[1]]")
+        self.assertEqual(result.status, 0, result)
+        self.assertEqual([s["kind"] for s in self.read_json("info", profile)["snapshots"]],
+                         ["at-exit"])
+
+    def test_a_limit_of_what_lives_at_the_end_leaves_it_out(self):
+        for text, status in (("", 0), ("import os; os._exit(0)\n", 24)):
+            script = self.write("limit.py", "kept = [bytes(1000)] + "
+                                "[bytes(1000) for _ in range(1000)]\n" + text)
+            result = self.heapline("check", "--max-live-at-exit=500K", "--",
+                                   PYTHON, script)
+            self.assertEqual(result.status, status, result)
+
+    def test_arenas_are_mapped_memory(self):
+        report = self.report_json(self.result)
+        self.assertGreater(report["domains"]["mmap"]["peak"]["bytes"], 30 << 20)
+
+
+if __name__ == "__main__":
+    harness.main()
