@@ -157,6 +157,7 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 		     {"weakproxy", CPYTHON_A_WEAKREF},
 		     {"weakcallableproxy", CPYTHON_A_WEAKREF},
 		     {"collections.deque", CPYTHON_A_DEQUE},
+		     {"functools._lru_cache_wrapper", CPYTHON_A_CACHE},
 		     {"frame", CPYTHON_A_FRAME},
 		     {"generator", CPYTHON_A_GENERATOR},
 		     {"coroutine", CPYTHON_A_GENERATOR},
@@ -278,6 +279,8 @@ static const struct {
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 56, "__defaults__"},
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 64, "__kwdefaults__"},
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 112, "__annotations__"},
+	{CPYTHON_A_CACHE, 0, 0, 72, "cache"},
+	{CPYTHON_A_CACHE, 0, 0, 88, "__wrapped__"},
 };
 
 /* Fields of a type, its own before those of what it is based on. */

@@ -52,34 +52,6 @@ static bool is_seen(const struct heap_graph *g, uint32_t block)
 	return is_tracked(w) || is_part(w);
 }
 
-/* Whether an edge is a reference that its collector takes off. loosely: any pointer in
- * an object is, as types in C have them at places that nothing tells of. */
-static bool takes_off(const struct heap_graph *g, uint32_t edge, uint32_t from,
-		      bool loosely)
-{
-	return heap_cpython_counts(g, edge, from) ||
-	       (loosely && is_tracked(heap_types_what(&g->types, from)) &&
-		heap_how(g->edges.how[edge]) == HEAP_START);
-}
-
-/* References to each that are not of others that it goes through. */
-static void subtract(const struct heap_graph *g, bool loosely, uint32_t *left)
-{
-	for (uint32_t b = 0; b < g->blocks.count; b++) {
-		const struct heap_what *w = heap_types_what(&g->types, b);
-
-		left[b] = is_tracked(w) ? w->count : 0;
-	}
-	for (uint32_t b = 0; b < g->blocks.count; b++)
-		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++) {
-			uint32_t to = g->edges.to[e];
-
-			if (left[to] && left[to] != HEAP_UNCOUNTED && is_seen(g, b) &&
-			    takes_off(g, e, b, loosely))
-				left[to]--;
-		}
-}
-
 struct walk {
 	const struct heap_graph *g;
 	bool tracked; /* by what its collector goes through alone */
@@ -87,7 +59,41 @@ struct walk {
 	uint32_t *todo;
 	size_t count;
 	uint8_t *seen;
+	uint8_t *class; /* of each block: 1, of a class */
 };
+
+/* Whether an edge is a reference that its collector takes off. loosely: any pointer in
+ * an object is, as types in C have them at places that nothing tells of. Of classes all
+ * places are known; they have more references than it takes off. */
+static bool takes_off(const struct walk *w, uint32_t edge, uint32_t from)
+{
+	const struct heap_graph *g = w->g;
+
+	return heap_cpython_counts(g, edge, from) ||
+	       (w->loosely && !w->class[from] &&
+		is_tracked(heap_types_what(&g->types, from)) &&
+		heap_how(g->edges.how[edge]) == HEAP_START);
+}
+
+/* References to each that are not of others that it goes through. */
+static void subtract(const struct walk *w, uint32_t *left)
+{
+	const struct heap_graph *g = w->g;
+
+	for (uint32_t b = 0; b < g->blocks.count; b++) {
+		const struct heap_what *what = heap_types_what(&g->types, b);
+
+		left[b] = is_tracked(what) ? what->count : 0;
+	}
+	for (uint32_t b = 0; b < g->blocks.count; b++)
+		for (uint32_t e = g->first[b]; e < g->first[b + 1]; e++) {
+			uint32_t to = g->edges.to[e];
+
+			if (left[to] && left[to] != HEAP_UNCOUNTED && is_seen(g, b) &&
+			    takes_off(w, e, b))
+				left[to]--;
+		}
+}
 
 static void visit(struct walk *w, uint32_t block)
 {
@@ -110,8 +116,8 @@ static void reach(struct walk *w)
 			bool own = is_part(heap_types_what(&g->types, to));
 
 			if (heap_how(g->edges.how[e]) > HEAP_INTERIOR ||
-			    (w->tracked && (!is_seen(g, to) ||
-					    (!own && !takes_off(g, e, b, w->loosely)))))
+			    (w->tracked &&
+			     (!is_seen(g, to) || (!own && !takes_off(w, e, b)))))
 				continue;
 			visit(w, to);
 		}
@@ -148,12 +154,24 @@ static void find(struct walk *w, bool loosely, uint32_t *left)
 	w->tracked = true;
 	w->loosely = loosely;
 	memset(w->seen, 0, g->blocks.count);
-	subtract(g, loosely, left);
+	subtract(w, left);
 	for (uint32_t b = 0; b < g->blocks.count; b++)
 		if (left[b])
 			visit(w, b);
 	reach(w);
 	w->tracked = false;
+}
+
+/* Marks the blocks that classes are in. */
+static void mark_classes(const struct heap_graph *g, uint8_t *class)
+{
+	for (size_t i = 1; i < g->types.count; i++) {
+		uint64_t at = g->types.items[i].address;
+		uint32_t block = at ? heap_blocks_around(&g->blocks, at) : HEAP_NONE;
+
+		if (block != HEAP_NONE && g->types.items[i].origin == HEAP_BY_PYTHON)
+			class[block] = 1;
+	}
 }
 
 int heap_cpython_garbage(const struct heap_graph *g, uint8_t *ret)
@@ -163,11 +181,13 @@ int heap_cpython_garbage(const struct heap_graph *g, uint8_t *ret)
 	_cleanup_(freep) uint32_t *todo = calloc(n + 1, sizeof(*todo));
 	_cleanup_(freep) uint8_t *seen = calloc(n + 1, 1);
 	_cleanup_(freep) uint8_t *level = malloc(n + 1);
-	struct walk w = {.g = g, .todo = todo, .seen = seen};
+	_cleanup_(freep) uint8_t *class = calloc(n + 1, 1);
+	struct walk w = {.g = g, .todo = todo, .seen = seen, .class = class};
 	int r;
 
-	if (!left || !todo || !seen || !level)
+	if (!left || !todo || !seen || !level || !class)
 		return -ENOMEM;
+	mark_classes(g, class);
 	r = heap_reach(g, &heap_levels_usual, NULL, 0, level);
 	if (r < 0)
 		return r;

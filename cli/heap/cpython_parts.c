@@ -25,6 +25,12 @@ enum { /* offsets in objects, of all these versions */
        DEQUE_ITEMS = 64, /* of a block, behind a link; another is behind them */
        DEQUE_LINK = 520,
        DEQUE_BLOCKS = 1 << 20,
+       CACHE_NEXT = 24, /* of a cache of results, and of each link of its ring */
+       LINK_BEFORE = 16,
+       LINK_KEY = 40,
+       LINK_RESULT = 48,
+       LINK_BYTES = 56,
+       LINKS_MAX = 1 << 24,
        INLINE_VALUES = 8, /* behind the object's end */
        SHARED_MAX = 64,	  /* keys that a class's objects share */
 };
@@ -262,6 +268,67 @@ static void see_deque(struct cpython_scan *s, const struct cpython_kind *k,
 	}
 }
 
+/* The link at an address of a cache's ring, behind another one: objects by their
+ * headers, but ones that no collector knows of; it finds what they hold by their cache.
+ */
+static uint32_t claim_link(struct cpython_scan *s, uint32_t type, uint64_t address,
+			   uint64_t before)
+{
+	uint64_t into;
+	uint32_t block = cpython_block(s, address, &into);
+	struct heap_what *w;
+
+	if (block == HEAP_NONE || into || s->g->blocks.items[block].size < LINK_BYTES ||
+	    word_of(s, address, LINK_BEFORE) != before)
+		return HEAP_NONE;
+	w = &s->g->types.what[block];
+	if (!w->type || w->type == type || w->part || w->state & HEAP_COLLECTED)
+		return HEAP_NONE;
+	*w = (struct heap_what){0};
+	return claim(s, type, address, HEAP_TABLE, false);
+}
+
+static void borrow(struct cpython_scan *s, uint32_t edge)
+{
+	uint16_t *how = &s->g->edges.how[edge];
+
+	*how = (uint16_t)((*how & ~HEAP_HOW_MASK) | HEAP_BORROWED);
+}
+
+/* Of the ring's pointers in the block that one of it begins in at an offset: the way
+ * back, and from the last one to the cache, are no references. */
+static void borrow_ring(struct cpython_scan *s, uint32_t block, uint32_t start,
+			uint64_t cache)
+{
+	const struct heap_graph *g = s->g;
+	uint64_t address = g->blocks.items[block].address + start;
+	bool last = word_of(s, address, CACHE_NEXT) == cache;
+
+	for (uint32_t e = g->first[block]; e < g->first[block + 1]; e++) {
+		uint64_t at = (uint64_t)g->edges.word[e] * HEAP_WORD - start;
+
+		if (at == LINK_BEFORE || (at == CACHE_NEXT && last))
+			borrow(s, e);
+	}
+}
+
+static void see_cache(struct cpython_scan *s, uint32_t own,
+		      const struct cpython_kind *k, uint64_t object)
+{
+	uint64_t before = object, at = word_of(s, object, CACHE_NEXT);
+
+	borrow_ring(s, own, k->before, object);
+	for (uint32_t i = 0; i < LINKS_MAX && at != object; i++) {
+		uint32_t block = claim_link(s, k->type, at, before);
+
+		if (block == HEAP_NONE)
+			return;
+		borrow_ring(s, block, 0, object);
+		before = at;
+		at = word_of(s, at, CACHE_NEXT);
+	}
+}
+
 static int see_dict(struct cpython_scan *s, uint32_t type, uint64_t object)
 {
 	uint64_t at = word_of(s, object, DICT_KEYS);
@@ -308,16 +375,31 @@ static int add_attributes(struct cpython_scan *s, const struct cpython_kind *k,
 	return r;
 }
 
+/* What a cache's links hold. */
+static int add_links(struct cpython_scan *s, const struct cpython_kind *k)
+{
+	struct heap_field key = {k->type, HEAP_TABLE, LINK_KEY, 0};
+	struct heap_field result = {k->type, HEAP_TABLE, LINK_RESULT, 0};
+	int r;
+
+	key.name = cpython_name(s, "key");
+	result.name = cpython_name(s, "result");
+	if (key.name == UINT32_MAX || result.name == UINT32_MAX)
+		return -ENOMEM;
+	r = key.name ? heap_types_add_field(&s->g->types, &key) : 0;
+	return r || !result.name ? r : heap_types_add_field(&s->g->types, &result);
+}
+
 static int see_kind(struct cpython_scan *s, const struct cpython_kind *k)
 {
 	const struct heap_types *t = &s->g->types;
 	struct cpython_keys keys;
 	uint64_t into;
 	uint32_t own = cpython_block(s, k->address, &into), block;
-	int r = 0;
+	int r = k->family == CPYTHON_A_CACHE ? add_links(s, k) : 0;
 
-	if (!k->keys || !cpython_keys_read(s, k->keys, &keys))
-		return 0;
+	if (r || !k->keys || !cpython_keys_read(s, k->keys, &keys))
+		return r;
 	/* They are the class's, whose own type is that of its block. */
 	block = own == HEAP_NONE || !t->what[own].type
 			? HEAP_NONE
@@ -410,6 +492,9 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 		return 0;
 	case CPYTHON_A_DEQUE:
 		see_deque(s, k, object);
+		return 0;
+	case CPYTHON_A_CACHE:
+		see_cache(s, block, k, object);
 		return 0;
 	case CPYTHON_A_FRAME:
 		return cpython_see_frame(s, block, object);

@@ -65,6 +65,7 @@ enum cpython_family { /* whose insides are known */
 		      CPYTHON_A_BYTEARRAY,
 		      CPYTHON_AN_ARRAY,
 		      CPYTHON_A_DEQUE,
+		      CPYTHON_A_CACHE,
 		      CPYTHON_A_FRAME,
 		      CPYTHON_A_GENERATOR,
 		      CPYTHON_AN_EXCEPTION,

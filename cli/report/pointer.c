@@ -65,13 +65,13 @@ static struct pointer pointer_of(const struct held *h, uint32_t from, uint32_t e
 	if (w->type && to->part > HEAP_TUPLE &&
 	    (w->part <= HEAP_TUPLE || w->part == HEAP_TABLE))
 		return (struct pointer){.kind = OWN};
-	if (w->part == HEAP_TABLE)
-		return (struct pointer){.kind = MEMBER};
 	field = heap_types_field(t, from, offset);
 	if (field)
 		return (struct pointer){
 			.kind = ATTRIBUTE,
 			.name = strings_get(&h->stored.roots.names, field->name)};
+	if (w->part == HEAP_TABLE)
+		return (struct pointer){.kind = MEMBER};
 	return (struct pointer){.kind = UNKNOWN};
 }
 

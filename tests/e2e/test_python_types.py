@@ -137,6 +137,59 @@ NAMED = {
 }
 
 
+GARBAGE = """\
+import ctypes, functools, gc, json, os, sqlite3, sys
+take = ctypes.CDLL(None).heapline_snapshot
+take.argtypes = [ctypes.c_char_p]
+take.restype = None
+
+class Own:
+    pass
+
+def lose():
+    @functools.lru_cache(8)
+    def cached(key):
+        return [key, cached]
+    own = Own()
+    own.cached = cached
+    for i in range(12):
+        cached((i, own))
+
+@functools.lru_cache(3)
+def kept(key):
+    return [key, kept]
+
+class Method:
+    @functools.lru_cache(maxsize=50)
+    def of_objects(self, key):
+        return [self, key]
+
+for i in range(5):
+    kept(i)
+    Method().of_objects(i)
+connection = sqlite3.connect(":memory:", cached_statements=5)
+connection.execute("create table t (a)")
+for i in range(30):
+    connection.execute("insert into t values (?)", (i,))
+cursors = [connection.execute("select a from t where a > %d" % i) for i in range(20)]
+first = [cursor.fetchone() for cursor in cursors[:10]]
+rest = [cursor.fetchall() for cursor in cursors[10:]]
+gc.disable()
+lose()
+take(b"garbage")
+gc.set_debug(gc.DEBUG_SAVEALL)
+gc.collect()
+counts = {}
+for kind in map(type, gc.garbage):
+    name = kind.__qualname__ if kind.__module__ == "builtins" else (
+        kind.__module__ + "." + kind.__qualname__)
+    counts[name] = counts.get(name, 0) + 1
+with open(sys.argv[1], "w") as out:
+    json.dump(counts, out)
+os._exit(0)
+"""
+
+
 class Case(harness.Case):
     def snapshot(self, text, python=PYTHON, options=()):
         """The profile of a script, and what it said."""
@@ -287,6 +340,18 @@ json.dump(gc.collect(), open(sys.argv[1], "w"))
                 text = self.heapline("cycles", profile).stdout.decode()
                 self.assertIn("Python's garbage collector would free", text)
                 self.assertIn("      10,000  __main__.Node\n", text)
+
+    def test_garbage_is_told_of_types_in_c_as_by_the_collector(self):
+        """Connections hold their statements by a cache of results; datetime.py's classes
+        are garbage once those of C have taken their place (up to 3.10)."""
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, said = self.snapshot(GARBAGE, python)
+                found = {t["type"]: t["objects"] for t in self.read_json(
+                    "cycles", profile)["garbage"]["types"]}
+                self.assertEqual(found, said)
+                self.assertEqual(found["__main__.Own"], 1)
+                self.assertNotIn("sqlite3.Statement", found)
 
     def test_growth_between_snapshots(self):
         profile, _ = self.snapshot(TELL + """

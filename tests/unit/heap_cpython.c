@@ -39,6 +39,7 @@ struct world {
 	struct heap_modules modules;
 	struct heap_segment segment;
 	uint64_t type, text, number, dict, list, tuple, module, node; /* types */
+	uint64_t cache, link;					      /* of results */
 	uint64_t gc;						      /* the chain */
 };
 
@@ -253,6 +254,30 @@ static void make_types(struct world *w)
 	w->list = static_type(w, "list", 40, 0, gc | 1 << 25);
 	w->tuple = static_type(w, "tuple", 24, 8, gc | 1 << 26);
 	w->module = static_type(w, "module", 56, 0, gc);
+	w->cache = static_type(w, "functools._lru_cache_wrapper", 136, 0, gc);
+	w->link = static_type(w, "functools._lru_list_elem", 56, 0, 0);
+}
+
+/* A cache of n results, each a list of the cache itself; nobody else has it. */
+static uint64_t cache(struct world *w, size_t n)
+{
+	uint64_t at = object(w, w->cache, 16, 136), last = at;
+	uint64_t names[5], links[5];
+
+	for (size_t i = 0; i < n; i++) {
+		names[i] = text(w, "argument");
+		links[i] = object(w, w->link, 0, 56);
+		put(w, last + 24, links[i]);
+		put(w, links[i] + 16, last);
+		put(w, links[i] + 40, names[i]);
+		put(w, links[i] + 48, list(w, 1, &at));
+		last = links[i];
+	}
+	put(w, last + 24, at);
+	put(w, at + 16, last);
+	put(w, at + 72, dict(w, keys(w, n, names, links, true), 0));
+	put(w, at, n); /* as often as lists have it */
+	return at;
 }
 
 /* app.cache = {"k": Node(items=[3, "two", (1,), Node]), 7: ...}; what is at the end of
@@ -465,6 +490,65 @@ static void what_looks_like_an_object_is_none(void **state)
 		}
 }
 
+/* Which the collector goes through as if they were the cache's own: so it frees one that
+ * its results alone hold, and none that something else does. */
+static void results_in_a_cache_are_the_caches(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++)
+		for (uint64_t n = 0; n < 6; n++)
+			for (uint64_t others = 0; others < 2; others++) {
+				uint8_t *fate;
+				uint64_t at, count_garbage = 0;
+
+				make_world(&w, &versions[i]);
+				at = cache(&w, n);
+				put(&w, at, n + others);
+				assert_int_equal(find(&w), 0);
+				assert_int_equal(
+					count(&w, "functools._lru_list_elem", false),
+					0);
+				assert_int_equal(
+					count(&w, "functools._lru_cache_wrapper", true),
+					n);
+				fate = malloc(w.g.blocks.count + 1);
+				assert_int_equal(heap_cpython_garbage(&w.g, fate), 0);
+				for (size_t b = 0; b < w.g.blocks.count; b++)
+					count_garbage += fate[b] == HEAP_GARBAGE;
+				/* It, its dictionary, and the lists. (One that nobody
+				 * counts on at all has been freed.) */
+				assert_int_equal(count_garbage,
+						 others || !n ? 0 : 2 + n);
+				free(fate);
+				done(&w);
+			}
+}
+
+/* A ring that does not lead back, or not to links, is the cache's as far as it is one. */
+static void a_broken_ring_has_an_end(void **state)
+{
+	static const uint64_t words[] = {0, 8, DATA, HEAP, HEAP + 8, UINT64_MAX};
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		for (uint64_t offset = 0; offset < 56; offset += 8) {
+			uint64_t at, next;
+
+			make_world(&w, &versions[3]);
+			at = cache(&w, 5);
+			memcpy(&next, memory(&w, at + 24, 8), 8);
+			put(&w, next + offset, words[i]);
+			assert_int_equal(find(&w), 0);
+			assert_true(heap_graph_is_sound(&w.g));
+			assert_true(count(&w, "functools._lru_cache_wrapper", true) <=
+				    5);
+			done(&w);
+		}
+}
+
 /* Any word may be any other. */
 static void forged_objects_are_bounded_and_sound(void **state)
 {
@@ -475,6 +559,7 @@ static void forged_objects_are_bounded_and_sound(void **state)
 		uint8_t *garbage;
 
 		make_world(&w, &versions[make_below(6)]);
+		cache(&w, make_below(6));
 		for (uint32_t n = 1 + make_below(40); n--;) {
 			bool heap = make_below(2);
 			uint64_t end = heap ? w.heap_end - HEAP : w.data_end - DATA;
@@ -522,6 +607,8 @@ int main(void)
 		cmocka_unit_test(pointers_have_the_names_of_keys_and_attributes),
 		cmocka_unit_test(links_are_cut),
 		cmocka_unit_test(what_looks_like_an_object_is_none),
+		cmocka_unit_test(results_in_a_cache_are_the_caches),
+		cmocka_unit_test(a_broken_ring_has_an_end),
 		cmocka_unit_test(forged_objects_are_bounded_and_sound),
 	};
 
