@@ -13,134 +13,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- advice --------------------------------------------------------------- */
-
-enum { /* what advice takes, so that it is never given for a trifle or by chance */
-       GROWTH_CLASSES = 5, /* powers of two in a row */
-       GROWTH_SPREAD = 4,  /* the first has at most so many times the last's blocks */
-       GROWTH_BLOCKS = 100,
-       REUSE_BLOCKS = 1000,
-       REUSE_PERCENT = 80,     /* of the blocks are temporary */
-       SAME_SIZE_PERCENT = 95, /* are in one class */
-       POOL_BLOCKS = 10000,
-       POOL_BYTES = 1024, /* of a block, less than */
-       POOL_FREED_PERCENT = 90,
-       POOL_LIFE_NS = 100000000, /* half of the blocks live shorter */
-};
-
-static bool at_least(uint64_t part, unsigned percent, uint64_t whole)
-{
-	return (double)part * 100 >= (double)percent * (double)whole;
-}
-
-/* The class with most blocks. */
-static unsigned main_class(const struct classes *c)
-{
-	unsigned best = 0;
-
-	for (unsigned i = 1; i < CLASSES; i++)
-		if (c->count[i] > c->count[best])
-			best = i;
-	return best;
-}
-
-/* Sizes double, as they do in a vector that grows: neighbouring classes without a gap,
- * later ones with no more blocks than earlier ones, since some series end early. The
- * first class may have fewer: series start at different sizes. */
-static bool sizes_double(const struct classes *c, unsigned *ret_first,
-			 unsigned *ret_last)
-{
-	unsigned first = 0, last = CLASSES - 1;
-
-	if (!c->total)
-		return false;
-	while (!c->count[first])
-		first++;
-	while (!c->count[last])
-		last--;
-	*ret_first = first;
-	*ret_last = last;
-	/* 1, 2, 4: below 4 bytes every size is a class. */
-	if (last - first + 1 < GROWTH_CLASSES)
-		return false;
-	for (unsigned i = first + 1; i <= last; i++)
-		if (!c->count[i] || (i > first + 1 && c->count[i] > c->count[i - 1]))
-			return false;
-	return c->count[first + 1] / GROWTH_SPREAD <= c->count[last] &&
-	       c->count[first] / GROWTH_SPREAD <= c->count[last];
-}
-
-static bool advise_reserve(const struct churn_site *s, char *reason, size_t room)
-{
-	unsigned first, last;
-
-	if (s->allocs < GROWTH_BLOCKS || !sizes_double(&s->sizes, &first, &last) ||
-	    !at_least(s->freed_here, 50, s->allocs))
-		return false;
-	snprintf(reason, room,
-		 "its sizes double from %s to %s, %s of the largest after %s blocks, "
-		 "and %s of the blocks are freed at the same line: ask for the final "
-		 "size at once.",
-		 units_size(classes_low(first)).text,
-		 units_size(classes_high(last) + 1).text,
-		 units_count(s->sizes.count[last]).text, units_count(s->allocs).text,
-		 units_percent(s->freed_here < s->allocs ? s->freed_here : s->allocs,
-			       s->allocs)
-			 .text);
-	return true;
-}
-
-static bool advise_reuse(const struct churn_site *s, char *reason, size_t room)
-{
-	unsigned size = main_class(&s->sizes);
-
-	if (s->allocs < REUSE_BLOCKS ||
-	    !at_least(s->temporary, REUSE_PERCENT, s->allocs) ||
-	    !at_least(s->sizes.count[size], SAME_SIZE_PERCENT, s->allocs))
-		return false;
-	snprintf(reason, room,
-		 "%s of its %s blocks were freed by the thread's next event, and %s "
-		 "are of %s: keep one and use it again.",
-		 units_percent(s->temporary, s->allocs).text,
-		 units_count(s->allocs).text,
-		 units_percent(s->sizes.count[size], s->allocs).text,
-		 classes_sizes(size).text);
-	return true;
-}
-
-static bool advise_pool(const struct churn_site *s, char *reason, size_t room)
-{
-	unsigned size = main_class(&s->sizes), life;
-
-	if (s->allocs < POOL_BLOCKS || classes_high(size) >= POOL_BYTES ||
-	    !at_least(s->sizes.count[size], SAME_SIZE_PERCENT, s->allocs) ||
-	    !at_least(s->frees, POOL_FREED_PERCENT, s->allocs) || !s->lives.total)
-		return false;
-	life = classes_percentile(&s->lives, 50);
-	if (classes_high(life) > POOL_LIFE_NS)
-		return false;
-	snprintf(reason, room,
-		 "%s blocks, %s of them of %s, %s freed, half of these within %s: take "
-		 "them from a pool.",
-		 units_count(s->allocs).text,
-		 units_percent(s->sizes.count[size], s->allocs).text,
-		 classes_sizes(size).text, units_percent(s->frees, s->allocs).text,
-		 units_duration(classes_high(life) + 1).text);
-	return true;
-}
-
-enum churn_advice churn_advise(const struct churn_site *s, char *reason, size_t room)
-{
-	*reason = '\0';
-	if (advise_reserve(s, reason, room))
-		return CHURN_RESERVE;
-	if (advise_reuse(s, reason, room))
-		return CHURN_REUSE;
-	if (advise_pool(s, reason, room))
-		return CHURN_POOL;
-	return CHURN_NONE;
-}
-
 /* ---- sites ---------------------------------------------------------------- */
 
 /* A site has two histograms of half a kilobyte each: only those that are shown get
@@ -257,7 +129,8 @@ static int choose(struct churn *c, enum churn_sort sort, size_t limit)
 	return c->sites ? 0 : -ENOMEM;
 }
 
-static void add_site(struct churn_site *to, const struct profile_site *site)
+static void add_site(const struct churn *c, struct churn_site *to,
+		     const struct profile_site *site)
 {
 	to->allocs += site->allocs;
 	to->bytes += site->allocated_bytes;
@@ -266,6 +139,80 @@ static void add_site(struct churn_site *to, const struct profile_site *site)
 	to->freed_here += site->freed_here;
 	classes_add(&to->sizes, site->sizes, site->sizes_count);
 	classes_add(&to->lives, site->lives, site->lives_count);
+	if (to->python.is)
+		churn_python_add(&to->python, c->view.profile, site,
+				 scope_peak(&c->view.scope, site));
+}
+
+/* What the frame of a label says of it. */
+static void name_python(const struct churn *c, struct churn_site *s, uint32_t label)
+{
+	static const char list[] = "<listcomp>";
+	const struct profile *p = c->view.profile;
+	const struct frames_frame *f = &c->labels.frames[label];
+	const char *name;
+	size_t len;
+
+	if (label == LABELS_NONE || !f->code || !frames_is_python(p, f->stack->module))
+		return;
+	name = strings_get(&p->strings, f->code->function);
+	len = strlen(name);
+	s->python.is = true;
+	s->python.is_list = len >= sizeof(list) - 1 &&
+			    !strcmp(name + len - (sizeof(list) - 1), list);
+}
+
+static struct table_key line_key(const struct profile_frame *f)
+{
+	return (struct table_key){f->file, f->line};
+}
+
+/* The list comprehensions by their lines, one each. */
+static int list_lines(struct churn *c, struct table *ret)
+{
+	for (size_t i = 0; i < c->shown; i++) {
+		struct churn_python *python = &c->sites[i].python;
+		uint64_t *at;
+		bool is_new;
+
+		if (!python->is_list)
+			continue;
+		at = table_put(ret, line_key(c->labels.frames[c->order[i]].code),
+			       &is_new);
+		if (!at)
+			return -ENOMEM;
+		if (!is_new) /* whose blocks the line freed nobody can tell */
+			c->sites[*at - 1].python.is_list = python->is_list = false;
+		else
+			*at = i + 1;
+	}
+	return 0;
+}
+
+/* Fills line_allocs, line_freed of list comprehensions: their lists belong to the
+ * function around them, at the same line. */
+static int count_lines(struct churn *c)
+{
+	_cleanup_(table_done) struct table lines = {0};
+	const struct profile *p = c->view.profile;
+	int r = list_lines(c, &lines);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; lines.count && i < p->site_count; i++) {
+		struct frames_frame f;
+		uint64_t *at;
+
+		if (!scope_has(&c->view.scope, &p->sites[i]))
+			continue;
+		f = view_site_frame(&c->view, p->sites[i].stack);
+		at = f.code ? table_get(&lines, line_key(f.code)) : NULL;
+		if (!at)
+			continue;
+		c->sites[*at - 1].python.line_allocs += p->sites[i].allocs;
+		c->sites[*at - 1].python.line_freed += p->sites[i].freed_here;
+	}
+	return 0;
 }
 
 static int churn_init(struct churn *c, const struct profile *p,
@@ -283,6 +230,8 @@ static int churn_init(struct churn *c, const struct profile *p,
 		err = count_sites(c);
 	if (!err)
 		err = choose(c, o->sort, limit);
+	for (size_t i = 0; i < c->shown && !err; i++)
+		name_python(c, &c->sites[i], c->order[i]);
 	for (size_t i = 0; i < p->site_count && !err; i++) {
 		uint32_t label;
 
@@ -294,17 +243,16 @@ static int churn_init(struct churn *c, const struct profile *p,
 			err = -ENOMEM;
 		else if (label < c->count_room && has_any(&c->counts[label]) &&
 			 c->place[label])
-			add_site(&c->sites[c->place[label] - 1], &p->sites[i]);
+			add_site(c, &c->sites[c->place[label] - 1], &p->sites[i]);
 	}
-	return err;
+	return err ? err : count_lines(c);
 }
 
 /* ---- text ---------------------------------------------------------------- */
 
-static const char *const advice_words[] = {
-	[CHURN_RESERVE] = "reserve",
-	[CHURN_REUSE] = "reuse",
-	[CHURN_POOL] = "pool",
+static const char *const advice_words[CHURN_ADVICES] = {
+	[CHURN_RESERVE] = "reserve",	 [CHURN_REUSE] = "reuse", [CHURN_POOL] = "pool",
+	[CHURN_GENERATOR] = "generator", [CHURN_ARRAY] = "array",
 };
 
 static struct units_text size(const struct churn_options *o, uint64_t bytes)

@@ -10,6 +10,13 @@
  *		are of one size class: one buffer would do
  *	pool	very many small blocks of one size class, short-lived, and almost all
  *		freed
+ *
+ * Of lines of Python, whose numbers and texts nobody can use again:
+ *
+ *	pool	very many objects that were made by calling a class, short-lived
+ *	generator
+ *		all that a list comprehension made was freed by its own line
+ *	array	very many numbers in lists, at the peak
  */
 #pragma once
 
@@ -18,7 +25,15 @@
 
 #include <stdio.h>
 
-enum churn_advice { CHURN_NONE = 0, CHURN_RESERVE, CHURN_REUSE, CHURN_POOL };
+enum churn_advice {
+	CHURN_NONE = 0,
+	CHURN_RESERVE,
+	CHURN_REUSE,
+	CHURN_POOL,
+	CHURN_GENERATOR,
+	CHURN_ARRAY,
+	CHURN_ADVICES
+};
 
 enum churn_sort {
 	CHURN_BY_ALLOCATIONS = 0,
@@ -40,12 +55,30 @@ enum {
 	CHURN_SCHEMA = 1, /* of the JSON: grows with changes that break scripts */
 };
 
+struct churn_python {
+	bool is;      /* the site is a line of Python */
+	bool is_list; /* of a list comprehension, with a frame of its own (up to 3.11) */
+	struct churn_objects { /* made by calling a class */
+		uint64_t allocs, frees, temporary;
+		uint64_t first_ns, last_ns; /* allocations */
+		struct classes lives;
+	} objects;
+	struct profile_amount numbers, rest; /* live at the peak */
+	/* is_list: by all code at that line of the file. */
+	uint64_t line_allocs, line_freed;
+};
+
 /* What one site had. */
 struct churn_site {
 	uint64_t allocs, bytes, frees, temporary;
 	uint64_t freed_here; /* blocks freed with a stack of this site */
 	struct classes sizes, lives;
+	struct churn_python python;
 };
+
+/* Adds one of p's sites to a line of Python, with what it had at the peak. */
+void churn_python_add(struct churn_python *to, const struct profile *p,
+		      const struct profile_site *site, struct profile_amount peak);
 
 /* What the numbers say; the reason is a sentence with these numbers, for people. */
 enum churn_advice churn_advise(const struct churn_site *s, char *reason, size_t room);

@@ -90,6 +90,98 @@ static void many_small_short_lived_blocks_are_for_a_pool(void **state)
 	assert_int_equal(advise(&s), CHURN_NONE);
 }
 
+static struct churn_site python_of(uint64_t objects)
+{
+	struct churn_site s = site_of(5, objects);
+
+	s.python = (struct churn_python){.is = true,
+					 .objects = {.allocs = objects,
+						     .frees = objects,
+						     .last_ns = objects * 1024}};
+	s.python.objects.lives = s.lives;
+	return s;
+}
+
+static void numbers_of_python_are_not_to_be_used_again(void **state)
+{
+	struct churn_site s = site_of(5, 50000);
+
+	(void)state;
+	s.temporary = 50000;
+	assert_int_equal(advise(&s), CHURN_REUSE);
+	s.python.is = true;
+	assert_int_equal(advise(&s), CHURN_NONE);
+}
+
+static void objects_of_pythons_classes_are_for_a_pool(void **state)
+{
+	struct churn_site s = python_of(10000);
+
+	(void)state;
+	assert_int_equal(advise(&s), CHURN_POOL);
+	s.python.objects.frees = 8000; /* kept */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = python_of(9999); /* too few, unless they go at once */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s.python.objects.temporary = 9000;
+	assert_int_equal(advise(&s), CHURN_POOL);
+	s = python_of(10000); /* many at a time */
+	s.python.objects.last_ns /= 200;
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = python_of(10000); /* long-lived */
+	s.python.objects.lives.count[33] = 10000;
+	s.python.objects.lives.count[10] = 0;
+	assert_int_equal(advise(&s), CHURN_NONE);
+}
+
+static void lists_that_their_line_frees_are_for_a_generator(void **state)
+{
+	struct churn_site good = site_of(5, 50000), s;
+
+	(void)state;
+	good.python = (struct churn_python){
+		.is = true, .is_list = true, .line_allocs = 50400, .line_freed = 50390};
+	assert_int_equal(advise(&good), CHURN_GENERATOR);
+	s = good;
+	s.python.line_freed -= 100; /* the last one is freed elsewhere */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good;
+	s.frees -= 100; /* or never */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good; /* lists are short: one of them may be missing */
+	s.python.line_allocs = s.python.line_freed = 50600;
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good;
+	s.python.is_list = false;
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good; /* another one's on the same line */
+	s.python.line_allocs = s.python.line_freed = 0;
+	assert_int_equal(advise(&s), CHURN_NONE);
+}
+
+static void numbers_in_lists_are_for_an_array(void **state)
+{
+	struct churn_site good = site_of(5, 50000), s;
+	struct churn_python *p = &good.python;
+
+	(void)state;
+	good.frees = 0;
+	*p = (struct churn_python){
+		.is = true, .numbers = {20000, 560000}, .rest = {2, 180000}};
+	assert_int_equal(advise(&good), CHURN_ARRAY);
+	s = good;
+	s.python.rest.bytes = 20000 * 24; /* of a dictionary, a set */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s.python.rest.bytes = 20000 * 7; /* not all of them are in one */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good;
+	s.python.rest.blocks = 2000; /* many short ones */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s = good;
+	s.python.numbers.blocks = 9999;
+	assert_int_equal(advise(&s), CHURN_NONE);
+}
+
 static void nothing_gets_no_advice(void **state)
 {
 	struct churn_site s = {0};
@@ -142,6 +234,10 @@ int main(void)
 		cmocka_unit_test(doubling_sizes_freed_here_are_to_be_reserved),
 		cmocka_unit_test(sizes_at_random_are_no_growth),
 		cmocka_unit_test(many_small_short_lived_blocks_are_for_a_pool),
+		cmocka_unit_test(numbers_of_python_are_not_to_be_used_again),
+		cmocka_unit_test(objects_of_pythons_classes_are_for_a_pool),
+		cmocka_unit_test(lists_that_their_line_frees_are_for_a_generator),
+		cmocka_unit_test(numbers_in_lists_are_for_an_array),
 		cmocka_unit_test(nothing_gets_no_advice),
 		cmocka_unit_test(every_report_can_be_written),
 		cmocka_unit_test(the_example_reads_like_this),
