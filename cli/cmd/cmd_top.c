@@ -15,10 +15,11 @@ static const struct option_spec options[] = {
 		.argument = "WHAT",
 		.help = TOP_WORDS,
 		.words = "site stack function file module size thread lifetime "
-			 "domain process type"},
+			 "domain process type referrer"},
 	[SNAPSHOT] = {.name = "snapshot",
 		      .argument = "NAME",
-		      .help = "of --by type: by name, or number from 1 (the last one)"},
+		      .help = "of --by type, referrer: by name, or number from 1 (the "
+			      "last one)"},
 	[SINCE] = {.name = "since",
 		   .argument = "NAME",
 		   .help = "of --by type: growth since that snapshot"},
@@ -27,7 +28,7 @@ static const struct option_spec options[] = {
 
 struct own {
 	struct top_options options;
-	bool by_type;
+	bool by_type, by_referrer; /* of a snapshot */
 	const char *snapshot, *since;
 };
 
@@ -43,7 +44,8 @@ static const char *take(void *own, size_t i, const char *value)
 		o->since = value;
 		return NULL;
 	case BY:
-		o->by_type = !strcmp(value, "type");
+		o->by_referrer = !strcmp(value, "referrer");
+		o->by_type = o->by_referrer || !strcmp(value, "type");
 		if (o->by_type)
 			return NULL;
 		return top_parse_by(value, &o->options.by) ? NULL : TOP_WORDS;
@@ -67,7 +69,9 @@ static const char *refuse(const void *own, const struct slice_options *o)
 	bool timed = o->has_range || o->moment != SLICE_AT_DEFAULT;
 
 	if (!mine->by_type && (mine->snapshot || mine->since))
-		return "--snapshot and --since are of --by type";
+		return "--snapshot is of --by type and referrer, --since of --by type";
+	if (mine->by_referrer && mine->since)
+		return "--since is of --by type";
 	if (mine->by_type && (timed || o->threads || o->has_sizes))
 		return "types are of all blocks at the moment of their --snapshot";
 	if (by == TOP_SIZE && (timed || o->threads))
@@ -84,7 +88,7 @@ const struct reader_spec top_spec = {
 	.about =
 		"Shows who has most, in one table: by the lines that asked for memory, "
 		"or by\nstack, function, file, module, size, thread, lifetime, domain, "
-		"process or type of object.",
+		"process, type of\nobject or referrer.",
 	.sorts = VIEW_SORTS,
 	.sort_words = VIEW_SORT_WORDS,
 	.sort = sort,
@@ -101,6 +105,16 @@ static int report_types(const struct reader *r, const struct held *h, void *own)
 
 	(void)own;
 	return r->json ? types_json(h, &o, r->out) : types_text(h, &o, r->out);
+}
+
+static int report_referrers(const struct reader *r, const struct held *h, void *own)
+{
+	struct types_options o = {
+		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+
+	(void)own;
+	return r->json ? types_referrers_json(h, &o, r->out)
+		       : types_referrers_text(h, &o, r->out);
 }
 
 static int report_growth(const struct reader *r, const struct held *a,
@@ -125,7 +139,9 @@ int cmd_top(int argc, char **argv)
 	if (own.by_type) {
 		result = own.since ? graph_read_pair(&r, NULL, own.since, own.snapshot,
 						     report_growth, &unread)
-				   : graph_read(&r, NULL, own.snapshot, report_types,
+				   : graph_read(&r, NULL, own.snapshot,
+						own.by_referrer ? report_referrers
+								: report_types,
 						&unread);
 		status = reader_close(&r, result);
 		return unread ? unread : status;

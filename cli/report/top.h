@@ -51,4 +51,4 @@ int top_json(const struct profile *p, const struct top_options *o, FILE *out);
 bool top_parse_by(const char *word, enum top_by *ret);
 #define TOP_WORDS                                                                      \
 	"site, stack, function, file, module, size, thread, lifetime, domain, "        \
-	"process or type"
+	"process, type or referrer"

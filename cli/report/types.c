@@ -11,7 +11,7 @@
 
 enum { ROWS = 20 };
 
-static const char *name_of(const struct held *h, uint32_t type)
+const char *types_name(const struct held *h, uint32_t type)
 {
 	const struct heap_types *t = &h->graph->types;
 
@@ -45,8 +45,7 @@ static int compare(const void *a, const void *b)
 	return x->is_unused - y->is_unused;
 }
 
-/* Types of one name are one: a class that was made several times. */
-static uint32_t *first_of_name(const struct held *h)
+uint32_t *types_first_of_name(const struct held *h)
 {
 	const struct heap_types *t = &h->graph->types;
 	size_t names = h->stored.roots.names.count;
@@ -83,7 +82,7 @@ int types_rows(const struct held *h, struct types_row **ret, size_t *ret_count)
 	const struct heap_graph *g = h->graph;
 	size_t types = g->types.count ? g->types.count : 1, kept = 0;
 	_cleanup_(freep) struct types_row *rows = calloc(2 * types, sizeof(*rows));
-	_cleanup_(freep) uint32_t *first = first_of_name(h);
+	_cleanup_(freep) uint32_t *first = types_first_of_name(h);
 
 	if (!rows || !first)
 		return -ENOMEM;
@@ -120,7 +119,7 @@ static void put_row(const struct held *h, const struct types_options *o,
 		o->bytes ? units_count(bytes).text : units_size(bytes).text,
 		total ? 100.0 * (double)bytes / (double)total : 0.0);
 	if (x->type)
-		text_put(out, name_of(h, x->type));
+		text_put(out, types_name(h, x->type));
 	else
 		fputs("blocks whose type is not known", out);
 	fputs(x->is_unused ? " (unused)\n" : "\n", out);
@@ -136,8 +135,7 @@ static bool has_python(const struct held *h)
 	return false;
 }
 
-/* What is not to be seen, and why. */
-static void say_lacking(const struct held *h, FILE *out)
+void types_say_lacking(const struct held *h, FILE *out)
 {
 	bool python = has_python(h);
 
@@ -168,7 +166,7 @@ int types_text(const struct held *h, const struct types_options *o, FILE *out)
 	for (size_t i = 0; i < count; i++)
 		total += rows[i].bytes + rows[i].part_bytes;
 	held_heading(h, out);
-	say_lacking(h, out);
+	types_say_lacking(h, out);
 	fputs("\n     Objects            Size      %  Type\n", out);
 	for (size_t i = 0; i < count && i < most; i++)
 		put_row(h, o, &rows[i], total, out);
@@ -200,7 +198,7 @@ int types_json(const struct held *h, const struct types_options *o, FILE *out)
 		json_object(&j);
 		json_key(&j, "type");
 		if (x->type)
-			json_string(&j, name_of(h, x->type));
+			json_string(&j, types_name(h, x->type));
 		else
 			json_null(&j);
 		json_put_string(&j, "origin",

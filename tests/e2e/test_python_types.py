@@ -381,6 +381,65 @@ open(sys.argv[1], "w").write("{}")
         self.assertEqual(same, [])
         self.assertNotEqual(self.heapline("top", "--since=1", profile).status, 0)
 
+    def test_a_partition_by_who_refers_has_the_same_totals(self):
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, _ = self.snapshot(OBJECTS + "snapshot()\n", python)
+                sums = {}
+                for by in "type", "referrer":
+                    for row in self.read_json("top", profile, "--by=" + by)["rows"]:
+                        key = by, row["type"], row["unused"]
+                        old = sums.get(key, (0, 0, 0, 0))
+                        sums[key] = tuple(a + row[name] for a, name in zip(old, (
+                            "objects", "bytes", "parts", "part_bytes")))
+                of = {by: {k[1:]: v for k, v in sums.items() if k[0] == by}
+                      for by in ("type", "referrer")}
+                self.assertEqual(of["referrer"], of["type"])
+                self.assertGreater(len(of["type"]), 50)
+
+    def test_a_partition_by_who_refers(self):
+        for python in PYTHONS:
+            with self.subTest(python):
+                profile, said = self.snapshot(TELL + """
+class Node:
+    __slots__ = ("one", "other")
+class Alone(list):
+    pass
+def keep():
+    held = Node()
+    yield held
+listed = [Node() for _ in range(100)]
+both = [Node() for _ in range(70)]
+index = {n: (node,) for n, node in enumerate(both)}
+for node in both[:30]:
+    node.one = Alone(range(7))
+for node in both[30:50]:
+    node.one = node.other = node
+generator = keep()
+next(generator)
+node = None
+snapshot(size=sys.getsizeof(both[0].one), holder="generator" if
+        sys.version_info >= (3, 11) else "frame")
+""", python)
+                rows = {}
+                for row in self.read_json("top", profile, "--by=referrer")["rows"]:
+                    if row["type"] in ("__main__.Node", "__main__.Alone"):
+                        rows[row["type"], frozenset(row["referrers"] + row["others"])] = (
+                            row["objects"], row["bytes"] + row["part_bytes"])
+                node, alone = "__main__.Node", "__main__.Alone"
+                self.assertEqual(rows, {
+                    (node, frozenset({"list"})): (100, 4800),
+                    (node, frozenset({"list", "tuple"})): (50, 2400),
+                    (node, frozenset({"list", "tuple", node})): (20, 960),
+                    (node, frozenset({said["holder"]})): (1, 48),
+                    (alone, frozenset({node})): (30, 30 * said["size"])})
+        text = self.heapline("top", "--by=referrer", "-n99", profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^ +100 +4\.7 KiB +\d+\.\d +\d+\.\d  "
+                         r"__main__\.Node  <- list$")
+        self.assertRegex(text, r"(?m)^ +[\d,]+ +\S+ MiB  100\.0 +total$")
+        self.assertEqual(self.heapline("top", "--by=referrer", "--since=1",
+                                       profile).status, 2)
+
     def test_verbs_take_a_type_for_an_address(self):
         profile, _ = self.snapshot(OBJECTS + "snapshot()\n")
         for verb in ("path", "at", "refs", "backrefs"):
