@@ -589,7 +589,7 @@ int modules_init(void *base, uint32_t process_serial)
 	self.exe_len = len > 0 ? (uint32_t)len : 0;
 	self.exe[self.exe_len] = 0;
 	self.debug = dlsym(RTLD_DEFAULT, "_r_debug");
-	if (real_is_there("_dl_find_object"))
+	if (real_libc_is(35))
 		self.loader = (int (*)(void *, struct found_object *))dlsym(
 			RTLD_DEFAULT, "_dl_find_object");
 	self.find = self.loader;

@@ -1,12 +1,12 @@
 #include "preload/real.h"
 
-#include "preload/dynsym.h"
-
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 struct real real;
 static struct real found; /* complete before any hook uses it */
@@ -47,50 +47,22 @@ static void next(void *function, const char *name)
 	*(void **)function = dlsym(RTLD_NEXT, name);
 }
 
-struct search {
-	const char *name;
-	bool behind_us, found;
-};
-
-static bool has(const struct dl_phdr_info *object, const void *address)
+bool real_libc_is(unsigned minor)
 {
-	uintptr_t at = (uintptr_t)address - object->dlpi_addr;
+	const char *version = gnu_get_libc_version(); /* "2.36" */
+	unsigned number = 0;
 
-	for (size_t i = 0; i < object->dlpi_phnum; i++)
-		if (object->dlpi_phdr[i].p_type == PT_LOAD &&
-		    at - object->dlpi_phdr[i].p_vaddr < object->dlpi_phdr[i].p_memsz)
-			return true;
-	return false;
+	if (strncmp(version, "2.", 2))
+		return true;
+	for (version += 2; *version >= '0' && *version <= '9'; version++)
+		number = number * 10 + (unsigned)(*version - '0');
+	return number >= minor;
 }
 
-static int look_in(struct dl_phdr_info *object, size_t size, void *context)
+/* Of a name that libc has from a version on. */
+static void next_since(unsigned minor, void *function, const char *name)
 {
-	struct search *s = context;
-	struct dynsym d;
-
-	(void)size;
-	if (!s->behind_us) {
-		s->behind_us = has(object, &real);
-		return 0;
-	}
-	s->found = !dynsym_open(object->dlpi_addr, object->dlpi_phdr,
-				object->dlpi_phnum, &d) &&
-		   dynsym_find(&d, s->name);
-	return s->found;
-}
-
-bool real_is_there(const char *name)
-{
-	struct search s = {.name = name};
-
-	dl_iterate_phdr(look_in, &s);
-	return s.found;
-}
-
-/* Of a name that may be nowhere. */
-static void next_if_any(void *function, const char *name)
-{
-	if (real_is_there(name))
+	if (real_libc_is(minor))
 		next(function, name);
 }
 
@@ -105,7 +77,7 @@ bool real_is_one_object(const void *a, const void *b)
 /* Only of the object that has malloc: another one's tells of another heap. */
 static void next_of_allocator(void *function, const char *name)
 {
-	next_if_any(function, name);
+	next(function, name);
 	if (!*(void **)function ||
 	    !real_is_one_object((void *)found.malloc, *(void **)function))
 		*(void **)function = NULL;
@@ -124,16 +96,17 @@ bool real_init(void)
 	next(&found.free, "free");
 	next(&found.calloc, "calloc");
 	next(&found.realloc, "realloc");
-	next_if_any(&found.reallocarray, "reallocarray");
+	next_since(26, &found.reallocarray, "reallocarray");
 	next(&found.memalign, "memalign");
 	next(&found.aligned_alloc, "aligned_alloc");
 	next(&found.posix_memalign, "posix_memalign");
 	next(&found.valloc, "valloc");
 	next(&found.pvalloc, "pvalloc");
-	next_if_any(&found.free_sized, "free_sized");
-	next_if_any(&found.free_aligned_sized, "free_aligned_sized");
+	next_since(43, &found.free_sized, "free_sized");
+	next_since(43, &found.free_aligned_sized, "free_aligned_sized");
 	next(&found.malloc_usable_size, "malloc_usable_size");
-	next_of_allocator(&found.mallinfo2, "mallinfo2");
+	if (real_libc_is(33))
+		next_of_allocator(&found.mallinfo2, "mallinfo2");
 	next(&found.mmap, "mmap");
 	next(&found.munmap, "munmap");
 	next(&found.mremap, "mremap");
@@ -147,7 +120,7 @@ bool real_init(void)
 	next(&found.quick_exit, "quick_exit");
 	next(&found.execve, "execve");
 	next(&found.execvpe, "execvpe");
-	next_if_any(&found.execveat, "execveat");
+	next_since(34, &found.execveat, "execveat");
 	next(&found.fexecve, "fexecve");
 	next(&found.posix_spawn, "posix_spawn");
 	next(&found.posix_spawnp, "posix_spawnp");

@@ -61,10 +61,10 @@ extern struct real real; /* constant after real_init() */
  * bootstrap arena. True when `real` is complete. Keeps errno. */
 bool real_init(void);
 
-/* Whether an object behind ours has the name. To be asked before dlsym() where there may
- * be none: in vain, that allocates, and whose hook it is may be setting its heap up
+/* Whether libc is 2.`minor` or later. To be asked before dlsym() for a name that came
+ * with it: in vain, that allocates, and whose hook it is may be setting its heap up
  * (PartitionAlloc maps memory under a lock that it then waits for). */
-bool real_is_there(const char *name);
+bool real_libc_is(unsigned minor);
 
 /* Whether two addresses are of one loaded object. */
 bool real_is_one_object(const void *a, const void *b);
