@@ -31,6 +31,6 @@ static inline void *allocated(struct hook *h, void *p, size_t size)
 /* Records that p will be freed; true. */
 static inline bool freeing(struct hook *h, void *p)
 {
-	hook_put(h, WIRE_FREE, p, 0, hook_free_stack(h));
+	hook_put_free(h, p, hook_free_stack(h));
 	return true;
 }

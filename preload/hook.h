@@ -151,6 +151,13 @@ static inline void hook_put(struct hook *h, enum wire_type type, const void *add
 	thread_put(h->thread, type, address, size, stack);
 }
 
+/* A free, before the real one. */
+static inline void hook_put_free(struct hook *h, const void *address, uint32_t stack)
+{
+	if (h->depth || !thread_pair(h->thread, address, stack))
+		hook_put(h, WIRE_FREE, address, 0, stack);
+}
+
 /* Registers what surrounds fork(), once, in the constructor. */
 void hooks_fork_init(void);
 

@@ -113,6 +113,13 @@ static inline enum wire_type freed_as(void)
 	return WIRE_GONE;
 }
 
+static inline void put_freed(struct hook *h, enum wire_type type, void *p,
+			     uint32_t stack)
+{
+	if (type != WIRE_FREE || h->depth || !thread_pair_held(h->thread, p, stack))
+		thread_put_held(h->thread, type, p, 0, stack);
+}
+
 static void object_free(void *context, void *p)
 {
 	const struct allocator *a = context;
@@ -124,10 +131,9 @@ static void object_free(void *context, void *p)
 		return;
 	}
 	type = freed_as();
-	thread_put_held(h.thread, type, p, 0,
-			type == WIRE_FREE && session.flags & WIRE_FREE_STACKS
-				? stack_of(&h)
-				: 0);
+	put_freed(&h, type, p,
+		  type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? stack_of(&h)
+									: 0);
 	a->free(a->context, p);
 	leave(&h);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -42,6 +43,19 @@ static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 	return n;
 }
 
+/* Stores `to` where *v is `from`; true if it did. Atomic and no more, as above; what
+ * was stored before is seen before it. */
+static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)
+{
+	bool done;
+
+	__asm__ volatile("cmpxchgq %3, %1"
+			 : "=@cce"(done), "+m"(*v), "+a"(from)
+			 : "r"(to)
+			 : "memory");
+	return done;
+}
+
 #elif defined(__aarch64__)
 
 static inline long sys_call6(long n, long a, long b, long c, long d, long e, long f)
@@ -72,6 +86,12 @@ static inline uint64_t sys_ticks(void)
 static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 {
 	return atomic_fetch_add_explicit(v, n, memory_order_relaxed);
+}
+
+static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)
+{
+	return atomic_compare_exchange_strong_explicit(
+		v, &from, to, memory_order_release, memory_order_relaxed);
 }
 
 #else

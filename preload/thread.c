@@ -94,6 +94,7 @@ static struct thread *ring_take(uint32_t i)
 	t->ring = ring;
 	t->slots = wire_data(session.base, i);
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	t->claimed = atomic_load_explicit(&ring->reserved, memory_order_relaxed);
 	/* release: the fields, then LIVE; pairs with the collector's acquire. */
 	atomic_store_explicit(&ring->state, WIRE_RING_LIVE, memory_order_release);
 	atomic_fetch_add_explicit(&session_header()->claims, 1, memory_order_release);
@@ -235,6 +236,92 @@ static inline uint64_t stamp_held(struct thread *t)
 	return t->stamp = stamp();
 }
 
+static inline struct wire_slot *slot_at(const struct thread *t, uint64_t at)
+{
+	return (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+}
+
+/* ---- pairs --------------------------------------------------------------- */
+
+/*
+ * The last event, an allocation, becomes a pair by one instruction, which fails where
+ * it is the last no more. For what a signal handler puts in the middle begins with
+ * shut(), whose instruction is no other one's middle.
+ */
+static inline __attribute__((always_inline)) bool
+pair(struct thread *t, const void *address, uint32_t stack, bool held)
+{
+	/* relaxed, all: this thread's own. */
+	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	uint64_t at = end - sizeof(struct wire_slot), sizes, stacks, gap;
+	struct wire_slot *slot = slot_at(t, at);
+	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
+	bool done = false;
+
+	if ((head ^ wire_head((uint64_t)address, WIRE_ALLOC, 0)) << 8)
+		return false;
+	t->pairing = slot;
+	atomic_signal_fence(memory_order_seq_cst);
+	gap = (held ? stamp_held(t) : (t->stamp = stamp())) - slot->stamp;
+	/* At the ring's last owner's event the collector will not look again. */
+	if (head >> 56 == wire_lap(at) && at >= t->claimed && !(gap >> 32) &&
+	    atomic_load_explicit(&t->ring->reserved, memory_order_relaxed) == end) {
+		sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
+		stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
+		atomic_store_explicit(&slot->size, sizes | wire_sizes(0, gap),
+				      memory_order_relaxed);
+		atomic_store_explicit(&slot->stacks,
+				      stacks | wire_stacks(0, stack, gap),
+				      memory_order_relaxed);
+		done = sys_local_exchange(&slot->head, head,
+					  wire_head((uint64_t)address, WIRE_PAIR, at));
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	t->pairing = NULL;
+	return done;
+}
+
+bool thread_pair(struct thread *t, const void *address, uint32_t stack)
+{
+	return pair(t, address, stack, false);
+}
+
+bool thread_pair_held(struct thread *t, const void *address, uint32_t stack)
+{
+	return pair(t, address, stack, true);
+}
+
+/* It will not become a pair any more. */
+static void shut(struct wire_slot *slot)
+{
+	/* relaxed: this thread's own. */
+	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
+
+	if ((head >> 48 & 0xff) == WIRE_ALLOC)
+		sys_local_exchange(&slot->head, head,
+				   head + ((uint64_t)(WIRE_SHUT - WIRE_ALLOC) << 48));
+}
+
+/* In the middle of pair(). Its slot, come round again, is left out: it would be
+ * written to. */
+static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)
+{
+	struct wire_slot *slot = t->pairing;
+	uint64_t at;
+
+	shut(slot);
+	/* relaxed: this thread's own. */
+	at = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	if (slot_at(t, at) != slot)
+		return;
+	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
+	if (slot_is_free(t, at))
+		atomic_store_explicit(&slot_at(t, at)->head, wire_head(0, WIRE_NOP, at),
+				      memory_order_release);
+}
+
+/* ---- events -------------------------------------------------------------- */
+
 static inline __attribute__((always_inline)) bool put(struct thread *t,
 						      enum wire_type type,
 						      const void *address, size_t size,
@@ -248,17 +335,20 @@ static inline __attribute__((always_inline)) bool put(struct thread *t,
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
+	if (__builtin_expect(t->pairing != NULL, 0))
+		pass_pairing(t);
 	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
 	if (__builtin_expect(!slot_is_free(t, at), 0)) {
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	slot = (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+	slot = slot_at(t, at);
 	slot->stamp = held ? stamp_held(t) : (t->stamp = stamp());
-	slot->size = size;
-	slot->stack = stack;
-	if (pool)
-		slot->pool = *pool;
+	/* relaxed: the head's release covers them. */
+	atomic_store_explicit(&slot->size, pool ? size : wire_sizes(size, 0),
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->stacks, stack | (pool ? (uint64_t)*pool << 32 : 0),
+			      memory_order_relaxed);
 	/* release: the slot's words, then the one that says they are there. Also
 	 * whatever of the tree and the modules this stack names. */
 	atomic_store_explicit(&slot->head, wire_head((uint64_t)address, type, at),
@@ -295,10 +385,12 @@ void thread_recover(struct thread *t, uint32_t depth)
 {
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 
+	if (t->pairing)
+		shut(t->pairing);
+	t->pairing = NULL;
 	for (uint64_t at = t->hooks[depth].started; at < end;
 	     at += sizeof(struct wire_slot)) {
-		struct wire_slot *slot =
-			(struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+		struct wire_slot *slot = slot_at(t, at);
 
 		if (atomic_load_explicit(&slot->head, memory_order_relaxed) >> 56 ==
 			    wire_lap(at) ||

@@ -23,8 +23,9 @@ struct thread {
 	uint32_t serial;  /* of the process that owns it */
 	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
 	struct wire_ring *ring;
-	unsigned char *slots; /* the ring's WIRE_RING_BYTES */
-	uint64_t head_seen;   /* ring->head as last read */
+	unsigned char *slots;	   /* the ring's WIRE_RING_BYTES */
+	uint64_t head_seen;	   /* ring->head as last read */
+	struct wire_slot *pairing; /* a slot that is being made a pair, see thread.c */
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
@@ -35,6 +36,7 @@ struct thread {
 	uint64_t stamp;
 	uint64_t stamp_beat;  /* the collector's heartbeat then */
 	uint32_t stamp_share; /* how many more events may */
+	uint64_t claimed; /* ring cursor when the thread came */
 	bool used;	  /* somebody had this memory before: it is not all zeroes */
 	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
@@ -65,6 +67,11 @@ struct thread *thread_claim(bool patient);
  * guards, and slots that they reserved but did not commit (the consumer would wait for
  * them). */
 void thread_recover(struct thread *t, uint32_t depth);
+
+/* The free of a block, before the real one, by the outermost hook: the last event
+ * becomes a pair, if it is the block's allocation. False: it is not, or did not. */
+bool thread_pair(struct thread *t, const void *address, uint32_t stack);
+bool thread_pair_held(struct thread *t, const void *address, uint32_t stack);
 
 /* Appends one event. Waits for room unless the session is lossy; false if the event
  * was lost (and counted). */

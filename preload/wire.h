@@ -365,15 +365,26 @@ struct wire_code {
  *
  *	word 0	address (48 bits) | type (8 bits) | lap (8 bits)
  *	word 1	stamp
- *	word 2	size, bytes
- *	word 3	stack, a node id (32 bits) | of WIRE_POOL_*: pool (32 bits)
+ *	word 2	size, bytes (48 bits) | gap, its lower 16 bits
+ *	word 3	stack, a node id (24 bits) | stack of the free (24) | gap, its upper 16
+ *
+ * Of a chunk's event, the gap's places have its pool: its upper 16 bits in word 2, its
+ * lower 32 in word 3.
+ *
+ * What is committed stays as it is, but for one case. While an allocation is the last
+ * event of its thread, its free need be no event of its own: the producer adds the gap
+ * (ticks from stamp to stamp) and the stack of the free to words 2 and 3, of which the
+ * rest stays as it is, and commits the slot again as WIRE_PAIR. So the consumer has to
+ * look at a WIRE_ALLOC once more when the next slot is committed, or nothing will be,
+ * and until then must not give its slot back. A signal handler that comes in the
+ * middle makes it a WIRE_SHUT before it reserves a slot, and the producer's
+ * compare-and-exchange then fails.
  */
 struct wire_slot {
 	_Atomic uint64_t head;
 	uint64_t stamp;
-	uint64_t size;
-	uint32_t stack;
-	uint32_t pool; /* see wire_pool() */
+	_Atomic uint64_t size;
+	_Atomic uint64_t stacks;
 };
 _Static_assert(sizeof(struct wire_slot) == 32, "two slots a cache line");
 
@@ -413,6 +424,8 @@ enum wire_type {
 	/* address: the chunk, size: its size below WIRE_POOL_SIZE; pool: see wire_pool(). */
 	WIRE_POOL_ALLOC = 17, /* before the program has it */
 	WIRE_POOL_FREE = 18,  /* before anybody else can */
+	WIRE_PAIR = 19, /* a WIRE_ALLOC and, right behind it, the block's WIRE_FREE */
+	WIRE_SHUT = 20, /* a WIRE_ALLOC that will not become a pair */
 	WIRE_TYPES
 };
 
@@ -423,6 +436,28 @@ enum wire_type {
 static inline uint64_t wire_pool(uint64_t size, uint32_t pool)
 {
 	return size >> 48 << 32 | pool;
+}
+
+#define WIRE_SIZE_BITS 48
+#define WIRE_SIZE_MASK ((1ull << WIRE_SIZE_BITS) - 1)
+#define WIRE_STACK_BITS 24
+#define WIRE_STACK_MASK ((1u << WIRE_STACK_BITS) - 1)
+_Static_assert(WIRE_NODES <= WIRE_STACK_MASK, "a node id is a stack");
+
+/* Words 2 and 3 as their parts. gap < 1 << 32. */
+static inline uint64_t wire_sizes(uint64_t size, uint64_t gap)
+{
+	return (size < WIRE_SIZE_MASK ? size : WIRE_SIZE_MASK) | gap << WIRE_SIZE_BITS;
+}
+
+static inline uint64_t wire_stacks(uint32_t stack, uint32_t of_free, uint64_t gap)
+{
+	return stack | (uint64_t)of_free << WIRE_STACK_BITS | gap >> 16 << 48;
+}
+
+static inline uint64_t wire_gap(uint64_t sizes, uint64_t stacks)
+{
+	return sizes >> WIRE_SIZE_BITS | stacks >> 48 << 16;
 }
 
 /* Lap of the slot at byte cursor c: 1..255, so that fresh zeroes never match. */

@@ -24,7 +24,7 @@ struct ahead {
 
 static inline bool ahead_is_malloc(const struct event *ev)
 {
-	return ev->type < WIRE_MMAP;
+	return ev->type < WIRE_MMAP || ev->type == WIRE_PAIR;
 }
 
 /* The number comes again after 32 million batches. */
@@ -56,7 +56,9 @@ static inline void ahead_way(struct ahead *a, const struct ledger_process *p[],
 	met = &a->met[ev->way.mixed >> 35 & (AHEAD_MET - 1)];
 	before = *met - a->batch;
 	*met = a->batch + (uint32_t)i;
-	ev->alone = before >= i;
+	/* What comes and goes at once changes nothing. */
+	ev->alone =
+		before >= i || (batch[before].type == WIRE_PAIR && batch[before].alone);
 	if (!ev->alone && p[before] == p[i] && ahead_meet(p[i], &batch[before], ev)) {
 		batch[before].meets = true;
 		ev->back = (uint8_t)(i - before);
@@ -73,13 +75,17 @@ static inline void ahead_blocks(const struct ledger *l, const struct ledger_proc
 		ev->seen = live_see(&p->live, ev->address, &ev->way);
 	ev->site = sites_peek(&l->sites, &p->sums, ev->stack);
 	sites_prefetch(&l->sites, ev->site);
+	if (ev->type != WIRE_PAIR)
+		return;
+	ev->by = sites_peek(&l->sites, &p->sums, ev->freed_by);
+	sites_prefetch(&l->sites, ev->by);
 }
 
 /* The site of the freed block. */
 static inline void ahead_victims(const struct ledger *l, const struct ledger_process *p,
 				 struct event *ev)
 {
-	if (!ev->seen || ev->seen & LIVE_ROOM)
+	if (!ev->seen || ev->seen & LIVE_ROOM || ev->type == WIRE_PAIR)
 		return;
 	ev->victim = live_peek(&p->live, &ev->way, ev->seen);
 	if (l->sites.divided)
@@ -90,7 +96,10 @@ static inline void ahead_victims(const struct ledger *l, const struct ledger_pro
 /* The histogram that will count. */
 static inline void ahead_histograms(const struct ledger *l, const struct event *ev)
 {
-	if (ev->victim)
+	if (ev->type == WIRE_PAIR) {
+		__builtin_prefetch(l->sites.items[ev->site].lives, 1);
+		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
+	} else if (ev->victim)
 		__builtin_prefetch(l->sites.items[ev->victim].lives, 1);
 	else if (ev->site)
 		__builtin_prefetch(l->sites.items[ev->site].sizes, 1);
@@ -125,6 +134,8 @@ static inline void ahead_of(struct ahead *a, const struct ledger *l,
 		struct event *ev = &batch[i];
 
 		sites_prefetch_index(&l->sites, ev->stack);
+		if (ev->type == WIRE_PAIR)
+			sites_prefetch_index(&l->sites, ev->freed_by);
 		ev->site = ev->seen = ev->victim = 0;
 		ev->alone = ev->meets = ev->kept = false;
 		ev->back = 0;

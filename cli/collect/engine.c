@@ -50,7 +50,7 @@ static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
 	else if (p->pub.ended)
-		p->books.lost++;
+		p->books.lost += ev->type == WIRE_PAIR ? 2 : 1;
 	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
 		 e->hooks.account)
 		hear_account(e, p, ev);
@@ -69,6 +69,10 @@ static size_t apply(struct engine *e, struct event *ev)
 	struct lane *lane = &e->lanes[ev->ring];
 	struct process *p = lane->process;
 
+	if (ev->type == WIRE_PAIR && !p->pub.ended) {
+		ledger_joined(&e->ledger, &p->books, &lane->books, ev);
+		return 1;
+	}
 	if (ev->type > WIRE_REALLOC_END || p->pub.ended)
 		return apply_rare(e, p, lane, ev);
 	if (!ev->pair) {
@@ -101,19 +105,24 @@ static void flush(struct engine *e)
 }
 
 /* Events of a ring up to its window's end, or beyond the limit. At least one. A run of
- * many is a batch where it stands. */
+ * many is a batch where it stands. A pair's free that is beyond the limit stays. */
 static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 {
 	struct ring_reader *r = &lane->reader;
 	struct event *from = &r->window[r->at], *to = from, *end = &r->window[r->count];
+	size_t pairs = 0;
+	bool split;
 
 	if (limit > e->stamp)
 		limit = e->stamp;
 	if (from->stamp > e->stamp)
 		from->stamp = e->stamp;
 	do
-		to++;
+		pairs += to++->type == WIRE_PAIR;
 	while (to < end && to->stamp <= limit);
+	split = to[-1].type == WIRE_PAIR && to[-1].stamp + to[-1].gap > limit;
+	if (split)
+		to[-1].type = WIRE_ALLOC;
 	if (to - from >= LONG_RUN) {
 		flush(e);
 		handle(e, from, (size_t)(to - from));
@@ -125,8 +134,13 @@ static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 		}
 	}
 	r->at += (uint32_t)(to - from);
-	lane->process->pub.events += (size_t)(to - from);
-	e->threads[lane->thread].events += (size_t)(to - from);
+	if (split) {
+		event_free(&to[-1]);
+		r->at--;
+		pairs--;
+	}
+	lane->process->pub.events += (size_t)(to - from) + pairs;
+	e->threads[lane->thread].events += (size_t)(to - from) + pairs;
 }
 
 /* Has the lane a next event for this pass? Its stamp as far as it is believed. */

@@ -20,6 +20,8 @@ struct event {
 	};
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
+	/* Of a WIRE_PAIR: the free's stack, and how much later its stamp is. */
+	uint32_t freed_by, gap;
 	uint16_t ring;
 	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
@@ -37,8 +39,21 @@ struct event {
 	uint32_t seen; /* of its block, see live_see() */
 	union {
 		uint32_t victim; /* site of the block that it frees; else 0 */
+		uint32_t by;	 /* of a WIRE_PAIR: site of the free's stack */
 		uint32_t thread; /* its number, from 1; once the ledger has it */
 	};
 	uint32_t pool; /* of a chunk's event: see wire_pool() */
 	struct live_way way;
 };
+
+/* Of a WIRE_PAIR, or of the allocation that was made of it, the free is left. */
+static inline void event_free(struct event *ev)
+{
+	ev->type = WIRE_FREE;
+	ev->stamp += ev->gap;
+	ev->stack = ev->freed_by;
+	ev->size = 0;
+	ev->alone = ev->pair = ev->paired = ev->meets = ev->kept = false;
+	ev->back = 0;
+	ev->site = ev->seen = ev->victim = 0;
+}

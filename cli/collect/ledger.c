@@ -268,6 +268,23 @@ void ledger_pair(struct ledger *l, struct ledger_process *p,
 	dead_by->last_alloc = 0;
 }
 
+void ledger_joined(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		   struct event *ev)
+{
+	struct event born = *ev, dead;
+
+	if (plain_pair(l, p, ev)) {
+		t->last_alloc = 0;
+		return;
+	}
+	born.type = WIRE_ALLOC;
+	born.alone = false;
+	dead = born;
+	event_free(&dead);
+	ledger_event(l, p, t, &born);
+	ledger_event(l, p, t, &dead);
+}
+
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,
 			    uint32_t serial, uint64_t ns)
 {

@@ -139,6 +139,10 @@ void ledger_pair(struct ledger *l, struct ledger_process *p,
 		 struct ledger_thread *born_by, struct event *born,
 		 struct ledger_thread *dead_by, struct event *dead);
 
+/* A WIRE_PAIR. */
+void ledger_joined(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		   struct event *ev);
+
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that
  * it lies over, a free of nothing is a free of an unknown block. */

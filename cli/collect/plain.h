@@ -65,6 +65,29 @@ static inline bool plain_take(struct ledger *l, struct ledger_process *p,
 	return true;
 }
 
+/* What comes and goes at once has no place in the table, where nothing may lie: as it
+ * was seen, or since there was no table. */
+static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
+			      const struct event *ev)
+{
+	struct sites_block b = {.size = ev->size, .site = ev->site};
+	uint64_t ns = clock_ns(l->clock, ev->stamp + ev->gap);
+
+	/* Each is counted in its own epoch. */
+	if (!ev->alone || (!(ev->seen & LIVE_ROOM) && ev->way.homes) || !ev->site ||
+	    !ev->by || p->parked || l->sites.divided ||
+	    lineage_is_parent(&p->lineage) || live_is_aside(&p->live, ev->address) ||
+	    ns >= l->sites.history.end_ns)
+		return false;
+	b.born_ns = blocks_moment(l, ev);
+	ns = sites_moment(&l->sites, ns);
+	*blocks_death(l, ev->address) =
+		(struct ledger_moment){blocks_key(p, ev->address), ns};
+	sites_pair(&l->sites, &p->sums, &b, ev->by, ns);
+	sites_temporary(&l->sites, &p->sums, &b);
+	return true;
+}
+
 /* Before the free goes the general way: to where that looks for the block. */
 static inline void plain_give_up(struct ledger *l, struct ledger_process *p,
 				 struct event *ev)

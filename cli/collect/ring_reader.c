@@ -10,6 +10,7 @@
 #define SLOT sizeof(struct wire_slot)
 #define PAGE 4096ull
 #define AHEAD 16
+#define ROUND_EVENTS 3 /* of one slot and the open one before it, at most */
 #define HELD_MAX (WIRE_RING_BYTES / 4 * 3)
 #define WAKE_BYTES (WIRE_RING_BYTES / 4)
 
@@ -56,6 +57,12 @@ void ring_bury(struct ring_reader *r)
 	r->dead = true;
 }
 
+/* The first slot that is not given back before it was looked at again. */
+static uint64_t kept(const struct ring_reader *r)
+{
+	return r->open ? r->read - SLOT : r->read;
+}
+
 static uint32_t nodes_used(void *base)
 {
 	struct wire_header *h = base;
@@ -70,35 +77,82 @@ static bool is_sense(struct ring_reader *r, uint8_t type)
 {
 	if (type == WIRE_NOP)
 		return false;
-	if (type < WIRE_TYPES && (type == WIRE_REALLOC_END || type >= WIRE_MMAP))
+	if (type == WIRE_REALLOC_END || (type >= WIRE_MMAP && type < WIRE_PAIR))
 		return true;
 	r->bad++;
 	return false;
 }
 
-/* A checked copy of a slot. False: nothing to hand on. nodes: those known to be used.
- */
+static inline uint8_t type_of(uint64_t head)
+{
+	return (uint8_t)(head >> 48);
+}
+
+/* nodes: those known to be used. */
+static inline uint32_t check_stack(void *base, uint32_t stack, uint32_t *nodes)
+{
+	if (stack >= *nodes)
+		*nodes = nodes_used(base);
+	return stack < *nodes ? stack : 0;
+}
+
+/* A checked copy of a slot. False: nothing to hand on. */
 static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
 			uint64_t head, void *base, uint32_t *nodes, struct event *ev)
 {
-	uint32_t stack = *(const volatile uint32_t *)&slot->stack;
+	/* relaxed, both: the head was acquired. What a producer may be adding to them
+	 * is above what is taken here. */
+	uint64_t sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
+	uint64_t stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
 	uint64_t address = head & WIRE_PC_MASK;
-	uint8_t type = (uint8_t)(head >> 48);
+	uint8_t type = type_of(head);
 
-	if (stack >= *nodes)
-		*nodes = nodes_used(base);
+	if (type == WIRE_SHUT)
+		type = WIRE_ALLOC;
 	/* Its other fields are found out later: see ahead.h. */
 	ev->address = address;
 	ev->type = type;
 	ev->stamp = slot->stamp;
-	ev->size = slot->size;
-	ev->stack = stack < *nodes ? stack : 0;
-	ev->pool = slot->pool;
+	ev->size = sizes & WIRE_SIZE_MASK;
+	ev->stack = check_stack(base, stacks & WIRE_STACK_MASK, nodes);
 	ev->ring = r->index;
 	ev->temporary = false;
+	if (type == WIRE_PAIR) {
+		ev->freed_by = check_stack(
+			base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
+		ev->gap = (uint32_t)wire_gap(sizes, stacks);
+	}
+	if (type == WIRE_POOL_ALLOC || type == WIRE_POOL_FREE) {
+		ev->size = sizes;
+		ev->pool = (uint32_t)(stacks >> 32);
+	}
 	if (!address || (uint8_t)(type - 1) >= WIRE_TYPES - 1)
 		return is_sense(r, type);
 	return true;
+}
+
+/* What has become of a slot with an allocation. If it was freed, that event; whether. */
+static inline bool copy_free(struct ring_reader *r, const struct wire_slot *slot,
+			     void *base, uint32_t *nodes, struct event *ev)
+{
+	/* acquire: pairs with the producer's release when it made it a pair. */
+	uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
+	uint64_t sizes, stacks;
+
+	if (type_of(head) != WIRE_PAIR)
+		return false;
+	/* relaxed, both: the head was acquired. */
+	sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
+	stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
+	ev->address = head & WIRE_PC_MASK;
+	ev->type = WIRE_FREE;
+	ev->stamp = slot->stamp + wire_gap(sizes, stacks);
+	ev->size = 0;
+	ev->stack =
+		check_stack(base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
+	ev->ring = r->index;
+	ev->temporary = false;
+	return ev->address;
 }
 
 /* Gives the slots below `to` back, and wakes the producer if it waits for room. */
@@ -130,10 +184,10 @@ static void give(struct ring_reader *r)
 		     atomic_load_explicit(&r->control->waiting, memory_order_relaxed);
 
 	/* Woken for every few slots, who waits would do little else. */
-	if (r->dead || (waits && (r->read - r->given >= WAKE_BYTES || !ring_ready(r))))
-		publish(r, r->read);
+	if (r->dead || (waits && (kept(r) - r->given >= WAKE_BYTES || !ring_ready(r))))
+		publish(r, kept(r));
 	else if (!waits && used > HELD_MAX)
-		publish(r, to - r->given < r->read - r->given ? to : r->read);
+		publish(r, to - r->given < kept(r) - r->given ? to : kept(r));
 }
 
 static void punch(int fd, const struct ring_reader *r, uint64_t at, uint64_t len)
@@ -146,12 +200,12 @@ static void punch(int fd, const struct ring_reader *r, uint64_t at, uint64_t len
 
 bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 {
-	uint64_t from = (r->given + PAGE - 1) & ~(PAGE - 1), to = r->read & ~(PAGE - 1);
+	uint64_t from = (r->given + PAGE - 1) & ~(PAGE - 1), to = kept(r) & ~(PAGE - 1);
 	uint64_t at = from % WIRE_RING_BYTES, len, first;
 
 	/* relaxed: seen at the next look otherwise. */
 	if (atomic_load_explicit(&r->control->waiting, memory_order_relaxed)) {
-		publish(r, r->read);
+		publish(r, kept(r));
 		return false;
 	}
 	if (to <= from || to - from < least)
@@ -165,21 +219,39 @@ bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 	return true;
 }
 
+/* Nothing is committed behind the open slot, if there is one: how many events it makes
+ * now. It stays open if it is what it was at this one look. */
+static size_t look_again(struct ring_reader *r, const struct wire_slot **open,
+			 void *base, uint32_t *nodes, struct event *ev)
+{
+	const struct wire_slot *slot = *open;
+	/* acquire: see copy_free(). */
+	uint64_t head =
+		slot ? atomic_load_explicit(&slot->head, memory_order_acquire) : 0;
+
+	if (type_of(head) != WIRE_ALLOC)
+		*open = NULL;
+	return type_of(head) == WIRE_PAIR && copy_free(r, slot, base, nodes, ev);
+}
+
 size_t ring_fill(struct ring_reader *r, void *base)
 {
 	uint64_t start = r->read, read = start, stop = start + WIRE_RING_BYTES / 4;
-	const struct wire_slot *slot = (const struct wire_slot *)r->slot;
-	struct event *to = r->window, *end = to + RING_WINDOW;
+	const struct wire_slot *slot = (const struct wire_slot *)r->slot,
+			       *open = r->open;
+	struct event *to = r->window, *end = to + RING_WINDOW - ROUND_EVENTS;
 	uint32_t nodes = 0; /* none is used that no event has named */
 	uint64_t lap = r->lap;
 	bool dead = r->dead;
 
+	r->window_start = kept(r);
 	if (dead && stop - start > r->end - start)
 		stop = r->end;
 	while (to < end && read != stop) {
 		/* acquire: pairs with the producer's release of the head word, so that
 		 * the slot's other words are read as they were before it, and the
-		 * count of nodes as it was when the event named one. */
+		 * count of nodes as it was when the event named one. The slot before
+		 * is what it will be, too. */
 		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
 		bool committed = head >> 56 == lap;
 
@@ -188,8 +260,14 @@ size_t ring_fill(struct ring_reader *r, void *base)
 		__builtin_prefetch(slot + AHEAD);
 		if (!committed && !dead)
 			break;
-		if (committed && copy(r, slot, head, base, &nodes, to))
+		if (open && copy_free(r, open, base, &nodes, to))
 			to++;
+		open = NULL;
+		if (committed && copy(r, slot, head, base, &nodes, to)) {
+			to++;
+			if (type_of(head) == WIRE_ALLOC)
+				open = slot;
+		}
 		read += SLOT;
 		slot++;
 		if (read % WIRE_RING_BYTES == 0) {
@@ -198,11 +276,13 @@ size_t ring_fill(struct ring_reader *r, void *base)
 			lap = r->lap;
 		}
 	}
+	to += look_again(r, &open, base, &nodes, to);
 	r->read = read;
 	r->slot = &slot->head;
+	/* Of a dead ring that was the last time. */
+	r->open = dead && read == r->end ? NULL : open;
 	r->at = 0;
 	r->count = (uint32_t)(to - r->window);
-	r->window_start = start;
 	if (read != start)
 		give(r);
 	return r->count;

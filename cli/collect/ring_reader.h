@@ -7,9 +7,13 @@
  * would have to wait for them: until then they are ours, and if the thread falls idle
  * their pages can be punched out of the memory, with nobody near them.
  *
+ * An allocation at the end of what is committed is handed on like any other, but its
+ * slot is looked at again, and not given back until that has been for the last time.
+ *
  *	done <= read <= done + WIRE_RING_BYTES
- *	given <= read, given <= reserved; the producer writes from reserved up to
- *		given + WIRE_RING_BYTES, never in [given, read)
+ *	given <= kept, the open slot or else `read`; given <= reserved; the producer
+ *		writes from reserved up to given + WIRE_RING_BYTES and to the open
+ *		slot, never in [given, kept)
  */
 #pragma once
 
@@ -23,13 +27,15 @@ enum {
 
 struct ring_reader { /* the first line is all that an idle ring costs a pass */
 	_Alignas(64) const _Atomic uint64_t *slot; /* at `read` */
-	uint64_t lap; /* what the slot's head must have, in its place */
-	uint64_t read; /* cursor of the next slot to copy */
+	uint64_t lap;	      /* what the slot's head must have, in its place */
+	uint64_t read;	      /* cursor of the next slot to copy */
 	struct event *window; /* RING_WINDOW events, NULL when there are none */
 	uint32_t at, count;   /* window: next, end */
 	bool dead; /* the owner writes no more: all is read up to `end`, but for holes
 		    */
 	uint64_t end;
+	/* The slot before `read`, if it is an allocation that may yet become a pair. */
+	const struct wire_slot *open;
 
 	uint64_t given; /* the wire's head: slots below it are the producer's again */
 	uint64_t window_start; /* cursor of the window's first slot */
@@ -55,13 +61,16 @@ static inline uint64_t ring_done(const struct ring_reader *r)
 	return r->at < r->count ? r->window_start : r->read;
 }
 
-/* Is there a slot to read? */
+/* Is there a slot to read, or is the open one no more what it was? */
 static inline bool ring_ready(const struct ring_reader *r)
 {
 	if (r->dead)
-		return r->read < r->end;
+		return r->read < r->end || r->open;
 	/* Relaxed: only an answer. ring_fill() acquires before it reads more. */
-	return atomic_load_explicit(r->slot, memory_order_relaxed) >> 56 == r->lap;
+	return atomic_load_explicit(r->slot, memory_order_relaxed) >> 56 == r->lap ||
+	       (r->open &&
+		(uint8_t)(atomic_load_explicit(&r->open->head, memory_order_relaxed) >>
+			  48) != WIRE_ALLOC);
 }
 
 /* Fills the window, which is empty, with what is committed.

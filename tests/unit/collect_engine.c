@@ -40,6 +40,7 @@ struct hook { /* a call of malloc, free or realloc, half done */
 	int address, to;
 	uint64_t size, stamp, cursor;
 	bool failed, freed;
+	bool joins, alone; /* a free that makes a pair; one that may not */
 	struct block held; /* the old one, between begin and end */
 };
 
@@ -56,7 +57,7 @@ struct world {
 	uint64_t random;
 	uint64_t time;
 	uint64_t noise; /* stamps are wrong by less than that */
-	uint64_t committed;
+	uint64_t committed, joined;
 	int threads;
 	bool meanwhile, closing;
 	bool flat; /* no signal handlers */
@@ -105,6 +106,17 @@ static uint64_t take_stamp(struct world *w)
 	return w->time + 100000 + chance(w, w->noise + 1) - w->noise / 2;
 }
 
+/* A signal handler sees to it that what it interrupts makes no pair any more. */
+static uint64_t reserve(struct world *w, struct thread *t)
+{
+	struct hook *outermost = &t->hooks[0];
+
+	if (t->depth > 1 && outermost->joins)
+		wire_shut(w->base, t->ring, address_of(outermost->address),
+			  outermost->cursor);
+	return wire_reserve(w->base, t->ring);
+}
+
 static void commit(struct world *w, struct thread *t, struct hook *h,
 		   enum wire_type type, uint64_t address, uint64_t size)
 {
@@ -149,7 +161,7 @@ static bool step_allocate(struct world *w, struct thread *t, struct hook *h)
 		h->stamp = take_stamp(w);
 		return false;
 	case 2:
-		h->cursor = wire_reserve(w->base, t->ring);
+		h->cursor = reserve(w, t);
 		return false;
 	case 3:
 		commit(w, t, h, WIRE_ALLOC, address_of(h->address), h->size);
@@ -161,7 +173,7 @@ static bool step_allocate(struct world *w, struct thread *t, struct hook *h)
 		h->stamp = take_stamp(w);
 		return false;
 	case 5:
-		h->cursor = wire_reserve(w->base, t->ring);
+		h->cursor = reserve(w, t);
 		return false;
 	case 6:
 		commit(w, t, h, WIRE_IGNORE, address_of(h->address), 0);
@@ -173,23 +185,63 @@ static bool step_allocate(struct world *w, struct thread *t, struct hook *h)
 	}
 }
 
+/* Often that of the thread's last event. */
+static int pick_victim(struct world *w, const struct thread *t)
+{
+	for (int a = 0; a < ADDRESSES && chance(w, 3); a++)
+		if (w->on_offer[a] && wire_may_join(w->base, t->ring, address_of(a)))
+			return a;
+	return pick(w, w->on_offer, true);
+}
+
+static void released(struct world *w, const struct hook *h)
+{
+	now_free(w, &w->truth[h->address], stack_of(address_of(h->address), 0));
+	w->truth[h->address].live = false;
+}
+
+/* The last event becomes a pair, if no signal handler has come in between. */
+static bool join(struct world *w, const struct thread *t, const struct hook *h)
+{
+	uint64_t address = address_of(h->address);
+
+	if (!wire_join(w->base, t->ring, address, h->stamp, stack_of(address, 0)))
+		return false;
+	w->committed++;
+	w->joined++;
+	released(w, h);
+	return true;
+}
+
 static bool step_release(struct world *w, struct thread *t, struct hook *h)
 {
 	switch (h->step++) {
 	case 0:
-		h->address = pick(w, w->on_offer, true);
+		h->address = pick_victim(w, t);
 		if (h->address < 0)
 			return true;
 		w->on_offer[h->address] = false;
 		h->stamp = take_stamp(w);
 		return false;
 	case 1:
-		h->cursor = wire_reserve(w->base, t->ring);
+		h->joins = !h->alone && t->depth == 1 &&
+			   wire_may_join(w->base, t->ring, address_of(h->address));
+		if (h->joins)
+			h->cursor =
+				atomic_load(&wire_ring(w->base, t->ring)->reserved) -
+				sizeof(struct wire_slot);
+		else
+			h->cursor = reserve(w, t);
 		return false;
 	case 2:
+		if (h->joins) {
+			h->joins = false;
+			h->alone = !join(w, t, h);
+			h->step = h->alone ? 1 : 3;
+			return false;
+		}
 		commit(w, t, h, WIRE_FREE, address_of(h->address), 0);
-		now_free(w, &w->truth[h->address], stack_of(address_of(h->address), 0));
-		w->truth[h->address].live = false;
+		released(w, h);
 		return false;
 	default:
 		w->in_use[h->address] = false;
@@ -247,7 +299,7 @@ static bool step_reallocate(struct world *w, struct thread *t, struct hook *h)
 		h->stamp = take_stamp(w);
 		return false;
 	case 1:
-		h->cursor = wire_reserve(w->base, t->ring);
+		h->cursor = reserve(w, t);
 		return false;
 	case 2:
 		commit(w, t, h, WIRE_REALLOC_BEGIN, address_of(h->address), 0);
@@ -261,7 +313,7 @@ static bool step_reallocate(struct world *w, struct thread *t, struct hook *h)
 		h->stamp = take_stamp(w);
 		return false;
 	case 5:
-		h->cursor = wire_reserve(w->base, t->ring);
+		h->cursor = reserve(w, t);
 		return false;
 	case 6:
 		commit_end(w, t, h);
@@ -479,7 +531,8 @@ static void check_live(struct world *w, struct profile *p, bool exact)
 	assert_int_equal(c.seen, live);
 }
 
-static void one_program(uint64_t seed, uint64_t noise, bool exact)
+/* How many frees made a pair of it. */
+static uint64_t one_program(uint64_t seed, uint64_t noise, bool exact)
 {
 	struct world w;
 	struct profile *p = bare_profile();
@@ -496,6 +549,7 @@ static void one_program(uint64_t seed, uint64_t noise, bool exact)
 				 w.freed);
 	engine_close(w.engine);
 	free_profile(p);
+	return w.joined;
 }
 
 static uint64_t seeds(void)
@@ -507,9 +561,12 @@ static uint64_t seeds(void)
 
 static void the_live_set_is_the_truth_whatever_the_interleaving(void **state)
 {
+	uint64_t joined = 0;
+
 	(void)state;
 	for (uint64_t seed = 1; seed <= seeds(); seed++)
-		one_program(seed, 0, true);
+		joined += one_program(seed, 0, true);
+	assert_true(joined > 10 * seeds());
 }
 
 static void stamps_that_invert_a_hand_off_change_nothing(void **state)
@@ -596,6 +653,49 @@ static void a_killed_process_loses_nothing_that_was_committed(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= seeds(); seed++)
 		one_kill(seed);
+}
+
+/* Of the ring's next two stamps, an allocation and its free, in one slot. */
+static void put_pair(struct world *w, uint32_t ring, int a, uint64_t at, uint64_t until,
+		     uint64_t size)
+{
+	wire_put(w->base, ring, WIRE_ALLOC, address_of(a), at, size, 1);
+	assert_true(wire_join(w->base, ring, address_of(a), until, 2));
+}
+
+/* What other threads do between a block's allocation and its free sees it. */
+static void a_pair_is_alive_until_its_free(void **state)
+{
+	for (uint32_t crowd = 0; crowd < 200; crowd++) {
+		struct profile *p = bare_profile();
+		struct world w;
+		uint64_t t;
+
+		(void)state;
+		open_world(&w, 4, 0);
+		w.meanwhile = false;
+		w.thread[0].ring = wire_claim(w.base, 7, 1, 600);
+		w.thread[1].ring = wire_claim(w.base, 7, 1, 601);
+		t = 100000;
+		/* So that it is part of a long run of its ring, or not. */
+		for (uint32_t i = 0; i < crowd; i++, t += 10)
+			put_pair(&w, w.thread[0].ring, 1, t, t + 5, 10);
+		put_pair(&w, w.thread[0].ring, 2, t, t + 1000, 5000);
+		put_pair(&w, w.thread[1].ring, 4, t + 10, t + 20, 300);
+		put_pair(&w, w.thread[1].ring, 4, t + 30, t + 2000, 200);
+		put_pair(&w, w.thread[0].ring, 5, t + 1500, t + 1600, 5250);
+		w.time = t;
+		drain(&w);
+		assert_int_equal(engine_fill(w.engine, p), 0);
+		assert_int_equal(p->processes[0].domain[PROFILE_MALLOC].peak.bytes,
+				 5450);
+		assert_int_equal(p->processes[0].domain[PROFILE_MALLOC].frees,
+				 crowd + 4);
+		assert_int_equal(p->processes[0].events, 2 * crowd + 8);
+		assert_int_equal(p->processes[0].temporary.blocks, crowd + 4);
+		engine_close(w.engine);
+		free_profile(p);
+	}
 }
 
 /* A fork child frees what its parent allocated, and is given the same address. */
@@ -798,6 +898,7 @@ int main(void)
 		cmocka_unit_test(stamps_that_are_noise_leave_no_block_unexplained),
 		cmocka_unit_test(each_block_is_freed_by_who_freed_it),
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
+		cmocka_unit_test(a_pair_is_alive_until_its_free),
 		cmocka_unit_test(
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
 		cmocka_unit_test(rings_and_slots_are_used_again),

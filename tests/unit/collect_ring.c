@@ -74,6 +74,127 @@ static void a_reader_sees_whole_slots_in_order(void **state)
 	wire_unmake(race.base);
 }
 
+/* Every third is freed at once, sooner or later than the reader comes. */
+static void *produce_pairs(void *context)
+{
+	struct race *r = context;
+
+	for (uint64_t i = 0; i < EVENTS; i++) {
+		while (!wire_room(r->base, r->ring, 1))
+			sched_yield();
+		wire_put(r->base, r->ring, WIRE_ALLOC, address_of(i), i * 8, i, 1);
+		if (i % 64 == 5)
+			sched_yield();
+		if (i % 3 == 2 &&
+		    !wire_join(r->base, r->ring, address_of(i), i * 8 + 7, 2))
+			return r;
+	}
+	return NULL;
+}
+
+/* An allocation and its free, together or one after the other. */
+static void count_pairs(const struct event *ev, uint64_t *allocs, uint64_t *frees,
+			uint64_t *late)
+{
+	if (ev->type == WIRE_FREE) {
+		assert_int_equal(ev->address, address_of(*allocs - 1));
+		assert_int_equal(ev->stamp, (*allocs - 1) * 8 + 7);
+		assert_int_equal(ev->stack, 2);
+		++*frees;
+		++*late;
+		return;
+	}
+	assert_int_equal(*frees, *allocs / 3);
+	assert_int_equal(ev->address, address_of(*allocs));
+	assert_int_equal(ev->stamp, *allocs * 8);
+	assert_int_equal(ev->size, *allocs);
+	assert_int_equal(ev->stack, 1);
+	++*allocs;
+	if (ev->type == WIRE_PAIR) {
+		assert_int_equal(ev->gap, 7);
+		assert_int_equal(ev->freed_by, 2);
+		++*frees;
+	}
+}
+
+static void a_free_that_joins_its_allocation_is_seen_once(void **state)
+{
+	struct race race = {0};
+	uint64_t allocs = 0, frees = 0, late = 0;
+	struct event window[RING_WINDOW];
+	struct ring_reader reader;
+	pthread_t producer;
+	void *failed;
+	int fd;
+
+	(void)state;
+	race.base = wire_make_shared(0, &fd);
+	assert_non_null(race.base);
+	for (int k = 1; k < 5; k++)
+		wire_add_node(race.base, (uint64_t)k, 0);
+	race.ring = wire_claim(race.base, 0, 1, 1);
+	ring_open(&reader, race.base, race.ring);
+	reader.window = window;
+	assert_int_equal(pthread_create(&producer, NULL, produce_pairs, &race), 0);
+	while (allocs < EVENTS || frees < EVENTS / 3) {
+		if (ring_ready(&reader))
+			ring_fill(&reader, race.base);
+		else
+			sched_yield();
+		if (reader.read % 20480 < 4096)
+			ring_trim(&reader, fd, 1);
+		for (; reader.at < reader.count; reader.at++)
+			count_pairs(&window[reader.at], &allocs, &frees, &late);
+	}
+	pthread_join(producer, &failed);
+	assert_null(failed);
+	assert_false(ring_ready(&reader));
+	/* The last allocation may become a pair until its owner is dead. */
+	ring_bury(&reader);
+	assert_true(ring_ready(&reader));
+	assert_int_equal(ring_fill(&reader, race.base), 0);
+	assert_false(ring_ready(&reader));
+	assert_int_equal(reader.bad, 0);
+	wire_unmake(race.base);
+	close(fd);
+}
+
+/* Deterministic: what a reader has seen of an allocation decides nothing. */
+static void an_open_slot_is_not_given_back(void **state)
+{
+	struct event window[RING_WINDOW];
+	struct ring_reader reader;
+	void *base;
+	int fd;
+
+	(void)state;
+	base = wire_make_shared(0, &fd);
+	assert_non_null(base);
+	wire_claim(base, 0, 1, 1);
+	ring_open(&reader, base, 0);
+	reader.window = window;
+	for (uint64_t i = 0; i < 4096 / 32 * 3 + 1; i++) {
+		wire_put(base, 0, WIRE_ALLOC, 16, i, 1, 0);
+		reader.at = reader.count;
+		if (ring_ready(&reader))
+			ring_fill(&reader, base);
+	}
+	assert_false(ring_ready(&reader));
+	assert_true(ring_trim(&reader, fd, 1));
+	assert_int_equal(reader.given, 4096ull * 3);
+	reader.at = reader.count;
+	assert_int_equal(ring_done(&reader), 4096ull * 3 + 32);
+	assert_true(wire_join(base, 0, 16, 4096 / 32 * 3 + 5, 0));
+	assert_true(ring_ready(&reader));
+	assert_int_equal(ring_fill(&reader, base), 1);
+	assert_int_equal(window[0].type, WIRE_FREE);
+	assert_int_equal(ring_done(&reader), 4096ull * 3);
+	reader.at = reader.count;
+	assert_false(ring_ready(&reader));
+	wire_unmake(base);
+	close(fd);
+}
+
 /* Trimmed as often as can be, while the producer writes as fast as it can. */
 static void trimming_takes_nothing_from_a_producer_at_work(void **state)
 {
@@ -244,6 +365,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reader_sees_whole_slots_in_order),
+		cmocka_unit_test(a_free_that_joins_its_allocation_is_seen_once),
+		cmocka_unit_test(an_open_slot_is_not_given_back),
 		cmocka_unit_test(trimming_takes_nothing_from_a_producer_at_work),
 		cmocka_unit_test(no_slot_is_punched_that_may_be_written),
 		cmocka_unit_test(nonsense_is_counted_and_skipped),

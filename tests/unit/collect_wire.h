@@ -134,16 +134,63 @@ static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
 			       enum wire_type type, uint64_t address, uint64_t stamp,
 			       uint64_t size, uint32_t stack)
 {
-	struct wire_slot *slot =
-		(struct wire_slot *)(void *)(wire_data(base, ring) +
-					     cursor % WIRE_RING_BYTES);
+	struct wire_slot *slot = (struct wire_slot *)(void *)(wire_data(base, ring) +
+							      cursor % WIRE_RING_BYTES);
 
 	slot->stamp = stamp;
-	slot->size = size;
-	slot->stack = stack;
-	slot->pool = 0;
+	atomic_store_explicit(&slot->size, wire_sizes(size, 0), memory_order_relaxed);
+	atomic_store_explicit(&slot->stacks, stack & WIRE_STACK_MASK,
+			      memory_order_relaxed);
 	/* release: pairs with the reader's acquire in ring_fill(). */
 	atomic_store_explicit(&slot->head, wire_head(address, type, cursor),
+			      memory_order_release);
+}
+
+static inline struct wire_slot *wire_slot_at(void *base, uint32_t ring, uint64_t cursor)
+{
+	return (struct wire_slot *)(void *)(wire_data(base, ring) +
+					    cursor % WIRE_RING_BYTES);
+}
+
+/* Is the ring's last slot an allocation of that address, which may become a pair? */
+static inline bool wire_may_join(void *base, uint32_t ring, uint64_t address)
+{
+	uint64_t cursor = atomic_load_explicit(&wire_ring(base, ring)->reserved,
+					       memory_order_relaxed) -
+			  sizeof(struct wire_slot);
+
+	return atomic_load_explicit(&wire_slot_at(base, ring, cursor)->head,
+				    memory_order_relaxed) ==
+	       wire_head(address, WIRE_ALLOC, cursor);
+}
+
+/* It does, if its stamp allows. */
+static inline bool wire_join(void *base, uint32_t ring, uint64_t address,
+			     uint64_t stamp, uint32_t stack)
+{
+	uint64_t cursor = atomic_load_explicit(&wire_ring(base, ring)->reserved,
+					       memory_order_relaxed) -
+			  sizeof(struct wire_slot);
+	struct wire_slot *slot = wire_slot_at(base, ring, cursor);
+	uint64_t gap = stamp - slot->stamp;
+
+	if (gap >> 32 || !wire_may_join(base, ring, address))
+		return false;
+	atomic_fetch_or_explicit(&slot->size, wire_sizes(0, gap), memory_order_relaxed);
+	atomic_fetch_or_explicit(&slot->stacks, wire_stacks(0, stack, gap),
+				 memory_order_relaxed);
+	/* release: pairs with the reader's acquire when it looks again. */
+	atomic_store_explicit(&slot->head, wire_head(address, WIRE_PAIR, cursor),
+			      memory_order_release);
+	return true;
+}
+
+/* It will not. */
+static inline void wire_shut(void *base, uint32_t ring, uint64_t address,
+			     uint64_t cursor)
+{
+	atomic_store_explicit(&wire_slot_at(base, ring, cursor)->head,
+			      wire_head(address, WIRE_SHUT, cursor),
 			      memory_order_release);
 }
 

@@ -51,7 +51,7 @@ static void session_down(void)
 struct consumer {
 	struct wire_ring *ring;
 	unsigned char *data;
-	uint64_t at, allocs, sum;
+	uint64_t at, allocs, frees, shut;
 	bool in_order;
 };
 
@@ -60,6 +60,11 @@ static struct consumer consumer(uint32_t ring)
 	return (struct consumer){.ring = wire_ring(session.base, ring),
 				 .data = wire_data(session.base, ring),
 				 .in_order = true};
+}
+
+static bool is(uint64_t head, enum wire_type type)
+{
+	return (head >> 48 & 0xff) == type;
 }
 
 /* All that is committed now; how many. */
@@ -75,8 +80,13 @@ static size_t consume(struct consumer *c)
 
 		if (head >> 56 != wire_lap(c->at))
 			break;
-		if ((head >> 48 & 0xff) == WIRE_ALLOC) {
-			c->in_order &= slot->size == c->allocs && slot->stack == 7;
+		c->frees += is(head, WIRE_PAIR) ||
+			    (is(head, WIRE_FREE) && head & WIRE_PC_MASK);
+		c->shut += is(head, WIRE_SHUT);
+		if (is(head, WIRE_ALLOC) || is(head, WIRE_PAIR) ||
+		    is(head, WIRE_SHUT)) {
+			c->in_order &= (slot->size & WIRE_SIZE_MASK) == c->allocs &&
+				       (slot->stacks & WIRE_STACK_MASK) == 7;
 			c->allocs++;
 		}
 		c->at += sizeof(*slot);
@@ -319,6 +329,118 @@ static void a_handler_may_put_in_the_middle_of_a_put(void **state)
 	session_down();
 }
 
+static void what_is_freed_at_once_takes_one_slot(void **state)
+{
+	void *one = (void *)0x1000, *other = (void *)0x2000;
+	struct consumer c;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	assert_false(thread_pair(t, one, 9));
+	thread_put(t, WIRE_ALLOC, one, 0, 7);
+	assert_false(thread_pair(t, other, 9));
+	assert_true(thread_pair(t, one, 9));
+	assert_false(thread_pair(t, one, 9));
+	thread_put(t, WIRE_ALLOC, one, 1, 7);
+	thread_put(t, WIRE_ALLOC, other, 2, 7);
+	assert_false(thread_pair(t, one, 9));
+	assert_true(thread_pair(t, other, 9));
+	assert_int_equal(consume(&c), 3);
+	assert_true(c.in_order);
+	assert_int_equal(c.allocs, 3);
+	assert_int_equal(c.frees, 2);
+	session_down();
+}
+
+static void a_threads_first_free_joins_no_other_threads_allocation(void **state)
+{
+	void *one = (void *)0x1000;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	thread_put(t, WIRE_ALLOC, one, 0, 7);
+	/* The collector gives the ring back, and does not get to punching it. */
+	t->ring->head = t->ring->reserved;
+	t->ring->state = WIRE_RING_FREE;
+	assert_ptr_equal(thread_claim(true), t);
+	assert_false(thread_pair(t, one, 9));
+	thread_put(t, WIRE_ALLOC, one, 1, 7);
+	assert_true(thread_pair(t, one, 9));
+	session_down();
+}
+
+/* A long enough time, and its slot would be another event's. */
+static void a_hook_left_in_the_middle_of_a_pair_makes_none(void **state)
+{
+	void *one = (void *)0x1000;
+	struct consumer c;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	thread_put(t, WIRE_ALLOC, one, 0, 7);
+	t->pairing = (struct wire_slot *)t->slots;
+	for (size_t i = 1; i < WIRE_RING_BYTES / 32; i++)
+		thread_put(t, WIRE_ALLOC, one, i, 7);
+	assert_int_equal(consume(&c), WIRE_RING_BYTES / 32);
+	assert_int_equal(c.shut, 1);
+	thread_put(t, WIRE_ALLOC, one, WIRE_RING_BYTES / 32, 7);
+	/* It was left out, and the next one taken. */
+	assert_int_equal(consume(&c), 2);
+	assert_true(is(((struct wire_slot *)t->slots)->head, WIRE_NOP));
+	assert_int_equal(c.allocs, WIRE_RING_BYTES / 32 + 1);
+	t->hooks[0].started = atomic_load(&t->ring->reserved);
+	thread_recover(t, 0);
+	assert_null(t->pairing);
+	assert_true(thread_pair(t, one, 9));
+	session_down();
+}
+
+static void a_handler_may_put_in_the_middle_of_a_pair(void **state)
+{
+	struct sigaction action = {.sa_handler = storm}, old;
+	struct itimerval often = {{0, 200}, {0, 200}}, never = {0};
+	struct consumer c;
+	size_t n = 0, total = 0, pairs = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	storm_thread = thread_claim(true);
+	storm_puts = 0;
+	c = consumer(0);
+	sigaction(SIGALRM, &action, &old);
+	setitimer(ITIMER_REAL, &often, NULL);
+	/* Until it has happened, and some more. */
+	for (; n < 2000000 || (c.shut < 3 && n < 200000000); n++) {
+		void *p = (void *)(16 + n % 100 * 16);
+		bool paired;
+
+		thread_put(storm_thread, WIRE_ALLOC, p, n, 7);
+		paired = thread_pair(storm_thread, p, 9);
+		pairs += paired;
+		if (!paired)
+			thread_put(storm_thread, WIRE_FREE, p, 0, 0);
+		if (!(n % 1000))
+			total += consume(&c);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	total += consume(&c);
+	assert_true(c.shut > 0);
+	assert_true(c.in_order);
+	assert_int_equal(c.allocs, n);
+	assert_int_equal(c.frees, n);
+	assert_int_equal(total, n + (n - pairs) + storm_puts);
+	sigaction(SIGALRM, &old, NULL);
+	session_down();
+}
+
 static void *claim_one(void *ret)
 {
 	*(struct thread **)ret = thread_claim(false);
@@ -357,6 +479,11 @@ int main(void)
 		cmocka_unit_test(a_silent_collector_ends_recording_in_time),
 		cmocka_unit_test(holes_of_hooks_that_never_returned_are_filled),
 		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_put),
+		cmocka_unit_test(what_is_freed_at_once_takes_one_slot),
+		cmocka_unit_test(
+			a_threads_first_free_joins_no_other_threads_allocation),
+		cmocka_unit_test(a_hook_left_in_the_middle_of_a_pair_makes_none),
+		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_pair),
 		cmocka_unit_test(rings_are_handed_out_once),
 	};
 
