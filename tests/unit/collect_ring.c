@@ -339,23 +339,24 @@ static void who_waits_for_room_is_not_woken_for_a_few_slots(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < SLOTS; i++)
-		wire_put(base, ring, WIRE_ALLOC, address_of(i), i, 1, 0);
+		wire_put(base, ring, WIRE_FREE, address_of(i), i, 1, 0);
 	wire_reserve(base, ring);
 	control->waiting = 1;
 	ring_open(&reader, base, ring);
 	reader.window = window;
-	for (size_t read = 0; read < SLOTS; read += RING_WINDOW) {
+	while (ring_ready(&reader)) {
 		uint64_t head;
 
-		assert_int_equal(ring_fill(&reader, base), RING_WINDOW);
+		assert_true(ring_fill(&reader, base) > 0);
 		head = atomic_load(&control->head);
-		assert_true(head == given || head - given >= WIRE_RING_BYTES / 4);
+		assert_true(head == given || head - given >= WIRE_RING_BYTES / 4 ||
+			    !ring_ready(&reader));
 		given = head;
 	}
 	assert_int_equal(given, WIRE_RING_BYTES);
 	assert_int_equal(control->room, 4);
 	/* One more, and nothing behind it. */
-	wire_commit(base, ring, WIRE_RING_BYTES, WIRE_ALLOC, 4096, 1, 1, 0);
+	wire_commit(base, ring, WIRE_RING_BYTES, WIRE_FREE, 4096, 1, 1, 0);
 	assert_int_equal(ring_fill(&reader, base), 1);
 	assert_int_equal(atomic_load(&control->head), WIRE_RING_BYTES + 32);
 	wire_unmake(base);
