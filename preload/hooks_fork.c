@@ -26,8 +26,7 @@ static __attribute__((noinline)) void put_fork(uint32_t serial)
 	if (!hook_enter(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
-	/* What follows is of a later time: the child has what ends then. */
-	h.thread->stamp_share = 0;
+	thread_part_times(h.thread);
 	hook_leave(&h);
 }
 

@@ -322,11 +322,16 @@ static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)
 
 /* ---- events -------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) bool put(struct thread *t,
-						      enum wire_type type,
-						      const void *address, size_t size,
-						      uint32_t stack, bool held,
-						      const uint32_t *pool)
+void thread_part_times(struct thread *t)
+{
+	t->stamp_share = 0;
+	/* relaxed: the lock that they hold orders it. */
+	atomic_store_explicit(&held_last, NULL, memory_order_relaxed);
+}
+
+static inline __attribute__((always_inline)) bool
+put(struct thread *t, enum wire_type type, const void *address, size_t size,
+    uint32_t stack, bool held, const uint32_t *pool)
 {
 	struct wire_slot *slot;
 	uint64_t at;

@@ -89,6 +89,10 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack);
 
-/* The same of a pool's chunk. */
+/* Behind a fork's event: what comes now, in any thread, must not be of its time, nor of
+ * one before it, for the child has what was there then. */
+void thread_part_times(struct thread *t);
+
+/* thread_put() of a pool's chunk. */
 bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,
 		      const void *address, size_t size, uint32_t stack);

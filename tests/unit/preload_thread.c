@@ -329,6 +329,35 @@ static void a_handler_may_put_in_the_middle_of_a_put(void **state)
 	session_down();
 }
 
+static uint64_t stamp_at(const struct thread *t, size_t i)
+{
+	return ((struct wire_slot *)t->slots)[i].stamp;
+}
+
+/* Else the child would not have what its parent freed later. */
+static void no_time_is_shared_across_a_fork(void **state)
+{
+	struct thread *t, *other;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	other = thread_claim(true);
+	thread_put_held(t, WIRE_ALLOC, (void *)16, 1, 0);
+	thread_put(t, WIRE_FORK, (void *)2, 0, 0);
+	thread_part_times(t);
+	thread_put_held(t, WIRE_FREE, (void *)16, 0, 0);
+	thread_put_held(t, WIRE_ALLOC, (void *)16, 1, 0);
+	assert_true(stamp_at(t, 1) < stamp_at(t, 2));
+	assert_true(stamp_at(t, 2) == stamp_at(t, 3));
+	/* The other one forks; who asked for the time last is t. */
+	thread_put(other, WIRE_FORK, (void *)3, 0, 0);
+	thread_part_times(other);
+	thread_put_held(t, WIRE_FREE, (void *)16, 0, 0);
+	assert_true(stamp_at(other, 0) < stamp_at(t, 4));
+	session_down();
+}
+
 static void what_is_freed_at_once_takes_one_slot(void **state)
 {
 	void *one = (void *)0x1000, *other = (void *)0x2000;
@@ -479,6 +508,7 @@ int main(void)
 		cmocka_unit_test(a_silent_collector_ends_recording_in_time),
 		cmocka_unit_test(holes_of_hooks_that_never_returned_are_filled),
 		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_put),
+		cmocka_unit_test(no_time_is_shared_across_a_fork),
 		cmocka_unit_test(what_is_freed_at_once_takes_one_slot),
 		cmocka_unit_test(
 			a_threads_first_free_joins_no_other_threads_allocation),
