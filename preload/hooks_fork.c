@@ -33,6 +33,7 @@ static __attribute__((noinline)) void put_fork(uint32_t serial)
 static void before_fork(void)
 {
 	fork_serial = 0;
+	thread_forks();
 	if (!family_follows())
 		return;
 	fork_serial = family_serial();

@@ -302,6 +302,14 @@ static void shut(struct wire_slot *slot)
 				   head + ((uint64_t)(WIRE_SHUT - WIRE_ALLOC) << 48));
 }
 
+void thread_forks(void)
+{
+	struct thread *t = thread_self;
+
+	if (t && thread_is_ours(t) && t->pairing)
+		shut(t->pairing);
+}
+
 /* In the middle of pair(). Its slot, come round again, is left out: it would be
  * written to. */
 static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)

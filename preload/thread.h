@@ -36,7 +36,7 @@ struct thread {
 	uint64_t stamp;
 	uint64_t stamp_beat;  /* the collector's heartbeat then */
 	uint32_t stamp_share; /* how many more events may */
-	uint64_t claimed; /* ring cursor when the thread came */
+	uint64_t claimed;     /* ring cursor when the thread came */
 	bool used;	  /* somebody had this memory before: it is not all zeroes */
 	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
@@ -72,6 +72,11 @@ void thread_recover(struct thread *t, uint32_t depth);
  * becomes a pair, if it is the block's allocation. False: it is not, or did not. */
 bool thread_pair(struct thread *t, const void *address, uint32_t stack);
 bool thread_pair_held(struct thread *t, const void *address, uint32_t stack);
+
+/* Before a fork, whether it is recorded or not: if a signal handler makes it, in the
+ * middle of thread_pair(), then that fails in the parent and in the child, which comes
+ * back to its parent's ring. */
+void thread_forks(void);
 
 /* Appends one event. Waits for room unless the session is lossy; false if the event
  * was lost (and counted). */

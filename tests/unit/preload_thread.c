@@ -432,6 +432,28 @@ static void a_hook_left_in_the_middle_of_a_pair_makes_none(void **state)
 	session_down();
 }
 
+/* Recorded or not: the child of a handler's fork has the ring, and its own time. */
+static void a_fork_in_the_middle_of_a_pair_makes_none(void **state)
+{
+	void *one = (void *)0x1000;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	thread_put(t, WIRE_ALLOC, one, 0, 7);
+	thread_self = t;
+	thread_forks();
+	assert_true(thread_pair(t, one, 9));
+	thread_put(t, WIRE_ALLOC, one, 1, 7);
+	t->pairing = (struct wire_slot *)t->slots + 1;
+	thread_forks();
+	assert_true(is(t->pairing->head, WIRE_SHUT));
+	assert_false(thread_pair(t, one, 9));
+	thread_self = NULL;
+	session_down();
+}
+
 static void a_handler_may_put_in_the_middle_of_a_pair(void **state)
 {
 	struct sigaction action = {.sa_handler = storm}, old;
@@ -513,6 +535,7 @@ int main(void)
 		cmocka_unit_test(
 			a_threads_first_free_joins_no_other_threads_allocation),
 		cmocka_unit_test(a_hook_left_in_the_middle_of_a_pair_makes_none),
+		cmocka_unit_test(a_fork_in_the_middle_of_a_pair_makes_none),
 		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_pair),
 		cmocka_unit_test(rings_are_handed_out_once),
 	};
