@@ -283,7 +283,7 @@ size_t ring_fill(struct ring_reader *r, void *base)
 	r->open = dead && read == r->end ? NULL : open;
 	r->at = 0;
 	r->count = (uint32_t)(to - r->window);
-	if (read != start)
+	if (kept(r) != r->window_start)
 		give(r);
 	return r->count;
 }

@@ -698,6 +698,31 @@ static void a_pair_is_alive_until_its_free(void **state)
 	}
 }
 
+/* A heap that is read between the two: with the block, or behind its free. */
+static void a_free_that_joins_what_was_read_is_read_at_the_next_pass(void **state)
+{
+	struct profile *p = bare_profile();
+	struct world w;
+	struct engine_process *process;
+
+	(void)state;
+	open_world(&w, 5, 0);
+	w.meanwhile = false;
+	w.thread[0].ring = wire_claim(w.base, 7, 1, 600);
+	wire_put(w.base, w.thread[0].ring, WIRE_ALLOC, address_of(1), 100, 10, 1);
+	w.time = 1000;
+	assert_int_equal(engine_pass(w.engine), 1);
+	process = engine_process(w.engine, 1);
+	assert_int_equal(engine_process_heap(process).live_bytes, 10);
+	assert_int_equal(engine_pass(w.engine), 0);
+	assert_true(wire_join(w.base, w.thread[0].ring, address_of(1), 200, 2));
+	assert_int_equal(engine_pass(w.engine), 1);
+	assert_int_equal(engine_process_heap(process).live_bytes, 0);
+	assert_int_equal(engine_pass(w.engine), 0);
+	engine_close(w.engine);
+	free_profile(p);
+}
+
 /* A fork child frees what its parent allocated, and is given the same address. */
 static void a_childs_free_of_its_parents_block_is_unknown_and_no_more(void **state)
 {
@@ -899,6 +924,8 @@ int main(void)
 		cmocka_unit_test(each_block_is_freed_by_who_freed_it),
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
 		cmocka_unit_test(a_pair_is_alive_until_its_free),
+		cmocka_unit_test(
+			a_free_that_joins_what_was_read_is_read_at_the_next_pass),
 		cmocka_unit_test(
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
 		cmocka_unit_test(rings_and_slots_are_used_again),
