@@ -59,9 +59,9 @@ static inline void leave(struct hook *h)
 }
 
 /* Its callers hold the lock. */
-static inline uint32_t stack_of(struct hook *h)
+static uint32_t stack_of(struct hook *h)
 {
-	return hook_stack_any(h, true);
+	return hook_stack_held(h);
 }
 
 static inline void *allocated(struct hook *h, void *p, size_t size)

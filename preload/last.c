@@ -1,4 +1,6 @@
 #include "preload/last.h"
+
+#include "preload/last_verify.h"
 #include "preload/modules.h"
 #include "preload/steps.h"
 
@@ -22,22 +24,12 @@ struct walk {
 
 /* ---- frames -------------------------------------------------------------- */
 
-static inline int32_t slot_of(uint32_t how)
-{
-	return (int32_t)how >> LAST_SLOT_SHIFT;
-}
-
-static inline uint32_t flags_of(uint32_t how)
-{
-	return how >> LAST_FLAGS_SHIFT & 7;
-}
-
 #define OUTERMOST ((uint32_t)LAST_OPAQUE << LAST_SLOT_SHIFT | LAST_CHECK)
 #define NODE_KNOWN (1ull << 63) /* above all that pc_flags() has */
 
 static inline uint64_t pc_flags(const struct last_frame *f)
 {
-	return (f->pc & WIRE_PC_MASK) | (uint64_t)flags_of(f->how) << WIRE_PC_BITS;
+	return (f->pc & WIRE_PC_MASK) | (uint64_t)last_flags(f->how) << WIRE_PC_BITS;
 }
 
 /* words: rbp's slot. */
@@ -63,47 +55,8 @@ static inline void put_frame(struct last_frame *to, uintptr_t pc, uintptr_t sp,
 static inline bool same_state(const struct last_frame *f, uintptr_t pc, uintptr_t sp,
 			      uintptr_t fp, uint32_t flags)
 {
-	return f->sp == sp && f->pc == pc && flags_of(f->how) == flags &&
+	return f->sp == sp && f->pc == pc && last_flags(f->how) == flags &&
 	       (!(f->how & LAST_LIVE) || f->fp == fp);
-}
-
-static inline uint64_t load_slot(uintptr_t cfa, int32_t slot)
-{
-	return probe_load(cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD));
-}
-
-/* slot: rbp's, in words. */
-static inline uintptr_t load_return(uintptr_t cfa, int32_t slot)
-{
-	return arch_code(probe_load(arch_return_slot(cfa, slot * ARCH_WORD)));
-}
-
-/* Is the caller of `at`, a kept frame that was met again, what it was? The outermost
- * frame has none: its slot is LAST_OPAQUE. */
-static inline bool same_caller(const struct last_frame *at)
-{
-	const struct last_frame *next = at - 1;
-	int32_t slot = slot_of(at->how);
-
-	if (__builtin_expect(at->how & LAST_CHECK, 0) &&
-	    (slot == LAST_OPAQUE || load_slot(next->sp, slot) != next->fp))
-		return false;
-	return load_return(next->sp, slot) == next->pc;
-}
-
-/* The outermost frame that follows from `at` by words that are what they were. */
-static inline const struct last_frame *verify(const struct last_frame *at)
-{
-	for (;; at -= 4) {
-		if (!same_caller(at))
-			return at;
-		if (!same_caller(at - 1))
-			return at - 1;
-		if (!same_caller(at - 2))
-			return at - 2;
-		if (!same_caller(at - 3))
-			return at - 3;
-	}
 }
 
 /* Frames that were met again, out to `kept`, where the old stack ends, become changed
@@ -114,16 +67,16 @@ take_back(struct walk *w, const struct last_frame *kept)
 	const struct last_frame *at = w->old;
 
 	for (; at != kept; at--) {
-		int32_t slot = slot_of(at->how);
+		int32_t slot = last_slot(at->how);
 
 		put_frame(w->out++, at->pc, at->sp, w->place.fp, at->how);
 		if (slot)
-			w->place.fp = load_slot((at - 1)->sp, slot);
+			w->place.fp = last_load_slot((at - 1)->sp, slot);
 	}
 	w->old = kept;
 	w->place.pc = kept->pc;
 	w->place.sp = kept->sp;
-	w->flags = flags_of(kept->how);
+	w->flags = last_flags(kept->how);
 }
 
 /* Joins the memory at the place, or goes as far as it can be verified. */
@@ -135,7 +88,7 @@ static inline __attribute__((always_inline)) void join(struct walk *w)
 		w->old--;
 	if (!same_state(w->old, w->place.pc, w->place.sp, w->place.fp, w->flags))
 		return;
-	kept = verify(w->old);
+	kept = last_verify(w->old);
 	w->joined = kept == w->first;
 	if (!w->joined && w->old - kept < w->end - w->out)
 		take_back(w, kept);
@@ -153,7 +106,7 @@ static __attribute__((noinline)) bool fill_step(struct last_step *step, uintptr_
 	uint32_t how = make_how(row, row_fp_slot(row) / ARCH_WORD, kind == ROW_FP, 0);
 
 	if ((kind != ROW_SP && kind != ROW_FP) || !row_module(row) ||
-	    slot_of(how) == LAST_OPAQUE)
+	    last_slot(how) == LAST_OPAQUE)
 		return false;
 	step->pc = pc;
 	step->word = row >> ROW_CFA_SHIFT << ROW_CFA_SHIFT | how;
@@ -190,7 +143,7 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 		    !fill_step(step, pc, w->generation))
 			return;
 		cfa = (uintptr_t)((int64_t)step->word >> ROW_CFA_SHIFT) * ARCH_WORD;
-		slot = slot_of((uint32_t)step->word);
+		slot = last_slot((uint32_t)step->word);
 		if (__builtin_expect(!(step->word & LAST_USES), 1)) {
 			cfa += sp;
 			if (cfa > high)
@@ -203,8 +156,8 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 		}
 		put_frame(w->out++, pc, sp, fp, (uint32_t)step->word);
 		if (slot)
-			w->place.fp = load_slot(cfa, slot);
-		w->place.pc = load_return(cfa, slot);
+			w->place.fp = last_load_slot(cfa, slot);
+		w->place.pc = last_load_return(cfa, slot);
 		w->place.sp = cfa;
 	}
 }
@@ -302,7 +255,7 @@ keep(struct last *l, const struct last_frame *outside, size_t n, void *base)
 		const struct last_frame *from = &l->changed[n];
 		struct last_node *known = find_node(l, from->pc, node);
 		uint32_t how = from->how & ~(uint32_t)(LAST_LIVE | LAST_CHECK);
-		int32_t slot = slot_of(how);
+		int32_t slot = last_slot(how);
 
 		if (__builtin_expect(known->pc_flags != (pc_flags(from) | NODE_KNOWN) ||
 					     known->outside != node,
@@ -354,7 +307,7 @@ static uint32_t finish_whole(struct last *l, struct walk *w, void *base, enum ou
 		l->frames[1].node = 0;
 		outside = &l->frames[1];
 	} else {
-		/* See same_caller(). */
+		/* See last_same_caller(). */
 		w->out[-1].how |= OUTERMOST;
 		w->out[-1].how &= OUTERMOST | ((1u << LAST_SLOT_SHIFT) - 1);
 	}

@@ -2,59 +2,16 @@
 
 #include "preload/python.h"
 #include "preload/python_code.h"
-#include "preload/python_layout.h"
+#include "preload/python_frame.h"
 #include "preload/python_loop.h"
 
 #include <string.h>
 
-enum { CHAIN_MAX = 1 << 20, OWNER_LOOP = 3, HALF = PYTHON_FRAMES / 2 };
-
-typedef const struct python_layout *layout;
+enum { CHAIN_MAX = 1 << 20, HALF = PYTHON_FRAMES / 2 };
 
 #define KNOWN (1ull << 63) /* above all that pc_flags has */
 
 /* ---- one frame ----------------------------------------------------------- */
-
-static inline uintptr_t load(uintptr_t at, int16_t offset)
-{
-	return probe_load(at + (uintptr_t)offset);
-}
-
-static inline uintptr_t outside_of(layout l, uintptr_t frame)
-{
-	return load(frame, l->frame_outside);
-}
-
-static inline uintptr_t code_of(layout l, uintptr_t frame)
-{
-	return load(frame, l->frame_code) & ~7ul;
-}
-
-/* Where in its code a frame is: an address, or up to 3.10 an index. */
-static inline uintptr_t at_of(layout l, uintptr_t frame)
-{
-	if (l->code_start >= 0)
-		return load(frame, l->frame_at);
-	return (uintptr_t)(intptr_t) *
-	       (const volatile int32_t *)(frame + (uintptr_t)l->frame_at);
-}
-
-static inline uint8_t byte_of(uintptr_t frame, int16_t offset)
-{
-	return offset < 0 ? 0 : *(const volatile uint8_t *)(frame + (uintptr_t)offset);
-}
-
-static inline uintptr_t innermost(layout l, uintptr_t state)
-{
-	uintptr_t at = load(state, l->state_frame);
-
-	return at && l->link_frame >= 0 ? load(at, l->link_frame) : at;
-}
-
-static inline bool is_link(layout l, uintptr_t frame)
-{
-	return l->version >= 0x30c && byte_of(frame, l->frame_owner) >= OWNER_LOOP;
-}
 
 /* What the frame is now; caller: the number of the code outside of it. Its code's number
  * is asked for if it is another than before; a number holds as long as the epoch does.
@@ -62,11 +19,11 @@ static inline bool is_link(layout l, uintptr_t frame)
  * it.) */
 static inline void read_frame(layout l, struct python_frame *f, uint32_t caller)
 {
-	uintptr_t frame = f->frame, code = code_of(l, frame);
+	uintptr_t frame = f->frame, code = python_code(l, frame);
 
-	f->at = at_of(l, frame);
-	f->entry = byte_of(frame, l->frame_entry);
-	f->is_link = is_link(l, frame);
+	f->at = python_at(l, frame);
+	f->entry = python_byte(frame, l->frame_entry);
+	f->is_link = python_is_link(l, frame);
 	if (__builtin_expect(code == f->code, 1))
 		return;
 	f->code = code;
@@ -155,18 +112,6 @@ static inline int find(struct python_walk *w, uintptr_t frame)
 	return i < w->count && w->frames[i].frame == frame ? (int)i : -1;
 }
 
-/* But for where it is in its code. */
-static inline bool is_same(layout l, const struct python_frame *f)
-{
-	return code_of(l, f->frame) == f->code &&
-	       byte_of(f->frame, l->frame_entry) == f->entry;
-}
-
-static inline bool is_unchanged(layout l, const struct python_frame *f)
-{
-	return is_same(l, f) && at_of(l, f->frame) == f->at;
-}
-
 /*
  * Compares the kept frames from `from` outwards. *ret_changed is the outermost that is
  * another than before, or from + 1. False: the chain leads elsewhere.
@@ -177,9 +122,9 @@ static inline bool verify(layout l, const struct python_walk *w, int from,
 	*ret_changed = from + 1;
 	for (int i = from; i >= 0; i--) {
 		const struct python_frame *f = &w->frames[i];
-		uintptr_t outside = outside_of(l, f->frame);
+		uintptr_t outside = python_outside(l, f->frame);
 
-		if (!is_unchanged(l, f))
+		if (!python_is_unchanged(l, f))
 			*ret_changed = i;
 		if (outside != (i ? f[-1].frame : 0))
 			return false;
@@ -228,16 +173,16 @@ static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
 	uint32_t total = 0, node = 0, caller = 0;
 
 	w->count = 0;
-	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = outside_of(l, f))
+	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = python_outside(l, f))
 		total++;
-	for (uint32_t i = 0; frame && i < total; frame = outside_of(l, frame), i++)
+	for (uint32_t i = 0; frame && i < total; frame = python_outside(l, frame), i++)
 		if (i < HALF)
 			w->found[i] = frame;
 		else if (i >= total - HALF)
 			w->found[i - (total - PYTHON_FRAMES)] = frame;
 	for (uint32_t i = PYTHON_FRAMES; i-- > 0;) {
 		struct python_frame f = {.frame = w->found[i]};
-		bool link = i + 1 < PYTHON_FRAMES && is_link(l, w->found[i + 1]);
+		bool link = i + 1 < PYTHON_FRAMES && python_is_link(l, w->found[i + 1]);
 
 		read_frame(l, &f, caller);
 		if (i == HALF - 1) {
@@ -266,7 +211,7 @@ static int find_new(struct python_walk *w, uintptr_t frame, bool anew, uint32_t 
 	layout l = &python.layout;
 	uint32_t n = 0;
 
-	for (; frame && n < PYTHON_FRAMES; frame = outside_of(l, frame)) {
+	for (; frame && n < PYTHON_FRAMES; frame = python_outside(l, frame)) {
 		int kept = anew ? -1 : find(w, frame);
 
 		if (kept >= 0) {
@@ -329,26 +274,11 @@ static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
 	return w->frames[last].node;
 }
 
-/* Are the kept frames from `from` outwards what they were, and the chain? `outside` is
- * where it leads. */
-static inline bool is_as_before(layout l, const struct python_walk *w, uint32_t from,
-				uintptr_t outside)
-{
-	const struct python_frame *f = &w->frames[from];
-
-	for (; f > w->frames; f--) {
-		if (f[-1].frame != outside || !is_unchanged(l, f - 1))
-			return false;
-		outside = outside_of(l, outside);
-	}
-	return !outside;
-}
-
 /* The node of the Python stack that `state` has; 0: none. */
 static inline __attribute__((always_inline)) uint32_t
 take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 {
-	uintptr_t first = innermost(l, state), at;
+	uintptr_t first = python_innermost(l, state), at, outside;
 	struct python_frame *f;
 	uint32_t last, node;
 
@@ -356,11 +286,14 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 		return take_changed(w, base, first);
 	last = w->count - 1;
 	f = &w->frames[last];
-	if (__builtin_expect(f->frame != first || !is_same(l, f) ||
-				     !is_as_before(l, w, last, outside_of(l, first)),
-			     0))
+	outside = f->frame == first ? python_outside(l, first) : 0;
+	if (__builtin_expect(
+		    f->frame != first || !python_is_same(l, first, f->code, f->entry) ||
+			    outside != (last ? f[-1].frame : 0) ||
+			    (last && !python_is_as_before(l, w->frames, f - 1)),
+		    0))
 		return take_changed(w, base, first);
-	at = at_of(l, first);
+	at = python_at(l, first);
 	if (at == f->at)
 		return f->node;
 	f->at = at;
@@ -438,7 +371,7 @@ static bool is_settled(uintptr_t state)
 	if (atomic_load_explicit(&python.started, memory_order_relaxed))
 		return !atomic_load_explicit(&python_checks, memory_order_relaxed);
 	/* relaxed: once more or less. */
-	if (innermost(&python.layout, state))
+	if (python_innermost(&python.layout, state))
 		atomic_store_explicit(&python.started, true, memory_order_relaxed);
 	return false;
 }

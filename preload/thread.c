@@ -86,6 +86,8 @@ static struct thread *ring_take(uint32_t i)
 		memset(t, 0, offsetof(struct thread, last.frames));
 		memset(&t->unwind, 0, sizeof(t->unwind));
 		memset(&t->python, 0, offsetof(struct python_walk, frames));
+		if (t->recall.used)
+			memset(&t->recall, 0, sizeof(t->recall));
 	}
 	t->used = true;
 	last_init(&t->last);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "preload/python_walk.h"
+#include "preload/recall.h"
 #include "preload/session.h"
 
 enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
@@ -42,6 +43,7 @@ struct thread {
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
 	struct python_walk python;
+	struct recall recall;
 };
 _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
 

@@ -1,0 +1,58 @@
+/*
+ * last_verify.h - whether the frames of the last stack (last.h) still follow from each
+ * other: for last.c, and for recall.c, which reads them only.
+ */
+#pragma once
+
+#include "preload/arch.h"
+#include "preload/last.h"
+#include "preload/probe.h"
+
+static inline int32_t last_slot(uint32_t how)
+{
+	return (int32_t)how >> LAST_SLOT_SHIFT;
+}
+
+static inline uint32_t last_flags(uint32_t how)
+{
+	return how >> LAST_FLAGS_SHIFT & 7;
+}
+
+static inline uint64_t last_load_slot(uintptr_t cfa, int32_t slot)
+{
+	return probe_load(cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD));
+}
+
+/* slot: rbp's, in words. */
+static inline uintptr_t last_load_return(uintptr_t cfa, int32_t slot)
+{
+	return arch_code(probe_load(arch_return_slot(cfa, slot * ARCH_WORD)));
+}
+
+/* Is the caller of `at`, a kept frame that was met again, what it was? The outermost
+ * frame has none: its slot is LAST_OPAQUE. */
+static inline bool last_same_caller(const struct last_frame *at)
+{
+	const struct last_frame *next = at - 1;
+	int32_t slot = last_slot(at->how);
+
+	if (__builtin_expect(at->how & LAST_CHECK, 0) &&
+	    (slot == LAST_OPAQUE || last_load_slot(next->sp, slot) != next->fp))
+		return false;
+	return last_load_return(next->sp, slot) == next->pc;
+}
+
+/* The outermost frame that follows from `at` by words that are what they were. */
+static inline const struct last_frame *last_verify(const struct last_frame *at)
+{
+	for (;; at -= 4) {
+		if (!last_same_caller(at))
+			return at;
+		if (!last_same_caller(at - 1))
+			return at - 1;
+		if (!last_same_caller(at - 2))
+			return at - 2;
+		if (!last_same_caller(at - 3))
+			return at - 3;
+	}
+}

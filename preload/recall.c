@@ -1,0 +1,270 @@
+#include "preload/recall.h"
+
+#include "preload/last_verify.h"
+#include "preload/python.h"
+#include "preload/python_code.h"
+#include "preload/python_frame.h"
+
+/* The first of the places that a stack of this beginning may have. */
+static inline uint32_t place_of(const struct recall_call *c, uintptr_t frame,
+				uintptr_t at)
+{
+	uint64_t hash = (c->pc + (c->sp << 24) + (at << 12) + (frame << 32)) *
+			0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)(hash >> 40) & (RECALL_STACKS - RECALL_WAYS);
+}
+
+/* ---- is it the one? ------------------------------------------------------ */
+
+/* A word of the thread's own stack or of its Python frames; unlike probe_load(), left to
+ * the compiler to put where it is used. */
+static inline __attribute__((always_inline)) uintptr_t word_at(uintptr_t at)
+{
+#ifdef ARCH_SANITIZED
+	return probe_peek(at);
+#else
+	return *(const uintptr_t *)at;
+#endif
+}
+
+/* All words are read at once: a difference is rare. */
+static inline __attribute__((always_inline)) bool
+is_native(const struct recall_stack *s, uintptr_t sp)
+{
+	const uint32_t *at = s->word_at;
+	const uintptr_t *word = s->word, *end = word + s->words;
+	uintptr_t other;
+
+	do {
+		other = word_at(sp + at[0]) ^ word[0];
+		other |= word_at(sp + at[1]) ^ word[1];
+		other |= word_at(sp + at[2]) ^ word[2];
+		other |= word_at(sp + at[3]) ^ word[3];
+		at += RECALL_STEP;
+		word += RECALL_STEP;
+	} while (!other && word != end);
+	return !other;
+}
+
+static inline __attribute__((always_inline)) bool
+is_frame(layout l, const struct recall_stack *s, uint32_t i)
+{
+	const struct recall_frame *f = &s->frame[i];
+
+	return word_at(f->frame + (uintptr_t)l->frame_code) == f->code &&
+	       (l->code_start >= 0 ? word_at(f->frame + (uintptr_t)l->frame_at)
+				   : python_at(l, f->frame)) == f->at &&
+	       python_byte(f->frame, l->frame_entry) == s->entry[i];
+}
+
+static inline __attribute__((always_inline)) bool is_rest(layout l,
+							  const struct recall_stack *s,
+							  const struct python_walk *w,
+							  uintptr_t outside)
+{
+	const struct python_frame *rest = &w->frames[s->python];
+
+	if (!s->python)
+		return !outside;
+	rest--;
+	return s->python <= w->count && outside == rest->frame &&
+	       rest->node == s->python_node && rest->is_link == s->rest_is_link &&
+	       python_is_as_before(l, w->frames, rest);
+}
+
+static inline __attribute__((always_inline)) bool
+is_python(layout l, const struct recall_stack *s, const struct python_walk *w)
+{
+	uint32_t last = s->frames - 1u;
+
+	for (uint32_t i = 0; i < last; i++)
+		if (!is_frame(l, s, i) ||
+		    python_outside(l, s->frame[i].frame) != s->frame[i + 1].frame)
+			return false;
+	return is_frame(l, s, last) &&
+	       is_rest(l, s, w, python_outside(l, s->frame[last].frame));
+}
+
+static inline __attribute__((always_inline)) bool
+is_it(layout l, const struct recall_stack *s, const struct last *last,
+      const struct python_walk *w, uintptr_t frame, const struct recall_call *c)
+{
+	return s->pc == c->pc && s->sp == c->sp && s->frame[0].frame == frame &&
+	       (!s->fp_lives || s->fp == c->fp) && s->generation == last->generation &&
+	       s->codes == w->epoch && c->sp >= last->low && s->end <= last->high &&
+	       is_native(s, c->sp) && is_python(l, s, w);
+}
+
+/* What has its place by how it begins. */
+static __attribute__((noinline)) uint32_t
+look_up(layout l, struct recall *r, const struct last *last,
+	const struct python_walk *w, uintptr_t frame, const struct recall_call *c)
+{
+	uint32_t i = place_of(c, frame, python_at(l, frame));
+
+	for (uint32_t end = i + RECALL_WAYS; i < end; i++) {
+		if (!is_it(l, &r->stacks[i], last, w, frame, c))
+			continue;
+		r->stacks[r->at].next = (uint16_t)i;
+		r->at = (uint16_t)i;
+		return r->stacks[i].node;
+	}
+	return 0;
+}
+
+/* What came behind the last one the last time, or else what has its place there. */
+static inline __attribute__((always_inline)) uint32_t
+find(layout l, struct recall *r, const struct last *last, const struct python_walk *w,
+     uintptr_t state, const struct recall_call *c)
+{
+	uintptr_t frame = python_innermost(l, state);
+	uint16_t next = r->stacks[r->at].next;
+	const struct recall_stack *s = &r->stacks[next];
+
+	if (!frame)
+		return 0;
+	if (__builtin_expect(!is_it(l, s, last, w, frame, c), 0))
+		return look_up(l, r, last, w, frame, c);
+	r->at = next;
+	return s->node;
+}
+
+static __attribute__((noinline)) uint32_t
+find_any(struct recall *r, const struct last *last, const struct python_walk *w,
+	 uintptr_t state, const struct recall_call *c)
+{
+	switch (python.layout.version) {
+	case 0x30c:
+		return find(&python_layouts[PYTHON_3_12], r, last, w, state, c);
+	case 0x30d:
+		return find(&python_layouts[PYTHON_3_13], r, last, w, state, c);
+	default:
+		return find(&python.layout, r, last, w, state, c);
+	}
+}
+
+uint32_t recall_take(struct recall *r, struct last *last, struct python_walk *w,
+		     const struct recall_call *c)
+{
+	uint32_t node = 0;
+	uintptr_t state;
+
+	/* acquire: pairs with forget() of python_code.c. */
+	if (last->epoch != unwind_epoch_now() || last->busy || w->busy ||
+	    w->epoch !=
+		    atomic_load_explicit(&python_code_epoch, memory_order_acquire) ||
+	    !(state = python_state_settled()))
+		return 0;
+	last->busy = w->busy = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	/* The layout known to the compiler, where it is a usual one. */
+	if (__builtin_expect(python.layout.version == 0x30b, 1))
+		node = find(&python_layouts[PYTHON_3_11], r, last, w, state, c);
+	else
+		node = find_any(r, last, w, state, c);
+	atomic_signal_fence(memory_order_seq_cst);
+	last->busy = w->busy = 0;
+	return node;
+}
+
+/* ---- keeping one --------------------------------------------------------- */
+
+static bool put_word(struct recall_stack *s, uintptr_t at)
+{
+	if (s->words == RECALL_WORDS || at < s->sp || at - s->sp > UINT32_MAX)
+		return false;
+	s->word_at[s->words] = (uint32_t)(at - s->sp);
+	s->word[s->words++] = probe_load(at);
+	return true;
+}
+
+/* The words by which a frame's caller is found: those that last_same_caller() reads. */
+static bool put_caller(struct recall_stack *s, const struct last_frame *f)
+{
+	uintptr_t cfa = f[-1].sp;
+	int32_t slot = last_slot(f->how);
+
+	if (slot == LAST_OPAQUE || !last_same_caller(f))
+		return false;
+	return put_word(s, arch_return_slot(cfa, slot * ARCH_WORD)) &&
+	       (!(f->how & LAST_CHECK) ||
+		put_word(s, cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD)));
+}
+
+static bool keep_native(struct recall_stack *s, const struct last *last)
+{
+	const struct last_frame *f = &last->frames[last->count];
+
+	s->fp = f->fp;
+	s->fp_lives = f->how & LAST_LIVE;
+	s->end = last->frames[1].sp;
+	for (; f > last->frames + 1; f--)
+		if (!put_caller(s, f))
+			return false;
+	while (s->words % RECALL_STEP) {
+		s->word_at[s->words] = s->word_at[0];
+		s->word[s->words++] = s->word[0];
+	}
+	return s->words;
+}
+
+static void keep_python(layout l, struct recall_stack *s, const struct python_walk *w)
+{
+	uint32_t at = w->count;
+
+	for (; at && s->frames < RECALL_FRAMES; at--) {
+		const struct python_frame *f = &w->frames[at - 1];
+		uintptr_t code = python_load(f->frame, l->frame_code);
+
+		s->frame[s->frames] = (struct recall_frame){f->frame, code, f->at};
+		s->entry[s->frames++] = f->entry;
+	}
+	s->python = (uint16_t)at;
+	s->python_node = at ? w->frames[at - 1].node : 0;
+	s->rest_is_link = at && w->frames[at - 1].is_link;
+}
+
+static void keep(struct recall *r, const struct last *last, const struct python_walk *w,
+		 const struct recall_call *c, uint32_t native, uint32_t node)
+{
+	const struct last_frame *f = &last->frames[last->count];
+	const struct python_frame *p = &w->frames[w->count - 1];
+	struct recall_stack s = {.pc = c->pc,
+				 .sp = c->sp,
+				 .generation = last->generation,
+				 .codes = w->epoch,
+				 .node = node};
+	uint32_t i;
+
+	/* Not both were kept, or there is no Python stack. */
+	if (last->off || w->off || node == native || !last->count || !w->count ||
+	    f->node != native || f->pc != c->pc || f->sp != c->sp ||
+	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch)
+		return;
+	i = place_of(c, p->frame, p->at) + node % RECALL_WAYS;
+	/* What comes but once is not worth its place. */
+	if (r->met[i] != node) {
+		r->used = true;
+		r->met[i] = node;
+		return;
+	}
+	if (!keep_native(&s, last))
+		return;
+	keep_python(&python.layout, &s, w);
+	s.next = r->stacks[i].next;
+	r->stacks[i] = s;
+}
+
+void recall_keep(struct recall *r, struct last *last, struct python_walk *w,
+		 const struct recall_call *c, uint32_t native, uint32_t node)
+{
+	/* Another hook of this thread sleeps within one of them. */
+	if (last->busy || w->busy)
+		return;
+	last->busy = w->busy = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	keep(r, last, w, c, native, node);
+	atomic_signal_fence(memory_order_seq_cst);
+	last->busy = w->busy = 0;
+}
