@@ -1,7 +1,20 @@
 #include "preload/tree.h"
 
-/* A slot of the index: a node's number, and bits of its key's hash, so that others'
- * nodes, each a line of memory far away, need not be looked at. 0: free. */
+/*
+ * Who walks stacks that differ from each other comes from a node to its children much as
+ * when they were made, one behind the other; so a node's children are chained, in the
+ * order in which they were made, from words beside it:
+ *
+ *	node	| heads, by the child's hash	| next of its own chain
+ *
+ * The first CHAIN_MAX of a chain are all in it, those behind them are in the index, which
+ * has them anywhere. A pair is a child of its Python stack here; where that has many
+ * native ones, of the native one, and where that has many of Python too, in the index.
+ *
+ * A word of either: a node's number, and bits of its key's hash, so that others' nodes,
+ * each a line of memory far away, need not be looked at. 0: free.
+ */
+enum { HEADS = WIRE_LINKS - 1, NEXT = HEADS, CHAIN_MAX = 8 };
 enum { TAG_BITS = 9, NUMBER_BITS = 32 - TAG_BITS };
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 _Static_assert(WIRE_NODES <= 1u << NUMBER_BITS, "a number fits");
@@ -45,39 +58,78 @@ static uint32_t node_new(void *base, const struct wire_node *key)
 	return id;
 }
 
-uint32_t tree_child(void *base, const struct wire_node *key)
+/* Sets a word that may be free to the key's node, which is made if need be. False: it is
+ * another node's, *ret_word. fresh: a node of the key that is nobody's yet, or 0. */
+static inline bool take(void *base, const struct wire_node *key, uint32_t tag,
+			_Atomic uint32_t *at, uint32_t *fresh, uint32_t *ret_word)
+{
+	/* acquire: pairs with the release below; the node that the number names is
+	 * whole. */
+	uint32_t word = atomic_load_explicit(at, memory_order_acquire);
+
+	if (!word) {
+		if (!*fresh && !(*fresh = node_new(base, key))) {
+			*ret_word = 0;
+			return true;
+		}
+		/* release: the node's contents, then its number. */
+		if (atomic_compare_exchange_strong_explicit(at, &word, tag | *fresh,
+							    memory_order_acq_rel,
+							    memory_order_acquire)) {
+			*ret_word = tag | *fresh;
+			return true;
+		}
+	}
+	*ret_word = word;
+	return (word & ~NUMBER_MASK) == tag &&
+	       same(wire_node(base, word & NUMBER_MASK), key);
+}
+
+/* By the index. h: key's hash. */
+static __attribute__((noinline)) uint32_t find(void *base, const struct wire_node *key,
+					       uint64_t h, uint32_t fresh)
 {
 	_Atomic uint32_t *level = wire_index(base);
-	uint64_t h = hash(key);
-	uint32_t fresh = 0, tag = tag_of(h);
+	uint32_t word;
 
 	for (int l = 0; l < WIRE_INDEX_LEVELS; l++) {
 		uint32_t slots = 1u << (WIRE_INDEX_FIRST_BITS + 3 * l);
 		uint32_t at = (uint32_t)(h >> (64 - WIRE_INDEX_FIRST_BITS - 3 * l));
 
-		for (uint32_t i = 0; i < WIRE_PROBE; i++) {
-			_Atomic uint32_t *slot = &level[(at + i) & (slots - 1)];
-			/* acquire: pairs with the release below; the node that the
-			 * number names is whole. */
-			uint32_t word =
-				atomic_load_explicit(slot, memory_order_acquire);
-
-			if (!word) {
-				if (!fresh && !(fresh = node_new(base, key)))
-					return 0;
-				/* release: the node's contents, then its number. */
-				if (atomic_compare_exchange_strong_explicit(
-					    slot, &word, tag | fresh,
-					    memory_order_acq_rel, memory_order_acquire))
-					return fresh;
-			}
-			if ((word & ~NUMBER_MASK) == tag &&
-			    same(wire_node(base, word & NUMBER_MASK), key))
+		for (uint32_t i = 0; i < WIRE_PROBE; i++)
+			if (take(base, key, tag_of(h), &level[(at + i) & (slots - 1)],
+				 &fresh, &word))
 				return word & NUMBER_MASK;
-		}
 		level += slots;
 	}
 	return 0;
+}
+
+/* Is the key's node in the chains of `from`, or is now? */
+static inline bool follow(void *base, uint32_t from, const struct wire_node *key,
+			  uint64_t h, uint32_t *fresh, uint32_t *ret_word)
+{
+	_Atomic uint32_t *link =
+		wire_links(base, from & NUMBER_MASK) + (h >> 32 & UINT16_MAX) % HEADS;
+
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		if (take(base, key, tag_of(h), link, fresh, ret_word))
+			return true;
+		link = wire_links(base, *ret_word & NUMBER_MASK) + NEXT;
+	}
+	return false;
+}
+
+uint32_t tree_child(void *base, const struct wire_node *key)
+{
+	bool is_pair = key->pc_flags >> WIRE_PC_BITS & WIRE_NODE_PAIR;
+	uint64_t h = hash(key);
+	uint32_t fresh = 0, word;
+
+	if ((is_pair && follow(base, (uint32_t)key->pc_flags, key, h, &fresh, &word)) ||
+	    follow(base, key->parent, key, h, &fresh, &word))
+		return word & NUMBER_MASK;
+	return find(base, key, h, fresh);
 }
 
 void tree_count_cut(void *base)

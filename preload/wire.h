@@ -7,7 +7,7 @@
  * Offsets are constants of this version: nobody trusts an offset read from it.
  *
  *	header | processes | ring controls | modules | names | tree index | tree nodes |
- *	Python's code | rings
+ *	tree links | Python's code | rings
  *
  * The target can scribble over all of it. The collector copies what it reads,
  * checks the copy, and never reads a thing twice.
@@ -53,16 +53,20 @@ enum wire_limit {
 };
 
 /*
+ * Beside each node of the tree are words that link it with others, and for nodes that
+ * have many children there is an index. What either holds is tree.c's own: nobody else
+ * reads it.
+ *
  * The tree index is a cascade of hash tables, each eight times the one before, so
  * that it touches memory in proportion to what is in it. A key lives in the first
  * level whose window of WIRE_PROBE slots has room. Slots never empty again, hence a
- * free slot in a window proves that the key is in no deeper level. What a slot holds is
- * tree.c's own: nobody else reads it.
+ * free slot in a window proves that the key is in no deeper level.
  */
 enum wire_index {
 	WIRE_INDEX_LEVELS = 4,
 	WIRE_INDEX_FIRST_BITS = 14, /* slots of level 0, log2; +3 for each level */
 	WIRE_INDEX_SLOTS = (1 << 14) + (1 << 17) + (1 << 20) + (1 << 23),
+	WIRE_LINKS = 4, /* words beside each node */
 };
 
 /* ---- the header ---------------------------------------------------------- */
@@ -520,7 +524,8 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_NAMES (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
 #define WIRE_AT_INDEX (WIRE_AT_NAMES + WIRE_NAMES * sizeof(struct wire_name))
 #define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
-#define WIRE_AT_LOOPS (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
+#define WIRE_AT_LINKS (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
+#define WIRE_AT_LOOPS (WIRE_AT_LINKS + WIRE_LINKS * WIRE_NODES * sizeof(uint32_t))
 #define WIRE_AT_CODE_INDEX (WIRE_AT_LOOPS + WIRE_LOOPS * sizeof(struct wire_loop))
 #define WIRE_AT_CODE_SLOTS (WIRE_AT_CODE_INDEX + WIRE_CODES * sizeof(uint32_t))
 #define WIRE_AT_CODES (WIRE_AT_CODE_SLOTS + WIRE_CODE_SLOTS * sizeof(uint32_t))
@@ -563,6 +568,12 @@ static inline struct wire_node *wire_node(void *base, uint32_t node)
 static inline struct wire_loop *wire_loop(void *base, uint32_t loop)
 {
 	return (struct wire_loop *)((char *)base + WIRE_AT_LOOPS) + loop;
+}
+
+static inline _Atomic uint32_t *wire_links(void *base, uint32_t node)
+{
+	return (_Atomic uint32_t *)((char *)base + WIRE_AT_LINKS) +
+	       (size_t)node * WIRE_LINKS;
 }
 
 /* Of a code object's number: where it begins, in units of 8 bytes; 0: not there yet. */
