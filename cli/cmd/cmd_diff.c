@@ -1,37 +1,46 @@
 /*
  * cmd_diff.c - heapline diff [OPTIONS] A B
  */
+#include "cli/base/message.h"
+#include "cli/cmd/gate.h"
 #include "cli/cmd/graph.h"
 #include "cli/cmd/verb.h"
-#include "cli/report/diff.h"
+#include "cli/report/changes.h"
 #include "cli/report/types.h"
 
+#include <errno.h>
 #include <string.h>
 
-enum option { BY };
+enum option { BY, KIND };
 
 static const struct option_spec options[] = {
 	[BY] = {.name = "by",
 		.argument = "WORD",
-		.help = "rows: line (the default), function, site, module or type",
-		.words = "line function site module type"},
+		.help = "rows: line (the default), function, site, module; type, leak "
+			"or block",
+		.words = "line function site module type leak block"},
+	[KIND] = {.name = "kind",
+		  .argument = "KIND",
+		  .help = "by leak: these, apart by commas, or all",
+		  .words = LEAKS_KIND_WORDS},
 	{0},
 };
 
 struct own {
 	struct diff_options options;
-	bool by_type; /* of objects in each one's last snapshot */
+	uint32_t kinds; /* of leaks; 0: the usual ones */
+	struct gate gate;
 };
 
 static const char *take(void *own, size_t i, const char *value)
 {
 	struct own *o = own;
 
-	(void)i;
-	o->by_type = !strcmp(value, "type");
-	return o->by_type || diff_parse_by(value, &o->options.by)
+	if (i == KIND)
+		return leaks_parse_kinds(value, &o->kinds) ? NULL : LEAKS_KIND_LIST;
+	return diff_parse_by(value, &o->options.by)
 		       ? NULL
-		       : "line, function, site, module or type";
+		       : "line, function, site, module, type, leak or block";
 }
 
 static bool sort(void *own, const char *word)
@@ -44,11 +53,16 @@ static bool sort(void *own, const char *word)
 /* A snapshot is of a moment of its own. */
 static const char *refuse(const void *own, const struct slice_options *o)
 {
+	const struct own *mine = own;
 	bool cut = o->has_range || o->moment != SLICE_AT_DEFAULT || o->threads ||
 		   o->has_sizes;
 
-	return ((const struct own *)own)->by_type && cut
-		       ? "types are of all blocks at the moment of their snapshot"
+	if (mine->kinds && mine->options.by != DIFF_BY_LEAK)
+		return "--kind is of --by leak";
+	if (cut && mine->options.by == DIFF_BY_LEAK)
+		return "a leak is judged of all of a recording";
+	return cut && mine->options.by >= DIFF_BY_TYPE
+		       ? "blocks and types are of the moment of their snapshot"
 		       : NULL;
 }
 
@@ -63,11 +77,115 @@ const struct reader_spec diff_spec = {
 	.sort = sort,
 	.options = options,
 	.take = take,
-	.counts = "rows (20; of JSON all, unless by site)",
+	.counts = "rows (20; of JSON all, unless by site or block)",
 	.lacks = "pd",
 	.profiles = 2,
 	.refuse = refuse,
 };
+
+/* ---- of snapshots ------------------------------------------------------------ */
+
+static int report_types(const struct reader *r, const struct held *a,
+			const struct held *b, void *own)
+{
+	struct types_options o = {
+		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+
+	(void)own;
+	return r->json ? types_growth_json(a, b, &o, r->out)
+		       : types_growth_text(a, b, &o, r->out);
+}
+
+static struct changes_options changes_options_of(const struct reader *r)
+{
+	return (struct changes_options){.limit = r->limit,
+					.bytes = r->bytes,
+					.colour = r->colour,
+					.paths = {r->files[0].path, r->files[1].path}};
+}
+
+static int report_blocks(const struct reader *r, const struct held *a,
+			 const struct held *b, void *own)
+{
+	struct changes_options o = changes_options_of(r);
+
+	(void)own;
+	return r->json ? changes_blocks_json(a, b, &o, r->out)
+		       : changes_blocks_text(a, b, &o, r->out);
+}
+
+static int diff_graphs(struct reader *r, enum diff_by by)
+{
+	int unread, result, status;
+
+	if (r->has_focus || r->has_ignore) {
+		reader_close(r, 0);
+		message_error("--focus and --ignore choose stacks, and %s are shown "
+			      "whole",
+			      by == DIFF_BY_TYPE ? "types" : "blocks");
+		message_help("leave them out, or compare --by leak");
+		return VERB_USAGE;
+	}
+	result = by == DIFF_BY_TYPE
+			 ? graph_read_pair(r, NULL, NULL, NULL, report_types, &unread)
+			 : graph_read_blocks(r, NULL, report_blocks, &unread);
+	status = reader_close(r, result);
+	return unread ? unread : status;
+}
+
+/* ---- of leaks ---------------------------------------------------------------- */
+
+static int find_leaks(const struct reader *r, struct own *own, int k,
+		      const struct leaks_options *o, struct findings *f,
+		      struct leaks *l)
+{
+	const struct findings_options find = {.path = r->files[k].path,
+					      .young_ns = FINDINGS_YOUNG_NS};
+	int result = gate_find(&own->gate, r->files[k].profile, &find, f);
+
+	return result ? result : leaks_open(l, r->files[k].profile, f, o);
+}
+
+static int report_leaks(const struct reader *r, struct own *own)
+{
+	struct changes_options o = changes_options_of(r);
+	struct leaks_options wanted[2];
+	struct findings f[2] = {{.items = NULL}, {.items = NULL}};
+	struct leaks l[2] = {{.snapshot = FINDING_NONE}, {.snapshot = FINDING_NONE}};
+	int result = 0;
+
+	for (int k = 0; k < 2 && !result; k++) {
+		wanted[k] = (struct leaks_options){.scope = r->scope,
+						   .path = r->files[k].path,
+						   .kinds = own->kinds};
+		result = find_leaks(r, own, k, &wanted[k], &f[k], &l[k]);
+	}
+	if (!result)
+		result = r->json ? changes_leaks_json(&l[0], &l[1], &o, r->out)
+				 : changes_leaks_text(&l[0], &l[1], &o, r->out);
+	for (int k = 0; k < 2; k++) {
+		leaks_done(&l[k]);
+		findings_done(&f[k]);
+	}
+	return result;
+}
+
+static int diff_leaks(struct reader *r, struct own *own)
+{
+	int status = gate_load(&own->gate), result;
+
+	if (status >= 0) {
+		reader_close(r, 0);
+		return status;
+	}
+	result = report_leaks(r, own);
+	if (result != -EBADMSG && result != -ESPIPE)
+		return reader_close(r, result);
+	reader_close(r, 0);
+	return graph_say(result);
+}
+
+/* ---- of code ------------------------------------------------------------------- */
 
 /* Takes the sites' figures and lets the sites go, which are most of a profile. */
 static int take_sides(struct reader *r, const struct diff_options *o,
@@ -82,54 +200,54 @@ static int take_sides(struct reader *r, const struct diff_options *o,
 	return result;
 }
 
-static int report_types(const struct reader *r, const struct held *a,
-			const struct held *b, void *own)
+static int diff_code(struct reader *r, const struct own *own)
 {
-	struct types_options o = {
-		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+	struct diff_options o = own->options;
+	struct diff_side sides[2] = {{.count = 0}, {.count = 0}};
+	const struct profile *a = r->files[0].profile, *b = r->files[1].profile;
+	int result;
 
-	(void)own;
-	return r->json ? types_growth_json(a, b, &o, r->out)
-		       : types_growth_text(a, b, &o, r->out);
+	o.scope = r->scope;
+	o.limit = r->limit;
+	o.bytes = r->bytes;
+	o.colour = r->colour;
+	for (int k = 0; k < 2; k++)
+		o.paths[k] = r->files[k].path;
+	result = take_sides(r, &o, sides);
+	o.sides = sides;
+	if (!result)
+		result = r->json ? diff_json(a, b, &o, r->out)
+				 : diff_text(a, b, &o, r->out);
+	for (int k = 0; k < 2; k++)
+		diff_side_done(&sides[k]);
+	return reader_close(r, result);
 }
 
-static int diff_types(struct reader *r)
+static int run(struct own *own, int argc, char **argv)
 {
-	int unread;
-	int result = graph_read_pair(r, NULL, NULL, NULL, report_types, &unread);
-	int status = reader_close(r, result);
+	struct reader r;
+	int status;
 
-	return unread ? unread : status;
+	if (!reader_open(&r, &diff_spec, argc, argv, own, &status))
+		return status;
+	switch (own->options.by) {
+	case DIFF_BY_TYPE:
+	case DIFF_BY_BLOCK:
+		return diff_graphs(&r, own->options.by);
+	case DIFF_BY_LEAK:
+		return diff_leaks(&r, own);
+	default:
+		return diff_code(&r, own);
+	}
 }
 
 int cmd_diff(int argc, char **argv)
 {
-	struct own own = {.by_type = false};
-	struct diff_options o;
-	struct diff_side sides[2] = {{.count = 0}, {.count = 0}};
-	const struct profile *a, *b;
-	struct reader r;
+	struct own own = {0};
 	int status;
 
-	if (!reader_open(&r, &diff_spec, argc, argv, &own, &status))
-		return status;
-	if (own.by_type)
-		return diff_types(&r);
-	o = own.options;
-	o.scope = r.scope;
-	o.limit = r.limit;
-	o.bytes = r.bytes;
-	o.colour = r.colour;
-	for (int k = 0; k < 2; k++)
-		o.paths[k] = r.files[k].path;
-	a = r.files[0].profile;
-	b = r.files[1].profile;
-	status = take_sides(&r, &o, sides);
-	o.sides = sides;
-	if (!status)
-		status = r.json ? diff_json(a, b, &o, r.out)
-				: diff_text(a, b, &o, r.out);
-	for (int k = 0; k < 2; k++)
-		diff_side_done(&sides[k]);
-	return reader_close(&r, status);
+	gate_init(&own.gate);
+	status = run(&own, argc, argv);
+	gate_done(&own.gate);
+	return status;
 }

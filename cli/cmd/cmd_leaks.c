@@ -22,8 +22,7 @@ static const struct option_spec options[] = {
 	[KIND] = {.name = "kind",
 		  .argument = "KIND",
 		  .help = "these, apart by commas, or all",
-		  .words = "definite cycle indirect possible unscanned exited young "
-			   "reachable runtime inherited suppressed all"},
+		  .words = LEAKS_KIND_WORDS},
 	[LEAST] = {.name = "min",
 		   .argument = "SIZE",
 		   .help = "only those of that size, with what they hold"},
@@ -69,12 +68,8 @@ static const char *take(void *own, size_t i, const char *value)
 		return gate_take(&o->gate, (enum gate_option)(i - GATE), value);
 	switch ((enum option)i) {
 	case KIND:
-		return leaks_parse_kinds(value, &o->options.kinds)
-			       ? NULL
-			       : "definite, cycle, indirect, possible, unscanned, "
-				 "exited, "
-				 "young, reachable, runtime, inherited, suppressed, "
-				 "all";
+		return leaks_parse_kinds(value, &o->options.kinds) ? NULL
+								   : LEAKS_KIND_LIST;
 	case LEAST:
 		return quantity_parse_size(value, &o->options.least)
 			       ? "write bytes, or a number with K, M or G"

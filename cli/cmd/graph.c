@@ -103,19 +103,31 @@ int graph_read(const struct reader *r, void *own, const char *snapshot,
 	return read_graph(r, own, snapshot, true, report, ret_status);
 }
 
-int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
-		    graph_pair_report *report, int *ret_status)
+static int read_pair(const struct reader *r, void *own, const char *a, const char *b,
+		     bool typed, graph_pair_report *report, int *ret_status)
 {
 	struct held first = {0}, second = {0};
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, 0, &first, a, true, ret_status) &&
-	    open_graph(r, r->count > 1, &second, b, true, ret_status))
+	if (open_graph(r, 0, &first, a, typed, ret_status) &&
+	    open_graph(r, r->count > 1, &second, b, typed, ret_status))
 		result = report(r, &first, &second, own);
 	held_done(&first);
 	held_done(&second);
 	return result;
+}
+
+int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
+		    graph_pair_report *report, int *ret_status)
+{
+	return read_pair(r, own, a, b, true, report, ret_status);
+}
+
+int graph_read_blocks(const struct reader *r, void *own, graph_pair_report *report,
+		      int *ret_status)
+{
+	return read_pair(r, own, NULL, NULL, false, report, ret_status);
 }
 
 int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,

@@ -53,6 +53,10 @@ typedef int graph_pair_report(const struct reader *r, const struct held *a,
 int graph_read_pair(const struct reader *r, void *own, const char *a, const char *b,
 		    graph_pair_report *report, int *ret_status);
 
+/* The same of the last snapshots of two profiles, of blocks and not of types. */
+int graph_read_blocks(const struct reader *r, void *own, graph_pair_report *report,
+		      int *ret_status);
+
 /* A take() of verbs whose only option is GRAPH_SNAPSHOT, whose own is *snapshot. */
 const char *graph_take(void *own, size_t i, const char *value);
 

@@ -36,8 +36,7 @@ static uint32_t name_of(struct align *al, int side, uint32_t string)
 
 /* ---- modules -------------------------------------------------------------- */
 
-/* The one program that a recording ran, a string; 0 if there were several. */
-static uint32_t only_program(const struct profile *p)
+uint32_t align_program(const struct profile *p)
 {
 	uint32_t exe = 0;
 
@@ -63,7 +62,7 @@ static int name_modules(struct align *al)
 	bool same = true;
 
 	for (int k = 0; k < ALIGN_SIDES; k++) {
-		program[k] = only_program(al->side[k].profile);
+		program[k] = align_program(al->side[k].profile);
 		same = same && program[k];
 	}
 	for (int k = 0; k < ALIGN_SIDES; k++) {

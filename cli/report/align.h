@@ -60,6 +60,10 @@ struct align {
 	struct pairs stacks;
 };
 
+/* The path of the one program that a recording ran, a string of its profile; 0 if there
+ * were several. */
+uint32_t align_program(const struct profile *p);
+
 /* 0 or -ENOMEM; align_done() in any case. */
 int align_init(struct align *al, const struct profile *a, const struct profile *b);
 void align_done(struct align *al);

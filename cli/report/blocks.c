@@ -18,16 +18,12 @@ _Static_assert((int)HELD_NO == HEAP_UNREACHED, "one number for it");
 
 bool blocks_parse_held(const char *word, int *ret)
 {
-	static const struct {
-		const char *word;
-		int level;
-	} words[] = {{"sure", HELD_SURE},	{"inside", HELD_INSIDE},
-		     {"weak", HELD_WEAK},	{"exited", HELD_EXITED},
-		     {"ignored", HELD_IGNORED}, {"no", HELD_NO}};
+	static const uint8_t levels[] = {HELD_SURE,   HELD_INSIDE,  HELD_WEAK,
+					 HELD_EXITED, HELD_IGNORED, HELD_NO};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (!strcmp(word, words[i].word)) {
-			*ret = words[i].level;
+	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++)
+		if (!strcmp(word, held_level_word(levels[i]))) {
+			*ret = levels[i];
 			return true;
 		}
 	return false;
@@ -89,16 +85,13 @@ int blocks_groups(const struct held *h, const struct blocks_options *o,
 	return 0;
 }
 
-/* Without the name that one of them has. */
-static void put_type(const struct held *h, uint32_t block, FILE *out)
+const char *blocks_type(const struct held *h, uint32_t block, char *buffer, size_t room)
 {
-	char text[TEXT], *name;
+	char *name = strstr(held_type(h, block, buffer, room), " `");
 
-	name = strstr(held_type(h, block, text, sizeof(text)), " `");
 	if (name)
 		*name = '\0';
-	text_put(out, text);
-	fputs(*text ? "  " : "", out);
+	return buffer;
 }
 
 int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
@@ -121,7 +114,8 @@ int blocks_text(const struct held *h, const struct blocks_options *o, FILE *out)
 			units_count(groups[i].count).text,
 			units_size(groups[i].bytes).text,
 			h->graph->blocks.items[first].address);
-		put_type(h, first, out);
+		text_put(out, blocks_type(h, first, text, sizeof(text)));
+		fputs(*text ? "  " : "", out);
 		text_put(out, held_site(h, first, text, sizeof(text)));
 		fprintf(out, "  (%s)\n", held_level(h->level[first]));
 	}

@@ -32,6 +32,10 @@ bool blocks_parse_held(const char *word, int *ret);
 int blocks_groups(const struct held *h, const struct blocks_options *o,
 		  struct blocks_group **ret, size_t *ret_count);
 
+/* held_type() without the name that one of them has: what those of a group are. Raw. */
+const char *blocks_type(const struct held *h, uint32_t block, char *buffer,
+			size_t room);
+
 /* Items of an array begun: "count", "sum_bytes" and the "first" block. */
 void blocks_groups_json(const struct held *h, const struct blocks_group *groups,
 			size_t count, struct json *j);

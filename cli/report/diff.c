@@ -9,7 +9,8 @@
 
 static const char *const metric_words[DIFF_METRICS] = {"peak", "leaked", "allocated",
 						       "allocations", "temporary"};
-static const char *const by_words[] = {"line", "function", "site", "module"};
+static const char *const by_words[DIFF_BYS] = {"line", "function", "site", "module",
+					       "type", "leak",	   "block"};
 static const char *const status_words[DIFF_STATUSES] = {"unchanged", "new", "gone",
 							"grown", "shrunk"};
 
@@ -202,40 +203,41 @@ void diff_side_done(struct diff_side *side)
 	*side = (struct diff_side){0};
 }
 
-static enum diff_status status_of(const struct diff_row *row, enum diff_metric metric)
+enum diff_status diff_status_of(const struct profile_amount both[2],
+				enum diff_metric metric)
 {
-	uint64_t a = diff_value(row->amount[0], metric);
-	uint64_t b = diff_value(row->amount[1], metric);
+	uint64_t a = diff_value(both[0], metric), b = diff_value(both[1], metric);
 
-	if (!row->amount[0].blocks && !row->amount[0].bytes)
-		return row->has[1] ? DIFF_NEW : DIFF_UNCHANGED;
-	if (!row->amount[1].blocks && !row->amount[1].bytes)
+	if (!both[0].blocks && !both[0].bytes)
+		return both[1].blocks || both[1].bytes ? DIFF_NEW : DIFF_UNCHANGED;
+	if (!both[1].blocks && !both[1].bytes)
 		return DIFF_GONE;
 	if (a == b) {
-		a = diff_other(row->amount[0], metric);
-		b = diff_other(row->amount[1], metric);
+		a = diff_other(both[0], metric);
+		b = diff_other(both[1], metric);
 	}
 	return a == b ? DIFF_UNCHANGED : a < b ? DIFF_GROWN : DIFF_SHRUNK;
+}
+
+int diff_compare(const struct profile_amount l[2], const struct profile_amount r[2],
+		 enum diff_metric metric)
+{
+	uint64_t a = diff_distance(diff_value(l[0], metric), diff_value(l[1], metric));
+	uint64_t b = diff_distance(diff_value(r[0], metric), diff_value(r[1], metric));
+
+	if (a == b) {
+		a = diff_distance(diff_other(l[0], metric), diff_other(l[1], metric));
+		b = diff_distance(diff_other(r[0], metric), diff_other(r[1], metric));
+	}
+	return a == b ? 0 : a < b ? 1 : -1;
 }
 
 static int by_change(const void *left, const void *right, void *metric)
 {
 	const struct diff_row *l = left, *r = right;
-	enum diff_metric m = *(enum diff_metric *)metric;
-	uint64_t a =
-		diff_distance(diff_value(l->amount[0], m), diff_value(l->amount[1], m));
-	uint64_t b =
-		diff_distance(diff_value(r->amount[0], m), diff_value(r->amount[1], m));
+	int order = diff_compare(l->amount, r->amount, *(enum diff_metric *)metric);
 
-	if (a == b) {
-		a = diff_distance(diff_other(l->amount[0], m),
-				  diff_other(l->amount[1], m));
-		b = diff_distance(diff_other(r->amount[0], m),
-				  diff_other(r->amount[1], m));
-	}
-	if (a != b)
-		return a < b ? 1 : -1;
-	return l->order < r->order ? -1 : l->order > r->order;
+	return order ? order : l->order < r->order ? -1 : l->order > r->order;
 }
 
 static void swap(struct diff_row *a, struct diff_row *b)
@@ -292,7 +294,7 @@ static void settle(struct diff *d, const struct diff_options *o)
 	for (size_t i = 0; i < d->count; i++) {
 		struct diff_row row = d->rows[i];
 
-		row.status = status_of(&row, metric);
+		row.status = diff_status_of(row.amount, metric);
 		d->status[row.status]++;
 		d->rows[i] = row;
 		if (row.status == DIFF_UNCHANGED)

@@ -25,7 +25,17 @@ enum diff_metric {
 	DIFF_METRICS
 };
 
-enum diff_by { DIFF_BY_LINE = 0, DIFF_BY_FUNCTION, DIFF_BY_SITE, DIFF_BY_MODULE };
+enum diff_by {
+	DIFF_BY_LINE = 0,
+	DIFF_BY_FUNCTION,
+	DIFF_BY_SITE,
+	DIFF_BY_MODULE,
+	/* No part of struct diff: */
+	DIFF_BY_TYPE, /* types.h */
+	DIFF_BY_LEAK, /* changes.h */
+	DIFF_BY_BLOCK,
+	DIFF_BYS
+};
 
 enum diff_status { /* of a row, going from A to B */
 		   DIFF_UNCHANGED = 0,
@@ -132,6 +142,12 @@ int diff_row_side(const struct diff_row *row);
 uint64_t diff_value(struct profile_amount amount, enum diff_metric metric);
 uint64_t diff_other(struct profile_amount amount, enum diff_metric metric);
 
+/* What became of an amount; and which of two changed more: above 0 if r did. */
+enum diff_status diff_status_of(const struct profile_amount both[2],
+				enum diff_metric metric);
+int diff_compare(const struct profile_amount l[2], const struct profile_amount r[2],
+		 enum diff_metric metric);
+
 static inline uint64_t diff_distance(uint64_t a, uint64_t b)
 {
 	return a < b ? b - a : a - b;
@@ -143,7 +159,7 @@ int diff_text(const struct profile *a, const struct profile *b,
 int diff_json(const struct profile *a, const struct profile *b,
 	      const struct diff_options *o, FILE *out);
 
-/* "peak", "leaked", ...; "line", "function", "site", "module"; "new", "gone", ... */
+/* "peak", "leaked", ...; "line", "function", "site", ...; "new", "gone", ... */
 const char *diff_metric_word(enum diff_metric metric);
 const char *diff_by_word(enum diff_by by);
 const char *diff_status_word(enum diff_status status);

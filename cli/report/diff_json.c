@@ -1,10 +1,9 @@
 /*
  * diff_json.c - a comparison for scripts: see docs/json.md.
  */
-#include "cli/report/diff.h"
+#include "cli/report/diff_parts.h"
 
 #include "cli/base/cleanup.h"
-#include "cli/base/json.h"
 #include "cli/report/cut.h"
 #include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
@@ -18,7 +17,7 @@ static void json_change(struct json *j, const char *name, uint64_t a, uint64_t b
 		json_signed(j, a - b > INT64_MAX ? INT64_MIN : -(int64_t)(a - b));
 }
 
-static void json_amounts(struct json *j, const struct profile_amount both[2])
+void diff_json_amounts(struct json *j, const struct profile_amount both[2])
 {
 	static const char *const names[2] = {"a", "b"};
 
@@ -66,13 +65,13 @@ static void json_row(struct json *j, const struct diff_page *page,
 		json_line(j, "line_a", row, 0);
 		json_line(j, "line_b", row, 1);
 	}
-	json_amounts(j, row->amount);
+	diff_json_amounts(j, row->amount);
 	if (page->options.by == DIFF_BY_SITE)
 		frames_json_stack(p, row->stack[side], j);
 	json_close(j);
 }
 
-static void json_profile(struct json *j, const struct diff_page *page, int side)
+void diff_json_profile(struct json *j, const struct diff_page *page, int side)
 {
 	const struct profile *p = page->profile[side];
 	const char *path = page->options.paths[side];
@@ -85,9 +84,16 @@ static void json_profile(struct json *j, const struct diff_page *page, int side)
 				? strings_get(&p->strings, p->processes[0].command)
 				: "");
 	json_put_unsigned(j, "wall_ns", p->wall_ns);
-	json_put_unsigned(j, "peak_at_ns", page->diff.totals[side].peak_at_ns);
 	losses_json(p, j);
 	cut_json(p, j);
+}
+
+void diff_json_counts(struct json *j, const size_t *status)
+{
+	json_key(j, "rows_by_status");
+	json_object(j);
+	for (unsigned i = 0; i < DIFF_STATUSES; i++)
+		json_put_unsigned(j, diff_status_word((enum diff_status)i), status[i]);
 	json_close(j);
 }
 
@@ -96,8 +102,11 @@ static void json_head(struct json *j, const struct diff_page *page)
 	const struct diff *d = &page->diff;
 
 	json_put_unsigned(j, "schema", DIFF_SCHEMA);
-	json_profile(j, page, 0);
-	json_profile(j, page, 1);
+	for (int k = 0; k < 2; k++) {
+		diff_json_profile(j, page, k);
+		json_put_unsigned(j, "peak_at_ns", d->totals[k].peak_at_ns);
+		json_close(j);
+	}
 	json_put_string(j, "by", diff_by_word(page->options.by));
 	json_put_string(j, "metric", diff_metric_word(page->options.metric));
 	json_key(j, "totals");
@@ -105,17 +114,12 @@ static void json_head(struct json *j, const struct diff_page *page)
 	for (unsigned i = 0; i < DIFF_METRICS; i++) {
 		json_key(j, diff_metric_word((enum diff_metric)i));
 		json_object(j);
-		json_amounts(j, (struct profile_amount[]){d->totals[0].metric[i],
-							  d->totals[1].metric[i]});
+		diff_json_amounts(j, (struct profile_amount[]){d->totals[0].metric[i],
+							       d->totals[1].metric[i]});
 		json_close(j);
 	}
 	json_close(j);
-	json_key(j, "rows_by_status");
-	json_object(j);
-	for (unsigned i = 0; i < DIFF_STATUSES; i++)
-		json_put_unsigned(j, diff_status_word((enum diff_status)i),
-				  d->status[i]);
-	json_close(j);
+	diff_json_counts(j, d->status);
 }
 
 int diff_json(const struct profile *a, const struct profile *b,

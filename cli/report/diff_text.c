@@ -1,10 +1,9 @@
 /*
  * diff_text.c - a comparison in words.
  */
-#include "cli/report/diff.h"
+#include "cli/report/diff_parts.h"
 
 #include "cli/base/cleanup.h"
-#include "cli/base/units.h"
 #include "cli/report/cut.h"
 #include "cli/report/losses.h"
 #include "cli/report/text.h"
@@ -12,9 +11,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static struct units_text amount_text(const struct diff_page *page,
-				     struct profile_amount amount,
-				     enum diff_metric metric)
+struct units_text diff_amount_text(const struct diff_page *page,
+				   struct profile_amount amount,
+				   enum diff_metric metric)
 {
 	if (metric == DIFF_ALLOCATIONS)
 		return units_count(amount.blocks);
@@ -22,10 +21,9 @@ static struct units_text amount_text(const struct diff_page *page,
 				   : units_size(amount.bytes);
 }
 
-/* b - a of the main value, or, where that is equal, of the other. */
-static struct units_text change_text(const struct diff_page *page,
-				     const struct profile_amount amount[2],
-				     enum diff_metric metric)
+struct units_text diff_change_text(const struct diff_page *page,
+				   const struct profile_amount amount[2],
+				   enum diff_metric metric)
 {
 	uint64_t a = diff_value(amount[0], metric), b = diff_value(amount[1], metric);
 	struct units_text size, t;
@@ -49,7 +47,7 @@ static struct units_text change_text(const struct diff_page *page,
 	return t;
 }
 
-static void put_title(const struct diff_page *page, const char *title, FILE *out)
+void diff_put_title(const struct diff_page *page, const char *title, FILE *out)
 {
 	fputc('\n', out);
 	text_style(out, page->options.colour, TEXT_BOLD);
@@ -86,7 +84,7 @@ static void put_moment(const struct diff_page *page, int side, FILE *out)
 		cut ? cut_moment(page->profile[side]).text : "the peak");
 }
 
-static void put_heads(const struct diff_page *page, FILE *out)
+void diff_put_heads(const struct diff_page *page, FILE *out)
 {
 	text_style(out, page->options.colour, TEXT_BOLD);
 	fputs("What changed on the heap from A to B", out);
@@ -135,11 +133,11 @@ static void put_totals(const struct diff_page *page, FILE *out)
 	const struct diff_totals *t = page->diff.totals;
 	char percent[64];
 
-	put_title(page,
-		  page->options.scope.focus || page->options.scope.ignore
-			  ? "Totals of the stacks chosen by --focus and --ignore"
-			  : "Totals",
-		  out);
+	diff_put_title(page,
+		       page->options.scope.focus || page->options.scope.ignore
+			       ? "Totals of the stacks chosen by --focus and --ignore"
+			       : "Totals",
+		       out);
 	fprintf(out, "  %-12s %15s %15s %15s\n", "", "A", "B", "difference");
 	for (unsigned i = 0; i < DIFF_METRICS; i++) {
 		enum diff_metric m = (enum diff_metric)i;
@@ -147,9 +145,9 @@ static void put_totals(const struct diff_page *page, FILE *out)
 
 		fprintf(out, "  %-12s %15s %15s %15s%s\n",
 			m == DIFF_PEAK && is_cut(page, m) ? "live then" : names[i],
-			amount_text(page, both[0], m).text,
-			amount_text(page, both[1], m).text,
-			change_text(page, both, m).text,
+			diff_amount_text(page, both[0], m).text,
+			diff_amount_text(page, both[1], m).text,
+			diff_change_text(page, both, m).text,
 			change_percent(diff_value(both[0], m), diff_value(both[1], m),
 				       percent, sizeof(percent)));
 	}
@@ -215,18 +213,26 @@ static void put_callers(const struct diff_page *page, const struct diff_row *row
 	}
 }
 
-static void put_row(const struct diff_page *page, const struct diff_row *row, FILE *out)
+void diff_put_figures(const struct diff_page *page,
+		      const struct profile_amount amount[2], enum diff_status status,
+		      FILE *out)
 {
 	enum diff_metric metric = page->options.metric;
+
+	fprintf(out, "  %15s %15s %15s  %-7s  ",
+		diff_change_text(page, amount, metric).text,
+		diff_amount_text(page, amount[0], metric).text,
+		diff_amount_text(page, amount[1], metric).text,
+		diff_status_word(status));
+}
+
+static void put_row(const struct diff_page *page, const struct diff_row *row, FILE *out)
+{
 	int side = diff_row_side(row);
 	const struct frames_frame *f = &row->frame[side];
 	const char *module;
 
-	fprintf(out, "  %15s %15s %15s  %-7s  ",
-		change_text(page, row->amount, metric).text,
-		amount_text(page, row->amount[0], metric).text,
-		amount_text(page, row->amount[1], metric).text,
-		diff_status_word(row->status));
+	diff_put_figures(page, row->amount, row->status, out);
 	if (page->options.by == DIFF_BY_MODULE) {
 		module = f->stack ? frames_module(page->profile[side], f->stack) : "";
 		text_put(out, *module ? module : "(no module)");
@@ -239,13 +245,13 @@ static void put_row(const struct diff_page *page, const struct diff_row *row, FI
 	fputc('\n', out);
 }
 
-static void put_counts(const struct diff_page *page, FILE *out)
+void diff_put_counts(const size_t *status, FILE *out)
 {
 	static const enum diff_status order[] = {DIFF_NEW, DIFF_GONE, DIFF_GROWN,
 						 DIFF_SHRUNK, DIFF_UNCHANGED};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		fprintf(out, "%s%zu %s", i ? ", " : "  ", page->diff.status[order[i]],
+		fprintf(out, "%s%zu %s", i ? ", " : "  ", status[order[i]],
 			diff_status_word(order[i]));
 	fputc('\n', out);
 }
@@ -272,8 +278,8 @@ static void put_rows(const struct diff_page *page, FILE *out)
 	size_t count = diff_listed(d, &page->options);
 	char title[160];
 
-	put_title(page, title_of(page, title, sizeof(title)), out);
-	put_counts(page, out);
+	diff_put_title(page, title_of(page, title, sizeof(title)), out);
+	diff_put_counts(d->status, out);
 	if (!d->changed)
 		return;
 	fprintf(out, "  %15s %15s %15s\n", "difference", "A", "B");
@@ -308,7 +314,7 @@ int diff_text(const struct profile *a, const struct profile *b,
 
 	if (r < 0)
 		return r;
-	put_heads(&page, out);
+	diff_put_heads(&page, out);
 	put_totals(&page, out);
 	put_remarks(&page, out);
 	put_rows(&page, out);

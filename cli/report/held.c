@@ -421,6 +421,17 @@ const char *held_level(uint8_t level)
 	}
 }
 
+const char *held_level_word(uint8_t level)
+{
+	static const char *const words[] = {
+		[HELD_SURE] = "sure",	    [HELD_INSIDE] = "inside",
+		[HELD_WEAK] = "weak",	    [HELD_EXITED] = "exited",
+		[HELD_IGNORED] = "ignored",
+	};
+
+	return level <= HELD_IGNORED ? words[level] : "no";
+}
+
 void held_heading(const struct held *h, FILE *out)
 {
 	const struct profile_snapshot *s = h->snapshot;

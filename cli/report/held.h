@@ -97,5 +97,8 @@ const char *held_how(uint16_t how, char *buffer, size_t room);
 /* "held", "held by pointers into blocks alone", ... of a level. */
 const char *held_level(uint8_t level);
 
+/* The word for it that options take and JSON prints: "sure", ..., "no". */
+const char *held_level_word(uint8_t level);
+
 /* Says which snapshot it is: a line, and one more where it is not whole. */
 void held_heading(const struct held *h, FILE *out);

@@ -20,11 +20,6 @@ static const char *const kinds[HEAP_KINDS] = {
 	[HEAP_KERNEL] = "kernel",
 };
 
-static const char *const levels[] = {
-	[HELD_SURE] = "sure",	  [HELD_INSIDE] = "inside",   [HELD_WEAK] = "weak",
-	[HELD_EXITED] = "exited", [HELD_IGNORED] = "ignored",
-};
-
 static void put_address(struct json *j, const char *key, uint64_t address)
 {
 	char text[24];
@@ -105,7 +100,7 @@ void held_json_block(const struct held *h, uint32_t block, struct json *j)
 	put_what(h, block, j);
 	json_put_string(j, "site", held_site(h, block, text, sizeof(text)));
 	json_put_unsigned(j, "born_ns", b->born_ns);
-	json_put_string(j, "held", level <= HELD_IGNORED ? levels[level] : "no");
+	json_put_string(j, "held", held_level_word(level));
 }
 
 void held_json_thread(const struct held *h, uint32_t block, struct json *j)

@@ -17,6 +17,14 @@
 	 1u << LEAK_POSSIBLE | 1u << LEAK_UNSCANNED)
 #define LEAKS_LOST (1u << LEAK_DEFINITE | 1u << LEAK_CYCLE | 1u << LEAK_INDIRECT)
 
+/* What leaks_parse_kinds() takes: for completion, for people. */
+#define LEAKS_KIND_WORDS                                                               \
+	"definite cycle indirect possible unscanned exited young reachable runtime "   \
+	"inherited suppressed all"
+#define LEAKS_KIND_LIST                                                                \
+	"definite, cycle, indirect, possible, unscanned, exited, young, reachable, "   \
+	"runtime, inherited, suppressed, all"
+
 struct leaks_options {
 	struct scope_options scope;
 	const char *path;   /* of the profile */

@@ -34,6 +34,16 @@ int main(void)
 """
 
 
+def sums_of(rows, key, bytes_of, blocks_of):
+    """[bytes, blocks] of rows by what they are."""
+    sums = {}
+    for row in rows:
+        amount = sums.setdefault(key(row), [0, 0])
+        amount[0] += bytes_of(row)
+        amount[1] += blocks_of(row)
+    return sums
+
+
 class Compare(harness.Case):
     def profile(self, *args, status=0, **how):
         result = self.record(args, **how)
@@ -117,6 +127,90 @@ class Diff(Compare):
         self.assertEqual({r["function"]: r["status"] for r in back["rows"]}["load"],
                          "shrunk")
         self.assertEqual(back["rows_by_status"]["gone"], 1)
+
+    def held(self, name, lost):
+        """A recording of tests/targets/holding.c that loses so many."""
+        with open(os.path.join(harness.SOURCE, "tests", "targets", "holding.c"),
+                  encoding="utf-8") as file:
+            text = file.read().replace("LOST = 40", "LOST = %d" % lost)
+        self.write(name + ".c", text.replace("lose_words", "lose_" + name))
+        subprocess.run(["gcc", "-g", "-O1", "-fno-builtin", "-o", self.path(name),
+                        self.path(name + ".c")], check=True)
+        return self.profile(self.path(name), options=["--snapshot-at-exit"])
+
+    def check_changes(self, of, theirs):
+        """Rows against what the verbs say of each profile: [bytes, blocks] by what."""
+        rows = {}
+        for row in of["rows"]:
+            key = (row.get("kind") or row.get("held"),
+                   tuple(f["function"] for f in row["stack"]))
+            self.assertNotIn(key, rows)
+            rows[key] = [[row[k]["bytes"], row[k]["blocks"]] for k in "ab"]
+            self.assertEqual(row["difference"]["bytes"],
+                             row["b"]["bytes"] - row["a"]["bytes"])
+            self.assertEqual([row["site_a"] is None, row["site_b"] is None],
+                             [row["status"] == "new", row["status"] == "gone"])
+        keys = {k for side in theirs for k in side}
+        both = {k: [side.get(k, [0, 0]) for side in theirs] for k in keys}
+        self.assertEqual(rows, {k: v for k, v in both.items() if v[0] != v[1]})
+        self.assertEqual(of["rows_by_status"]["unchanged"],
+                         sum(v[0] == v[1] for v in both.values()))
+        for i, k in enumerate("ab"):
+            self.assertEqual(of["total"][k]["bytes"],
+                             sum(v[i][0] for v in both.values()))
+            self.assertEqual(of["total"][k]["bytes"],
+                             sum(v[k]["bytes"] for v in of["kinds"].values()))
+        changes = [abs(r["difference"]["bytes"]) for r in of["rows"]]
+        self.assertEqual(changes, sorted(changes, reverse=True))
+
+    def test_leaks_and_blocks_that_changed(self):
+        a, b = self.held("words", 40), self.held("texts", 55)
+        functions = lambda row: tuple(f["function"] for f in row["stack"])
+        for options in ((), ("--kind=all",), ("--kind=definite,reachable",),
+                        ("--focus=lose_links",)):
+            with self.subTest(options):
+                theirs = [sums_of(self.read_json("leaks", p, *options)["leaks"],
+                                  lambda r: (r["kind"], functions(r)),
+                                  lambda r: r["bytes"], lambda r: r["blocks"])
+                          for p in (a, b)]
+                self.check_changes(self.diff(a, b, "--by=leak", *options), theirs)
+        found = self.diff(a, b, "--by=leak", "--kind=definite")
+        self.assertEqual(
+            [[r["status"], r["site_a"] or r["site_b"], r["difference"]["bytes"]]
+             for r in found["rows"] if r["stack"][0]["function"] != "make_link"],
+            [["new", "lose_texts (texts.c:86)", 55 * 16],
+             ["gone", "lose_words (words.c:86)", -40 * 16]])
+        text = self.heapline("diff", "--by=leak", "--kind=definite", a, b).stdout.decode()
+        self.assertRegex(text, r"\+880 B +0 B +880 B  new +definite +lose_texts \(texts")
+        blocks = self.diff(a, b, "--by=block", "-n1000")
+        self.assertEqual([blocks["total"][k]["bytes"] for k in "ab"],
+                         [sum(g["sum_bytes"] for g in
+                              self.read_json("blocks", p, "-n1000")["groups"])
+                          for p in (a, b)])
+        self.assertEqual({r["held"] for r in blocks["rows"]}, {"no"})
+        self.assertEqual(sum(r["difference"]["blocks"] for r in blocks["rows"]),
+                         blocks["total"]["difference"]["blocks"])
+        self.assertEqual(self.diff(a, a, "--by=leak", "--kind=all")["rows"], [])
+        self.assertEqual(self.diff(a, a, "--by=block")["rows"], [])
+
+    def test_leaks_and_blocks_are_of_whole_recordings(self):
+        a = self.held("words", 40)
+        bare = self.profile(target("demo"))
+        for options, why in ((("--by=leak", "--at=end"), "judged of all"),
+                             (("--by=block", "--at=end"), "moment of their snapshot"),
+                             (("--kind=all",), "of --by leak"),
+                             (("--by=leak", "--kind=odd"), "definite, cycle"),
+                             (("--by=block", "--focus=x"), "are shown whole"),
+                             (("--by=type", "--ignore=x"), "are shown whole")):
+            with self.subTest(options):
+                self.assert_error(self.heapline("diff", *options, a, a), 2, why)
+        self.assert_error(self.heapline("diff", "--by=block", a, bare), 3,
+                          "no snapshot")
+        found = self.diff(bare, a, "--by=leak")
+        self.assertEqual([found[k]["unscanned"] for k in "ab"], [1, 0])
+        self.assertGreater(found["kinds"]["unscanned"]["a"]["bytes"], 0)
+        text = self.heapline("diff", "--by=leak", bare, a).stdout.decode()
+        self.assertIn("  A: 1 process was not looked at: ", text)
 
     def test_names_two_readable_profiles_or_says_so(self):
         good = self.profile(target("example"))
