@@ -121,17 +121,18 @@ static int collect_words(int argc, char **argv, const char *words, char **ret)
 
 /* ---- the verb ------------------------------------------------------------------ */
 
-static int find(void *context, struct findings *ret)
+static int find(void *context, int which, const struct scope_options *scope,
+		struct findings *ret)
 {
 	struct own *own = context;
 	const struct findings_options o = {
-		.path = own->reader->path,
-		.pid = own->reader->scope.pid,
-		.domain = own->reader->scope.domain,
+		.path = own->reader->files[which].path,
+		.pid = scope->pid,
+		.domain = scope->domain,
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 
-	return gate_find(&own->gate, own->reader->profile, &o, ret);
+	return gate_find(&own->gate, own->reader->files[which].profile, &o, ret);
 }
 
 static int explain(const struct tui_options *o, int err)

@@ -37,8 +37,10 @@ struct tui_options {
 	/* Options of the command line that a view's verb takes too, as typed, each with
 	 * a space before it. */
 	const char *words[TUI_KINDS];
-	/* Leaks as the verb finds them, see findings_of(). */
-	int (*find)(void *context, struct findings *ret);
+	/* Leaks of the profile (which 1: of the other) as the verb finds them, see
+	 * findings_of(): of the scope's process and domain. */
+	int (*find)(void *context, int which, const struct scope_options *scope,
+		    struct findings *ret);
 	void *context;
 };
 

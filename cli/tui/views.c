@@ -9,6 +9,7 @@
 #include "cli/report/text.h"
 #include "cli/report/timeline.h"
 #include "cli/report/tree_rows.h"
+#include "cli/tui/compared.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -246,7 +247,7 @@ static int make_leaks(struct views *v, FILE *out)
 	int err = 0;
 
 	if (!v->has_findings) {
-		err = v->options->find(v->options->context, &v->findings);
+		err = v->options->find(v->options->context, 0, &o.scope, &v->findings);
 		v->has_findings = !err;
 		if (err)
 			findings_done(&v->findings);
@@ -259,22 +260,6 @@ static int make_leaks(struct views *v, FILE *out)
 		err = leaks_text(&l, out);
 	leaks_done(&l);
 	return err;
-}
-
-/* ---- what changed ------------------------------------------------------------ */
-
-static int make_diff(struct views *v, FILE *out)
-{
-	struct diff_options o = {.scope = v->options->scope,
-				 .metric = v->diff_metric,
-				 .by = v->diff_by,
-				 .limit = ROWS,
-				 .bytes = v->options->bytes,
-				 .colour = true,
-				 .paths = {v->options->path, v->options->other_path}};
-
-	o.scope.domain = PROFILE_MALLOC; /* as the verb has it */
-	return diff_text(v->profile, v->options->other, &o, out);
 }
 
 /* ---- references ---------------------------------------------------------------- */
@@ -316,10 +301,10 @@ static int make_refs(struct views *v, FILE *out)
 /* ---- all of them ------------------------------------------------------------- */
 
 static int (*const makers[TUI_KINDS])(struct views *v, FILE *out) = {
-	[TUI_LINES] = make_lines, [TUI_TREE] = make_tree,
-	[TUI_TOP] = make_top,	  [TUI_TIMELINE] = make_timeline,
-	[TUI_LEAKS] = make_leaks, [TUI_REFS] = make_refs,
-	[TUI_DIFF] = make_diff,
+	[TUI_LINES] = make_lines,   [TUI_TREE] = make_tree,
+	[TUI_TOP] = make_top,	    [TUI_TIMELINE] = make_timeline,
+	[TUI_LEAKS] = make_leaks,   [TUI_REFS] = make_refs,
+	[TUI_DIFF] = compared_make,
 };
 
 static void put_why(const struct views *v, int err, FILE *out)
@@ -427,6 +412,8 @@ const char *views_sort(struct views *v, enum tui_kind kind, bool backwards)
 						       VIEW_METRICS, backwards);
 		break;
 	case TUI_DIFF:
+		if (!compared_sorts(v))
+			return "the greatest change comes first";
 		v->diff_metric = (enum diff_metric)turn((int)v->diff_metric, 0,
 							DIFF_METRICS, backwards);
 		break;
@@ -456,7 +443,7 @@ const char *views_mode(struct views *v, enum tui_kind kind)
 		v->leaks_all = !v->leaks_all;
 		break;
 	case TUI_DIFF:
-		v->diff_by = (enum diff_by)((v->diff_by + 1) % (DIFF_BY_MODULE + 1));
+		compared_turn(v);
 		break;
 	case TUI_REFS:
 		if (!*v->what)
@@ -523,8 +510,9 @@ void views_state(const struct views *v, enum tui_kind kind, FILE *out)
 		fputs(*v->what ? refs_verbs[v->refs] : "all blocks", out);
 		break;
 	case TUI_DIFF:
-		fprintf(out, "sort: %s, by %s", diff_metric_word(v->diff_metric),
-			diff_by_word(v->diff_by));
+		if (compared_sorts(v))
+			fprintf(out, "sort: %s, ", diff_metric_word(v->diff_metric));
+		fprintf(out, "by %s", diff_by_word(v->diff_by));
 		break;
 	default:
 		fputs("heap over time", out);
@@ -580,8 +568,10 @@ void views_twin(const struct views *v, enum tui_kind kind, FILE *out)
 		put_refs_twin(v, out);
 		break;
 	case TUI_DIFF:
-		fprintf(out, "diff --by %s --sort %s -n %d", diff_by_word(v->diff_by),
-			diff_metric_word(v->diff_metric), ROWS);
+		fprintf(out, "diff --by %s", diff_by_word(v->diff_by));
+		if (compared_sorts(v))
+			fprintf(out, " --sort %s", diff_metric_word(v->diff_metric));
+		fprintf(out, " -n %d", COMPARED_ROWS);
 		break;
 	default:
 		fputs("timeline", out);

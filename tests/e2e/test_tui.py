@@ -64,7 +64,8 @@ class Viewer(Case):
 class Two(Viewer):
     def setUp(self):
         super().setUp()
-        other = self.record([harness.target("phases"), "return"])
+        other = self.record([harness.target("phases"), "return"],
+                            ["--snapshot-at-exit"])
         self.other = os.path.basename(other.profile)
         self.first, self.name = self.name, self.other  # the last on the command line
 
@@ -74,12 +75,33 @@ class Two(Viewer):
     def test_what_changed_is_what_diff_prints_in_every_order_and_mode(self):
         terminal = self.open(columns=140, rows=120)
         self.assertIn(" 8 diff", terminal.rows()[0])
-        for key in ["", *"smsmsmsms"]:
+        seen = set()
+        for key in ["", *"smsmsmsmmmm"]:
             if key:
                 terminal.press(key)
             with self.subTest(command=terminal.rows()[-2]):
                 self.assertIn("heapline diff --by", terminal.rows()[-2])
                 self.assert_is_twin(terminal)
+                seen.add(terminal.rows()[-2].split("--by ")[1].split()[0])
+        self.assertEqual(seen, {"line", "function", "site", "module", "type", "leak",
+                                "block"})
+        terminal.press("mmmms")
+        self.assertIn("the greatest change comes first", terminal.rows()[-1])
+
+    def test_what_has_no_snapshot_says_so_and_what_is_whole_is_not_chosen_from(self):
+        self.name = os.path.basename(self.record([harness.target("demo")]).profile)
+        terminal = self.open(columns=140, rows=60)
+        terminal.press("mmmm")
+        self.assertIn("There is nothing to compare: B: ", terminal.text())
+        terminal.press("m")
+        self.assert_is_twin(terminal)
+        self.assertIn("B: 1 process was not looked at", terminal.text())
+        terminal.press("q")
+        focused = self.open("--focus=main", columns=140, rows=60)
+        for by in ("function", "site", "module", "leak", "line"):
+            focused.press("m")
+            self.assertIn("--by " + by, focused.rows()[-2])
+            self.assert_is_twin(focused)
 
     def test_options_choose_stacks_of_both_and_other_views_are_of_the_first(self):
         terminal = self.open("--focus=main", "--bytes", columns=140, rows=120)
