@@ -2,6 +2,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/export/html_bundle.h"
+#include "cli/export/html_changes.h"
 #include "cli/export/html_heap.h"
 #include "cli/export/html_page.h"
 #include "cli/export/html_pair.h"
@@ -48,7 +49,8 @@ struct book {
 	struct html_page pages[ALIGN_SIDES];
 	struct html_heap heaps[ALIGN_SIDES]; /* of a file */
 	int count;
-	struct html_pair pair; /* of two */
+	struct html_pair pair;	  /* of two */
+	struct html_heap changes; /* of a file of two */
 	const struct html_options *options;
 };
 
@@ -85,7 +87,10 @@ static int put_all(struct book *b, const struct columns *to)
 		if (!err)
 			err = b->pages[k].columns.err;
 	}
-	return !err && b->count > 1 ? put_pair(b) : err;
+	if (err < 0 || b->count == 1)
+		return err;
+	html_heap_put(&b->changes, &b->pages[0].columns);
+	return put_pair(b);
 }
 
 static int prepare_all(struct book *b)
@@ -225,13 +230,26 @@ static int make_heap(struct book *b, int k)
 	return html_heap_init(&b->heaps[k], b->pages[k].profile, &o);
 }
 
+static int make_changes(struct book *b)
+{
+	const struct html_changes_options o = {
+		.profile = {b->pages[0].profile, b->pages[1].profile},
+		.path = {b->pages[0].path, b->pages[1].path},
+		.limit = limit_of(b->options),
+		.find = b->options->find,
+		.context = b->options->context,
+	};
+
+	return html_changes_init(&b->changes, &o);
+}
+
 static int make_heaps(struct book *b)
 {
 	int err = 0;
 
 	for (int k = 0; k < b->count && !err; k++)
 		err = make_heap(b, k);
-	return err;
+	return err < 0 || b->count == 1 ? err : make_changes(b);
 }
 
 static int open_book(struct book *b, const struct profile *const *profiles)
@@ -262,6 +280,7 @@ static void close_book(struct book *b, double *shares[ALIGN_SIDES])
 		lines_sums_done(&b->pages[k].sums);
 		free(shares[k]);
 	}
+	html_heap_done(&b->changes);
 	html_pair_done(&b->pair);
 }
 

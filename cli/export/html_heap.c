@@ -31,37 +31,53 @@ struct making {
 
 /* ---- parts ------------------------------------------------------------------- */
 
-/* A part that write() makes; one that fails is none. */
-static int make_part(struct making *m, const char *name, const struct held *h,
-		     int (*write)(struct making *m, const struct held *h, FILE *out))
+int html_heap_part(struct html_heap *x, const char *name,
+		   int (*write)(void *context, FILE *out), void *context)
 {
 	struct html_part part = {0};
-	struct html_heap *to = m->to;
 	FILE *out = open_memstream(&part.text, &part.len);
 	int r;
 
 	if (!out)
 		return -ENOMEM;
-	r = write(m, h, out);
+	r = write(context, out);
 	if (ferror(out))
 		r = -ENOMEM;
 	if (fclose(out))
 		r = -ENOMEM;
 	if (!r)
-		r = array_reserve(&to->parts, &to->room, to->count + 1);
+		r = array_reserve(&x->parts, &x->room, x->count + 1);
 	if (r < 0) {
 		free(part.text);
 		return r;
 	}
 	snprintf(part.name, sizeof(part.name), "%s", name);
-	to->parts[to->count++] = part;
+	x->parts[x->count++] = part;
 	return 0;
+}
+
+struct writing {
+	struct making *m;
+	const struct held *h;
+	int (*write)(struct making *m, const struct held *h, FILE *out);
+};
+
+static int write_part(void *context, FILE *out)
+{
+	const struct writing *w = context;
+
+	return w->write(w->m, w->h, out);
+}
+
+static int make_part(struct making *m, const char *name, const struct held *h,
+		     int (*write)(struct making *m, const struct held *h, FILE *out))
+{
+	return html_heap_part(m->to, name, write_part, &(struct writing){m, h, write});
 }
 
 /* ---- leaks ---------------------------------------------------------------------- */
 
-/* In words, why a graph or the findings could not be read. */
-static const char *reason(int err)
+const char *html_heap_reason(int err)
 {
 	return err == -ESPIPE	 ? "the profile came through a pipe"
 	       : err == -EBADMSG ? "the snapshot in it is damaged"
@@ -131,7 +147,7 @@ static int make_leaks(struct making *m)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		m->why = reason(r);
+		m->why = html_heap_reason(r);
 	return 0;
 }
 
@@ -243,7 +259,7 @@ static int make_graph(struct making *m, uint32_t snapshot)
 	snprintf(name, sizeof(name), "graph.%u", snapshot + 1);
 	r = held_open(&h, m->p, &o, &why);
 	if (r < 0) {
-		m->graph_why = reason(r);
+		m->graph_why = html_heap_reason(r);
 		return r == -ENOMEM ? r : 0;
 	}
 	r = make_part(m, name, &h, write_graph);
@@ -263,8 +279,7 @@ static const char *why_no_graph(const struct profile *p)
 
 /* ---- what there is ------------------------------------------------------------------ */
 
-/* A leak is judged of all blocks, and of the moment of a snapshot. */
-static bool is_part(const struct profile *p)
+bool html_heap_is_part(const struct profile *p)
 {
 	const struct profile_slice *s = &p->slice;
 
@@ -278,7 +293,7 @@ static int write_heap(struct making *m, const struct held *h, FILE *out)
 	(void)h;
 	m->heap = (struct json){.out = out, .spread = 1};
 	json_object(&m->heap);
-	json_put_bool(&m->heap, "cut", is_part(m->p));
+	json_put_bool(&m->heap, "cut", html_heap_is_part(m->p));
 	json_key(&m->heap, "snapshots");
 	json_array(&m->heap);
 	for (size_t i = 0; i < m->snapshot_count && !r; i++)
@@ -306,7 +321,7 @@ int html_heap_init(struct html_heap *x, const struct profile *p,
 		   : m.listed < HTML_LEAKS ? m.listed
 					   : HTML_LEAKS;
 	m.blocks_left = most < HTML_BLOCKS ? most : HTML_BLOCKS;
-	if (o->find && o->path && !is_part(p)) {
+	if (o->find && o->path && !html_heap_is_part(p)) {
 		r = make_leaks(&m);
 		if (!r)
 			r = find_snapshots(&m);

@@ -44,3 +44,15 @@ int html_heap_init(struct html_heap *x, const struct profile *p,
 void html_heap_done(struct html_heap *x);
 
 void html_heap_put(const struct html_heap *x, struct columns *c);
+
+/* Adds a part that write() makes; one that fails is none. 0, -ENOMEM or what write()
+ * returned. */
+int html_heap_part(struct html_heap *x, const char *name,
+		   int (*write)(void *context, FILE *out), void *context);
+
+/* In words, why a graph or findings could not be read. */
+const char *html_heap_reason(int err);
+
+/* Whether the profile was cut: a leak is judged of all blocks, and of the moment of a
+ * snapshot. */
+bool html_heap_is_part(const struct profile *p);

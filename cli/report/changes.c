@@ -157,6 +157,9 @@ static void settle(struct changes *c)
 
 		row->status = diff_status_of(row->amount, DIFF_LEAKED);
 		c->status[row->status]++;
+		for (size_t k = 0; k < c->kind_count; k++)
+			if (!strcmp(c->kinds[k].word, row->kind))
+				c->kinds[k].status[row->status]++;
 		c->changed += row->status != DIFF_UNCHANGED;
 	}
 	if (c->count)

@@ -37,7 +37,8 @@ struct changes {
 	struct changes_kind {
 		const char *word;
 		struct profile_amount amount[2];
-	} kinds[CHANGES_KINDS]; /* those that were looked at, in order */
+		size_t status[DIFF_STATUSES]; /* rows of each */
+	} kinds[CHANGES_KINDS];		      /* those that were looked at, in order */
 	size_t kind_count;
 	struct profile_amount total[2];
 

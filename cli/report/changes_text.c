@@ -237,6 +237,7 @@ static void put_json(const struct page *page, size_t limit, FILE *out)
 		json_key(&j, c->kinds[i].word);
 		json_object(&j);
 		diff_json_amounts(&j, c->kinds[i].amount);
+		diff_json_counts(&j, c->kinds[i].status);
 		json_close(&j);
 	}
 	json_close(&j);

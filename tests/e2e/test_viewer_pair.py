@@ -8,6 +8,7 @@ import shlex
 import subprocess
 
 import harness
+import serving
 import test_viewer
 
 METRICS = test_viewer.METRICS
@@ -138,9 +139,57 @@ class Pair(harness.Case):
             for metric in METRICS:
                 cli[side]["tree_" + metric] = self.read_json(
                     "tree", profile, "--sort=" + metric, "--min=0")
-            for by in ("size", "lifetime"):
+                cli[side]["callers_" + metric] = self.read_json(
+                    "tree", profile, "--sort=" + metric, "--min=0", "--bottom-up")
+            for by in ("size", "lifetime", "function"):
                 cli[side]["top_" + by] = self.read_json("top", profile, "--by=" + by)
-        return {"file": page, "cli": cli}
+        return {"file": page, "cli": cli, "profiles": [a, b]}
+
+    def held(self, name, lost):
+        """A recording of tests/targets/holding.c that loses so many, by such a name."""
+        with open(os.path.join(harness.SOURCE, "tests", "targets", "holding.c"),
+                  encoding="utf-8") as file:
+            text = file.read().replace("LOST = 40", "LOST = %d" % lost)
+        self.write(name + ".c", text.replace("lose_words", "lose_" + name))
+        done = subprocess.run(
+            [test_viewer.tool("g++"), "-x", "c", "-g", "-O1", "-fno-builtin", name + ".c",
+             "-o", name], cwd=self.dir, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        result = self.record([self.path(name)], ["--snapshot-at-exit"])
+        self.assertEqual(result.status, 0, result)
+        return result.profile
+
+    def of_held(self):
+        a, b = self.held("words", 40), self.held("texts", 55)
+        page = self.ask("held", a, b, units=("site",), metrics=("allocated",))
+        for name, options in (
+                ("leak", ["--by=leak"]), ("leak_all", ["--by=leak", "--kind=all"]),
+                ("leak_two", ["--by=leak", "--kind=definite,reachable"]),
+                ("leak_focus", ["--by=leak", "--kind=all", "--focus=lose_links"]),
+                ("leak_ignore", ["--by=leak", "--kind=all", "--ignore=lose_links"]),
+                ("block", ["--by=block", "-n1000"])):
+            done = self.heapline("diff", "--json", *options, a, b)
+            self.assertEqual(done.status, 0, done)
+            page["cli"][name] = json.loads(done.stdout)
+        return page
+
+    def of_types(self):
+        script = ("class Kept:\n    pass\n"
+                  "kept = [Kept() for i in range(%d)]\n"
+                  "more = [{i: str(i)} for i in range(%d)]\n")
+        profiles = []
+        for i, counts in enumerate(((100, 300), (600, 50))):
+            path = self.write("types%d.py" % i, script % counts)
+            result = self.record(["/usr/bin/python3", "-B", path], ["--snapshot-at-exit"])
+            self.assertEqual(result.status, 0, result)
+            profiles.append(result.profile)
+        page = self.ask("types", *profiles, units=("line",), metrics=("peak",))
+        done = self.heapline("diff", "--json", "--by=type", *profiles)
+        self.assertEqual(done.status, 0, done)
+        page["cli"]["type"] = json.loads(done.stdout)
+        done = self.heapline("diff", "--json", "--by=block", "-n1000", *profiles)
+        page["cli"]["block"] = json.loads(done.stdout)
+        return page
 
     def test_in_a_browser(self):
         old, new = self.build("old", OLD), self.build("new", NEW)
@@ -158,13 +207,18 @@ class Pair(harness.Case):
             "hostile": self.ask("hostile", a, self.profile(odd), units=(), metrics=()),
             "folded": self.ask("folded", *python, "--html-limit=160K", units=("line",),
                                metrics=("allocated",)),
+            "held": self.of_held(), "types": self.of_types(),
         }
+        servers = {name: serving.Server(self, *pages[name]["profiles"])
+                   for name in ("rebuilt", "held", "types")}
         config = self.write("config.json", json.dumps(
-            {"pages": pages, "chromium": test_viewer.tool("chromium")}))
+            {"pages": pages, "chromium": test_viewer.tool("chromium"),
+             "served": {name: s.address for name, s in servers.items()},
+             "only": os.environ.get("VIEWER_ONLY", "")}))
         done = subprocess.run(
             [test_viewer.tool("node"), "tests/pair.mjs", config],
             cwd=test_viewer.WORKSHOP, env=self.environment(), capture_output=True,
-            timeout=280, check=False)
+            timeout=400, check=False)
         results = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
         self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace")[-3000:])
         tests = [r for r in results if "name" in r]
@@ -173,8 +227,9 @@ class Pair(harness.Case):
                 self.assertNotIn("detail", test, test.get("detail"))
         script = os.path.join(test_viewer.VIEWER, "tests", "pair.mjs")
         with open(script, encoding="utf-8") as file:
-            self.assertEqual({t["name"] for t in tests},
+            self.assertEqual({t["name"] for t in tests if ": " not in t["name"]},
                              set(re.findall(r"(?m)^tests\.(\w+) =", file.read())))
+        self.assertGreater(len([t for t in tests if ": " in t["name"]]), 6)
         commands = [c for r in results for c in r.get("commands", ())]
         self.assertGreater(len(commands), 7)
         for command in "; ".join(commands).split("; "):

@@ -39,19 +39,21 @@ function refs(state: State): string[] {
   return [state.way, ...snapshot, shellWord(state.block)];
 }
 
+export function treeWords(state: State): string[] {
+  return [
+    "tree", "--sort=" + state.metric,
+    ...(state.dir === "callers" ? ["--bottom-up", "--min=" + LEAST_PERCENT] : ["--min=0"]),
+    ...(state.lines ? ["--lines"] : []),
+  ];
+}
+
 function verb(state: State): string[] {
   switch (state.view) {
     case "source":
       return [...lines(state), ...common(state)];
     case "flame":
     case "tree":
-      return [
-        "tree", "--sort=" + state.metric,
-        ...(state.dir === "callers"
-          ? ["--bottom-up", "--min=" + LEAST_PERCENT]
-          : ["--min=0"]),
-        ...(state.lines ? ["--lines"] : []), ...common(state),
-      ];
+      return [...treeWords(state), ...common(state)];
     case "top":
       return ["top", "--by=" + state.by, "--sort=" + state.metric, ...common(state)];
     case "timeline":

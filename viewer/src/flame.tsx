@@ -2,10 +2,11 @@
 // wide and in sight is looked at, so that a million nodes cost no more than what is shown.
 
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { exact, metricWord, amount, useMetricPhrase } from "./cells";
 import { useView } from "./context";
 import { BASE, type Model, OWN } from "./model";
+import { Choice, SearchField } from "./parts";
 import { parseRegex } from "./scope";
 import type { State } from "./state";
 import { functionOf, labelOf, search, treeOf } from "./trees";
@@ -272,6 +273,7 @@ export function Flame(p: FlameProps) {
   }
 
   const shown = hover >= 0 ? hover : p.selected;
+  const status = useId();
   return (
     <div class="flame">
       <div
@@ -281,7 +283,7 @@ export function Flame(p: FlameProps) {
         tabIndex={0}
         role="application"
         aria-label={p.title}
-        aria-describedby="flame-status"
+        aria-describedby={status}
         onKeyDown={key}
       >
         <canvas
@@ -300,7 +302,7 @@ export function Flame(p: FlameProps) {
         />
         <div style={{ height: Math.max(0, height - span.height) + "px" }} />
       </div>
-      <p class="status" id="flame-status" aria-live="polite">
+      <p class="status" id={status} aria-live="polite">
         {shown < 0 || shown >= tree.count ? (
           <span class="muted">
             Point at a box, or walk with the arrow keys. Enter zooms, Escape goes back.
@@ -437,23 +439,17 @@ export function FlameView() {
           <Directions />
         )}
         <LinesBox state={state} set={set} />
-        <label class="search">
-          <span class="sr">Search</span>
-          <input
-            ref={find}
-            type="search"
-            placeholder="Search: regular expression"
-            value={state.search}
-            aria-invalid={why !== ""}
-            onInput={(e) => set({ search: e.currentTarget.value })}
-          />
-        </label>
-        <span class="found" role="status">
-          {why ||
-            (found &&
-              `${count(found.nodes)} found, ${amount(found.value, state.metric)}, ` +
-                percent(found.value, tree.total))}
-        </span>
+        <SearchField
+          field={find}
+          text={state.search}
+          why={why}
+          said={
+            found &&
+            `${count(found.nodes)} found, ${amount(found.value, state.metric)}, ` +
+              percent(found.value, tree.total)
+          }
+          set={(text) => set({ search: text })}
+        />
         <span class="actions">
           <button type="button" disabled={one.node < 1} onClick={() => setZoom(one)}>
             Zoom
@@ -494,25 +490,19 @@ export function FlameView() {
 
 export function Directions() {
   const { state, set } = useView();
-  const ways = [
-    { dir: "down", title: state.view === "tree" ? "From main down" : "Icicle" },
-    ...(state.view === "tree" ? [] : [{ dir: "up", title: "Flame" }]),
-    { dir: "callers", title: state.view === "tree" ? "From allocations up" : "Inverted" },
-  ] as { dir: typeof state.dir; title: string }[];
-  const current = state.view === "tree" && state.dir === "up" ? "down" : state.dir;
+  const ofTree = state.view === "tree";
+  const ways: { is: State["dir"]; title: string }[] = [
+    { is: "down", title: ofTree ? "From main down" : "Icicle" },
+    ...(ofTree ? [] : [{ is: "up" as const, title: "Flame" }]),
+    { is: "callers", title: ofTree ? "From allocations up" : "Inverted" },
+  ];
   return (
-    <span class="choice" role="group" aria-label="Direction">
-      {ways.map((way) => (
-        <button
-          key={way.dir}
-          type="button"
-          aria-pressed={current === way.dir}
-          onClick={() => set({ dir: way.dir })}
-        >
-          {way.title}
-        </button>
-      ))}
-    </span>
+    <Choice
+      label="Direction"
+      of={ways}
+      at={ofTree && state.dir === "up" ? "down" : state.dir}
+      choose={(dir) => set({ dir })}
+    />
   );
 }
 

@@ -111,6 +111,15 @@ export class Pair {
     return m.text((full ? labels.full : labels.short)[label[named.frame]]);
   }
 
+  /** The function of that full name; 0: there is none. */
+  functionCalled(full: string): number {
+    const count = full ? this.functionFrame[0].length : 0;
+    for (let f = 1; f < count; f++)
+      if (this.name("function", f, true, 1) === full || this.name("function", f, true, 0) === full)
+        return f;
+    return 0;
+  }
+
   /** What a function is called in its source, with its arguments. */
   functionName(id: number): string {
     const named = this.frameOf("function", id, 1);

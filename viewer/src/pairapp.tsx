@@ -7,39 +7,37 @@ import type { Model } from "./model";
 import type { Pair } from "./pair";
 import { PairFlameView } from "./pairflame";
 import { PairContext, signed } from "./pairparts";
+import { PairLeaksView, PairRefsView } from "./pairheapview";
 import { PairSourceView } from "./pairsource";
 import { PairSizesView, PairTopView, PairTotalsView, PairTreeView } from "./pairtables";
 import { PairTimelineView } from "./pairtime";
+import { Choice } from "./parts";
 import { type Metric, Scope } from "./scope";
 import type { State, View } from "./state";
 import { clean } from "./units";
 
-const PAGES: Partial<Record<View, () => JSX.Element>> = {
+const PAGES: Record<View, () => JSX.Element> = {
   source: PairSourceView, flame: PairFlameView, tree: PairTreeView, top: PairTopView,
-  timeline: PairTimelineView, sizes: PairSizesView, processes: PairTotalsView,
+  timeline: PairTimelineView, leaks: PairLeaksView, refs: PairRefsView, sizes: PairSizesView,
+  processes: PairTotalsView,
 };
 
 export const SHOWN = [
-  { show: "diff", title: "Difference" },
-  { show: "a", title: "A" },
-  { show: "b", title: "B" },
+  { is: "diff", title: "Difference" },
+  { is: "a", title: "A" },
+  { is: "b", title: "B" },
 ] as const;
 
 /** Which of the two is looked at, or what changed between them. */
 export function ShowSwitch(p: { state: State; set: (patch: Partial<State>, remember?: boolean) => void }) {
   return (
-    <span class="choice show" role="group" aria-label="Show">
-      {SHOWN.map(({ show, title }) => (
-        <button
-          key={show}
-          type="button"
-          aria-pressed={p.state.show === show}
-          onClick={() => p.set({ show }, true)}
-        >
-          {title}
-        </button>
-      ))}
-    </span>
+    <Choice
+      label="Show"
+      className="show"
+      of={SHOWN}
+      at={p.state.show}
+      choose={(show) => p.set({ show }, true)}
+    />
   );
 }
 
@@ -92,11 +90,7 @@ export function PairPage(p: { pair: Pair; state: State; set: (patch: Partial<Sta
   const Page = PAGES[state.view];
   return (
     <PairContext.Provider value={{ pair, scopes, state, set }}>
-      {Page ? (
-        <Page key={state.view} />
-      ) : (
-        <p class="remark">This view is of one profile: choose A or B above.</p>
-      )}
+      <Page key={state.view} />
     </PairContext.Provider>
   );
 }

@@ -3,11 +3,12 @@
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { amount, exact } from "./cells";
-import { type Dress, Flame, LinesBox } from "./flame";
+import { Directions, Flame, LinesBox } from "./flame";
 import { amountOf } from "./pairtables";
 import { Mark, signed, Threshold, Totals, usePair, usePhrase } from "./pairparts";
 import { statusOf } from "./pairsums";
-import { PairTree } from "./pairtree";
+import { type PairTree, pairTreeOf } from "./pairtree";
+import { SearchField } from "./parts";
 import { type Metric, parseRegex } from "./scope";
 import { clean, count } from "./units";
 
@@ -46,75 +47,92 @@ export function PairFlameView() {
   const { pair, scopes, state, set } = usePair();
   const { metric, lines, least } = state;
   const phrase = usePhrase();
-  const tree = useMemo(
-    () => new PairTree(pair, scopes, { metric, lines, least }), [scopes, metric, lines, least],
-  );
+  const root = useMemo(() => pair.functionCalled(state.root), [pair, state.root]);
+  const tree = pairTreeOf(pair, scopes, state, state.dir === "callers" && !root, root);
+  const above = root ? pairTreeOf(pair, scopes, state, true, root) : null;
   const [zoom, setZoom] = useState({ tree, node: 0 });
   const [selected, select] = useState({ tree, node: -1 });
   const find = useRef<HTMLInputElement>(null);
   const { regex, why } = parseRegex(state.search);
-  const found = useMemo(() => {
+  const hitsOf = (t: PairTree) => {
     if (!regex) return null;
-    const hits = new Uint8Array(tree.count);
-    for (let i = 1; i < tree.count; i++)
-      if (tree.label[i] >= 0 && regex.test(tree.name(i, true))) hits[i] = 1;
+    const hits = new Uint8Array(t.count);
+    for (let i = 1; i < t.count; i++) if (t.label[i] >= 0 && regex.test(t.name(i, true))) hits[i] = 1;
     return hits;
-  }, [tree, state.search]);
-  const dress: Dress = {
-    colour: (node, of) => of(shadeOf(tree.a[node], tree.b[node])),
-    text: (node) =>
-      tree.a[node] === tree.b[node]
-        ? tree.name(node)
-        : signed(tree.b[node] - tree.a[node], metric) + " " + tree.name(node),
-    status: (node) => <Status tree={tree} node={node} metric={metric} />,
-    key: metric + lines + least,
   };
+  const found = useMemo(() => hitsOf(tree), [tree, state.search]);
+  const foundAbove = useMemo(() => above && hitsOf(above), [above, state.search]);
   const most = useMemo(() => {
     let greatest = 0;
     for (let i = 0; i < tree.count; i++)
       greatest = Math.max(greatest, Math.abs(tree.b[i] - tree.a[i]));
     return greatest;
   }, [tree]);
-  const zoomed = zoom.tree === tree ? zoom.node : 0;
-  const chosen = selected.tree === tree ? selected.node : -1;
-  const upward = state.dir === "up";
+  const one = selected.tree === tree || selected.tree === above ? selected : { tree, node: -1 };
+  const zoomed = zoom.node > 0 && (zoom.tree === tree || zoom.tree === above);
+  const fn = one.node > 0 ? one.tree.functionOf(one.node) : 0;
+  const sandwich = () => fn && set({ root: pair.name("function", fn, true) }, true);
+  const flame = (t: PairTree, upward: boolean, hits: Uint8Array | null, title: string) => (
+    <Flame
+      tree={t}
+      dress={{
+        colour: (node, of) => of(shadeOf(t.a[node], t.b[node])),
+        text: (node) =>
+          t.a[node] === t.b[node]
+            ? t.name(node)
+            : signed(t.b[node] - t.a[node], metric) + " " + t.name(node),
+        status: (node) => <Status tree={t} node={node} metric={metric} />,
+        key: metric + lines + least,
+      }}
+      title={title}
+      upward={upward}
+      found={hits}
+      zoom={zoom.tree === t ? zoom.node : 0}
+      selected={selected.tree === t ? selected.node : -1}
+      onZoom={(node) => {
+        setZoom({ tree: t, node });
+        select({ tree: t, node });
+      }}
+      onSelect={(node) => select({ tree: t, node })}
+      onKey={(key) => {
+        if (key === "/") find.current!.focus();
+        else if (key === "s") sandwich();
+        else return false;
+        return true;
+      }}
+    />
+  );
   return (
     <div class="flame-view pair">
       <div class="tools">
-        <span class="choice" role="group" aria-label="Direction">
-          {([["down", "Icicle"], ["up", "Flame"]] as const).map(([dir, title]) => (
-            <button
-              key={dir}
-              type="button"
-              aria-pressed={upward === (dir === "up")}
-              onClick={() => set({ dir })}
-            >
-              {title}
+        {root ? (
+          <>
+            <strong class="root name">{clean(pair.name("function", root, true))}</strong>
+            <button type="button" onClick={() => set({ root: "" }, true)}>
+              Whole tree
             </button>
-          ))}
-        </span>
+          </>
+        ) : (
+          <Directions />
+        )}
         <LinesBox state={state} set={set} />
         <Threshold most={most} />
-        <label class="search">
-          <span class="sr">Search</span>
-          <input
-            ref={find}
-            type="search"
-            placeholder="Search: regular expression"
-            value={state.search}
-            aria-invalid={why !== ""}
-            onInput={(e) => set({ search: e.currentTarget.value })}
-          />
-        </label>
-        <span class="found" role="status">
-          {why || (found && count(found.reduce((n, hit) => n + hit, 0)) + " found")}
-        </span>
+        <SearchField
+          field={find}
+          text={state.search}
+          why={why}
+          said={found && count(found.reduce((n, hit) => n + hit, 0)) + " found"}
+          set={(text) => set({ search: text })}
+        />
         <span class="actions">
-          <button type="button" disabled={chosen < 1} onClick={() => setZoom({ tree, node: chosen })}>
+          <button type="button" disabled={one.node < 1} onClick={() => setZoom(one)}>
             Zoom
           </button>
           <button type="button" disabled={!zoomed} onClick={() => setZoom({ tree, node: 0 })}>
             Unzoom
+          </button>
+          <button type="button" disabled={!fn} onClick={sandwich}>
+            Callers and callees
           </button>
         </span>
       </div>
@@ -124,27 +142,15 @@ export function PairFlameView() {
         wide as the greater side. <span class="key grown" /> grown, new{" "}
         <span class="key shrunk" /> shrunk, gone <span class="key same" /> unchanged
       </p>
-      {tree.total ? (
-        <Flame
-          tree={tree}
-          dress={dress}
-          title="Flame graph of both"
-          upward={upward}
-          found={found}
-          zoom={zoomed}
-          selected={chosen}
-          onZoom={(node) => {
-            setZoom({ tree, node });
-            select({ tree, node });
-          }}
-          onSelect={(node) => select({ tree, node })}
-          onKey={(key) => {
-            if (key === "/") find.current!.focus();
-            return key === "/";
-          }}
-        />
-      ) : (
+      {!tree.total && !above?.total ? (
         <p class="remark">Nothing to show: no stack in sight has any.</p>
+      ) : above ? (
+        <div class="sandwich">
+          {flame(above, true, foundAbove, "Callers")}
+          {flame(tree, false, found, "Callees")}
+        </div>
+      ) : (
+        flame(tree, state.dir === "up", found, "Flame graph of both")
       )}
     </div>
   );

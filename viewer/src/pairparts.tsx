@@ -3,9 +3,11 @@
 
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
-import { amount, exact } from "./cells";
+import { amount, exact, Value } from "./cells";
+import { treeWords } from "./command";
+import { kindsOf, kindsWord } from "./leaks";
 import type { Pair } from "./pair";
-import { type Scopes, type Status, valueOf, type Amount } from "./pairsums";
+import { type Scopes, STATUSES, type Status, valueOf, type Amount } from "./pairsums";
 import type { Metric } from "./scope";
 import type { State } from "./state";
 import { count, shellWord, size } from "./units";
@@ -55,10 +57,40 @@ export function Mark(p: { status: Status }) {
   );
 }
 
-/** Both totals and their difference, in a caption. */
-export function Totals(p: { a: Amount; b: Amount }) {
+export const CHANGE_COLUMNS = [
+  { title: "Difference", className: "number" },
+  { title: "A", className: "number wide" },
+  { title: "B", className: "number wide" },
+  { title: "Became", className: "status" },
+];
+
+/** The figures of a row, in the order of CHANGE_COLUMNS. */
+export function figures(a: number, b: number, most: number, metric: Metric) {
+  return [
+    <Change value={b - a} of={most} metric={metric} />,
+    <Value value={a} metric={metric} blank />,
+    <Value value={b} metric={metric} blank />,
+  ];
+}
+
+/** How many rows became what. */
+export function Tally(p: { counts: Record<Status, number> }) {
+  return (
+    <>
+      {STATUSES.map((s) => (
+        <span key={s} data-tally={s} data-value={p.counts[s]}>
+          {count(p.counts[s])} {s}
+          {s === "shrunk" ? "." : ", "}
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** Both totals and their difference, in a caption; of the metric at hand unless told. */
+export function Totals(p: { a: Amount; b: Amount; metric?: Metric }) {
   const { state } = usePair();
-  const { metric } = state;
+  const metric = p.metric ?? state.metric;
   const [a, b] = [valueOf(p.a, metric), valueOf(p.b, metric)];
   return (
     <>
@@ -106,12 +138,13 @@ export function parseAmount(text: string): number | null {
 }
 
 /** Changes below it are folded: a slider over powers of two, and a field. */
-export function Threshold(p: { most: number }) {
+export function Threshold(p: { most: number; metric?: Metric }) {
   const { state, set } = usePair();
+  const metric = p.metric ?? state.metric;
   const show = (least: number) =>
-    !least ? "" : state.metric === "allocations" ? count(least) : size(least);
+    !least ? "" : metric === "allocations" ? count(least) : size(least);
   const [text, setText] = useState(show(state.least));
-  useEffect(() => setText(show(state.least)), [state.least, state.metric]);
+  useEffect(() => setText(show(state.least)), [state.least, metric]);
   const steps = Math.max(1, Math.ceil(Math.log2(p.most + 1)) + 1);
   const at = state.least ? Math.min(steps, Math.ceil(Math.log2(state.least)) + 1) : 0;
   const why = parseAmount(text) === null;
@@ -166,9 +199,18 @@ export function pairCommand(pair: Pair, state: State): string {
       return both("timeline");
     case "sizes":
       return both("top", "--by=" + state.classes, ...filters);
+    case "leaks": {
+      const kinds = kindsWord(kindsOf(state));
+      return ["heapline", "diff", "--by=leak", ...(kinds ? ["--kind=" + kinds] : []), ...filters,
+        ...files].join(" ");
+    }
+    case "refs":
+      return ["heapline", "diff", "--by=" + state.changed, ...files].join(" ");
+    case "flame":
+    case "tree":
+      return both(...treeWords(state), ...filters);
     default: {
-      const unit =
-        state.view === "top" ? state.unit : state.view === "source" ? "line" : "site";
+      const unit = state.view === "top" ? state.unit : "line";
       const words = state.view === "processes" ? [] : ["--by=" + unit, "--sort=" + state.metric];
       return ["heapline", "diff", ...words, ...filters, ...files].join(" ");
     }

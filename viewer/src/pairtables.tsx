@@ -1,33 +1,18 @@
 // Tables of what changed: by line, function, stack or module; the tree; sizes; totals.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { METRIC_WORDS, Value } from "./cells";
+import { METRIC_WORDS } from "./cells";
 import { Grid } from "./grid";
 import { histogram, type Histogram } from "./histogram";
-import { LinesBox } from "./flame";
+import { Directions, LinesBox } from "./flame";
 import { UNITS_OF_ROWS } from "./pair";
-import { Change, Mark, Threshold, Totals, usePair, usePhrase } from "./pairparts";
-import { type Amount, changeOf, fold, type Row, rowsOf, STATUSES, statusOf, valueOf } from "./pairsums";
-import { PairTree } from "./pairtree";
+import { CHANGE_COLUMNS, figures, Mark, Tally, Threshold, Totals, usePair, usePhrase } from "./pairparts";
+import { Choice, titled, TreeName } from "./parts";
+import { type Amount, changeOf, fold, type Row, rowsOf, statusOf, valueOf } from "./pairsums";
+import { type PairTree, pairTreeOf } from "./pairtree";
 import { METRICS, type Metric, type Sums } from "./scope";
-import { classSize, classTime } from "./topview";
+import { ClassesChoice, classSize, classTime } from "./topview";
 import { clean, count } from "./units";
-
-const COLUMNS = [
-  { title: "Difference", className: "number" },
-  { title: "A", className: "number wide" },
-  { title: "B", className: "number wide" },
-  { title: "Became", className: "status" },
-];
-
-/** The figures of a row, in the order of COLUMNS. */
-function figures(a: number, b: number, most: number, metric: Metric) {
-  return [
-    <Change value={b - a} of={most} metric={metric} />,
-    <Value value={a} metric={metric} blank />,
-    <Value value={b} metric={metric} blank />,
-  ];
-}
 
 // ---- rows ------------------------------------------------------------------------------
 
@@ -46,37 +31,26 @@ export function PairTopView() {
   return (
     <div class="top-view pair">
       <div class="tools">
-        <span class="choice" role="group" aria-label="By">
-          {UNITS_OF_ROWS.map((word) => (
-            <button
-              key={word}
-              type="button"
-              aria-pressed={unit === word}
-              onClick={() => {
-                select(0);
-                set({ unit: word });
-              }}
-            >
-              {word}
-            </button>
-          ))}
-        </span>
+        <Choice
+          label="By"
+          of={titled(UNITS_OF_ROWS)}
+          at={unit}
+          choose={(word) => {
+            select(0);
+            set({ unit: word });
+          }}
+        />
         <Threshold most={most} />
       </div>
       <p class="caption">
         Changes of {phrase}. <Totals {...folded.total} />.{" "}
-        {STATUSES.map((s) => (
-          <span key={s} data-tally={s} data-value={folded.counts[s]}>
-            {count(folded.counts[s])} {s}
-            {s === "shrunk" ? "." : ", "}
-          </span>
-        ))}
+        <Tally counts={folded.counts} />
       </p>
       <Grid
         key={unit + metric}
         label={"Changes by " + unit}
         className="changes"
-        columns={[...COLUMNS, { title: unit === "site" ? "Stack" : unit[0].toUpperCase() + unit.slice(1), className: "text" }]}
+        columns={[...CHANGE_COLUMNS, { title: unit === "site" ? "Stack" : unit[0].toUpperCase() + unit.slice(1), className: "text" }]}
         template="var(--pair-template)"
         count={all}
         selected={at}
@@ -144,11 +118,10 @@ function openAtFirst(tree: PairTree): Set<number> {
 
 export function PairTreeView() {
   const { pair, scopes, state, set } = usePair();
-  const { metric, lines, least } = state;
+  const { metric, lines } = state;
   const phrase = usePhrase();
-  const tree = useMemo(
-    () => new PairTree(pair, scopes, { metric, lines, least }), [scopes, metric, lines, least],
-  );
+  const callers = state.dir === "callers";
+  const tree = pairTreeOf(pair, scopes, state, callers);
   const [opened, setOpened] = useState({ tree, open: openAtFirst(tree) });
   const [selected, select] = useState(0);
   const { open } = opened.tree === tree ? opened : { open: openAtFirst(tree) };
@@ -171,18 +144,19 @@ export function PairTreeView() {
   return (
     <div class="tree-view pair">
       <div class="tools">
+        <Directions />
         <LinesBox state={state} set={set} />
         <Threshold most={most} />
       </div>
       <p class="caption">
-        Changes of {phrase}, of each call and all below it.{" "}
+        Changes of {phrase}, of {callers ? "allocations, and of their callers" : "each call and all below it"}.{" "}
         <Totals a={amountOf(tree.a[0], metric)} b={amountOf(tree.b[0], metric)} />.
       </p>
       <Grid
-        key={metric + lines}
+        key={state.dir + metric + lines}
         label="Changes by call"
         className="tree"
-        columns={[...COLUMNS, { title: "Function", className: "text" }]}
+        columns={[...CHANGE_COLUMNS, { title: "Function", className: "text" }]}
         template="var(--pair-tree-template)"
         rowHeight={24}
         count={rows.length}
@@ -202,25 +176,13 @@ export function PairTreeView() {
           return [
             ...figures(a, b, most, metric),
             <Mark status={statusOf(amountOf(a, metric), amountOf(b, metric), metric)} />,
-            <span class="node" style={{ paddingLeft: Math.min(tree.depth[node] - 1, 60) * 14 + "px" }}>
-              <button
-                type="button"
-                tabIndex={-1}
-                class="twisty"
-                aria-hidden={now === undefined}
-                aria-label={now ? "Close" : "Open"}
-                disabled={now === undefined}
-                onClick={(e) => {
-                  e.stopPropagation();
-                  toggle(row, !now);
-                }}
-              >
-                {now === undefined ? "" : now ? "\u25be" : "\u25b8"}
-              </button>
-              <span class="name" title={clean(tree.name(node, true))}>
-                {clean(tree.name(node))}
-              </span>
-            </span>,
+            <TreeName
+              depth={tree.depth[node]}
+              open={now}
+              toggle={(to) => toggle(row, to)}
+              title={tree.name(node, true)}
+              name={tree.name(node)}
+            />,
           ];
         }}
       />
@@ -257,25 +219,14 @@ export function PairSizesView() {
   return (
     <div class="sizes-view pair">
       <div class="tools">
-        <span class="choice" role="group" aria-label="Blocks by">
-          {(["size", "lifetime"] as const).map((classes) => (
-            <button
-              key={classes}
-              type="button"
-              aria-pressed={state.classes === classes}
-              onClick={() => set({ classes })}
-            >
-              {classes}
-            </button>
-          ))}
-        </span>
+        <ClassesChoice state={state} set={set} />
       </div>
       <p class="caption">Allocations by {bySize ? "size, as requested" : "the time until the block was freed"}.</p>
       <Grid
         key={state.classes}
         label={bySize ? "Sizes" : "Lifetimes"}
         className="classes"
-        columns={[...COLUMNS, { title: bySize ? "Size" : "Lifetime", className: "text" }]}
+        columns={[...CHANGE_COLUMNS, { title: bySize ? "Size" : "Lifetime", className: "text" }]}
         template="var(--pair-template)"
         count={rows.length}
         selected={Math.min(selected, rows.length - 1)}
@@ -313,7 +264,7 @@ export function PairTotalsView() {
       </p>
       <Grid
         label="Totals"
-        columns={[...COLUMNS, { title: "Figure", className: "text" }]}
+        columns={[...CHANGE_COLUMNS, { title: "Figure", className: "text" }]}
         template="var(--pair-template)"
         count={METRICS.length}
         selected={selected}

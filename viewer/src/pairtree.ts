@@ -2,10 +2,12 @@
 // on both sides. Boxes are as wide as the greater of the two, stack by stack, so that
 // what is gone has its place beside what is new.
 
+import { BASE } from "./model";
 import type { Pair } from "./pair";
 import { ownOf, type Scopes } from "./pairsums";
 import type { Metric } from "./scope";
-import { REST, SMALLER } from "./tree";
+import type { State } from "./state";
+import { LEAST_PERCENT, REST, SMALLER } from "./tree";
 
 class Growing {
   count = 0;
@@ -13,6 +15,8 @@ class Growing {
   label = new Int32Array(this.room);
   parent = new Int32Array(this.room);
   depth = new Uint32Array(this.room);
+  /** Of REST nodes: how many they stand for. */
+  folded = new Map<number, number>();
 
   add(label: number, parent: number): number {
     if (this.count === this.room) {
@@ -31,79 +35,88 @@ class Growing {
   }
 }
 
+/** Of A, of B, and as wide as it is drawn. */
+const PARTS = ["a", "b", "width"] as const;
+type Values = Record<(typeof PARTS)[number], Float64Array>;
+
+function values(count: number): Values {
+  return {
+    a: new Float64Array(count), b: new Float64Array(count), width: new Float64Array(count),
+  };
+}
+
+/** A tree that grew, with what each node and all that it stands for has. */
+interface Made {
+  tree: Growing;
+  of: Values;
+}
+
 export interface PairTreeOptions {
   metric: Metric;
   lines: boolean;
   least: number; // what changed less, and has nothing below that did not, is folded
+  /** From the allocations up; and what is smaller than that percentage is folded. */
+  up?: boolean;
+  leastPercent?: number;
+  /** Only what is called from this function, or (up) who calls it; 0: everything. */
+  root?: number;
+}
+
+/** Places of stacks that several ways lead to, met. */
+class Places {
+  stacks: number[] = [];
+  private at = new Map<number, number>();
+  readonly sums: Record<(typeof PARTS)[number], number[]> = { a: [], b: [], width: [] };
+
+  add(stack: number, of: Record<(typeof PARTS)[number], ArrayLike<number>>, i: number): void {
+    let at = this.at.get(stack);
+    if (at === undefined) {
+      this.at.set(stack, (at = this.stacks.length));
+      this.stacks.push(stack);
+      for (const part of PARTS) this.sums[part].push(0);
+    }
+    for (const part of PARTS) this.sums[part][at] += of[part][i];
+  }
 }
 
 export class PairTree {
   readonly count: number;
-  readonly label: Int32Array; // line or function; SMALLER; REST; [0]: the total
+  readonly label: Int32Array; // line or function; SMALLER; REST; 0: no stack; [0]: the total
   readonly parent: Int32Array; // outer ones come first
   readonly depth: Uint32Array;
   /** With all that is below: of A, of B, and as wide as it is drawn. */
   readonly a: Float64Array;
   readonly b: Float64Array;
   readonly value: Float64Array;
-  readonly selfA: Float64Array;
-  readonly selfB: Float64Array;
   readonly below: Float64Array;
   readonly total: number;
   /** Of REST nodes: how many they stand for. */
   readonly folded: Uint32Array;
   private lists: Uint32Array[] = [];
+  private labels: Int32Array; // by stack
 
   constructor(readonly pair: Pair, scopes: Scopes, readonly options: PairTreeOptions) {
-    const { tree, of, smaller } = this.shape(pair, options.lines);
+    const { line, functionOf } = pair;
+    this.labels = Int32Array.from(line, (l) => (options.lines ? l : functionOf[l]));
+    const own = this.own(scopes);
+    const { tree, of } = options.up ? this.upward(own) : this.downward(own);
     const n = tree.count;
-    const own = [new Float64Array(n), new Float64Array(n)];
-    // By stack, for the widths; "smaller" ones apart, behind them.
-    const stacks = pair.parent.length;
-    const each = [new Float64Array(2 * stacks), new Float64Array(2 * stacks)];
-    pair.sides.forEach((side, k) => {
-      const sums = ownOf(scopes[k], options.metric);
-      const values = options.metric === "allocations" ? sums.blocks : sums.bytes;
-      for (let i = 0; i < values.length; i++) {
-        if (!values[i]) continue;
-        const stack = side.node[i];
-        const small = side.model.isSmaller(i);
-        own[k][small ? smaller.get(of[stack])! : of[stack]] += values[i];
-        each[k][small ? stacks + stack : stack] += values[i];
-      }
-    });
-    const width = new Float64Array(n);
-    for (let i = 0; i < stacks; i++) {
-      width[of[i]] += Math.max(each[0][i], each[1][i]);
-      const small = Math.max(each[0][stacks + i], each[1][stacks + i]);
-      if (small) width[smaller.get(of[i])!] += small;
-    }
-    const a = own[0].slice();
-    const b = own[1].slice();
     const parent = tree.parent.subarray(0, n);
-    for (let i = n - 1; i > 0; i--) {
-      a[parent[i]] += a[i];
-      b[parent[i]] += b[i];
-      width[parent[i]] += width[i];
-    }
-    const kept = this.keep(tree, parent, a, b);
+    const kept = this.keep(tree, parent, of.a, of.b);
     this.count = kept.count;
     this.label = kept.label.slice(0, kept.count);
     this.parent = kept.parent.slice(0, kept.count);
     this.depth = kept.depth.slice(0, kept.count);
-    const of2 = kept.of;
-    const sum = (from: Float64Array, inclusive: boolean) => {
+    const sum = (from: Float64Array) => {
       const to = new Float64Array(this.count);
       // What is folded is inside what it is folded into: only the outermost counts.
       for (let i = 0; i < n; i++)
-        if (!inclusive || !i || of2[i] !== of2[parent[i]]) to[of2[i]] += from[i];
+        if (!i || kept.of[i] !== kept.of[parent[i]]) to[kept.of[i]] += from[i];
       return to;
     };
-    this.a = sum(a, true);
-    this.b = sum(b, true);
-    this.value = sum(width, true);
-    this.selfA = sum(own[0], false);
-    this.selfB = sum(own[1], false);
+    this.a = sum(of.a);
+    this.b = sum(of.b);
+    this.value = sum(of.width);
     this.folded = kept.folded;
     this.total = this.value[0];
     this.below = new Float64Array(this.count);
@@ -111,35 +124,168 @@ export class PairTree {
     this.sort();
   }
 
+  /** What stacks have themselves; those of "smaller" nodes are behind them. */
+  private own(scopes: Scopes): Values {
+    const stacks = this.pair.parent.length;
+    const { metric } = this.options;
+    const own = values(2 * stacks);
+    this.pair.sides.forEach((side, k) => {
+      const sums = ownOf(scopes[k], metric);
+      const of = metric === "allocations" ? sums.blocks : sums.bytes;
+      const to = k ? own.b : own.a;
+      for (let i = 0; i < of.length; i++)
+        if (of[i]) to[side.node[i] + (side.model.isSmaller(i) ? stacks : 0)] += of[i];
+    });
+    for (let i = 0; i < 2 * stacks; i++) own.width[i] = Math.max(own.a[i], own.b[i]);
+    return own;
+  }
+
+  private isRoot(stack: number): boolean {
+    return this.pair.functionOf[this.pair.line[stack]] === this.options.root;
+  }
+
+  // ---- from main() down -------------------------------------------------------------
+
   /** A node for each way from the root; a function that calls itself is one. */
-  private shape(pair: Pair, lines: boolean): {
-    tree: Growing; of: Uint32Array; smaller: Map<number, number>;
-  } {
+  private downward(own: Values): Made {
+    const { pair, labels } = this;
     const tree = new Growing();
-    const of = new Uint32Array(pair.parent.length);
-    const known = new Map<number, number>();
+    const stacks = pair.parent.length;
+    const at = new Int32Array(stacks).fill(-1); // above the root that is asked for
     const things = pair.functionOf.length + 1;
-    tree.add(0, -1);
-    for (let i = 1; i < of.length; i++) {
-      const up = of[pair.parent[i]];
-      const label = lines ? pair.line[i] : pair.functionOf[pair.line[i]];
-      if (up && tree.label[up] === label) {
-        of[i] = up;
-        continue;
-      }
-      const key = up * things + label;
+    const known = new Map<number, number>();
+    const child = (up: number, label: number) => {
+      const key = up * (things + 2) + label + 2; // labels may be REST, too
       let node = known.get(key);
       if (node === undefined) known.set(key, (node = tree.add(label, up)));
-      of[i] = node;
-    }
-    const smaller = new Map<number, number>();
-    for (const side of pair.sides)
-      for (let i = 1; i < side.model.nodeCount; i++) {
-        const up = of[side.node[i]];
-        if (side.model.isSmaller(i) && !smaller.has(up)) smaller.set(up, tree.add(SMALLER, up));
+      return node;
+    };
+    tree.add(0, -1);
+    if (!this.options.root) at[0] = 0;
+    for (let i = 1; i < stacks; i++) {
+      let up = at[pair.parent[i]];
+      if (up < 0) {
+        if (!this.isRoot(i)) continue;
+        up = 0;
       }
-    return { tree, of, smaller };
+      at[i] = up && tree.label[up] === labels[i] ? up : child(up, labels[i]);
+    }
+    const of2 = new Int32Array(2 * stacks).fill(-1);
+    for (let i = 0; i < stacks; i++) {
+      if (at[i] < 0) continue;
+      if (own.width[i]) of2[i] = i ? at[i] : child(0, 0);
+      if (own.width[stacks + i]) of2[stacks + i] = child(at[i], SMALLER);
+    }
+    const n = tree.count;
+    const of = values(n);
+    for (const part of PARTS) {
+      for (let i = 0; i < 2 * stacks; i++) if (of2[i] >= 0) of[part][of2[i]] += own[part][i];
+      for (let i = n - 1; i > 0; i--) of[part][tree.parent[i]] += of[part][i];
+    }
+    return { tree, of };
   }
+
+  // ---- from the allocations up --------------------------------------------------------
+
+  /** Where stacks begin from below: at the innermost frame that is no base library's;
+   * else at the innermost. */
+  private allocations(own: Values): Places {
+    const { pair } = this;
+    const stacks = pair.parent.length;
+    const chief = new Uint32Array(stacks);
+    const places = new Places();
+    for (let i = 1; i < stacks; i++) {
+      const b = pair.lineOn(1, pair.line[i]);
+      const [side, frame] = b >= 0 ? [1, b] : [0, pair.lineOn(0, pair.line[i])];
+      const base = frame >= 0 && pair.sides[side].model.frame.owner[frame] === BASE;
+      chief[i] = base ? chief[pair.parent[i]] : i;
+    }
+    for (let i = 0; i < stacks; i++) {
+      if (own.width[i]) places.add(chief[i] || i, own, i);
+      if (own.width[stacks + i]) places.add(-1 - i, own, stacks + i); // below stack i
+    }
+    return places;
+  }
+
+  /** The outermost calls of the root, with all that is below them. */
+  private calls(own: Values): Places {
+    const { pair } = this;
+    const stacks = pair.parent.length;
+    const places = new Places();
+    const inside = new Uint8Array(stacks);
+    const below = values(stacks);
+    for (const part of PARTS)
+      for (let i = stacks - 1; i >= 0; i--) {
+        below[part][i] += own[part][i] + own[part][stacks + i];
+        if (i) below[part][pair.parent[i]] += below[part][i];
+      }
+    for (let i = 1; i < stacks; i++) {
+      inside[i] = inside[pair.parent[i]];
+      if (inside[i] || !this.isRoot(i)) continue;
+      inside[i] = 1;
+      if (below.width[i]) places.add(i, below, i);
+    }
+    return places;
+  }
+
+  /** Places by what they are called. */
+  private groups(from: Places): Map<number, Places> {
+    const groups = new Map<number, Places>();
+    from.stacks.forEach((stack, i) => {
+      const label = stack < 0 ? SMALLER : stack ? this.labels[stack] : 0;
+      let group = groups.get(label);
+      if (!group) groups.set(label, (group = new Places()));
+      group.add(stack, from.sums, i);
+    });
+    return groups;
+  }
+
+  /** The places above a group's, through calls of itself. */
+  private above(label: number, from: Places): Places {
+    const found = new Places();
+    for (let at = from; at.stacks.length; ) {
+      const again = new Places();
+      at.stacks.forEach((stack, i) => {
+        const up = stack < 0 ? -1 - stack : stack ? this.pair.parent[stack] : 0;
+        if (up) (this.labels[up] === label ? again : found).add(up, at.sums, i);
+      });
+      at = again;
+    }
+    return found;
+  }
+
+  private upward(own: Values): Made {
+    const tree = new Growing();
+    const found = { a: [] as number[], b: [] as number[], width: [] as number[] };
+    const add = (label: number, up: number, of: Places[]) => {
+      for (const part of PARTS)
+        found[part].push(of.reduce((s, p) => p.sums[part].reduce((x, y) => x + y, s), 0));
+      return tree.add(label, up);
+    };
+    const start = this.options.root ? this.calls(own) : this.allocations(own);
+    add(0, -1, [start]);
+    const least = ((this.options.leastPercent ?? 0) / 100) * found.width[0];
+    const queue: { at: number; places: Places }[] = [{ at: 0, places: start }];
+    for (let q = 0; q < queue.length; q++) {
+      const { at, places } = queue[q];
+      const small: Places[] = [];
+      for (const [label, group] of this.groups(places)) {
+        if (group.sums.width.reduce((x, y) => x + y, 0) < least) {
+          small.push(group);
+          continue;
+        }
+        const child = add(label, at, [group]);
+        if (label) queue.push({ at: child, places: this.above(label, group) });
+      }
+      if (small.length) tree.folded.set(add(REST, at, small), small.length);
+      queue[q] = null as never; // its places are not needed any more
+    }
+    const of = values(0);
+    for (const part of PARTS) of[part] = Float64Array.from(found[part]);
+    return { tree, of };
+  }
+
+  // ---- folding -------------------------------------------------------------------------
 
   /** Folds, below each node, what has no change of `least` in it. */
   private keep(from: Growing, parent: Int32Array, a: Float64Array, b: Float64Array): {
@@ -157,23 +303,25 @@ export class PairTree {
     const of = new Uint32Array(n);
     const gone = new Uint8Array(n);
     const rest = new Map<number, number>();
-    const counts = new Map<number, number>();
+    const count = (node: number, more: number) =>
+      to.folded.set(node, (to.folded.get(node) ?? 0) + more);
     to.add(0, -1);
     for (let i = 1; i < n; i++) {
       const up = of[parent[i]];
+      const stands = from.folded.get(i); // it is a REST node already
       if (gone[parent[i]]) {
         gone[i] = 1;
         of[i] = up;
-      } else if (least > 0 && most[i] < least) {
+      } else if (stands || (least > 0 && most[i] < least)) {
         gone[i] = 1;
         let node = rest.get(up);
         if (node === undefined) rest.set(up, (node = to.add(REST, up)));
-        counts.set(node, (counts.get(node) ?? 0) + (a[i] || b[i] ? 1 : 0));
+        count(node, stands ?? (a[i] || b[i] ? 1 : 0));
         of[i] = node;
       } else of[i] = to.add(from.label[i], up);
     }
     const folded = new Uint32Array(to.count);
-    for (const [node, count] of counts) folded[node] = count;
+    for (const [node, count] of to.folded) folded[node] = count;
     return { count: to.count, label: to.label, parent: to.parent, depth: to.depth, of, folded };
   }
 
@@ -211,6 +359,12 @@ export class PairTree {
     return all[all.indexOf(node) + step] ?? -1;
   }
 
+  /** The function of a node; 0: none. */
+  functionOf(i: number): number {
+    const label = this.label[i];
+    return label <= 0 || !i ? 0 : this.options.lines ? this.pair.functionOf[label] : label;
+  }
+
   name(i: number, full = false): string {
     const label = this.label[i];
     if (i === 0) return "all";
@@ -218,4 +372,22 @@ export class PairTree {
     if (label === REST) return this.folded[i] + " smaller";
     return this.pair.name(this.options.lines ? "line" : "function", label, full);
   }
+}
+
+const made: { scopes: Scopes; key: string; tree: PairTree }[] = [];
+
+/** A tree as the state asks for it; kept while its question is one of the last. */
+export function pairTreeOf(
+  pair: Pair, scopes: Scopes, state: State, up: boolean, root = 0,
+): PairTree {
+  const { metric, lines, least } = state;
+  const key = [metric, lines, least, up, root].join();
+  const known = made.find((k) => k.scopes === scopes && k.key === key);
+  if (known) return known.tree;
+  const tree = new PairTree(pair, scopes, {
+    metric, lines, least, up, root, leastPercent: LEAST_PERCENT,
+  });
+  made.unshift({ scopes, key, tree });
+  made.length = Math.min(made.length, 4);
+  return tree;
 }

@@ -6,6 +6,7 @@ import { useView } from "./context";
 import { GraphBox } from "./graphbox";
 import { Grid } from "./grid";
 import { type Graph, heapOf, type HeapAbout, type Neighbour, type Side, typeOf } from "./heap";
+import { Choice } from "./parts";
 import { placeOfSite, toSource } from "./places";
 import {
   type BlockNode, type Drawing, drawingOf, edgeText, formatOpened, MORE, type Node, parseOpened,
@@ -409,18 +410,12 @@ export function RefsView() {
           </button>
         )}
         {state.block && (
-          <span class="choice" role="group" aria-label="Shown">
-            {WAYS.map((way) => (
-              <button
-                key={way}
-                type="button"
-                aria-pressed={state.way === way}
-                onClick={() => set({ way, open: "", at: "" })}
-              >
-                {WAY_TITLES[way]}
-              </button>
-            ))}
-          </span>
+          <Choice
+            label="Shown"
+            of={WAYS.map((way) => ({ is: way, title: WAY_TITLES[way] }))}
+            at={state.way}
+            choose={(way) => set({ way, open: "", at: "" })}
+          />
         )}
         <BlockField />
         {about.snapshots.length > 1 && (

@@ -18,12 +18,16 @@ export type Direction = (typeof DIRECTIONS)[number];
 /** Of two profiles: what changed, or one of them alone. */
 export const SHOWS = ["diff", "a", "b"] as const;
 
+/** Of two profiles' live blocks: what rows are. */
+export const CHANGED_BLOCKS = ["block", "type"] as const;
+
 export const WAYS = ["backrefs", "refs", "path"] as const;
 
 export interface State {
   view: View;
   show: (typeof SHOWS)[number];
   unit: Unit; // of rows of what changed
+  changed: (typeof CHANGED_BLOCKS)[number];
   least: number; // changes below it are folded
   metric: Metric;
   domain: Domain;
@@ -55,7 +59,7 @@ export interface State {
 }
 
 const DEFAULT: State = {
-  view: "source", show: "diff", unit: "line", least: 0, metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
+  view: "source", show: "diff", unit: "line", changed: "block", least: 0, metric: "peak", domain: "malloc", pid: 0, focus: "", ignore: "",
   file: "", fn: "", all: false, dir: "down", lines: false, search: "", root: "",
   by: "site", classes: "size", from: 0, to: 0, start: 0, end: 0,
   kinds: "", min: "", module: "", leak: "", block: "", snap: 0, way: "backrefs", open: "", at: "",
@@ -65,6 +69,7 @@ const WORDS: Partial<Record<keyof State, readonly string[]>> = {
   view: VIEWS,
   show: SHOWS,
   unit: UNITS_OF_ROWS,
+  changed: CHANGED_BLOCKS,
   metric: METRICS,
   domain: DOMAINS,
   dir: DIRECTIONS,

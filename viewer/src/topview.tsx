@@ -6,7 +6,8 @@ import { useView } from "./context";
 import { Grid } from "./grid";
 import { histogram, type Histogram } from "./histogram";
 import { METRICS, type Metric } from "./scope";
-import { TOP_BY } from "./state";
+import { Choice, titled } from "./parts";
+import { type State, TOP_BY } from "./state";
 import { topFullName, topName, topRows } from "./top";
 import { clean, count, duration, percent, size } from "./units";
 
@@ -34,21 +35,15 @@ export function TopView() {
   return (
     <div class="top-view">
       <div class="tools">
-        <span class="choice" role="group" aria-label="By">
-          {TOP_BY.map((by) => (
-            <button
-              key={by}
-              type="button"
-              aria-pressed={state.by === by}
-              onClick={() => {
-                select(0);
-                set({ by });
-              }}
-            >
-              {by}
-            </button>
-          ))}
-        </span>
+        <Choice
+          label="By"
+          of={titled(TOP_BY)}
+          at={state.by}
+          choose={(by) => {
+            select(0);
+            set({ by });
+          }}
+        />
       </div>
       <p class="caption">
         Ordered by {phrase}. Total: <Value value={total[state.metric]} metric={state.metric} />.
@@ -151,6 +146,19 @@ function Classes(p: { title: string; of: Histogram; name: (k: number) => string 
   );
 }
 
+const CLASSES: readonly State["classes"][] = ["size", "lifetime"];
+
+export function ClassesChoice(p: { state: State; set: (patch: Partial<State>) => void }) {
+  return (
+    <Choice
+      label="Blocks by"
+      of={titled(CLASSES)}
+      at={p.state.classes}
+      choose={(classes) => p.set({ classes })}
+    />
+  );
+}
+
 export function SizesView() {
   const { model: m, scope, state, set } = useView();
   const [found, setFound] = useState<{ sizes: Histogram; lives: Histogram } | null>(null);
@@ -173,18 +181,7 @@ export function SizesView() {
   return (
     <div class="sizes-view">
       <div class="tools">
-        <span class="choice" role="group" aria-label="Blocks by">
-          {(["size", "lifetime"] as const).map((classes) => (
-            <button
-              key={classes}
-              type="button"
-              aria-pressed={state.classes === classes}
-              onClick={() => set({ classes })}
-            >
-              {classes}
-            </button>
-          ))}
-        </span>
+        <ClassesChoice state={state} set={set} />
       </div>
       <p class="caption">
         {state.classes === "size"

@@ -5,10 +5,11 @@ import { Bar, metricWord, useMetricPhrase, Value } from "./cells";
 import { useView } from "./context";
 import { Directions, LinesBox } from "./flame";
 import { Grid } from "./grid";
+import { SearchField, TreeName } from "./parts";
 import { parseRegex } from "./scope";
 import { functionOf, search, treeOf } from "./trees";
 import { CALLED, INLINED, nodeFullName, nodeName, RECURSIVE, type Tree } from "./tree";
-import { clean, percent } from "./units";
+import { percent } from "./units";
 
 const OPEN_AT_FIRST = 0.01; // of the total, as `heapline tree` shows
 const ROWS_AT_FIRST = 400;
@@ -90,19 +91,7 @@ export function TreeView() {
       <div class="tools">
         <Directions />
         <LinesBox state={state} set={set} />
-        <label class="search">
-          <span class="sr">Search</span>
-          <input
-            type="search"
-            placeholder="Search: regular expression"
-            value={state.search}
-            aria-invalid={why !== ""}
-            onInput={(e) => set({ search: e.currentTarget.value })}
-          />
-        </label>
-        <span class="found" role="status">
-          {why}
-        </span>
+        <SearchField text={state.search} why={why} set={(text) => set({ search: text })} />
         <span class="actions">
           <button
             type="button"
@@ -145,32 +134,15 @@ export function TreeView() {
             <Bar value={tree.value[node]} of={tree.total} metric={state.metric} />,
             percent(tree.value[node], tree.total),
             ...(callers ? [] : [<Value value={tree.self[node]} metric={state.metric} blank />]),
-            <span
-              class="node"
-              style={{ paddingLeft: Math.min(tree.depth[node] - 1, 60) * 14 + "px" }}
-            >
-              <button
-                type="button"
-                tabIndex={-1}
-                class="twisty"
-                aria-hidden={now === undefined}
-                aria-label={now ? "Close" : "Open"}
-                disabled={now === undefined}
-                onClick={(e) => {
-                  e.stopPropagation();
-                  toggle(row, !now);
-                }}
-              >
-                {now === undefined ? "" : now ? "\u25be" : "\u25b8"}
-              </button>
-              <span
-                class={"name owner" + (tree.frame[node] < 0 ? 2 : m.frame.owner[tree.frame[node]])}
-                title={clean(nodeFullName(m, tree, node, state.lines))}
-              >
-                {clean(nodeName(m, tree, node, state.lines))}
-              </span>
-              <small>{mark}</small>
-            </span>,
+            <TreeName
+              depth={tree.depth[node]}
+              open={now}
+              toggle={(to) => toggle(row, to)}
+              className={"owner" + (tree.frame[node] < 0 ? 2 : m.frame.owner[tree.frame[node]])}
+              title={nodeFullName(m, tree, node, state.lines)}
+              name={nodeName(m, tree, node, state.lines)}
+              mark={mark}
+            />,
           ];
         }}
       />

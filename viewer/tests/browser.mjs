@@ -247,7 +247,7 @@ async function walk(page, away) {
   for (let i = 0; i < 60; i++) {
     await page.keyboard.press(away);
     await settle(page);
-    const facts = await factsOf(page, "#flame-status");
+    const facts = await factsOf(page, ".flame .status");
     if (path.length && JSON.stringify(path[path.length - 1]) === JSON.stringify(facts)) break;
     path.push(facts);
   }
@@ -287,11 +287,11 @@ tests.flame_graph_is_used_with_the_mouse = () =>
     const nodes = cli.tree_peak_down.nodes;
     await page.mouse.move(...row(1));
     await settle(page);
-    assert.equal((await factsOf(page, "#flame-status")).value, nodes[0].value);
+    assert.equal((await factsOf(page, ".flame .status")).value, nodes[0].value);
     await page.mouse.click(...row(2));
     await page.mouse.move(box.x + 5, box.y + box.height - 5);
     await settle(page);
-    assert.equal((await factsOf(page, "#flame-status")).value, nodes[1].value);
+    assert.equal((await factsOf(page, ".flame .status")).value, nodes[1].value);
     const drawn = () => page.$eval(".flame-box canvas", (c) => Number(c.dataset.drawn));
     const before = await drawn();
     // Deep down: the greatest leaf alone.

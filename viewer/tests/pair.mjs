@@ -16,7 +16,9 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const tests = {};
 const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations"];
 const UNITS = ["line", "function", "site", "module"];
-const VIEWS = ["source", "flame", "tree", "top", "timeline", "sizes", "processes"];
+const VIEWS = [
+  "source", "flame", "tree", "top", "timeline", "leaks", "refs", "sizes", "processes",
+];
 
 async function withPage(name, fragment, options, use) {
   const one = config.pages[name];
@@ -196,6 +198,53 @@ tests.tree_has_what_both_trees_have = () =>
     }
   });
 
+tests.inverted_tree_has_what_both_inverted_trees_have = () =>
+  withPage("rebuilt", "#view=tree", { viewport: { width: 1400, height: 9000 } }, async (page, cli) => {
+    for (const metric of METRICS) {
+      await go(page, "#view=tree&dir=callers&metric=" + metric);
+      const shown = await treeOf(page);
+      assert.ok(shown.length > 1, metric);
+      ["a", "b"].forEach((side, k) => {
+        const theirs = pathsOf(cli[side]["callers_" + metric].nodes, (n) => n.depth, (n) => n.value);
+        const ours = pathsOf(shown, (n) => n.level - 1, (n) => n.figures[1 + k]);
+        for (const [key, value] of ours)
+          if (!/(^|\/ )\d+ smaller$/.test(key)) assert.equal(value, theirs.get(key) ?? 0, side + " " + metric + " " + key);
+        const top = shown.filter((n) => n.level === 1).reduce((s, n) => s + n.figures[1 + k], 0);
+        assert.equal(top, cli[side]["callers_" + metric].total);
+      });
+    }
+  });
+
+tests.callers_and_callees_add_up_on_both_sides = () =>
+  withPage("rebuilt", "#view=flame", {}, async (page, cli) => {
+    const [a, b] = ["a", "b"].map((side) => new Map(
+      cli[side].top_function.rows.map((r) => [plain(r.name), r.inclusive.peak.bytes])));
+    let both = 0;
+    for (const [name, value] of b) {
+      if (!value && !a.get(name)) continue;
+      both += value && a.get(name) ? 1 : 0;
+      await go(page, "#view=flame&root=" + encodeURIComponent(name));
+      for (const [n, title] of [[0, "Callers"], [1, "Callees"]]) {
+        await page.focus(`.flame-box[aria-label="${title}"]`);
+        await page.keyboard.press("Home");
+        await settle(page);
+        const facts = await page.$$eval(".flame .status", (all, i) =>
+          ["a", "b"].map((side) => Number(all[i].querySelector(`[data-key="${side}"]`).dataset.value)), n);
+        assert.deepEqual(facts, [a.get(name) ?? 0, value], name + ": " + title);
+      }
+    }
+    assert.ok(both > 2, "functions of both: " + both);
+    await page.click("text=Whole tree");
+    await settle(page);
+    await page.focus(".flame-box");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowDown");
+    await settle(page);
+    await page.keyboard.press("s");
+    await page.waitForSelector(".sandwich");
+    assert.match(page.url(), /root=/);
+  });
+
 tests.folded_calls_keep_all_sums = () =>
   withPage("rebuilt", "#view=tree", { viewport: { width: 1400, height: 6000 } }, async (page) => {
     await go(page, "#view=tree&metric=allocated");
@@ -221,13 +270,13 @@ tests.flame_graph_tells_what_became_of_a_box = () =>
     await page.focus(".flame-box");
     await page.keyboard.press("Home");
     await settle(page);
-    const root = await factsOf(page, "#flame-status");
+    const root = await factsOf(page, ".flame .status");
     assert.deepEqual([root.name, root.a, root.b, root.difference], ["all", total.a, total.b, total.difference]);
     let last = root;
     for (let i = 0; i < 20; i++) {
       await page.keyboard.press("ArrowDown");
       await settle(page);
-      const facts = await factsOf(page, "#flame-status");
+      const facts = await factsOf(page, ".flame .status");
       if (facts.name === last.name && facts.a === last.a) break;
       assert.ok(facts.a <= last.a && facts.b <= last.b);
       last = facts;
@@ -236,6 +285,128 @@ tests.flame_graph_tells_what_became_of_a_box = () =>
     await settle(page);
     assert.ok(Number(await page.$eval(".flame-box canvas", (c) => c.dataset.drawn)) > 0);
     await page.keyboard.press("Escape");
+  });
+
+// ---- leaks, blocks, types ---------------------------------------------------------------------
+
+/** Until something is there. */
+async function goTo(page, fragment, selector) {
+  await go(page, fragment);
+  await page.waitForSelector(selector);
+  await settle(page);
+}
+
+const siteOf = (row) => (row.site_b ?? row.site_a);
+
+function wantedChanges(diff, least) {
+  return diff.rows
+    .filter((r) => Math.abs(r.difference.bytes) >= least)
+    .map((r) => [
+      r.difference.bytes, r.a.bytes, r.b.bytes, r.status, r.kind ?? r.held,
+      (r.type ? r.type + " " : "") + siteOf(r),
+    ]);
+}
+
+async function checkChanges(page, label, diff, least, filtered) {
+  const rows = await rowsOf(page, label);
+  const isFolded = (r) => /^[\d,]+ smaller/.test(r.cells[5].text);
+  const shown = rows.filter((r) => !isFolded(r));
+  assert.deepEqual(
+    sort(shown.map((r) => [
+      ...figuresOf(r), r.cells[3].text.split(" ")[1], r.cells[4].title || r.cells[4].text, r.cells[5].text])),
+    sort(wantedChanges(diff, least)), label);
+  const changes = shown.map((r) => Math.abs(figuresOf(r)[0]));
+  assert.deepEqual(changes, [...changes].sort((x, y) => y - x));
+  const said = await totalsOf(page);
+  const { a, b, difference } = diff.total;
+  assert.equal(said.difference, difference.bytes);
+  if (filtered) return;
+  assert.deepEqual([said.a, said.b], [a.bytes, b.bytes]);
+  const sums = [0, 1, 2].map((i) => rows.reduce((sum, r) => sum + figuresOf(r)[i], 0));
+  assert.deepEqual(sums, [difference.bytes, a.bytes, b.bytes]);
+  const counts = await page.$$eval("[data-tally]", (all) =>
+    Object.fromEntries(all.map((e) => [e.dataset.tally, Number(e.dataset.value)])));
+  assert.deepEqual(counts, diff.rows_by_status);
+}
+
+tests.leaks_are_what_diff_lists = () =>
+  withPage("held", "#view=leaks", {}, async (page, cli) => {
+    for (const [fragment, question] of [
+      ["", "leak"], ["&kinds=all", "leak_all"], ["&kinds=definite,reachable", "leak_two"],
+      ["&kinds=all&focus=lose_links", "leak_focus"], ["&kinds=all&ignore=lose_links", "leak_ignore"],
+    ])
+      for (const least of [0, 700]) {
+        await goTo(page, `#view=leaks${fragment}&least=${least}`, ".grid.changes");
+        const diff = cli[question];
+        assert.ok(diff.rows.length > 1, question);
+        await checkChanges(page, "Leaks that changed", diff, least, /=lose/.test(fragment));
+        const facts = await factsOf(page, ".kinds");
+        for (const [kind, of] of Object.entries(cli.leak_all.kinds))
+          if (of.a.blocks || of.b.blocks) assert.equal(facts[kind], of.difference.bytes, kind);
+      }
+  });
+
+tests.a_changed_leak_leads_to_its_stack_and_to_one_profile = () =>
+  withPage("held", "#view=leaks", {}, async (page, cli) => {
+    await page.waitForSelector(".grid.changes");
+    const at = cli.leak.rows.findIndex((r) => r.status === "new");
+    const row = cli.leak.rows[at];
+    await page.focus(".grid.changes");
+    await page.keyboard.press("Home");
+    for (let i = 0; i < at; i++) await page.keyboard.press("ArrowDown");
+    await settle(page);
+    assert.ok((await page.textContent(".details h2")).startsWith(row.site_b));
+    assert.deepEqual(
+      await page.$$eval(".details .stack li", (all) => all.map((li) => li.firstElementChild.textContent)),
+      row.stack.map((f) => f.function));
+    const sides = await factsOf(page, ".details dl");
+    assert.deepEqual([sides["In A"], sides["In B"]], [row.a.blocks, row.b.blocks]);
+    assert.ok(await page.isDisabled(`text=${row.kind} ones of A`));
+    await page.click(`text=${row.kind} ones of B`);
+    await page.waitForSelector(".grid.findings");
+    assert.match(page.url(), /show=b/);
+    const found = await rowsOf(page, "Findings");
+    assert.ok(found.some((r) => r.cells[4].title === row.site_b && r.cells[1].value === row.b.bytes));
+    await page.goBack();
+    await page.waitForSelector(".grid.changes");
+  });
+
+tests.blocks_are_what_diff_lists = () =>
+  withPage("held", "#view=refs", {}, async (page, cli) => {
+    for (const least of [0, 700]) {
+      await goTo(page, "#view=refs&least=" + least, ".grid.changes");
+      await checkChanges(page, "Blocks that changed", cli.block, least, false);
+    }
+  });
+
+tests.types_are_what_diff_lists = () =>
+  withPage("types", "#view=refs&changed=type", {}, async (page, cli) => {
+    for (const least of [0, 4096]) {
+      await goTo(page, "#view=refs&changed=type&least=" + least, ".grid.types");
+      const rows = await rowsOf(page, "Types that changed");
+      assert.deepEqual(
+        rows.map((r) => [...figuresOf(r), r.cells[4].value, r.cells[5].text]),
+        cli.type.rows.filter((r) => Math.abs(r.bytes - r.bytes_before) >= least).map((r) => [
+          r.bytes - r.bytes_before, r.bytes_before, r.bytes, r.objects - r.objects_before,
+          r.type ?? "blocks whose type is not known"]));
+      assert.ok(rows.length > 1);
+    }
+    const kept = (await rowsOf(page, "Types that changed")).find((r) => /Kept$/.test(r.cells[5].text));
+    assert.equal(kept.cells[4].value, 500);
+  });
+
+tests.what_cannot_be_compared_says_why = () =>
+  withPage("rebuilt", "#view=refs", {}, async (page) => {
+    for (const changed of ["block", "type"]) {
+      await goTo(page, "#view=refs&changed=" + changed, ".refs-view .notice, main .notice");
+      assert.match(await page.textContent("main .notice"), /no snapshot of a heap/);
+    }
+    await goTo(page, "#view=leaks", ".grid.changes");
+    assert.match(await page.textContent(".kinds"), /unscanned/);
+    await withPage("moments", "#view=leaks", {}, async (cut) => {
+      await cut.waitForSelector("main .notice");
+      assert.match(await cut.textContent("main .notice"), /parts of the recordings/);
+    });
   });
 
 // ---- timeline, sizes, totals ------------------------------------------------------------------
@@ -330,11 +501,12 @@ tests.notices_and_heading_name_both = () =>
 
 tests.axe_finds_nothing = async () => {
   for (const colorScheme of ["light", "dark"])
-    await withPage("rebuilt", "", { colorScheme, bypassCSP: true }, async (page) => {
+    await withPage("held", "", { colorScheme, bypassCSP: true }, async (page) => {
       await page.evaluate(axe);
-      for (const view of VIEWS) {
+      for (const view of [...VIEWS, "tree&dir=callers", "flame&root=" + encodeURIComponent("make_link (words.c)")]) {
         await go(page, "#metric=allocated&unit=site&view=" + view);
         if (view === "sizes") await page.waitForSelector(".grid.classes");
+        if (view === "leaks" || view === "refs") await page.waitForSelector(".grid.changes");
         await settle(page);
         const found = await page.evaluate(async () => {
           const { violations } = await axe.run(document);
@@ -348,9 +520,10 @@ tests.axe_finds_nothing = async () => {
 
 tests.it_fits_any_width = async () => {
   for (const width of [360, 768, 1280, 3840])
-    await withPage("rebuilt", "", { viewport: { width, height: 900 } }, async (page) => {
+    await withPage("held", "", { viewport: { width, height: 900 } }, async (page) => {
       for (const view of VIEWS) {
         await go(page, "#view=" + view);
+        if (view === "leaks" || view === "refs") await page.waitForSelector(".grid.changes");
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= width, `${view} is ${wide} pixels wide on ${width}`);
       }
@@ -369,9 +542,20 @@ tests.commands_are_collected = () =>
   withPage("rebuilt", "", {}, async (page) => {
     const commands = [];
     for (const fragment of [
-      ...VIEWS.map((v) => "#view=" + v), "#view=top&unit=module&metric=leaked&focus=a%7Cb",
+      ...VIEWS.filter((v) => v !== "refs").map((v) => "#view=" + v), "#view=tree&dir=callers&lines=1",
+      "#view=leaks&kinds=definite,cycle&focus=a%7Cb", "#view=top&unit=module&metric=leaked&focus=a%7Cb",
       "#view=sizes&classes=lifetime",
     ]) {
+      await go(page, fragment);
+      commands.push(await page.textContent("footer code"));
+    }
+    console.log(JSON.stringify({ commands }));
+  });
+
+tests.commands_of_snapshots_are_collected = () =>
+  withPage("types", "", {}, async (page) => {
+    const commands = [];
+    for (const fragment of ["#view=refs", "#view=refs&changed=type", "#view=leaks&kinds=all"]) {
       await go(page, fragment);
       commands.push(await page.textContent("footer code"));
     }
@@ -391,4 +575,14 @@ tests.what_was_folded_is_whole_in_sums = () =>
   });
 
 await runAll(tests, config.only);
+
+// The same of pages that are served, which ask for what they show.
+const SERVED = /^(rows_are|tree_has|inverted_|callers_|leaks_|a_changed|blocks_|types_|commands_of)/;
+const first = { ...config.pages };
+for (const [name, address] of Object.entries(config.served ?? {}))
+  config.pages[name] = { ...first[name], file: address };
+const kept = Object.fromEntries(
+  Object.entries(tests).filter(([name]) => config.served && SERVED.test(name)).map(
+    ([name, test]) => ["served: " + name, test]));
+await runAll(kept, config.only);
 await browser.close();
