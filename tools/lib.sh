@@ -15,7 +15,7 @@ packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 per
 	gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc valgrind
 	libglib2.0-dev libsqlite3-dev
-	libpython3-dev python3-pyte cargo cmake python3-pytest python3-yaml chromium)
+	libpython3-dev libpython3.11-testsuite python3-pyte cargo cmake python3-pytest python3-yaml chromium)
 # Of the viewer's tests; with a nodejs from elsewhere npm comes along, and the package
 # would not go beside it.
 command -v node >/dev/null || packages_test+=(nodejs)

@@ -3,7 +3,8 @@
 #
 #	tools/soak.sh [RUN]...
 #
-# RUN is one of redis, threads, forks, hammer, parallel, loaded, leaks; all of them by default.
+# RUN is one of redis, threads, forks, hammer, parallel, loaded, leaks, cpython; all of them
+# by default.
 # Prints a plain line for each, with its figures, and `N passed, N failed` at the end;
 # the exit status is 0 if nothing failed. SOAK_SCALE divides the rounds (10 is a tenth).
 # The tree in build/ is built first.
@@ -196,11 +197,17 @@ soak_leaks() {
 	result leaks $? "$last"
 }
 
+# What is too slow of CPython's own tests for the ordinary suite.
+soak_cpython() {
+	HEAPLINE_SUITE="threading subprocess asyncio" rounds cpython 1 \
+		e2e test_python_suite.py Suite.test_what_passes_without_passes_under_it
+}
+
 configure build && build build || exit 1
-[ $# != 0 ] || set -- redis threads forks hammer parallel loaded leaks
+[ $# != 0 ] || set -- redis threads forks hammer parallel loaded leaks cpython
 for run in "$@"; do
 	declare -F "soak_$run" >/dev/null ||
-		die "no such run: $run" "redis threads forks hammer parallel loaded leaks"
+		die "no such run: $run" "redis threads forks hammer parallel loaded leaks cpython"
 	"soak_$run"
 done
 printf '%d passed, %d failed\n' $passed $failed
