@@ -75,6 +75,62 @@ static void add(struct types_row *row, const struct heap_what *w, uint64_t bytes
 	row->bytes += is_part ? 0 : bytes;
 	row->part_bytes += is_part ? bytes : 0;
 	row->tracked += !is_part && w->state & HEAP_TRACKED;
+	row->values += w->part == HEAP_VALUES;
+	row->value_bytes += w->part == HEAP_VALUES ? bytes : 0;
+}
+
+/* ---- slots --------------------------------------------------------------- */
+
+enum {
+	SLOTS_OBJECTS = 1000, /* from so many on it is told */
+	PLAIN = 48,	      /* bytes of an object that has no more than attributes: */
+	PLAIN_OLD = 56,	      /* from 3.12 on, and of 3.11 */
+	BARE = 32,	      /* with a head, a count and a type alone */
+};
+
+static uint64_t attributes_of(const struct held *h, uint32_t type)
+{
+	const struct heap_types *t = &h->graph->types;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < t->field_count; i++)
+		n += t->fields[i].type == type && t->fields[i].part == HEAP_VALUES;
+	return n;
+}
+
+/* Of classes whose objects are nothing but attributes, in a block beside each. Those of
+ * one name are several classes, whose attributes may differ: nothing is said. */
+static void find_slots(const struct held *h, const uint32_t *first,
+		       struct types_row *row)
+{
+	const struct heap_types *t = &h->graph->types;
+	uint64_t n, bytes;
+
+	if (!row->type || row->is_unused || row->values < SLOTS_OBJECTS ||
+	    row->values != row->objects || row->values != row->parts ||
+	    (row->bytes != row->objects * PLAIN &&
+	     row->bytes != row->objects * PLAIN_OLD))
+		return;
+	for (uint32_t i = row->type + 1; i < t->count; i++)
+		if (first[i] == row->type)
+			return;
+	n = attributes_of(h, row->type);
+	bytes = row->objects * (BARE + n * HEAP_WORD);
+	if (n && bytes < row->bytes + row->value_bytes)
+		row->slots_bytes = bytes;
+}
+
+static void put_slots(const struct held *h, const struct types_row *x, FILE *out)
+{
+	uint64_t now = x->bytes + x->value_bytes;
+
+	fprintf(out, "slots: the %s objects of ", units_count(x->objects).text);
+	text_put(out, types_name(h, x->type));
+	fprintf(out,
+		" have %s in 2 blocks each; __slots__ would make that %s in 1, %s less.\n",
+		units_size(now / x->objects).text,
+		units_size(x->slots_bytes / x->objects).text,
+		units_size(now - x->slots_bytes).text);
 }
 
 int types_rows(const struct held *h, struct types_row **ret, size_t *ret_count)
@@ -101,6 +157,8 @@ int types_rows(const struct held *h, struct types_row **ret, size_t *ret_count)
 	for (size_t i = 0; i < 2 * types; i++)
 		if (rows[i].objects + rows[i].parts)
 			rows[kept++] = rows[i];
+	for (size_t i = 0; i < kept; i++)
+		find_slots(h, first, &rows[i]);
 	if (kept)
 		qsort(rows, kept, sizeof(*rows), compare);
 	*ret = take_ptr(rows);
@@ -173,6 +231,9 @@ int types_text(const struct held *h, const struct types_options *o, FILE *out)
 	if (count > most)
 		fprintf(out, "%s more types; -n shows more\n",
 			units_count(count - most).text);
+	for (size_t i = 0; i < count && i < most; i++)
+		if (rows[i].slots_bytes)
+			put_slots(h, &rows[i], out);
 	return 0;
 }
 
@@ -210,6 +271,11 @@ int types_json(const struct held *h, const struct types_options *o, FILE *out)
 		json_put_unsigned(&j, "parts", x->parts);
 		json_put_unsigned(&j, "part_bytes", x->part_bytes);
 		json_put_unsigned(&j, "tracked", x->tracked);
+		json_key(&j, "slots_bytes");
+		if (x->slots_bytes)
+			json_unsigned(&j, x->slots_bytes);
+		else
+			json_null(&j);
 		json_close(&j);
 	}
 	json_close(&j);

@@ -19,6 +19,11 @@ struct types_row {
 	uint64_t objects, bytes; /* own blocks of them */
 	uint64_t parts, part_bytes;
 	uint64_t tracked; /* by the collector of garbage */
+	/* Of the parts, those that have the attributes of an object each. */
+	uint64_t values, value_bytes;
+	/* What the objects with their attributes would have if these were in slots;
+	 * 0: that is not known. */
+	uint64_t slots_bytes;
 };
 
 /* Rows with something in them, the most bytes first; malloc'ed. 0 or -ENOMEM. */
