@@ -15,7 +15,7 @@ packages_test=(libcmocka-dev g++ clang binutils elfutils git jq gawk sqlite3 per
 	gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	zsh fish make strace nginx-light postgresql libdebuginfod1 rustc valgrind
 	libglib2.0-dev libsqlite3-dev
-	libpython3-dev libpython3.11-testsuite python3-pyte cargo cmake python3-pytest python3-yaml chromium)
+	libpython3-dev python3-pyte cargo cmake python3-pytest python3-yaml chromium)
 # Of the viewer's tests; with a nodejs from elsewhere npm comes along, and the package
 # would not go beside it.
 command -v node >/dev/null || packages_test+=(nodejs)
@@ -95,6 +95,9 @@ install_for_demo() {
 
 install_for_tests() {
 	install_packages "${packages_build[@]}" "${packages_demo[@]}" "${packages_test[@]}"
+	# CPython's own tests are in a package named after the version.
+	install_packages "libpython$(/usr/bin/python3 -c \
+		'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite"
 }
 
 # configure DIR [OPTION]...: sets the build tree up, or changes its options.

@@ -49,7 +49,7 @@ class Suite(harness.Case):
         for name in os.environ.get("HEAPLINE_SUITE", FAST).split():
             with self.subTest(name):
                 passed, _ = self.outcome(name)
-                self.assertGreater(len(passed), 20, "libpython3.11-testsuite is not there")
+                self.assertGreater(len(passed), 20, "Python's own tests are not there")
                 profile = self.new_profile()
                 under, failed = self.outcome(
                     name, [harness.HEAPLINE, "run", "-q", "-o", profile, "--"])
