@@ -55,9 +55,11 @@ static int report(const struct reader *r, const struct held *h, void *own)
 	return r->json ? block_json(h, &o, r->out) : block_text(h, &o, r->out);
 }
 
+static const struct graph_verb verb = {.spec = &at_spec, .report = report};
+
 int cmd_at(int argc, char **argv)
 {
 	struct own own = {0};
 
-	return graph_run(&at_spec, argc, argv, &own, &own.snapshot, report);
+	return graph_run(&verb, argc, argv, &own, &own.snapshot);
 }

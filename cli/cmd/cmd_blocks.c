@@ -78,9 +78,12 @@ static int report(const struct reader *r, const struct held *h, void *own)
 		       : blocks_text(h, &o->options, r->out);
 }
 
+static const struct graph_verb verb = {
+	.spec = &blocks_spec, .report = report, .forwards = true};
+
 int cmd_blocks(int argc, char **argv)
 {
 	struct own own = {.options.level = -1};
 
-	return graph_run(&blocks_spec, argc, argv, &own, &own.snapshot, report);
+	return graph_run(&verb, argc, argv, &own, &own.snapshot);
 }

@@ -54,9 +54,12 @@ static int report(const struct reader *r, const struct held *h, void *own)
 		       : cycles_text(h, &o->options, r->out);
 }
 
+static const struct graph_verb verb = {
+	.spec = &cycles_spec, .report = report, .forwards = true};
+
 int cmd_cycles(int argc, char **argv)
 {
 	struct own own = {.options.level = -1};
 
-	return graph_run(&cycles_spec, argc, argv, &own, &own.snapshot, report);
+	return graph_run(&verb, argc, argv, &own, &own.snapshot);
 }

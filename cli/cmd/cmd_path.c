@@ -71,9 +71,11 @@ static int report(const struct reader *r, const struct held *h, void *own)
 		       : chain_text(h, &o->options, r->out);
 }
 
+static const struct graph_verb verb = {.spec = &path_spec, .report = report};
+
 int cmd_path(int argc, char **argv)
 {
 	struct own own = {0};
 
-	return graph_run(&path_spec, argc, argv, &own, &own.snapshot, report);
+	return graph_run(&verb, argc, argv, &own, &own.snapshot);
 }

@@ -137,20 +137,26 @@ static int report(const struct reader *r, const struct held *h, void *own)
 		       : refs_text(h, &o->options, r->out);
 }
 
-static int run(const struct reader_spec *spec, bool back, int argc, char **argv)
+static int run(const struct graph_verb *verb, int argc, char **argv)
 {
-	struct own own = {.options.back = back};
-	int status = graph_run(spec, argc, argv, &own, &own.snapshot, report);
+	struct own own = {.options.back = !verb->forwards};
+	int status = graph_run(verb, argc, argv, &own, &own.snapshot);
 
 	return status ? status : own.failed;
 }
 
 int cmd_refs(int argc, char **argv)
 {
-	return run(&refs_spec, false, argc, argv);
+	static const struct graph_verb verb = {
+		.spec = &refs_spec, .report = report, .forwards = true};
+
+	return run(&verb, argc, argv);
 }
 
 int cmd_backrefs(int argc, char **argv)
 {
-	return run(&backrefs_spec, true, argc, argv);
+	static const struct graph_verb verb = {.spec = &backrefs_spec,
+					       .report = report};
+
+	return run(&verb, argc, argv);
 }

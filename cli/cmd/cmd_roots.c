@@ -27,9 +27,12 @@ static int report(const struct reader *r, const struct held *h, void *own)
 		       : roots_text(h, r->limit, r->out);
 }
 
+static const struct graph_verb verb = {
+	.spec = &roots_spec, .report = report, .forwards = true};
+
 int cmd_roots(int argc, char **argv)
 {
 	const char *snapshot = NULL;
 
-	return graph_run(&roots_spec, argc, argv, &snapshot, &snapshot, report);
+	return graph_run(&verb, argc, argv, &snapshot, &snapshot);
 }

@@ -48,9 +48,11 @@ int graph_say(int err)
 
 /* false: why not was said, *ret_status is the exit status. */
 static bool open_graph(const struct reader *r, size_t file, struct held *h,
-		       const char *snapshot, bool typed, int *ret_status)
+		       const struct held_options *how, int *ret_status)
 {
-	const struct held_options o = {.typed = typed,
+	const char *snapshot = how->snapshot;
+	const struct held_options o = {.typed = how->typed,
+				       .forwards = how->forwards,
 				       .path = r->files[file].path,
 				       .pid = r->scope.pid,
 				       .snapshot = snapshot};
@@ -84,14 +86,14 @@ static int say_no_block(const char *operand)
 	return VERB_USAGE;
 }
 
-static int read_graph(const struct reader *r, void *own, const char *snapshot,
-		      bool typed, graph_report *report, int *ret_status)
+static int read_graph(const struct reader *r, void *own, const struct held_options *how,
+		      graph_report *report, int *ret_status)
 {
 	struct held h;
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, 0, &h, snapshot, typed, ret_status))
+	if (open_graph(r, 0, &h, how, ret_status))
 		result = report(r, &h, own);
 	held_done(&h);
 	return result;
@@ -100,18 +102,24 @@ static int read_graph(const struct reader *r, void *own, const char *snapshot,
 int graph_read(const struct reader *r, void *own, const char *snapshot,
 	       graph_report *report, int *ret_status)
 {
-	return read_graph(r, own, snapshot, true, report, ret_status);
+	const struct held_options types = {
+		.typed = true, .forwards = true, .snapshot = snapshot};
+
+	return read_graph(r, own, &types, report, ret_status);
 }
 
 static int read_pair(const struct reader *r, void *own, const char *a, const char *b,
 		     bool typed, graph_pair_report *report, int *ret_status)
 {
+	const struct held_options how[] = {
+		{.typed = typed, .forwards = typed, .snapshot = a},
+		{.typed = typed, .forwards = typed, .snapshot = b}};
 	struct held first = {0}, second = {0};
 	int result = 0;
 
 	*ret_status = 0;
-	if (open_graph(r, 0, &first, a, typed, ret_status) &&
-	    open_graph(r, r->count > 1, &second, b, typed, ret_status))
+	if (open_graph(r, 0, &first, &how[0], ret_status) &&
+	    open_graph(r, r->count > 1, &second, &how[1], ret_status))
 		result = report(r, &first, &second, own);
 	held_done(&first);
 	held_done(&second);
@@ -130,9 +138,11 @@ int graph_read_blocks(const struct reader *r, void *own, graph_pair_report *repo
 	return read_pair(r, own, NULL, NULL, false, report, ret_status);
 }
 
-int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
-	      const char *const *snapshot, graph_report *report)
+int graph_run(const struct graph_verb *verb, int argc, char **argv, void *own,
+	      const char *const *snapshot)
 {
+	const struct reader_spec *spec = verb->spec;
+	struct held_options how = {.forwards = verb->forwards};
 	struct reader r;
 	const char *operand;
 	int status, result, unread;
@@ -140,8 +150,9 @@ int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
 	if (!reader_open(&r, spec, argc, argv, own, &status))
 		return status;
 	operand = r.operand;
-	result = read_graph(&r, own, *snapshot, spec->named && spec->named(own), report,
-			    &unread);
+	how.snapshot = *snapshot;
+	how.typed = spec->named && spec->named(own);
+	result = read_graph(&r, own, &how, verb->report, &unread);
 	status = reader_close(&r, result == -ENXIO ? 0 : result);
 	if (unread)
 		return unread;

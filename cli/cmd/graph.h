@@ -34,10 +34,16 @@ const char *graph_type(const char *value, char what[GRAPH_WHAT]);
 /* What the verb then does. 0 or -errno; -ENXIO: the operand names no block. */
 typedef int graph_report(const struct reader *r, const struct held *h, void *own);
 
+struct graph_verb {
+	const struct reader_spec *spec;
+	graph_report *report;
+	bool forwards; /* it does not ask who points at a block (held_options) */
+};
+
 /* The whole verb: its command line (*snapshot, somewhere in own, is set by its take()),
  * the profile, the graph, the report. The exit status. */
-int graph_run(const struct reader_spec *spec, int argc, char **argv, void *own,
-	      const char *const *snapshot, graph_report *report);
+int graph_run(const struct graph_verb *verb, int argc, char **argv, void *own,
+	      const char *const *snapshot);
 
 /* The same of a reader that is open, and of types (held_options): the report alone. 0 or
  * -errno; a graph that could not be had was told, *ret_status is its exit status (else

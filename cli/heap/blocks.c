@@ -10,6 +10,7 @@ enum {
 	GAP = 64 << 10, /* between two blocks of an extent, at most */
 	FEW = 32,	/* sorted by insertion */
 	LINEAR = 8,	/* looked at one by one */
+	SPARSE = 32,	/* blocks to a bucket */
 };
 
 #define USER_BITS 48 /* what an address has; tags are above */
@@ -105,6 +106,19 @@ static unsigned highest_shift(const struct heap_blocks *b)
 	return differ ? (63 - (unsigned)__builtin_clzll(differ)) / 8 * 8 : 0;
 }
 
+/* As tidy() leaves them. */
+static bool is_tidy(const struct heap_blocks *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct heap_block *x = &b->items[i];
+
+		if ((i && x->address <= x[-1].address) ||
+		    x->size > UINT64_MAX - x->address)
+			return false;
+	}
+	return true;
+}
+
 static void tidy(struct heap_blocks *b)
 {
 	size_t kept = 0;
@@ -136,7 +150,8 @@ static int cut(struct heap_blocks *b, uint32_t first, uint32_t end, uint64_t sto
 {
 	struct heap_extent e = {
 		.start = b->items[first].address, .end = stop, .first = first};
-	uint64_t span = stop - e.start, most = 2 * (uint64_t)(end - first) + 2;
+	uint64_t blocks = end - first, span = stop - e.start;
+	uint64_t most = (b->sparse ? blocks / SPARSE : 2 * blocks) + 2;
 	uint32_t block = first;
 	size_t n;
 	int r;
@@ -186,8 +201,10 @@ int heap_blocks_seal(struct heap_blocks *b)
 	uint64_t stop = 0; /* the highest end of the extent so far */
 	int r = 0;
 
-	sort_by(b->items, b->count, highest_shift(b));
-	tidy(b);
+	if (!is_tidy(b)) {
+		sort_by(b->items, b->count, highest_shift(b));
+		tidy(b);
+	}
 	b->extent_count = b->bucket_count = 0;
 	n = (uint32_t)b->count;
 	for (uint32_t i = 0; i < n && !r; i++) {

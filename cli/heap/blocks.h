@@ -57,6 +57,7 @@ struct heap_blocks {
 	size_t extent_count, extent_room;
 	uint32_t *buckets;
 	size_t bucket_count, bucket_room;
+	bool sparse; /* few will be looked up: a bucket has many blocks. Set before */
 
 	/* Of pools.h, which is where they come from. */
 	struct heap_nest *nests;

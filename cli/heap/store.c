@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/base/relay.h"
 #include "cli/heap/contents.h"
 #include "cli/heap/store_pieces.h"
 #include "cli/profile/file.h"
@@ -9,6 +10,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	READERS = 4,	 /* threads that unpack a graph's pieces ... */
+	MANY_PIECES = 8, /* ... of which there are more than that */
+};
 
 /* ---- writing ------------------------------------------------------------- */
 
@@ -331,7 +337,7 @@ static int take_blocks(struct heap_graph *g, struct bytes_reader *in, size_t n)
 	if (g->inherited || g->threads ||
 	    g->types.what) /* these say how many there are */
 		return -EBADMSG;
-	if (array_reserve(&b->items, &b->room, b->count + n) < 0)
+	if (array_room(&b->items, &b->room, b->count + n) < 0)
 		return -ENOMEM;
 	x = b->items + b->count;
 	for (size_t k = 0; k < n; k++)
@@ -537,6 +543,7 @@ int heap_store_end(struct heap_stored *s)
 			return -EBADMSG;
 		g->first[i + 1] = (uint32_t)sum;
 	}
+	g->blocks.sparse = true;
 	r = heap_blocks_seal(&g->blocks);
 	if (!r)
 		r = set_flag(&g->blocks, &s->ignored, HEAP_IGNORED);
@@ -547,24 +554,80 @@ int heap_store_end(struct heap_stored *s)
 	return r ? r : heap_graph_is_sound(g) ? 0 : -EBADMSG;
 }
 
+struct piece_read { /* by any thread */
+	size_t number;
+	struct bytes b;
+	int failed;
+};
+
+struct reading {
+	const char *path;
+	const struct profile *p;
+	struct heap_stored *s;
+	bool contents; /* their pieces have begun: the graph is whole */
+	struct piece_read pieces[RELAY_THREADS];
+	struct relay relay;
+};
+
+static void read_piece(void *context, void *item)
+{
+	const struct reading *r = context;
+	struct piece_read *x = item;
+
+	x->failed = profile_piece(r->path, r->p, x->number, &x->b);
+}
+
+static int take_piece(void *context, void *item)
+{
+	struct reading *r = context;
+	const struct piece_read *x = item;
+	struct bytes_reader in = bytes_reader(x->b.data, x->b.len);
+
+	if (x->failed || r->contents)
+		return r->contents ? 0 : x->failed;
+	r->contents = x->b.len && x->b.data[0] == HEAP_CONTENTS_PIECE;
+	return r->contents ? 0 : heap_store_take(r->s, &in);
+}
+
+static void reading_done(struct reading *r)
+{
+	relay_done(&r->relay);
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		bytes_done(&r->pieces[i].b);
+}
+
+/* Pieces are unpacked side by side, and taken in their order. */
+static int read_pieces(const char *path, const struct profile *p,
+		       const struct profile_snapshot *snapshot, struct heap_stored *s)
+{
+	_cleanup_(reading_done) struct reading reading = {.path = path, .p = p, .s = s};
+	struct relay *relay = &reading.relay;
+	int r = 0;
+
+	relay_init(relay, read_piece, take_piece, &reading);
+	if (snapshot->piece_count > MANY_PIECES)
+		relay_use_threads(relay, READERS);
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		relay->item[i] = &reading.pieces[i];
+	for (size_t k = 0; !r && !reading.contents && k < snapshot->piece_count; k++) {
+		void *item;
+
+		r = relay_next(relay, &item);
+		if (r)
+			break;
+		((struct piece_read *)item)->number = snapshot->first_piece + k;
+		r = relay_go(relay);
+	}
+	return r ? r : relay_flush(relay);
+}
+
 int heap_store_load(const char *path, const struct profile *p, size_t i,
 		    struct heap_stored *ret)
 {
 	const struct profile_snapshot *snapshot = &p->snapshots[i];
 	_cleanup_(heap_stored_done) struct heap_stored s = {0};
-	_cleanup_(bytes_done) struct bytes b = {0};
-	int r = 0;
+	int r = read_pieces(path, p, snapshot, &s);
 
-	for (size_t k = 0; !r && k < snapshot->piece_count; k++) {
-		struct bytes_reader in;
-
-		r = profile_piece(path, p, snapshot->first_piece + k, &b);
-		in = bytes_reader(b.data, b.len);
-		if (!r && b.len && b.data[0] == HEAP_CONTENTS_PIECE)
-			break;
-		if (!r)
-			r = heap_store_take(&s, &in);
-	}
 	if (!r)
 		r = heap_store_end(&s);
 	if (r)

@@ -1,5 +1,6 @@
 #include "cli/report/blocks.h"
 
+#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
 #include "cli/base/units.h"
@@ -47,41 +48,79 @@ static int compare_groups(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
+struct grouping {
+	struct blocks_group *items;
+	uint64_t *kinds; /* of each: of what type, how held */
+	size_t count, room, kind_room;
+	struct table numbers; /* stack, kind -> item */
+	uint32_t *last; /* by stack: the item last met + 1: mostly the next, too */
+};
+
+static void grouping_done(struct grouping *g)
+{
+	free(g->items);
+	free(g->kinds);
+	free(g->last);
+	table_done(&g->numbers);
+}
+
+static uint64_t kind_of(const struct held *h, uint32_t block)
+{
+	const struct heap_what *w = heap_types_what(&h->graph->types, block);
+
+	return (uint64_t)w->type << 32 | (uint64_t)w->part << 16 |
+	       (uint64_t)w->state << 8 | h->level[block];
+}
+
+/* NULL without memory. */
+static struct blocks_group *group_of(struct grouping *g, const struct held *h,
+				     uint32_t block)
+{
+	uint32_t stack = h->graph->blocks.items[block].site, last = g->last[stack];
+	uint64_t kind = kind_of(h, block), *number;
+	bool is_new;
+
+	if (last && g->kinds[last - 1] == kind)
+		return &g->items[last - 1];
+	number = table_put(&g->numbers, (struct table_key){stack, kind}, &is_new);
+	if (!number)
+		return NULL;
+	if (is_new) {
+		if (array_room(&g->items, &g->room, g->count + 1) < 0 ||
+		    array_room(&g->kinds, &g->kind_room, g->count + 1) < 0)
+			return NULL;
+		g->items[g->count] = (struct blocks_group){.first = block};
+		g->kinds[g->count] = kind;
+		*number = g->count++;
+	}
+	g->last[stack] = (uint32_t)*number + 1;
+	return &g->items[*number];
+}
+
 int blocks_groups(const struct held *h, const struct blocks_options *o,
 		  struct blocks_group **ret, size_t *ret_count)
 {
 	const struct heap_blocks *b = &h->graph->blocks;
-	_cleanup_(table_done) struct table numbers = {0};
-	_cleanup_(freep) struct blocks_group *groups =
-		calloc(b->count + 1, sizeof(*groups));
-	size_t n = 0;
+	_cleanup_(grouping_done) struct grouping g = {0};
 
-	if (!groups)
+	g.last = calloc(h->profile->stack_count + 1, sizeof(*g.last));
+	if (!g.last)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->count; i++) {
-		const struct heap_what *w = heap_types_what(&h->graph->types, i);
-		struct table_key key = {(uint64_t)w->type << 32 | b->items[i].site,
-					(uint64_t)w->part << 16 |
-						(uint64_t)w->state << 8 | h->level[i]};
-		bool is_new;
-		uint64_t *number;
+		struct blocks_group *group;
 
 		if (!is_wanted(h, o, i))
 			continue;
-		number = table_put(&numbers, key, &is_new);
-		if (!number)
+		group = group_of(&g, h, i);
+		if (!group)
 			return -ENOMEM;
-		if (is_new) {
-			groups[n].first = i;
-			*number = n++;
-		}
-		groups[*number].count++;
-		groups[*number].bytes += b->items[i].size;
+		group->count++;
+		group->bytes += b->items[i].size;
 	}
-	if (n)
-		qsort(groups, n, sizeof(*groups), compare_groups);
-	*ret = take_ptr(groups);
-	*ret_count = n;
+	if (g.count)
+		qsort(g.items, g.count, sizeof(*g.items), compare_groups);
+	*ret = take_ptr(g.items);
+	*ret_count = g.count;
 	return 0;
 }
 

@@ -148,7 +148,7 @@ int held_open(struct held *h, const struct profile *p, const struct held_options
 		step_back(h, o);
 	if (!r)
 		r = heap_store_load(o->path, p, h->number, &h->stored);
-	if (!r)
+	if (!r && !o->forwards)
 		r = heap_graph_invert(&h->stored.graph);
 	if (r)
 		return r;

@@ -16,7 +16,8 @@ struct held_options {
 	/* Types are asked for: rather the snapshot that its interpreter's end made
 	 * (HELD_FINALISATION) than one behind that, if none is named. */
 	bool typed;
-	size_t limit; /* 0: the report's own */
+	bool forwards; /* who points at a block is not asked: see held.graph */
+	size_t limit;  /* 0: the report's own */
 	bool bytes, colour;
 };
 
@@ -27,7 +28,7 @@ struct held {
 	const struct profile_snapshot *snapshot;
 	size_t number; /* of the snapshot, from 0 */
 	struct heap_stored stored;
-	const struct heap_graph *graph;
+	const struct heap_graph *graph; /* inverted, but for who goes forwards alone */
 	struct frames_owners *owners;
 	uint8_t *level;	      /* of each block: HELD_SURE ... HEAP_UNREACHED */
 	uint32_t only_thread; /* of the process, as of its recording: 1 + its number in

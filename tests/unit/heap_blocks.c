@@ -81,6 +81,7 @@ static void words_hit_as_the_rules_say(void **state)
 		struct heap_blocks b = {0};
 
 		layout(&b, 1 + make_below(round % 10 ? 60 : 900));
+		b.sparse = make_below(2);
 		assert_int_equal(heap_blocks_seal(&b), 0);
 		for (uint32_t i = 1; i < b.count; i++)
 			assert_true(b.items[i - 1].address < b.items[i].address);

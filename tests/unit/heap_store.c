@@ -1,10 +1,14 @@
 #include "cli/heap/store.h"
 
+#include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/profile/file.h"
 
 #include "tests/unit/heap_make.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { PIECES = 64 };
 
@@ -224,6 +228,100 @@ static void what_is_stored_comes_back(void **state)
 	}
 }
 
+/* ---- files ----------------------------------------------------------------------- */
+
+/* A profile in a file whose only snapshot is of these pieces; path gets its name. */
+static struct profile *filed(const struct kept *k, char *path)
+{
+	struct profile *p = profile_new(), *loaded;
+	struct profile_piece pieces[PIECES];
+	struct profile_writer *w = NULL;
+	char why[256];
+	int fd = mkstemp(path);
+
+	p->complete = true;
+	assert_int_equal(profile_writer_open(fd, &w), 0);
+	for (size_t i = 0; i < k->count; i++)
+		assert_int_equal(profile_piece_make(k->piece[i].data, k->piece[i].len,
+						    &pieces[i]),
+				 0);
+	assert_int_equal(array_reserve(&p->snapshots, &p->snapshot_room, 1), 0);
+	p->snapshots[p->snapshot_count++] =
+		(struct profile_snapshot){.process_serial = 1};
+	assert_int_equal(array_reserve(&p->processes, &p->process_room, 1), 0);
+	p->processes[p->process_count++] =
+		(struct profile_process){.serial = 1, .pid = 1};
+	/* Any site of a block is one of the profile. */
+	assert_int_equal(array_reserve(&p->stacks, &p->stack_room, 1000), 0);
+	p->stack_count = 1000;
+	assert_int_equal(profile_pieces_add(p, pieces, k->count), 0);
+	assert_int_equal(profile_writer_update(w, p), 0);
+	profile_writer_close(w);
+	profile_close(p);
+	assert_int_equal(profile_load(path, &loaded, why, sizeof(why)), 0);
+	return loaded;
+}
+
+static int load_filed(const struct kept *k, struct heap_stored *ret)
+{
+	char path[] = "/tmp/heapline-unit.XXXXXX";
+	struct profile *p = filed(k, path);
+	int r = heap_store_load(path, p, 0, ret);
+
+	profile_close(p);
+	unlink(path);
+	return r;
+}
+
+static void graphs_of_few_and_of_many_pieces_come_back_from_a_file(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 4; round++) {
+		struct heap_graph g;
+		struct heap_roots roots;
+		struct heap_stored s;
+		struct kept k = {0};
+
+		furnish(&g, &roots, round % 2 ? 100000 : 50);
+		for (size_t i = 0; i < g.blocks.count; i++)
+			g.blocks.items[i].site = make_below(1000);
+		assert_int_equal(heap_store(&g, &roots, keep, &k), 0);
+		assert_int_equal(load_filed(&k, &s), 0);
+		expect_same(&g, &s.graph);
+		heap_stored_done(&s);
+		heap_graph_done(&g);
+		heap_roots_done(&roots);
+		kept_done(&k);
+	}
+}
+
+/* Threads are ahead with the next ones as it is found. */
+static void a_wrong_piece_among_many_is_refused(void **state)
+{
+	struct heap_graph g;
+	struct heap_roots roots;
+	struct kept k = {0};
+
+	(void)state;
+	furnish(&g, &roots, 100000);
+	for (size_t i = 0; i < g.blocks.count; i++)
+		g.blocks.items[i].site = make_below(1000);
+	assert_int_equal(heap_store(&g, &roots, keep, &k), 0);
+	assert_true(k.count > 8);
+	for (size_t i = 0; i < k.count; i++) {
+		unsigned char *rows = &k.piece[i].data[1], was = *rows;
+		struct heap_stored s = {0};
+
+		*rows = 0xff; /* of a varint: more of them than there are */
+		assert_int_equal(load_filed(&k, &s), -EBADMSG);
+		assert_null(s.graph.first);
+		*rows = was;
+	}
+	heap_graph_done(&g);
+	heap_roots_done(&roots);
+	kept_done(&k);
+}
+
 /* Any byte may be any other: what loads is sound, whatever it says. */
 static void damage_is_refused_or_harmless(void **state)
 {
@@ -318,6 +416,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stored_comes_back),
+		cmocka_unit_test(
+			graphs_of_few_and_of_many_pieces_come_back_from_a_file),
+		cmocka_unit_test(a_wrong_piece_among_many_is_refused),
 		cmocka_unit_test(damage_is_refused_or_harmless),
 		cmocka_unit_test(impossible_counts_are_refused),
 		cmocka_unit_test(blocks_behind_their_flags_are_refused),

@@ -80,7 +80,7 @@ static void other_calls_are_not_the_same(void **state)
 	(void)state;
 	assert_false(same(&m, "xay", "xby"));
 	assert_false(same(&m, "xay", "xaby"));
-	assert_false(same(&m, "xay", "xay" + 1));
+	assert_false(same(&m, "xay", "ay"));
 	assert_false(same(&m, "xay", "xaY"));
 	assert_false(same(&m, "xay", "xAy"));
 	assert_false(same(&m, "xabay", "xay"));
