@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { FRAMES_COMPARED = 1024 /* of one code; longer ones are never shared */ };
+enum {
+	FRAMES_COMPARED = 1024, /* of one code; longer ones are never shared */
+	FRAMES_OVERLAPPING = 8, /* of a code, that are another one's as well */
+};
 
 /* The number of a key, given out in order of coming; 0 without memory. */
 static uint64_t number_of(struct table *t, uint64_t a, uint64_t b)
@@ -195,6 +198,21 @@ static uint32_t run_of(struct profile_merge *m, const struct merge_input *in,
 	return run;
 }
 
+/* Whether the frames of a code are looked at, which *done counts. Those of a recording
+ * are its own; where runs overlap, as only a made-up file's do, a few bytes of it name a
+ * thousand frames, and what is beyond a multiple of the file is shared with nobody. */
+static bool is_compared(const struct profile *p, const struct profile_code *code,
+			size_t *done)
+{
+	size_t most = p->frame_count + FRAMES_OVERLAPPING * p->code_count;
+
+	if (code->frames > FRAMES_COMPARED || *done > most ||
+	    code->frames > most - *done)
+		return false;
+	*done += code->frames;
+	return true;
+}
+
 static int copy_frames(struct merge_input *in, size_t first, size_t count)
 {
 	struct profile *to = in->to;
@@ -242,7 +260,7 @@ static int append_code(struct merge_input *in, size_t i)
 static int add_code(struct merge_input *in, size_t i)
 {
 	const struct profile_code *code = &in->from->codes[i];
-	bool compared = code->frames <= FRAMES_COMPARED;
+	bool compared = is_compared(in->from, code, &in->frames_compared);
 	size_t like = SIZE_MAX;
 	int r;
 
@@ -269,7 +287,7 @@ static int add_code(struct merge_input *in, size_t i)
 static int know_code(struct profile_merge *m, size_t i)
 {
 	const struct profile_code *code = &m->p->codes[i];
-	bool compared = code->frames <= FRAMES_COMPARED;
+	bool compared = is_compared(m->p, code, &m->frames_compared);
 
 	m->runs[i] = compared ? run_of(m, NULL, &m->p->frames[code->first_frame],
 				       code->frames)

@@ -39,6 +39,7 @@ struct profile_merge {
 		size_t room;	 /* a power of two */
 	} stacks;
 	size_t known_modules, known_codes, known_stacks, known_sources;
+	size_t frames_compared; /* of the known codes */
 	uint32_t *runs; /* by code of p: the number of its frames' run */
 	size_t run_room;
 
@@ -67,7 +68,7 @@ struct merge_input {
 	unsigned char *module_taken, *stack_taken;
 	size_t stack_count;  /* of `to`, before this input */
 	uint32_t last_stack; /* that it took */
-	size_t frames_added;
+	size_t frames_added, frames_compared;
 	bool highest;	 /* its peak is, so far: the others have no part in it */
 	bool all_frames; /* are in `to`, from first_frame on */
 	size_t first_frame;

@@ -5,7 +5,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/profile/format.h"
-#include "cli/profile/merge.h"
+#include "cli/profile/merge_input.h"
 #include "tests/unit/profile_walk.h"
 #include "tests/unit/report_make.h"
 
@@ -405,6 +405,39 @@ static void overlapping_runs_of_frames_do_not_multiply(void **state)
 	close_all(inputs, 2);
 }
 
+/* A code of a few bytes names a thousand frames: what a merge remembers of them stays a
+ * small multiple of what there is, and what differs stays apart. */
+static void overlapping_runs_of_frames_cost_no_more_than_the_file(void **state)
+{
+	enum { FRAMES = 3000, CODES = 2000, LENGTH = 1000 };
+	struct profile_merge *m = NULL;
+	struct profile_merged merged;
+
+	(void)state;
+	assert_int_equal(profile_merge_open(&m), 0);
+	for (int k = 0; k < 3; k++) {
+		struct profile *p = report_profile();
+
+		report_process(p, 1, 100, "demo");
+		report_module(p, "/src/u/demo");
+		report_code(p);
+		for (uint32_t i = 0; i < FRAMES; i++)
+			report_frame(p, k ? "g" : "f", "x.c", i, 0, 0);
+		p->codes[0].frames = 1;
+		for (uint32_t i = 0; i < CODES; i++) {
+			report_node(p, 0, 1, report_code(p));
+			p->codes[i + 1] = (struct profile_code){i, LENGTH};
+		}
+		assert_int_equal(profile_merge_add(m, copy_of(p)), 0);
+		profile_close(p);
+	}
+	assert_in_range(m->run_numbers.count, 1, 3 * (FRAMES + 10 * CODES));
+	assert_int_equal(profile_merge_finish(m, &merged), 0);
+	assert_in_range(merged.p->frame_count, FRAMES, 5 * FRAMES);
+	profile_merged_done(&merged);
+	profile_merge_close(m);
+}
+
 /* ---- time ------------------------------------------------------------------------ */
 
 enum { SECOND = 1000000000 };
@@ -559,6 +592,7 @@ int main(void)
 		cmocka_unit_test(another_build_shares_nothing),
 		cmocka_unit_test(other_words_for_the_same_address_stay_apart),
 		cmocka_unit_test(overlapping_runs_of_frames_do_not_multiply),
+		cmocka_unit_test(overlapping_runs_of_frames_cost_no_more_than_the_file),
 		cmocka_unit_test(runs_lie_where_their_clocks_put_them),
 		cmocka_unit_test(runs_at_one_time_lie_behind_each_other),
 		cmocka_unit_test(each_host_is_named_once_and_none_for_another),
