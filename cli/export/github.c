@@ -54,33 +54,49 @@ static void put_leak(const struct outcome *o, const struct outcome_leak *l, FILE
 	fputs(")\n", out);
 }
 
+/* "2 more limits and 7 more leaks: see the log" */
+static void put_more(size_t limits, size_t leaks, FILE *out)
+{
+	char text[128] = "", more[64] = "";
+
+	if (limits)
+		snprintf(more, sizeof(more), "%s more limit%s%s",
+			 units_count(limits).text, limits == 1 ? "" : "s",
+			 leaks ? " and " : "");
+	if (leaks)
+		snprintf(text, sizeof(text), "%s%s more leak%s: see the log", more,
+			 units_count(leaks).text, leaks == 1 ? "" : "s");
+	else
+		snprintf(text, sizeof(text), "%s: see the log", more);
+	if (limits || leaks)
+		put_plain("notice", "heapline", text, out);
+}
+
 void github_annotations(const struct outcome *o, FILE *out)
 {
-	size_t errors = 0, left;
-	char text[128];
+	size_t errors = 0, limits = 0, leaks = outcome_failures(o);
 
 	if (o->why) {
 		put_plain("error", "heapline: not checked", o->why, out);
 		errors++;
 	}
-	for (size_t i = 0; i < o->limit_count && errors < GITHUB_ERRORS; i++)
-		if (o->limits[i].failed) {
-			put_plain("error", "heapline: limit exceeded",
-				  o->limits[i].text, out);
-			errors++;
+	for (size_t i = 0; i < o->limit_count; i++) {
+		if (!o->limits[i].failed)
+			continue;
+		if (errors == GITHUB_ERRORS) {
+			limits++;
+			continue;
 		}
-	left = outcome_failures(o);
+		put_plain("error", "heapline: limit exceeded", o->limits[i].text, out);
+		errors++;
+	}
 	for (size_t i = 0; i < o->count && errors < GITHUB_ERRORS; i++)
 		if (o->leaks[i].fails) {
 			put_leak(o, &o->leaks[i], out);
 			errors++;
-			left--;
+			leaks--;
 		}
-	if (!left)
-		return;
-	snprintf(text, sizeof(text), "%s more leaks: see the log",
-		 units_count(left).text);
-	put_plain("notice", "heapline", text, out);
+	put_more(limits, leaks, out);
 }
 
 /* ---- summary ------------------------------------------------------------------- */

@@ -180,6 +180,31 @@ static void annotations_are_escaped_and_no_more_than_are_shown(void **state)
 	small_done(&o, p);
 }
 
+static void what_annotations_have_no_room_for_is_counted(void **state)
+{
+	struct outcome o;
+	struct profile *p = small(&o);
+	char *text;
+
+	(void)state;
+	for (int i = 1; i < GITHUB_ERRORS; i++)
+		outcome_add_limit(&o, "--max-peak 'x'", "too much", true);
+	text = REPORT_TEXT((github_annotations(&o, out), 0));
+	expect(text, "::notice title=heapline::1 more leak: see the log\n");
+	free(text);
+	outcome_add_limit(&o, "--max-peak 'y'", "too much", true);
+	outcome_add_limit(&o, "--max-peak 'z'", "too much", true);
+	text = REPORT_TEXT((github_annotations(&o, out), 0));
+	expect(text, "::notice title=heapline::2 more limits and 1 more leak: see the "
+		     "log\n");
+	free(text);
+	o.leaks[0].fails = o.leaks[1].fails = false;
+	text = REPORT_TEXT((github_annotations(&o, out), 0));
+	expect(text, "::notice title=heapline::2 more limits: see the log\n");
+	free(text);
+	small_done(&o, p);
+}
+
 static void a_summary_is_a_table(void **state)
 {
 	struct outcome o;
@@ -392,6 +417,7 @@ int main(void)
 		cmocka_unit_test(sarif_keeps_within_what_github_shows),
 		cmocka_unit_test(junit_has_a_test_for_each_limit_and_leak),
 		cmocka_unit_test(annotations_are_escaped_and_no_more_than_are_shown),
+		cmocka_unit_test(what_annotations_have_no_room_for_is_counted),
 		cmocka_unit_test(a_summary_is_a_table),
 		cmocka_unit_test(gitlab_has_an_issue_for_what_fails),
 		cmocka_unit_test(names_from_anywhere_break_no_format),
