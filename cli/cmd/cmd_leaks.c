@@ -105,22 +105,34 @@ const struct reader_spec leaks_spec = {
 		 "chooses; --since leaves what is new",
 };
 
-/* The moment of a snapshot, by name or number. False: there is none. */
-static bool moment_of(const struct profile *p, const char *name, uint64_t *ret)
+/* The last snapshot of that name or number; of those that are no ground for a verdict,
+ * if `flawed`. NULL: there is none. */
+static const struct profile_snapshot *find_snapshot(const struct profile *p,
+						    const char *name, bool flawed)
 {
 	char number[24];
 
-	for (size_t i = p->snapshot_count; i-- > 0;) {
+	for (size_t i = p->snapshot_count; name && i-- > 0;) {
 		const struct profile_snapshot *s = &p->snapshots[i];
 
 		snprintf(number, sizeof(number), "%zu", i + 1);
 		if (strcmp(name, number) != 0 &&
 		    (!*name || strcmp(name, strings_get(&p->strings, s->name)) != 0))
 			continue;
-		*ret = s->at_ns;
-		return true;
+		if (!flawed || findings_flaw(p, s))
+			return s;
 	}
-	return false;
+	return NULL;
+}
+
+/* The moment of a snapshot, by name or number. False: there is none. */
+static bool moment_of(const struct profile *p, const char *name, uint64_t *ret)
+{
+	const struct profile_snapshot *s = find_snapshot(p, name, false);
+
+	if (s)
+		*ret = s->at_ns;
+	return s;
 }
 
 /* Index of the one process that has something to list, or of the first of all.
@@ -176,12 +188,25 @@ static int report(struct reader *r, struct own *own,
 
 static int no_snapshot(struct reader *r, const char *name)
 {
-	char clean[128];
+	const struct profile_snapshot *s = find_snapshot(r->profile, name, true);
+	const char *why = s ? findings_flaw(r->profile, s) : NULL;
+	char clean[128], cause[256];
 
+	text_clean(name ? name : "", clean, sizeof(clean));
+	text_clean(why ? why : "", cause, sizeof(cause));
+	if (!why)
+		message_error("no such process, or no snapshot that can be read: %s",
+			      clean);
+	else if (s->running)
+		message_error("snapshot %s says nothing of leaks: %s (%u of %u)", clean,
+			      cause, s->running, s->threads);
+	else
+		message_error("snapshot %s says nothing of leaks: %s", clean, cause);
+	if (why && findings_remedy(why))
+		message_help("%s", findings_remedy(why));
+	else
+		message_help("`heapline info` lists what is in a profile");
 	reader_close(r, 0);
-	message_error("no such process, or no snapshot that can be read: %s",
-		      text_clean(name ? name : "", clean, sizeof(clean)));
-	message_help("`heapline info` lists what is in a profile");
 	return VERB_UNREADABLE;
 }
 

@@ -190,6 +190,9 @@ static bool is_meant(const struct findings_gather *g, size_t i)
 
 static const char not_all[] =
 	"not all of its blocks were recorded, and what those hold seems lost";
+static const char not_stopped[] =
+	"not all of its threads could be stopped to be looked at, and what they hold "
+	"seems lost";
 
 const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s)
 {
@@ -198,8 +201,16 @@ const char *findings_flaw(const struct profile *p, const struct profile_snapshot
 	if (s->lacking)
 		return not_all;
 	if (s->running)
-		return "not all of its threads could be stopped to be looked at";
+		return not_stopped;
 	return NULL;
+}
+
+const char *findings_remedy(const char *flaw)
+{
+	return flaw == not_stopped
+		       ? "a thread that is in vfork(), or waits for a disk, cannot be "
+			 "stopped: take another snapshot when it is out of that"
+		       : NULL;
 }
 
 /* The process's last snapshot without a flaw, or SIZE_MAX. *ret_why: what is wrong with

@@ -71,5 +71,10 @@ int findings_of(const struct profile *p, const struct findings_options *o,
 		struct findings *ret);
 void findings_done(struct findings *f);
 
+/* Why a snapshot is no ground for a verdict; NULL: it is. What can be done, a sentence
+ * without its end, of such a reason; NULL: nothing is known. */
+const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s);
+const char *findings_remedy(const char *flaw);
+
 /* "definite", "cycle", ...: the words that options take and JSON prints. */
 extern const char *const leak_words[LEAK_KINDS];

@@ -39,9 +39,6 @@ struct finding *findings_number(struct findings_gather *g, uint32_t kind,
 void findings_add(struct findings_gather *g, struct finding *f, uint64_t blocks,
 		  uint64_t bytes);
 
-/* Why a snapshot is no ground for a verdict; NULL: it is. */
-const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s);
-
 /* Counts one more block of the process and stack that was called lost and was not. 0 or
  * -ENOMEM. */
 int findings_disprove(struct findings_gather *g, uint32_t process, uint32_t stack);

@@ -56,6 +56,8 @@ static void put_looked_at(const struct leaks *l, FILE *out)
 		plural(f->unscanned, "process was", "processes were"));
 	text_put(out, f->cause);
 	fputc('\n', out);
+	if (findings_remedy(f->cause))
+		fprintf(out, "  (%s)\n", findings_remedy(f->cause));
 }
 
 /* Every block, once. */

@@ -85,7 +85,12 @@ class Stopped(harness.Case):
             at = self.read_json("at", self.profile, "wait_in_vfork",
                                 "--snapshot", number)["blocks"]
             self.assertEqual([(b["bytes"], b["held"]) for b in at], [(88, "no")])
-            self.assert_error(self.heapline("leaks", self.profile, "--snapshot", number),
+            done = self.heapline("leaks", self.profile, "--snapshot", number)
+            self.assert_error(done, 3, "snapshot %s says nothing of leaks: not all of "
+                              "its threads could be stopped" % number)
+            self.assertIn(b"(1 of 2)", done.stderr)
+            self.assertIn(b"vfork()", done.stderr)
+            self.assert_error(self.heapline("leaks", self.profile, "--snapshot", "none"),
                               3, "no snapshot that can be read")
 
 
