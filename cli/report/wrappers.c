@@ -240,26 +240,43 @@ static int count_caller(struct search *s, uint32_t function, struct frames_walk 
 	return 0;
 }
 
-/* Counts the first frame of a stack that is none of the allocator's. */
-static int count_front(struct search *s, uint32_t stack)
+/* The first frame of a stack that is none of the allocator's, if it has a name: that;
+ * 0: no other one may be a wrapper. *walk goes on from it, *ret_node is its node. */
+static uint32_t front_of(const struct search *s, struct frames_walk *walk,
+			 struct frames_frame *ret, uint32_t *ret_node)
+{
+	for (int i = 0; i < LEADING; i++) {
+		*ret_node = walk->stack;
+		if (!frames_next(walk, ret))
+			return 0;
+		if (frames_owner(s->owners, ret) != FRAMES_BASE)
+			return frames_is_python(s->p, ret->stack->module)
+				       ? 0
+				       : name_of(s, ret);
+	}
+	return 0;
+}
+
+static void count_front(struct search *s, uint32_t stack)
 {
 	struct frames_walk walk = frames_of(s->p, stack);
 	struct frames_frame frame;
-	uint32_t node = stack, name;
+	uint32_t node;
+
+	if (front_of(s, &walk, &frame, &node))
+		count_frame(s, &frame, walk, node);
+}
+
+/* Of those that are not ruled out by that: most are. */
+static int count_calls(struct search *s, uint32_t stack)
+{
+	struct frames_walk walk = frames_of(s->p, stack);
+	struct frames_frame frame;
+	uint32_t node, name = front_of(s, &walk, &frame, &node);
 	int r;
 
-	for (int i = 0; i < LEADING; i++) {
-		node = walk.stack;
-		if (!frames_next(&walk, &frame))
-			return 0;
-		if (frames_owner(s->owners, &frame) != FRAMES_BASE)
-			break;
-	}
-	name = name_of(s, &frame);
-	if (!name || frames_owner(s->owners, &frame) == FRAMES_BASE ||
-	    frames_is_python(s->p, frame.stack->module))
+	if (!name || is_refuted(&s->functions[name]))
 		return 0;
-	count_frame(s, &frame, walk, node);
 	r = count_size(s, name, frame.code->line, s->size[stack] - 1);
 	return r < 0 ? r : count_caller(s, name, walk);
 }
@@ -284,9 +301,12 @@ static int find_by_calls(struct search *s, const bool *refused)
 	int r = 0, found = 0;
 
 	begin_round(s);
+	for (uint32_t i = 1; i < p->stack_count; i++)
+		if (s->size[i])
+			count_front(s, i);
 	for (uint32_t i = 1; !r && i < p->stack_count; i++)
 		if (s->size[i])
-			r = count_front(s, i);
+			r = count_calls(s, i);
 	for (size_t i = 1; !r && i < p->wrapper_count; i++) {
 		const struct function *f = &s->functions[i];
 
@@ -406,7 +426,10 @@ int wrappers_find(struct profile *p, const char *choice)
 	free(p->wrappers);
 	p->wrappers = calloc(p->strings.count + 1, 1);
 	p->wrapper_count = p->wrappers ? p->strings.count : 0;
-	r = p->wrappers ? search_all(&s, &c) : -ENOMEM;
+	if (!p->wrappers)
+		r = -ENOMEM;
+	else if (!c.only || c.count)
+		r = search_all(&s, &c);
 	if (r < 0)
 		p->wrapper_count = 0;
 	return r;
