@@ -29,7 +29,6 @@ static void gather_done(struct findings_gather *g)
 	table_done(&g->numbers);
 	table_done(&g->disproved);
 	recursion_close(g->recursion);
-	table_done(&g->groups);
 	table_done(&g->grouped);
 	free(g->group);
 	proofs_index_done(&g->proofs);
@@ -86,23 +85,11 @@ uint64_t findings_disproved(const struct findings_gather *g, uint32_t process,
 	return count ? *count : 0;
 }
 
-/* Number + 1 of the stacks that are the same but for recursion; 0 without memory. */
+/* The number of the stacks that are the same but for recursion; 0 without memory. */
 static uint32_t group_of(struct findings_gather *g, uint32_t stack)
 {
-	struct table_key key;
-	uint64_t *group;
-	bool is_new;
-
-	if (g->group[stack])
-		return g->group[stack];
-	if (recursion_key(g->recursion, stack, &key) < 0)
-		return 0;
-	group = table_put(&g->groups, key, &is_new);
-	if (!group)
-		return 0;
-	if (is_new)
-		*group = g->groups.count;
-	g->group[stack] = (uint32_t)*group;
+	if (!g->group[stack])
+		g->group[stack] = recursion_group(g->recursion, stack);
 	return g->group[stack];
 }
 

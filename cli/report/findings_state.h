@@ -19,8 +19,7 @@ struct findings_gather {
 	struct table disproved; /* process, stack -> blocks that were not lost */
 	struct table numbers;	/* process, stack, kind, rule -> finding */
 	struct recursion *recursion;
-	struct table groups;  /* recursion_key() -> group + 1 */
-	uint32_t *group;      /* by stack: its number + 1; 0: not asked yet */
+	uint32_t *group;      /* by stack: recursion_group(); 0: not asked yet */
 	struct table grouped; /* process, group, kind, rule -> finding */
 	const char **unscanned; /* by process: why, or NULL */
 	struct proofs_index proofs;

@@ -52,12 +52,12 @@ static bool same(struct made *m, const char *one, const char *other)
 {
 	uint32_t a = stack(m, one), b = stack(m, other);
 	struct recursion *r = recursion_open(m->p);
-	struct table_key x, y;
+	uint32_t x = recursion_group(r, a), y = recursion_group(r, b);
 
-	assert_int_equal(recursion_key(r, a, &x), 0);
-	assert_int_equal(recursion_key(r, b, &y), 0);
+	assert_true(x && y);
+	assert_int_equal(recursion_group(r, a), x);
 	recursion_close(r);
-	return x.a == y.a && x.b == y.b;
+	return x == y;
 }
 
 static void depths_of_a_recursion_are_the_same(void **state)
@@ -87,6 +87,41 @@ static void other_calls_are_not_the_same(void **state)
 	assert_false(same(&m, "xaby", "xbay"));
 	assert_false(same(&m, "", "a"));
 	profile_close(m.p);
+}
+
+/* As deep as a made-up file may have it, and each node has allocated. */
+static void deep_stacks_take_no_longer_than_their_nodes(void **state)
+{
+	enum { NODES = 100000 };
+
+	(void)state;
+	for (int kinds = 1; kinds < 26; kinds += 24) {
+		struct made m = make();
+		struct make random = {.state = 4};
+		struct recursion *r;
+		uint32_t node = 0, last = 0, groups = 0;
+
+		for (uint32_t i = 0; i < NODES; i++) {
+			uint32_t code = 'a' + make_below(&random, (uint64_t)kinds);
+
+			node = report_node(m.p, node, m.module, m.codes[code]);
+			m.p->stacks[node].pc = 0x1000 + code;
+		}
+		r = recursion_open(m.p);
+		assert_non_null(r);
+		for (uint32_t i = NODES; i; i--) {
+			uint32_t group = recursion_group(r, i);
+
+			groups += group > last;
+			last = group > last ? group : last;
+		}
+		if (kinds == 1) /* those that are not too deep are one */
+			assert_int_equal(groups, NODES - RECURSION_DEPTH + 1);
+		else
+			assert_in_range(groups, NODES / 2, NODES);
+		recursion_close(r);
+		profile_close(m.p);
+	}
 }
 
 static void repeat(char *to, const char *what, uint32_t times)
@@ -150,7 +185,7 @@ static void what_is_the_same_has_the_same_functions(void **state)
 	for (int round = 0; round < unit_rounds(100); round++) {
 		struct made m = make();
 		char calls[40][LONGEST + 1];
-		struct table_key keys[40];
+		uint32_t groups[40];
 		struct fingerprint prints[40];
 		uint32_t nodes[40];
 		struct fingerprints *f;
@@ -164,13 +199,13 @@ static void what_is_the_same_has_the_same_functions(void **state)
 		r = recursion_open(m.p);
 		for (int i = 0; i < 40; i++) {
 			assert_int_equal(fingerprint_of(f, nodes[i], &prints[i]), 0);
-			assert_int_equal(recursion_key(r, nodes[i], &keys[i]), 0);
+			groups[i] = recursion_group(r, nodes[i]);
+			assert_true(groups[i]);
 		}
 		for (int i = 0; i < 40 * 40; i++) {
 			const char *one = calls[i / 40], *two = calls[i % 40];
 
-			if (keys[i / 40].a != keys[i % 40].a ||
-			    keys[i / 40].b != keys[i % 40].b)
+			if (groups[i / 40] != groups[i % 40])
 				continue;
 			alike += strcmp(one, two) != 0;
 			assert_true(prints[i / 40].hash == prints[i % 40].hash);
@@ -216,19 +251,16 @@ static void findings_have_each_block_once_and_each_leak_once(void **state)
 		assert_int_equal(findings_of(m.p, &o, &f), 0);
 		r = recursion_open(m.p);
 		for (size_t i = 0; i < f.count; i++) {
-			struct table_key x, y;
-
 			sum += f.items[i].bytes;
 			count += f.items[i].blocks;
 			stacks += f.items[i].stacks;
 			assert_true(f.items[i].first_ns >= 100);
 			assert_true(f.items[i].last_ns < 200 + sites);
 			assert_true(f.items[i].first_ns + 100 <= f.items[i].last_ns);
-			recursion_key(r, f.items[i].stack, &x);
-			for (size_t k = 0; k < i; k++) {
-				recursion_key(r, f.items[k].stack, &y);
-				assert_false(x.a == y.a && x.b == y.b);
-			}
+			for (size_t k = 0; k < i; k++)
+				assert_int_not_equal(
+					recursion_group(r, f.items[i].stack),
+					recursion_group(r, f.items[k].stack));
 		}
 		recursion_close(r);
 		assert_int_equal(sum, bytes);
@@ -245,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(depths_of_a_recursion_are_the_same),
 		cmocka_unit_test(other_calls_are_not_the_same),
+		cmocka_unit_test(deep_stacks_take_no_longer_than_their_nodes),
 		cmocka_unit_test(any_cycle_is_the_same_in_all_depths),
 		cmocka_unit_test(what_is_the_same_has_the_same_functions),
 		cmocka_unit_test(findings_have_each_block_once_and_each_leak_once),
