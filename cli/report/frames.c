@@ -97,6 +97,16 @@ static size_t operator_length(const char *s)
 	return len;
 }
 
+/* The length of ".<locals>", ".<listcomp>", ...: where CPython defined a function. */
+static size_t python_scope_length(const char *s)
+{
+	size_t len = s[0] == '.' && s[1] == '<' ? 2 : 0;
+
+	while (len && s[len] >= 'a' && s[len] <= 'z')
+		len++;
+	return len > 2 && s[len] == '>' ? len + 1 : 0;
+}
+
 const char *frames_short_name(const char *name, char *buffer, size_t room)
 {
 	unsigned angles = 0, rounds = 0;
@@ -107,6 +117,8 @@ const char *frames_short_name(const char *name, char *buffer, size_t room)
 
 		if (!strncmp(s, "(anonymous namespace)", 21))
 			op = 21;
+		if (!op)
+			op = python_scope_length(s);
 		if (op && !angles && !rounds) {
 			op = op < room - 5 - at ? op : room - 5 - at;
 			memcpy(buffer + at, s, op);
@@ -349,19 +361,19 @@ const char *frames_site(struct frames_owners *o, uint32_t stack, char *buffer,
 	char name[512], whole[1024];
 	const struct profile *p = o->profile;
 	struct frames_frame frame;
-	const char *file;
+	const char *file, *shown;
 
 	if (!frames_chief(o, stack, &frame)) {
 		snprintf(buffer, room, "(no stack)");
 		return buffer;
 	}
-	frames_short_name(frames_name(p, &frame, whole, sizeof(whole)), name,
-			  sizeof(name));
+	shown = frames_short_name(frames_name(p, &frame, whole, sizeof(whole)), name,
+				  sizeof(name));
 	file = frame.code ? strings_get(&p->strings, frame.code->file) : "";
 	if (*file && frame.code->line)
-		snprintf(buffer, room, "%s (%s:%u)", name, frames_base(file),
+		snprintf(buffer, room, "%s (%s:%u)", shown, frames_base(file),
 			 frame.code->line);
 	else
-		snprintf(buffer, room, "%s", name);
+		snprintf(buffer, room, "%s", shown);
 	return buffer;
 }

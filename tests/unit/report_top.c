@@ -232,9 +232,51 @@ static void overloads_that_look_alike_are_given_in_full(void **state)
 	profile_close(p);
 }
 
+static void names_are_short_and_never_nothing(void **state)
+{
+	static const char *const names[][2] = {
+		{"std::vector<int>::push_back(int)", "std::vector<...>::push_back"},
+		{"operator<(A, B)", "operator<"},
+		{"(anonymous namespace)::f(int)", "(anonymous namespace)::f"},
+		{"<module>", "<module>"},
+		{"<lambda>", "<lambda>"},
+		{"Node.__init__.<locals>.<listcomp>",
+		 "Node.__init__.<locals>.<listcomp>"},
+		{"f.<A>", "f.<...>"},
+		{"f.<", "f.<..."},
+	};
+	char buffer[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		assert_string_equal(
+			frames_short_name(names[i][0], buffer, sizeof(buffer)),
+			names[i][1]);
+	for (size_t room = 6; room < sizeof(buffer); room++)
+		assert_true(strlen(frames_short_name("a.<locals>.<listcomp>.<locals>.b",
+						     buffer, room)) < room);
+}
+
+static void a_site_without_a_short_name_has_its_own(void **state)
+{
+	struct profile *p = report_profile();
+	uint32_t module = report_module(p, "/src/u/demo");
+	uint32_t stack = report_call(p, 0, module, "<module>", "/src/u/a.py", 3, 1, 9);
+	struct frames_owners *owners = frames_owners_open(p);
+	char site[64];
+
+	(void)state;
+	assert_string_equal(frames_site(owners, stack, site, sizeof(site)),
+			    "<module> (a.py:3)");
+	frames_owners_close(owners);
+	profile_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_short_and_never_nothing),
+		cmocka_unit_test(a_site_without_a_short_name_has_its_own),
 		cmocka_unit_test(rows_add_up_to_the_reports_totals),
 		cmocka_unit_test(inclusive_counts_a_stack_once_for_each_function_on_it),
 		cmocka_unit_test(every_table_can_be_written),
