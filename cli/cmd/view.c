@@ -347,10 +347,14 @@ static int send_job(struct view *v, struct job *j, int done)
 	const struct keeper_files f = {j->out, j->messages, done};
 	const struct store *s = j->store;
 
-	if (s == &v->stores[KEEPER_FIRST] && !v->base.whole)
-		return keeper_columns(&v->base, KEEPER_FIRST, &f);
+	/* Of a large profile a child reads what it lacks for its columns alone: a
+	 * keeper that has it would have it as long as the page is open. */
 	if (s)
-		return keeper_columns(keeper_of_parts(v), KEEPER_WHOLE, &f);
+		return keeper_columns(&v->base,
+				      s == &v->stores[KEEPER_FIRST] && !v->base.whole
+					      ? KEEPER_FIRST
+					      : KEEPER_WHOLE,
+				      &f);
 	return keeper_ask(j->words.graph   ? keeper_of_graph(v, &j->words)
 			  : j->words.parts ? keeper_of_parts(v)
 					   : &v->base,

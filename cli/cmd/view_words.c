@@ -164,7 +164,6 @@ int view_words(const char *verb, const struct request *r, const char *const file
 	    !files[second][strspn(files[second], "0123456789")])
 		return refuse(why, BAD, "the profile's name is a number");
 	ret->graph = among(graphs, v->name);
-	ret->parts = !strcmp(v->name, "watch");
 	ret->path = files[second];
 	refused = add_options(ret, v, r, &operand, why);
 	if (refused)

@@ -122,6 +122,30 @@ class Answers(harness.Case):
             self.same(server, "roots", [run.profile], "--process=1")
             self.same(server, "leaks", [run.profile], "--kind=all")
 
+    def test_of_a_large_profile_no_more_is_kept_than_the_first_screen_needs(self):
+        profile = self.record([harness.target("slices")]).profile
+        with open(profile, "ab") as file:  # what cannot be read makes it large, too
+            file.truncate(file.tell() + (17 << 20))
+        server = Server(self, profile)
+
+        def rests():
+            self.wait_for(lambda: len(harness.descendants(server.run.pid)) == 1,
+                          harness.PATIENCE, "its keeper to be alone")
+
+        self.assertEqual(server.get("columns/about")[0], 200)
+        self.assertEqual(server.get("columns/epoch.at")[0], 204)
+        self.assertEqual(server.get("columns/all.epoch.at")[0], 200)
+        self.assertEqual(server.get("columns/all.nosuch")[0], 204)  # they are all there
+        rests()
+        for verb in ("watch", "leaks", "lines", "timeline"):
+            self.assertTrue(self.same(server, verb, [profile]), verb)
+        rests()
+        # What asks for parts again and again has a keeper of them.
+        for _ in range(2):
+            self.assertTrue(self.same(server, "lines", [profile], "--time=0s..1s"))
+        self.assertEqual(len(harness.descendants(server.run.pid)), 2)
+        self.assertEqual(server.end()[0], 0)
+
     def test_two_profiles(self):
         first = self.record([harness.target("leak"), "4000", "1"]).profile
         second = self.record([harness.target("leak"), "5000", "2"]).profile
