@@ -215,7 +215,8 @@ class Viewer(harness.Case):
         """Runs a file of the browser's tests; one result each, and the commands that
         they saw are ones that heapline takes. Some of them a second time where pages
         are served."""
-        config = {"pages": pages, "chromium": tool("chromium"), "served": served}
+        config = {"pages": pages, "chromium": tool("chromium"), "served": served,
+                  "only": os.environ.get("VIEWER_ONLY", "")}
         if os.environ.get("VIEWER_SCREENSHOTS"):
             config["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
         path = self.write("config.json", json.dumps(config))

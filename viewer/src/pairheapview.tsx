@@ -57,13 +57,14 @@ interface RowsProps {
   word: string; // the heading of the kinds' column
   say: (row: ChangedRow) => ComponentChildren;
   details?: (row: ChangedRow) => ComponentChildren;
+  whole?: boolean; // focus and ignore choose none of them
 }
 
 function Rows(p: RowsProps) {
   const { state } = usePair();
   const [selected, select] = useState(0);
   const { shown, rest, total, counts, filtered } = choose(
-    p.of, p.kinds, state.least, state.focus, state.ignore,
+    p.of, p.kinds, state.least, p.whole ? "" : state.focus, p.whole ? "" : state.ignore,
   );
   const most = shown.length ? Math.abs(shown[0].difference.bytes) : 0;
   const all = shown.length + (rest.count ? 1 : 0);
@@ -81,7 +82,7 @@ function Rows(p: RowsProps) {
       <div class={"split" + (row ? " detailed" : "")}>
         <Grid
           label={p.label}
-          className="changes"
+          className="changes kinded"
           columns={[
             ...CHANGE_COLUMNS, { title: p.word, className: "text kind" },
             { title: "Allocated by", className: "text" },
@@ -112,8 +113,8 @@ function Rows(p: RowsProps) {
               {clean(siteOf(row))} <small>{wordOf(row)}</small>
             </h2>
             <dl>
-              <Side title="In A" of={row.a} site={row.site_a} />
-              <Side title="In B" of={row.b} site={row.site_b} />
+              <Side title={"In\u00a0A"} of={row.a} site={row.site_a} />
+              <Side title={"In\u00a0B"} of={row.b} site={row.site_b} />
             </dl>
             {p.details?.(row)}
             <h3>Allocated by</h3>
@@ -129,7 +130,7 @@ function Side(p: { title: string; of: Amount; site: string | null }) {
   return (
     <>
       <dt>{p.title}</dt>
-      <dd data-key={p.title} data-value={p.of.blocks}>
+      <dd data-key={p.title.slice(-1)} data-value={p.of.blocks}>
         {p.site === null
           ? "nothing"
           : `${size(p.of.bytes)} in ${count(p.of.blocks)} ${p.of.blocks === 1 ? "block" : "blocks"}, ${clean(p.site)}`}
@@ -232,6 +233,7 @@ function Blocks(p: { choice: ComponentChildren }) {
     </div>
     <Rows
       of={found.of}
+      whole
       kinds={HELD_WORDS}
       label="Blocks that changed"
       word="Held"
@@ -273,7 +275,7 @@ function Types(p: { choice: ComponentChildren }) {
       </p>
       <Grid
         label="Types that changed"
-        className="changes types"
+        className="changes kinded types"
         columns={[
           ...CHANGE_COLUMNS, { title: "Objects", className: "number" },
           { title: "Type", className: "text" },

@@ -52,7 +52,7 @@ const MARKS: Record<Status, string> = {
 export function Mark(p: { status: Status }) {
   return (
     <span class={"mark " + p.status} data-status={p.status}>
-      {MARKS[p.status]} {p.status}
+      {MARKS[p.status]} <span class="word">{p.status}</span>
     </span>
   );
 }
@@ -61,7 +61,7 @@ export const CHANGE_COLUMNS = [
   { title: "Difference", className: "number" },
   { title: "A", className: "number wide" },
   { title: "B", className: "number wide" },
-  { title: "Became", className: "status" },
+  { title: "Became", className: "became" },
 ];
 
 /** The figures of a row, in the order of CHANGE_COLUMNS. */

@@ -155,7 +155,7 @@ export function PairTreeView() {
       <Grid
         key={state.dir + metric + lines}
         label="Changes by call"
-        className="tree"
+        className="tree kinded"
         columns={[...CHANGE_COLUMNS, { title: "Function", className: "text" }]}
         template="var(--pair-tree-template)"
         rowHeight={24}

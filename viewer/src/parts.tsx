@@ -69,7 +69,7 @@ export function TreeName(p: {
 }) {
   const { open } = p;
   return (
-    <span class="node" style={{ paddingLeft: Math.min(p.depth - 1, 60) * 14 + "px" }}>
+    <span class="branch" style={{ paddingLeft: Math.min(p.depth - 1, 60) * 14 + "px" }}>
       <button
         type="button"
         tabIndex={-1}

@@ -149,7 +149,7 @@ function FunctionList(p: { lines: Lines; ranked: number[]; selected: number }) {
         return [
           <span class="two" title={name + "\n" + file}>
             <span class="name">{name || "(unknown)"}</span>
-            <span class="where">{baseName(file) + ":" + m.function.first[fn]}</span>
+            <span class="where">{baseName(file) + (m.function.first[fn] ? ":" + m.function.first[fn] : "")}</span>
           </span>,
           <Bar value={p.lines.function.value(fn, state.metric)} of={most} metric={state.metric} />,
         ];

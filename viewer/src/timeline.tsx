@@ -125,7 +125,7 @@ function TimeChart(p: Chart & { layout: Layout; label: string; describedBy?: str
     const bins = t.bins.slice(zoomFirst, zoomLast + 1);
     let most = 1;
     let rateMost = 1;
-    bins.forEach((b, i) => (most = Math.max(most, b.max_bytes, resident[zoomFirst + i] ?? 0)));
+    bins.forEach((b, i) => (most = Math.max(most, b.max_bytes, (!strip && resident[zoomFirst + i]) || 0)));
     const columns = strip ? new Float64Array(0) : allocationsByPixel(bins);
     for (const value of columns) rateMost = Math.max(rateMost, value);
     const above = strip ? 2 : 8;

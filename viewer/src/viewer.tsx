@@ -27,6 +27,9 @@ const TITLES: Record<View, string> = {
   leaks: "Leaks", refs: "References", sizes: "Sizes", processes: "Processes",
 };
 
+/** Views that show figures of one metric. */
+const METRIC_VIEWS: readonly View[] = ["source", "flame", "tree", "top"];
+
 /** Views that no range of time changes. */
 const TIMELESS: readonly View[] = ["timeline", "leaks", "refs", "processes"];
 
@@ -186,19 +189,21 @@ function Controls(p: ControlsProps) {
   return (
     <div class="controls">
       {pair && <ShowSwitch state={state} set={set} />}
-      <label class="field">
-        <span>Metric</span>
-        <select
-          value={state.metric}
-          onChange={(e) => set({ metric: e.currentTarget.value as State["metric"] })}
-        >
-          {METRIC_CHOICES.map((c) => (
-            <option key={c.metric} value={c.metric}>
-              {c.title}
-            </option>
-          ))}
-        </select>
-      </label>
+      {METRIC_VIEWS.includes(state.view) && (
+        <label class="field">
+          <span>Metric</span>
+          <select
+            value={state.metric}
+            onChange={(e) => set({ metric: e.currentTarget.value as State["metric"] })}
+          >
+            {METRIC_CHOICES.map((c) => (
+              <option key={c.metric} value={c.metric}>
+                {c.title}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       {pids.length > 1 && !changes && (
         <label class="field">
           <span>Process</span>

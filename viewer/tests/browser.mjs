@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
+import { factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
@@ -606,6 +606,7 @@ tests.it_fits_any_width = async () => {
         await go(page, "#view=" + view);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= width, `${view} is ${wide} pixels wide on ${width}`);
+        assert.deepEqual(await strays(page), [], `${view}, ${width}`);
       }
     });
 };

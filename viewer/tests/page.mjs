@@ -83,6 +83,20 @@ export async function rowsOf(page, label) {
   }, label);
 }
 
+/** What of a grid's rows is drawn outside of them. */
+export async function strays(page) {
+  return page.$$eval(".grid .rows .row", (rows) =>
+    rows.flatMap((row) => {
+      const box = row.getBoundingClientRect();
+      return [...row.querySelectorAll(".name, .value, .mark")]
+        .filter((e) => {
+          const own = e.getBoundingClientRect();
+          return own.height && (own.top < box.top - 1 || own.bottom > box.bottom + 1);
+        })
+        .map((e) => e.textContent.slice(0, 60));
+    }));
+}
+
 /** data-value by data-key of what is inside a place of the page. */
 export async function factsOf(page, selector) {
   return page.$$eval(selector + " [data-key]", (all) =>

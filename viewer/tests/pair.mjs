@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
+import { factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
@@ -360,7 +360,7 @@ tests.a_changed_leak_leads_to_its_stack_and_to_one_profile = () =>
       await page.$$eval(".details .stack li", (all) => all.map((li) => li.firstElementChild.textContent)),
       row.stack.map((f) => f.function));
     const sides = await factsOf(page, ".details dl");
-    assert.deepEqual([sides["In A"], sides["In B"]], [row.a.blocks, row.b.blocks]);
+    assert.deepEqual([sides.A, sides.B], [row.a.blocks, row.b.blocks]);
     assert.ok(await page.isDisabled(`text=${row.kind} ones of A`));
     await page.click(`text=${row.kind} ones of B`);
     await page.waitForSelector(".grid.findings");
@@ -526,6 +526,7 @@ tests.it_fits_any_width = async () => {
         if (view === "leaks" || view === "refs") await page.waitForSelector(".grid.changes");
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= width, `${view} is ${wide} pixels wide on ${width}`);
+        assert.deepEqual(await strays(page), [], `${view}, ${width}`);
       }
     });
 };
