@@ -241,6 +241,8 @@ static NOINLINE void *register_alloc(void)
 	return p;
 }
 
+static _Atomic char spins;
+
 /* Holds a block in nothing but rbx, and goes round. */
 static void *spinner(void *context)
 {
@@ -253,12 +255,14 @@ static void *spinner(void *context)
 	__asm__ volatile("mov %0, %%rbx\n"
 			 "xor %%eax, %%eax\n"
 			 "xor %0, %0\n"
+			 "movb $1, %1\n"
 			 "1: pause\n"
 			 "jmp 1b\n"
-			 : "+r"(p)
+			 : "+r"(p), "=m"(spins)
 			 :
 			 : "rbx", "rax", "memory");
 #endif
+	spins = 1;
 	return p;
 }
 
@@ -330,7 +334,8 @@ int main(int argc, char **argv)
 	pthread_create(&two, NULL, spinner, NULL);
 	pthread_barrier_wait(&ready);
 	wipe();
-	usleep(20000);
+	while (!spins)
+		usleep(1000);
 	if (argc > 1 && !strcmp(argv[1], "wait"))
 		return wait_here();
 	return 0;
