@@ -17,6 +17,8 @@
 
 enum { NAMELESS = 1, MISSING = 2 }; /* in the upper bits of a function */
 
+enum { CELLS = 16 /* to a node; more of them only a made-up file needs */ };
+
 struct cell {
 	uint64_t function; /* names of it and its module; of a nameless one its place */
 	uint64_t place;
@@ -99,12 +101,18 @@ static unsigned closed(const struct recursion *r, uint32_t last)
 	return 0;
 }
 
-/* Adds a frame to a row. Cells of a made-up file may be made anew too often: then
- * nothing is folded any more. UINT32_MAX without memory. */
+/* Whether there are more cells than there should be: then nothing is folded any more,
+ * and a node has one. */
+static bool too_many(const struct recursion *r)
+{
+	return r->count > r->most;
+}
+
+/* Adds a frame to a row: the number of its cell, UINT32_MAX without memory. */
 static uint32_t push(struct recursion *r, struct cell c, uint32_t up)
 {
 	uint32_t last = put_behind(r, c, up), turn[RECURSION_PERIOD], at = last;
-	unsigned k = last == UINT32_MAX || r->count > r->most ? 0 : closed(r, last);
+	unsigned k = last == UINT32_MAX || too_many(r) ? 0 : closed(r, last);
 
 	if (!k)
 		return last;
@@ -125,6 +133,8 @@ static int add_node(struct recursion *r, uint32_t node)
 		s->code && s->code <= p->code_count ? &p->codes[s->code - 1] : NULL;
 	uint32_t at = r->of[s->parent], depth = code ? code->frames : 0;
 
+	if (depth && too_many(r))
+		depth = 1;
 	if (!depth)
 		at = push(r, cell_of(p, s, 0, 0), at);
 	while (depth-- && at != UINT32_MAX) {
@@ -140,14 +150,13 @@ static int add_node(struct recursion *r, uint32_t node)
 static int look(struct recursion *r)
 {
 	const struct profile *p = r->profile;
-	size_t frames = p->frame_count;
 
 	r->of = calloc(p->stack_count + 1, sizeof(*r->of));
 	r->depth = calloc(p->stack_count + 1, sizeof(*r->depth));
 	if (!r->of || !r->depth || array_reserve(&r->cells, &r->room, 1) < 0)
 		return -ENOMEM;
 	r->count = 1;
-	r->most = 4 * (p->stack_count + frames);
+	r->most = CELLS * p->stack_count + p->frame_count;
 	for (uint32_t i = 1; i < p->stack_count; i++)
 		if (add_node(r, i) < 0)
 			return -ENOMEM;

@@ -5,6 +5,8 @@
 #include "cli/report/recursion.h"
 #include "tests/unit/report_build.h"
 
+#include <malloc.h>
+
 enum {
 	LETTERS = 6,
 	LONGEST = 24,
@@ -122,6 +124,30 @@ static void deep_stacks_take_no_longer_than_their_nodes(void **state)
 		recursion_close(r);
 		profile_close(m.p);
 	}
+}
+
+/* A node of a few bytes may stand for thousands of frames, if codes overlap. */
+static void overlapping_frames_cost_no_more_than_the_nodes(void **state)
+{
+	enum { NODES = 20000, FRAMES = 2000 };
+	struct made m = make();
+	uint32_t code = report_code(m.p), node = 0;
+	struct recursion *r;
+	size_t before, after;
+
+	(void)state;
+	for (uint32_t i = 0; i < FRAMES; i++)
+		report_frame(m.p, i % 2 ? "f" : "g", "x.c", i, 0, 0);
+	for (uint32_t i = 0; i < NODES; i++)
+		node = report_node(m.p, i % 9 ? node : 0, m.module, code);
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	r = recursion_open(m.p);
+	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	assert_non_null(r);
+	assert_in_range(after - before, 0, (size_t)NODES * 2000);
+	assert_int_not_equal(recursion_group(r, node), 0);
+	recursion_close(r);
+	profile_close(m.p);
 }
 
 static void repeat(char *to, const char *what, uint32_t times)
@@ -278,6 +304,7 @@ int main(void)
 		cmocka_unit_test(depths_of_a_recursion_are_the_same),
 		cmocka_unit_test(other_calls_are_not_the_same),
 		cmocka_unit_test(deep_stacks_take_no_longer_than_their_nodes),
+		cmocka_unit_test(overlapping_frames_cost_no_more_than_the_nodes),
 		cmocka_unit_test(any_cycle_is_the_same_in_all_depths),
 		cmocka_unit_test(what_is_the_same_has_the_same_functions),
 		cmocka_unit_test(findings_have_each_block_once_and_each_leak_once),
