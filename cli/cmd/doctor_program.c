@@ -159,7 +159,7 @@ void doctor_program(struct doctor *d, const char *name)
 	}
 	if (!check_loader(d, &f))
 		return;
-	err = symbols_elf_contents(f.path, &c);
+	err = symbols_elf_contents_and_debug(f.path, &c);
 	if (err < 0 || !check_malloc(d, &f, &c))
 		return;
 	doctor_add(d, DOCTOR_OK, "program", NULL,

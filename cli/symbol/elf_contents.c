@@ -164,7 +164,7 @@ static void find_debug_file(const char *path, const struct debugfile_id *id,
 	c->debug_file[n < 0 ? 0 : n] = '\0';
 }
 
-int symbols_elf_contents(const char *path, struct elf_contents *ret)
+static int read_all(const char *path, bool debug, struct elf_contents *ret)
 {
 	_cleanup_(closep) int fd = root_open(-1, path, NULL);
 	_cleanup_(elf_endp) Elf *elf = NULL;
@@ -182,6 +182,17 @@ int symbols_elf_contents(const char *path, struct elf_contents *ret)
 	id = debugfile_id_of(elf);
 	for (size_t i = 0; i < id.len; i++)
 		snprintf(ret->build_id + 2 * i, 3, "%02x", id.bytes[i]);
-	find_debug_file(path, &id, &link, ret);
+	if (debug)
+		find_debug_file(path, &id, &link, ret);
 	return 0;
+}
+
+int symbols_elf_contents(const char *path, struct elf_contents *ret)
+{
+	return read_all(path, false, ret);
+}
+
+int symbols_elf_contents_and_debug(const char *path, struct elf_contents *ret)
+{
+	return read_all(path, true, ret);
 }

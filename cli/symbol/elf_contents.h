@@ -29,5 +29,8 @@ struct elf_contents {
 	size_t needed_count;
 };
 
-/* Fills *ret. 0; -ENOEXEC for what is no ELF file; -errno of open. */
+/* Fills *ret but for debug_file. 0; -ENOEXEC for what is no ELF file; -errno of open. */
 int symbols_elf_contents(const char *path, struct elf_contents *ret);
+
+/* The same with debug_file, which is looked for in several folders. */
+int symbols_elf_contents_and_debug(const char *path, struct elf_contents *ret);
