@@ -6,18 +6,13 @@
  *			"gone..." nobody holds
  *	altstacks calls	what sigaltstack() says to all sorts of arguments
  */
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "tests/targets/held.h"
 
-#define NOINLINE __attribute__((noinline))
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
 #define AUTODISARM (1u << 31) /* SS_AUTODISARM */
 
 enum { STACK = 64 << 10 };
@@ -32,40 +27,13 @@ struct one {
 	bool mapped, disabled, ends, twice;
 };
 
-static pthread_barrier_t ready;
 static __thread const struct one *own;
 static char array[STACK];
-
-static NOINLINE void *make(const char *name, size_t size)
-{
-	void *p = malloc(size);
-
-	memset(p, 1, size);
-	printf("%s 0x%lx\n", name, (unsigned long)p);
-	return p;
-}
-
-/* Calls whose frames lie where others did, so that no word of those stays. */
-static NOINLINE void wipe(void)
-{
-	volatile char room[8192];
-
-	for (size_t i = 0; i < sizeof(room); i++)
-		room[i] = 0;
-}
-
-static NOINLINE void rest(void)
-{
-	wipe();
-	pthread_barrier_wait(&ready);
-	for (;;)
-		pause();
-}
 
 /* Far below what is used later. */
 static NOINLINE void leave(const char *name)
 {
-	void *volatile room[1500];
+	void *volatile room[3000];
 
 	memset((void *)room, 0, sizeof(room));
 	room[9] = make(name, 101);

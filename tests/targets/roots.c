@@ -18,49 +18,14 @@
  *	roots places	variables of the program and of a library, and registers
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
+#include "tests/targets/held.h"
+
 #include <dlfcn.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <ucontext.h>
-#include <unistd.h>
-
-#define NOINLINE __attribute__((noinline))
-
-static pthread_barrier_t ready;
-static volatile bool stop; /* never */
-
-static NOINLINE void *make(const char *name, size_t size)
-{
-	void *p = malloc(size);
-
-	memset(p, 1, size);
-	printf("%s 0x%lx\n", name, (unsigned long)p);
-	return p;
-}
-
-/* Calls whose frames lie where others did, so that no word of those stays. */
-static NOINLINE void wipe(void)
-{
-	volatile char room[16384];
-
-	for (size_t i = 0; i < sizeof(room); i++)
-		room[i] = 0;
-}
-
-static NOINLINE void rest(void)
-{
-	wipe();
-	pthread_barrier_wait(&ready);
-	while (!stop)
-		pause();
-}
 
 static pthread_t start(void *(*run)(void *), const char *name)
 {

@@ -1,0 +1,44 @@
+/*
+ * held.h - for programs whose blocks are held from one place each, and are looked at
+ * while a thread rests.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline))
+
+static pthread_barrier_t ready;
+static volatile bool stop; /* never */
+
+/* A block that is called so: prints "NAME ADDRESS". */
+static NOINLINE void *make(const char *name, size_t size)
+{
+	void *p = malloc(size);
+
+	memset(p, 1, size);
+	printf("%s 0x%lx\n", name, (unsigned long)p);
+	return p;
+}
+
+/* Calls whose frames lie where others did, so that no word of those stays. */
+static NOINLINE void wipe(void)
+{
+	volatile char room[16384];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+}
+
+static NOINLINE void rest(void)
+{
+	wipe();
+	pthread_barrier_wait(&ready);
+	while (!stop)
+		pause();
+}
