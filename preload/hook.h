@@ -16,6 +16,7 @@
 #pragma once
 
 #include "preload/python.h"
+#include "preload/sys.h"
 #include "preload/thread.h"
 #include "preload/tree.h"
 
@@ -101,7 +102,7 @@ static inline bool hook_enter(struct hook *h, struct hook_call call)
  * call, for which it is no part of a block. */
 static inline bool hook_enter_mapping(struct hook *h, struct hook_call call)
 {
-	return hook_enter_any(h, call, true);
+	return !sys_is_blank_thread() && hook_enter_any(h, call, true);
 }
 
 static inline void hook_leave(struct hook *h)

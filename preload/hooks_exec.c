@@ -102,6 +102,8 @@ HOOK int execve(const char *path, char *const argv[], char *const envp[])
 	struct plan p;
 
 	know_real();
+	if (sys_is_blank_thread())
+		return real.execve(path, argv, envp);
 	PLAN(&p, path, envp);
 	family_word_exec(&p.word, path, p.kind);
 	real.execve(path, argv, p.envp);
@@ -120,6 +122,8 @@ HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 	struct plan p;
 
 	know_real();
+	if (sys_is_blank_thread())
+		return real.execvpe(file, argv, envp);
 	path = exec_search(file, found, sizeof(found));
 	PLAN(&p, path, envp);
 	family_word_exec(&p.word, path, p.kind);
@@ -177,6 +181,8 @@ HOOK int execveat(int fd, const char *path, char *const argv[], char *const envp
 	struct plan p;
 
 	know_real();
+	if (sys_is_blank_thread() && real.execveat)
+		return real.execveat(fd, path, argv, envp, flags);
 	PLAN(&p, what, envp);
 	family_word_exec(&p.word, what, p.kind);
 	if (real.execveat) {
@@ -193,6 +199,8 @@ HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 	struct plan p;
 
 	know_real();
+	if (sys_is_blank_thread())
+		return real.fexecve(fd, argv, envp);
 	descriptor_path(fd < 0 ? 0 : fd, found);
 	PLAN(&p, found, envp);
 	family_word_exec(&p.word, found, p.kind);

@@ -17,8 +17,10 @@
 /* sp: the caller's, at its call of the hook. */
 static _Noreturn void leave(void (*real_exit)(int), int status, uintptr_t sp)
 {
-	family_word_exit(status);
-	farewell(sp);
+	if (!sys_is_blank_thread()) {
+		family_word_exit(status);
+		farewell(sp);
+	}
 	if (real_init() && real_exit)
 		real_exit(status);
 	for (;;)

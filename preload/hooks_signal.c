@@ -48,7 +48,7 @@ HOOK int sigaltstack(const stack_t *restrict to, stack_t *restrict was)
 {
 	int result;
 
-	if (!to)
+	if (!to || sys_is_blank_thread())
 		return change(to, was);
 	altstack_begin();
 	result = change(to, was);

@@ -85,11 +85,12 @@ static void next_of_allocator(void *function, const char *name)
 
 bool real_init(void)
 {
-	int state = RESOLVE_NOT, saved = errno;
+	int state = RESOLVE_NOT, saved;
 
 	/* acquire: pairs with the release below; `real` is complete behind it. */
 	if (atomic_load_explicit(&resolved, memory_order_acquire) == RESOLVE_DONE)
 		return true;
+	saved = errno; /* a blank thread has no place for it, but comes later */
 	if (!atomic_compare_exchange_strong(&resolved, &state, RESOLVE_NOW))
 		return state == RESOLVE_DONE;
 	next(&found.malloc, "malloc");

@@ -43,6 +43,16 @@ static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 	return n;
 }
 
+/* A thread that clone() gave blank memory for its locals, as browsers' sandboxes do for a
+ * moment: what libc keeps there, errno's place too, is not to be asked for. */
+static inline bool sys_is_blank_thread(void)
+{
+	uintptr_t self;
+
+	__asm__ volatile("mov %%fs:0, %0" : "=r"(self));
+	return !self;
+}
+
 /* Stores `to` where *v is `from`; true if it did. Atomic and no more, as above; what
  * was stored before is seen before it. */
 static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)
@@ -86,6 +96,11 @@ static inline uint64_t sys_ticks(void)
 static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 {
 	return atomic_fetch_add_explicit(v, n, memory_order_relaxed);
+}
+
+static inline bool sys_is_blank_thread(void)
+{
+	return !*(const uintptr_t *)__builtin_thread_pointer(); /* libc's first word */
 }
 
 static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)

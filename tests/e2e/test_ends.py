@@ -61,6 +61,20 @@ class Ends(harness.Case):
     def test_the_last_thread_ends(self):
         self.check_end("thread", 0)
 
+    def test_children_with_blank_memory_for_a_threads_locals(self):
+        """They may do little; what they may goes well."""
+        args = [harness.target("blank")]
+        native = self.run_native(args)
+        self.assertEqual(native.status, 7, native)
+        for options in ((), ("--no-follow",), ("--snapshot-at-exit",), ("--delay=1h",)):
+            with self.subTest(options):
+                result = self.record(args, options)
+                self.assert_same_behaviour(native, result)
+                report = self.report_json(result)
+                self.assert_lossless(report)
+                if "--delay=1h" not in options:
+                    self.assertGreaterEqual(report["totals"]["allocations"], 11)
+
     def test_exec_as_the_last_act(self):
         for before in ((), ("beside",), ("gone",)):
             report, counts = self.check(*(*before, "exec")[:1], 4, *(*before, "exec")[1:],
