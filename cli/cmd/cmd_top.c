@@ -137,12 +137,13 @@ int cmd_top(int argc, char **argv)
 	if (!reader_open(&r, &top_spec, argc, argv, &own, &status))
 		return status;
 	if (own.by_type) {
-		result = own.since ? graph_read_pair(&r, NULL, own.since, own.snapshot,
-						     report_growth, &unread)
-				   : graph_read(&r, NULL, own.snapshot,
-						own.by_referrer ? report_referrers
-								: report_types,
-						&unread);
+		result = own.since
+				 ? graph_read_pair(&r, NULL, own.since, own.snapshot,
+						   report_growth, &unread)
+				 : graph_read(&r, NULL, own.snapshot, !own.by_referrer,
+					      own.by_referrer ? report_referrers
+							      : report_types,
+					      &unread);
 		status = reader_close(&r, result);
 		return unread ? unread : status;
 	}

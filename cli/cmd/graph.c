@@ -99,11 +99,11 @@ static int read_graph(const struct reader *r, void *own, const struct held_optio
 	return result;
 }
 
-int graph_read(const struct reader *r, void *own, const char *snapshot,
+int graph_read(const struct reader *r, void *own, const char *snapshot, bool forwards,
 	       graph_report *report, int *ret_status)
 {
 	const struct held_options types = {
-		.typed = true, .forwards = true, .snapshot = snapshot};
+		.typed = true, .forwards = forwards, .snapshot = snapshot};
 
 	return read_graph(r, own, &types, report, ret_status);
 }

@@ -47,8 +47,8 @@ int graph_run(const struct graph_verb *verb, int argc, char **argv, void *own,
 
 /* The same of a reader that is open, and of types (held_options): the report alone. 0 or
  * -errno; a graph that could not be had was told, *ret_status is its exit status (else
- * 0). */
-int graph_read(const struct reader *r, void *own, const char *snapshot,
+ * 0). forwards: as of a graph_verb. */
+int graph_read(const struct reader *r, void *own, const char *snapshot, bool forwards,
 	       graph_report *report, int *ret_status);
 
 typedef int graph_pair_report(const struct reader *r, const struct held *a,

@@ -51,7 +51,7 @@ int types_growth_json(const struct held *a, const struct held *b,
 		      const struct types_options *o, FILE *out);
 
 /* Each object, with its parts, in the row of its type and of the types of all that
- * refer to it. */
+ * refer to it. Of graphs that are inverted. */
 int types_referrers_text(const struct held *h, const struct types_options *o,
 			 FILE *out);
 int types_referrers_json(const struct held *h, const struct types_options *o,
