@@ -294,7 +294,8 @@ class Manners(harness.Case):
             runs["diff"].append(["--by=" + by, *(p.profile for p in pair)])
         for by in self.words("top")["by"]:
             runs["top"].append(["--by=" + by,
-                                (objects if by == "type" else tree).profile])
+                                (objects if by in ("type", "referrer") else
+                                 tree).profile])
         runs["top"].append(["--by=type", "--since=1", objects.profile])
         runs["tree"] += [["--bottom-up", "--lines", tree.profile]]
         self.assertGreaterEqual(set(runs), {"report", "lines", "tree", "churn", "info"})
