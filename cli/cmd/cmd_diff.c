@@ -6,7 +6,6 @@
 #include "cli/cmd/graph.h"
 #include "cli/cmd/verb.h"
 #include "cli/report/changes.h"
-#include "cli/report/types.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,17 +84,6 @@ const struct reader_spec diff_spec = {
 
 /* ---- of snapshots ------------------------------------------------------------ */
 
-static int report_types(const struct reader *r, const struct held *a,
-			const struct held *b, void *own)
-{
-	struct types_options o = {
-		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
-
-	(void)own;
-	return r->json ? types_growth_json(a, b, &o, r->out)
-		       : types_growth_text(a, b, &o, r->out);
-}
-
 static struct changes_options changes_options_of(const struct reader *r)
 {
 	return (struct changes_options){.limit = r->limit,
@@ -127,7 +115,8 @@ static int diff_graphs(struct reader *r, enum diff_by by)
 		return VERB_USAGE;
 	}
 	result = by == DIFF_BY_TYPE
-			 ? graph_read_pair(r, NULL, NULL, NULL, report_types, &unread)
+			 ? graph_read_pair(r, NULL, NULL, NULL, graph_types_growth,
+					   &unread)
 			 : graph_read_blocks(r, NULL, report_blocks, &unread);
 	status = reader_close(r, result);
 	return unread ? unread : status;
@@ -135,39 +124,34 @@ static int diff_graphs(struct reader *r, enum diff_by by)
 
 /* ---- of leaks ---------------------------------------------------------------- */
 
-static int find_leaks(const struct reader *r, struct own *own, int k,
-		      const struct leaks_options *o, struct findings *f,
-		      struct leaks *l)
-{
-	const struct findings_options find = {.path = r->files[k].path,
-					      .young_ns = FINDINGS_YOUNG_NS};
-	int result = gate_find(&own->gate, r->files[k].profile, &find, f);
+struct asking {
+	struct gate *gate;
+	const struct reader *reader;
+};
 
-	return result ? result : leaks_open(l, r->files[k].profile, f, o);
+static int find_leaks(void *context, int which, struct findings *ret)
+{
+	struct asking *a = context;
+	const struct reader_file *file = &a->reader->files[which];
+	const struct findings_options o = {.path = file->path,
+					   .young_ns = FINDINGS_YOUNG_NS};
+
+	return gate_find(a->gate, file->profile, &o, ret);
 }
 
 static int report_leaks(const struct reader *r, struct own *own)
 {
 	struct changes_options o = changes_options_of(r);
-	struct leaks_options wanted[2];
-	struct findings f[2] = {{.items = NULL}, {.items = NULL}};
-	struct leaks l[2] = {{.snapshot = FINDING_NONE}, {.snapshot = FINDING_NONE}};
-	int result = 0;
+	struct asking asking = {&own->gate, r};
+	const struct changes_leaks both = {
+		.profile = {r->files[0].profile, r->files[1].profile},
+		.scope = r->scope,
+		.kinds = own->kinds,
+		.find = find_leaks,
+		.context = &asking,
+	};
 
-	for (int k = 0; k < 2 && !result; k++) {
-		wanted[k] = (struct leaks_options){.scope = r->scope,
-						   .path = r->files[k].path,
-						   .kinds = own->kinds};
-		result = find_leaks(r, own, k, &wanted[k], &f[k], &l[k]);
-	}
-	if (!result)
-		result = r->json ? changes_leaks_json(&l[0], &l[1], &o, r->out)
-				 : changes_leaks_text(&l[0], &l[1], &o, r->out);
-	for (int k = 0; k < 2; k++) {
-		leaks_done(&l[k]);
-		findings_done(&f[k]);
-	}
-	return result;
+	return changes_leaks(&both, &o, r->json, r->out);
 }
 
 static int diff_leaks(struct reader *r, struct own *own)

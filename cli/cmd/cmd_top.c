@@ -117,17 +117,6 @@ static int report_referrers(const struct reader *r, const struct held *h, void *
 		       : types_referrers_text(h, &o, r->out);
 }
 
-static int report_growth(const struct reader *r, const struct held *a,
-			 const struct held *b, void *own)
-{
-	struct types_options o = {
-		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
-
-	(void)own;
-	return r->json ? types_growth_json(a, b, &o, r->out)
-		       : types_growth_text(a, b, &o, r->out);
-}
-
 int cmd_top(int argc, char **argv)
 {
 	struct own own = {0};
@@ -137,13 +126,13 @@ int cmd_top(int argc, char **argv)
 	if (!reader_open(&r, &top_spec, argc, argv, &own, &status))
 		return status;
 	if (own.by_type) {
-		result = own.since
-				 ? graph_read_pair(&r, NULL, own.since, own.snapshot,
-						   report_growth, &unread)
-				 : graph_read(&r, NULL, own.snapshot, !own.by_referrer,
-					      own.by_referrer ? report_referrers
-							      : report_types,
-					      &unread);
+		result = own.since ? graph_read_pair(&r, NULL, own.since, own.snapshot,
+						     graph_types_growth, &unread)
+				   : graph_read(&r, NULL, own.snapshot,
+						!own.by_referrer,
+						own.by_referrer ? report_referrers
+								: report_types,
+						&unread);
 		status = reader_close(&r, result);
 		return unread ? unread : status;
 	}

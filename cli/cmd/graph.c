@@ -2,6 +2,7 @@
 
 #include "cli/base/message.h"
 #include "cli/cmd/verb.h"
+#include "cli/report/types.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +137,17 @@ int graph_read_blocks(const struct reader *r, void *own, graph_pair_report *repo
 		      int *ret_status)
 {
 	return read_pair(r, own, NULL, NULL, false, report, ret_status);
+}
+
+int graph_types_growth(const struct reader *r, const struct held *a,
+		       const struct held *b, void *own)
+{
+	const struct types_options o = {
+		.limit = r->limit, .bytes = r->bytes, .colour = r->colour};
+
+	(void)own;
+	return r->json ? types_growth_json(a, b, &o, r->out)
+		       : types_growth_text(a, b, &o, r->out);
 }
 
 int graph_run(const struct graph_verb *verb, int argc, char **argv, void *own,

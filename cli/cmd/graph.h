@@ -63,6 +63,11 @@ int graph_read_pair(const struct reader *r, void *own, const char *a, const char
 int graph_read_blocks(const struct reader *r, void *own, graph_pair_report *report,
 		      int *ret_status);
 
+/* A report of two: how types grew, as the reader's options have it; own is not looked
+ * at. */
+int graph_types_growth(const struct reader *r, const struct held *a,
+		       const struct held *b, void *own);
+
 /* A take() of verbs whose only option is GRAPH_SNAPSHOT, whose own is *snapshot. */
 const char *graph_take(void *own, size_t i, const char *value);
 

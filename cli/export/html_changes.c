@@ -30,28 +30,24 @@ static size_t rows_of(size_t limit)
 
 /* ---- leaks -------------------------------------------------------------------- */
 
+static int find_leaks(void *making, int which, struct findings *ret)
+{
+	const struct making *m = making;
+
+	return m->o->find(m->o->context, which, PROFILE_MALLOC, ret);
+}
+
 static int write_leaks(void *context, FILE *out)
 {
-	const struct making *m = context;
-	struct leaks_options wanted[2];
-	struct findings f[2] = {{.items = NULL}, {.items = NULL}};
-	struct leaks l[2] = {{.snapshot = FINDING_NONE}, {.snapshot = FINDING_NONE}};
-	int r = 0;
+	struct making *m = context;
+	const struct changes_leaks both = {
+		.profile = {m->o->profile[0], m->o->profile[1]},
+		.kinds = LEAKS_ALL,
+		.find = find_leaks,
+		.context = m,
+	};
 
-	for (int k = 0; k < 2 && !r; k++) {
-		wanted[k] = (struct leaks_options){.path = m->o->path[k],
-						   .kinds = LEAKS_ALL};
-		r = m->o->find(m->o->context, k, PROFILE_MALLOC, &f[k]);
-		if (!r)
-			r = leaks_open(&l[k], m->o->profile[k], &f[k], &wanted[k]);
-	}
-	if (!r)
-		r = changes_leaks_json(&l[0], &l[1], &m->changes, out);
-	for (int k = 0; k < 2; k++) {
-		leaks_done(&l[k]);
-		findings_done(&f[k]);
-	}
-	return r;
+	return changes_leaks(&both, &m->changes, true, out);
 }
 
 /* ---- graphs --------------------------------------------------------------------- */

@@ -69,6 +69,20 @@ int changes_leaks_text(const struct leaks *a, const struct leaks *b,
 		       const struct changes_options *o, FILE *out);
 int changes_leaks_json(const struct leaks *a, const struct leaks *b,
 		       const struct changes_options *o, FILE *out);
+/* The same of two profiles: their findings are asked for, and those of the scope and
+ * kinds (0: LEAKS_USUAL) compared. o names the paths. 0, -ENOMEM, or what find()
+ * returned. */
+struct changes_leaks {
+	const struct profile *profile[2];
+	struct scope_options scope;
+	uint32_t kinds;
+	int (*find)(void *context, int which, struct findings *ret);
+	void *context;
+};
+
+int changes_leaks(const struct changes_leaks *both, const struct changes_options *o,
+		  bool json, FILE *out);
+
 int changes_blocks_text(const struct held *a, const struct held *b,
 			const struct changes_options *o, FILE *out);
 int changes_blocks_json(const struct held *a, const struct held *b,

@@ -267,6 +267,32 @@ int changes_leaks_json(const struct leaks *a, const struct leaks *b,
 	return r;
 }
 
+int changes_leaks(const struct changes_leaks *both, const struct changes_options *o,
+		  bool json, FILE *out)
+{
+	struct leaks_options wanted[2];
+	struct findings f[2] = {{.items = NULL}, {.items = NULL}};
+	struct leaks l[2] = {{.snapshot = FINDING_NONE}, {.snapshot = FINDING_NONE}};
+	int r = 0;
+
+	for (int k = 0; k < 2 && !r; k++) {
+		wanted[k] = (struct leaks_options){.scope = both->scope,
+						   .path = o->paths[k],
+						   .kinds = both->kinds};
+		r = both->find(both->context, k, &f[k]);
+		if (!r)
+			r = leaks_open(&l[k], both->profile[k], &f[k], &wanted[k]);
+	}
+	if (!r)
+		r = json ? changes_leaks_json(&l[0], &l[1], o, out)
+			 : changes_leaks_text(&l[0], &l[1], o, out);
+	for (int k = 0; k < 2; k++) {
+		leaks_done(&l[k]);
+		findings_done(&f[k]);
+	}
+	return r;
+}
+
 int changes_blocks_json(const struct held *a, const struct held *b,
 			const struct changes_options *o, FILE *out)
 {

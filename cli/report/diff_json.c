@@ -4,6 +4,7 @@
 #include "cli/report/diff_parts.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/report/amount_json.h"
 #include "cli/report/cut.h"
 #include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
@@ -21,13 +22,8 @@ void diff_json_amounts(struct json *j, const struct profile_amount both[2])
 {
 	static const char *const names[2] = {"a", "b"};
 
-	for (int k = 0; k < 2; k++) {
-		json_key(j, names[k]);
-		json_object(j);
-		json_put_unsigned(j, "bytes", both[k].bytes);
-		json_put_unsigned(j, "blocks", both[k].blocks);
-		json_close(j);
-	}
+	for (int k = 0; k < 2; k++)
+		amount_json(j, names[k], both[k]);
 	json_key(j, "difference");
 	json_object(j);
 	json_change(j, "bytes", both[0].bytes, both[1].bytes);

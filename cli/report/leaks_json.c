@@ -5,6 +5,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
+#include "cli/report/amount_json.h"
 #include "cli/report/frames_json.h"
 #include "cli/report/losses.h"
 #include "cli/report/wrappers.h"
@@ -16,8 +17,7 @@ static void put_amount(struct json *j, const char *name, struct profile_amount a
 {
 	json_key(j, name);
 	json_object(j);
-	json_put_unsigned(j, "bytes", a.bytes);
-	json_put_unsigned(j, "blocks", a.blocks);
+	amount_json_items(j, a);
 	if (meaning)
 		json_put_string(j, "meaning", meaning);
 	json_close(j);

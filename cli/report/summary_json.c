@@ -5,6 +5,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
+#include "cli/report/amount_json.h"
 #include "cli/report/cut.h"
 #include "cli/report/estimate.h"
 #include "cli/report/images.h"
@@ -12,15 +13,6 @@
 #include "cli/report/memory.h"
 #include "cli/report/summary_sums.h"
 #include "cli/report/unfollowed.h"
-
-static void json_amount(struct json *j, const char *name, struct profile_amount amount)
-{
-	json_key(j, name);
-	json_object(j);
-	json_put_unsigned(j, "bytes", amount.bytes);
-	json_put_unsigned(j, "blocks", amount.blocks);
-	json_close(j);
-}
 
 static void json_ranges(struct json *j, const struct profile *p,
 			const struct summary *s)
@@ -45,15 +37,14 @@ static void json_figures(struct json *j, const struct summary *s)
 	json_close(j);
 	json_key(j, "peak");
 	json_object(j);
-	json_put_unsigned(j, "bytes", s->peak.bytes);
-	json_put_unsigned(j, "blocks", s->peak.blocks);
+	amount_json_items(j, s->peak);
 	json_put_unsigned(j, "at_ns", s->peak_at_ns);
 	json_close(j);
-	json_amount(j, "live_at_end", s->live_at_end);
-	json_amount(j, "runtime", s->runtime);
-	json_amount(j, "finalised", s->finalised);
-	json_amount(j, "leaked", s->leaked);
-	json_amount(j, "not_yet_freed", s->not_yet);
+	amount_json(j, "live_at_end", s->live_at_end);
+	amount_json(j, "runtime", s->runtime);
+	amount_json(j, "finalised", s->finalised);
+	amount_json(j, "leaked", s->leaked);
+	amount_json(j, "not_yet_freed", s->not_yet);
 }
 
 static void json_exit(struct json *j, const struct profile_process *process)

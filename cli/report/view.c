@@ -1,6 +1,7 @@
 #include "cli/report/view.h"
 
 #include "cli/profile/totals.h"
+#include "cli/report/amount_json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -100,20 +101,11 @@ uint64_t view_value(const struct view_sums *s, enum view_metric metric)
 	}
 }
 
-static void json_amount(struct json *j, const char *name, struct profile_amount amount)
-{
-	json_key(j, name);
-	json_object(j);
-	json_put_unsigned(j, "bytes", amount.bytes);
-	json_put_unsigned(j, "blocks", amount.blocks);
-	json_close(j);
-}
-
 void view_json(const struct view_sums *s, struct json *j)
 {
-	json_amount(j, "peak", s->peak);
-	json_amount(j, "leaked", s->leaked);
-	json_amount(j, "runtime", s->runtime);
+	amount_json(j, "peak", s->peak);
+	amount_json(j, "leaked", s->leaked);
+	amount_json(j, "runtime", s->runtime);
 	json_put_unsigned(j, "allocations", s->allocated.blocks);
 	json_put_unsigned(j, "allocated_bytes", s->allocated.bytes);
 	json_put_unsigned(j, "frees", s->died.blocks);

@@ -49,29 +49,25 @@ static struct changes_options changes_options_of(const struct views *v)
 
 /* ---- leaks -------------------------------------------------------------------- */
 
+static int find_leaks(void *views, int which, struct findings *ret)
+{
+	const struct views *v = views;
+	struct scope_options scope = scope_of(v);
+
+	return v->options->find(v->options->context, which, &scope, ret);
+}
+
 static int make_leaks(struct views *v, FILE *out)
 {
-	struct scope_options scope = scope_of(v);
 	struct changes_options o = changes_options_of(v);
-	struct leaks_options wanted[2];
-	struct findings f[2] = {{.items = NULL}, {.items = NULL}};
-	struct leaks l[2] = {{.snapshot = FINDING_NONE}, {.snapshot = FINDING_NONE}};
-	int err = 0;
+	const struct changes_leaks both = {
+		.profile = {profile_of(v, 0), profile_of(v, 1)},
+		.scope = scope_of(v),
+		.find = find_leaks,
+		.context = v,
+	};
 
-	for (int k = 0; k < 2 && !err; k++) {
-		wanted[k] =
-			(struct leaks_options){.scope = scope, .path = path_of(v, k)};
-		err = v->options->find(v->options->context, k, &scope, &f[k]);
-		if (!err)
-			err = leaks_open(&l[k], profile_of(v, k), &f[k], &wanted[k]);
-	}
-	if (!err)
-		err = changes_leaks_text(&l[0], &l[1], &o, out);
-	for (int k = 0; k < 2; k++) {
-		leaks_done(&l[k]);
-		findings_done(&f[k]);
-	}
-	return err;
+	return changes_leaks(&both, &o, false, out);
 }
 
 /* ---- snapshots ------------------------------------------------------------------ */
