@@ -22,6 +22,10 @@ export function Value(p: { value: number; metric: Metric; blank?: boolean }) {
   );
 }
 
+export function Bytes(p: { value: number }) {
+  return <Value value={p.value} metric="leaked" />;
+}
+
 /** A value over a bar of its share. */
 export function Bar(p: { value: number; of: number; metric: Metric; kind?: string }) {
   const share = p.of > 0 ? Math.min(1, Math.abs(p.value) / p.of) : 0;

@@ -1,6 +1,7 @@
 // Leaks: what to look at first, the findings, and each with its reason and stack.
 
 import { useEffect, useState } from "preact/hooks";
+import { Bytes } from "./cells";
 import { useView } from "./context";
 import { Grid } from "./grid";
 import { type Growing, heapOf, type HeapAbout, type Kind, KINDS, type Leak, type Leaks, LOST } from "./heap";
@@ -251,13 +252,9 @@ function Findings(p: { rows: Row[]; at: number }) {
         const { leak } = p.rows[row];
         return [
           <span class={"leak-" + (LOST.includes(leak.kind) ? "lost" : "other")}>{leak.kind}</span>,
-          <span data-value={leak.bytes} title={count(leak.bytes) + " bytes"}>
-            {size(leak.bytes)}
-          </span>,
+          <Bytes value={leak.bytes} />,
           <span data-value={leak.blocks}>{count(leak.blocks)}</span>,
-          <span data-value={leak.bytes + leak.held_bytes} title={count(leak.bytes + leak.held_bytes) + " bytes"}>
-            {size(leak.bytes + leak.held_bytes)}
-          </span>,
+          <Bytes value={leak.bytes + leak.held_bytes} />,
           <span class="name" title={clean(leak.site)}>
             {clean(leak.site)}
             {several && <small> of {leak.pid}</small>}

@@ -2,6 +2,7 @@
 // who points at it, what it points at, and the way to it from a root.
 
 import { useEffect, useState } from "preact/hooks";
+import { Bytes } from "./cells";
 import { useView } from "./context";
 import { GraphBox } from "./graphbox";
 import { Grid } from "./grid";
@@ -110,9 +111,7 @@ function Groups(p: { graph: Graph }) {
           const g = groups[row];
           return [
             <span data-value={g.count}>{count(g.count)}</span>,
-            <span data-value={g.sum_bytes} title={count(g.sum_bytes) + " bytes"}>
-              {size(g.sum_bytes)}
-            </span>,
+            <Bytes value={g.sum_bytes} />,
             <button type="button" class="link" tabIndex={-1} onClick={() => open(row)}>
               {g.first.address}
             </button>,
@@ -305,7 +304,7 @@ function Explorer(p: { graph: Graph }) {
       <p class="notice" role="note">
         {p.graph.whole
           ? `No live block of the snapshot: ${clean(made.why || state.block)}.`
-          : `${clean(state.block)}: the page has no such block. It has those that matter; the command below, or \`heapline view\`, shows any.`}
+          : `${clean(state.block)}: the page has no such block. It has those that matter; the command below shows any, and so does the page of \u201cheapline view\u201d.`}
       </p>
     );
   const nodes = new Map(drawing.nodes.map((n) => [n.id, n]));

@@ -8,12 +8,10 @@
 // `detail` if it failed.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
+import { axeSays, factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const tests = {};
 const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations"];
 
@@ -584,17 +582,11 @@ const VIEWS = [
 tests.axe_finds_nothing = async () => {
   for (const colorScheme of ["light", "dark"])
     await withPage("tree", "", { colorScheme, bypassCSP: true }, async (page) => {
-      await page.evaluate(axe);
       for (const view of [...VIEWS, "flame&search=a&root=main%20(viewer.cc)"]) {
         await go(page, "#view=" + view);
         if (view === "source") await page.click(".lines .row.line:not(.quiet)");
         await settle(page);
-        const found = await page.evaluate(async () => {
-          const { violations } = await axe.run(document);
-          return violations.map((v) => `${v.id}: ${v.help}: ` +
-            v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | "));
-        });
-        assert.deepEqual(found, [], view + ", " + colorScheme);
+        assert.deepEqual(await axeSays(page), [], view + ", " + colorScheme);
       }
     });
 };

@@ -6,12 +6,10 @@
 // CONFIG and output as of browser.mjs.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
+import { axeSays, factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const tests = {};
 
 async function withPage(name, fragment, options, use) {
@@ -363,15 +361,9 @@ function looks() {
 tests.axe_finds_nothing = async () => {
   for (const colorScheme of ["light", "dark"])
     await withPage("heap", "#view=leaks", { colorScheme, bypassCSP: true }, async (page) => {
-      await page.evaluate(axe);
       for (const [name, fragment] of Object.entries(looks())) {
         await goTo(page, fragment, ".grid.findings, .grid.groups, .graph-box");
-        const found = await page.evaluate(async () => {
-          const { violations } = await axe.run(document);
-          return violations.map((v) => `${v.id}: ${v.help}: ` +
-            v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | "));
-        });
-        assert.deepEqual(found, [], name + ", " + colorScheme);
+        assert.deepEqual(await axeSays(page), [], name + ", " + colorScheme);
       }
     });
 };

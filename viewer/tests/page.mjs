@@ -1,6 +1,10 @@
 // A browser with pages under watch: what they say on their console, ask of the network,
 // or open as a dialog is a failure.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -81,6 +85,17 @@ export async function rowsOf(page, label) {
       }),
     }));
   }, label);
+}
+
+/** What axe has to say against the page, whose own policy is out of the way
+ * (bypassCSP). */
+export async function axeSays(page) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { violations } = await axe.run(document);
+    return violations.map((v) => `${v.id}: ${v.help}: ` +
+      v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | "));
+  });
 }
 
 /** What of a grid's rows is drawn outside of them. */

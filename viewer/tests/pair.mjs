@@ -7,12 +7,10 @@
 // B below "a" and "b".
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
+import { axeSays, factsOf, go, launch, open, rowsOf, runAll, settle, strays } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const tests = {};
 const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations"];
 const UNITS = ["line", "function", "site", "module"];
@@ -502,18 +500,12 @@ tests.notices_and_heading_name_both = () =>
 tests.axe_finds_nothing = async () => {
   for (const colorScheme of ["light", "dark"])
     await withPage("held", "", { colorScheme, bypassCSP: true }, async (page) => {
-      await page.evaluate(axe);
       for (const view of [...VIEWS, "tree&dir=callers", "flame&root=" + encodeURIComponent("make_link (words.c)")]) {
         await go(page, "#metric=allocated&unit=site&view=" + view);
         if (view === "sizes") await page.waitForSelector(".grid.classes");
         if (view === "leaks" || view === "refs") await page.waitForSelector(".grid.changes");
         await settle(page);
-        const found = await page.evaluate(async () => {
-          const { violations } = await axe.run(document);
-          return violations.map((v) => `${v.id}: ${v.help}: ` +
-            v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | "));
-        });
-        assert.deepEqual(found, [], view + ", " + colorScheme);
+        assert.deepEqual(await axeSays(page), [], view + ", " + colorScheme);
       }
     });
 };
