@@ -20,13 +20,14 @@ static const struct option_spec options[] = {
 		.words = "line function site module type leak block"},
 	[KIND] = {.name = "kind",
 		  .argument = "KIND",
-		  .help = "by leak: these, apart by commas, or all",
+		  .help = "by leak: these alone, apart by commas, or all",
 		  .words = LEAKS_KIND_WORDS},
 	{0},
 };
 
 struct own {
 	struct diff_options options;
+	bool has_by;
 	uint32_t kinds; /* of leaks; 0: the usual ones */
 	struct gate gate;
 };
@@ -35,8 +36,12 @@ static const char *take(void *own, size_t i, const char *value)
 {
 	struct own *o = own;
 
-	if (i == KIND)
+	if (i == KIND) {
+		if (!o->has_by)
+			o->options.by = DIFF_BY_LEAK;
 		return leaks_parse_kinds(value, &o->kinds) ? NULL : LEAKS_KIND_LIST;
+	}
+	o->has_by = true;
 	return diff_parse_by(value, &o->options.by)
 		       ? NULL
 		       : "line, function, site, module, type, leak or block";

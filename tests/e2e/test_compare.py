@@ -198,7 +198,7 @@ class Diff(Compare):
         bare = self.profile(target("demo"))
         for options, why in ((("--by=leak", "--at=end"), "judged of all"),
                              (("--by=block", "--at=end"), "moment of their snapshot"),
-                             (("--kind=all",), "of --by leak"),
+                             (("--kind=all", "--by=site"), "of --by leak"),
                              (("--by=leak", "--kind=odd"), "definite, cycle"),
                              (("--by=block", "--focus=x"), "are shown whole"),
                              (("--by=type", "--ignore=x"), "are shown whole")):
@@ -206,6 +206,8 @@ class Diff(Compare):
                 self.assert_error(self.heapline("diff", *options, a, a), 2, why)
         self.assert_error(self.heapline("diff", "--by=block", a, bare), 3,
                           "no snapshot")
+        self.assertEqual(self.diff(bare, a, "--kind=all"),
+                         self.diff(bare, a, "--by=leak", "--kind=all"))
         found = self.diff(bare, a, "--by=leak")
         self.assertEqual([found[k]["unscanned"] for k in "ab"], [1, 0])
         self.assertGreater(found["kinds"]["unscanned"]["a"]["bytes"], 0)

@@ -290,7 +290,7 @@ class Manners(harness.Case):
                 runs[verb] = [[one.profile], [objects.profile]]
             runs.setdefault(verb, [[p.profile] for p in (one, tree, static, sampled)])
         for by in self.words("diff")["by"]:
-            pair = (objects, objects) if by == "type" else (one, tree)
+            pair = {"type": (objects, objects), "block": (one, objects)}.get(by, (one, tree))
             runs["diff"].append(["--by=" + by, *(p.profile for p in pair)])
         for by in self.words("top")["by"]:
             runs["top"].append(["--by=" + by,
