@@ -58,10 +58,19 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
-/* Its callers hold the lock. */
-static uint32_t stack_of(struct hook *h)
+static __attribute__((noinline)) uint32_t stack_held(struct hook *h)
 {
 	return hook_stack_held(h);
+}
+
+/* Its callers hold the lock. */
+static inline uint32_t stack_of(struct hook *h)
+{
+	uint32_t node = 0;
+
+	if (session.flags & WIRE_PYTHON_ONLY && !h->depth && python_is_on())
+		node = python_walk_alone(&h->thread->python, session.base, true);
+	return node ? node : stack_held(h);
 }
 
 static inline void *allocated(struct hook *h, void *p, size_t size)

@@ -73,8 +73,9 @@ static inline bool python_is_unchanged(layout l, const struct python_frame *f)
 /* Are the kept frames from `f` outwards, which is not below `first`, what they were, and
  * the chain? Of each the address that it was kept by is read, not the one that was just
  * compared with it: then none is waited for. */
-static inline bool python_is_as_before(layout l, const struct python_frame *first,
-				       const struct python_frame *f)
+static inline __attribute__((always_inline)) bool
+python_is_as_before(layout l, const struct python_frame *first,
+		    const struct python_frame *f)
 {
 	for (;; f--) {
 		uintptr_t outside = python_outside(l, f->frame);

@@ -229,7 +229,7 @@ static void keep(struct recall *r, const struct last *last, const struct python_
 		 const struct recall_call *c, uint32_t native, uint32_t node)
 {
 	const struct last_frame *f = &last->frames[last->count];
-	const struct python_frame *p = &w->frames[w->count - 1];
+	const struct python_frame *p;
 	struct recall_stack s = {.pc = c->pc,
 				 .sp = c->sp,
 				 .generation = last->generation,
@@ -242,6 +242,7 @@ static void keep(struct recall *r, const struct last *last, const struct python_
 	    f->node != native || f->pc != c->pc || f->sp != c->sp ||
 	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch)
 		return;
+	p = &w->frames[w->count - 1];
 	i = place_of(c, p->frame, p->at) + node % RECALL_WAYS;
 	/* What comes but once is not worth its place. */
 	if (r->met[i] != node) {
