@@ -6,6 +6,7 @@
 #include "cli/cmd/sessions.h"
 #include "cli/cmd/verb.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,6 +49,11 @@ static int stop_one(const struct control_status *which)
 	struct control_status last;
 	int err = sessions_stop(which, &last);
 
+	if (err == -ESRCH) {
+		message_note("%d: recording has ended by itself; profile: %s",
+			     which->collector, which->profile);
+		return VERB_OK;
+	}
 	if (err < 0) {
 		message_error("collector %d did not stop: %s", which->collector,
 			      strerror(-err));

@@ -322,7 +322,7 @@ static int look(struct watch *w)
 	const char *flawed;
 	int r = sessions_update(&w->session, &w->session);
 
-	if (r == -ESRCH || r == -ECONNREFUSED)
+	if (r == -ESRCH)
 		return unwatched("the recording has ended");
 	if (!r)
 		r = profile_load(w->session.profile, &now, why, sizeof(why));

@@ -18,6 +18,7 @@ enum {
 	LINE = 512,
 };
 
+/* -ESRCH: it has ended meanwhile. */
 static int connect_to(const char *name)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -32,7 +33,7 @@ static int connect_to(const char *name)
 	memcpy(to.sun_path + 1, name, len);
 	if (connect(fd, (struct sockaddr *)&to,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
-		return -errno;
+		return errno == ECONNREFUSED ? -ESRCH : -errno;
 	return take_fd(fd);
 }
 
