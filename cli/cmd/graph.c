@@ -113,8 +113,8 @@ static int read_pair(const struct reader *r, void *own, const char *a, const cha
 		     bool typed, graph_pair_report *report, int *ret_status)
 {
 	const struct held_options how[] = {
-		{.typed = typed, .forwards = typed, .snapshot = a},
-		{.typed = typed, .forwards = typed, .snapshot = b}};
+		{.typed = typed, .forwards = true, .snapshot = a},
+		{.typed = typed, .forwards = true, .snapshot = b}};
 	struct held first = {0}, second = {0};
 	int result = 0;
 

@@ -82,7 +82,8 @@ static int make_graphs(struct html_heap *x, struct making *m, bool typed)
 	int r = 0;
 
 	for (int k = 0; k < 2 && !r; k++) {
-		const struct held_options o = {.path = m->o->path[k], .typed = typed};
+		const struct held_options o = {
+			.path = m->o->path[k], .typed = typed, .forwards = true};
 		const char *cause = NULL;
 
 		r = held_open(&h[k], m->o->profile[k], &o, &cause);

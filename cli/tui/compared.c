@@ -100,7 +100,8 @@ static int make_graphs(struct views *v, FILE *out)
 
 	for (k = 0; k < 2 && !err; k++) {
 		const struct held_options o = {.path = path_of(v, k),
-					       .typed = v->diff_by == DIFF_BY_TYPE};
+					       .typed = v->diff_by == DIFF_BY_TYPE,
+					       .forwards = true};
 
 		err = held_open(&h[k], profile_of(v, k), &o, &why);
 	}
