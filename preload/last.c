@@ -281,9 +281,12 @@ keep(struct last *l, const struct last_frame *outside, size_t n, void *base)
 /* Are they more frames than can be kept? */
 static inline bool is_too_deep(const struct last *l, const struct walk *w)
 {
-	ptrdiff_t outside = w->joined ? w->old - l->frames : 0;
+	const struct last_frame *outside = w->joined ? w->old : l->frames;
 
-	return outside + (w->out - l->changed) >= UNWIND_FRAMES;
+	/* In bytes: it is asked for each stack. */
+	return ((uintptr_t)outside - (uintptr_t)l->frames) +
+		       ((uintptr_t)w->out - (uintptr_t)l->changed) >=
+	       UNWIND_FRAMES * sizeof(*outside);
 }
 
 /* The node of the joined stack, which then is what is kept. */

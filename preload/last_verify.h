@@ -29,8 +29,16 @@ static inline uintptr_t last_load_return(uintptr_t cfa, int32_t slot)
 	return arch_code(probe_load(arch_return_slot(cfa, slot * ARCH_WORD)));
 }
 
-/* Is the caller of `at`, a kept frame that was met again, what it was? The outermost
- * frame has none: its slot is LAST_OPAQUE. */
+/* Is the caller of `at`, a kept frame that was met again, what it was? For those that
+ * the return address proves. */
+static inline bool last_same_return(const struct last_frame *at)
+{
+	const struct last_frame *next = at - 1;
+
+	return last_load_return(next->sp, last_slot(at->how)) == next->pc;
+}
+
+/* For all. The outermost frame has none: its slot is LAST_OPAQUE. */
 static inline bool last_same_caller(const struct last_frame *at)
 {
 	const struct last_frame *next = at - 1;
@@ -39,20 +47,24 @@ static inline bool last_same_caller(const struct last_frame *at)
 	if (__builtin_expect(at->how & LAST_CHECK, 0) &&
 	    (slot == LAST_OPAQUE || last_load_slot(next->sp, slot) != next->fp))
 		return false;
-	return last_load_return(next->sp, slot) == next->pc;
+	return last_same_return(at);
 }
 
-/* The outermost frame that follows from `at` by words that are what they were. */
+/* The outermost frame that follows from `at` by words that are what they were. Two at
+ * a time are asked whether more is to be compared; of the outermost it is. */
 static inline const struct last_frame *last_verify(const struct last_frame *at)
 {
-	for (;; at -= 4) {
-		if (!last_same_caller(at))
+	for (;; at -= 2) {
+		if (__builtin_expect((at->how | at[-1].how) & LAST_CHECK, 0)) {
+			if (!last_same_caller(at))
+				return at;
+			if (!last_same_caller(at - 1))
+				return at - 1;
+			continue;
+		}
+		if (!last_same_return(at))
 			return at;
-		if (!last_same_caller(at - 1))
+		if (!last_same_return(at - 1))
 			return at - 1;
-		if (!last_same_caller(at - 2))
-			return at - 2;
-		if (!last_same_caller(at - 3))
-			return at - 3;
 	}
 }

@@ -275,8 +275,9 @@ pair(struct thread *t, const void *address, uint32_t stack, bool held)
 		atomic_store_explicit(&slot->stacks,
 				      stacks | wire_stacks(0, stack, gap),
 				      memory_order_relaxed);
-		done = sys_local_exchange(&slot->head, head,
-					  wire_head((uint64_t)address, WIRE_PAIR, at));
+		done = sys_local_exchange(
+			&slot->head, head,
+			head + ((uint64_t)(WIRE_PAIR - WIRE_ALLOC) << 48));
 	}
 	atomic_signal_fence(memory_order_seq_cst);
 	t->pairing = NULL;
