@@ -282,7 +282,7 @@ HOOK void free(void *p)
 
 	if (!p || __builtin_expect(bootstrap_owns(p), 0))
 		return;
-	if (sample_passes_free(p) || (!sample_on() && hook_is_paused())) {
+	if (sample_on() ? sample_passes_free(p) : hook_is_paused()) {
 		real.free(p);
 		return;
 	}

@@ -107,14 +107,14 @@ static inline bool sample_admits(const void *p)
 	return !sample_on() || sample_add(p);
 }
 
-/* Whether the free of p is passed by, because p was, as nearly all are. If not, then
- * sample_keeps_free() is to be asked. */
+/* Where sample_on(): whether the free of p is passed by, because p was, as nearly all
+ * are. If not, then sample_keeps_free() is to be asked. */
 static inline bool sample_passes_free(const void *p)
 {
 	/* relaxed: p came to this thread in order with what was done about it when it
 	 * was allocated. */
-	return sample_on() && !atomic_load_explicit(&sample.filter[sample_hash(p)],
-						    memory_order_relaxed);
+	return !atomic_load_explicit(&sample.filter[sample_hash(p)],
+				     memory_order_relaxed);
 }
 
 /* Forgets p if it is true: the free must follow. */
@@ -125,5 +125,5 @@ static inline bool sample_keeps_free(const void *p)
 
 static inline bool sample_skips_free(const void *p)
 {
-	return sample_passes_free(p) || !sample_keeps_free(p);
+	return sample_on() && (sample_passes_free(p) || sample_skips_free_slowly(p));
 }
