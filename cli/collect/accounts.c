@@ -4,7 +4,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/kernel.h"
 #include "cli/base/table.h"
-#include "cli/collect/procfs.h"
+#include "cli/collect/glance.h"
 #include "preload/wire.h"
 
 #include <errno.h>
@@ -35,6 +35,16 @@ struct account {
 	struct profile_memory seen; /* the last look: rss_ alone; rss_bytes 0: none */
 };
 
+/* The one that is under way, and what is to be noted with what it finds. */
+struct look {
+	struct glance *glance; /* NULL: none is */
+	size_t of;	       /* account */
+	struct engine_process *p;
+	uint64_t began_ns, rss_at_ns;
+	struct profile_memory said; /* live_bytes; of an answer, all but rss_ */
+	bool answer;
+};
+
 struct accounts {
 	struct engine *engine;
 	void *base;
@@ -45,6 +55,7 @@ struct accounts {
 	struct table serials; /* -> index + 1 */
 	uint64_t tick_at, asking_until;
 	bool asking;
+	struct look look;
 };
 
 int accounts_open(struct engine *engine, void *base,
@@ -65,6 +76,7 @@ void accounts_close(struct accounts *a)
 {
 	if (!a)
 		return;
+	accounts_settle(a);
 	table_done(&a->serials);
 	free(a->items);
 	free(a);
@@ -157,23 +169,6 @@ void accounts_read_smaps(const char *text, struct profile_memory *ret)
 	}
 }
 
-static void look(struct accounts *a, struct account *i, const struct engine_process *p,
-		 uint64_t now)
-{
-	pid_t pid = a->pid_of(a->context, p);
-	_cleanup_(freep) char *text = pid ? procfs_smaps(pid) : NULL;
-	struct profile_memory seen = {.rss_at_ns = engine_now_ns(a->engine)};
-	uint64_t took = kernel_monotonic_ns() - now;
-
-	i->smaps_at = now + SMAPS_NS + SMAPS_SHARE * took;
-	if (text)
-		accounts_read_smaps(text, &seen);
-	if (seen.rss_bytes)
-		i->seen = seen;
-}
-
-/* ---- answers --------------------------------------------------------------- */
-
 static void keep(struct engine_process *p, const struct profile_memory *now)
 {
 	if (now->live_bytes >= p->memory[PROFILE_AT_PEAK].live_bytes)
@@ -181,11 +176,78 @@ static void keep(struct engine_process *p, const struct profile_memory *now)
 	p->memory[PROFILE_AT_END] = *now;
 }
 
+/* Of an allocator that does not answer: the kernel's word alone. */
+static void note(const struct account *i, const struct look *l)
+{
+	struct profile_memory now = i->seen;
+
+	if (!l->answer && (i->answers || !i->seen.rss_bytes))
+		return;
+	now.at_ns = l->answer ? l->said.at_ns : now.rss_at_ns;
+	now.live_bytes = l->said.live_bytes;
+	now.used_bytes = l->said.used_bytes;
+	now.system_bytes = l->said.system_bytes;
+	keep(l->p, &now);
+}
+
+static void finish(struct accounts *a, bool wait)
+{
+	struct look l = a->look;
+	struct profile_memory seen = {.rss_at_ns = l.rss_at_ns};
+	_cleanup_(freep) char *text = NULL;
+	struct account *i;
+	uint64_t took;
+
+	if (!l.glance || (!wait && !glance_is_done(l.glance)))
+		return;
+	i = &a->items[l.of];
+	text = glance_close(l.glance, &took);
+	a->look.glance = NULL;
+	i->smaps_at = l.began_ns + SMAPS_NS + SMAPS_SHARE * took;
+	if (text)
+		accounts_read_smaps(text, &seen);
+	if (seen.rss_bytes)
+		i->seen = seen;
+	note(i, &l);
+}
+
+/* None is under way. here: at once. */
+static void look(struct accounts *a, struct account *i, struct look *l, bool here)
+{
+	pid_t pid = a->pid_of(a->context, l->p);
+
+	l->of = (size_t)(i - a->items);
+	l->began_ns = kernel_monotonic_ns();
+	l->rss_at_ns = engine_now_ns(a->engine);
+	l->glance = pid ? glance_open(pid, here) : NULL;
+	if (!l->glance) {
+		i->smaps_at = l->began_ns + SMAPS_NS;
+		note(i, l);
+		return;
+	}
+	a->look = *l;
+	if (here)
+		finish(a, true);
+}
+
+void accounts_settle(struct accounts *a)
+{
+	if (a)
+		finish(a, true);
+}
+
+/* ---- answers --------------------------------------------------------------- */
+
 void accounts_heard(struct accounts *a, struct engine_process *p,
 		    const struct engine_account *said)
 {
 	struct account *i = account_of(a, p);
-	struct profile_memory now;
+	struct look l = {.p = p,
+			 .said = {.at_ns = said->at_ns,
+				  .live_bytes = said->live_bytes,
+				  .used_bytes = said->used_bytes,
+				  .system_bytes = said->system_bytes},
+			 .answer = true};
 
 	if (!i)
 		return;
@@ -193,25 +255,9 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 	i->took_ns = 1000ull *
 		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
 					  memory_order_relaxed);
-	look(a, i, p, kernel_monotonic_ns());
-	now = i->seen;
-	now.at_ns = said->at_ns;
-	now.live_bytes = said->live_bytes;
-	now.used_bytes = said->used_bytes;
-	now.system_bytes = said->system_bytes;
-	keep(p, &now);
-}
-
-/* Of an allocator that does not answer: the kernel's word alone. */
-static void note_silent(struct account *i, struct engine_process *p, uint64_t live)
-{
-	struct profile_memory now = i->seen;
-
-	if (i->answers || !i->seen.rss_bytes)
-		return;
-	now.at_ns = now.rss_at_ns;
-	now.live_bytes = live;
-	keep(p, &now);
+	finish(a, true);
+	/* A process that ends does not wait for a thread of ours. */
+	look(a, i, &l, said->at_exit);
 }
 
 /* ---- questions -------------------------------------------------------------- */
@@ -297,9 +343,10 @@ static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 	*awaited |= is_awaited(a, i, p, now);
 	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
 			      may_take(i, &heap) > EXIT_NS, memory_order_relaxed);
-	if (now >= i->smaps_at && heap.live_bytes) {
-		look(a, i, p, now);
-		note_silent(i, p, heap.live_bytes);
+	if (now >= i->smaps_at && heap.live_bytes && !a->look.glance) {
+		struct look l = {.p = p, .said.live_bytes = heap.live_bytes};
+
+		look(a, i, &l, false);
 	}
 	if (!a->asking && is_due(i, &heap, now)) {
 		ask(a, i, p, &heap, now);
@@ -315,6 +362,7 @@ void accounts_tick(struct accounts *a, uint64_t now)
 	if (now < a->tick_at)
 		return;
 	a->tick_at = now + TICK_NS;
+	finish(a, false);
 	for (struct engine_process *p = NULL; (p = engine_process_next(a->engine, p));)
 		if (!p->ended)
 			look_at(a, p, now, &awaited, &due);

@@ -25,6 +25,9 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 /* Asks whoever is due, looks at the kernel's word now and then. now: monotonic ns. */
 void accounts_tick(struct accounts *a, uint64_t now);
 
+/* What is under way is waited for, and in the processes' memory[] then. NULL is fine. */
+void accounts_settle(struct accounts *a);
+
 /* Nobody is asked any more, for now: the header's state is a plain one again. */
 void accounts_hush(struct accounts *a);
 

@@ -26,6 +26,7 @@ static void hear_account(struct engine *e, struct process *p, const struct event
 		.at_ns = clock_ns(&e->clock, ev->stamp),
 		.used_bytes = ev->address,
 		.system_bytes = ev->size,
+		.at_exit = ev->type == WIRE_ACCOUNT_AT_EXIT,
 	};
 
 	said.live_bytes = engine_process_heap(&p->pub).live_bytes;

@@ -56,6 +56,7 @@ struct engine_module {	      /* valid during the call */
 
 struct engine_account { /* WIRE_ACCOUNT, and what is known of that moment */
 	uint64_t at_ns, live_bytes, used_bytes, system_bytes;
+	bool at_exit;
 };
 
 struct engine_block { /* a live one */

@@ -385,8 +385,10 @@ static void describe(struct server *s)
 static int fill_profile(void *context, struct profile *p)
 {
 	struct server *s = context;
-	int err = engine_fill(s->engine, p);
+	int err;
 
+	accounts_settle(s->accounts);
+	err = engine_fill(s->engine, p);
 	if (!err)
 		err = marks_fill(&s->marks, &s->memory, p);
 	return err ? err : members_fill(s->members, p);

@@ -1,5 +1,6 @@
 /* Sums over the kernel's list of mappings. */
 #include "cli/collect/accounts.h"
+#include "cli/collect/glance.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -70,11 +73,45 @@ static void the_parts_are_the_whole_of_any_text(void **state)
 	}
 }
 
+/* Of a process that is there; of one that is gone, nothing. */
+static void a_look_finds_the_same_from_any_thread(void **state)
+{
+	size_t most = 64 << 20;
+	char *much = calloc(1, most);
+	pid_t gone = fork();
+
+	(void)state;
+	if (!gone)
+		_exit(0);
+	waitpid(gone, NULL, 0);
+	assert_non_null(much);
+	memset(much, 1, most);
+	for (int here = 0; here < 2; here++) {
+		struct glance *g = glance_open(getpid(), here);
+		struct profile_memory m;
+		uint64_t took = 0;
+		char *found;
+
+		assert_non_null(g);
+		assert_true(!here || glance_is_done(g));
+		found = glance_close(g, &took);
+		assert_non_null(found);
+		assert_true(took > 0);
+		accounts_read_smaps(found, &m);
+		assert_in_range(m.rss_anonymous, most, 16 * most);
+		free(found);
+		g = glance_open(gone, here);
+		assert_null(glance_close(g, &took));
+	}
+	free(much);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mappings_are_told_apart_by_their_names),
 		cmocka_unit_test(the_parts_are_the_whole_of_any_text),
+		cmocka_unit_test(a_look_finds_the_same_from_any_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
