@@ -152,6 +152,7 @@ class Exact(harness.Case):
 
     def test_handlers_that_leave_by_siglongjmp_cost_one_event_each_at_most(self):
         result, counts = self.storm("jumps", 20000)
+        self.assertRegex(result.stderr, rb"\d+ jumps\n$", result)
         jumps = int(result.stderr.split()[-2])
         self.assertGreater(jumps, 4000)
         # A jump may leave two handlers, each in the middle of an event. Handlers within

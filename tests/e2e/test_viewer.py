@@ -189,11 +189,15 @@ class Viewer(harness.Case):
 
     def of_cut(self, program):
         """Two parts of one recording."""
-        profile = self.record([program]).profile
-        report = self.report_json(profile)
-        # The first part, with something in it: on a busy machine a start takes long.
-        first = max(report["wall_ns"] // 2, report["peak"]["at_ns"] + 1)
-        cuts = {"moment": "--at=end", "range": "--time=0s..%dns" % first}
+        for _ in range(50):
+            profile = self.record([program]).profile
+            report = self.report_json(profile)
+            # The first part, with something in it: on a busy machine a start takes long,
+            # and the recording may go on for as long when the program is over.
+            first = max(report["processes"][0]["end_ns"] // 2, report["peak"]["at_ns"] + 1)
+            cuts = {"moment": "--at=end", "range": "--time=0s..%dns" % first}
+            if self.read_json("tree", profile, cuts["range"])["total"]:
+                break
         pages = {}
         for name, cut in cuts.items():
             questions = {"tree": ["tree", "--min=0", cut],

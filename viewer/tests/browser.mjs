@@ -185,7 +185,7 @@ async function checkTree(page, fragment, cli, callers, least = 1) {
   const theirs = cli.nodes
     .filter((n) => !n.folded)
     .map((n) => [n.depth, n.name, n.value, ...(callers ? [] : [n.self])]);
-  assert.ok(theirs.length >= least, fragment);
+  assert.ok(theirs.length >= least, `${fragment}: ${theirs.length} nodes`);
   assert.deepEqual(shown, theirs, fragment);
 }
 
