@@ -9,7 +9,8 @@
 
 enum {
 	BELL_BYTES = 64 << 10, /* a sleeping collector is woken that often */
-	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* lossy: for signal handlers */
+	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* for signal handlers */
+	STUCK_BYTES = 16 * sizeof(struct wire_slot),  /* what hooks at once may hold */
 	NAP_NS = 20000000,
 	STAMP_SHARE = 16, /* events at most that are of one time */
 };
@@ -333,6 +334,27 @@ static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)
 
 /* ---- events -------------------------------------------------------------- */
 
+/* For a signal handler's hook that interrupted another one: no room will come if that
+ * was in the middle of an event, for the consumer stops there until it goes on. So may
+ * handlers be that leave it no time, as those of a timer that rings faster than they
+ * run. */
+static __attribute__((noinline, cold)) bool is_stuck(const struct thread *t)
+{
+	/* relaxed: slots are this thread's own, the head is only compared. */
+	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&t->ring->head, memory_order_relaxed);
+
+	if (end + MARGIN_BYTES - head <= WIRE_RING_BYTES)
+		return false;
+	for (uint64_t at = head; at < end && at - head < STUCK_BYTES;
+	     at += sizeof(struct wire_slot))
+		if (atomic_load_explicit(&slot_at(t, at)->head, memory_order_relaxed) >>
+			    56 !=
+		    wire_lap(at))
+			return true;
+	return false;
+}
+
 void thread_part_times(struct thread *t)
 {
 	t->stamp_share = 0;
@@ -348,6 +370,10 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	uint64_t at;
 
 	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) && !has_room(t)) {
+		sys_local_add(&t->ring->lost, 1);
+		return false;
+	}
+	if (__builtin_expect(t->nesting > 1, 0) && is_stuck(t)) {
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}

@@ -292,6 +292,41 @@ static void holes_of_hooks_that_never_returned_are_filled(void **state)
 	session_down();
 }
 
+static void a_handler_does_not_wait_for_what_it_interrupted(void **state)
+{
+	struct wire_header *h;
+	struct consumer c;
+	struct thread *t;
+	size_t n = 0;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	h = session.base;
+	t = thread_claim(true);
+	c = consumer(0);
+	thread_put(t, WIRE_ALLOC, NULL, 0, 7);
+	/* A hook in the middle of an event, and handlers on top of it that do not end. */
+	t->nesting = 2;
+	t->hooks[0].started = atomic_load(&t->ring->reserved);
+	sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	while (n < 2 * WIRE_RING_BYTES / sizeof(struct wire_slot) &&
+	       thread_put(t, WIRE_ALLOC, NULL, n + 1, 7))
+		n++;
+	assert_in_range(n, WIRE_RING_BYTES / sizeof(struct wire_slot) - 100,
+			WIRE_RING_BYTES / sizeof(struct wire_slot));
+	assert_int_equal(h->recording, WIRE_RECORDING);
+	assert_int_equal(t->ring->lost, 1);
+	/* Once it goes on, so does all else. */
+	thread_recover(t, 0);
+	consume(&c);
+	assert_int_equal(c.allocs, n + 1);
+	assert_true(thread_put(t, WIRE_ALLOC, NULL, n + 1, 7));
+	consume(&c);
+	assert_true(c.in_order);
+	assert_int_equal(t->ring->lost, 1);
+	session_down();
+}
+
 static struct thread *storm_thread;
 static volatile size_t storm_puts;
 
@@ -529,6 +564,7 @@ int main(void)
 		cmocka_unit_test(a_dead_collector_ends_recording_at_once),
 		cmocka_unit_test(a_silent_collector_ends_recording_in_time),
 		cmocka_unit_test(holes_of_hooks_that_never_returned_are_filled),
+		cmocka_unit_test(a_handler_does_not_wait_for_what_it_interrupted),
 		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_put),
 		cmocka_unit_test(no_time_is_shared_across_a_fork),
 		cmocka_unit_test(what_is_freed_at_once_takes_one_slot),
