@@ -5,10 +5,14 @@
 #include <stdio.h>
 
 #define LOOK_NS 2000000u /* between looks at how large heaps are */
+#define AGAIN_NS 20000000u /* between looks for something to show */
 
 void schedule_open(struct schedule *s, const struct control_schedule *o)
 {
-	*s = (struct schedule){.o = *o, .next_ns = o->every_ns, .at_done = !o->at_ns};
+	*s = (struct schedule){.o = *o,
+			       .next_ns = o->every_ns,
+			       .at_next_ns = o->at_ns,
+			       .at_done = !o->at_ns};
 }
 
 void schedule_done(struct schedule *s)
@@ -16,14 +20,18 @@ void schedule_done(struct schedule *s)
 	table_done(&s->peaks);
 }
 
-/* All that live, and have something to show. */
-static void ask_all(struct engine *e, struct scans *scans, const char *name)
+/* All that live, and have something to show. False: none does. */
+static bool ask_all(struct engine *e, struct scans *scans, const char *name)
 {
 	struct engine_process *p = NULL;
+	bool any = false;
 
 	while ((p = engine_process_next(e, p)))
-		if (!p->ended && engine_process_heap(p).live_bytes)
+		if (!p->ended && engine_process_heap(p).live_bytes) {
 			scans_schedule(scans, p, name);
+			any = true;
+		}
+	return any;
 }
 
 /* Moments that went by unseen are left out. */
@@ -42,16 +50,17 @@ static void tick_every(struct schedule *s, struct engine *e, struct scans *scans
 	ask_all(e, scans, name);
 }
 
+/* Or as soon as there is something. */
 static void tick_at(struct schedule *s, struct engine *e, struct scans *scans,
 		    uint64_t now)
 {
 	char name[64];
 
-	if (s->at_done || now < s->o.at_ns)
+	if (s->at_done || now < s->at_next_ns)
 		return;
-	s->at_done = true;
 	snprintf(name, sizeof(name), "at %s", units_duration(s->o.at_ns).text);
-	ask_all(e, scans, name);
+	s->at_done = ask_all(e, scans, name);
+	s->at_next_ns = now + AGAIN_NS;
 }
 
 /* When it is first above, and again when it has doubled. */
@@ -96,7 +105,7 @@ uint64_t schedule_wait(const struct schedule *s, uint64_t now)
 {
 	uint64_t until = s->o.every_ns ? s->next_ns : UINT64_MAX;
 
-	if (!s->at_done && s->o.at_ns < until)
-		until = s->o.at_ns;
+	if (!s->at_done && s->at_next_ns < until)
+		until = s->at_next_ns;
 	return until == UINT64_MAX ? until : until > now ? until - now : 0;
 }

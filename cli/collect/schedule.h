@@ -13,6 +13,7 @@ struct schedule {
 	struct control_schedule o;
 	uint64_t next_ns; /* of the intervals; 0: not begun */
 	uint64_t look_ns; /* at heaps, next */
+	uint64_t at_next_ns; /* the moment, or when to look again */
 	bool at_done;
 	struct table peaks; /* process -> live bytes beyond which it is its turn */
 };

@@ -377,6 +377,15 @@ class Living(harness.Case):
         done = self.heapline("roots", "--snapshot=at 0.250 s", self.live_profile)
         self.assertEqual(done.status, 0, done)
 
+    def test_a_moment_before_there_is_a_heap_waits_for_one(self):
+        program = self.begin([target("graph"), "wait"], ("--snapshot-at=1us",))
+        pid = self.pid_of(program)
+        self.wait_for(self.snapshots, harness.PATIENCE, "a snapshot")
+        os.kill(pid, signal.SIGUSR1)
+        program.communicate(timeout=harness.PATIENCE)
+        self.assertEqual([(s["name"], s["cause"]) for s in self.snapshots()],
+                         [("at 1.0 us", None)])
+
     def test_snapshots_of_a_heap_that_grows(self):
         self.write("grow.py", """if True:
             import time
