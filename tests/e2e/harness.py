@@ -317,6 +317,15 @@ def read_proc(pid, name):
         return b""
 
 
+def kill_below(pid):
+    """Kills what a `heapline run` has started, which goes on without it."""
+    for below in descendants(pid):
+        try:
+            os.kill(below, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def descendants(pid):
     """Pids of the processes below pid, nearest first."""
     children = {}

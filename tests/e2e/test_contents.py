@@ -79,6 +79,7 @@ class Contents(Told):
             env=self.environment())
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
+        self.addCleanup(harness.kill_below, program.pid)
         named = {}
         while "pid" not in named:
             name, where = program.stdout.readline().decode().split()

@@ -317,6 +317,7 @@ class Living(harness.Case):
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
+        self.addCleanup(harness.kill_below, program.pid)
         return program
 
     def test_a_program_that_waits(self):

@@ -120,6 +120,7 @@ class Living(harness.Case):
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
+        self.addCleanup(harness.kill_below, program.pid)
         pid = None
         for line in iter(program.stdout.readline, b""):
             name, where = line.decode().split()

@@ -173,6 +173,7 @@ class Slices(harness.Case):
         self.addCleanup(program.stdout.close)
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
+        self.addCleanup(harness.kill_below, program.pid)
         pid = next(line.split()[1].decode() for line in program.stdout
                    if line.startswith(b"pid "))
         time.sleep(0.2)  # many epochs lie between what happens and the snapshot

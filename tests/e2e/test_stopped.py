@@ -18,6 +18,7 @@ class Stopped(harness.Case):
             stderr=subprocess.PIPE, env=self.environment())
         self.addCleanup(program.wait)
         self.addCleanup(program.kill)
+        self.addCleanup(harness.kill_below, program.pid)
         self.pid = program.stdout.readline().split()[1].decode()
         return program
 
