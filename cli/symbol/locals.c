@@ -1,6 +1,7 @@
 #include "cli/symbol/locals.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/symbol/die_text.h"
 
 #include <dwarf.h>
 #include <errno.h>
@@ -46,7 +47,7 @@ static const char *name_of(Dwarf_Die *variable)
 
 	if (!dwarf_attr_integrate(variable, DW_AT_name, &attr))
 		return NULL;
-	return dwarf_formstring(&attr);
+	return die_text(&attr);
 }
 
 static int tell(const struct at *a, const char *name, uint64_t bytes,

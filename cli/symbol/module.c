@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/symbol/die_text.h"
 #include "cli/symbol/symtab.h"
 #include "cli/symbol/unit.h"
 
@@ -385,7 +386,7 @@ static void share_dwarf(struct module *m)
 	if (!m->shared_elf || !unfolds_sanely(m->shared_elf))
 		return;
 	m->shared = dwarf_begin_elf(m->shared_elf, DWARF_C_READ, NULL);
-	if (m->shared)
+	if (m->shared && die_texts_end(m->shared))
 		dwarf_setalt(m->dwarf, m->shared);
 }
 
@@ -494,7 +495,7 @@ static int load_dwarf(struct module *m)
 	m->dwarf = dwfl_module_getdwarf(m->mod, &bias);
 	if (!m->dwarf)
 		return 0;
-	if (!unfolds_sanely(dwarf_getelf(m->dwarf))) {
+	if (!unfolds_sanely(dwarf_getelf(m->dwarf)) || !die_texts_end(m->dwarf)) {
 		m->dwarf = NULL;
 		return 0;
 	}
@@ -551,7 +552,7 @@ static const char *linkage_name(Dwarf_Die *die)
 	if (!dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) &&
 	    !dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
 		return NULL;
-	return dwarf_formstring(&attr);
+	return die_text(&attr);
 }
 
 /* The symbol that a function's code begins with, where it has no linkage name. The
@@ -574,7 +575,7 @@ static void name_function(struct module *m, struct unit *u, const struct unit_no
 	Dwarf_Die die = n->die;
 	const char *name = linkage_name(&die);
 
-	if (!name && !n->inlined && (unit_mangles(u) || !dwarf_diename(&die)))
+	if (!name && !n->inlined && (unit_mangles(u) || !die_name(&die)))
 		name = entry_symbol(m, &die);
 	f->linkage = name != NULL;
 	f->name = name ? name : unit_qualified(u, n->function);

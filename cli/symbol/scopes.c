@@ -1,6 +1,7 @@
 #include "cli/symbol/scopes.h"
 
 #include "cli/base/array.h"
+#include "cli/symbol/die_text.h"
 
 #include <dwarf.h>
 #include <errno.h>
@@ -19,7 +20,7 @@ struct level {
 
 static const char *scope_name(Dwarf_Die *die)
 {
-	const char *name = dwarf_diename(die);
+	const char *name = die_name(die);
 
 	if (name)
 		return name;

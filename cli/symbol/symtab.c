@@ -4,7 +4,59 @@
 #include "cli/base/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+
+enum { TABLES = 16 };
+
+/* The string tables of a file, each up to its last NUL: libdwfl looks whether a name
+ * begins in its table, not whether it ends there. */
+struct tables {
+	Elf *elf;
+	struct {
+		const char *start;
+		size_t bytes;
+	} items[TABLES];
+	size_t count;
+};
+
+static void add_table(struct tables *t, Elf_Scn *section)
+{
+	const Elf_Data *data = elf_getdata(section, NULL);
+	const char *last =
+		data && data->d_buf ? memrchr(data->d_buf, '\0', data->d_size) : NULL;
+
+	if (!last || t->count == TABLES)
+		return;
+	t->items[t->count].start = data->d_buf;
+	t->items[t->count++].bytes = (size_t)(last - (const char *)data->d_buf) + 1;
+}
+
+static void find_tables(struct tables *t, Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+
+	*t = (struct tables){.elf = elf};
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_STRTAB)
+			add_table(t, section);
+}
+
+/* Whether a symbol's name has an end. Tables without section headers are taken at
+ * their word. */
+static bool ends(struct tables *t, Elf *elf, const char *name)
+{
+	size_t sections = 0;
+
+	if (t->elf != elf)
+		find_tables(t, elf);
+	for (size_t i = 0; i < t->count; i++)
+		if ((uintptr_t)name - (uintptr_t)t->items[i].start < t->items[i].bytes)
+			return true;
+	return elf_getshdrnum(elf, &sections) < 0 || !sections;
+}
 
 static uint32_t rank(const GElf_Sym *sym, const char *name)
 {
@@ -44,7 +96,8 @@ static bool is_function(const GElf_Sym *sym, const char *name)
 	       sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS;
 }
 
-static int add(struct symtab *t, Dwfl_Module *dwfl, int number, Dwarf_Addr bias)
+static int add(struct symtab *t, struct tables *tables, Dwfl_Module *dwfl, int number,
+	       Dwarf_Addr bias)
 {
 	GElf_Word shndx = 0;
 	Elf *elf = NULL;
@@ -55,7 +108,7 @@ static int add(struct symtab *t, Dwfl_Module *dwfl, int number, Dwarf_Addr bias)
 						   &elf, &elf_bias);
 	uint64_t start = address - bias, limit;
 
-	if (!name || !elf || !is_function(&sym, name))
+	if (!name || !elf || !ends(tables, elf, name) || !is_function(&sym, name))
 		return 0;
 	sym.st_value = address - elf_bias;
 	limit = section_end(elf, shndx, &sym);
@@ -124,10 +177,11 @@ static int flatten(struct symtab *t)
 int symtab_open(Dwfl_Module *dwfl, Dwarf_Addr bias, struct symtab *ret)
 {
 	struct symtab t = {0};
+	struct tables tables = {0};
 	int count = dwfl_module_getsymtab(dwfl), r = 0;
 
 	for (int i = 1; i < count && !r; i++)
-		r = add(&t, dwfl, i, bias);
+		r = add(&t, &tables, dwfl, i, bias);
 	if (!r) {
 		tidy(&t);
 		r = flatten(&t);

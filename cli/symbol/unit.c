@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/table.h"
+#include "cli/symbol/die_text.h"
 #include "cli/symbol/path.h"
 
 #include <dwarf.h>
@@ -303,11 +304,11 @@ const char *unit_qualified(struct unit *u, uint32_t function)
 {
 	struct unit_function *f = &u->functions[function];
 	Dwarf_Die declared = follow(f->die, DW_AT_specification);
-	const char *name = dwarf_diename(&declared);
+	const char *name = die_name(&declared);
 	const struct scopes *scopes;
 
 	if (!name)
-		name = dwarf_diename(&f->die);
+		name = die_name(&f->die);
 	if (!name || f->qualified || !unit_mangles(u))
 		return f->qualified ? f->qualified : name ? name : "";
 	scopes = scopes_of(u, &declared);
@@ -322,7 +323,7 @@ static const char *string_of(Dwarf_Die *die, unsigned attribute)
 {
 	Dwarf_Attribute attr;
 
-	return dwarf_attr(die, attribute, &attr) ? dwarf_formstring(&attr) : NULL;
+	return dwarf_attr(die, attribute, &attr) ? die_text(&attr) : NULL;
 }
 
 /* libdw opens what the unit names and would wait for a FIFO's writer. It looks beside
@@ -355,7 +356,7 @@ static Dwarf_Die whole_unit(Dwarf_Die die, bool *ret_lacks)
 		return die;
 	if (names_regular_file(&die) &&
 	    !dwarf_cu_info(die.cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) &&
-	    split.addr)
+	    split.addr && die_texts_end(dwarf_cu_getdwarf(split.cu)))
 		return split;
 	*ret_lacks = true;
 	return die;
@@ -403,7 +404,7 @@ const char *unit_dir(struct unit *u)
 	const char *dir = NULL;
 
 	if (u->die.addr && dwarf_attr(&u->die, DW_AT_comp_dir, &attr))
-		dir = dwarf_formstring(&attr);
+		dir = die_text(&attr);
 	return dir ? dir : "";
 }
 

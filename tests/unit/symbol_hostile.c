@@ -2,6 +2,7 @@
 
 #include "cli/symbol/elf_facts.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -162,6 +163,55 @@ static void a_file_cut_anywhere_gives_a_sound_profile(void **state)
 	free(original.data);
 }
 
+/* Without the last of its NULs a section's texts have no end there. */
+static void open_ends(const struct bytes *original)
+{
+	unsigned char *data = malloc(original->len);
+	Elf64_Ehdr header;
+	Elf64_Shdr section;
+
+	assert_non_null(data);
+	memcpy(&header, original->data, sizeof(header));
+	for (size_t i = 1; i < header.e_shnum; i++) {
+		size_t end, at;
+
+		memcpy(&section, original->data + header.e_shoff + i * sizeof(section),
+		       sizeof(section));
+		end = section.sh_offset + section.sh_size;
+		if (section.sh_type == SHT_NOBITS || section.sh_flags & SHF_ALLOC ||
+		    end > original->len)
+			continue;
+		memcpy(data, original->data, original->len);
+		for (at = end; at > section.sh_offset && (at == end || data[at - 1]);)
+			data[--at] = 'x';
+		if (at > section.sh_offset)
+			data[at - 1] = 'x';
+		write_file(help_path("open"), data, original->len);
+		for (int n = 0; n < 5; n++)
+			resolve_and_check(help_path("open"), 0x1800);
+	}
+	free(data);
+}
+
+static void texts_without_an_end_give_a_sound_profile(void **state)
+{
+	static const char *const formats[] = {"-gdwarf-4", "-gdwarf-5", "-g0"};
+
+	(void)state;
+	srand(5);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct bytes original;
+
+		if (help_run("${CC:-cc} -O2 %s \"$T/symbol_lines.c\" -o \"$D/seed\" "
+			     "2>/dev/null",
+			     formats[i]))
+			skip();
+		original = read_file(help_path("seed"));
+		open_ends(&original);
+		free(original.data);
+	}
+}
+
 /* The file shrinks between symbols_module() and symbols_resolve(), as when a linker
  * writes it anew: a mapping of it would be a bus error. */
 static void a_file_truncated_after_opening_is_no_bus_error(void **state)
@@ -195,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(damaged_files_give_a_sound_profile),
 		cmocka_unit_test(a_file_cut_anywhere_gives_a_sound_profile),
+		cmocka_unit_test(texts_without_an_end_give_a_sound_profile),
 		cmocka_unit_test(a_file_truncated_after_opening_is_no_bus_error),
 	};
 

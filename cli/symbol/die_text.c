@@ -1,0 +1,92 @@
+#include "cli/symbol/die_text.h"
+
+#include <dwarf.h>
+#include <gelf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Sections, compressed or not, of a file of its own or not. */
+static const char *const tables[] = {"debug_str", "debug_line_str", NULL};
+static const char *const entries[] = {"debug_info", "debug_types", NULL};
+
+static bool is_one_of(Elf_Scn *section, Elf *elf, size_t names,
+		      const char *const *wanted)
+{
+	GElf_Shdr header;
+	const char *name = gelf_getshdr(section, &header)
+				   ? elf_strptr(elf, names, header.sh_name)
+				   : NULL;
+
+	if (!name || header.sh_type == SHT_NOBITS)
+		return false;
+	name += strspn(name, ".z");
+	for (; *wanted; wanted++) {
+		size_t len = strlen(*wanted);
+
+		if (!strncmp(name, *wanted, len) &&
+		    (!name[len] || !strcmp(name + len, ".dwo")))
+			return true;
+	}
+	return false;
+}
+
+bool die_texts_end(Dwarf *dwarf)
+{
+	Elf *elf = dwarf_getelf(dwarf);
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (!elf || elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		const Elf_Data *data;
+
+		if (!is_one_of(section, elf, names, tables))
+			continue;
+		data = elf_rawdata(section, NULL);
+		if (data && data->d_size &&
+		    (!data->d_buf || ((const char *)data->d_buf)[data->d_size - 1]))
+			return false;
+	}
+	return true;
+}
+
+/* Whether a text that stands in an entry ends within its section, as it is in memory. */
+static bool ends(Elf *elf, const char *text)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		const Elf_Data *data;
+		uintptr_t at;
+
+		if (!is_one_of(section, elf, names, entries))
+			continue;
+		data = elf_rawdata(section, NULL);
+		at = data ? (uintptr_t)text - (uintptr_t)data->d_buf : UINTPTR_MAX;
+		if (data && at < data->d_size)
+			return memchr(text, '\0', data->d_size - at);
+	}
+	return false;
+}
+
+const char *die_text(Dwarf_Attribute *attribute)
+{
+	const char *text = dwarf_formstring(attribute);
+
+	if (!text || dwarf_whatform(attribute) != DW_FORM_string)
+		return text;
+	return ends(dwarf_getelf(dwarf_cu_getdwarf(attribute->cu)), text) ? text : NULL;
+}
+
+const char *die_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+
+	return dwarf_attr_integrate(die, DW_AT_name, &attribute) ? die_text(&attribute)
+								 : NULL;
+}
