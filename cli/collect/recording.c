@@ -269,13 +269,18 @@ bool recording_is_shared(struct recording *r)
 {
 	bool shared;
 
-	/* The kernel refuses this seal while anybody maps the memory to write. */
-	munmap(r->base, WIRE_BYTES);
+	/* The kernel refuses this seal while anybody maps the memory to write. (There is
+	 * no moment without a mapping: another thread's would come to lie there, and go
+	 * with the next one.) */
+	if (mmap(r->base, WIRE_BYTES, PROT_READ,
+		 MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, r->memory, 0) == MAP_FAILED)
+		abort();
 	shared = fcntl(r->memory, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EBUSY;
 	/* Once sealed it is ours alone: a private mapping shows the same. */
 	if (mmap(r->base, WIRE_BYTES, PROT_READ | PROT_WRITE,
 		 (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE | MAP_FIXED,
 		 r->memory, 0) == MAP_FAILED)
 		abort(); /* there was room for it a moment ago */
+	madvise(r->base, WIRE_BYTES, MADV_DONTDUMP);
 	return shared;
 }

@@ -57,6 +57,6 @@ void recording_refuse(int peer, enum wire_answer why);
 void recording_name(const struct recording *r, uint32_t number, char *ret, size_t room);
 
 /* Whether any process but this one has the memory mapped, known to us or not. To be
- * asked when no process is known to, by the only thread: the mapping is away for a
- * moment. Once the answer was no, nobody can come any more. */
+ * asked when no process is known to, by the only thread that uses it: for a moment it
+ * can be read alone. Once the answer was no, nobody can come any more. */
 bool recording_is_shared(struct recording *r);

@@ -77,6 +77,9 @@ def read_tree(path):
             child = result_of(rest)
             if "CLONE_THREAD" in rest:
                 threads[child] = owner
+                # (A short one's end may be told before the call that began it.)
+                if child in found and not found[child].programs:
+                    del found[child]
                 continue
             parent = found.setdefault(owner, Process())
             process = found.setdefault(child, Process())
