@@ -74,6 +74,24 @@ static void a_reader_sees_whole_slots_in_order(void **state)
 	wire_unmake(race.base);
 }
 
+/* A ring in shared memory, whose descriptor it returns, its reader and its producer. */
+static int race_begin(struct race *race, struct ring_reader *reader,
+		      struct event *window, pthread_t *producer,
+		      void *(*produces)(void *))
+{
+	int fd;
+
+	race->base = wire_make_shared(0, &fd);
+	assert_non_null(race->base);
+	for (int k = 1; k < 5; k++)
+		wire_add_node(race->base, (uint64_t)k, 0);
+	race->ring = wire_claim(race->base, 0, 1, 1);
+	ring_open(reader, race->base, race->ring);
+	reader->window = window;
+	assert_int_equal(pthread_create(producer, NULL, produces, race), 0);
+	return fd;
+}
+
 /* Every third is freed at once, sooner or later than the reader comes. */
 static void *produce_pairs(void *context)
 {
@@ -128,14 +146,7 @@ static void a_free_that_joins_its_allocation_is_seen_once(void **state)
 	int fd;
 
 	(void)state;
-	race.base = wire_make_shared(0, &fd);
-	assert_non_null(race.base);
-	for (int k = 1; k < 5; k++)
-		wire_add_node(race.base, (uint64_t)k, 0);
-	race.ring = wire_claim(race.base, 0, 1, 1);
-	ring_open(&reader, race.base, race.ring);
-	reader.window = window;
-	assert_int_equal(pthread_create(&producer, NULL, produce_pairs, &race), 0);
+	fd = race_begin(&race, &reader, window, &producer, produce_pairs);
 	while (allocs < EVENTS || frees < EVENTS / 3) {
 		if (ring_ready(&reader))
 			ring_fill(&reader, race.base);
@@ -206,14 +217,7 @@ static void trimming_takes_nothing_from_a_producer_at_work(void **state)
 	int fd;
 
 	(void)state;
-	race.base = wire_make_shared(0, &fd);
-	assert_non_null(race.base);
-	for (int k = 1; k < 5; k++)
-		wire_add_node(race.base, (uint64_t)k, 0);
-	race.ring = wire_claim(race.base, 0, 1, 1);
-	ring_open(&reader, race.base, race.ring);
-	reader.window = window;
-	assert_int_equal(pthread_create(&producer, NULL, produce, &race), 0);
+	fd = race_begin(&race, &reader, window, &producer, produce);
 	while (i < EVENTS) {
 		if (ring_ready(&reader))
 			ring_fill(&reader, race.base);
