@@ -5,6 +5,7 @@
 #include "cli/base/kernel.h"
 #include "cli/base/table.h"
 #include "cli/collect/glance.h"
+#include "cli/collect/procfs.h"
 #include "preload/wire.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct account {
 	bool asked, answers;
 	uint64_t smaps_at;	    /* when to look again */
 	struct profile_memory seen; /* the last look: rss_ alone; rss_bytes 0: none */
+	struct procfs_pages pages;  /* and what the kernel counted then */
 };
 
 /* The one that is under way, and what is to be noted with what it finds. */
@@ -41,6 +43,7 @@ struct look {
 	size_t of;	       /* account */
 	struct engine_process *p;
 	uint64_t began_ns, rss_at_ns;
+	struct procfs_pages pages; /* when it began */
 	struct profile_memory said; /* live_bytes; of an answer, all but rss_ */
 	bool answer;
 };
@@ -206,9 +209,20 @@ static void finish(struct accounts *a, bool wait)
 	i->smaps_at = l.began_ns + SMAPS_NS + SMAPS_SHARE * took;
 	if (text)
 		accounts_read_smaps(text, &seen);
-	if (seen.rss_bytes)
+	if (seen.rss_bytes) {
 		i->seen = seen;
+		i->pages = l.pages;
+	}
 	note(i, &l);
+}
+
+/* From what was then to what is now. */
+static void move(uint64_t *sum, uint64_t now, uint64_t then)
+{
+	if (now < then && *sum < then - now)
+		*sum = 0;
+	else
+		*sum += now - then;
 }
 
 /* None is under way. here: at once. */
@@ -219,7 +233,7 @@ static void look(struct accounts *a, struct account *i, struct look *l, bool her
 	l->of = (size_t)(i - a->items);
 	l->began_ns = kernel_monotonic_ns();
 	l->rss_at_ns = engine_now_ns(a->engine);
-	l->glance = pid ? glance_open(pid, here) : NULL;
+	l->glance = pid && procfs_pages(pid, &l->pages) ? glance_open(pid, here) : NULL;
 	if (!l->glance) {
 		i->smaps_at = l->began_ns + SMAPS_NS;
 		note(i, l);
@@ -228,6 +242,26 @@ static void look(struct accounts *a, struct account *i, struct look *l, bool her
 	a->look = *l;
 	if (here)
 		finish(a, true);
+}
+
+/* Too soon for another look, which would hold back the program wherever it maps memory:
+ * the last one, with what has come and gone since. False: there is none. */
+static bool estimate(struct accounts *a, struct account *i, const struct look *l)
+{
+	pid_t pid = a->pid_of(a->context, l->p);
+	struct profile_memory was = i->seen;
+	struct procfs_pages now;
+
+	if (!was.rss_bytes || !pid || !procfs_pages(pid, &now))
+		return false;
+	move(&i->seen.rss_anonymous, now.anonymous, i->pages.anonymous);
+	move(&i->seen.rss_files, now.others, i->pages.others);
+	i->seen.rss_bytes = i->seen.rss_anonymous + i->seen.rss_files + was.rss_stack +
+			    was.rss_shared + was.rss_own;
+	i->seen.rss_at_ns = l->rss_at_ns;
+	note(i, l);
+	i->seen = was;
+	return true;
 }
 
 void accounts_settle(struct accounts *a)
@@ -256,6 +290,8 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
 					  memory_order_relaxed);
 	finish(a, true);
+	if (!said->at_exit && kernel_monotonic_ns() < i->smaps_at && estimate(a, i, &l))
+		return;
 	/* A process that ends does not wait for a thread of ours. */
 	look(a, i, &l, said->at_exit);
 }

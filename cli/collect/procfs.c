@@ -94,39 +94,62 @@ void procfs_exe(pid_t pid, char *ret, size_t room)
 	ret[n > 0 ? n : 0] = '\0';
 }
 
-uint64_t procfs_rss(pid_t pid)
+bool procfs_pages(pid_t pid, struct procfs_pages *ret)
 {
-	unsigned long long size, resident;
+	unsigned long long size, resident, others;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	char path[64], text[128];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
 	n = slurp(path, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
-	if (sscanf(text, "%llu %llu", &size, &resident) != 2)
-		return 0;
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	/* Each is counted by itself. */
+	if (sscanf(text, "%llu %llu %llu", &size, &resident, &others) != 3)
+		return false;
+	if (others > resident)
+		others = resident;
+	*ret = (struct procfs_pages){.anonymous = (resident - others) * page,
+				     .others = others * page};
+	return true;
 }
 
+uint64_t procfs_rss(pid_t pid)
+{
+	struct procfs_pages pages;
+
+	return procfs_pages(pid, &pages) ? pages.anonymous + pages.others : 0;
+}
+
+/* One reading: the kernel makes the text again for each. */
 char *procfs_smaps(pid_t pid)
 {
 	enum { FIRST = 64 << 10, MOST = 64 << 20 };
-	char path[64];
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(closep) int fd = -1;
+	size_t room = 0, len = 0;
+	char path[64], *more;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
-	for (size_t room = FIRST; room <= MOST; room *= 4) {
-		char *text = malloc(room);
-		ssize_t n = text ? slurp(path, text, room - 1) : -1;
-
-		if (n > 0 && (size_t)n < room - 1) {
-			text[n] = '\0';
-			return text;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	do {
+		if (len + 1 >= room) {
+			room = room ? room * 4 : FIRST;
+			more = room <= MOST ? realloc(text, room) : NULL;
+			if (!more)
+				return NULL;
+			text = more;
 		}
-		free(text);
-		if (n <= 0)
-			break;
-	}
-	return NULL;
+		n = read(fd, text + len, room - len - 1);
+		len += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0 || !len)
+		return NULL;
+	text[len] = '\0';
+	return take_ptr(text);
 }
 
 bool procfs_thread_name(pid_t pid, pid_t tid, char name[16])

@@ -15,6 +15,14 @@ void procfs_command(pid_t pid, char *ret, size_t room);
 /* The executable's path; "" if it cannot be read. */
 void procfs_exe(pid_t pid, char *ret, size_t room);
 
+/* Resident bytes as the kernel counts them beside: near enough, and no lock is taken. */
+struct procfs_pages {
+	uint64_t anonymous, others; /* others: of files, and shared */
+};
+
+/* False: they cannot be read. */
+bool procfs_pages(pid_t pid, struct procfs_pages *ret);
+
 /* Resident set size in bytes; 0 if it cannot be read. */
 uint64_t procfs_rss(pid_t pid);
 

@@ -1,6 +1,7 @@
 /* Sums over the kernel's list of mappings. */
 #include "cli/collect/accounts.h"
 #include "cli/collect/glance.h"
+#include "cli/collect/procfs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,12 +108,39 @@ static void a_look_finds_the_same_from_any_thread(void **state)
 	free(much);
 }
 
+/* The count that needs no look differs by what each processor keeps to itself. */
+static void what_the_kernel_counts_is_near_a_look(void **state)
+{
+	enum { MOST = 64 << 20, NEAR = 4 << 20 };
+	struct procfs_pages before, after;
+	struct profile_memory m;
+	char *much, *found;
+
+	(void)state;
+	assert_true(procfs_pages(getpid(), &before));
+	much = mmap(NULL, MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	assert_ptr_not_equal(much, MAP_FAILED);
+	memset(much, 1, MOST);
+	assert_true(procfs_pages(getpid(), &after));
+	assert_in_range(after.anonymous - before.anonymous, MOST - NEAR, MOST + NEAR);
+	found = procfs_smaps(getpid());
+	assert_non_null(found);
+	accounts_read_smaps(found, &m);
+	free(found);
+	assert_in_range(after.anonymous + after.others, m.rss_bytes - NEAR,
+			m.rss_bytes + NEAR);
+	munmap(much, MOST);
+	assert_false(procfs_pages(0, &after));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mappings_are_told_apart_by_their_names),
 		cmocka_unit_test(the_parts_are_the_whole_of_any_text),
 		cmocka_unit_test(a_look_finds_the_same_from_any_thread),
+		cmocka_unit_test(what_the_kernel_counts_is_near_a_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
