@@ -397,23 +397,36 @@ static uint64_t unmix(uint64_t mixed)
 	return ((x * inverse(0x9e3779b97f4a7c15ull)) & HASH_MASK) << 3;
 }
 
+/* What there is in a shard is all found before its last bucket, as a rule: an emptied
+ * one is not looked at. */
+static void shard_each(const struct live_shard *s, uint64_t number,
+		       void (*see)(void *context, uint64_t address,
+				   const struct live_block *b),
+		       void *context)
+{
+	size_t left = s->used;
+
+	for (size_t at = 0; left && at < s->homes; at++)
+		for (size_t i = 0; i < LIVE_BUCKET; i++) {
+			const struct live_bucket *bucket = &s->buckets[at];
+			struct live_block b;
+
+			if (bucket->rest[i] == LIVE_EMPTY)
+				continue;
+			live_unpack(s, bucket, i, &b);
+			see(context,
+			    unmix(number << LIVE_KEY_BITS | live_key_at(bucket, i)),
+			    &b);
+			left--;
+		}
+}
+
 void live_each(const struct live *l,
 	       void (*see)(void *context, uint64_t address, const struct live_block *b),
 	       void *context)
 {
-	struct live_block b;
-
 	for (uint64_t i = 0; i < LIVE_SHARDS; i++)
-		for (size_t at = 0; at < l->shard[i].homes * LIVE_BUCKET; at++) {
-			const struct live_bucket *bucket =
-				&l->shard[i].buckets[at / LIVE_BUCKET];
-			uint64_t key = live_key_at(bucket, at % LIVE_BUCKET);
-
-			if (bucket->rest[at % LIVE_BUCKET] == LIVE_EMPTY)
-				continue;
-			live_unpack(&l->shard[i], bucket, at % LIVE_BUCKET, &b);
-			see(context, unmix((i << LIVE_KEY_BITS) | key), &b);
-		}
+		shard_each(&l->shard[i], i, see, context);
 	for (size_t at = 0; at < l->side.room; at++)
 		if (l->side.slots[at].address1)
 			see(context, l->side.slots[at].address1 - 1,
