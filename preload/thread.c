@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 
 enum {
-	BELL_BYTES = 64 << 10, /* a sleeping collector is woken that often */
+	BELL_BYTES = 256 << 10, /* a sleeping collector is woken that often */
 	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* for signal handlers */
 	STUCK_BYTES = 16 * sizeof(struct wire_slot),  /* what hooks at once may hold */
 	NAP_NS = 20000000,
