@@ -43,7 +43,7 @@ struct look {
 	size_t of;	       /* account */
 	struct engine_process *p;
 	uint64_t began_ns, rss_at_ns;
-	struct procfs_pages pages; /* when it began */
+	struct procfs_pages pages;  /* when it began */
 	struct profile_memory said; /* live_bytes; of an answer, all but rss_ */
 	bool answer;
 };
