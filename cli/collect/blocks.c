@@ -59,8 +59,6 @@ void blocks_book_free(struct ledger *l, struct ledger_process *p,
 uint32_t blocks_site_of(struct ledger *l, struct ledger_process *p,
 			const struct event *ev)
 {
-	if (ev->site)
-		return ev->site;
 	return sites_find(&l->sites, &p->sums, ev->stack, blocks_domain(ev->address));
 }
 
@@ -69,7 +67,7 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 {
 	struct live_block b = {.size = ev->size};
 
-	if (!ev->site && blocks_has(l, p, ev->address))
+	if (blocks_has(l, p, ev->address))
 		return false;
 	b.born_ns = blocks_moment(l, ev);
 	b.site = blocks_site_of(l, p, ev);
@@ -79,8 +77,7 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 	}
 	if (!(ev->address & POOLS_CHUNK)) /* whose owners are not kept */
 		b.site = sites_owner(&l->sites, &p->sums, b.site, ev->thread);
-	if (!blocks_put(l, p, ev->address, &b))
-		return false;
+	blocks_put(l, p, ev->address, &b);
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
 	return true;
 }
@@ -235,29 +232,4 @@ bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event
 	default:
 		return allocate(l, p, ev);
 	}
-}
-
-bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
-		       const struct event *born, const struct event *dead)
-{
-	struct live_block b = {.size = born->size, .site = born->site};
-	struct sites_block block;
-	uint64_t ns;
-
-	if (!born->site || !dead->site || live_has(&p->live, born->address))
-		return false;
-	b.born_ns = blocks_moment(l, born);
-	/* Each is counted in its own epoch. */
-	ns = clock_ns(l->clock, dead->stamp);
-	if (ns >= l->sites.history.end_ns)
-		return false;
-	ns = blocks_moment(l, dead);
-	blocks_leave(l, p, born->address, &b, ns);
-	block = (struct sites_block){
-		b.size, b.born_ns,
-		sites_owner(&l->sites, &p->sums, b.site, born->thread)};
-	sites_pair(&l->sites, &p->sums, &block, dead->site, ns);
-	if (dead->temporary)
-		sites_temporary(&l->sites, &p->sums, &block);
-	return true;
 }

@@ -94,8 +94,3 @@ void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 /* Applies any event if it is legal. */
 bool blocks_apply(struct ledger *l, struct ledger_process *p, const struct event *ev,
 		  struct ledger_realloc *r);
-
-/* Applies an allocation and its free, which follows at once; nothing was applied if
- * that is not legal, or not this simple. */
-bool blocks_apply_pair(struct ledger *l, struct ledger_process *p,
-		       const struct event *born, const struct event *dead);

@@ -141,8 +141,6 @@ static void destroy(struct ledger *l, struct ledger_process *p, struct event *ev
 
 void chunks_event(struct ledger *l, struct ledger_process *p, struct event *ev)
 {
-	/* They are known to be of no site yet, whatever was guessed of them. */
-	ev->site = 0;
 	ev->temporary = false;
 	switch (ev->type) {
 	case WIRE_POOL_CREATE:

@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)RING_WINDOW <= (int)ENGINE_BATCH, "a window is a batch at times");
-
 enum {
-	LONG_RUN = 32, /* events of one ring */
 	SLACK_NS = 1000000,
 	PARKED_MAX = 1 << 20, /* events; more are not waited for */
 };
@@ -44,9 +41,11 @@ static void hear_mark(struct engine *e, struct process *p, const struct event *e
 				clock_ns(&e->clock, ev->stamp));
 }
 
-static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
-			 struct event *ev)
+/* An event that is not plain, in the order of all. */
+static void apply(struct engine *e, struct lane *lane, struct event *ev)
 {
+	struct process *p = lane->process;
+
 	if (ev->type == WIRE_WAITED && e->hooks.waited)
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
@@ -61,87 +60,60 @@ static size_t apply_rare(struct engine *e, struct process *p, struct lane *lane,
 		ledger_event(&e->ledger, &p->books, &lane->books, ev);
 	if (ev->type == WIRE_FORK)
 		processes_told(e, (uint32_t)ev->address);
-	return 1;
 }
 
-/* Events in the order of all: one, or two that belong together. How many. */
-static size_t apply(struct engine *e, struct event *ev)
+/* Some of them, in order, as far as the limit lets. Returns how many; 0: the first one
+ * is later, or a pair whose free is. */
+static size_t run(struct engine *e, struct lane *lane, struct event *from, size_t n,
+		  uint64_t limit)
 {
-	struct lane *lane = &e->lanes[ev->ring];
 	struct process *p = lane->process;
+	size_t done = 0;
 
-	if (ev->type == WIRE_PAIR && !p->pub.ended) {
-		ledger_joined(&e->ledger, &p->books, &lane->books, ev);
-		return 1;
-	}
-	if (ev->type > WIRE_REALLOC_END || p->pub.ended)
-		return apply_rare(e, p, lane, ev);
-	if (!ev->pair) {
-		ledger_event(&e->ledger, &p->books, &lane->books, ev);
-		return 1;
-	}
-	ledger_pair(&e->ledger, &p->books, &lane->books, ev,
-		    &e->lanes[ev[1].ring].books, ev + 1);
-	return 2;
+	if (!p->pub.ended)
+		done = ledger_run(&e->ledger, &p->books, &lane->books, from, n, limit);
+	if (done < n && from[done].stamp <= limit &&
+	    (from[done].type != WIRE_PAIR ||
+	     from[done].stamp + from[done].gap <= limit))
+		apply(e, lane, &from[done++]);
+	return done;
 }
 
-static void handle(struct engine *e, struct event *batch, size_t n)
+/* A pair whose free is beyond the limit: that stays. */
+static void split(struct engine *e, struct lane *lane, struct event *ev)
 {
-	const struct ledger_process *p[ENGINE_BATCH];
+	struct event born = *ev;
 
-	if (!n)
-		return;
-	for (size_t i = 0; i < n; i++)
-		p[i] = &e->lanes[batch[i].ring].process->books;
-	ahead_of(&e->ahead, &e->ledger, p, batch, n);
-	for (size_t i = 0; i < n;)
-		i += apply(e, &batch[i]);
-	e->consumed += n;
+	born.type = WIRE_ALLOC;
+	event_free(ev);
+	apply(e, lane, &born);
 }
 
-static void flush(struct engine *e)
-{
-	handle(e, e->batch, e->batched);
-	e->batched = 0;
-}
-
-/* Events of a ring up to its window's end, or beyond the limit. At least one. A run of
- * many is a batch where it stands. A pair's free that is beyond the limit stays. */
+/* Events of a ring up to its window's end, or beyond the limit. At least one. */
 static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 {
 	struct ring_reader *r = &lane->reader;
 	struct event *from = &r->window[r->at], *to = from, *end = &r->window[r->count];
-	size_t pairs = 0;
-	bool split;
+	size_t events = 0, done;
 
 	if (limit > e->stamp)
 		limit = e->stamp;
 	if (from->stamp > e->stamp)
 		from->stamp = e->stamp;
-	do
-		pairs += to++->type == WIRE_PAIR;
-	while (to < end && to->stamp <= limit);
-	split = to[-1].type == WIRE_PAIR && to[-1].stamp + to[-1].gap > limit;
-	if (split)
-		to[-1].type = WIRE_ALLOC;
-	if (to - from >= LONG_RUN) {
-		flush(e);
-		handle(e, from, (size_t)(to - from));
-	} else {
-		for (const struct event *ev = from; ev < to; ev++) {
-			e->batch[e->batched++] = *ev;
-			if (e->batched == ENGINE_BATCH)
-				flush(e);
-		}
+	do {
+		done = run(e, lane, to, (size_t)(end - to), limit);
+		to += done;
+	} while (done && to < end);
+	for (const struct event *ev = from; ev < to; ev++)
+		events += ev->type == WIRE_PAIR ? 2 : 1;
+	if (to < end && to->type == WIRE_PAIR && to->stamp <= limit) {
+		split(e, lane, to);
+		events++;
 	}
 	r->at += (uint32_t)(to - from);
-	if (split) {
-		event_free(&to[-1]);
-		r->at--;
-		pairs--;
-	}
-	lane->process->pub.events += (size_t)(to - from) + pairs;
-	e->threads[lane->thread].events += (size_t)(to - from) + pairs;
+	e->consumed += events;
+	lane->process->pub.events += events;
+	e->threads[lane->thread].events += events;
 }
 
 /* Has the lane a next event for this pass? Its stamp as far as it is believed. */
@@ -158,6 +130,8 @@ static bool has_next(struct engine *e, struct lane *lane, uint64_t *ret_stamp)
 			return false;
 		}
 		ring_fill(r, e->base);
+		ledger_look_ahead(&e->ledger, &lane->process->books, r->window,
+				  r->count);
 	}
 	stamp = r->window[r->at].stamp;
 	/* Later than this pass, and not before its time: what came before it in other
@@ -190,7 +164,6 @@ static void read_rings(struct engine *e)
 		else
 			merge_drop(&e->merge);
 	}
-	flush(e);
 }
 
 /* ---- parked events ------------------------------------------------------- */

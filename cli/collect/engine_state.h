@@ -5,7 +5,6 @@
 #pragma once
 
 #include "cli/base/table.h"
-#include "cli/collect/ahead.h"
 #include "cli/collect/codes.h"
 #include "cli/collect/engine.h"
 #include "cli/collect/ledger.h"
@@ -13,10 +12,6 @@
 #include "cli/collect/modules.h"
 
 #include <errno.h>
-
-enum {
-	ENGINE_BATCH = AHEAD_BATCH,
-};
 
 struct process {
 	struct engine_process pub; /* first: its address is the process's */
@@ -74,9 +69,7 @@ struct engine {
 	struct merge merge;
 	uint64_t stamp; /* of this pass */
 	uint64_t slack; /* that two processors' counters may differ by, in ticks */
-	struct event batch[ENGINE_BATCH];
-	size_t batched, consumed;
-	struct ahead ahead;
+	size_t consumed; /* events of this pass */
 	uint64_t lost; /* events of rings that no process owns */
 };
 

@@ -26,24 +26,9 @@ struct event {
 	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
 
-	/* What ahead.h finds out for the batch. */
-	bool pair;    /* an allocation; the next event of the batch is its free, ... */
-	bool paired;  /* ... which is this one */
-	bool alone;   /* nothing has come to or left its address since live_see() */
-	bool meets;   /* an allocation; a later event of the batch is its free, ... */
-	bool kept;    /* ... and the block waits here for it, not in the table */
-	uint8_t back; /* of that free: how many events back; 0: not known */
-
-	/* Guesses. */
-	uint32_t site; /* of the stack, if it is known; else 0 */
-	uint32_t seen; /* of its block, see live_see() */
-	union {
-		uint32_t victim; /* site of the block that it frees; else 0 */
-		uint32_t by;	 /* of a WIRE_PAIR: site of the free's stack */
-		uint32_t thread; /* its number, from 1; once the ledger has it */
-	};
+	uint32_t thread; /* its number, from 1; once the ledger has it */
 	uint32_t pool; /* of a chunk's event: see wire_pool() */
-	struct live_way way;
+	struct live_way way; /* found out by ledger_look_ahead() */
 };
 
 /* Of a WIRE_PAIR, or of the allocation that was made of it, the free is left. */
@@ -53,7 +38,4 @@ static inline void event_free(struct event *ev)
 	ev->stamp += ev->gap;
 	ev->stack = ev->freed_by;
 	ev->size = 0;
-	ev->alone = ev->pair = ev->paired = ev->meets = ev->kept = false;
-	ev->back = 0;
-	ev->site = ev->seen = ev->victim = 0;
 }

@@ -194,6 +194,18 @@ static void forked(struct ledger *l, struct ledger_process *p, const struct even
 	}
 }
 
+/* An allocation and its free. */
+static void joined(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		   const struct event *ev)
+{
+	struct event born = *ev, dead = *ev;
+
+	born.type = WIRE_ALLOC;
+	event_free(&dead);
+	ledger_event(l, p, t, &born);
+	ledger_event(l, p, t, &dead);
+}
+
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev)
 {
@@ -203,17 +215,15 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	switch (ev->type) {
 	case WIRE_ALLOC:
 		t->last_alloc = ev->address;
-		if (!plain_allocate(l, p, ev)) {
-			ev->thread = t->number;
-			settle_submit(l, p, ev, NULL);
-		}
+		ev->thread = t->number;
+		settle_submit(l, p, ev, NULL);
 		break;
 	case WIRE_FREE:
 		ev->temporary = ev->address == last_alloc;
-		if (!plain_free(l, p, ev, ev->temporary)) {
-			plain_give_up(l, p, ev);
-			settle_submit(l, p, ev, NULL);
-		}
+		settle_submit(l, p, ev, NULL);
+		break;
+	case WIRE_PAIR:
+		joined(l, p, t, ev);
 		break;
 	case WIRE_GONE:
 		settle_submit(l, p, ev, NULL);
@@ -252,37 +262,79 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
-void ledger_pair(struct ledger *l, struct ledger_process *p,
-		 struct ledger_thread *born_by, struct event *born,
-		 struct ledger_thread *dead_by, struct event *dead)
+enum { FEW_SITES = 2048 }; /* so many are in the caches by themselves */
+
+/* Each loop asks for what the one before it was told where to find: so many misses are
+ * under way at once. */
+static void look_for_sites(const struct ledger *l, struct ledger_process *p,
+			   const struct event *events, size_t n)
 {
-	born->thread = born_by->number;
-	dead->temporary = born_by == dead_by || dead_by->last_alloc == dead->address;
-	if ((p->parked && park_find(&l->park, p, born->address)) ||
-	    !blocks_apply_pair(l, p, born, dead)) {
-		ledger_event(l, p, born_by, born);
-		ledger_event(l, p, dead_by, dead);
-		return;
+	const struct sites *s = &l->sites;
+
+	for (const struct event *ev = events; ev < events + n; ev++) {
+		sites_prefetch_index(s, ev->stack);
+		if (ev->type == WIRE_PAIR)
+			sites_prefetch_index(s, ev->freed_by);
 	}
-	born_by->last_alloc = born->address;
-	dead_by->last_alloc = 0;
+	for (const struct event *ev = events; ev < events + n; ev++) {
+		sites_prefetch(s, sites_peek(s, &p->sums, ev->stack));
+		if (ev->type == WIRE_PAIR)
+			sites_prefetch(s, sites_peek(s, &p->sums, ev->freed_by));
+		else if (ev->type == WIRE_FREE)
+			sites_prefetch(s,
+				       sites_number(s, live_peek(&p->live, &ev->way)));
+	}
+	for (const struct event *ev = events; ev < events + n; ev++) {
+		uint32_t site = sites_peek(s, &p->sums, ev->stack);
+
+		if (ev->type == WIRE_FREE)
+			site = sites_number(s, live_peek(&p->live, &ev->way));
+		else
+			__builtin_prefetch(s->items[site].sizes, 1);
+		if (ev->type != WIRE_ALLOC)
+			__builtin_prefetch(s->items[site].lives, 1);
+		__asm__ volatile(""); /* see live_way() */
+	}
 }
 
-void ledger_joined(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		   struct event *ev)
+void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
+		       struct event *events, size_t n)
 {
-	struct event born = *ev, dead;
+	for (struct event *ev = events; ev < events + n; ev++)
+		ev->way = live_way(&p->live, ev->address);
+	if (l->sites.count > FEW_SITES)
+		look_for_sites(l, p, events, n);
+}
 
-	if (plain_pair(l, p, ev)) {
-		t->last_alloc = 0;
-		return;
+size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		  const struct event *events, size_t n, uint64_t limit)
+{
+	uint64_t last_alloc = t->last_alloc;
+	size_t done = 0;
+	bool plain = plain_may(l, p);
+
+	for (; done < n && events[done].stamp <= limit && plain; done += plain) {
+		const struct event *ev = &events[done];
+
+		switch (ev->type) {
+		case WIRE_ALLOC:
+			plain = plain_allocate(l, p, ev);
+			last_alloc = plain ? ev->address : last_alloc;
+			break;
+		case WIRE_FREE:
+			plain = plain_free(l, p, ev, ev->address == last_alloc);
+			last_alloc = plain ? 0 : last_alloc;
+			break;
+		case WIRE_PAIR:
+			plain = ev->stamp + ev->gap <= limit && plain_pair(l, p, ev);
+			last_alloc = plain ? 0 : last_alloc;
+			break;
+		default:
+			plain = false;
+		}
 	}
-	born.type = WIRE_ALLOC;
-	born.alone = false;
-	dead = born;
-	event_free(&dead);
-	ledger_event(l, p, t, &born);
-	ledger_event(l, p, t, &dead);
+	t->last_alloc = last_alloc;
+	return done;
 }
 
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,

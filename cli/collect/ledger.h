@@ -133,15 +133,16 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *ev);
 
-/* The same for an allocation and, right behind it, its free, maybe by another thread
- * of p: cheaper, for the block comes and goes without a place in the table. */
-void ledger_pair(struct ledger *l, struct ledger_process *p,
-		 struct ledger_thread *born_by, struct event *born,
-		 struct ledger_thread *dead_by, struct event *dead);
+/* Finds out the ways to the blocks of events that will come soon, and asks for the
+ * memory that they will need. Nothing else is changed. */
+void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
+		       struct event *events, size_t n);
 
-/* A WIRE_PAIR. */
-void ledger_joined(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		   struct event *ev);
+/* The same as ledger_event() of each, for events that have been looked ahead for, up to
+ * the first that is not plain, or later than the limit (a WIRE_PAIR's free, too).
+ * Returns how many. */
+size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
+		  const struct event *events, size_t n, uint64_t limit);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

@@ -159,13 +159,3 @@ static inline bool live_is_aside(const struct live *l, uint64_t address)
 {
 	return l->side.used && live_side_has(l, address);
 }
-
-/* Once what live_see() asked for has come: the site of the block that it saw. */
-static inline uint32_t live_peek(const struct live *l, const struct live_way *way,
-				 uint32_t seen)
-{
-	const struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
-
-	return s->buckets[(seen - 1) / LIVE_BUCKET].site[(seen - 1) % LIVE_BUCKET] &
-	       ~LIVE_IGNORED;
-}

@@ -1,8 +1,9 @@
 /*
  * live_bucket.h - searches of the live table, inlined where every event passes.
  *
- * For live.c, ahead.h and plain.h alone. A way is worked out once an event: it leads to
- * the same two buckets until the shard grows, which its number of homes tells.
+ * For live.c and plain.h alone. A way is worked out some time before it is taken, and
+ * asks for the memory that it leads to: two buckets, until the shard grows, which its
+ * number of homes tells.
  */
 #pragma once
 
@@ -89,45 +90,33 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
 	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
 	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	struct live_way way = {
-		.mixed = mixed,
-		.first = live_first(s, key),
-		.second = live_second(s, key),
-		.homes = s->homes,
-	};
+	struct live_way way = {.mixed = mixed};
 
-	if (s->homes) {
+	if (s->homes && !live_is_odd(address)) {
+		way.homes = s->homes;
+		way.first = live_first(s, key);
+		way.second = live_second(s, key);
 		__builtin_prefetch(s->buckets[way.first].tag, 1);
+		__builtin_prefetch(s->buckets[way.first].size, 1);
 		__builtin_prefetch(s->buckets[way.second].tag, 1);
+		__builtin_prefetch(s->buckets[way.second].size, 1);
 	}
 	/* Or gcc takes this for a pure function, whose calls may go: they did. */
 	__asm__ volatile("");
 	return way;
 }
 
-/* Once that has come: where the block is, or LIVE_ROOM and where one would go, or 0;
- * asks for the rest of it. A guess, if the table changes. */
-#define LIVE_ROOM (1u << 31)
-static inline uint32_t live_see(const struct live *l, uint64_t address,
-				const struct live_way *way)
+/* To its end: the shard, or NULL if the way leads nowhere. */
+static inline struct live_shard *live_go(struct live *l, const struct live_way *way,
+					 struct live_homes *ret)
 {
-	const struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
-	struct live_homes h = {{s->buckets + way->first, s->buckets + way->second}};
-	uint32_t what = 0, at;
-	int i;
+	struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
 
-	if (live_is_odd(address) || !way->homes || way->homes != s->homes)
-		return 0;
-	i = live_find(&h, way->mixed & LIVE_KEY_MASK);
-	if (i < 0) {
-		what = LIVE_ROOM;
-		i = live_room(&h);
-	}
-	if (i < 0)
-		return 0;
-	at = i < LIVE_BUCKET ? way->first : way->second;
-	__builtin_prefetch(s->buckets[at].size, 1);
-	return what | (at * LIVE_BUCKET + (uint32_t)i % LIVE_BUCKET + 1);
+	if (!way->homes || way->homes != s->homes)
+		return NULL;
+	ret->of[0] = s->buckets + way->first;
+	ret->of[1] = s->buckets + way->second;
+	return s;
 }
 
 static inline void live_fill(struct live_shard *s, struct live_bucket *b, size_t i,
@@ -161,44 +150,58 @@ static inline void live_empty(struct live_shard *s, struct live_bucket *b, size_
 	s->used--;
 }
 
-/* Adds a block where live_see() saw room, and no block: the caller knows that none has
- * come to this address since. False: not this simple, nothing was done. */
-static inline bool live_add_seen(struct live *l, uint64_t address,
-				 const struct live_way *way, uint32_t seen,
+/* live_add() of a block on the way to its address, if it takes no more than this.
+ * False: it does, or there is one; nothing was done. */
+static inline bool live_add_near(struct live *l, uint64_t address,
+				 const struct live_way *way,
 				 const struct live_block *block)
 {
-	uint32_t at = (seen & ~LIVE_ROOM) - 1;
-	struct live_bucket *b;
-	struct live_shard *s;
+	uint64_t key = way->mixed & LIVE_KEY_MASK;
+	struct live_homes h;
+	struct live_shard *s = live_go(l, way, &h);
+	int i;
 
-	if (!(seen & LIVE_ROOM) || live_is_aside(l, address) ||
-	    block->size > UINT32_MAX)
+	if (!s || s->used >= s->most || live_find(&h, key) >= 0 ||
+	    block->size > UINT32_MAX || block->born_ns >> s->shift >= LIVE_TIME_MASK ||
+	    live_is_aside(l, address))
 		return false;
-	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
-	b = s->buckets + at / LIVE_BUCKET;
-	if (way->homes != s->homes || s->used >= s->most ||
-	    block->born_ns >> s->shift >= LIVE_TIME_MASK ||
-	    b->rest[at % LIVE_BUCKET] != LIVE_EMPTY)
+	i = live_room(&h);
+	if (i < 0)
 		return false;
-	live_fill(s, b, at % LIVE_BUCKET, way->mixed & LIVE_KEY_MASK, block);
+	live_fill(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, key, block);
 	return true;
 }
 
-/* Takes the block out where live_see() saw it. False: it is not there. */
-static inline bool live_take_seen(struct live *l, const struct live_way *way,
-				  uint32_t seen, struct live_block *ret)
+/* live_take() of what the way leads to. False: nothing, as far as this can see. */
+static inline bool live_take_near(struct live *l, const struct live_way *way,
+				  struct live_block *ret)
 {
-	size_t i = (seen - 1) % LIVE_BUCKET;
-	struct live_bucket *b;
-	struct live_shard *s;
+	struct live_homes h;
+	struct live_shard *s = live_go(l, way, &h);
+	int i = s ? live_find(&h, way->mixed & LIVE_KEY_MASK) : -1;
 
-	if (!seen || seen & LIVE_ROOM)
+	if (i < 0)
 		return false;
-	s = &l->shard[way->mixed >> LIVE_KEY_BITS];
-	b = s->buckets + (seen - 1) / LIVE_BUCKET;
-	if (way->homes != s->homes || b->rest[i] == LIVE_EMPTY ||
-	    live_key_at(b, i) != (way->mixed & LIVE_KEY_MASK))
-		return false;
-	live_empty(s, b, i, ret);
+	live_empty(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, ret);
 	return true;
+}
+
+/* Whether there is no block at the address; false: or it takes more to find out. */
+static inline bool live_lacks_near(struct live *l, uint64_t address,
+				   const struct live_way *way)
+{
+	struct live_homes h;
+
+	return live_go(l, way, &h) && live_find(&h, way->mixed & LIVE_KEY_MASK) < 0 &&
+	       !live_is_aside(l, address);
+}
+
+/* The site of what the way leads to; 0: nothing, as far as this can see. */
+static inline uint32_t live_peek(struct live *l, const struct live_way *way)
+{
+	struct live_homes h;
+	int i = live_go(l, way, &h) ? live_find(&h, way->mixed & LIVE_KEY_MASK) : -1;
+
+	return i < 0 ? 0
+		     : h.of[i / LIVE_BUCKET]->site[i % LIVE_BUCKET] & ~LIVE_IGNORED;
 }

@@ -109,7 +109,7 @@ static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
 
 	if (type == WIRE_SHUT)
 		type = WIRE_ALLOC;
-	/* Its other fields are found out later: see ahead.h. */
+	/* Its other fields are found out later: see ledger_look_ahead(). */
 	ev->address = address;
 	ev->type = type;
 	ev->stamp = slot->stamp;

@@ -41,10 +41,10 @@ static void see(void *context, uint64_t address, const struct live_block *b)
 	fail_msg("a block that nobody added");
 }
 
-static bool add(struct live *l, uint64_t i, const struct live_way *way, uint32_t seen,
+static bool add(struct live *l, uint64_t i, const struct live_way *way,
 		const struct live_block *b)
 {
-	return (chance(2) && live_add_seen(l, address_of(i), way, seen, b)) ||
+	return (chance(2) && live_add_near(l, address_of(i), way, b)) ||
 	       live_add(l, address_of(i), b) == 0;
 }
 
@@ -53,19 +53,21 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 	uint64_t i = chance(ADDRESSES);
 	struct live_block *b = &x->block[i], got = {0};
 	struct live_way way = live_way(l, address_of(i));
-	uint32_t seen = live_see(l, address_of(i), &way);
 
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
 		assert_false(live_take(l, address_of(i), &got));
-		assert_false(live_take_seen(l, &way, seen, &got));
+		assert_false(live_take_near(l, &way, &got));
+		assert_int_equal(live_peek(l, &way), 0);
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
 					 now, 1 + (uint32_t)chance(1000), 0, false};
-		assert_true(add(l, i, &way, seen, b));
+		assert_true(add(l, i, &way, b));
 		return;
 	}
-	assert_true((chance(2) && live_take_seen(l, &way, seen, &got)) ||
+	assert_false(live_lacks_near(l, address_of(i), &way));
+	assert_false(live_add_near(l, address_of(i), &way, b));
+	assert_true((chance(2) && live_take_near(l, &way, &got)) ||
 		    live_take(l, address_of(i), &got));
 	assert_int_equal(got.size, b->size);
 	assert_int_equal(got.site, b->site);
@@ -184,57 +186,53 @@ static void blocks_that_want_one_bucket_cost_no_more(void **state)
 	live_done(&l);
 }
 
-static void what_is_seen_ahead_is_the_block(void **state)
+static void a_way_leads_to_the_block(void **state)
 {
 	struct live l = {0};
-	uint64_t n = 5000, at_once = 0;
+	uint64_t n = 5000, at_once = 0, lacking = 0;
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++) {
 		struct live_block b = {.size = i, .site = (uint32_t)i + 1};
 		struct live_way way = live_way(&l, 4096 + i * 16);
-		uint32_t seen = live_see(&l, 4096 + i * 16, &way);
 
-		assert_true(!seen || seen & LIVE_ROOM);
-		if (live_add_seen(&l, 4096 + i * 16, &way, seen, &b))
+		lacking += live_lacks_near(&l, 4096 + i * 16, &way);
+		if (live_add_near(&l, 4096 + i * 16, &way, &b))
 			at_once++;
 		else
 			assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
 	}
-	assert_true(at_once > n / 2);
+	assert_true(at_once > n / 2 && lacking >= at_once);
 	for (uint64_t i = 0; i < n; i++) {
 		struct live_way way = live_way(&l, 4096 + i * 16);
-		uint32_t seen = live_see(&l, 4096 + i * 16, &way);
 		struct live_block got;
 
-		assert_int_equal(live_peek(&l, &way, seen), i + 1);
-		assert_true(live_take_seen(&l, &way, seen, &got));
+		assert_int_equal(live_peek(&l, &way), i + 1);
+		assert_true(live_take_near(&l, &way, &got));
 		assert_int_equal(got.size, i);
-		assert_false(live_take_seen(&l, &way, seen, &got));
+		assert_false(live_take_near(&l, &way, &got));
 	}
 	assert_int_equal(live_count(&l), 0);
 	live_done(&l);
 }
 
 /* Between the look and the change, which must find out. */
-static void what_was_seen_before_it_grew_is_no_more(void **state)
+static void a_way_from_before_it_grew_leads_nowhere(void **state)
 {
 	struct live l = {0};
 	struct live_block b = {.size = 1, .site = 1}, got;
 	uint64_t there = 64, later = 128;
 	struct live_way way[2];
-	uint32_t seen[2];
 
 	(void)state;
 	assert_int_equal(live_add(&l, there, &b), 0);
 	way[0] = live_way(&l, there);
 	way[1] = live_way(&l, later);
-	seen[0] = live_see(&l, there, &way[0]);
-	seen[1] = live_see(&l, later, &way[1]);
 	for (uint64_t i = 0; i < 100000; i++)
 		assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
-	assert_false(live_take_seen(&l, &way[0], seen[0], &got));
-	assert_false(live_add_seen(&l, later, &way[1], seen[1], &b));
+	assert_false(live_take_near(&l, &way[0], &got));
+	assert_false(live_add_near(&l, later, &way[1], &b));
+	assert_false(live_lacks_near(&l, later, &way[1]));
 	assert_true(live_take(&l, there, &got));
 	assert_false(live_has(&l, later));
 	live_done(&l);
@@ -245,8 +243,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_holds_what_was_put_in),
 		cmocka_unit_test(blocks_that_want_one_bucket_cost_no_more),
-		cmocka_unit_test(what_is_seen_ahead_is_the_block),
-		cmocka_unit_test(what_was_seen_before_it_grew_is_no_more),
+		cmocka_unit_test(a_way_leads_to_the_block),
+		cmocka_unit_test(a_way_from_before_it_grew_leads_nowhere),
 		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
 	};
