@@ -18,14 +18,24 @@ struct walk {
 	const struct last_frame *first; /* outermost of the memory */
 	/* Innermost of the memory that may be met again; once joined, the place. */
 	const struct last_frame *old;
-	struct last_frame *out, *end; /* next changed frame, and no further */
+	struct last_frame *out; /* changed frames, from here to the end of the memory */
 	bool joined;
 };
+
+/* Changed frames are not put where those are that may be met again; and some more may
+ * come before that is looked at. */
+enum { ROOM = 4 };
+
+static inline bool has_room(const struct walk *w)
+{
+	return (uintptr_t)w->out - (uintptr_t)w->old > ROOM * sizeof(*w->old);
+}
 
 /* ---- frames -------------------------------------------------------------- */
 
 #define OUTERMOST ((uint32_t)LAST_OPAQUE << LAST_SLOT_SHIFT | LAST_CHECK)
 #define NODE_KNOWN (1ull << 63) /* above all that pc_flags() has */
+#define LAST_PLAIN (uint32_t)(UNWIND_FRAMES * sizeof(struct last_frame))
 
 static inline uint64_t pc_flags(const struct last_frame *f)
 {
@@ -69,7 +79,7 @@ take_back(struct walk *w, const struct last_frame *kept)
 	for (; at != kept; at--) {
 		int32_t slot = last_slot(at->how);
 
-		put_frame(w->out++, at->pc, at->sp, w->place.fp, at->how);
+		put_frame(--w->out, at->pc, at->sp, w->place.fp, at->how);
 		if (slot)
 			w->place.fp = last_load_slot((at - 1)->sp, slot);
 	}
@@ -90,7 +100,7 @@ static inline __attribute__((always_inline)) void join(struct walk *w)
 		return;
 	kept = last_verify(w->old);
 	w->joined = kept == w->first;
-	if (!w->joined && w->old - kept < w->end - w->out)
+	if (!w->joined)
 		take_back(w, kept);
 }
 
@@ -134,7 +144,7 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 
 		join(w);
 		pc = w->place.pc;
-		if (w->joined || w->flags || !pc || w->out == w->end)
+		if (w->joined || w->flags || !pc || !has_room(w))
 			return;
 		sp = w->place.sp;
 		fp = w->place.fp;
@@ -154,7 +164,7 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 			    cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD) < sp)
 				return;
 		}
-		put_frame(w->out++, pc, sp, fp, (uint32_t)step->word);
+		put_frame(--w->out, pc, sp, fp, (uint32_t)step->word);
 		if (slot)
 			w->place.fp = last_load_slot(cfa, slot);
 		w->place.pc = last_load_return(cfa, slot);
@@ -167,7 +177,7 @@ static enum outcome step(struct walk *w, uint64_t row)
 {
 	struct place *p = &w->place;
 	uint32_t flags = w->flags;
-	struct last_frame *f = w->out++;
+	struct last_frame *f = --w->out;
 	enum row_kind kind = row_kind(row);
 	enum outcome o;
 
@@ -207,7 +217,7 @@ static enum outcome walk(struct last *l, struct walk *w)
 			join(w);
 		if (w->joined || !w->place.pc)
 			return ENDED;
-		if (w->end - w->out < 2)
+		if (!has_room(w))
 			return NEEDS_FULL;
 		o = step(w, step_row_at(&w->place, w->flags & WIRE_NODE_EXACT, true,
 					w->generation));
@@ -240,59 +250,145 @@ static inline struct last_node *find_node(struct last *l, uintptr_t pc,
 	return &l->nodes[(hash + outside) % LAST_NODES];
 }
 
+/* The node of a frame behind `outside`; 0: there is no room in the tree. */
+static inline __attribute__((always_inline)) uint32_t
+node_of(struct last *l, const struct last_frame *f, uint32_t outside, void *base)
+{
+	struct last_node *known = find_node(l, f->pc, outside);
+
+	if (__builtin_expect(known->pc_flags != (pc_flags(f) | NODE_KNOWN) ||
+				     known->outside != outside,
+			     0) &&
+	    !fill_node(known, base, outside, f))
+		return 0;
+	return known->node;
+}
+
+/* A changed frame becomes a kept one. live: whether rbp is in the frame outside, and
+ * then in this. */
+static inline __attribute__((always_inline)) void
+settle(struct last_frame *to, const struct last_frame *from, uint32_t *live)
+{
+	uint32_t how = from->how & ~(uint32_t)(LAST_LIVE | LAST_CHECK);
+	int32_t slot = last_slot(how);
+
+	if (slot && (*live || slot == LAST_OPAQUE))
+		how |= LAST_CHECK;
+	if (how & LAST_USES || (!slot && *live))
+		how |= LAST_LIVE;
+	*live = how & LAST_LIVE;
+	put_frame(to, from->pc, from->sp, from->fp, how);
+}
+
 /*
- * The changed frames get their nodes, and become what is kept, behind `outside`.
- * Returns the innermost one's node. Where there is no room in the tree, nothing is
- * kept, and the node is that of the frames that there was room for.
+ * The changed frames, `from` outermost, get their nodes, and become what is kept, behind
+ * `outside`. Returns the innermost one's node. Where there is no room in the tree,
+ * nothing is kept, and the node is that of the frames that there was room for.
  */
 static inline __attribute__((always_inline)) uint32_t
-keep(struct last *l, const struct last_frame *outside, size_t n, void *base)
+keep(struct last *l, const struct last_frame *outside, const struct last_frame *from,
+     void *base)
 {
 	struct last_frame *to = l->frames + (outside - l->frames);
-	uint32_t live = outside->how & LAST_LIVE, node = outside->node;
+	uint32_t live = outside->how & LAST_LIVE, node = outside->node, id;
 
-	while (n-- > 0) {
-		const struct last_frame *from = &l->changed[n];
-		struct last_node *known = find_node(l, from->pc, node);
-		uint32_t how = from->how & ~(uint32_t)(LAST_LIVE | LAST_CHECK);
-		int32_t slot = last_slot(how);
-
-		if (__builtin_expect(known->pc_flags != (pc_flags(from) | NODE_KNOWN) ||
-					     known->outside != node,
-				     0) &&
-		    !fill_node(known, base, node, from)) {
+	for (; from < l->frames + LAST_FRAMES; from++) {
+		id = node_of(l, from, node, base);
+		if (__builtin_expect(!id, 0)) {
 			l->count = 0;
 			return node;
 		}
-		node = known->node;
-		if (slot && (live || slot == LAST_OPAQUE))
-			how |= LAST_CHECK;
-		if (how & LAST_USES || (!slot && live))
-			how |= LAST_LIVE;
-		live = how & LAST_LIVE;
-		to++;
-		put_frame(to, from->pc, from->sp, from->fp, how);
-		to->node = node;
+		settle(++to, from, &live);
+		to->node = node = id;
 	}
 	l->count = (uint32_t)(to - l->frames);
 	return node;
 }
 
-/* Are they more frames than can be kept? */
-static inline bool is_too_deep(const struct last *l, const struct walk *w)
-{
-	const struct last_frame *outside = w->joined ? w->old : l->frames;
+/* ---- deep stacks --------------------------------------------------------- */
 
-	/* In bytes: it is asked for each stack. */
-	return ((uintptr_t)outside - (uintptr_t)l->frames) +
-		       ((uintptr_t)w->out - (uintptr_t)l->changed) >=
-	       UNWIND_FRAMES * sizeof(*outside);
+/* For want of room in the tree. */
+static uint32_t drop(struct last *l, uint32_t node)
+{
+	l->count = 0;
+	return node;
 }
 
-/* The node of the joined stack, which then is what is kept. */
-static inline uint32_t finish(struct last *l, const struct walk *w, void *base)
+/*
+ * frames[1 .. count] get their nodes, of which those of the first `known` are as they
+ * were, but for the cut: it may be elsewhere now. In frames[1] may be none (pc is 0):
+ * all that is said of numbers of frames is one more then.
+ */
+static uint32_t renew_nodes(struct last *l, uint32_t known, uint32_t count, void *base)
 {
-	return keep(l, w->old, (size_t)(w->out - l->changed), base);
+	const struct last_frame cut_frame = {.pc = WIRE_CUT_DEPTH,
+					     .how = WIRE_NODE_CUT << LAST_FLAGS_SHIFT};
+	uint32_t skip = !l->frames[1].pc, outer = UNWIND_OUTER + skip;
+	uint32_t cut = (uint32_t)unwind_cut(count - skip), node, id;
+
+	cut += cut ? skip : 0;
+	if (known > outer && (l->cut != cut || known <= cut))
+		known = outer;
+	node = l->frames[known].node;
+	while (known < count) {
+		if (known == outer && cut) {
+			known = cut;
+			id = node_of(l, &cut_frame, node, base);
+			if (!id)
+				return drop(l, node);
+			node = id;
+		}
+		id = node_of(l, &l->frames[++known], node, base);
+		if (!id)
+			return drop(l, node);
+		l->frames[known].node = node = id;
+	}
+	l->cut = cut;
+	l->plain = cut ? 0 : LAST_PLAIN;
+	l->count = count;
+	return node;
+}
+
+/* keep() of a stack that is cut, or was. What was walked only because a comparison could
+ * not prove it, and is as it was, keeps its node. */
+static __attribute__((noinline)) uint32_t keep_deep(struct last *l,
+						    const struct last_frame *outside,
+						    const struct last_frame *from,
+						    void *base)
+{
+	uint32_t at = (uint32_t)(outside - l->frames), known = at;
+	uint32_t live = outside->how & LAST_LIVE;
+
+	for (; from < l->frames + LAST_FRAMES; from++) {
+		struct last_frame *to = &l->frames[++at];
+
+		if (known == at - 1 && at <= l->count && to->pc == from->pc &&
+		    !((to->how ^ from->how) & (LAST_USES - 1)))
+			known = at;
+		settle(to, from, &live);
+	}
+	return renew_nodes(l, known, at, base);
+}
+
+/* Are they more frames than have a place in the tree, or were they? In bytes: it is
+ * asked for each stack. */
+static inline bool is_deep(const struct last *l, const struct last_frame *outside,
+			   const struct last_frame *from)
+{
+	const struct last_frame *end = l->frames + LAST_FRAMES;
+
+	return ((uintptr_t)outside - (uintptr_t)l->frames) +
+		       ((uintptr_t)end - (uintptr_t)from) >=
+	       l->plain;
+}
+
+static inline __attribute__((always_inline)) uint32_t
+keep_any(struct last *l, const struct last_frame *outside,
+	 const struct last_frame *from, void *base)
+{
+	if (__builtin_expect(is_deep(l, outside, from), 0))
+		return keep_deep(l, outside, from, base);
+	return keep(l, outside, from, base);
 }
 
 /* ---- all but the usual --------------------------------------------------- */
@@ -300,26 +396,24 @@ static inline uint32_t finish(struct last *l, const struct walk *w, void *base)
 /* Where the stack has not been joined, or not found out to its end. */
 static uint32_t finish_whole(struct last *l, struct walk *w, void *base, enum outcome o)
 {
-	size_t n = (size_t)(w->out - l->changed);
 	const struct last_frame *outside = l->frames;
 	uint32_t node;
 
 	if (o == ENDED && !w->place.pc) {
 		/* A frame that is none: where a return address of 0 was read. */
+		l->count = l->frames[1].pc ? 0 : l->count;
 		put_frame(&l->frames[1], 0, w->place.sp, w->place.fp, OUTERMOST);
 		l->frames[1].node = 0;
 		outside = &l->frames[1];
 	} else {
 		/* See last_same_caller(). */
-		w->out[-1].how |= OUTERMOST;
-		w->out[-1].how &= OUTERMOST | ((1u << LAST_SLOT_SHIFT) - 1);
+		w->out->how |= OUTERMOST;
+		w->out->how &= OUTERMOST | ((1u << LAST_SLOT_SHIFT) - 1);
 	}
-	if (o == LOST) {
-		put_frame(w->out, WIRE_CUT_LOST, 0, 0,
+	if (o == LOST)
+		put_frame(--w->out, WIRE_CUT_LOST, 0, 0,
 			  WIRE_NODE_CUT << LAST_FLAGS_SHIFT);
-		n++;
-	}
-	node = keep(l, outside, n, base);
+	node = keep_any(l, outside, w->out, base);
 	if (o == LOST)
 		l->count = 0;
 	return node;
@@ -344,11 +438,12 @@ static bool walk_on(struct last *l, struct walk *w, void *base, uint32_t *ret_no
 		l->low = window->low;
 		l->high = window->high;
 	}
-	if (o == NEEDS_FULL || is_too_deep(l, w)) {
+	if (o == NEEDS_FULL) {
 		l->count = 0;
 		return false;
 	}
-	*ret_node = w->joined ? finish(l, w, base) : finish_whole(l, w, base, o);
+	*ret_node = w->joined ? keep_any(l, w->old, w->out, base)
+			      : finish_whole(l, w, base, o);
 	return true;
 }
 
@@ -369,6 +464,7 @@ static __attribute__((noinline)) uint32_t take_slowly(struct last *l, struct wal
 void last_init(struct last *l)
 {
 	l->off = !steps.ready;
+	l->plain = LAST_PLAIN;
 	/* Above every stack pointer, and nobody's state. */
 	l->frames[0] =
 		(struct last_frame){.sp = UINTPTR_MAX, .how = 7u << LAST_FLAGS_SHIFT};
@@ -429,18 +525,17 @@ uint32_t last_take(struct last *l, struct unwind_thread *t, void *base, uintptr_
 	w.generation = l->generation;
 	w.first = l->frames + 1;
 	w.old = l->frames + l->count;
-	w.out = l->changed;
-	w.end = l->changed + UNWIND_FRAMES - 1;
+	w.out = l->frames + LAST_FRAMES;
 	w.joined = false;
 	if (__builtin_expect(sp >= l->low && sp < l->high && sp % ARCH_WORD == 0, 1))
 		walk_usual(l, &w, l->high);
-	if (__builtin_expect(!w.joined || is_too_deep(l, &w), 0)) {
+	if (__builtin_expect(!w.joined, 0)) {
 		on = w;
 		on.place = (struct place){
 			.t = t, .pc = w.place.pc, .sp = w.place.sp, .fp = w.place.fp};
 		return take_slowly(l, &on, base, pc, sp, fp, spare);
 	}
-	node = finish(l, &w, base);
+	node = keep_any(l, w.old, w.out, base);
 	atomic_signal_fence(memory_order_seq_cst);
 	l->busy = 0;
 	return node;

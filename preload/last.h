@@ -24,6 +24,17 @@
  *
  *	live[i] = uses[i] || (slot[i] == 0 && live[i - 1])
  *
+ * A stack of more than UNWIND_FRAMES is kept whole as well, as long as there is room.
+ * The frames that are left out of it (unwind_cut()) have no node; those behind have that
+ * of the stack that is cut there.
+ *
+ *	frames[count .. cut + 1]	innermost	node behind the cut
+ *	frames[cut .. UNWIND_OUTER + 1]	left out
+ *	frames[UNWIND_OUTER .. 1]	outermost	node
+ *
+ * The frames of a new stack are put into the far end of the same array, downwards, as it
+ * is walked; the kept ones that were passed by are not needed any more.
+ *
  * What is read is just what a walk would read, in its order, hence as safe; nothing is
  * assumed of a stack that another one may have replaced. A kept stack holds for one
  * generation of modules (modules.h), and while no stack page went (probe.h).
@@ -41,6 +52,7 @@
 enum last_limit {
 	LAST_STEPS = 512, /* powers of two */
 	LAST_NODES = 1024,
+	LAST_FRAMES = 104 << 10, /* of deeper stacks nothing is kept */
 	LAST_OPAQUE = -(1 << 13),
 };
 
@@ -81,11 +93,12 @@ struct last {
 	uint32_t epoch;	     /* unwind_epoch that all of it holds for; 0: of none */
 	uint32_t generation; /* of the steps and nodes */
 	uintptr_t low,
-		high; /* around the last stack pointer; was seen to be readable */
+		high;	/* around the last stack pointer; was seen to be readable */
+	uint32_t cut;	/* that the frames' nodes hold for; 0: none */
+	uint32_t plain; /* bytes of frames; below it none is left out, nor was before */
 	struct last_step steps[LAST_STEPS];
 	struct last_node nodes[LAST_NODES];
-	struct last_frame frames[UNWIND_FRAMES + 1];
-	struct last_frame changed[UNWIND_FRAMES + 1]; /* the innermost first */
+	struct last_frame frames[LAST_FRAMES];
 };
 
 /* l is all zeroes. After unwind_init(). */

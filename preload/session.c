@@ -59,7 +59,7 @@ static uint32_t session_slot(const struct wire_process *p)
 /* The same mapping serves fork children, so what they inherit is right. */
 static bool map(int fd)
 {
-	static const uint32_t rings[] = {WIRE_RINGS, 512, 32};
+	static const uint32_t rings[] = {WIRE_RINGS, 512, 64, 8};
 	void *base = MAP_FAILED;
 
 	/* A shorter prefix where address space is limited (RLIMIT_AS). */

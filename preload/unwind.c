@@ -3,6 +3,8 @@
 #include "preload/python.h"
 #include "preload/steps.h"
 
+#include <string.h>
+
 /*
  * Who may call whom: unwind_stack() steps by rows (walk_rows), by frame pointers where
  * there are none (guess), past signal handlers by what the kernel saved (step_signal),
@@ -57,7 +59,7 @@ void unwind_unmapped(void)
 /*
  * frames[] holds the first UNWIND_INNER frames, and behind them a ring of the last
  * UNWIND_OUTER + 1. If more came, the ring is turned until it begins with the oldest,
- * whose place the WIRE_NODE_CUT frame takes.
+ * whose place the WIRE_NODE_CUT frame takes, and follows those that are kept.
  */
 enum { RING = UNWIND_FRAMES - UNWIND_INNER };
 
@@ -92,7 +94,7 @@ static void reverse(struct unwind_frame *frames, size_t n)
 static size_t finish(struct sink *s)
 {
 	struct unwind_frame *ring = s->frames + UNWIND_INNER;
-	size_t oldest;
+	size_t inner = s->total - unwind_cut(s->total), oldest;
 
 	if (s->total <= UNWIND_FRAMES)
 		return s->total;
@@ -103,7 +105,8 @@ static size_t finish(struct sink *s)
 	ring[0] = (struct unwind_frame){
 		.pc_flags = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS,
 	};
-	return UNWIND_FRAMES;
+	memmove(s->frames + inner, ring, RING * sizeof(*ring));
+	return inner + RING;
 }
 
 static void emit_lost(struct sink *s)

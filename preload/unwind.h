@@ -21,14 +21,28 @@
 #include <stdint.h>
 
 enum unwind_limit {
-	/* Deeper stacks keep this many innermost and this many outermost frames, with
-	 * a WIRE_NODE_CUT frame between. */
+	/* Deeper stacks keep at most this many innermost and this many outermost
+	 * frames, with a WIRE_NODE_CUT frame between: see unwind_cut(). */
 	UNWIND_INNER = 1024,
 	UNWIND_OUTER = 1024,
 	UNWIND_FRAMES = UNWIND_INNER + UNWIND_OUTER + 1,
+	UNWIND_STRIDE = 256, /* a power of two */
 	UNWIND_RANGES = 4,
 	UNWIND_CALLERS = 2048, /* a power of two */
 };
+
+/*
+ * Of so many frames, counted from the outermost, those up to this one and behind the
+ * UNWIND_OUTER first are left out; 0: none is. It moves by UNWIND_STRIDE, so that from
+ * depth to depth the frames behind it are mostly the same ones, and their nodes.
+ */
+static inline size_t unwind_cut(size_t total)
+{
+	if (total <= UNWIND_FRAMES)
+		return 0;
+	return (total - UNWIND_INNER + UNWIND_STRIDE - 1) / UNWIND_STRIDE *
+	       UNWIND_STRIDE;
+}
 
 struct unwind_frame { /* innermost first; fields as in struct wire_node */
 	uint64_t pc_flags;

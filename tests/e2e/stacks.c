@@ -94,18 +94,25 @@ static bool lost_alike(size_t n, size_t m)
 
 static bool same(size_t n, size_t m)
 {
+	size_t inner;
+
 	if (m <= UNWIND_FRAMES) {
 		for (size_t i = 0; i < n && n == m; i++)
 			if (!same_frame(i, i))
 				return false;
 		return n == m;
 	}
-	for (size_t i = 0; i < UNWIND_INNER; i++)
-		if (!same_frame(i, i) || !same_frame(n - 1 - i, m - 1 - i))
+	inner = m - unwind_cut(m);
+	if (n != inner + 1 + UNWIND_OUTER)
+		return false;
+	for (size_t i = 0; i < inner; i++)
+		if (!same_frame(i, i))
 			return false;
-	return n == UNWIND_FRAMES &&
-	       ours[UNWIND_INNER].pc_flags >> 48 == WIRE_NODE_CUT &&
-	       (ours[UNWIND_INNER].pc_flags & WIRE_PC_MASK) == WIRE_CUT_DEPTH;
+	for (size_t i = 0; i < UNWIND_OUTER; i++)
+		if (!same_frame(n - 1 - i, m - 1 - i))
+			return false;
+	return ours[inner].pc_flags >> 48 == WIRE_NODE_CUT &&
+	       (ours[inner].pc_flags & WIRE_PC_MASK) == WIRE_CUT_DEPTH;
 }
 
 static void print_frame(const char *who, uint64_t pc_flags)

@@ -50,6 +50,27 @@ class Stacks(Case):
             ["python3", "-c", "import json, re; json.dumps(list(range(9)))"], 2000, 0.9
         )
 
+    @needs("python3")
+    def test_python_that_recurses_through_c(self):
+        # Deeper than stacks are told whole (unwind.h).
+        text = """if True:
+            import pickle, sys, threading
+            sys.setrecursionlimit(100000)
+            threading.stack_size(64 << 20)
+            class Inner:
+                def __init__(self, inner): self.inner = inner
+                def __reduce__(self): return Inner, (self.inner,)
+            def body():
+                values = None
+                for i in range(600):
+                    values = Inner(values)
+                pickle.dumps(values)
+            thread = threading.Thread(target=body)
+            thread.start()
+            thread.join()
+            """
+        self.check(["python3", "-c", text], 5000, 0.9)
+
     @needs("sqlite3")
     def test_sqlite(self):
         query = (

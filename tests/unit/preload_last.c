@@ -41,12 +41,12 @@ static void expect_frames(uint32_t node, const struct unwind_frame *f, size_t n)
 	assert_int_equal(node, 0);
 }
 
-/* How many frames were walked anew: changed[] shows it. */
+/* How many frames were walked anew: the memory's far end shows it. */
 static size_t walked(void)
 {
 	size_t n = 0;
 
-	while (n < UNWIND_FRAMES && last->changed[n].sp != 1)
+	while (n < UNWIND_FRAMES && last->frames[LAST_FRAMES - 1 - n].sp != 1)
 		n++;
 	return n;
 }
@@ -55,8 +55,8 @@ static uint32_t last_of(uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
 	uint32_t node;
 
-	for (size_t i = 0; i <= UNWIND_FRAMES; i++)
-		last->changed[i].sp = 1;
+	for (size_t i = 1; i <= UNWIND_FRAMES; i++)
+		last->frames[LAST_FRAMES - i].sp = 1;
 	node = last_take(last, &thread, base, pc, sp, fp, spare);
 	events++;
 	joins += last->count > walked();
@@ -132,9 +132,126 @@ static void an_unchanged_stack_is_not_walked(void **state)
 	at_depth(50);
 	assert_int_equal(walked(), 1); /* its innermost call may be another one */
 	assert_true(last->count > 50);
-	/* Around what fits. */
+	/* Around where stacks begin to be cut. */
 	for (int d = UNWIND_FRAMES - 40; d < UNWIND_FRAMES + 3; d += 3)
 		at_depth(d);
+	at_depth(9000);
+	assert_int_equal(walked(), 1);
+	at_depth(8990);
+	assert_true(walked() <= 2);
+}
+
+/* As event(), by one walker: for stacks of which the other takes long. */
+static __attribute__((noinline)) void deep_event(void)
+{
+	uintptr_t *fp = __builtin_frame_address(0);
+	uintptr_t pc = fp[1], sp = (uintptr_t)(fp + 2);
+	uint32_t node = last_of(pc, sp, fp[0]);
+
+	expect_frames(node, frames, unwind_stack(&other, pc, sp, fp[0], frames));
+}
+
+/* Down to `left` below, by calls from places that no period has, with events on the way
+ * and on the way back: one in so many calls. */
+static __attribute__((noinline)) void dive(int left, uint32_t one_in)
+{
+	if (!random_next(one_in))
+		deep_event();
+	if (!left)
+		deep_event();
+	else if (random_next(2))
+		dive(left - 1, one_in);
+	else
+		dive(left - 1, one_in);
+	if (!random_next(one_in))
+		deep_event();
+}
+
+/* A frame that cannot be compared, outside of all: each event comes by it anew. */
+static __attribute__((noinline)) void realigned(int depth)
+{
+	_Alignas(64) volatile char room[128];
+
+	room[0] = 1;
+	dive(depth, 100);
+	__asm__ volatile("" ::"r"(room));
+}
+
+static void a_deep_stack_is_cut_as_without_a_memory(void **state)
+{
+	(void)state;
+	for (int d = 1500; d < 3000; d += 97)
+		dive(d, 500);
+	/* Back and forth where the cut moves. */
+	for (int i = 0; i < 40; i++)
+		at_depth(UNWIND_FRAMES + UNWIND_STRIDE / 2 +
+			 (int)random_next(2 * UNWIND_STRIDE));
+	dive(12000, 400);
+	realigned(4000);
+}
+
+/* Another call inside, and all frames that are kept would be others: not here. */
+/* Two stacks that part at one frame. */
+static __attribute__((noinline)) void part(int left, int at)
+{
+	if (!left)
+		deep_event();
+	else if (left != at)
+		part(left - 1, at);
+	else
+		part(left - 1, -1);
+	if (left == at)
+		part(left - 1, -1);
+	__asm__ volatile("");
+}
+
+static void deep_stacks_that_part_anywhere_have_their_own_frames(void **state)
+{
+	(void)state;
+	for (int at = UNWIND_INNER / 2; at < UNWIND_INNER + UNWIND_STRIDE; at++)
+		part(UNWIND_FRAMES + UNWIND_STRIDE, at);
+}
+
+static void a_deep_recursion_takes_few_nodes(void **state)
+{
+	struct wire_header *header = (struct wire_header *)base;
+	uint32_t before = header->nodes_used;
+
+	(void)state;
+	dive(12000, 20);
+	assert_true(header->nodes_used - before < 12000 / UNWIND_STRIDE * 2048);
+}
+
+static ucontext_t main_context, contexts[3];
+static uint32_t kept[2];
+
+static void go_beyond_all(void)
+{
+	at_depth(LAST_FRAMES + 10);
+	kept[0] = last->count;
+	at_depth(LAST_FRAMES - 2 * UNWIND_FRAMES);
+	kept[1] = last->count;
+	swapcontext(&contexts[0], &main_context);
+}
+
+static void what_is_deeper_than_the_memory_is_walked_each_time(void **state)
+{
+	size_t bytes = 256 << 20;
+	void *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(stack, MAP_FAILED);
+	getcontext(&contexts[0]);
+	contexts[0].uc_stack.ss_sp = stack;
+	contexts[0].uc_stack.ss_size = bytes;
+	makecontext(&contexts[0], go_beyond_all, 0);
+	swapcontext(&main_context, &contexts[0]);
+	assert_int_equal(kept[0], 0);
+	assert_true(kept[1] > LAST_FRAMES - 2 * UNWIND_FRAMES);
+	assert_int_equal(walked(), 1);
+	munmap(stack, bytes);
+	unwind_unmapped();
 }
 
 static void on_signal(int number)
@@ -161,8 +278,6 @@ static void handlers_on_another_stack_are_walked_through(void **state)
 	}
 	sigaltstack(&old, NULL);
 }
-
-static ucontext_t main_context, contexts[3];
 
 static void coroutine_number(int me)
 {
@@ -338,6 +453,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_calls_and_jumps_give_the_stack_that_there_is),
 		cmocka_unit_test(an_unchanged_stack_is_not_walked),
+		cmocka_unit_test(a_deep_stack_is_cut_as_without_a_memory),
+		cmocka_unit_test(deep_stacks_that_part_anywhere_have_their_own_frames),
+		cmocka_unit_test(a_deep_recursion_takes_few_nodes),
+		cmocka_unit_test(what_is_deeper_than_the_memory_is_walked_each_time),
 		cmocka_unit_test(handlers_on_another_stack_are_walked_through),
 		cmocka_unit_test(another_stack_is_never_taken_for_the_last),
 		cmocka_unit_test(any_word_of_the_stack_may_have_changed),
