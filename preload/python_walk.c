@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { CHAIN_MAX = 1 << 20, HALF = PYTHON_FRAMES / 2 };
+enum { CHAIN_MAX = 1 << 20 };
 
 #define KNOWN (1ull << 63) /* above all that pc_flags has */
 
@@ -141,12 +141,104 @@ static inline uint32_t caller_of(const struct python_walk *w, uint32_t frame)
 	return 0;
 }
 
+/* ---- very deep stacks ---------------------------------------------------- */
+
+/* The node of the frame that stands for those that are left out. */
+static uint32_t cut_behind(void *base, uint32_t outside)
+{
+	struct wire_node key = {.pc_flags = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT
+								     << WIRE_PC_BITS,
+				.parent = outside};
+
+	return tree_child(base, &key);
+}
+
+/* The nodes of all frames, of which those of the outermost `known` are as they were, but
+ * for the cut: it may be elsewhere now. */
+static bool renew_nodes(layout l, struct python_walk *w, void *base, uint32_t known)
+{
+	uint32_t cut = (uint32_t)unwind_cut(w->count), outside;
+
+	if (known > UNWIND_OUTER && (w->cut != cut || known <= cut))
+		known = UNWIND_OUTER;
+	outside = known ? w->frames[known - 1].node : 0;
+	for (uint32_t i = known; i < w->count; i++) {
+		struct python_frame *f;
+
+		if (i == UNWIND_OUTER && cut) {
+			outside = cut_behind(base, outside);
+			i = cut;
+		}
+		f = &w->frames[i];
+		if (!f->is_link)
+			outside = node_of(l, w, base, f, i && f[-1].is_link, outside);
+		if (!outside && !f->is_link)
+			return false;
+		f->node = outside;
+	}
+	w->cut = cut;
+	return true;
+}
+
+/* As renew(), of a stack that is cut, or was. */
+static __attribute__((noinline)) bool renew_deep(layout l, struct python_walk *w,
+						 void *base, uint32_t from)
+{
+	uint32_t caller = caller_of(w, from);
+
+	for (uint32_t i = from; i < w->count; i++) {
+		struct python_frame *f = &w->frames[i];
+
+		read_frame(l, f, caller);
+		caller = f->is_link ? caller : f->id;
+	}
+	return renew_nodes(l, w, base, from);
+}
+
+/* Without a memory. */
+static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
+{
+	layout l = &python.layout;
+	uint32_t total = 0, inner, n, node = 0, caller = 0;
+
+	w->count = 0;
+	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = python_outside(l, f))
+		total++;
+	inner = total - (uint32_t)unwind_cut(total);
+	n = inner + UNWIND_OUTER;
+	for (uint32_t i = 0; frame && i < total; frame = python_outside(l, frame), i++)
+		if (i < inner)
+			w->found[i] = frame;
+		else if (i >= total - UNWIND_OUTER)
+			w->found[i - (total - n)] = frame;
+	for (uint32_t i = n; i-- > 0;) {
+		struct python_frame f = {.frame = w->found[i]};
+		uintptr_t outside = python_outside(l, f.frame);
+
+		read_frame(l, &f, caller);
+		if (i + 1 == inner && !(node = cut_behind(base, node)))
+			break;
+		if (f.is_link)
+			continue;
+		caller = f.id;
+		node = node_of(l, w, base, &f, outside && python_is_link(l, outside),
+			       node);
+		if (!node)
+			break;
+	}
+	return node;
+}
+
+/* ---- any ----------------------------------------------------------------- */
+
 /* The frames from `from` on get their nodes; false: there is no room for them. */
 static inline bool renew(layout l, struct python_walk *w, void *base, uint32_t from)
 {
 	uint32_t outside = from ? w->frames[from - 1].node : 0;
 	uint32_t caller = caller_of(w, from);
 
+	if (__builtin_expect(w->count > UNWIND_FRAMES || w->cut, 0))
+		return renew_deep(l, w, base, from);
 	for (uint32_t i = from; i < w->count; i++) {
 		struct python_frame *f = &w->frames[i];
 
@@ -160,45 +252,6 @@ static inline bool renew(layout l, struct python_walk *w, void *base, uint32_t f
 		f->node = outside;
 	}
 	return true;
-}
-
-/* ---- very deep stacks ---------------------------------------------------- */
-
-/* Without a memory: half of the frames from either end. */
-static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
-{
-	layout l = &python.layout;
-	uint64_t cut = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT << WIRE_PC_BITS;
-	struct wire_node key = {.pc_flags = cut};
-	uint32_t total = 0, node = 0, caller = 0;
-
-	w->count = 0;
-	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = python_outside(l, f))
-		total++;
-	for (uint32_t i = 0; frame && i < total; frame = python_outside(l, frame), i++)
-		if (i < HALF)
-			w->found[i] = frame;
-		else if (i >= total - HALF)
-			w->found[i - (total - PYTHON_FRAMES)] = frame;
-	for (uint32_t i = PYTHON_FRAMES; i-- > 0;) {
-		struct python_frame f = {.frame = w->found[i]};
-		bool link = i + 1 < PYTHON_FRAMES && python_is_link(l, w->found[i + 1]);
-
-		read_frame(l, &f, caller);
-		if (i == HALF - 1) {
-			key.parent = node;
-			node = tree_child(base, &key);
-			if (!node)
-				break;
-		}
-		if (f.is_link)
-			continue;
-		caller = f.id;
-		node = node_of(l, w, base, &f, link, node);
-		if (!node)
-			break;
-	}
-	return node;
 }
 
 /* ---- a stack ------------------------------------------------------------- */

@@ -15,6 +15,10 @@
  * unchanged keeps its node. When a code object dies (python_code_epoch), nothing is
  * kept: its address may mean another one.
  *
+ * Deep stacks are told by both ends, as native ones (unwind_cut()), but are kept whole.
+ * The frames that are left out have no node; those behind have that of the stack that is
+ * cut there.
+ *
  * Only a thread's outermost hook uses it; a signal handler's hook has a native stack
  * alone, as it may have come while the interpreter was changing the chain.
  */
@@ -26,9 +30,8 @@
 #include <stdint.h>
 
 enum python_walk_limit {
-	/* Deeper stacks keep half of it from either end, and a WIRE_NODE_CUT frame. */
-	PYTHON_FRAMES = 2048,
-	PYTHON_INDEX = 1024, /* powers of two */
+	PYTHON_FRAMES = 1 << 14, /* of deeper stacks nothing is kept */
+	PYTHON_INDEX = 1024,	 /* powers of two */
 	PYTHON_NODES = 4096,
 	PYTHON_PAIRS = 1024,
 	PYTHON_LEARNT = 256,
@@ -52,6 +55,7 @@ struct python_node {
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
 	uint32_t count;
+	uint32_t cut;	/* that the frames' nodes hold for; 0: none */
 	uint32_t high;	/* below it, frames may have the code that they had once */
 	uint32_t epoch; /* python_code_epoch that the frames hold for */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */

@@ -14,7 +14,8 @@
 #include <sys/mman.h>
 
 enum {
-	FRAMES = 3000, /* more than a walk keeps */
+	FRAMES = 17000, /* more than a walk keeps */
+	DEEP = 200,
 	FRAME_BYTES = 128,
 	CODES = 12,
 	CODE_BYTES = 512,
@@ -198,6 +199,8 @@ static inline int free_slot(void)
 {
 	int slot = rand() % 3 ? fake.depth : rand() % 60;
 
+	if (fake.depth >= DEEP) /* (Those that are not lie below 2 * DEEP.) */
+		return fake.depth + DEEP;
 	while (is_taken(slot))
 		slot = (slot + 1) % FRAMES;
 	return slot;

@@ -57,8 +57,17 @@ static void check_node(uint32_t node, int i)
 static void check_stack(void)
 {
 	uint32_t node = python_walk_alone(&walk, fake.base, true);
+	int cut = (int)unwind_cut((size_t)fake.depth);
 
 	for (int i = fake.depth; i-- > 0;) {
+		if (cut && i == cut - 1) {
+			struct wire_node *n = wire_node(fake.base, node);
+
+			assert_int_equal(n->pc_flags >> WIRE_PC_BITS, WIRE_NODE_CUT);
+			assert_int_equal(n->pc_flags & WIRE_PC_MASK, WIRE_CUT_DEPTH);
+			node = n->parent;
+			i = UNWIND_OUTER - 1;
+		}
 		if (fake.is_link[i])
 			continue;
 		assert_int_not_equal(node, 0);
@@ -226,37 +235,62 @@ static void what_is_no_code_has_no_number(void **state)
 	down();
 }
 
-static void deep_stacks_keep_both_ends(void **state)
+static void push_to(int depth)
 {
-	uint32_t node, inner = 0, outer = 0;
-	int i;
-
-	(void)state;
-	up(&python_layouts[PYTHON_3_11]);
-	for (i = 0; i < FRAMES; i++)
+	while (fake.depth < depth)
 		push();
 	write_top();
-	node = python_walk_alone(&walk, fake.base, true);
-	for (i = FRAMES; i-- > 0; inner++) {
-		struct wire_node *n = wire_node(fake.base, node);
+}
 
-		if (n->pc_flags >> WIRE_PC_BITS & WIRE_NODE_CUT)
-			break;
-		check_node(node, i);
-		node = n->parent;
+/* One of a deep stack's frames goes on, where it is in its code. */
+static void move_any(void)
+{
+	int i = rand() % 3 ? fake.depth - 1 : rand() % fake.depth;
+
+	if (fake.is_link[i])
+		return;
+	fake.at[i] = rand() % UNITS;
+	write_frame(i);
+}
+
+static void deep_stacks_keep_both_ends(void **state)
+{
+	(void)state;
+	srand(11);
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++) {
+		up(&python_layouts[l]);
+		for (int i = 0; i < unit_rounds(200); i++) {
+			push_to(UNWIND_FRAMES - 300 + rand() % 1500);
+			check_stack();
+			fake.depth -= rand() % 400;
+			move_any();
+			write_top();
+			check_stack();
+		}
+		assert_int_equal(walk.count, fake.depth);
+		/* And again, as it gets shallow. */
+		fake.depth = 20;
+		write_top();
+		check_stack();
+		down();
 	}
-	node = wire_node(fake.base, node)->parent;
-	for (i = PYTHON_FRAMES / 2 - 1; node; i--, outer++) {
-		check_node(node, i);
-		node = wire_node(fake.base, node)->parent;
+}
+
+static void what_is_deeper_than_the_memory_is_walked_each_time(void **state)
+{
+	(void)state;
+	up(&python_layouts[PYTHON_3_12]);
+	for (int i = 0; i < 3; i++) {
+		push_to(PYTHON_FRAMES - 2);
+		check_stack();
+		push_to(PYTHON_FRAMES + 300 + i);
+		check_stack();
+		assert_int_equal(walk.count, 0);
+		fake.depth = PYTHON_FRAMES - 400;
+		write_top();
+		check_stack();
+		assert_int_equal(walk.count, fake.depth);
 	}
-	assert_int_equal(i, -1);
-	assert_in_range(inner, PYTHON_FRAMES / 2 - 1, PYTHON_FRAMES / 2);
-	assert_int_equal(outer, PYTHON_FRAMES / 2);
-	/* And again, as it gets shallow. */
-	fake.depth = 20;
-	write_top();
-	check_stack();
 	down();
 }
 
@@ -467,6 +501,7 @@ int main(void)
 		cmocka_unit_test(code_of_a_text_belongs_to_who_executed_it),
 		cmocka_unit_test(what_is_no_code_has_no_number),
 		cmocka_unit_test(deep_stacks_keep_both_ends),
+		cmocka_unit_test(what_is_deeper_than_the_memory_is_walked_each_time),
 		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
 		cmocka_unit_test(threads_that_meet_a_code_at_once_agree_on_it),
 #ifdef __x86_64__
