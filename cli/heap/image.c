@@ -170,7 +170,7 @@ static int copy(struct worker *w, uint64_t start, uint64_t len)
 	return r;
 }
 
-/* As far as they can be read: they are the file's own, untouched pages. */
+/* With those that are the file's own, untouched pages, if all of it can be read. */
 static int copy_untouched(struct worker *w, uint64_t start, uint64_t len)
 {
 	uint64_t some;
@@ -183,7 +183,7 @@ static int copy_untouched(struct worker *w, uint64_t start, uint64_t len)
 	if (!to || some < len)
 		return -ENOMEM;
 	if (!heap_memory_get(w->crew->memory, start, to, len))
-		return 0;
+		return copy(w, start, len);
 	return keep(w, start, len);
 }
 
@@ -252,6 +252,14 @@ static uint64_t untouched(const struct crew *c, const struct heap_map *map)
 	return len < HEADERS ? len : HEADERS;
 }
 
+/* Of a module's data, all: what the program has not changed since it was loaded may be
+ * objects all the same, if they are never counted. */
+static bool is_data(const struct crew *c, const struct heap_map *map)
+{
+	return c->memory->constants && map->inode && map->read && map->write &&
+	       !map->shared && map->end - map->start <= CONSTANTS;
+}
+
 static int add_tasks(struct crew *c, const struct heap_ranges *also)
 {
 	const struct heap_maps *maps = c->memory->maps;
@@ -263,7 +271,7 @@ static int add_tasks(struct crew *c, const struct heap_ranges *also)
 
 		if (heap_map_holds(map) || map->closed ||
 		    (map->read && map->write && !map->shared))
-			r = add_task(c, map->start, len, false);
+			r = add_task(c, map->start, len, is_data(c, map));
 		else if (untouched(c, map))
 			r = add_task(c, map->start, untouched(c, map), true);
 		else if (map->read)

@@ -20,7 +20,7 @@ struct heap_memory {
 	int closed;			   /* reads what is closed; -1: none is */
 	const struct heap_image *image;	   /* once copied: read instead; NULL */
 	const struct heap_ranges *regions; /* said to hold pointers; NULL */
-	bool constants; /* an image has what modules cannot write, too */
+	bool constants; /* an image has what modules cannot write, or have not, too */
 };
 
 /* maps outlive it. */

@@ -18,9 +18,11 @@ enum {
 	PAGE = 4096,
 	OWN = 80 << 20,
 	SHARED = 40 << 20,
+	DATA = 5 << 20, /* a file's, of one's own */
+	LARGE = 9 << 20,
 };
 
-static char *own, *shared;
+static char *own, *shared, *data;
 static pid_t child;
 
 static uint64_t word_of(uint64_t address)
@@ -43,17 +45,45 @@ static bool is_touched(const char *at)
 	return (uint64_t)(at - own) / (7 * PAGE) % 3 != 1;
 }
 
+/* A module's data, and some that is too large for that, which is in its file. */
+static void map_module(int fd)
+{
+	char *large = data + DATA + PAGE;
+
+	assert_ptr_equal(
+		mmap(data, DATA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+		data);
+	fill(data, DATA);
+	assert_ptr_equal(mmap(data, DATA, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_FIXED, fd, 0),
+			 data);
+	assert_ptr_equal(mmap(large, LARGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_FIXED, fd, DATA),
+			 large);
+}
+
+/* The second page of each of them is another one than in the file. */
+static void change_module(void)
+{
+	for (size_t i = 0; i < 8; i++)
+		data[PAGE + i] = data[DATA + 2 * PAGE + i] = 'x';
+}
+
 static int set_up(void **state)
 {
-	int status, fd = memfd_create("x", 0);
+	int status, fd = memfd_create("x", 0), module = memfd_create("y", 0);
 
 	(void)state;
 	own = mmap(NULL, OWN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		   0);
 	assert_int_equal(ftruncate(fd, SHARED), 0);
+	assert_int_equal(ftruncate(module, DATA + LARGE), 0);
 	/* A file's: it does not count by itself. */
 	shared = mmap(NULL, SHARED, PROT_READ, MAP_SHARED, fd, 0);
-	assert_true(own != MAP_FAILED && shared != MAP_FAILED);
+	data = mmap(NULL, DATA + PAGE + LARGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	assert_true(own != MAP_FAILED && shared != MAP_FAILED && data != MAP_FAILED);
+	map_module(module);
 	child = fork();
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing */
@@ -67,6 +97,7 @@ static int set_up(void **state)
 		mprotect(own + OWN / 2, OWN / 8, PROT_READ);
 		mprotect(own + 3 * (OWN / 4), OWN / 8, PROT_WRITE);
 		fill(shared, SHARED);
+		change_module();
 		mprotect(shared, SHARED, PROT_READ);
 		raise(SIGSTOP);
 		_exit(0);
@@ -110,6 +141,31 @@ static void check_contents(const struct heap_image *image, const char *from, siz
 	}
 }
 
+static bool has_word(const struct heap_image *image, const char *from, uint64_t want)
+{
+	uint64_t word;
+
+	if (!heap_image_get(image, (uint64_t)from, &word, 8))
+		return false;
+	assert_int_equal(word, want);
+	return true;
+}
+
+/* What is as in the file is there if it is asked for, and small. */
+static void check_module(const struct heap_image *image, bool constants)
+{
+	const char *large = data + DATA + PAGE;
+	uint64_t changed = 0x7878787878787878;
+
+	for (const char *at = data; at < data + DATA; at += PAGE)
+		if (at != data + PAGE)
+			assert_int_equal(has_word(image, at, word_of((uint64_t)at)),
+					 constants);
+	assert_true(has_word(image, data + PAGE, changed));
+	assert_true(has_word(image, large + PAGE, changed));
+	assert_false(has_word(image, large, 0));
+}
+
 static void take(uint64_t prepared, uint64_t most, int want)
 {
 	/* Two parts of what is shared, one beyond its end. */
@@ -124,12 +180,14 @@ static void take(uint64_t prepared, uint64_t most, int want)
 
 	assert_int_equal(heap_maps_read(child, &maps), 0);
 	heap_memory_open(&memory, child, &maps);
+	memory.constants = prepared;
 	if (prepared)
 		heap_image_prepare(&image, prepared);
 	assert_int_equal(heap_image_take(&image, &memory, &also, most), want);
 	if (!want) {
 		check_runs(&image);
 		check_contents(&image, own, OWN);
+		check_module(&image, prepared);
 		check_contents(&image, shared + 3 * PAGE, (33 << 20) + 64 - 3 * PAGE);
 		assert_true(heap_image_get(&image, parts[1].start, &word, 8));
 		assert_int_equal(word, word_of(parts[1].start));
