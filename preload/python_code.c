@@ -30,14 +30,14 @@ enum {
 	SIZE_AT = 16,
 	TEXT_STATE_AT = 32,
 	TEXT_START = 16, /* characters that are looked at */
-	ITEMS_AT = 24,	 /* of a tuple */
 	CONSTANTS_MAX = 4096,
 	DEPTH_MAX = 6, /* of functions in functions */
 	BYTES_AT = 32,
 };
 #define SLOTS ((size_t)((1 << 12) + (1 << 15) + (1 << 18)))
 #define GONE 1ull
-#define COUNT_MAX UINT32_MAX /* an immortal one's */
+#define COUNT_MAX UINT32_MAX	    /* an immortal one's */
+#define COUNT_FLAGS (0xffull << 48) /* beside a count, since 3.14 */
 _Static_assert(WIRE_CODES <= 1 << ID_BITS, "a number fits");
 _Static_assert(WIRE_CODE_BYTES / 8 <= UINT32_MAX, "an offset fits");
 
@@ -493,9 +493,12 @@ static bool lives(uintptr_t code)
 {
 	uintptr_t head[2];
 
-	return code && code % 8 == 0 && !(code >> 47) &&
-	       python_read(code + COUNT_AT, head, sizeof(head)) && head[0] &&
-	       head[0] <= COUNT_MAX && head[1] == python.type_code;
+	if (!code || code % 8 || code >> 47 ||
+	    !python_read(code + COUNT_AT, head, sizeof(head)))
+		return false;
+	if (python.layout.version >= 0x30e)
+		head[0] &= ~COUNT_FLAGS;
+	return head[0] && head[0] <= COUNT_MAX && head[1] == python.type_code;
 }
 
 /* owner: the code that its text, if it was made of one, belongs to; 0: none. */
@@ -532,8 +535,9 @@ static void meet_inner(uintptr_t code, uint32_t owner, int depth)
 	if (!read_word(code + (uintptr_t)python.layout.code_constants, &constants) ||
 	    !read_word(constants + SIZE_AT, &n) || n > CONSTANTS_MAX)
 		return;
+	constants += (uintptr_t)python.layout.tuple_items;
 	for (uintptr_t i = 0; i < n; i++) {
-		if (!read_word(constants + ITEMS_AT + i * sizeof(inner), &inner))
+		if (!read_word(constants + i * sizeof(inner), &inner))
 			return;
 		if (!lives(inner) || find(inner))
 			continue;

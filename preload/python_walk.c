@@ -368,6 +368,8 @@ static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
 		return take_by(&python_layouts[PYTHON_3_12], w, base, state);
 	case 0x30d:
 		return take_by(&python_layouts[PYTHON_3_13], w, base, state);
+	case 0x30e:
+		return take_by(&python_layouts[PYTHON_3_14], w, base, state);
 	default:
 		return take_by(&python.layout, w, base, state);
 	}

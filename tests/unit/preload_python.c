@@ -99,6 +99,7 @@ static void the_kept_layouts_are_those_of_their_versions(void **state)
 	assert_int_equal(python_layouts[PYTHON_3_11].version, 0x30b);
 	assert_int_equal(python_layouts[PYTHON_3_12].version, 0x30c);
 	assert_int_equal(python_layouts[PYTHON_3_13].version, 0x30d);
+	assert_int_equal(python_layouts[PYTHON_3_14].version, 0x30e);
 }
 
 /* A code object dies, and another one is made where it was. */
@@ -153,12 +154,14 @@ static void check_file(int frame, const char *file)
 /* Code i is one of the text's; its constants are a number and code `inner`. */
 static void make_of_text(int i, const char *name, int inner)
 {
+	int items = fake.layout->tuple_items;
+
 	make_code(i, name);
 	put_word(fake.codes[i], fake.layout->code_file, fake.text);
 	put_word(fake.codes[i], fake.layout->code_constants, fake.constants[i]);
 	put_word(fake.constants[i], OBJECT_SIZE, (void *)2);
-	put_word(fake.constants[i], 24, fake.bytes);
-	put_word(fake.constants[i], 32, inner ? fake.codes[inner] : fake.bytes);
+	put_word(fake.constants[i], items, fake.bytes);
+	put_word(fake.constants[i], items + 8, inner ? fake.codes[inner] : fake.bytes);
 }
 
 static void stack_of(int outer, int inner)
@@ -233,6 +236,31 @@ static void what_is_no_code_has_no_number(void **state)
 	assert_int_equal(python_code_id((uintptr_t)fake.codes[3] + 4, 0), 0);
 	assert_int_not_equal(python_code_id((uintptr_t)fake.codes[3], 0), 0);
 	down();
+}
+
+/* From 3.14 on a count has flags beside: code of the interpreter's own is never freed.
+ * An address is none, on no version. */
+static void a_count_may_have_flags(void **state)
+{
+	static const uint64_t counts[] = {1,
+					  UINT32_MAX,
+					  0xc0000000ull | 5ull << 48,
+					  1 | 1ull << 48,
+					  0x7f0012345670,
+					  5ull << 48};
+
+	(void)state;
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++)
+		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+			bool flags = python_layouts[l].version >= 0x30e;
+
+			up(&python_layouts[l]);
+			put_word(fake.codes[1], 0, (void *)counts[i]);
+			assert_int_equal(python_code_id((uintptr_t)fake.codes[1], 0) !=
+						 0,
+					 i < 2 || (i < 4 && flags));
+			down();
+		}
 }
 
 static void push_to(int depth)
@@ -500,6 +528,7 @@ int main(void)
 		cmocka_unit_test(an_address_that_is_used_again_is_another_code),
 		cmocka_unit_test(code_of_a_text_belongs_to_who_executed_it),
 		cmocka_unit_test(what_is_no_code_has_no_number),
+		cmocka_unit_test(a_count_may_have_flags),
 		cmocka_unit_test(deep_stacks_keep_both_ends),
 		cmocka_unit_test(what_is_deeper_than_the_memory_is_walked_each_time),
 		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
