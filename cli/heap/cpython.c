@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0 have it. */
+/* As the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0 and 3.14.10 have
+ * it. */
 static const struct cpython_shape shapes[] = {
 	/* version; text; type: qualified name, keys; function's, code's name; old;
-	 * code: names, count, stack; frame: code, locals; generator's frame */
-	{0x308, 48, 72, 864, 872, 104, 112, true, 72, 28, 32, 32, 360, 0},
-	{0x309, 48, 72, 856, 864, 104, 112, true, 72, 28, 32, 32, 360, 0},
-	{0x30a, 48, 72, 864, 872, 40, 112, true, 72, 28, 32, 32, 352, 0},
-	{0x30b, 48, 72, 864, 872, 40, 120, false, 96, 76, 68, 32, 72, 80},
-	{0x30c, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72},
-	{0x30d, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72},
+	 * code: names, count, stack; frame: code, locals; generator's frame;
+	 * frame's words; tuple's items */
+	{0x308, 48, 72, 864, 872, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24},
+	{0x309, 48, 72, 856, 864, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24},
+	{0x30a, 48, 72, 864, 872, 40, 112, true, 72, 28, 32, 32, 352, 0, 0, 24},
+	{0x30b, 48, 72, 864, 872, 40, 120, false, 96, 76, 68, 32, 72, 80, 9, 24},
+	{0x30c, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24},
+	{0x30d, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24},
+	{0x30e, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 10, 32},
 };
 
 enum {
@@ -28,6 +31,7 @@ enum {
 	VALUES_MAX = 512,      /* bytes of values at an object's end, 3.13 */
 	MANY_COUNTS = 1 << 16, /* a count above may be an address */
 };
+#define COUNT_FLAGS (0xffull << 48)
 
 static const struct cpython_shape *shape_of(uint32_t version)
 {
@@ -279,6 +283,9 @@ static const struct {
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 56, "__defaults__"},
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 64, "__kwdefaults__"},
 	{CPYTHON_A_FUNCTION, 0x30a, 0, 112, "__annotations__"},
+	{CPYTHON_A_FUNCTION, 0x30c, 0x30d, 120, "__type_params__"},
+	{CPYTHON_A_FUNCTION, 0x30e, 0, 120, "__annotate__"},
+	{CPYTHON_A_FUNCTION, 0x30e, 0, 128, "__type_params__"},
 	{CPYTHON_A_CACHE, 0, 0, 72, "cache"},
 	{CPYTHON_A_CACHE, 0, 0, 88, "__wrapped__"},
 };
@@ -409,12 +416,30 @@ static bool fits(const struct cpython_scan *s, const struct cpython_kind *k,
 	return k->item_size || size <= most;
 }
 
-/* A count that is an address belongs to no object. From 3.12 on one whose 32 bits have
- * the highest set is never counted. */
-static bool count_of(const struct cpython_scan *s, uint64_t word, uint32_t *ret)
+/* From 3.14 on what is freed and kept begins with the address of the next such one, of
+ * the same type. */
+static bool is_kept(struct cpython_scan *s, const uint64_t *object)
 {
 	struct heap_hit hit;
 
+	return s->shape->version >= 0x30e && object[0] >= MANY_COUNTS &&
+	       heap_blocks_hit(&s->g->blocks, object[0], &hit) &&
+	       type_of(s, object[0]) == object[1];
+}
+
+/* A count that is an address belongs to no object. From 3.12 on one whose 32 bits have
+ * the highest set is never counted; from 3.14 on it has flags beside. */
+static bool count_of(struct cpython_scan *s, const uint64_t *object, uint32_t *ret)
+{
+	uint64_t word = object[0];
+	struct heap_hit hit;
+
+	if (is_kept(s, object)) {
+		*ret = 0;
+		return true;
+	}
+	if (s->shape->version >= 0x30e)
+		word &= ~COUNT_FLAGS;
 	if (s->shape->version >= 0x30c && (uint32_t)word >> 31) {
 		*ret = HEAP_UNCOUNTED;
 		return word >> 32 == 0;
@@ -432,7 +457,7 @@ static bool is_object(struct cpython_scan *s, const struct heap_block *b,
 	const struct cpython_kind *k;
 	uint32_t count;
 
-	if (b->size < at + 16u || !count_of(s, object[0], &count))
+	if (b->size < at + 16u || !count_of(s, object, &count))
 		return false;
 	k = cpython_kind(s, object[1]);
 	if (!k || k->before != at || !fits(s, k, b->size - at, object[2]))
@@ -446,6 +471,8 @@ static bool is_object(struct cpython_scan *s, const struct heap_block *b,
 		ret->state |= HEAP_COLLECTED;
 		ret->state |= words[at / WORD - 2] ? HEAP_TRACKED : 0;
 	}
+	if (k->family == CPYTHON_A_TUPLE && s->shape->version >= 0x30e)
+		ret->state |= HEAP_HASHED;
 	ret->state |= count ? 0 : HEAP_UNUSED;
 	return true;
 }

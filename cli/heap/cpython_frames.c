@@ -9,12 +9,10 @@
 
 enum {
 	CHUNK_FIRST = 24, /* words of a stack's piece begin there, ... */
-	FRAME_WORDS = 9,  /* a frame's own, in front of its variables */
 	FRAMES_MAX = 100000,
 	LOCALS_MAX = 4096,
 	STACK_MAX = 1 << 16,
 	TUPLE_COUNT = 16,
-	TUPLE_ITEMS = 24,
 };
 
 static bool is_code(struct cpython_scan *s, uint64_t code)
@@ -49,7 +47,8 @@ static bool name_of(struct cpython_scan *s, uint64_t code, uint64_t i, char *buf
 			return cpython_text(
 				s,
 				heap_peek_word(s->memory,
-					       names + TUPLE_ITEMS + WORD * i),
+					       names + s->shape->tuple_items +
+						       WORD * i),
 				buffer, room);
 		i -= count;
 	}
@@ -106,7 +105,7 @@ static int see_inner(struct cpython_scan *s, uint32_t block, uint64_t frame)
 
 	if (!is_code(s, code))
 		return 0;
-	return label_locals(s, block, code, frame + FRAME_WORDS * WORD,
+	return label_locals(s, block, code, frame + s->shape->frame_words * WORD,
 			    count_of(s, code), "");
 }
 
@@ -138,13 +137,13 @@ int cpython_see_stack(struct cpython_scan *s, uint32_t block, uint64_t top)
 {
 	uint64_t start = s->g->blocks.items[block].address;
 	uint64_t at = start + CHUNK_FIRST;
+	uint64_t own = s->shape->frame_words;
 	char function[CPYTHON_NAME_MAX];
 	int r = 0;
 
 	if (!heap_peek_word(s->memory, start)) /* the first piece leaves one out */
 		at += WORD;
-	for (int i = 0; !r && i < FRAMES_MAX && at + FRAME_WORDS * WORD <= start + top;
-	     i++) {
+	for (int i = 0; !r && i < FRAMES_MAX && at + own * WORD <= start + top; i++) {
 		uint64_t code = heap_peek_word(s->memory, at + s->shape->frame_code);
 		uint64_t count, stack;
 
@@ -155,9 +154,8 @@ int cpython_see_stack(struct cpython_scan *s, uint32_t block, uint64_t top)
 		if (!cpython_text(s, heap_peek_word(s->memory, code + 128), function,
 				  sizeof(function)))
 			*function = '\0';
-		r = label_locals(s, block, code, at + FRAME_WORDS * WORD, count,
-				 function);
-		at += (FRAME_WORDS + count + (stack < STACK_MAX ? stack : 0)) * WORD;
+		r = label_locals(s, block, code, at + own * WORD, count, function);
+		at += (own + count + (stack < STACK_MAX ? stack : 0)) * WORD;
 	}
 	return r;
 }

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { /* offsets in objects */
+enum { /* an offset in objects */
        TYPE = 8,
-       TUPLE_ITEMS = 24,
 };
 
 bool heap_cpython_counts(const struct heap_graph *g, uint32_t edge, uint32_t from)
@@ -28,7 +27,7 @@ bool heap_cpython_counts(const struct heap_graph *g, uint32_t edge, uint32_t fro
 		return g->blocks.items[from].flags & HEAP_MAPPED &&
 		       heap_types_label(t, edge);
 	if (w->part > HEAP_TUPLE || offset == w->at + (uint64_t)TYPE ||
-	    (w->part == HEAP_TUPLE && offset >= w->at + (uint64_t)TUPLE_ITEMS))
+	    (w->part == HEAP_TUPLE && offset >= heap_tuple_items(w)))
 		return true;
 	return heap_types_field(t, from, offset) || heap_types_label(t, edge);
 }

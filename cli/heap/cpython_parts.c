@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { /* offsets in objects, of all these versions */
+enum {			/* offsets in objects, of all these versions */
+       TUPLE_HASH = 24, /* in front of the items, since 3.14 */
        LIST_COUNT = 16,
        LIST_ITEMS = 24,
        DICT_KEYS = 32,
@@ -210,6 +211,17 @@ static void see_list(struct cpython_scan *s, uint32_t type, uint64_t object)
 
 	if (block != HEAP_NONE && count <= UINT32_MAX)
 		bury_others(s, block, 0, count * WORD);
+}
+
+/* A hash is no pointer. */
+static void see_tuple(struct cpython_scan *s, uint32_t block)
+{
+	const struct heap_what *w = &s->g->types.what[block];
+	uint32_t e = heap_graph_edge_at(s->g, block, w->at + TUPLE_HASH);
+
+	if (w->state & HEAP_HASHED && e < s->g->first[block + 1] &&
+	    (uint64_t)s->g->edges.word[e] * HEAP_WORD == w->at + (uint64_t)TUPLE_HASH)
+		cpython_bury(s->g, e);
 }
 
 /* Of pairs of a member and its hash, from an offset of a block on. */
@@ -478,6 +490,9 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 	switch (k->family) {
 	case CPYTHON_A_DICT:
 		return see_dict(s, k->type, object);
+	case CPYTHON_A_TUPLE:
+		see_tuple(s, block);
+		return 0;
 	case CPYTHON_A_LIST:
 		see_list(s, k->type, object);
 		return 0;

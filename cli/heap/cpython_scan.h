@@ -17,6 +17,8 @@ struct cpython_shape { /* offsets, bytes */
 	uint16_t code_names, code_count, code_stack;
 	uint16_t frame_code, frame_locals;
 	uint16_t generator_frame; /* since 3.11 */
+	uint16_t frame_words;	  /* a frame's own, in front of its variables */
+	uint16_t tuple_items;
 };
 
 enum cpython_flag { /* tp_flags, since 3.8 but where it is said */

@@ -40,7 +40,8 @@ enum heap_state {
 	HEAP_TRACKED = 1,   /* by its collector of garbage, which knows of it */
 	HEAP_COLLECTED = 2, /* its type is one that such a collector may track */
 	HEAP_UNUSED = 4,    /* freed by the program, and kept for its next one */
-	HEAP_STATES = 8,
+	HEAP_HASHED = 8,    /* a tuple that has a hash in front of its items (3.14) */
+	HEAP_STATES = 16,
 };
 
 #define HEAP_UNCOUNTED UINT32_MAX /* as many, or more, or none is counted */
@@ -105,6 +106,12 @@ bool heap_types_are_sound(const struct heap_types *t, size_t blocks, size_t edge
 
 /* What is known of a block; never NULL. */
 const struct heap_what *heap_types_what(const struct heap_types *t, uint32_t block);
+
+/* Where in its block a tuple's items begin. */
+static inline uint64_t heap_tuple_items(const struct heap_what *w)
+{
+	return w->at + (w->state & HEAP_HASHED ? 32u : 24u);
+}
 
 /* The field of the block at an offset of it, or NULL. */
 const struct heap_field *heap_types_field(const struct heap_types *t, uint32_t block,

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { /* offsets in Python's objects */
+enum { /* an offset in Python's objects */
        TYPE = 8,
-       TUPLE_ITEMS = 24,
 };
 
 enum kind {
@@ -56,9 +55,9 @@ static struct pointer pointer_of(const struct held *h, uint32_t from, uint32_t e
 		return by_label(h, label);
 	if (w->part == HEAP_ITEMS)
 		return (struct pointer){.kind = INDEX, .index = offset / HEAP_WORD};
-	if (w->part == HEAP_TUPLE && offset >= w->at + (uint64_t)TUPLE_ITEMS)
+	if (w->part == HEAP_TUPLE && offset >= heap_tuple_items(w))
 		return (struct pointer){.kind = INDEX,
-					.index = (offset - w->at - TUPLE_ITEMS) /
+					.index = (offset - heap_tuple_items(w)) /
 						 HEAP_WORD};
 	if (w->type && w->part <= HEAP_TUPLE && offset == w->at + (uint64_t)TYPE)
 		return (struct pointer){.kind = ATTRIBUTE, .name = "__class__"};

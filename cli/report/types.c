@@ -204,7 +204,7 @@ void types_say_lacking(const struct held *h, FILE *out)
 		      out);
 	else if (python && !h->graph->types.what)
 		fputs("No object of its Python was recognised: types are known of "
-		      "CPython 3.8 to 3.13.\n",
+		      "CPython 3.8 to 3.14.\n",
 		      out);
 	else if (!python && !h->graph->types.what)
 		fputs("Types are known of the objects of CPython alone, and it has "

@@ -7,7 +7,8 @@
 /*
  * A memory with a module [DATA, ...), where types lie that are no blocks, and a heap
  * [HEAP, ...). Offsets of objects are as offsetof() says in the headers of each version
- * (3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0): they are written down here anew.
+ * (3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10): they are written down here
+ * anew.
  */
 #define DATA 0x10000000ull
 #define HEAP 0x7f0000000000ull
@@ -28,7 +29,9 @@ static const struct version versions[] = {
 	{0x30b, 48, 864, 872, false, true, false, false},
 	{0x30c, 40, 872, 880, false, true, true, false},
 	{0x30d, 40, 872, 880, false, true, false, true},
+	{0x30e, 40, 872, 880, false, true, false, true},
 };
+enum { VERSIONS = sizeof(versions) / sizeof(*versions) };
 
 struct world {
 	const struct version *v;
@@ -242,6 +245,12 @@ static uint64_t node(struct world *w, uint64_t items)
 	return at;
 }
 
+/* From 3.14 on behind its hash. */
+static uint64_t tuple_items(const struct world *w)
+{
+	return w->v->number >= 0x30e ? 32 : 24;
+}
+
 static void make_types(struct world *w)
 {
 	uint64_t gc = 1 << 14;
@@ -252,7 +261,7 @@ static void make_types(struct world *w)
 	w->number = static_type(w, "int", 24, 4, 1 << 24);
 	w->dict = static_type(w, "dict", 48, 0, gc | 1 << 29);
 	w->list = static_type(w, "list", 40, 0, gc | 1 << 25);
-	w->tuple = static_type(w, "tuple", 24, 8, gc | 1 << 26);
+	w->tuple = static_type(w, "tuple", tuple_items(w), 8, gc | 1 << 26);
 	w->module = static_type(w, "module", 56, 0, gc);
 	w->cache = static_type(w, "functools._lru_cache_wrapper", 136, 0, gc);
 	w->link = static_type(w, "functools._lru_list_elem", 56, 0, 0);
@@ -293,9 +302,9 @@ static uint64_t make_world(struct world *w, const struct version *v)
 	w->gc = head;
 	make_class(w);
 	one = number(w, 1);
-	tuple = object(w, w->tuple, 16, 32);
+	tuple = object(w, w->tuple, 16, tuple_items(w) + 8);
 	put(w, tuple + 16, 1);
-	put(w, tuple + 24, one);
+	put(w, tuple + tuple_items(w), one);
 	target = node(w, 0);
 	one = node(w, list(w, 4,
 			   (uint64_t[]){number(w, 3), text(w, "two"), tuple, target}));
@@ -490,6 +499,111 @@ static void what_looks_like_an_object_is_none(void **state)
 		}
 }
 
+/* Items, and not the hash in front of them, though it be an address. */
+static void items_of_a_tuple_are_held(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < VERSIONS; i++) {
+		uint64_t tuple, items[2], at, from;
+
+		make_world(&w, &versions[i]);
+		at = tuple_items(&w);
+		tuple = object(&w, w.tuple, 16, at + 16);
+		put(&w, tuple + 16, 2);
+		for (size_t k = 0; k < 2; k++) {
+			items[k] = number(&w, 3);
+			put(&w, tuple + at + 8 * k, items[k]);
+		}
+		if (at > 24)
+			put(&w, tuple + 24, items[0]);
+		assert_int_equal(find(&w), 0);
+		for (size_t k = 0; k < 2; k++) {
+			assert_string_equal(called(&w, items[k], &from), "");
+			assert_int_equal(from, tuple - 16);
+		}
+		for (uint32_t b = 0; b < w.g.blocks.count; b++)
+			if (w.g.blocks.items[b].address == tuple - 16)
+				assert_int_equal(heap_tuple_items(heap_types_what(
+							 &w.g.types, b)),
+						 16 + at);
+		done(&w);
+	}
+}
+
+/* Freed ones that are kept for later are in a list by the word of their count, from 3.14
+ * on. The last one has no next. */
+static void kept_objects_are_unused(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < VERSIONS; i++) {
+		uint64_t one, other, held;
+		const struct heap_what *what;
+
+		make_world(&w, &versions[i]);
+		held = list(&w, 0, NULL);
+		one = list(&w, 1, &held);
+		other = list(&w, 1, &held);
+		put(&w, one - 16, 0); /* and not tracked */
+		put(&w, other - 16, 0);
+		put(&w, one, other);
+		put(&w, other, 0);
+		assert_int_equal(find(&w), 0);
+		what = heap_types_what(&w.g.types,
+				       heap_blocks_around(&w.g.blocks, one));
+		assert_string_equal(type_name(&w, one),
+				    w.v->number >= 0x30e ? "list" : "");
+		assert_int_equal(!!(what->state & HEAP_UNUSED), w.v->number >= 0x30e);
+		what = heap_types_what(&w.g.types,
+				       heap_blocks_around(&w.g.blocks, other));
+		assert_int_equal(what->state & (HEAP_UNUSED | HEAP_TRACKED),
+				 HEAP_UNUSED);
+		done(&w);
+	}
+}
+
+/* What is never counted: from 3.12 on the highest bit of 32 says so, from 3.14 on with
+ * flags beside. */
+static void counts_have_their_own_bits(void **state)
+{
+	static const struct {
+		uint64_t word;
+		uint32_t from, count;
+	} counts[] = {
+		{7, 0x308, 7},
+		{0xffffffff, 0x30c, HEAP_UNCOUNTED},
+		{0xc0000000, 0x30c, HEAP_UNCOUNTED},
+		{0xc0000000 | 5ull << 48, 0x30e, HEAP_UNCOUNTED},
+		{7 | 1ull << 48, 0x30e, 7},
+		{7 | 1ull << 40, UINT32_MAX, 0},
+	};
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < VERSIONS; i++)
+		for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
+			const struct heap_what *what;
+			uint64_t at;
+			bool is = versions[i].number >= counts[k].from;
+
+			make_world(&w, &versions[i]);
+			at = list(&w, 0, NULL);
+			put(&w, at, counts[k].word);
+			assert_int_equal(find(&w), 0);
+			what = heap_types_what(&w.g.types,
+					       heap_blocks_around(&w.g.blocks, at));
+			if (is || counts[k].word >> 32)
+				assert_string_equal(type_name(&w, at),
+						    is ? "list" : "");
+			if (is)
+				assert_int_equal(what->count, counts[k].count);
+			done(&w);
+		}
+}
+
 /* Which the collector goes through as if they were the cache's own: so it frees one that
  * its results alone hold, and none that something else does. */
 static void results_in_a_cache_are_the_caches(void **state)
@@ -558,7 +672,7 @@ static void forged_objects_are_bounded_and_sound(void **state)
 	for (int round = 0; round < 6000; round++) {
 		uint8_t *garbage;
 
-		make_world(&w, &versions[make_below(6)]);
+		make_world(&w, &versions[make_below(VERSIONS)]);
 		cache(&w, make_below(6));
 		for (uint32_t n = 1 + make_below(40); n--;) {
 			bool heap = make_below(2);
@@ -607,6 +721,9 @@ int main(void)
 		cmocka_unit_test(pointers_have_the_names_of_keys_and_attributes),
 		cmocka_unit_test(links_are_cut),
 		cmocka_unit_test(what_looks_like_an_object_is_none),
+		cmocka_unit_test(items_of_a_tuple_are_held),
+		cmocka_unit_test(kept_objects_are_unused),
+		cmocka_unit_test(counts_have_their_own_bits),
 		cmocka_unit_test(results_in_a_cache_are_the_caches),
 		cmocka_unit_test(a_broken_ring_has_an_end),
 		cmocka_unit_test(forged_objects_are_bounded_and_sound),
