@@ -418,6 +418,13 @@ class TapResult(unittest.TestResult):
             self.say(test, False, " " + subtest._subDescription(), detail)
 
 
+def python_version(python):
+    """(major, minor) of an interpreter."""
+    said = subprocess.run([python, "-c", "import sys; print(*sys.version_info[:2])"],
+                          stdout=subprocess.PIPE, check=True)
+    return tuple(map(int, said.stdout.split()))
+
+
 def at_ease():
     """Signals as a program at a terminal finds them: whoever started the tests in the
     background, or under nohup, had some ignored, and what is ignored is inherited.

@@ -10,6 +10,7 @@ import harness
 
 PYTHON = "/usr/bin/python3"
 PYTHONS = [PYTHON, *filter(None, os.environ.get("HEAPLINE_PYTHONS", "").split(":"))]
+VERSION = harness.python_version(PYTHON)
 LIBPYTHON = sorted(glob.glob("/usr/lib/*/libpython3.*.so.1.0"))[0]
 
 BUFFERS = "--no-objects"
@@ -317,7 +318,7 @@ class Ways(Case):
         processes = self.read_json("info", result.profile)["processes"]
         self.assertEqual(len(processes), 4)
         self.assertEqual([p["python"] for p in processes],
-                         4 * [{"version": "3.11", "frames": True, "why": "",
+                         4 * [{"version": "%d.%d" % VERSION, "frames": True, "why": "",
                                "objects": False}])
 
     def test_isolated_and_in_development_mode(self):

@@ -16,6 +16,7 @@ import array, asyncio, collections, contextlib, ctypes, dataclasses, decimal, fu
 import fractions, io, itertools, json, os, re, sqlite3, sys, threading
 kept = [None] * 100000
 places = iter(range(100000)).__next__
+tuple((i,) for i in range(100)) # whose memory is kept for tuples of arguments
 Buffer = ctypes.c_char * 3333
 
 class Slots:

@@ -1,10 +1,15 @@
-"""CPython's objects, by the block and the byte, as the layouts of 3.11 have them: so of
-Debian's interpreter, but where several are told of.
+"""CPython's objects, by the block and the byte, as the layouts of Debian's interpreter
+have them (of 3.11 and later), but where several are told of.
 
 HEAPLINE_PYTHONS names further interpreters, separated by colons."""
 
 import test_python
-from test_python import PYTHON, PYTHONS, harness, line_of
+from test_python import PYTHON, PYTHONS, VERSION, harness, line_of
+
+# From 3.13 on attributes are in their object's own block; from 3.14 on up to 100 ints
+# that were freed are kept for the next ones.
+INSIDE = VERSION >= (3, 13)
+KEPT_INTS = 100 if VERSION >= (3, 14) else 0
 
 
 OBJECTS = """\
@@ -142,6 +147,17 @@ at_the_peak = listed(30000), arranged(30000), mapped(30000)
 """
 
 
+def names_objects(case, result, function):
+    """Whether the interpreter has a name for what makes the function's objects. (Debian's
+    3.14 is stripped, and has a nameless copy of it; all the others do.)"""
+    named = b"PyType_GenericAlloc" in case.heapline(
+        "tree", "--focus=^%s$" % function, "--sort=allocations", result.profile).stdout
+    processes = case.read_json("info", result.profile)["processes"]
+    if {p["python"]["version"] for p in processes} != {"3.14"}:
+        case.assertTrue(named)
+    return named
+
+
 class Churn(test_python.Case):
     def advice(self, result):
         lines = CHURN.split("\n")
@@ -150,10 +166,12 @@ class Churn(test_python.Case):
                 if site["file"].endswith("script.py") and site["advice"]}
 
     def test_advice_is_given_where_numbers_tell_it_and_nowhere_else(self):
-        want = {"pool": "pool", "listed": "array"}
         for python in PYTHONS:
             with self.subTest(python=python):
                 result = self.run_script(CHURN, python=python)
+                want = {"listed": "array"}
+                if names_objects(self, result, "fresh"):
+                    want["pool"] = "pool"
                 (version,) = {p["python"]["version"] for p in self.read_json(
                     "info", result.profile)["processes"]}
                 # From 3.12 on a comprehension has no frame of its own.
@@ -165,9 +183,15 @@ class Churn(test_python.Case):
         result = self.run_script(CHURN)
         text = self.heapline("churn", "-n99", result.profile).stdout.decode()
         text = " ".join(text.split())
-        for words in ("pool: 20,000 objects were made by calling a class, 100.0 % freed",
-                      "generator: the 39,", "its own line: if the list is gone through",
-                      "array: 29,983 numbers and the lists that they are in had"):
+        numbers = r"29,\d+" if KEPT_INTS else "29,983"
+        self.assertRegex(text, "array: %s numbers and the lists that they are in had"
+                         % numbers)
+        said = []
+        if VERSION < (3, 12): # from then on a comprehension has no frame of its own
+            said += ["generator: the 39,", "its own line: if the list is gone through"]
+        if names_objects(self, result, "fresh"):
+            said += ["pool: 20,000 objects were made by calling a class, 100.0 % freed"]
+        for words in said:
             self.assertIn(words, text)
 
     def test_without_native_frames_no_class_is_known(self):
@@ -176,7 +200,7 @@ class Churn(test_python.Case):
 
 
 class Objects(test_python.Case):
-    """Small objects, by the byte: CPython 3.11's layouts, so Debian's alone."""
+    """Small objects, by the byte."""
 
     def setUp(self):
         super().setUp()
@@ -190,24 +214,30 @@ class Objects(test_python.Case):
 
     def test_a_range_is_next_to_nothing_where_a_list_is_a_million_objects(self):
         self.assertLess(self.line("ranges", "return range")["allocated"], 300)
-        # 257 small integers are there already.
         line = self.line("comprehension", "for i in range")
-        self.assertEqual(line["increment"], 8448672 + (10 ** 6 - 257) * 32)
+        self.assert_ints(line["increment"] - 8448672, 10 ** 6)
         self.assertGreater(line["occurrences"], 990000)
 
+    def assert_ints(self, size, count):
+        """Those of range(count): 257 small ones are there already."""
+        self.assertEqual(size % 32, 0)
+        self.assertIn(count - 257 - size // 32, range(KEPT_INTS + 1))
+
     def test_slots_save_a_block_and_forty_bytes(self):
-        for name, text, blocks, size in (("plain", "= Plain()", 2, 88),
+        for name, text, blocks, size in (("plain", "= Plain()", 1 if INSIDE else 2, 88),
                                          ("slotted", "= Slotted()", 1, 48)):
             line = self.line(name, "places[i] " + text)
-            self.assertEqual((line["occurrences"], line["allocated"]),
-                             (100000 * blocks, 100000 * size), name)
+            # The first calls of a function may take other ways.
+            first = 200 if INSIDE else 0
+            self.assertIn(line["occurrences"] - 100000 * blocks, range(first + 1), name)
+            self.assertIn(line["allocated"] - 100000 * size, range(100 * first + 1), name)
 
     def test_an_array_is_half_a_list_and_a_set_much_more(self):
         # Its buffer grows by a part of itself: of 10,000 places, as CPython does it.
         ints = self.line("ints", "list(numbers)")["allocated"]
         self.assertEqual(ints, 80000 + 56)
         grown = self.line("<module>", "numbers = [n for n in")["increment"]
-        self.assertEqual(grown, 85120 + (10 ** 4 - 257) * 32)
+        self.assert_ints(grown - 85120, 10 ** 4)
         arrays = self.line("arrays", "array.array('i', iter")["increment"]
         self.assertEqual(arrays, 40340 + 80)
         sets = self.line("sets", "set(numbers)")["increment"]
@@ -215,22 +245,27 @@ class Objects(test_python.Case):
 
     def test_cycles_wait_for_the_collector_of_garbage(self):
         """Each is an object and its attributes; the last block is the number that
-        gc.collect() gives, which nobody takes."""
+        gc.collect() gives, which nobody takes. (From 3.13 on that may be a kept one, and
+        what else was kept goes.)"""
+        blocks = 10000 if INSIDE else 20000
         result = self.run_script(CYCLES)
         made, collected = (self.line("<module>", text, CYCLES, result)
                            for text in ("# kept", "# at last"))
-        self.assertEqual((made["occurrences"], made["freed"]), (20000, 0))
-        self.assertEqual(collected["freed"] - made["allocated"], 28)
+        self.assertEqual((made["occurrences"], made["freed"]), (blocks, 0))
+        self.assertIn(collected["freed"] - made["allocated"],
+                      range(1000) if INSIDE else {28})
         sites = {site["line"]: site for site in self.read_json(
             "churn", result.profile)["sites"] if site["file"].endswith("script.py")}
-        self.assertEqual(sites[collected["line"]]["freed_here"], 20001)
+        self.assertIn(sites[collected["line"]]["freed_here"] - blocks,
+                      range(10) if INSIDE else {1})
 
     def test_fresh_objects_are_churn_and_pooled_ones_are_not(self):
         made = self.line("pool", "Slotted() if fresh")
         self.assertEqual((made["occurrences"], made["allocated"]), (10000, 480000))
         sites = [site for site in self.read_json("churn", self.result.profile)["sites"]
                  if site["file"].endswith("script.py") and site["advice"] == "pool"]
-        self.assertEqual([site["line"] for site in sites], [made["line"]])
+        self.assertEqual([site["line"] for site in sites],
+                         [made["line"]] if names_objects(self, self.result, "pool") else [])
 
     def test_modes_of_the_allocator_change_no_number(self):
         def counts(result):
