@@ -328,7 +328,7 @@ bool expression_is_at_fp(const struct cfi_row *row, int32_t at, bool deref,
 	if (length > (uint64_t)(r.end - r.p))
 		return false;
 	r.end = r.p + length;
-	if (reader_take(&r, 1) != EX_BREG0 + ARCH_FP)
+	if (reader_take(&r, 1) != (uint64_t)EX_BREG0 + ARCH_FP)
 		return false;
 	offset = reader_sleb(&r);
 	if ((deref && reader_take(&r, 1) != EX_DEREF) || r.bad || r.p != r.end)

@@ -525,7 +525,7 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_INDEX (WIRE_AT_NAMES + WIRE_NAMES * sizeof(struct wire_name))
 #define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
 #define WIRE_AT_LINKS (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
-#define WIRE_AT_LOOPS (WIRE_AT_LINKS + WIRE_LINKS * WIRE_NODES * sizeof(uint32_t))
+#define WIRE_AT_LOOPS (WIRE_AT_LINKS + WIRE_NODES * sizeof(uint32_t) * WIRE_LINKS)
 #define WIRE_AT_CODE_INDEX (WIRE_AT_LOOPS + WIRE_LOOPS * sizeof(struct wire_loop))
 #define WIRE_AT_CODE_SLOTS (WIRE_AT_CODE_INDEX + WIRE_CODES * sizeof(uint32_t))
 #define WIRE_AT_CODES (WIRE_AT_CODE_SLOTS + WIRE_CODE_SLOTS * sizeof(uint32_t))

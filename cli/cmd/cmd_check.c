@@ -92,7 +92,7 @@ static const struct option_spec options[] = {
 	[QUIET] = {.name = "quiet",
 		   .help = "no word if all limits are met",
 		   .letter = 'q'},
-	GATE_ROWS(GATE),
+	GATE_ROWS((int)GATE),
 	{0},
 };
 

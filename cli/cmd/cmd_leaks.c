@@ -37,7 +37,7 @@ static const struct option_spec options[] = {
 		    .help = "text; lsan or valgrind-xml, as those tools write it",
 		    .words = "text lsan valgrind-xml"},
 	[SNAPSHOT] = GRAPH_SNAPSHOT,
-	GATE_SHARED_ROWS(GATE),
+	GATE_SHARED_ROWS((int)GATE),
 	{0},
 };
 

@@ -418,7 +418,7 @@ static int report(struct watch *w)
 		return unwatched_for("figures of a sampled recording are estimates",
 				     "the sites above are as good as these; for a "
 				     "verdict record without --sample");
-	return found ? BUDGET_LEAKS : VERB_OK;
+	return found ? (int)BUDGET_LEAKS : VERB_OK;
 }
 
 /* pid 0: of the profile. */

@@ -30,6 +30,7 @@ enum gate_option { /* in a verb's table from some place on */
 		   GATE_OPTIONS,
 };
 
+/* from: an int, for the places are of two enums. */
 #define GATE_SHARED_ROWS(from)                                                         \
 	[(from) + GATE_SUPPRESSIONS] =                                                 \
 		{.name = "suppressions",                                               \

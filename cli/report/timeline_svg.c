@@ -87,8 +87,8 @@ static double x_of(const struct picture *p, uint64_t ns)
 	uint64_t start = p->span.start_ns;
 
 	/* A bin may have begun before. */
-	return LEFT + (double)PLOT * (double)(ns > start ? ns - start : 0) /
-			      (double)(p->span.end_ns - start);
+	return (double)LEFT + (double)PLOT * (double)(ns > start ? ns - start : 0) /
+				      (double)(p->span.end_ns - start);
 }
 
 static double y_of(const struct panel *panel, uint64_t value)
@@ -194,7 +194,7 @@ static void put_peak(const struct picture *p, const struct panel *panel)
 	uint64_t end = p->span.end_ns;
 	uint64_t at = profile->tree_peak_at_ns < end ? profile->tree_peak_at_ns : end;
 	double x = x_of(p, at), y = y_of(panel, profile->tree_peak.bytes);
-	bool right = x < LEFT + PLOT * 0.7;
+	bool right = x < LEFT + PLOT * 7 / 10;
 
 	if (!profile->tree_peak.blocks || !timeline_has_peak(profile))
 		return;

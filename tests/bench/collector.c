@@ -252,7 +252,7 @@ static void idle(struct bench *b)
 	for (int i = 0; i < PASSES; i++)
 		engine_pass(b->engine);
 	printf("idle        %6.2f us a pass over 2000 rings\n",
-	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / PASSES * 1e6);
+	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / (double)PASSES * 1e6);
 }
 
 int main(void)

@@ -92,6 +92,7 @@ static void estimates_are_unbiased_and_as_good_as_the_formula_says(void **unused
 	double bytes = 0, blocks = 0, bytes_squared = 0, blocks_squared = 0;
 	struct profile p = {.sampled = INTERVAL};
 	struct trial t;
+	const double seeds = SEEDS;
 	int covered = 0;
 
 	(void)unused;
@@ -107,20 +108,20 @@ static void estimates_are_unbiased_and_as_good_as_the_formula_says(void **unused
 		range = estimate_range(&p, e.bytes);
 		off_bytes = (double)e.bytes - t.bytes;
 		off_blocks = (double)e.blocks - t.blocks;
-		bytes += off_bytes / SEEDS;
-		blocks += off_blocks / SEEDS;
-		bytes_squared += off_bytes * off_bytes / SEEDS;
-		blocks_squared += off_blocks * off_blocks / SEEDS;
+		bytes += off_bytes / seeds;
+		blocks += off_blocks / seeds;
+		bytes_squared += off_bytes * off_bytes / seeds;
+		blocks_squared += off_blocks * off_blocks / seeds;
 		covered +=
 			(double)range.low <= t.bytes && t.bytes <= (double)range.high;
 	}
 	/* Of 400 trials: the standard error of a mean is a twentieth of the deviation,
 	 * that of a variance 7 percent of it. */
-	assert_near(bytes * bytes * SEEDS / t.bytes_variance, 0, 4.5 * 4.5);
-	assert_near(blocks * blocks * SEEDS / t.blocks_variance, 0, 4.5 * 4.5);
+	assert_near(bytes * bytes * seeds / t.bytes_variance, 0, 4.5 * 4.5);
+	assert_near(blocks * blocks * seeds / t.blocks_variance, 0, 4.5 * 4.5);
 	assert_near(bytes_squared / t.bytes_variance, 1, 0.35);
 	assert_near(blocks_squared / t.blocks_variance, 1, 0.35);
-	assert_true(t.bytes_variance <= INTERVAL * t.bytes);
+	assert_true(t.bytes_variance <= (double)INTERVAL * t.bytes);
 	assert_true(covered >= SEEDS * ESTIMATE_PERCENT / 100);
 }
 
@@ -128,7 +129,8 @@ static void estimates_are_unbiased_and_as_good_as_the_formula_says(void **unused
 static void check_share(uint64_t interval, size_t size)
 {
 	enum { TRIES = 1000000 };
-	double share = 1.0 / (double)wire_weight(interval, size), off;
+	const double tries = TRIES, share = 1 / (double)wire_weight(interval, size);
+	double off;
 	uint64_t recorded = 0;
 
 	atomic_store(&sample.interval, interval);
@@ -136,8 +138,8 @@ static void check_share(uint64_t interval, size_t size)
 	for (int n = 0; n < TRIES; n++)
 		recorded += !sample_skips(size);
 	atomic_store(&sample.interval, INTERVAL);
-	off = (double)recorded - TRIES * share;
-	if (off * off > 4.5 * 4.5 * TRIES * share * (1 - share))
+	off = (double)recorded - tries * share;
+	if (off * off > 4.5 * 4.5 * tries * share * (1 - share))
 		fail_msg("size %zu: %d of %d, not 1 in %.0f", size, (int)recorded,
 			 TRIES, 1 / share);
 }
