@@ -68,6 +68,19 @@ class Stacks(Roots):
                                  ("sleeper", "local", "sleeper"))
                 self.assertEqual(found["gone"][1], None)
 
+    def test_registers_that_a_function_saved_on_its_stack(self):
+        """rbx is, with one of the two in it; rbp is not."""
+        found = self.scan_roots("saved", program="roots_fast")
+        kinds = set()
+        for name in ("kept", "parameter"):
+            block, root = found[name]
+            self.assertEqual(block["held"], "sure")
+            self.assertIn("outer() local `%s` " % name, root["text"])
+            self.assertEqual("in register rbp" in root["text"],
+                             root["kind"] == "register")
+            kinds.add(root["kind"])
+        self.assertEqual(kinds, {"register", "stack"})
+
     def test_frames_without_debug_information(self):
         self.check_stacks("roots_plain", {
             "member": "frame of sleeper()+0x", "local": "frame of sleeper()+0x",

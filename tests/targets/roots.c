@@ -2,7 +2,8 @@
  * roots.c - blocks that are held from one place each; prints "NAME ADDRESS" of each.
  * What is called "gone..." was held there, and is not any more.
  *
- *	roots stacks	variables of a thread that sleeps in a library call
+ *	roots stacks	variables of a thread that sleeps
+ *	roots saved	the same, in a function that saves registers on its stack
  *	roots return	one of main's, which returns
  *	roots exit	one of a function's that calls exit(), deep in others
  *	roots quick_exit, _exit		the same by these
@@ -45,11 +46,32 @@ struct pair {
 	void *volatile p;
 };
 
+static bool is_saving;
+
+static NOINLINE void rest_saving(void)
+{
+#ifdef __x86_64__
+	/* What rest() leaves as it was in its frame may not be a pointer either. */
+	__asm__ volatile("push $0\n"
+			 "push $0\n"
+			 "add $16, %%rsp\n"
+			 "xor %%ebx, %%ebx\n"
+			 :
+			 :
+			 : "rbx", "cc", "memory");
+#endif
+	rest();
+	__asm__ volatile(""); /* no jump to it */
+}
+
 static inline __attribute__((always_inline)) void inlined(void)
 {
 	void *volatile within = make("inlined", 106);
 
-	rest();
+	if (is_saving)
+		rest_saving();
+	else
+		rest();
 	free(within);
 }
 
@@ -473,7 +495,8 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
 	pthread_barrier_init(&ready, NULL, 2);
-	if (!strcmp(what, "stacks"))
+	is_saving = !strcmp(what, "saved");
+	if (is_saving || !strcmp(what, "stacks"))
 		return stacks();
 	if (!strcmp(what, "threads") && argc > 2)
 		return thread_local(argv[2]);
