@@ -5,6 +5,7 @@ own, with a small fixed environment, and leaves nothing behind. Results are prin
 as TAP, so that each test method counts.
 """
 
+import atexit
 import json
 import os
 import re
@@ -19,13 +20,38 @@ import unittest
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("HEAPLINE_BUILD", os.path.join(SOURCE, "build")))
-HEAPLINE = os.path.join(BUILD, "cli", "heapline")
-SHIM = os.path.join(BUILD, "preload", "libheapline.so")
+PROGRAMS = (("cli", "heapline"), ("preload", "libheapline.so"))
+HEAPLINE, SHIM = (os.path.join(BUILD, *path) for path in PROGRAMS)
+NOBODY = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+# Of the machine, where what a libc does differs from release to release.
+GLIBC = tuple(int(n) for n in os.confstr("CS_GNU_LIBC_VERSION").split()[1].split("."))
 PATIENCE = 120  # seconds that no single run takes
 
 
 def target(name):
     return os.path.join(BUILD, "tests", "targets", name)
+
+
+def open_build():
+    """For tests of programs that become another user, to be called before all else: a
+    build tree that such one may not read (in /root, say) is copied for him."""
+    global BUILD, HEAPLINE, SHIM, COUNT, BUMP
+    if os.geteuid() or not os.path.exists(NOBODY[0]):
+        return
+    test = subprocess.run([*NOBODY, "test", "-r", SHIM], check=False)
+    if test.returncode == 0:
+        return
+    copy = tempfile.mkdtemp(prefix="heapline-e2e-build-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    os.chmod(copy, 0o755)
+    for folder in ("cli", "preload", os.path.join("tests", "targets")):
+        os.makedirs(os.path.join(copy, folder))
+        for entry in os.scandir(os.path.join(BUILD, folder)):
+            if entry.is_file() and entry.stat().st_mode & 0o111:
+                shutil.copy(entry.path, os.path.join(copy, folder))
+    BUILD = copy
+    HEAPLINE, SHIM = (os.path.join(copy, *path) for path in PROGRAMS)
+    COUNT, BUMP = target("libcount.so"), target("libbump.so")
 
 
 COUNT = target("libcount.so")
