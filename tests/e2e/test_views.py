@@ -32,6 +32,22 @@ class Golden(harness.Case):
         subprocess.run([driver, *flags, *names, "-o", program], cwd=self.dir, check=True)
         return self.path(program)
 
+    def pool(self):
+        """Bytes that libstdc++ sets aside at its start, for exceptions."""
+        if not hasattr(Golden, "pool_bytes"):
+            self.write("empty.cc", "int main() {}\n")
+            driver = ["g++", "empty.cc", "-o", "empty", "-Wl,--no-as-needed"]
+            subprocess.run(driver, cwd=self.dir, check=True)
+            report = self.report_json(self.run_program(self.path("empty")))
+            Golden.pool_bytes = report["totals"]["allocated_bytes"]
+            self.assertGreater(Golden.pool_bytes, 70000)
+        return Golden.pool_bytes
+
+    def without_pool(self, text):
+        def less(row):
+            return "%s%*d" % (row[1], len(row[2]), int(row[2]) - self.pool())
+        return re.sub(r"(?m)^( +\d+)( +\d+)(?= +-?\d+ +\d+ )", less, text)
+
     def run_program(self, program):
         result = self.record([program])
         self.assertEqual(result.status, 0, result)
@@ -52,7 +68,13 @@ class Golden(harness.Case):
         profile = self.run_program(self.build(name, name + ".rs"))
         text = self.text_of(profile, "lines", "--nonzero", "--function", name + "::",
                             *options)
-        self.check(name, re.sub(r"(?m)^( +\d+) {2,}\d+ ", r"\1      (any) ", text))
+        text = re.sub(r"(?m)^( +\d+) {2,}\d+ ", r"\1      (any) ", text)
+        # Of 1.63 the end gives something back; of 1.85 nothing.
+        text = re.sub(r"(?m)^.* std::process::exit\(.*\n", "", text)
+        parts = re.sub(r"(/rustc)-[\d.]+/", r"\1-RELEASE/", text).split("\nFilename: ")
+        self.check(name, "\nFilename: ".join(
+            re.sub(r"(?m)^ *\d+(?= +\(any\))", " (any)", part)
+            if part.startswith("/usr/src/rustc-") else part for part in parts))
 
     def check(self, name, text):
         path = os.path.join(TEXTS, name + ".txt")
@@ -65,6 +87,8 @@ class Golden(harness.Case):
     def check_lines(self, program, *options, name=None):
         profile = self.run_program(program)
         text = self.text_of(profile, "lines", *options)
+        if os.path.exists(program + ".cc"):
+            text = self.without_pool(text)
         self.check(name or os.path.basename(program), text)
         return profile
 
@@ -78,7 +102,7 @@ class Golden(harness.Case):
         options = ["--columns", "allocated,freed", "--function", "make|drop|copy"]
         profile = self.check_lines(program, *options)
         text = self.text_of(profile, "lines", "--fold", *options)
-        self.check("templates_folded", text)
+        self.check("templates_folded", self.without_pool(text))
 
     def test_containers_count_at_the_lines_that_use_them(self):
         self.check_lines(self.build("containers", "containers.cc"), "--nonzero")

@@ -44,7 +44,8 @@ void forms()
 	delete new wide;	/* aligned */
 	delete[] new wide[7];
 	::operator delete(::operator new(77), std::size_t(77)); /* sized */
-	::operator delete(::operator new(77, std::align_val_t(256)), 77,
+	/* (libstdc++ before 14 asks for whole multiples of the alignment.) */
+	::operator delete(::operator new(768, std::align_val_t(256)), 768,
 			  std::align_val_t(256));
 	::operator delete(::operator new(10, std::nothrow), std::nothrow);
 	void *volatile none =
