@@ -52,7 +52,7 @@
 enum last_limit {
 	LAST_STEPS = 512, /* powers of two */
 	LAST_NODES = 1024,
-	LAST_FRAMES = 104 << 10, /* of deeper stacks nothing is kept */
+	LAST_FRAMES = 20 << 10, /* of deeper stacks nothing is kept */
 	LAST_OPAQUE = -(1 << 13),
 };
 

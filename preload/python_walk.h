@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 enum python_walk_limit {
-	PYTHON_FRAMES = 1 << 14, /* of deeper stacks nothing is kept */
+	PYTHON_FRAMES = 1 << 13, /* of deeper stacks nothing is kept */
 	PYTHON_INDEX = 1024,	 /* powers of two */
 	PYTHON_NODES = 4096,
 	PYTHON_PAIRS = 1024,

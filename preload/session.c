@@ -56,19 +56,33 @@ static uint32_t session_slot(const struct wire_process *p)
 	return (uint32_t)(p - wire_process(session.base, 0));
 }
 
+/* Bytes of address space that we may take of the program's: a quarter. */
+static uint64_t fair_share(void)
+{
+	struct rlimit limit;
+
+	if (sys_call4(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) < 0)
+		return UINT64_MAX;
+	return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur / 4;
+}
+
 /* The same mapping serves fork children, so what they inherit is right. */
 static bool map(int fd)
 {
-	static const uint32_t rings[] = {WIRE_RINGS, 512, 64, 8};
+	uint32_t there = wire_rings((uint64_t)sys_call3(SYS_lseek, fd, 0, SEEK_END));
+	uint64_t share = fair_share();
 	void *base = MAP_FAILED;
+	uint32_t rings;
 
-	/* A shorter prefix where address space is limited (RLIMIT_AS). */
-	for (size_t i = 0; base == MAP_FAILED && i < sizeof(rings) / sizeof(*rings);
-	     i++) {
-		session.rings = rings[i];
-		base = (void *)sys_call6(
-			SYS_mmap, 0, (long)(WIRE_AT_DATA + rings[i] * WIRE_DATA_STRIDE),
-			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	/* A shorter prefix where address space is limited. */
+	for (int i = 0; base == MAP_FAILED && (rings = wire_rings_to_try(i)); i++) {
+		if (rings > there ||
+		    (WIRE_BYTES_OF(rings) > share && wire_rings_to_try(i + 1)))
+			continue;
+		session.rings = rings;
+		base = (void *)sys_call6(SYS_mmap, 0, (long)WIRE_BYTES_OF(rings),
+					 PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_NORESERVE, fd, 0);
 		if ((unsigned long)base > -4096ul)
 			base = MAP_FAILED;
 	}
@@ -77,8 +91,7 @@ static bool map(int fd)
 	/* Rings are opened when claimed: mlockall() must not fill thousands. */
 	sys_call3(SYS_mprotect, (char *)base + WIRE_AT_DATA,
 		  session.rings * WIRE_DATA_STRIDE, PROT_NONE);
-	sys_call3(SYS_madvise, base, WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE,
-		  MADV_DONTDUMP);
+	sys_call3(SYS_madvise, base, WIRE_BYTES_OF(session.rings), MADV_DONTDUMP);
 	session.base = base;
 	session_recording = &session_header()->recording;
 	return true;
@@ -86,8 +99,7 @@ static bool map(int fd)
 
 static void unmap(void)
 {
-	sys_call3(SYS_munmap, session.base,
-		  WIRE_AT_DATA + session.rings * WIRE_DATA_STRIDE, 0);
+	sys_call3(SYS_munmap, session.base, WIRE_BYTES_OF(session.rings), 0);
 	session_recording = &no_session;
 	session.base = NULL;
 }

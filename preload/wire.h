@@ -3,7 +3,7 @@
  *
  * One memfd serves a whole tree of forks. The collector makes it, sizes it to
  * WIRE_BYTES (sparse) and hands it over a Unix socket; every traced process maps
- * all of it, or a shorter prefix with fewer rings where address space is scarce.
+ * all of it. Where address space is scarce either has a shorter one, with fewer rings.
  * Offsets are constants of this version: nobody trusts an offset read from it.
  *
  *	header | processes | ring controls | modules | names | tree index | tree nodes |
@@ -39,7 +39,7 @@ enum wire_limit {
 	WIRE_REGIONS = 4096,	   /* root regions of one process at once */
 	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
-	WIRE_SCRATCH_BYTES = 4736 << 10, /* behind each ring: its producer's own */
+	WIRE_SCRATCH_BYTES = 1792 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
 	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,
@@ -531,9 +531,28 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_CODES (WIRE_AT_CODE_SLOTS + WIRE_CODE_SLOTS * sizeof(uint32_t))
 #define WIRE_AT_DATA (WIRE_AT_CODES + WIRE_CODE_BYTES)
 #define WIRE_DATA_STRIDE ((uint64_t)WIRE_RING_BYTES + WIRE_SCRATCH_BYTES)
-#define WIRE_BYTES (WIRE_AT_DATA + WIRE_RINGS * WIRE_DATA_STRIDE)
+#define WIRE_BYTES WIRE_BYTES_OF(WIRE_RINGS)
+/* With so many rings. */
+#define WIRE_BYTES_OF(rings) (WIRE_AT_DATA + (rings) * WIRE_DATA_STRIDE)
 _Static_assert(sizeof(struct wire_header) <= WIRE_AT_PROCESSES, "header page");
 _Static_assert(WIRE_AT_DATA % 4096 == 0, "rings are mapped page by page");
+
+/* How many rings a memory of so many bytes has, at most WIRE_RINGS. */
+static inline uint32_t wire_rings(uint64_t bytes)
+{
+	uint64_t rings =
+		bytes < WIRE_AT_DATA ? 0 : (bytes - WIRE_AT_DATA) / WIRE_DATA_STRIDE;
+
+	return rings < WIRE_RINGS ? (uint32_t)rings : (uint32_t)WIRE_RINGS;
+}
+
+/* For the n-th try: all of them, then ever fewer; 0: there is no further one. */
+static inline uint32_t wire_rings_to_try(int n)
+{
+	static const uint32_t tries[] = {WIRE_RINGS, 512, 64, 8};
+
+	return n < 4 ? tries[n] : 0;
+}
 
 static inline struct wire_process *wire_process(void *base, uint32_t slot)
 {

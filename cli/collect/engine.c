@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	SLACK_NS = 1000000,
@@ -326,6 +327,7 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 		struct engine **ret)
 {
 	const struct wire_header *h = base;
+	off_t bytes = fd >= 0 ? lseek(fd, 0, SEEK_END) : (off_t)WIRE_BYTES;
 	struct engine *e = aligned_alloc(_Alignof(struct engine), sizeof(*e));
 	int r;
 
@@ -334,6 +336,7 @@ int engine_open(void *base, int fd, const struct engine_hooks *hooks,
 	memset(e, 0, sizeof(*e));
 	e->base = base;
 	e->fd = fd;
+	e->rings = wire_rings((uint64_t)bytes);
 	if (hooks)
 		e->hooks = *hooks;
 	clock_start(&e->clock, h->flags & WIRE_CLOCK_TSC);

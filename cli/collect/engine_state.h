@@ -49,6 +49,7 @@ struct engine {
 	struct codes codes;
 	size_t modules_told;
 
+	uint32_t rings; /* that there is memory for */
 	struct lane lanes[WIRE_RINGS];
 	uint16_t open[WIRE_RINGS]; /* numbers of lanes in use */
 	size_t open_count;

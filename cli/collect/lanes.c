@@ -69,7 +69,7 @@ void lanes_look_at_claims(struct engine *e, bool all)
 	if (claims != e->claims)
 		all = true;
 	e->claims = claims;
-	for (uint32_t i = 0; all && i < WIRE_RINGS; i++)
+	for (uint32_t i = 0; all && i < e->rings; i++)
 		look_at_claim(e, i);
 }
 
@@ -159,7 +159,7 @@ void lanes_look_at_owner(struct lane *lane)
 void lanes_look_around(struct engine *e)
 {
 	for (size_t i = 0; i < LOOK_RINGS; i++, e->look++) {
-		look_at_claim(e, e->look % WIRE_RINGS);
+		look_at_claim(e, e->look % e->rings);
 		if (i < e->open_count)
 			lanes_look_at_owner(
 				&e->lanes[e->open[e->look % e->open_count]]);

@@ -47,6 +47,43 @@ static int hold(struct wire_robust *word)
 	return err ? -err : -pthread_mutex_lock((pthread_mutex_t *)word);
 }
 
+/* Is there room for the rest of what we will need? */
+static bool has_spare(void)
+{
+	const size_t spare = 1ull << 30;
+	void *at = mmap(NULL, spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return false;
+	munmap(at, spare);
+	return true;
+}
+
+/* With as many rings as there is room for (RLIMIT_AS, RLIMIT_FSIZE). False: errno. */
+static bool map(struct recording *r)
+{
+	uint32_t rings;
+	void *base;
+
+	for (int i = 0; (rings = wire_rings_to_try(i)); i++) {
+		r->bytes = WIRE_BYTES_OF(rings);
+		if (ftruncate(r->memory, (off_t)r->bytes) < 0)
+			continue;
+		base = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_NORESERVE, r->memory, 0);
+		if (base == MAP_FAILED)
+			continue;
+		if (wire_rings_to_try(i + 1) && !has_spare()) {
+			munmap(base, r->bytes);
+			continue;
+		}
+		r->base = base;
+		madvise(base, r->bytes, MADV_DONTDUMP);
+		return true;
+	}
+	return false;
+}
+
 int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
 		   bool recording, bool kernel_clock)
 {
@@ -57,15 +94,8 @@ int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
 		.memory = memfd_create("heapline", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
 	if (r->memory < 0)
 		return -errno;
-	if (ftruncate(r->memory, WIRE_BYTES) < 0)
+	if (!map(r))
 		goto fail;
-	r->base = mmap(NULL, WIRE_BYTES, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_NORESERVE, r->memory, 0);
-	if (r->base == MAP_FAILED) {
-		r->base = NULL;
-		goto fail;
-	}
-	madvise(r->base, WIRE_BYTES, MADV_DONTDUMP);
 	h = (struct wire_header *)r->base;
 	h->magic = WIRE_MAGIC;
 	h->version = WIRE_VERSION;
@@ -89,7 +119,7 @@ fail:
 void recording_close(struct recording *r)
 {
 	if (r->base)
-		munmap(r->base, WIRE_BYTES);
+		munmap(r->base, r->bytes);
 	closep(&r->memory);
 	*r = (struct recording){.memory = -1};
 }
@@ -272,15 +302,15 @@ bool recording_is_shared(struct recording *r)
 	/* The kernel refuses this seal while anybody maps the memory to write. (There is
 	 * no moment without a mapping: another thread's would come to lie there, and go
 	 * with the next one.) */
-	if (mmap(r->base, WIRE_BYTES, PROT_READ,
+	if (mmap(r->base, r->bytes, PROT_READ,
 		 MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, r->memory, 0) == MAP_FAILED)
 		abort();
 	shared = fcntl(r->memory, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EBUSY;
 	/* Once sealed it is ours alone: a private mapping shows the same. */
-	if (mmap(r->base, WIRE_BYTES, PROT_READ | PROT_WRITE,
+	if (mmap(r->base, r->bytes, PROT_READ | PROT_WRITE,
 		 (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE | MAP_FIXED,
 		 r->memory, 0) == MAP_FAILED)
 		abort(); /* there was room for it a moment ago */
-	madvise(r->base, WIRE_BYTES, MADV_DONTDUMP);
+	madvise(r->base, r->bytes, MADV_DONTDUMP);
 	return shared;
 }

@@ -11,7 +11,8 @@
 
 struct recording {
 	int memory; /* the memfd */
-	char *base; /* all of it, mapped */
+	char *base;	/* all of it, mapped */
+	uint64_t bytes; /* of it: WIRE_BYTES, or less where there is no room for so many */
 	unsigned char token[WIRE_TOKEN_BYTES];
 	char session[WIRE_SESSION_BYTES]; /* for those who have it not; "" is none */
 };

@@ -67,6 +67,17 @@ class Pristine(harness.Case):
 
         self.compare(preexec_fn=limit)
 
+    def test_most_of_a_limited_address_space_is_the_programs(self):
+        """With fewer rings where there is no room for all; under 1 GiB, a half."""
+        for kib, least in (32000000, 24000000), (4000000, 3000000), (1200000, 600000):
+            profile = self.new_profile()
+            room = self.run_native(["/bin/sh", "-c", "ulimit -v %d; exec \"$@\"" % kib, "sh",
+                                    harness.HEAPLINE, "run", "-q", "-o", profile, "--",
+                                    target("facts"), "room"])
+            self.assert_lossless(self.report_json(profile))
+            self.assertEqual((room.status, room.stderr), (0, b""), room)
+            self.assertGreater(int(room.stdout) // 1024, least, kib)
+
     def test_environment_has_nothing_but_our_names(self):
         for run in (self.record, self.preload):
             lines = run([target("facts")]).stdout.splitlines()

@@ -3,6 +3,8 @@
  * environment, signals, threads, children, limits, timers, name, auxiliary state.
  * Under heapline it must print the same, but for the environment's LD_PRELOAD and
  * HEAPLINE_ variables.
+ *
+ *	facts room	prints how many bytes it could map (of a limited address space)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -120,10 +123,26 @@ static void relations(void)
 	printf("directory %s\n", getcwd((char[4096]){0}, 4096));
 }
 
-int main(void)
+/* In pieces of 16 MB. */
+static void room(void)
+{
+	const size_t piece = 16 << 20;
+	unsigned long pieces = 0;
+
+	while (mmap(NULL, piece, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	       MAP_FAILED)
+		pieces++;
+	printf("%lu\n", pieces * piece);
+}
+
+int main(int argc, char **argv)
 {
 	int fd;
 
+	if (argc > 1 && !strcmp(argv[1], "room")) {
+		room();
+		return 0;
+	}
 	for (int i = 0; i < 1000; i++) {
 		void *volatile p = malloc((size_t)i);
 
