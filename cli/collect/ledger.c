@@ -46,15 +46,15 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 static void realloc_begin(struct ledger *l, struct ledger_process *p,
 			  struct ledger_thread *t, const struct event *ev)
 {
-	struct ledger_realloc *r = calloc(1, sizeof(*r));
+	/* (calloc() does not come by glibc's lists of the thread's own.) */
+	struct ledger_realloc *r = malloc(sizeof(*r));
 
 	if (!r) {
 		l->sites.error = -ENOMEM;
 		p->lost++;
 		return;
 	}
-	r->address = ev->address;
-	r->next = t->reallocs;
+	*r = (struct ledger_realloc){.next = t->reallocs, .address = ev->address};
 	t->reallocs = r;
 	settle_submit(l, p, ev, r);
 }
