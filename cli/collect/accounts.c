@@ -23,7 +23,7 @@ enum {
 	LEAST_LIVE = 64 << 10, /* bytes: below it nothing is worth a question */
 	ANSWER_SHARE = 200,  /* answers take at most one part in so many of the time */
 	FREE_CHUNK_NS = 200, /* what a free block may cost the allocator to answer */
-	EXIT_NS = 5000000,   /* an answer at exit may take */
+	LONG_NS = 5000000, /* an answer at exit, or past a peak, may take */
 };
 
 struct account {
@@ -258,7 +258,7 @@ static bool estimate(struct accounts *a, struct account *i, const struct look *l
 	move(&i->seen.rss_files, now.others, i->pages.others);
 	i->seen.rss_bytes = i->seen.rss_anonymous + i->seen.rss_files + was.rss_stack +
 			    was.rss_shared + was.rss_own;
-	i->seen.rss_at_ns = l->rss_at_ns;
+	i->seen.rss_at_ns = engine_now_ns(a->engine);
 	note(i, l);
 	i->seen = was;
 	return true;
@@ -320,9 +320,11 @@ static bool is_due(const struct account *i, const struct engine_heap *heap,
 	if (live / 11 > i->asked_at.live_bytes / 10 ||
 	    (since > LATE_NS && live / 51 > i->asked_at.live_bytes / 50))
 		return true;
-	/* Past a peak that nobody asked at. */
+	/* Past a peak that nobody asked at, and not far: what was freed since is looked
+	 * at by the allocator, block by block. */
 	if (heap->peak_bytes / 51 > i->asked_at.peak_bytes / 50 &&
-	    live < heap->peak_bytes - heap->peak_bytes / 100)
+	    live < heap->peak_bytes - heap->peak_bytes / 100 &&
+	    2 * i->took_ns + heap->fallen * FREE_CHUNK_NS <= LONG_NS)
 		return true;
 	return live < i->asked_at.live_bytes / 2 &&
 	       since > ANSWER_SHARE * may_take(i, heap);
@@ -378,7 +380,7 @@ static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 		return;
 	*awaited |= is_awaited(a, i, p, now);
 	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
-			      may_take(i, &heap) > EXIT_NS, memory_order_relaxed);
+			      may_take(i, &heap) > LONG_NS, memory_order_relaxed);
 	if (now >= i->smaps_at && heap.live_bytes && !a->look.glance) {
 		struct look l = {.p = p, .said.live_bytes = heap.live_bytes};
 

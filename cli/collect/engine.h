@@ -122,6 +122,7 @@ void engine_process_forked(struct engine *e, struct engine_process *p,
 struct engine_heap {
 	uint64_t live_bytes; /* now, inherited blocks too */
 	uint64_t peak_bytes; /* of its own */
+	uint64_t fallen;     /* blocks: fewer of its own than at the peak */
 	uint64_t frees;
 };
 

@@ -121,11 +121,14 @@ struct engine_heap engine_process_heap(const struct engine_process *pub)
 	const struct process *p = (const struct process *)pub;
 	const struct lineage *l = &p->books.lineage;
 	const struct sites_process *sums = &p->books.sums;
+	const struct profile_amount *live = &sums->live[PROFILE_MALLOC];
+	const struct profile_amount *peak = &sums->peak[PROFILE_MALLOC].max;
 
 	return (struct engine_heap){
-		.live_bytes = sums->live[PROFILE_MALLOC].bytes + l->inherited.bytes -
+		.live_bytes = live->bytes + l->inherited.bytes -
 			      l->freed.bytes,
-		.peak_bytes = sums->peak[PROFILE_MALLOC].max.bytes,
+		.peak_bytes = peak->bytes,
+		.fallen = peak->blocks > live->blocks ? peak->blocks - live->blocks : 0,
 		.frees = sums->frees[PROFILE_MALLOC],
 	};
 }

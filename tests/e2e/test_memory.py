@@ -56,6 +56,7 @@ class Memory(harness.Case):
     def check_sum(self, m):
         parts = ("live", "slack", "free", "files", "stack", "shared", "heapline", "other")
         self.assertEqual(sum(m[p + "_bytes"] for p in parts), m["rss_bytes"], m)
+        self.assertGreater(m["rss_at_ns"], 0)
 
     def test_of_a_heap_that_is_known(self):
         report, process = self.told_at_exit(
