@@ -31,12 +31,14 @@ struct churn {
 	struct churn_site *sites; /* of those shown */
 	uint32_t *place;	  /* by label: index + 1 into sites; 0: not shown */
 	struct count total;
+	struct instances instances; /* if there are Python's sites */
 };
 
 static void churn_done(struct churn *c)
 {
 	view_done(&c->view);
 	labels_done(&c->labels);
+	instances_done(&c->instances);
 	free(c->counts);
 	free(c->order);
 	free(c->sites);
@@ -140,7 +142,7 @@ static void add_site(const struct churn *c, struct churn_site *to,
 	classes_add(&to->sizes, site->sizes, site->sizes_count);
 	classes_add(&to->lives, site->lives, site->lives_count);
 	if (to->python.is)
-		churn_python_add(&to->python, c->view.profile, site,
+		churn_python_add(&to->python, c->view.profile, &c->instances, site,
 				 scope_peak(&c->view.scope, site));
 }
 
@@ -215,6 +217,17 @@ static int count_lines(struct churn *c)
 	return 0;
 }
 
+static int know_python(struct churn *c)
+{
+	bool has_python = false;
+
+	for (size_t i = 0; i < c->shown; i++) {
+		name_python(c, &c->sites[i], c->order[i]);
+		has_python = has_python || c->sites[i].python.is;
+	}
+	return has_python ? instances_init(&c->instances, c->view.profile) : 0;
+}
+
 static int churn_init(struct churn *c, const struct profile *p,
 		      const struct churn_options *o, size_t limit)
 {
@@ -230,8 +243,8 @@ static int churn_init(struct churn *c, const struct profile *p,
 		err = count_sites(c);
 	if (!err)
 		err = choose(c, o->sort, limit);
-	for (size_t i = 0; i < c->shown && !err; i++)
-		name_python(c, &c->sites[i], c->order[i]);
+	if (!err)
+		err = know_python(c);
 	for (size_t i = 0; i < p->site_count && !err; i++) {
 		uint32_t label;
 

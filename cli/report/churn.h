@@ -21,6 +21,7 @@
 #pragma once
 
 #include "cli/report/classes.h"
+#include "cli/report/instances.h"
 #include "cli/report/view.h"
 
 #include <stdio.h>
@@ -78,7 +79,8 @@ struct churn_site {
 
 /* Adds one of p's sites to a line of Python, with what it had at the peak. */
 void churn_python_add(struct churn_python *to, const struct profile *p,
-		      const struct profile_site *site, struct profile_amount peak);
+		      const struct instances *n, const struct profile_site *site,
+		      struct profile_amount peak);
 
 /* What the numbers say; the reason is a sentence with these numbers, for people. */
 enum churn_advice churn_advise(const struct churn_site *s, char *reason, size_t room);

@@ -230,24 +230,6 @@ enum churn_advice churn_advise(const struct churn_site *s, char *reason, size_t 
 
 /* ---- what is known of Python's ------------------------------------------- */
 
-/* Whether a stack's innermost Python frame asked for the memory by calling a class: its
- * objects come from there, whatever the interpreter's build has names for. */
-static bool is_instance(const struct profile *p, uint32_t stack)
-{
-	struct frames_walk walk = frames_of(p, stack);
-	struct frames_frame frame;
-
-	while (frames_next(&walk, &frame)) {
-		if (frames_is_python(p, frame.stack->module))
-			return false;
-		if (frame.code &&
-		    !strcmp(strings_get(&p->strings, frame.code->function),
-			    "PyType_GenericAlloc"))
-			return true;
-	}
-	return false;
-}
-
 /* A float has 24 bytes; an int of up to 60 bits 28, or 32 where it is computed. No
  * object that has others is so small, but one that a class makes. */
 static bool are_numbers(const struct profile_site *site)
@@ -258,11 +240,12 @@ static bool are_numbers(const struct profile_site *site)
 }
 
 void churn_python_add(struct churn_python *to, const struct profile *p,
-		      const struct profile_site *site, struct profile_amount peak)
+		      const struct instances *n, const struct profile_site *site,
+		      struct profile_amount peak)
 {
 	struct profile_amount *amount = &to->rest;
 
-	if (is_instance(p, site->stack)) {
+	if (instances_has(n, p, site->stack)) {
 		to->objects.allocs += site->allocs;
 		to->objects.frees += site->frees;
 		to->objects.temporary += site->temporary.blocks;
