@@ -52,8 +52,8 @@ static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 	ns = sites_moment(&l->sites, ns);
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){blocks_key(p, ev->address), ns};
-	sites_pair(&l->sites, &p->sums, &b, by, ns);
-	sites_temporary(&l->sites, &p->sums, &b);
+	counting_pair(&l->sites, &p->sums, &l->sites.items[b.site], &b,
+		      &l->sites.items[by], ns);
 	return true;
 }
 

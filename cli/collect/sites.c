@@ -269,56 +269,6 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 	counting_free(s, p, site, site->domain, b, blocks, &s->items[by], ns);
 }
 
-static void whole_pair(struct sites *s, struct sites_process *p,
-		       const struct sites_block *b, uint32_t by, uint64_t ns)
-{
-	enum { D = PROFILE_MALLOC };
-	struct site *site = &s->items[b->site], *here = &s->items[by];
-	struct profile_amount before = sites_live(site);
-	struct profile_amount sum = counting_amount(s, PROFILE_MALLOC, b->size, 1);
-	struct profile_amount more = {before.blocks + sum.blocks,
-				      before.bytes + sum.bytes};
-	struct profile_amount process = {p->live[D].blocks + sum.blocks,
-					 p->live[D].bytes + sum.bytes};
-	struct profile_amount tree = {s->tree_live.blocks + sum.blocks,
-				      s->tree_live.bytes + sum.bytes};
-
-	counting_touch(s, site);
-	counting_touch(s, here);
-	counting_born(site, b->born_ns);
-	site->allocs += sum.blocks;
-	site->allocated_bytes += sum.bytes;
-	site->frees += sum.blocks;
-	site->freed_bytes += sum.bytes;
-	p->allocs[D] += sum.blocks;
-	p->allocated_bytes[D] += sum.bytes;
-	p->frees[D] += sum.blocks;
-	p->freed_bytes[D] += sum.bytes;
-	counting_tally(s, &site->sizes, b->size, sum.blocks);
-	counting_tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0,
-		       sum.blocks);
-	peak_bump(&p->peak[D], &site->peak, before, more, process, b->born_ns);
-	peak_bump(&s->tree_peak, &site->tree_peak, before, more, tree, b->born_ns);
-	timeline_note(&s->timeline, b->born_ns, tree, sum.blocks);
-	timeline_note(&s->timeline, ns, s->tree_live, 0);
-	site->last_rank = ++s->rank;
-	site->last_live_bytes = process.bytes;
-	here->freed_here += sum.blocks;
-	here->freed_here_bytes += sum.bytes;
-	counting_stamp(s, p, here, PROFILE_MALLOC);
-}
-
-void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
-		uint32_t by, uint64_t ns)
-{
-	if (!s->divided) {
-		whole_pair(s, p, b, by, ns);
-		return;
-	}
-	sites_alloc(s, p, b->site, b->size, 1, b->born_ns);
-	sites_free(s, p, b, 1, by, ns);
-}
-
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
 {

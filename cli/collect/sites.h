@@ -193,10 +193,6 @@ void sites_alloc(struct sites *s, struct sites_process *p, uint32_t site, uint64
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns);
 
-/* sites_alloc() and sites_free() in a row, of one block of the malloc domain. */
-void sites_pair(struct sites *s, struct sites_process *p, const struct sites_block *b,
-		uint32_t by, uint64_t ns);
-
 /* That free, in the mmap domain, did not happen: takes it back. */
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns);

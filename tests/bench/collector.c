@@ -2,7 +2,8 @@
  * collector.c - events a second that one core of the collector handles, and its memory.
  *
  *	warm	random frees and allocations among N live blocks, 1,000 stacks
- *	pairs	malloc and free of the same address at once
+ *	pairs	malloc and free of the same address at once, as one event: each counts
+ *	apart	the same, as two
  *	cross	4 rings; each frees what the previous one allocated
  *	native	for scale: a malloc and its free, without us
  *
@@ -67,12 +68,16 @@ static uint64_t ticks(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t address_of(uint32_t block)
+{
+	return 0x7f0000000000ull + block * 64ull;
+}
+
 static void put(struct bench *b, int ring, enum wire_type type, uint32_t block)
 {
 	uint64_t size = type == WIRE_ALLOC ? 16 + block % 500 : 0;
 
-	wire_put(b->base, b->ring[ring], type, 0x7f0000000000ull + block * 64ull,
-		 b->stamp++, size, 1 + (block * 2654435761u) % STACKS);
+	wire_put(b->base, b->ring[ring], type, address_of(block), b->stamp++, size, 1 + (block * 2654435761u) % STACKS);
 }
 
 /* Thread CPU time: other programs on this machine do not count. */
@@ -140,14 +145,18 @@ static void warm(struct bench *b, struct result *r)
 	note(b, r);
 }
 
-static void pairs(struct bench *b, struct result *r)
+static void pairs(struct bench *b, struct result *r, bool joined)
 {
 	for (int burst = 0; burst < BURSTS; burst++) {
 		for (int i = 0; i < BURST / 2; i++) {
 			uint32_t block = 3 * MOST + (uint32_t)chance(b, 64);
 
 			put(b, 0, WIRE_ALLOC, block);
-			put(b, 0, WIRE_FREE, block);
+			if (joined)
+				wire_join(b->base, b->ring[0], address_of(block),
+					  b->stamp++, 1 + block % STACKS);
+			else
+				put(b, 0, WIRE_FREE, block);
 		}
 		drain(b);
 	}
@@ -188,7 +197,8 @@ static void native(struct bench *b, struct result *r)
 
 static void rates(struct bench *b)
 {
-	struct result some = {0}, many = {0}, paired = {0}, crossed = {0}, alone = {0};
+	struct result some = {0}, many = {0}, joined = {0}, apart = {0};
+	struct result crossed = {0}, alone = {0};
 
 	grow_to(b, SOME);
 	for (int i = 0; i < ROUNDS; i++)
@@ -198,13 +208,15 @@ static void rates(struct bench *b)
 	b->seconds = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		warm(b, &many);
-		pairs(b, &paired);
+		pairs(b, &joined, true);
+		pairs(b, &apart, false);
 		cross(b, &crossed);
 		native(b, &alone);
 	}
 	tell(&some, "warm 0.1 M");
 	tell(&many, "warm 1 M");
-	tell(&paired, "pairs");
+	tell(&joined, "pairs");
+	tell(&apart, "apart");
 	tell(&crossed, "cross");
 	tell(&alone, "native");
 }
