@@ -509,13 +509,18 @@ static bool is_over(struct server *s)
 	bool started = s->o->control < 0 ? members_had_any(s->members)
 					 : s->root.pid || s->launcher_gone;
 
+	members_look(s->members);
 	if (!started || members_count(s->members) || s->caller_count ||
 	    scans_busy(s->scans))
 		return false;
 	bell_close(s->bell); /* its thread looks into the memory */
 	s->bell = NULL;
-	s->strangers = recording_is_shared(&s->memory);
-	return !s->strangers || bell_open(&header(s)->asleep, &s->bell) < 0;
+	/* A child that executes a program has left a word, and no mapping any more. So
+	 * the last look at words comes right before the one at mappings. */
+	members_look(s->members);
+	s->strangers = !members_count(s->members) && recording_is_shared(&s->memory);
+	return (!members_count(s->members) && !s->strangers) ||
+	       bell_open(&header(s)->asleep, &s->bell) < 0;
 }
 
 /* --delay and --duration. A target may have given recording up for good meanwhile. */
