@@ -8,16 +8,16 @@
 #include <sys/mman.h>
 
 /* The loop is module 1, [0x1000, 0x2000). Frames are letters: `L` is one of the loop's,
- * other capitals are native, small letters Python's, `!` after one ends its run, `-`
- * are frames left out. */
+ * other capitals are native, small letters Python's, `!` after one ends its run, `?` is
+ * after one that was guessed, `-` are frames left out. */
 static const struct wire_loop the_loop = {1, 1, 0x1000, 0x2000};
 
-static struct wire_node node_of(char letter, bool entry)
+static struct wire_node node_of(char letter, char how)
 {
 	uint64_t flags = letter >= 'a' ? WIRE_NODE_PYTHON : 0;
 	uint64_t pc = letter == 'L' ? 0x2000 : 0x5000 + (unsigned char)letter;
 
-	flags |= entry ? WIRE_NODE_ENTRY : 0;
+	flags |= how == '!' ? WIRE_NODE_ENTRY : how == '?' ? WIRE_NODE_GUESSED : 0;
 	flags |= letter == '-' ? WIRE_NODE_CUT : 0;
 	return (struct wire_node){pc | flags << WIRE_PC_BITS, 0, 1};
 }
@@ -26,8 +26,8 @@ static size_t parse(const char *text, struct wire_node *to)
 {
 	size_t n = 0;
 
-	for (; *text; text += text[1] == '!' ? 2 : 1)
-		to[n++] = node_of(*text, text[1] == '!');
+	for (; *text; text += text[1] == '!' || text[1] == '?' ? 2 : 1)
+		to[n++] = node_of(*text, text[1]);
 	return n;
 }
 
@@ -80,6 +80,23 @@ static void loops_that_are_missing_leave_their_runs_outermost(void **state)
 	(void)state;
 	assert_merged("AL-", "ab!c!", "Aab-c");
 	assert_merged("AB", "ab!", "ABab");
+}
+
+/* As many runs as have no loop further out. */
+static void loops_that_were_lost_on_the_way_leave_their_runs_there(void **state)
+{
+	(void)state;
+	assert_merged("A-BC", "ab!c!", "A-abcBC");
+	assert_merged("A-BLC", "ab!c!", "A-abBcC");
+	assert_merged("ALB-C-LD", "a!b!c!d!e!", "AaB-bcdC-eD");
+	assert_merged("ALB-LLD", "a!b!", "AaB-bLD");
+	assert_merged("AL-BLC", "a!-b!c!", "Aa--bBcC");
+	assert_merged("A-BLC", "", "A-BLC");
+	assert_merged("AB?C", "ab!", "AabBC");
+	assert_merged("AB?LC", "a!b!", "AaBbC");
+	assert_merged("AL?LC", "a!b!c!", "AabcC");
+	assert_merged("AL?C", "a!", "AaC");
+	assert_merged("ALB?LC", "a!b!", "AaBbC");
 }
 
 static void loops_of_nobody_stay_native(void **state)
@@ -173,6 +190,8 @@ int main(void)
 		cmocka_unit_test(without_python_the_stack_is_as_it_was),
 		cmocka_unit_test(without_a_native_stack_python_stands_alone),
 		cmocka_unit_test(loops_that_are_missing_leave_their_runs_outermost),
+		cmocka_unit_test(
+			loops_that_were_lost_on_the_way_leave_their_runs_there),
 		cmocka_unit_test(loops_of_nobody_stay_native),
 		cmocka_unit_test(a_run_that_was_cut_ends_there),
 		cmocka_unit_test_setup_teardown(
