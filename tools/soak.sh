@@ -6,7 +6,8 @@
 # RUN is one of redis, threads, forks, hammer, parallel, loaded, leaks, cpython; all of them
 # by default.
 # Prints a plain line for each, with its figures, and `N passed, N failed` at the end;
-# the exit status is 0 if nothing failed. SOAK_SCALE divides the rounds (10 is a tenth).
+# the exit status is 0 if nothing failed. HEAPLINE_PYTHONS names further interpreters for
+# cpython, separated by colons. SOAK_SCALE divides the rounds (10 is a tenth).
 # The tree in build/ is built first.
 set -u
 cd "$(dirname "$0")/.." || exit 1
