@@ -166,6 +166,7 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 		     {"generator", CPYTHON_A_GENERATOR},
 		     {"coroutine", CPYTHON_A_GENERATOR},
 		     {"async_generator", CPYTHON_A_GENERATOR},
+		     {"_asyncio.Task", CPYTHON_A_TASK},
 		     {"bytearray", CPYTHON_A_BYTEARRAY},
 		     {"array.array", CPYTHON_AN_ARRAY}};
 	char name[CPYTHON_NAME_MAX];

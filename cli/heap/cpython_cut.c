@@ -108,11 +108,16 @@ static bool is_loose(const struct cpython_kind *k, const struct heap_what *w,
 	       (into == 16 || into == 40 || into == 48);
 }
 
-/* Whether a pointer into a block is at the links of its object. */
-static bool is_link(const struct heap_what *w, uint16_t how)
+/* Whether a pointer into a block is at the links of its object: in front of it, or of a
+ * task (3.14) those inside by which a thread has a list of all. */
+static bool is_link(const struct cpython_scan *s, const struct heap_what *w,
+		    uint16_t how)
 {
-	return w->type && w->state & HEAP_COLLECTED && heap_how(how) != HEAP_DEAD &&
-	       heap_into(how) + GC_HEAD == w->at;
+	if (!w->type || !(w->state & HEAP_COLLECTED) || heap_how(how) == HEAP_DEAD)
+		return false;
+	if (heap_how(how) == HEAP_INTERIOR && heap_into(how) > w->at)
+		return s->kinds[s->kind_of[w->type]].family == CPYTHON_A_TASK;
+	return heap_into(how) + GC_HEAD == w->at;
 }
 
 /* A pointer at an object behind its head is one to a start, and so is one at the first
@@ -155,7 +160,8 @@ static void cut_edges(struct cpython_scan *s)
 
 			const struct heap_what *to = &what[g->edges.to[e]];
 
-			if ((w->type && is_loose(k, w, offset, to)) || is_link(to, how))
+			if ((w->type && is_loose(k, w, offset, to)) ||
+			    is_link(s, to, how))
 				continue;
 			g->edges.to[kept] = g->edges.to[e];
 			g->edges.word[kept] = g->edges.word[e];
@@ -175,7 +181,7 @@ static void cut_roots(struct cpython_scan *s)
 	for (size_t i = 0; i < g->root_count; i++) {
 		struct heap_root x = g->roots[i];
 
-		if (is_link(&what[x.to], x.how))
+		if (is_link(s, &what[x.to], x.how))
 			continue;
 		x.how = straight(&what[x.to], x.how);
 		g->roots[kept++] = x;

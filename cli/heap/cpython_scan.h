@@ -70,6 +70,7 @@ enum cpython_family { /* whose insides are known */
 		      CPYTHON_A_CACHE,
 		      CPYTHON_A_FRAME,
 		      CPYTHON_A_GENERATOR,
+		      CPYTHON_A_TASK,
 		      CPYTHON_AN_EXCEPTION,
 };
 

@@ -43,7 +43,8 @@ struct world {
 	struct heap_segment segment;
 	uint64_t type, text, number, dict, list, tuple, module, node; /* types */
 	uint64_t cache, link;					      /* of results */
-	uint64_t gc;						      /* the chain */
+	uint64_t task;
+	uint64_t gc; /* the chain */
 };
 
 static unsigned char *memory(struct world *w, uint64_t at, size_t len)
@@ -265,6 +266,7 @@ static void make_types(struct world *w)
 	w->module = static_type(w, "module", 56, 0, gc);
 	w->cache = static_type(w, "functools._lru_cache_wrapper", 136, 0, gc);
 	w->link = static_type(w, "functools._lru_list_elem", 56, 0, 0);
+	w->task = static_type(w, "_asyncio.Task", 64, 0, gc);
 }
 
 /* A cache of n results, each a list of the cache itself; nobody else has it. */
@@ -352,6 +354,11 @@ static const char *type_name(const struct world *w, uint64_t at)
 
 	return what->type ? strings_get(&w->names, w->g.types.items[what->type].name)
 			  : "";
+}
+
+static const char *block_name(const struct world *w, uint32_t block)
+{
+	return type_name(w, w->g.blocks.items[block].address);
 }
 
 static size_t count(const struct world *w, const char *name, bool parts)
@@ -640,6 +647,50 @@ static void results_in_a_cache_are_the_caches(void **state)
 			}
 }
 
+/* Tasks that wait for each other, in the list that a thread has of all by links inside
+ * of them: these hold none. */
+static void links_of_tasks_are_cut(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < VERSIONS; i++) {
+		uint64_t thread, task[3];
+		uint8_t *fate;
+
+		make_world(&w, &versions[i]);
+		thread = block(&w, 64);
+		for (size_t k = 0; k < 3; k++)
+			task[k] = object(&w, w.task, 16, 64);
+		for (size_t k = 0; k < 3; k++) {
+			put(&w, task[k] + 16, task[k ? k - 1 : 2]);
+			put(&w, task[k] + 40, k < 2 ? task[k + 1] + 40 : thread + 8);
+			put(&w, task[k] + 48, k ? task[k - 1] + 40 : thread + 8);
+		}
+		put(&w, thread + 8, task[0] + 40);
+		put(&w, thread + 16, task[2] + 40);
+		assert_int_equal(find(&w), 0);
+		fate = malloc(w.g.blocks.count + 1);
+		assert_int_equal(heap_cpython_garbage(&w.g, fate), 0);
+		for (size_t k = 0; k < 3; k++) {
+			uint32_t b = heap_blocks_around(&w.g.blocks, task[k]);
+			uint64_t from;
+
+			called(&w, task[k], &from);
+			assert_int_equal(from, task[(k + 1) % 3] - 16);
+			assert_int_equal(fate[b], HEAP_GARBAGE);
+		}
+		for (size_t e = 0; e < w.g.edge_count; e++)
+			assert_string_not_equal(
+				heap_how(w.g.edges.how[e]) == HEAP_INTERIOR
+					? block_name(&w, w.g.edges.to[e])
+					: "",
+				"_asyncio.Task");
+		free(fate);
+		done(&w);
+	}
+}
+
 /* A ring that does not lead back, or not to links, is the cache's as far as it is one. */
 static void a_broken_ring_has_an_end(void **state)
 {
@@ -725,6 +776,7 @@ int main(void)
 		cmocka_unit_test(kept_objects_are_unused),
 		cmocka_unit_test(counts_have_their_own_bits),
 		cmocka_unit_test(results_in_a_cache_are_the_caches),
+		cmocka_unit_test(links_of_tasks_are_cut),
 		cmocka_unit_test(a_broken_ring_has_an_end),
 		cmocka_unit_test(forged_objects_are_bounded_and_sound),
 	};
