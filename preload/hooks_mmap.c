@@ -38,7 +38,8 @@ static void *real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t
 		sys_call6(SYS_mmap, (long)at, (long)size, prot, flags, fd, offset));
 }
 
-/* Does an allocator of Python's objects call? */
+/* Does an allocator of Python's objects call? Not for an arena of the usual kind, which is
+ * told by hooks_python.c: another allocator than the interpreter's own. */
 static inline bool is_arena(const struct hook *h)
 {
 	return h->depth && h->thread->hooks[h->depth - 1].objects;
@@ -46,9 +47,11 @@ static inline bool is_arena(const struct hook *h)
 
 static inline void *mapped(struct hook *h, void *p, size_t size)
 {
+	bool arena = is_arena(h);
+
 	if (p != MAP_FAILED)
-		hook_put(h, WIRE_MMAP, p, size, hook_stack(h));
-	if (p != MAP_FAILED && is_arena(h))
+		hook_put(h, arena ? WIRE_ARENA : WIRE_MMAP, p, size, hook_stack(h));
+	if (p != MAP_FAILED && arena)
 		account_arena((int64_t)size);
 	hook_leave(h);
 	return p;

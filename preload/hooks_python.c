@@ -6,7 +6,9 @@
  * they map. They are wrapped by the interpreter's own means (PyMem_SetAllocator), with
  * what was there underneath: nothing is placed elsewhere than without us. A block
  * counts where it was asked for first: one that goes on to malloc is Python's, once,
- * and hook.h passes malloc's call by. Arenas are mappings, as without us.
+ * and hook.h passes malloc's call by. Arenas are a domain of their own: the allocator that
+ * they come from is wrapped as well (PyObject_SetArenaAllocator), and what that calls is
+ * passed by, be it mmap or malloc.
  *
  * An interpreter is met at its first allocation, before it has made an object. If it
  * sets its allocators anew while it starts (PYTHONMALLOC, -X dev), they are wrapped
@@ -196,6 +198,84 @@ static void *object_realloc(void *context, void *p, size_t size)
 	return to;
 }
 
+/* ---- arenas -------------------------------------------------------------- */
+
+struct arena_allocator { /* PyObjectArenaAllocator, since 3.4 */
+	void *context;
+	void *(*alloc)(void *, size_t);
+	void (*free)(void *, void *, size_t);
+};
+
+static struct arena_allocator arenas; /* what lies under the wrapping */
+
+/* Interpreters have memory for their frames of the same allocator, in smaller pieces
+ * (3.11): what that calls is recorded as what it is. */
+enum { ARENA_LEAST = 256 << 10 };
+
+/* The hook of the object's allocator that called, if any, is in its real call: what the
+ * thread remembers of its stacks is not in use. */
+static uint32_t arena_stack(const struct hook *h)
+{
+	struct hook outer = *h;
+
+	if (h->depth == 1 && h->thread->hooks[0].objects)
+		outer.depth = 0;
+	return hook_stack_held(&outer);
+}
+
+/* What malloc has given is among what it says of itself. */
+static bool is_mapped(const void *p)
+{
+	return (uintptr_t)p % ARCH_PAGE == 0;
+}
+
+static void *arena_alloc(void *context, size_t size)
+{
+	struct hook h;
+	void *p;
+
+	(void)context;
+	if (size < ARENA_LEAST || !hook_enter_mapping(&h, HOOK_CALL))
+		return arenas.alloc(arenas.context, size);
+	p = arenas.alloc(arenas.context, size);
+	if (p)
+		hook_put(&h, WIRE_ARENA, p, size, arena_stack(&h));
+	if (p && is_mapped(p))
+		account_arena((int64_t)size);
+	hook_leave(&h);
+	return p;
+}
+
+static void arena_free(void *context, void *p, size_t size)
+{
+	struct hook h;
+
+	(void)context;
+	if (size < ARENA_LEAST || !hook_enter_mapping(&h, HOOK_CALL)) {
+		arenas.free(arenas.context, p, size);
+		return;
+	}
+	hook_put(&h, WIRE_ARENA_FREE, p, size,
+		 session.flags & WIRE_FREE_STACKS ? arena_stack(&h) : 0);
+	unwind_unmapped();
+	arenas.free(arenas.context, p, size);
+	if (is_mapped(p))
+		account_arena(-(int64_t)size);
+	hook_leave(&h);
+}
+
+/* Once: a program that sets another one later has its mappings told by hooks_mmap.c. */
+static void wrap_arenas(void)
+{
+	struct arena_allocator ours = {.alloc = arena_alloc, .free = arena_free};
+
+	if (arenas.alloc || !python.get_arenas || !python.set_arenas)
+		return;
+	python.get_arenas(&arenas);
+	if (arenas.alloc && arenas.free)
+		python.set_arenas(&ours);
+}
+
 /* ---- wrapping ------------------------------------------------------------ */
 
 static void wrap(int domain)
@@ -217,6 +297,7 @@ static void wrap(int domain)
 
 static void wrap_all(void)
 {
+	wrap_arenas();
 	if (session.flags & WIRE_NO_OBJECTS)
 		return;
 	for (int domain = DOMAIN_FIRST; domain <= DOMAIN_LAST; domain++)

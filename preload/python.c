@@ -148,6 +148,8 @@ static bool take_symbols(const struct dynsym *d)
 	function(d, "PyInterpreterState_Main", &python.interpreter_main);
 	function(d, "PyMem_GetAllocator", &python.get_allocator);
 	function(d, "PyMem_SetAllocator", &python.set_allocator);
+	function(d, "PyObject_GetArenaAllocator", &python.get_arenas);
+	function(d, "PyObject_SetArenaAllocator", &python.set_arenas);
 	return python.type_code && python.type_bytes && python.type_text &&
 	       function(d, "PyGILState_GetThisThreadState", &python.gil_state) &&
 	       (function(d, "PyThreadState_GetUnchecked", &python.current_state) ||

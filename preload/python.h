@@ -39,6 +39,8 @@ struct python {
 	void *(*interpreter_head)(void), *(*interpreter_main)(void);
 	/* PyMem_GetAllocator, PyMem_SetAllocator; both there or none. */
 	void (*get_allocator)(int, void *), (*set_allocator)(int, void *);
+	/* PyObject_GetArenaAllocator, PyObject_SetArenaAllocator; likewise. */
+	void (*get_arenas)(void *), (*set_arenas)(void *);
 	_Atomic bool started; /* it has run code */
 };
 

@@ -430,6 +430,10 @@ enum wire_type {
 	WIRE_POOL_FREE = 18,  /* before anybody else can */
 	WIRE_PAIR = 19, /* a WIRE_ALLOC and, right behind it, the block's WIRE_FREE */
 	WIRE_SHUT = 20, /* a WIRE_ALLOC that will not become a pair */
+	/* An arena of Python's for its objects, however it was had: address, size, to the
+	 * byte. Else as WIRE_MMAP and WIRE_MUNMAP, which may take one away as well. */
+	WIRE_ARENA = 21,
+	WIRE_ARENA_FREE = 22,
 	WIRE_TYPES
 };
 

@@ -41,8 +41,8 @@ static const struct common {
 	{'d',
 	 {.name = "domain",
 	  .argument = "NAME",
-	  .help = "malloc (the default), mmap, or pool",
-	  .words = "malloc mmap pool"}},
+	  .help = "malloc (the default), mmap, pool, or arena",
+	  .words = "malloc mmap pool arena"}},
 	{'t',
 	 {.name = "time",
 	  .argument = "FROM..TO",
@@ -228,7 +228,7 @@ static const char *take_common(struct reader *r, const struct reader_spec *spec,
 				r->scope.domain = (enum profile_domain)d;
 				return NULL;
 			}
-		return "malloc, mmap or pool";
+		return "malloc, mmap, pool or arena";
 	case 't':
 		return take_slice(r, spec, &r->slices[0], slicing_range, value);
 	case 'T':

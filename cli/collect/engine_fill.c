@@ -66,6 +66,8 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 			  .others = p->books.pools.wrong.others,
 			  .overlaps = p->books.pools.wrong.overlaps},
 		.finalised = p->books.finalised,
+		.arena_bytes = p->books.arena_bytes,
+		.arena_used = p->books.arena_used,
 		.lost = lost,
 		.held_back_ns = clock_ns(&e->clock, e->clock.stamp0 + held_back),
 		.events = p->pub.events,

@@ -226,6 +226,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		joined(l, p, t, ev);
 		break;
 	case WIRE_GONE:
+		mappings_count_arenas(l, p);
 		settle_submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
@@ -243,9 +244,11 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		ignore(l, p, ev);
 		break;
 	case WIRE_MMAP:
+	case WIRE_ARENA:
 		mappings_map(l, p, t, ev);
 		break;
 	case WIRE_MUNMAP:
+	case WIRE_ARENA_FREE:
 		mappings_unmap(l, p, t, ev);
 		break;
 	case WIRE_MUNMAP_FAILED:
@@ -409,6 +412,7 @@ static void keep_all(struct ledger *l, struct ledger_process *p)
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
+	mappings_count_arenas(l, p);
 	keep_all(l, p);
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);

@@ -41,6 +41,9 @@ struct ledger_process {
 	struct maps maps;
 	uint64_t unknown_frees, unseen_frees;
 	struct profile_amount finalised; /* see profile_process */
+	struct profile_amount arena_used;
+	uint64_t arena_bytes;
+	bool has_arenas, arenas_counted;
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
 	size_t parked;
 	struct proofs proofs;
@@ -78,9 +81,9 @@ struct ledger_thread {			 /* what the ledger keeps for each ring */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
 	uint32_t number;     /* from 1, never used again; 0: nobody knows */
 	struct maps_cuts
-		unmapped; /* by its last WIRE_MUNMAP, at that moment and site */
+		unmapped; /* by its last WIRE_MUNMAP, at that moment */
 	uint64_t unmapped_ns;
-	uint32_t unmapped_by;
+	uint32_t unmapped_by; /* stack */
 };
 
 struct ledger_stray { /* a block that lives on where nobody knows */

@@ -6,12 +6,22 @@
 
 #define PAGE 4096ull
 
-static bool pages_of(const struct event *ev, uint64_t *ret_start, uint64_t *ret_end)
+static bool is_arena(const struct event *ev)
+{
+	return ev->type == WIRE_ARENA || ev->type == WIRE_ARENA_FREE;
+}
+
+/* Whole pages; arenas may come by malloc. */
+static bool extent_of(const struct event *ev, uint64_t *ret_start, uint64_t *ret_end)
 {
 	uint64_t limit = 1ull << LIVE_ADDRESS_BITS;
 
 	if (!ev->size || ev->size > limit - ev->address)
 		return false;
+	*ret_start = ev->address;
+	*ret_end = ev->address + ev->size;
+	if (is_arena(ev))
+		return true;
 	*ret_start = ev->address & ~(PAGE - 1);
 	*ret_end = (ev->address + ev->size + PAGE - 1) & ~(PAGE - 1);
 	return true;
@@ -25,15 +35,23 @@ static struct sites_block block_of(const struct ledger_process *p,
 	return (struct sites_block){cut->end - cut->start, m->born_ns, m->site};
 }
 
+/* The site of the thread's last unmapping, in the domain of what it unmapped. */
+static uint32_t unmapped_by(struct ledger *l, struct ledger_process *p,
+			    const struct ledger_thread *t, const struct sites_block *b)
+{
+	return sites_find(&l->sites, &p->sums, t->unmapped_by,
+			  l->sites.items[b->site].domain);
+}
+
 void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		    const struct event *ev)
 {
 	uint64_t start, end;
 
 	maps_forget(&p->maps, &t->unmapped);
-	if (!pages_of(ev, &start, &end))
+	if (!extent_of(ev, &start, &end))
 		return;
-	t->unmapped_by = sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MMAP);
+	t->unmapped_by = ev->stack;
 	t->unmapped_ns = blocks_moment(l, ev);
 	if (maps_cut(&p->maps, start, end, &t->unmapped) < 0) {
 		p->lost++;
@@ -43,7 +61,7 @@ void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_th
 		struct sites_block b = block_of(p, &t->unmapped.items[i]);
 
 		sites_free(&l->sites, &p->sums, &b, t->unmapped.items[i].last,
-			   t->unmapped_by, t->unmapped_ns);
+			   unmapped_by(l, p, t, &b), t->unmapped_ns);
 	}
 }
 
@@ -57,8 +75,9 @@ void mappings_unmap_failed(struct ledger *l, struct ledger_process *p,
 		uint32_t first;
 
 		if (maps_restore(&p->maps, cut, &first) == 0)
-			sites_unfree(&l->sites, &p->sums, &b, first, t->unmapped_by,
-				     t->unmapped_ns, blocks_moment(l, ev));
+			sites_unfree(&l->sites, &p->sums, &b, first,
+				     unmapped_by(l, p, t, &b), t->unmapped_ns,
+				     blocks_moment(l, ev));
 	}
 	maps_forget(&p->maps, &t->unmapped);
 }
@@ -67,12 +86,14 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		  const struct event *ev)
 {
 	uint64_t start, end, ns = blocks_moment(l, ev);
-	uint32_t site = sites_find(&l->sites, &p->sums, ev->stack, PROFILE_MMAP);
+	uint32_t site = sites_find(&l->sites, &p->sums, ev->stack,
+				   is_arena(ev) ? PROFILE_ARENA : PROFILE_MMAP);
 
 	mappings_unmap(l, p, t, ev);
 	maps_forget(&p->maps, &t->unmapped);
-	if (!pages_of(ev, &start, &end))
+	if (!extent_of(ev, &start, &end))
 		return;
+	p->has_arenas |= is_arena(ev);
 	if (!site || maps_add(&p->maps, start, end, site, ns) < 0)
 		p->lost++;
 	else
@@ -99,4 +120,57 @@ void mappings_keep(struct ledger *l, const struct ledger_process *p,
 
 		sites_keep(&l->sites, x, &b, 0);
 	}
+}
+
+/* ---- what lies in arenas ------------------------------------------------- */
+
+struct arenas {
+	const struct maps_piece *pieces;
+	size_t count;
+	struct profile_amount used;
+};
+
+static int compare_extent(const void *key, const void *item)
+{
+	uint64_t address = *(const uint64_t *)key;
+	const struct maps_piece *piece = item;
+
+	return address < piece->start ? -1 : address >= piece->end;
+}
+
+static void see_block(void *context, uint64_t address, const struct live_block *b)
+{
+	struct arenas *a = context;
+
+	if (!bsearch(&address, a->pieces, a->count, sizeof(*a->pieces), compare_extent))
+		return;
+	a->used.blocks++;
+	a->used.bytes += b->size;
+}
+
+void mappings_count_arenas(struct ledger *l, struct ledger_process *p)
+{
+	const struct maps *m = &p->maps;
+	struct maps_piece *pieces;
+	struct arenas a = {0};
+
+	if (!p->has_arenas || p->arenas_counted)
+		return;
+	pieces = calloc(m->count + 1, sizeof(*pieces));
+	if (!pieces)
+		return;
+	for (size_t i = 0; i < m->count; i++) {
+		uint32_t site = m->mappings[m->pieces[i].mapping].site;
+
+		if (l->sites.items[site].domain != PROFILE_ARENA)
+			continue;
+		pieces[a.count++] = m->pieces[i];
+		p->arena_bytes += m->pieces[i].end - m->pieces[i].start;
+	}
+	a.pieces = pieces;
+	if (a.count)
+		live_each(&p->live, see_block, &a);
+	p->arena_used = a.used;
+	p->arenas_counted = true;
+	free(pieces);
 }

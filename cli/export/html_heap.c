@@ -123,7 +123,9 @@ static int make_domains(struct making *m)
 	static const struct {
 		enum profile_domain domain;
 		const char *name;
-	} others[] = {{PROFILE_MMAP, "leaks.mmap"}, {PROFILE_POOL, "leaks.pool"}};
+	} others[] = {{PROFILE_MMAP, "leaks.mmap"},
+		      {PROFILE_POOL, "leaks.pool"},
+		      {PROFILE_ARENA, "leaks.arena"}};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others) && !r; i++) {

@@ -96,8 +96,12 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, pools.overlaps),
 	PLAIN(struct profile_process, finalised.blocks),
 	PLAIN(struct profile_process, finalised.bytes),
+	PROCESS_DOMAIN(PROFILE_ARENA),
+	PLAIN(struct profile_process, arena_bytes),
+	PLAIN(struct profile_process, arena_used.blocks),
+	PLAIN(struct profile_process, arena_used.bytes),
 };
-_Static_assert(PROFILE_DOMAINS == 3, "a new domain needs columns, at the end");
+_Static_assert(PROFILE_DOMAINS == 4, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,
 	       "the longest table");
 

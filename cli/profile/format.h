@@ -21,7 +21,8 @@ enum format_limit {
 	FORMAT_FILE_HEADER_BYTES = 16,
 	FORMAT_CHUNK_HEADER_BYTES = 24,
 	FORMAT_HEADER_CRC_AT = 20, /* the rest of the chunk header: its checksum */
-	FORMAT_VERSION = 1,
+	FORMAT_VERSION = 2,
+	FORMAT_OLDEST = 1, /* that is read as well */
 	FORMAT_RAW_MAX = 4 << 20, /* bytes of a chunk's payload, inflated */
 
 	FORMAT_COLUMNS_MAX = 128, /* of the tables here */

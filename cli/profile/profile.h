@@ -21,6 +21,7 @@ enum profile_domain {
 	PROFILE_MALLOC = 0,
 	PROFILE_MMAP = 1, /* the program's own calls of mmap; not in totals */
 	PROFILE_POOL = 2, /* chunks of its own allocators (heapline.h); not in totals */
+	PROFILE_ARENA = 3, /* what Python has its small objects in; not in totals */
 	PROFILE_DOMAINS
 };
 
@@ -108,6 +109,10 @@ struct profile_process {
 	/* Of what is live at the end: blocks that an interpreter freed as it was taken
 	 * down. */
 	struct profile_amount finalised;
+	/* Bytes in Python's arenas, and the heap's blocks that lay in them, as its
+	 * interpreter was about to be taken down, else at its end. */
+	uint64_t arena_bytes;
+	struct profile_amount arena_used;
 	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;

@@ -28,7 +28,7 @@ static int check_file_header(struct load *l)
 	version = bytes_get_u32(&in);
 	if (!l->trusting && bytes_get_u32(&in) != crc32(0, bytes, sizeof(bytes) - 4))
 		return load_fail(l, -EBADMSG, "its first words are damaged");
-	if (version < FORMAT_VERSION)
+	if (version < FORMAT_OLDEST)
 		return load_fail(l, -EPROTO, "it is of no format that there was (%u)",
 				 version);
 	if (version > FORMAT_VERSION)

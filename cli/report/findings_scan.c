@@ -77,12 +77,21 @@ static int find_rules(struct findings_gather *g, uint32_t process,
 
 /* ---- a process that was scanned ------------------------------------------ */
 
-/* Chunks are among the blocks, less what they have: no byte is counted twice. */
+/* Chunks are among the blocks, less what they have: no byte is counted twice. Arenas are
+ * mappings here, if they are any blocks: where Python's objects are recorded they are not.
+ */
 static bool is_of(enum profile_domain domain, const struct heap_block *b)
 {
-	return domain == PROFILE_MMAP	? b->flags & HEAP_MAPPED
-	       : domain == PROFILE_POOL ? b->flags & HEAP_CHUNK
-					: !(b->flags & HEAP_MAPPED);
+	switch (domain) {
+	case PROFILE_MMAP:
+		return b->flags & HEAP_MAPPED;
+	case PROFILE_POOL:
+		return b->flags & HEAP_CHUNK;
+	case PROFILE_ARENA:
+		return false;
+	default:
+		return !(b->flags & HEAP_MAPPED);
+	}
 }
 
 static int count_block(struct findings_gather *g, uint32_t process,

@@ -249,6 +249,7 @@ static void put_heading(const struct lines_report *r, const struct lines_options
 		[PROFILE_MALLOC] = "live heap",
 		[PROFILE_MMAP] = "mapped bytes",
 		[PROFILE_POOL] = "live bytes of pools",
+		[PROFILE_ARENA] = "arenas",
 	};
 
 	text_style(out, o->colour, TEXT_BOLD);

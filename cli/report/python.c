@@ -39,6 +39,8 @@ const char *python_domain(const struct profile *p, enum profile_domain domain)
 		return "mapped memory (mmap)";
 	if (domain == PROFILE_POOL)
 		return "chunks of the program's own pools";
+	if (domain == PROFILE_ARENA)
+		return "Python's arenas";
 	return has_objects(p) ? "the heap (malloc and Python's objects)"
 			      : "the heap (malloc)";
 }

@@ -10,6 +10,7 @@ const char *const scope_domains[PROFILE_DOMAINS] = {
 	[PROFILE_MALLOC] = "malloc",
 	[PROFILE_MMAP] = "mmap",
 	[PROFILE_POOL] = "pool",
+	[PROFILE_ARENA] = "arena",
 };
 
 static int choose_processes(struct scope *s, int32_t pid)

@@ -263,16 +263,37 @@ static int put_domain(const struct page *page, enum profile_domain domain,
 	return 0;
 }
 
+/* How much of the arenas is used, where that is known. */
+static void put_arena_use(const struct page *page)
+{
+	struct summary_arenas a =
+		summary_arenas(page->profile, page->options->scope.pid);
+
+	if (!a.bytes)
+		return;
+	fprintf(page->out,
+		"  used         %14s  in %s: %s of the %s there were at the end\n",
+		size(page, a.used.bytes).text, blocks(a.used.blocks).text,
+		units_percent(a.used.bytes, a.bytes).text, size(page, a.bytes).text);
+}
+
 static int put_domains(const struct page *page)
 {
-	int err = put_domain(
-		page, PROFILE_MMAP,
-		"Mapped memory (the program's own mmap), not part of the above");
+	static const char *const titles[PROFILE_DOMAINS] = {
+		[PROFILE_MMAP] = "Mapped memory (the program's own mmap), not part of "
+				 "the above",
+		[PROFILE_POOL] = "Chunks of the program's own pools, not part of the "
+				 "above",
+		[PROFILE_ARENA] = "Python's arenas, where its small objects lie, not "
+				  "part of the above",
+	};
+	int err = 0;
 
-	return err ? err
-		   : put_domain(page, PROFILE_POOL,
-				"Chunks of the program's own pools, not part of the "
-				"above");
+	for (unsigned d = PROFILE_MMAP; d < PROFILE_DOMAINS && !err; d++)
+		err = put_domain(page, (enum profile_domain)d, titles[d]);
+	if (!err)
+		put_arena_use(page);
+	return err;
 }
 
 /* heapline.h was called in ways that make no sense. */

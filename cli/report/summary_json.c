@@ -58,6 +58,22 @@ static void json_exit(struct json *j, const struct profile_process *process)
 		json_signed(j, status);
 }
 
+/* Of the arenas; null: it is not known. */
+static void json_use(struct json *j, const struct profile *p, int32_t pid)
+{
+	struct summary_arenas a = summary_arenas(p, pid);
+
+	json_key(j, "use");
+	if (!a.bytes) {
+		json_null(j);
+		return;
+	}
+	json_object(j);
+	json_put_unsigned(j, "bytes", a.bytes);
+	amount_json(j, "used", a.used);
+	json_close(j);
+}
+
 static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 {
 	json_key(j, "domains");
@@ -74,6 +90,8 @@ static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 		json_figures(j, &s);
 		if (d == PROFILE_MALLOC)
 			json_ranges(j, p, &s);
+		if (d == PROFILE_ARENA)
+			json_use(j, p, pid);
 		json_close(j);
 	}
 	json_close(j);

@@ -90,6 +90,24 @@ int summary_of_processes(const struct scope *scope, struct summary **ret)
 	return 0;
 }
 
+struct summary_arenas summary_arenas(const struct profile *p, int32_t pid)
+{
+	struct summary_arenas sum = {0};
+
+	/* Of samples, and of parts of a recording, no more is known than what they say. */
+	if (p->sampled || !profile_is_whole(p))
+		return sum;
+	for (size_t i = 0; i < p->process_count; i++) {
+		const struct profile_process *q = &p->processes[i];
+
+		if ((pid && q->pid != pid) || !(q->python & PROFILE_PYTHON_OBJECTS))
+			continue;
+		sum.bytes += q->arena_bytes;
+		add_amount(&sum.used, q->arena_used);
+	}
+	return sum;
+}
+
 struct summary summary_total(const struct scope *scope, const struct summary *all)
 {
 	struct summary sum = {0};

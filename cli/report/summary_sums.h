@@ -13,6 +13,15 @@ int summary_of_processes(const struct scope *scope, struct summary **ret);
 /* Their sum, and the peak of all. */
 struct summary summary_total(const struct scope *scope, const struct summary *all);
 
+/* Of the processes of that pid (0: all) that tell: bytes in Python's arenas, and the blocks
+ * that lay in them, as the interpreter was about to be taken down, else at the end. */
+struct summary_arenas {
+	uint64_t bytes; /* 0: it is not known */
+	struct profile_amount used;
+};
+
+struct summary_arenas summary_arenas(const struct profile *p, int32_t pid);
+
 /* Index of the process that the recording began with: the first in scope. SIZE_MAX:
  * none. */
 size_t summary_root(const struct scope *scope);

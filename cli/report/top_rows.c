@@ -361,6 +361,7 @@ const char *top_rows_name(const struct top_rows *r, uint32_t row,
 		[PROFILE_MALLOC] = "malloc",
 		[PROFILE_MMAP] = "mmap (not part of the total)",
 		[PROFILE_POOL] = "pool (not part of the total)",
+		[PROFILE_ARENA] = "arena (not part of the total)",
 	};
 	const struct profile *p = r->view.profile;
 

@@ -39,9 +39,10 @@ def document():
         if name == "PROCESSES":  # two of them are there "again"
             twice = [[[("%d.%s" % (k, n), c) for n, c in block] for k in (0, 1)]
                      for block in (blocks[1], blocks[3])]
-            third = [[("2.%s" % n, c) for n, c in blocks[1]]]
-            blocks = [blocks[0], *twice[0], blocks[2], *twice[1], *blocks[4:-1], *third,
-                      blocks[-1]]
+            third, fourth = ([("%d.%s" % (k, n), c) for n, c in blocks[1]] for k in (2, 3))
+            python, pools, finalised, arenas = blocks[4:]
+            blocks = [blocks[0], *twice[0], blocks[2], *twice[1], python, third, pools,
+                      finalised, fourth, arenas]
         sections[name] = [column for block in blocks for column in block]
     return sections, types
 
@@ -91,7 +92,7 @@ class Reader:
         self.sites, self.seen, self.commits, self.raw = {}, set(), 0, 0
         self.pieces = []
         assert data[:8] == b"\x89heapl\r\n"
-        assert int.from_bytes(data[8:12], "little") == 1
+        assert int.from_bytes(data[8:12], "little") == 2
         assert int.from_bytes(data[12:16], "little") == zlib.crc32(data[:12])
         self.run, self.since, at, number = 0, 0, 16, 0
         while at < len(data):

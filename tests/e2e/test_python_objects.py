@@ -309,9 +309,67 @@ class Objects(test_python.Case):
                                    PYTHON, script)
             self.assertEqual(result.status, status, result)
 
-    def test_arenas_are_mapped_memory(self):
-        report = self.report_json(self.result)
-        self.assertGreater(report["domains"]["mmap"]["peak"]["bytes"], 30 << 20)
+    def test_arenas_are_a_domain_of_their_own(self):
+        text = "kept = [(n, str(n)) for n in range(100000)]\n%simport os; os._exit(0)\n"
+        direct = """if True:
+            import ctypes, mmap
+            class Arenas(ctypes.Structure):
+                _fields_ = [("context", ctypes.c_void_p),
+                            ("alloc", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p,
+                                                       ctypes.c_size_t)),
+                            ("free", ctypes.CFUNCTYPE(None, ctypes.c_void_p,
+                                                      ctypes.c_void_p, ctypes.c_size_t))]
+            arenas = Arenas()
+            ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(arenas))
+            made = [arenas.alloc(None, 3 << 20) for n in range(5)]
+            for p in made[:2]:
+                arenas.free(None, p, 3 << 20)
+            # As a program may that knows nothing of arenas; the rest is still one.
+            ctypes.CDLL(None).munmap(ctypes.c_void_p(made[2]), 1 << 20)
+            other = mmap.mmap(-1, 5 << 20)
+            """
+        env = {"PYTHONHASHSEED": "0"}
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                def domains(text, *options):
+                    result = self.run_script(text, *options, python=python, env=env)
+                    return self.report_json(result)["domains"]
+                before, after = domains(text % ""), domains(text % direct)
+                # Importing ctypes may take an arena more; none has this size.
+                def of_size(which):
+                    arena, mapped = after[which], before[which]
+                    return [arena["totals"][k] - mapped["totals"][k] for k in (
+                        "allocated_bytes", "freed_bytes")]
+                allocated, freed = of_size("arena")
+                self.assertIn(allocated - (15 << 20), range(4 << 20))
+                self.assertEqual(freed, 7 << 20)
+                self.assertGreaterEqual(of_size("mmap")[0], 5 << 20)
+                self.assertLess(of_size("mmap")[0], 8 << 20)
+                for option in ("--no-objects", "--sample=64K"):
+                    some = domains(text % "", option)["arena"]
+                    # (How much else is in them differs by what the options say.)
+                    self.assertLessEqual(abs(some["totals"]["allocations"] -
+                                             before["arena"]["totals"]["allocations"]), 1)
+                    self.assertIsNone(some["use"])
+
+    def test_what_objects_use_of_arenas_is_told(self):
+        text = "kept = [(n, str(n)) for n in range(100000)]\n%s"
+        for how in ("", "import os; os._exit(0)"):
+            use = [self.report_json(self.run_script(text % part + how))
+                   ["domains"]["arena"]["use"] for part in ("", "del kept[::2]\n")]
+            full, thin = use
+            self.assertEqual(full["bytes"], thin["bytes"])
+            for each in use:
+                self.assertLess(each["used"]["bytes"], each["bytes"])
+            # A tuple, its number and its text, but for the smallest numbers and 2,000
+            # tuples that are kept for later.
+            blocks = full["used"]["blocks"] - thin["used"]["blocks"]
+            self.assertIn(blocks, range(150000 - 2500, 150000 + 500))
+            self.assertGreater(full["used"]["bytes"], 0.75 * full["bytes"])
+            self.assertLess(thin["used"]["bytes"], 0.6 * thin["bytes"])
+        text = self.heapline("report", self.result.profile).stdout.decode()
+        self.assertRegex(text, r"(?m)^  used +[0-9.]+ MiB  in [0-9,]+ blocks: [0-9.]+ % of the "
+                               r"[0-9.]+ MiB there were at the end$")
 
 
 if __name__ == "__main__":

@@ -129,14 +129,21 @@ static void allocate(struct model *m, int p, int t, int slot)
 	struct block b = {.process = p,
 			  .thread = t,
 			  .node = (uint32_t)chance(m, NODES),
-			  .domain = map ? PROFILE_MMAP : PROFILE_MALLOC,
+			  .domain = !map	   ? PROFILE_MALLOC
+				    : chance(m, 3) ? PROFILE_MMAP
+						   : PROFILE_ARENA,
 			  .size = chance(m, 1ull << chance(m, 17))};
 
 	if (map)
-		b.size = (b.size + 4096) & ~4095ull;
+		b.size += 1;
+	if (b.domain == PROFILE_MMAP)
+		b.size = (b.size + 4095) & ~4095ull;
 	b.weight = map ? 1 : weight_of(m, b.size);
-	b.born = event(m, p, t, map ? WIRE_MMAP : WIRE_ALLOC, address_of(slot), b.size,
-		       b.node);
+	b.born = event(m, p, t,
+		       !map			   ? WIRE_ALLOC
+		       : b.domain == PROFILE_ARENA ? WIRE_ARENA
+						   : WIRE_MMAP,
+		       address_of(slot), b.size, b.node);
 	assert_int_equal(array_reserve(&m->blocks, &m->room, m->count + 1), 0);
 	m->blocks[m->count++] = b;
 	m->at[p][slot] = m->count;
@@ -146,12 +153,17 @@ static void allocate(struct model *m, int p, int t, int slot)
 static void release(struct model *m, int p, int t, int slot)
 {
 	struct block *b = &m->blocks[m->at[p][slot] - 1];
-	bool map = b->domain == PROFILE_MMAP;
+	bool map = b->domain != PROFILE_MALLOC;
+	bool own = b->domain == PROFILE_ARENA && chance(m, 2);
 
 	b->temporary = m->last[p][t] == slot + 1;
 	b->freed_node = (uint32_t)chance(m, NODES);
-	b->freed = event(m, p, t, map ? WIRE_MUNMAP : WIRE_FREE, address_of(slot),
-			 map ? b->size : 0, b->freed_node);
+	/* An arena may be unmapped as any mapping is. */
+	b->freed = event(m, p, t,
+			 own   ? WIRE_ARENA_FREE
+			 : map ? WIRE_MUNMAP
+			       : WIRE_FREE,
+			 address_of(slot), map ? b->size : 0, b->freed_node);
 	b->dead = true;
 	m->at[p][slot] = 0;
 	m->last[p][t] = 0;

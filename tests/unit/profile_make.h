@@ -139,6 +139,9 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 	/* (No value of its own: all that follows would be another.) */
 	a->finalised.blocks = a->unseen_frees / 2;
 	a->finalised.bytes = a->unknown_frees / 3;
+	a->arena_bytes = a->unseen_frees / 4;
+	a->arena_used.blocks = a->unknown_frees / 5;
+	a->arena_used.bytes = a->unseen_frees / 6;
 	a->lost = make_value(m);
 	a->held_back_ns = make_value(m);
 	a->events = make_value(m);

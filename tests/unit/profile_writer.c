@@ -365,7 +365,7 @@ static const char *file_of(const char *name, const void *data, size_t len)
 
 static void what_is_no_profile_gets_its_own_words(void **state)
 {
-	static const char newer[] = FORMAT_MAGIC "\2\0\0\0\105\312\033\254";
+	static const char newer[] = FORMAT_MAGIC "\3\0\0\0\040\255\247\024";
 	static const char older[] = FORMAT_MAGIC "\0\0\0\0\316\002\022\006";
 
 	(void)state;
@@ -382,6 +382,24 @@ static void what_is_no_profile_gets_its_own_words(void **state)
 		     "damaged");
 	expect_error(file_of("f", newer, 16), EPROTONOSUPPORT, "newer heapline");
 	expect_error(file_of("f", older, 16), EPROTO, "no format that there was");
+}
+
+static void a_file_of_the_version_before_is_read(void **state)
+{
+	static const char before[] = FORMAT_MAGIC "\1\0\0\0\253\145\256\276";
+	_cleanup_(profile_closep) struct profile *p = profile_new();
+	struct profile_writer *w = open_writer(path_of("f"), O_CREAT | O_TRUNC);
+	struct make m = {.state = 7, .size = 20};
+	int fd = open(path_of("f"), O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	make_more(&m, p);
+	assert_int_equal(profile_writer_update(w, p), 0);
+	profile_writer_close(w);
+	assert_int_equal(pwrite(fd, before, 16, 0), 16);
+	close(fd);
+	loads_as(path_of("f"), p);
+	unlink(path_of("f"));
 }
 
 static void an_unreadable_file_is_refused(void **state)
@@ -603,6 +621,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_broke_stays_broken),
 		cmocka_unit_test(only_an_empty_writable_file_is_taken),
 		cmocka_unit_test(what_is_no_profile_gets_its_own_words),
+		cmocka_unit_test(a_file_of_the_version_before_is_read),
 		cmocka_unit_test(an_unreadable_file_is_refused),
 		cmocka_unit_test(a_profile_may_come_through_a_pipe),
 		cmocka_unit_test(a_pipe_without_end_is_left_where_it_is_none),

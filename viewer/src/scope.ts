@@ -10,7 +10,7 @@ export const METRICS = ["peak", "leaked", "allocated", "temporary", "allocations
 export type Metric = (typeof METRICS)[number];
 
 /** Kinds of memory, by the numbers that sites have of them. */
-export const DOMAINS = ["malloc", "mmap", "pool"] as const;
+export const DOMAINS = ["malloc", "mmap", "pool", "arena"] as const;
 export type Domain = (typeof DOMAINS)[number];
 
 export interface Filter {

@@ -173,7 +173,7 @@ interface ControlsProps {
 }
 
 const DOMAIN_TITLES: Record<Domain, string> = {
-  malloc: "heap (malloc)", mmap: "mappings (mmap)", pool: "chunks of pools",
+  malloc: "heap (malloc)", mmap: "mappings (mmap)", pool: "chunks of pools", arena: "Python's arenas",
 };
 
 /** Kinds of memory that the profile has something of. */
