@@ -77,7 +77,8 @@ static void put(struct bench *b, int ring, enum wire_type type, uint32_t block)
 {
 	uint64_t size = type == WIRE_ALLOC ? 16 + block % 500 : 0;
 
-	wire_put(b->base, b->ring[ring], type, address_of(block), b->stamp++, size, 1 + (block * 2654435761u) % STACKS);
+	wire_put(b->base, b->ring[ring], type, address_of(block), b->stamp++, size,
+		 1 + (block * 2654435761u) % STACKS);
 }
 
 /* Thread CPU time: other programs on this machine do not count. */
