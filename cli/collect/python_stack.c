@@ -39,30 +39,51 @@ static size_t run_end(const struct python_stack *s, size_t at)
 	return at;
 }
 
-/* How many of the runs from `python` on have no loop among the native frames from i on.
- */
-static size_t without_loop(const struct python_stack *s, size_t i, size_t python,
-			   const struct wire_loop *loops, size_t count)
+static size_t count_runs(const struct python_stack *s)
 {
-	size_t runs = 0, behind = 0;
+	size_t n = 0;
 
-	for (; python < s->python_count; runs++)
-		python = run_end(s, python);
-	for (; i < s->native_count; i++)
-		behind += is_loop(&s->native[i], loops, count);
-	return runs > behind ? runs - behind : 0;
+	for (size_t at = 0; at < s->python_count; n++)
+		at = run_end(s, at);
+	return n;
 }
 
-/* Appends so many runs, from *at on; how many frames. */
-static size_t put_runs(const struct python_stack *s, size_t *at, size_t runs,
+static size_t count_loops(const struct python_stack *s, const struct wire_loop *loops,
+			  size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->native_count; i++)
+		n += is_loop(&s->native[i], loops, count);
+	return n;
+}
+
+/* What is still to come of both. */
+struct left {
+	size_t loops, runs;
+	size_t python; /* the next frame */
+};
+
+/* Appends so many runs; how many frames. */
+static size_t put_runs(const struct python_stack *s, struct left *left, size_t runs,
 		       struct wire_node *to)
 {
 	size_t n = 0;
 
+	left->runs -= runs;
 	while (runs--)
-		for (size_t end = run_end(s, *at); *at < end;)
-			to[n++] = s->python[(*at)++];
+		for (size_t end = run_end(s, left->python); left->python < end;)
+			to[n++] = s->python[left->python++];
 	return n;
+}
+
+/* As many as have no loop further out. */
+static size_t put_loopless(const struct python_stack *s, struct left *left,
+			   struct wire_node *to)
+{
+	return left->runs > left->loops
+		       ? put_runs(s, left, left->runs - left->loops, to)
+		       : 0;
 }
 
 /*
@@ -74,21 +95,22 @@ static size_t put_runs(const struct python_stack *s, size_t *at, size_t runs,
 size_t python_stack_merge(const struct python_stack *s, const struct wire_loop *loops,
 			  size_t count, struct wire_node *to)
 {
-	size_t n = 0, python = 0;
+	struct left left = {count_loops(s, loops, count), count_runs(s), 0};
+	size_t n = 0;
 
 	for (size_t i = 0; i < s->native_count; i++) {
 		const struct wire_node *native = &s->native[i];
-		size_t runs = 0;
+		bool loop = is_loop(native, loops, count);
 
 		if (flags_of(native) & WIRE_NODE_GUESSED)
-			runs = without_loop(s, i, python, loops, count);
-		n += put_runs(s, &python, runs, to + n);
-		runs = is_loop(native, loops, count);
-		if (!runs || python == s->python_count)
+			n += put_loopless(s, &left, to + n);
+		left.loops -= loop;
+		if (loop && left.runs)
+			n += put_runs(s, &left, 1, to + n);
+		else
 			to[n++] = *native;
 		if (is_cut(native))
-			runs = without_loop(s, i + 1, python, loops, count);
-		n += put_runs(s, &python, runs, to + n);
+			n += put_loopless(s, &left, to + n);
 	}
-	return n + put_runs(s, &python, s->python_count - python, to + n);
+	return n + put_runs(s, &left, left.runs, to + n);
 }

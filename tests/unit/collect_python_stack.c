@@ -99,6 +99,51 @@ static void loops_that_were_lost_on_the_way_leave_their_runs_there(void **state)
 	assert_merged("ALB?LC", "a!b!", "AaBbC");
 }
 
+/* A random stack of these letters, with marks, numbered from `first` on. */
+static size_t random_stack(const char *letters, const char *marks, uint32_t first,
+			   struct wire_node *to)
+{
+	size_t n = (size_t)rand() % 40;
+
+	for (size_t i = 0; i < n; i++) {
+		to[i] = node_of(letters[(size_t)rand() % strlen(letters)],
+				marks[(size_t)rand() % strlen(marks)]);
+		to[i].parent = first + (uint32_t)i;
+	}
+	return n;
+}
+
+/* Whatever is lost: all Python frames are there, all native ones but loops that runs
+ * stand for, and either in their order. */
+static void nothing_is_left_out_or_turned_around(void **state)
+{
+	enum { PYTHON = 1000 };
+	struct wire_node native[64], python[64], to[128];
+	struct python_stack s = {.native = native, .python = python};
+
+	(void)state;
+	srand(5);
+	for (int round = 0; round < 20000; round++) {
+		size_t n, own = 0, others = 0;
+
+		s.native_count = random_stack("ABLL-", "..?", 0, native);
+		s.python_count = random_stack("abc-", "..!", PYTHON, python);
+		n = python_stack_merge(&s, &the_loop, 1, to);
+		for (size_t i = 0; i < n; i++) {
+			if (to[i].parent >= PYTHON) {
+				assert_int_equal(to[i].parent, PYTHON + own++);
+				continue;
+			}
+			for (; others < to[i].parent; others++)
+				assert_int_equal(letter_of(&native[others]), 'L');
+			assert_int_equal(to[i].parent, others++);
+		}
+		for (; others < s.native_count; others++)
+			assert_int_equal(letter_of(&native[others]), 'L');
+		assert_int_equal(own, s.python_count);
+	}
+}
+
 static void loops_of_nobody_stay_native(void **state)
 {
 	(void)state;
@@ -192,6 +237,7 @@ int main(void)
 		cmocka_unit_test(loops_that_are_missing_leave_their_runs_outermost),
 		cmocka_unit_test(
 			loops_that_were_lost_on_the_way_leave_their_runs_there),
+		cmocka_unit_test(nothing_is_left_out_or_turned_around),
 		cmocka_unit_test(loops_of_nobody_stay_native),
 		cmocka_unit_test(a_run_that_was_cut_ends_there),
 		cmocka_unit_test_setup_teardown(
