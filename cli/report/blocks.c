@@ -126,8 +126,10 @@ int blocks_groups(const struct held *h, const struct blocks_options *o,
 
 const char *blocks_type(const struct held *h, uint32_t block, char *buffer, size_t room)
 {
-	char *name = strstr(held_type(h, block, buffer, room), " `");
+	char *name;
 
+	held_type(h, block, buffer, room);
+	name = strstr(buffer, " `");
 	if (name)
 		*name = '\0';
 	return buffer;

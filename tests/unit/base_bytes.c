@@ -25,7 +25,7 @@ static void varints_come_back_as_they_went(void **state)
 		size_t before = b.len;
 
 		bytes_put_varint(&b, value(i));
-		assert_in_range(b.len - before, 1, BYTES_VARINT_MAX);
+		assert_uint_in_range(b.len - before, 1, BYTES_VARINT_MAX);
 	}
 	assert_false(b.failed);
 	in = bytes_reader(b.data, b.len);

@@ -1,14 +1,9 @@
 /* Words that were mistyped: against distances counted without cleverness. */
 #include "cli/base/nearest.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const char *const words[] = {"run",	"check", "report", "lines", "top",
 				    "tree",	"churn", "diff",   "merge", "info",

@@ -2,19 +2,14 @@
 #include "cli/collect/accounts.h"
 #include "cli/collect/glance.h"
 #include "cli/collect/procfs.h"
+#include "tests/unit/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static const char text[] =
 	"55d0c0000000-55d0c0001000 r--p 00000000 08:01 1      /usr/bin/a name: with "
@@ -100,7 +95,7 @@ static void a_look_finds_the_same_from_any_thread(void **state)
 		assert_non_null(found);
 		assert_true(took > 0);
 		accounts_read_smaps(found, &m);
-		assert_in_range(m.rss_anonymous, most, 16 * most);
+		assert_uint_in_range(m.rss_anonymous, most, 16 * most);
 		free(found);
 		g = glance_open(gone, here);
 		assert_null(glance_close(g, &took));
@@ -123,13 +118,14 @@ static void what_the_kernel_counts_is_near_a_look(void **state)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	assert_ptr_not_equal(much, MAP_FAILED);
 	assert_true(procfs_pages(getpid(), &after));
-	assert_in_range(after.anonymous - before.anonymous, MOST - NEAR, MOST + NEAR);
+	assert_uint_in_range(after.anonymous - before.anonymous, MOST - NEAR,
+			     MOST + NEAR);
 	found = procfs_smaps(getpid());
 	assert_non_null(found);
 	accounts_read_smaps(found, &m);
 	free(found);
-	assert_in_range(after.anonymous + after.others, m.rss_bytes - NEAR,
-			m.rss_bytes + NEAR);
+	assert_uint_in_range(after.anonymous + after.others, m.rss_bytes - NEAR,
+			     m.rss_bytes + NEAR);
 	munmap(much, MOST);
 	assert_false(procfs_pages(0, &after));
 }

@@ -449,7 +449,7 @@ static void compare_block(void *context, const struct engine_block *b)
 	const struct profile_stack *stack;
 	uint32_t site, thread;
 
-	assert_in_range(a, 0, ADDRESSES - 1);
+	assert_uint_in_range(a, 0, ADDRESSES - 1);
 	assert_int_equal(address_of(a), address);
 	assert_true(c->w->truth[a].live);
 	c->seen++;
@@ -590,7 +590,7 @@ static void check_who_freed(const struct world *w, const struct profile *p)
 	for (size_t i = 0; i < p->site_count; i++) {
 		uint64_t id = p->stacks[p->sites[i].stack].pc - 1000;
 
-		assert_in_range(id, 1, STACKS);
+		assert_uint_in_range(id, 1, STACKS);
 		here[id] += p->sites[i].freed_here_bytes;
 	}
 	assert_memory_equal(here, w->freed_here, sizeof(here));
@@ -894,8 +894,9 @@ static void what_waits_in_a_ring_is_not_put_off_in_the_timeline(void **state)
 	while (engine_pass(e))
 		;
 	assert_int_equal(engine_fill(e, p), 0);
-	assert_in_range(p->processes[0].domain[0].peak_at_ns, 1000 * ms, 1100 * ms);
-	assert_in_range(peak_in(p), 900 * ms, 1100 * ms);
+	assert_uint_in_range(p->processes[0].domain[0].peak_at_ns, 1000 * ms,
+			     1100 * ms);
+	assert_uint_in_range(peak_in(p), 900 * ms, 1100 * ms);
 	engine_close(e);
 	free_profile(p);
 	wire_unmake(base);

@@ -30,14 +30,14 @@ static void marks_are_thinned_evenly(void **state)
 		for (uint64_t i = 0; i < counts[c]; i++)
 			assert_int_equal(marks_add(&m, 3, 1, 1000 + i), 0);
 		assert_int_equal(marks_fill(&m, &wire, p), 0);
-		assert_in_range(p->mark_count, counts[c] < 32 ? counts[c] : 32,
-				MARKS_MOMENTS);
+		assert_uint_in_range(p->mark_count, counts[c] < 32 ? counts[c] : 32,
+				     MARKS_MOMENTS);
 		for (size_t i = 0; i < p->mark_count; i++) {
 			/* One of each time unit: a row's time is what came before. */
 			assert_int_equal(p->marks[i].at_ns, 1000 + sum);
 			sum += p->marks[i].marks;
-			assert_in_range(p->marks[i].marks, 1,
-					1 + counts[c] / (MARKS_MOMENTS / 2));
+			assert_uint_in_range(p->marks[i].marks, 1,
+					     1 + counts[c] / (MARKS_MOMENTS / 2));
 		}
 		assert_int_equal(sum, counts[c]);
 		marks_done(&m);

@@ -180,7 +180,7 @@ static void see(struct seen *s, uint64_t address, uint64_t size)
 	uint64_t place = ((address & ~POOLS_CHUNK) - place_of(0)) / 16;
 
 	assert_true(address & POOLS_CHUNK);
-	assert_in_range(place, 0, PLACES - 1);
+	assert_uint_in_range(place, 0, PLACES - 1);
 	s->times[place]++;
 	s->size[place] = size;
 }

@@ -273,7 +273,7 @@ static void fail_to_unmap(struct model *m, int p, int t, int slot)
 }
 
 /* The recording ends for the process, which may run on. */
-static void stop(struct model *m, int p)
+static void end_all(struct model *m, int p)
 {
 	for (int t = 0; t < THREADS; t++)
 		ledger_thread_end(&m->ledger, &m->process[p], &m->thread[p][t]);
@@ -284,7 +284,7 @@ static void end(struct model *m, int p)
 {
 	m->ended[p] = true;
 	m->end_ns[p] = m->now;
-	stop(m, p);
+	end_all(m, p);
 }
 
 /* After each event: is this a new maximum? Then what is live now is the peak. */
@@ -642,7 +642,7 @@ static void run(struct model *m, uint64_t seed)
 	look_at_threads(m);
 	for (int i = 0; i < PROCESSES; i++)
 		if (!m->ended[i])
-			stop(m, i);
+			end_all(m, i);
 }
 
 static void done(struct model *m)

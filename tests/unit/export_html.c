@@ -11,10 +11,9 @@
 #include "tests/unit/report_build.h"
 
 // clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 // clang-format on
+
+#include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -455,7 +454,7 @@ static void sum_things(const struct two *t, enum diff_by by, uint64_t sums[2][TH
 			uint32_t thing =
 				small ? 0 : thing_of(&t->pair.rows[k][s->node], by);
 
-			assert_in_range(thing, 0, THINGS - 1);
+			assert_uint_in_range(thing, 0, THINGS - 1);
 			if (s->site->domain == PROFILE_MALLOC)
 				sums[k][thing] += s->site->allocated_bytes;
 		}

@@ -115,7 +115,7 @@ static void each_block_has_its_first_bytes(void **state)
 		m->reopened = m->closed + (make_below(9999) & ~7u);
 		m->reads = 0;
 		assert_int_equal(heap_contents_take(&c, &b, &source), 0);
-		assert_in_range(m->reads, 1, b.count + MEMORY / (64 << 10) + 2);
+		assert_uint_in_range(m->reads, 1, b.count + MEMORY / (64 << 10) + 2);
 		assert_int_equal(heap_contents_store(&c, keep, &k), 0);
 		for (uint32_t i = 0; i < b.count; i++) {
 			struct heap_contents_of of;
@@ -165,8 +165,8 @@ static void they_are_bounded(void **state)
 			assert_int_equal(heap_blocks_add(&b, &x), 0);
 		}
 		assert_int_equal(heap_contents_take(&c, &b, &source), 0);
-		assert_in_range(c.bytes.len, HEAP_CONTENTS_ALL / 3,
-				HEAP_CONTENTS_ALL + (4 << 20));
+		assert_uint_in_range(c.bytes.len, HEAP_CONTENTS_ALL / 3,
+				     HEAP_CONTENTS_ALL + (4 << 20));
 		in = bytes_reader(c.bytes.data, c.ends[0]);
 		assert_int_equal(heap_contents_find(in, 77, &of), 0);
 		assert_int_equal(of.len, cases[i].each);
@@ -220,7 +220,7 @@ static void damage_is_refused_or_harmless(void **state)
 				(unsigned char)make_random();
 		r = heap_contents_find(bytes_reader(copy, len), make_below(45), &of);
 		assert_true(!r || r == -ENODATA || r == -EBADMSG);
-		assert_in_range(of.len, 0, HEAP_CONTENTS_MOST);
+		assert_uint_in_range(of.len, 0, HEAP_CONTENTS_MOST);
 		found[!r]++;
 		free(copy);
 	}

@@ -147,7 +147,7 @@ static void see_leader(const struct truth *t, const struct heap_graph *g,
 	bool others = false;
 
 	if (t->kind[i] == LEAK_SUPPRESSED) {
-		assert_in_range(leader, 0, t->n - 1);
+		assert_uint_in_range(leader, 0, t->n - 1);
 		assert_int_equal(t->kind[leader], LEAK_SUPPRESSED);
 		return;
 	}
@@ -156,7 +156,7 @@ static void see_leader(const struct truth *t, const struct heap_graph *g,
 		assert_false(l->shared[i]);
 		return;
 	}
-	assert_in_range(leader, 0, t->n - 1);
+	assert_uint_in_range(leader, 0, t->n - 1);
 	assert_true(t->way[leader][i] && is_leader(t, g, leader));
 	for (uint32_t k = 0; k < t->n; k++)
 		others |=

@@ -41,7 +41,7 @@ static void *number_all(void *from)
 			snprintf(text, sizeof(text), "name %zu",
 				 (i * 7 + (size_t)from * 151) % NAMES);
 			number = names_number(base, text);
-			assert_in_range(number, 1, WIRE_NAMES - 1);
+			assert_uint_in_range(number, 1, WIRE_NAMES - 1);
 			assert_string_equal(wire_name(base, number)->text, text);
 		}
 	return NULL;
@@ -60,7 +60,7 @@ static void threads_agree_on_numbers(void **state)
 	for (uint32_t i = 0; i < WIRE_NAMES; i++)
 		used += wire_name(base, i)->state != WIRE_NAME_FREE;
 	/* A race may give two numbers to one name, no more. */
-	assert_in_range(used, NAMES, WIRE_NAMES - 1);
+	assert_uint_in_range(used, NAMES, WIRE_NAMES - 1);
 	assert_int_equal(wire_name(base, 0)->state, WIRE_NAME_FREE);
 }
 

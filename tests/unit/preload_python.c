@@ -513,9 +513,9 @@ static void other_instructions_are_not_known(void **state)
 			known += got != NULL && got != is;
 			/* Behind its end nothing matters. */
 			if (got == is)
-				assert_in_range(bit / 8, 8, PYTHON_GETTER_BYTES);
+				assert_uint_in_range(bit / 8, 8, PYTHON_GETTER_BYTES);
 		}
-		assert_in_range(known, 0, 24);
+		assert_uint_in_range(known, 0, 24);
 	}
 }
 #endif

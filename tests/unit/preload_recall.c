@@ -123,7 +123,7 @@ static void what_is_recalled_is_the_stack_in_every_layout(void **state)
 				wander(0, often[k]);
 			assert_true(hits > 0);
 			if (!k)
-				assert_in_range(hits, events / 4, events);
+				assert_uint_in_range(hits, events / 4, events);
 			unforge();
 		}
 }
@@ -153,7 +153,7 @@ static void a_stack_that_comes_again_is_recalled(void **state)
 	for (int i = 0; i < 100; i++)
 		same(i % 2, 5);
 	/* (The first is met, the second kept.) */
-	assert_in_range(hits, events - 12, events - 2);
+	assert_uint_in_range(hits, events - 12, events - 2);
 	unforge();
 }
 

@@ -188,12 +188,12 @@ static void a_stamp_is_shared_while_the_collector_is_at_a_pass(void **state)
 	session_up(WIRE_CLOCK_TSC);
 	h = session.base;
 	t = thread_claim(true);
-	assert_in_range(different_stamps(t, 160, false), 10, 11);
+	assert_uint_in_range(different_stamps(t, 160, false), 10, 11);
 	assert_int_equal(different_stamps(t, 160, true), 160);
 	h->asleep = 1;
 	assert_int_equal(different_stamps(t, 160, false), 160);
 	h->asleep = 0;
-	assert_in_range(different_stamps(t, 160, false), 10, 11);
+	assert_uint_in_range(different_stamps(t, 160, false), 10, 11);
 	session_down();
 }
 
@@ -226,7 +226,7 @@ static void lossy_drops_and_counts_without_waiting(void **state)
 	for (size_t i = 0; i < 100000; i++)
 		put += thread_put(t, WIRE_ALLOC, NULL, put, 7);
 	assert_int_equal(put + t->ring->lost, 100000);
-	assert_in_range(put, WIRE_RING_BYTES / 32 - 64, WIRE_RING_BYTES / 32);
+	assert_uint_in_range(put, WIRE_RING_BYTES / 32 - 64, WIRE_RING_BYTES / 32);
 	consume(&c);
 	assert_int_equal(c.allocs, put);
 	assert_true(thread_put(t, WIRE_ALLOC, NULL, put, 7));
@@ -263,7 +263,7 @@ static void a_silent_collector_ends_recording_in_time(void **state)
 	began = sys_monotonic_ns();
 	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
 		continue;
-	assert_in_range(sys_monotonic_ns() - began, 1000000000, 20000000000);
+	assert_uint_in_range(sys_monotonic_ns() - began, 1000000000, 20000000000);
 	assert_int_equal(((struct wire_header *)session.base)->recording,
 			 WIRE_ABANDONED);
 	assert_true(t->ring->held_back > 0);
@@ -312,8 +312,8 @@ static void a_handler_does_not_wait_for_what_it_interrupted(void **state)
 	while (n < 2 * WIRE_RING_BYTES / sizeof(struct wire_slot) &&
 	       thread_put(t, WIRE_ALLOC, NULL, n + 1, 7))
 		n++;
-	assert_in_range(n, WIRE_RING_BYTES / sizeof(struct wire_slot) - 100,
-			WIRE_RING_BYTES / sizeof(struct wire_slot));
+	assert_uint_in_range(n, WIRE_RING_BYTES / sizeof(struct wire_slot) - 100,
+			     WIRE_RING_BYTES / sizeof(struct wire_slot));
 	assert_int_equal(h->recording, WIRE_RECORDING);
 	assert_int_equal(t->ring->lost, 1);
 	/* Once it goes on, so does all else. */

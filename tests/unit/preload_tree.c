@@ -167,7 +167,7 @@ static void as_many_children_as_there_are_have_a_node_each(void **state)
 		pthread_join(threads[t], NULL);
 	used = header->nodes_used;
 	/* (Losers of races leave nodes that nobody has.) */
-	assert_in_range(used, 5000 + 4 * MANY, 5000 + THREADS * 4 * MANY);
+	assert_uint_in_range(used, 5000 + 4 * MANY, 5000 + THREADS * 4 * MANY);
 	all_children(ids[THREADS]);
 	assert_int_equal(header->nodes_used, used);
 	for (int t = 0; t < THREADS; t++)
@@ -192,7 +192,7 @@ static void links_that_are_nonsense_are_survived(void **state)
 
 		if (rand() % 4 == 0)
 			key.pc_flags |= (uint64_t)WIRE_NODE_PAIR << WIRE_PC_BITS;
-		assert_in_range(tree_child(base, &key), 0, WIRE_NODES - 1);
+		assert_uint_in_range(tree_child(base, &key), 0, WIRE_NODES - 1);
 		wire_links(base,
 			   (uint32_t)rand() % header->nodes_used)[rand() % WIRE_LINKS] =
 			word;

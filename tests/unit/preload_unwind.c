@@ -114,8 +114,8 @@ static void a_start_without_tables_is_the_end_and_nothing_is_lost(void **state)
 	(void)state;
 	call_code(call_with_no_rbp, take_stack);
 	assert_int_equal(count, 1);
-	assert_in_range(frames[0].pc_flags, (uintptr_t)call_with_no_rbp,
-			(uintptr_t)call_with_no_rbp_end);
+	assert_uint_in_range(frames[0].pc_flags, (uintptr_t)call_with_no_rbp,
+			     (uintptr_t)call_with_no_rbp_end);
 }
 
 static void generated_code_without_rbp_is_lost(void **state)
@@ -322,7 +322,7 @@ static void a_handlers_small_stack_is_enough(void **state)
 	raise(SIGUSR2);
 	assert_true(count > 5);
 	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
-	assert_in_range(used_of(stack), 1, NEEDED);
+	assert_uint_in_range(used_of(stack), 1, NEEDED);
 	sigaltstack(&old, NULL);
 	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
 }
@@ -345,7 +345,7 @@ static void a_small_threads_stack_is_walked_to_its_end(void **state)
 	assert_int_equal(pthread_create(&t, &attr, thread_body, NULL), 0);
 	pthread_join(t, NULL);
 	pthread_attr_destroy(&attr);
-	assert_in_range(count, 3, 10);
+	assert_uint_in_range(count, 3, 10);
 	assert_int_equal(flags_of(count - 1) & WIRE_NODE_CUT, 0);
 	munmap(stack - ARCH_PAGE, SMALL + 2 * ARCH_PAGE);
 }

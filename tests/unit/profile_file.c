@@ -177,7 +177,7 @@ static void an_update_without_news_writes_no_sites_and_no_stacks(void **state)
 	first = profile_writer_bytes(w);
 	assert_int_equal(profile_writer_update(w, p), 0);
 	second = profile_writer_bytes(w) - first;
-	assert_in_range(second, 1, 1200);
+	assert_uint_in_range(second, 1, 1200);
 	assert_true(first > 100000);
 	profile_writer_close(w);
 	profile_close(p);

@@ -399,7 +399,7 @@ static void overlapping_runs_of_frames_do_not_multiply(void **state)
 		}
 	}
 	merged = merge_of(inputs, 2);
-	assert_in_range(merged->frame_count, 1000, 3000);
+	assert_uint_in_range(merged->frame_count, 1000, 3000);
 	walk(merged);
 	profile_close(merged);
 	close_all(inputs, 2);
@@ -431,9 +431,9 @@ static void overlapping_runs_of_frames_cost_no_more_than_the_file(void **state)
 		assert_int_equal(profile_merge_add(m, copy_of(p)), 0);
 		profile_close(p);
 	}
-	assert_in_range(m->run_numbers.count, 1, 3 * (FRAMES + 10 * CODES));
+	assert_uint_in_range(m->run_numbers.count, 1, 3 * (FRAMES + 10 * CODES));
 	assert_int_equal(profile_merge_finish(m, &merged), 0);
-	assert_in_range(merged.p->frame_count, FRAMES, 5 * FRAMES);
+	assert_uint_in_range(merged.p->frame_count, FRAMES, 5 * FRAMES);
 	profile_merged_done(&merged);
 	profile_merge_close(m);
 }

@@ -126,7 +126,7 @@ static void compare(const struct oracle *o, const struct changes *c)
 		       (used[k] ||
 			memcmp(c->rows[k].amount, o->amount[i], sizeof(o->amount[i]))))
 			k++;
-		assert_in_range(k, 0, c->count - 1);
+		assert_uint_in_range(k, 0, c->count - 1);
 		used[k] = true;
 		assert_string_equal(diff_status_word(c->rows[k].status),
 				    status_of(o->amount[i]));

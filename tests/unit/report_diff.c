@@ -116,7 +116,7 @@ static void compare(const struct oracle *o, const struct diff *d)
 		while (k < d->count &&
 		       (used[k] || !same_amounts(d->rows[k].amount, amount)))
 			k++;
-		assert_in_range(k, 0, d->count - 1);
+		assert_uint_in_range(k, 0, d->count - 1);
 		used[k] = true;
 		found++;
 	}

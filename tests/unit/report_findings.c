@@ -260,7 +260,8 @@ static void see_scanned(const struct world *w, const struct findings *f,
 				own.blocks++;
 				own.bytes += b[m].size;
 				lowest = m;
-				assert_in_range(b[m].born_ns, x->first_ns, x->last_ns);
+				assert_uint_in_range(b[m].born_ns, x->first_ns,
+						     x->last_ns);
 			} else if (leader != HEAP_NONE && !s.leaks.shared[m] &&
 				   s.leaks.kind[m] != LEAK_SUPPRESSED &&
 				   s.leaks.kind[leader] == x->kind &&
@@ -277,7 +278,7 @@ static void see_scanned(const struct world *w, const struct findings *f,
 		if (x->kind == LEAK_INDIRECT || x->kind == LEAK_CYCLE) {
 			const struct finding *leader = &f->items[x->leader];
 
-			assert_in_range(x->leader, 0, f->count - 1);
+			assert_uint_in_range(x->leader, 0, f->count - 1);
 			assert_int_equal(leader->process, i);
 			assert_int_equal(leader->stack, b[s.leaks.leader[lowest]].site);
 			assert_int_equal(leader->kind,

@@ -120,7 +120,7 @@ static void deep_stacks_take_no_longer_than_their_nodes(void **state)
 		if (kinds == 1) /* those that are not too deep are one */
 			assert_int_equal(groups, NODES - RECURSION_DEPTH + 1);
 		else
-			assert_in_range(groups, NODES / 2, NODES);
+			assert_uint_in_range(groups, NODES / 2, NODES);
 		recursion_close(r);
 		profile_close(m.p);
 	}
@@ -144,7 +144,7 @@ static void overlapping_frames_cost_no_more_than_the_nodes(void **state)
 	r = recursion_open(m.p);
 	after = mallinfo2().uordblks + mallinfo2().hblkhd;
 	assert_non_null(r);
-	assert_in_range(after - before, 0, (size_t)NODES * 2000);
+	assert_uint_in_range(after - before, 0, (size_t)NODES * 2000);
 	assert_int_not_equal(recursion_group(r, node), 0);
 	recursion_close(r);
 	profile_close(m.p);

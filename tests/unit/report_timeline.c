@@ -207,7 +207,7 @@ static void arbitrary_profiles_fit_the_width_and_are_well_formed(void **state)
 		o.cells = make_below(&m, 2) ? 0 : 1 + make_below(&m, 100);
 		text = REPORT_TEXT(timeline_text(p, &o, out));
 		/* Headings and warnings are sentences. */
-		assert_in_range(longest_line(text), 1, width);
+		assert_uint_in_range(longest_line(text), 1, width);
 		free(text);
 		text = REPORT_TEXT(timeline_json(p, &o, out));
 		assert_true(json_check(text));
@@ -305,9 +305,9 @@ static void steps_are_round_and_few(void **state)
 	assert_int_equal(axis_bytes_step(0, 5), 1);
 	assert_int_equal(axis_count_step(49, 5), 10);
 	for (uint64_t v = 1; v < UINT64_MAX / 3; v *= 3) {
-		assert_in_range(v / axis_time_step(v, 7), 0, 7);
-		assert_in_range(v / axis_bytes_step(v, 7), 0, 7);
-		assert_in_range(v / axis_count_step(v, 7), 0, 7);
+		assert_uint_in_range(v / axis_time_step(v, 7), 0, 7);
+		assert_uint_in_range(v / axis_bytes_step(v, 7), 0, 7);
+		assert_uint_in_range(v / axis_count_step(v, 7), 0, 7);
 	}
 }
 

@@ -25,7 +25,7 @@ static void broken_lines_fit_and_nothing_is_lost(void **state)
 		while (from < count) {
 			size_t n = document_break(cells + from, count - from, columns);
 
-			assert_in_range(n, 1, count - from);
+			assert_uint_in_range(n, 1, count - from);
 			assert_true(n == 1 ||
 				    document_width(cells + from, n) <= columns);
 			from += n;

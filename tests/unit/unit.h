@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#ifndef assert_uint_in_range /* cmocka 1 has one of that meaning */
+#define assert_uint_in_range assert_in_range
+#endif
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNIT_SANITIZED 1
 #elif defined(__has_feature)
