@@ -86,32 +86,46 @@ static void check_proc(struct doctor *d)
 		doctor_add(d, DOCTOR_OK, "proc", NULL, "/proc is mounted");
 }
 
-/* The shared memory of a recording, made and mapped. */
-static int try_memory(int *ret_step)
+/* With so many rings. */
+static int try_rings(int fd, uint32_t rings, int *ret_step)
+{
+	void *base;
+
+	*ret_step = 1;
+	if (ftruncate(fd, (off_t)WIRE_BYTES_OF(rings)) < 0)
+		return errno;
+	*ret_step = 2;
+	base = mmap(NULL, WIRE_BYTES_OF(rings), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    0);
+	if (base == MAP_FAILED)
+		return errno;
+	munmap(base, WIRE_BYTES_OF(rings));
+	return 0;
+}
+
+/* The shared memory of a recording, made and mapped, as large as there is room for. */
+static int try_memory(int *ret_step, uint32_t *ret_rings)
 {
 	_cleanup_(closep) int fd = -1;
-	void *base;
+	int err = 0;
 
 	*ret_step = 0;
 	fd = memfd_create("heapline-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return errno;
-	*ret_step = 1;
-	if (ftruncate(fd, WIRE_BYTES) < 0)
-		return errno;
-	*ret_step = 2;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
-		return errno;
+	for (int i = 0; (*ret_rings = wire_rings_to_try(i)); i++) {
+		err = try_rings(fd, *ret_rings, ret_step);
+		if (!err)
+			break;
+	}
+	if (err)
+		return err;
 	*ret_step = 3;
-	base = mmap(NULL, WIRE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED)
-		return errno;
-	munmap(base, WIRE_BYTES);
-	return 0;
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? errno : 0;
 }
 
 /* The same with the limits that the collector has: it raises its own. */
-static int try_memory_as_collector(int *ret_step)
+static int try_memory_as_collector(int *ret_step, uint32_t *ret_rings)
 {
 	static const __rlimit_resource_t which[] = {RLIMIT_AS, RLIMIT_FSIZE};
 	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
@@ -122,7 +136,7 @@ static int try_memory_as_collector(int *ret_step)
 		getrlimit(which[i], &old[i]);
 		setrlimit(which[i], &(struct rlimit){old[i].rlim_max, old[i].rlim_max});
 	}
-	err = try_memory(ret_step);
+	err = try_memory(ret_step, ret_rings);
 	for (int i = 0; i < 2; i++)
 		setrlimit(which[i], &old[i]);
 	signal(SIGXFSZ, before);
@@ -139,15 +153,22 @@ static void check_memory(struct doctor *d)
 		 "memfd_create"},
 		{"cannot make a memory file as large as recording needs",
 		 "raise the limit on file sizes: ulimit -f unlimited"},
-		{"cannot seal a memory file",
-		 "a seccomp filter may forbid fcntl's seals"},
 		{"cannot map the shared memory",
 		 "raise the limit on address space: ulimit -v unlimited; or allow "
 		 "overcommit: sysctl vm.overcommit_memory=0"},
+		{"cannot seal a memory file",
+		 "a seccomp filter may forbid fcntl's seals"},
 	};
-	int step, err = try_memory_as_collector(&step);
+	uint32_t rings = 0;
+	int step, err = try_memory_as_collector(&step, &rings);
 
-	if (!err)
+	if (!err && rings < WIRE_RINGS)
+		doctor_add(d, DOCTOR_WARNING, "memory",
+			   "ulimit -v unlimited; ulimit -f unlimited",
+			   "there is room for the shared memory of %" PRIu32
+			   " threads at once, not of %d",
+			   rings, (int)WIRE_RINGS);
+	else if (!err)
 		doctor_add(d, DOCTOR_OK, "memory", NULL,
 			   "shared memory works: %s of addresses, touched as far as "
 			   "they are needed",
