@@ -11,6 +11,8 @@ enum caller { /* bits of a call's value */
 };
 
 static const char generic[] = "PyType_GenericAlloc";
+/* Which calls that, or a copy of it that has no name: Debian's 3.14 has one. */
+static const char new[] = "PyType_GenericNew";
 
 /* What makes objects without it: one of these shares what it calls, if that is for all
  * objects. Others, as PySet_New(), have it inlined. */
@@ -50,7 +52,7 @@ static unsigned caller_of(const struct profile *p, uint32_t stack)
 		if (frames_is_python(p, frame.stack->module) || !frame.code)
 			return 0;
 		name = strings_get(&p->strings, frame.code->function);
-		if (!strcmp(name, generic))
+		if (!strcmp(name, generic) || !strcmp(name, new))
 			return BY_CLASS;
 		if (is_other(name))
 			by = BY_OTHERS;

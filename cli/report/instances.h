@@ -3,8 +3,9 @@
  *
  * PyType_GenericAlloc() does so. Interpreters that were optimised as a whole (Debian's
  * 3.13 is) have what it calls, which has no name once they are stripped, called by others
- * directly. Such a call is known by its callers: PyType_GenericAlloc() in some stack,
- * and in no stack one that makes objects another way.
+ * directly; Debian's 3.14 has a copy of the function itself that has no name. Such a call
+ * is known by its callers: PyType_GenericAlloc() in some stack, or PyType_GenericNew(),
+ * which calls nothing else; and in no stack one that makes objects another way.
  */
 #pragma once
 
