@@ -370,15 +370,22 @@ static bool is_known(const struct scans *s, uint32_t serial, bool waits)
 	return false;
 }
 
+bool scans_is_scheduled(const struct scans *s, const struct engine_process *p)
+{
+	for (size_t i = 0; i < s->wanted_count; i++)
+		if (s->wanted[i].kind == PROFILE_SCHEDULED &&
+		    s->wanted[i].serial == p->serial)
+			return true;
+	return false;
+}
+
 int scans_schedule(struct scans *s, const struct engine_process *p, const char *name)
 {
 	struct scan_want *w;
 	int r;
 
-	for (size_t i = 0; i < s->wanted_count; i++)
-		if (s->wanted[i].kind == PROFILE_SCHEDULED &&
-		    s->wanted[i].serial == p->serial)
-			return -EBUSY;
+	if (scans_is_scheduled(s, p))
+		return -EBUSY;
 	r = scans_ask(s, p, name, false, NULL, NULL);
 	if (r)
 		return r;

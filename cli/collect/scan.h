@@ -41,6 +41,7 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 
 /* The same by a schedule, unless it waits for one already (-EBUSY): nobody hears. */
 int scans_schedule(struct scans *s, const struct engine_process *p, const char *name);
+bool scans_is_scheduled(const struct scans *s, const struct engine_process *p);
 
 /* From now on, processes are watched for their end, each from the moment that
  * scans_watch() is told of it. They stand there for wait_ms at most. */

@@ -20,6 +20,11 @@ void schedule_done(struct schedule *s)
 	table_done(&s->peaks);
 }
 
+static bool has_to_show(const struct engine_process *p)
+{
+	return !p->ended && engine_process_heap(p).live_bytes;
+}
+
 /* All that live, and have something to show. False: none does. */
 static bool ask_all(struct engine *e, struct scans *scans, const char *name)
 {
@@ -27,11 +32,28 @@ static bool ask_all(struct engine *e, struct scans *scans, const char *name)
 	bool any = false;
 
 	while ((p = engine_process_next(e, p)))
-		if (!p->ended && engine_process_heap(p).live_bytes) {
+		if (has_to_show(p)) {
 			scans_schedule(scans, p, name);
 			any = true;
 		}
 	return any;
+}
+
+/* Whether one of them waits for a snapshot already: it would get no other. */
+static bool any_waits(struct engine *e, const struct scans *scans)
+{
+	struct engine_process *p = NULL;
+
+	while ((p = engine_process_next(e, p)))
+		if (has_to_show(p) && scans_is_scheduled(scans, p))
+			return true;
+	return false;
+}
+
+/* The moment has come, and its snapshot has not: intervals wait for it. */
+static bool is_due(const struct schedule *s, uint64_t now)
+{
+	return !s->at_done && now >= s->o.at_ns;
 }
 
 /* Moments that went by unseen are left out. */
@@ -41,7 +63,7 @@ static void tick_every(struct schedule *s, struct engine *e, struct scans *scans
 	uint64_t late;
 	char name[64];
 
-	if (!s->o.every_ns || now < s->next_ns)
+	if (!s->o.every_ns || now < s->next_ns || is_due(s, now))
 		return;
 	late = (now - s->next_ns) / s->o.every_ns;
 	snprintf(name, sizeof(name), "at %s",
@@ -59,7 +81,7 @@ static void tick_at(struct schedule *s, struct engine *e, struct scans *scans,
 	if (s->at_done || now < s->at_next_ns)
 		return;
 	snprintf(name, sizeof(name), "at %s", units_duration(s->o.at_ns).text);
-	s->at_done = ask_all(e, scans, name);
+	s->at_done = !any_waits(e, scans) && ask_all(e, scans, name);
 	s->at_next_ns = now + AGAIN_NS;
 }
 
@@ -96,14 +118,14 @@ static void tick_peaks(struct schedule *s, struct engine *e, struct scans *scans
 void schedule_tick(struct schedule *s, struct engine *e, struct scans *scans,
 		   uint64_t now)
 {
-	tick_every(s, e, scans, now);
 	tick_at(s, e, scans, now);
+	tick_every(s, e, scans, now);
 	tick_peaks(s, e, scans, now);
 }
 
 uint64_t schedule_wait(const struct schedule *s, uint64_t now)
 {
-	uint64_t until = s->o.every_ns ? s->next_ns : UINT64_MAX;
+	uint64_t until = s->o.every_ns && !is_due(s, now) ? s->next_ns : UINT64_MAX;
 
 	if (!s->at_done && s->at_next_ns < until)
 		until = s->at_next_ns;

@@ -378,6 +378,16 @@ class Living(harness.Case):
         done = self.heapline("roots", "--snapshot=at 0.250 s", self.live_profile)
         self.assertEqual(done.status, 0, done)
 
+    def test_a_moment_comes_while_an_interval_s_snapshot_is_made(self):
+        program = self.begin([target("graph"), "wait"],
+                             ("--snapshot-every=100ms", "--snapshot-at=301ms"))
+        pid = self.pid_of(program)
+        self.wait_for(lambda: any(s["at_ns"] > 5e8 for s in self.snapshots()),
+                      harness.PATIENCE, "snapshots behind it")
+        os.kill(pid, signal.SIGUSR1)
+        program.communicate(timeout=harness.PATIENCE)
+        self.assertIn("at 0.301 s", [s["name"] for s in self.snapshots()])
+
     def test_a_moment_before_there_is_a_heap_waits_for_one(self):
         program = self.begin([target("graph"), "wait"], ("--snapshot-at=1us",))
         pid = self.pid_of(program)
