@@ -42,9 +42,13 @@ as_root() {
 }
 
 is_installed() {
-	local state
-	state=$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) || return 1
-	[ "$state" = installed ]
+	local state name
+	# (Since Debian 13 libraries with wide times are called so beside.)
+	for name in "$1" "$1t64"; do
+		state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) || continue
+		[ "$state" = installed ] && return
+	done
+	return 1
 }
 
 find_missing() {
