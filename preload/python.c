@@ -144,6 +144,9 @@ static bool take_symbols(const struct dynsym *d)
 	python.type_code = dynsym_find(d, "PyCode_Type");
 	python.type_bytes = dynsym_find(d, "PyBytes_Type");
 	python.type_text = dynsym_find(d, "PyUnicode_Type");
+	python.type_int = dynsym_find(d, "PyLong_Type");
+	python.type_float = dynsym_find(d, "PyFloat_Type");
+	python.type_complex = dynsym_find(d, "PyComplex_Type");
 	function(d, "PyInterpreterState_Head", &python.interpreter_head);
 	function(d, "PyInterpreterState_Main", &python.interpreter_main);
 	function(d, "PyMem_GetAllocator", &python.get_allocator);

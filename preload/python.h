@@ -31,6 +31,7 @@ struct python {
 	_Atomic bool on;
 	struct python_layout layout;
 	uintptr_t type_code, type_bytes, type_text;
+	uintptr_t type_int, type_float, type_complex; /* or 0 */
 	void *(*gil_state)(void);     /* PyGILState_GetThisThreadState */
 	void *(*current_state)(void); /* _PyThreadState_UncheckedGet, ... */
 	int (*is_finalizing)(void);

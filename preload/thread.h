@@ -37,6 +37,7 @@ struct thread {
 	uint64_t stamp;
 	uint64_t stamp_beat;  /* the collector's heartbeat then */
 	uint32_t stamp_share; /* how many more events may */
+	uint32_t frees;	      /* of Python's objects, but for a constant */
 	uint64_t claimed;     /* ring cursor when the thread came */
 	bool used;	  /* somebody had this memory before: it is not all zeroes */
 	struct last last; /* stack of the outermost hook */

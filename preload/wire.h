@@ -434,6 +434,9 @@ enum wire_type {
 	 * byte. Else as WIRE_MMAP and WIRE_MUNMAP, which may take one away as well. */
 	WIRE_ARENA = 21,
 	WIRE_ARENA_FREE = 22,
+	/* address: a block that is freed next, size: what the Python object in it says
+	 * (python_value.h). Of some frees. */
+	WIRE_VALUE = 23,
 	WIRE_TYPES
 };
 

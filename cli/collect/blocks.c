@@ -1,5 +1,7 @@
 #include "cli/collect/blocks.h"
 
+#include "cli/collect/live_bucket.h"
+
 #include "cli/base/array.h"
 
 #include <errno.h>
@@ -177,6 +179,16 @@ void blocks_stray(struct ledger *l, struct ledger_process *p,
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
 	else
 		l->strays[l->stray_count++] = (struct ledger_stray){p, *b};
+}
+
+void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,
+		  uint64_t value)
+{
+	struct live_way way = live_way(&p->live, address);
+	uint32_t owner = live_peek(&p->live, &way);
+
+	if (owner)
+		values_note(&l->sites.values, sites_number(&l->sites, owner), value);
 }
 
 /* Its place is free, and it counts as live. (Of a parent's, its own end counts.) */

@@ -21,6 +21,10 @@ static inline enum profile_domain blocks_domain(uint64_t address)
 /* Is there a block of p at address? */
 bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address);
 
+/* The block at address, which is about to be freed, says so much: see values.h. */
+void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,
+		  uint64_t value);
+
 /* Puts a block at address, unless one is there: false. Without memory it is lost. */
 bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b);

@@ -123,6 +123,8 @@ static int fill_site(const struct sites *s, const struct site *site,
 		     struct profile_site *to)
 {
 	const struct sites_process *process = s->processes[site->process];
+	const struct values_site *v =
+		values_of(&s->values, (uint32_t)(site - s->items));
 	int r = fill_classes(site->sizes, &to->sizes, &to->sizes_count);
 
 	if (r == 0)
@@ -146,6 +148,8 @@ static int fill_site(const struct sites *s, const struct site *site,
 	to->freed_here_bytes = site->freed_here_bytes;
 	to->last_rank = site->last_rank;
 	to->last_live_bytes = site->last_live_bytes;
+	to->values = v ? v->sampled : 0;
+	to->repeated = v ? v->repeated : 0;
 	return 0;
 }
 

@@ -211,6 +211,11 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 {
 	uint64_t last_alloc = t->last_alloc;
 
+	/* Nothing happens to the block, nor between its allocation and its free. */
+	if (ev->type == WIRE_VALUE) {
+		blocks_value(l, p, ev->address, ev->size);
+		return;
+	}
 	t->last_alloc = 0;
 	switch (ev->type) {
 	case WIRE_ALLOC:

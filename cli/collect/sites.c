@@ -64,6 +64,7 @@ void sites_done(struct sites *s)
 	stacks_done(&s->stacks);
 	timeline_done(&s->timeline);
 	history_done(&s->history);
+	values_done(&s->values);
 	divisions_done(&s->divisions);
 	*s = (struct sites){0};
 }

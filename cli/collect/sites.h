@@ -20,6 +20,7 @@
 #include "cli/collect/peak.h"
 #include "cli/collect/stacks.h"
 #include "cli/collect/timeline.h"
+#include "cli/collect/values.h"
 
 #include <assert.h>
 
@@ -88,6 +89,7 @@ struct sites {
 	struct timeline timeline;
 	struct history history;
 	struct divisions divisions;
+	struct values values;
 	bool divided;	 /* by sizes, threads or both */
 	uint64_t rank;	 /* events so far */
 	uint64_t sample; /* wire_header.sample */

@@ -65,6 +65,8 @@ static const char *check_sites(const struct profile *p, struct profile_serials *
 			return "a site is of a process that is not there";
 		if (s->frees > s->allocs || s->freed_bytes > s->allocated_bytes)
 			return "a site has more freed than allocated";
+		if (s->repeated > s->values)
+			return "a site has more values again than it has values";
 	}
 	return NULL;
 }

@@ -204,6 +204,8 @@ static const struct format_column sites[] = {
 	LAST(struct profile_site),
 	BELOW(struct profile_site, sizes_count, 65),
 	BELOW(struct profile_site, lives_count, 65),
+	PLAIN(struct profile_site, values),
+	BEHIND(struct profile_site, repeated, values),
 };
 
 static const struct format_column snapshots[] = {
@@ -311,7 +313,7 @@ const struct format_section format_sections[FORMAT_CHUNKS] = {
 			    .since = 6, /* without `mixed` */
 			    .whole = true},
 	[FORMAT_BINS] = {"timeline", ARRAY(bin), .whole = true},
-	[FORMAT_SITES] = {"sites", ARRAY(site)},
+	[FORMAT_SITES] = {"sites", ARRAY(site), .since = 21 /* without `values` */},
 	[FORMAT_UNFOLLOWED] = {"programs not followed", ARRAY(unfollowed),
 			       .whole = true},
 	[FORMAT_SNAPSHOTS] = {"snapshots", ARRAY(snapshot),

@@ -224,6 +224,10 @@ struct profile_site {
 	 * recording, and the process's live bytes of the domain right after it. */
 	uint64_t last_rank, last_live_bytes;
 
+	/* Of its blocks that were freed, Python objects whose value was looked at, and of
+	 * these, those with one of the last few values before. */
+	uint64_t values, repeated;
+
 	/* Owned, but by the profile if it was loaded; ascending. Sizes: of allocations.
 	 * Lives: of freed blocks. */
 	struct profile_class *sizes, *lives;

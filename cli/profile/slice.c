@@ -156,6 +156,7 @@ static void keep(const struct cut *c, struct profile_site *s,
 	s->last_live_bytes = sum->last_live_bytes;
 	s->first_ns = within(s->first_ns, &c->p->slice);
 	s->last_ns = within(s->last_ns, &c->p->slice);
+	s->values = s->repeated = 0;
 	forget_classes(c->p, s);
 }
 
@@ -229,6 +230,7 @@ static void keep_values(const struct cut *c, struct profile_site *s,
 	s->freed_here = sum.freed_here;
 	s->freed_here_bytes = sum.freed_here_bytes;
 	s->temporary = sum.temporary;
+	s->values = s->repeated = 0;
 	s->peak = sum.peak;
 	s->tree_peak = sum.tree_peak;
 	s->last_rank = 0;

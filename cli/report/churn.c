@@ -264,8 +264,9 @@ static int churn_init(struct churn *c, const struct profile *p,
 /* ---- text ---------------------------------------------------------------- */
 
 static const char *const advice_words[CHURN_ADVICES] = {
-	[CHURN_RESERVE] = "reserve",	 [CHURN_REUSE] = "reuse", [CHURN_POOL] = "pool",
-	[CHURN_GENERATOR] = "generator", [CHURN_ARRAY] = "array",
+	[CHURN_RESERVE] = "reserve", [CHURN_REUSE] = "reuse",
+	[CHURN_POOL] = "pool",	     [CHURN_GENERATOR] = "generator",
+	[CHURN_ARRAY] = "array",     [CHURN_CACHE] = "cache",
 };
 
 static struct units_text size(const struct churn_options *o, uint64_t bytes)
@@ -302,8 +303,7 @@ static void put_heading(const struct profile *p, const struct churn_options *o,
 	};
 
 	text_style(out, o->colour, TEXT_BOLD);
-	fprintf(out, "Churn of %s, %s\n",
-		python_domain(p, o->scope.domain),
+	fprintf(out, "Churn of %s, %s\n", python_domain(p, o->scope.domain),
 		cut_period(p).text);
 	text_style(out, o->colour, TEXT_PLAIN);
 	fputs("A block counts at the innermost line of the program's own code. "
@@ -456,6 +456,8 @@ static void json_site(const struct churn *c, size_t at, struct json *j)
 	json_put_unsigned(j, "temporary", s->temporary);
 	json_put_unsigned(j, "freed_here", s->freed_here);
 	json_put_unsigned(j, "bytes_per_second", rate(p, s->bytes));
+	json_put_unsigned(j, "values", s->python.values);
+	json_put_unsigned(j, "repeated", s->python.repeated);
 	json_classes(j, "sizes", &s->sizes);
 	json_classes(j, "lifetimes_ns", &s->lives);
 	json_key(j, "advice");

@@ -17,6 +17,8 @@
  *	generator
  *		all that a list comprehension made was freed by its own line
  *	array	very many numbers in lists, at the peak
+ *	cache	very many texts, bytes or numbers, and nearly all of those that were looked
+ *		at when they were freed had one of the few values before
  */
 #pragma once
 
@@ -33,6 +35,7 @@ enum churn_advice {
 	CHURN_POOL,
 	CHURN_GENERATOR,
 	CHURN_ARRAY,
+	CHURN_CACHE,
 	CHURN_ADVICES
 };
 
@@ -65,6 +68,8 @@ struct churn_python {
 		struct classes lives;
 	} objects;
 	struct profile_amount numbers, rest; /* live at the peak */
+	/* Of its objects, as in a site: looked at when they were freed. */
+	uint64_t values, repeated;
 	/* is_list: by all code at that line of the file. */
 	uint64_t line_allocs, line_freed;
 };

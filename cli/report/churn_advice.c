@@ -24,6 +24,10 @@ enum { /* what advice takes, so that it is never given for a trifle or by chance
        NUMBERS = 10000,
        NUMBERS_A_LIST = 50, /* at least, on the average */
        PLACE = 8,	    /* bytes of one in a list */
+       CACHE_BLOCKS = 10000,
+       CACHE_VALUES = 60,   /* were looked at: 128 times as many were freed */
+       CACHE_PERCENT = 95,  /* of them came again, ... */
+       CACHE_SHARE = 256,   /* ... and one in so many blocks was looked at, at least */
        PLACES_PERCENT = 80, /* of a list's places have a number */
 };
 
@@ -202,6 +206,24 @@ static bool advise_array(const struct churn_python *p, char *reason, size_t room
 	return true;
 }
 
+/* The values are of what was freed here: where most blocks of the line are of other kinds,
+ * little is known of it. */
+static bool advise_cache(const struct churn_site *s, char *reason, size_t room)
+{
+	const struct churn_python *p = &s->python;
+
+	if (s->allocs < CACHE_BLOCKS || p->values < CACHE_VALUES ||
+	    p->values < s->allocs / CACHE_SHARE ||
+	    !at_least(p->repeated, CACHE_PERCENT, p->values))
+		return false;
+	snprintf(reason, room,
+		 "of %s texts and numbers that were looked at, %s had one of 8 values "
+		 "that it had made before: functools.lru_cache keeps what a function "
+		 "made, a name outside of the loop a constant.",
+		 units_count(p->values).text, units_count(p->repeated).text);
+	return true;
+}
+
 static enum churn_advice advise_python(const struct churn_site *s, char *reason,
 				       size_t room)
 {
@@ -211,6 +233,8 @@ static enum churn_advice advise_python(const struct churn_site *s, char *reason,
 		return CHURN_ARRAY;
 	if (advise_objects(&s->python, reason, room))
 		return CHURN_POOL;
+	if (advise_cache(s, reason, room))
+		return CHURN_CACHE;
 	return CHURN_NONE;
 }
 
@@ -245,6 +269,8 @@ void churn_python_add(struct churn_python *to, const struct profile *p,
 {
 	struct profile_amount *amount = &to->rest;
 
+	to->values += site->values;
+	to->repeated += site->repeated;
 	if (instances_has(n, p, site->stack)) {
 		to->objects.allocs += site->allocs;
 		to->objects.frees += site->frees;

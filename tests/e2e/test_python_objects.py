@@ -141,6 +141,16 @@ def arranged(n):
 def mapped(n):
     return {x: x * x for x in range(n)} # mapped
 
+def again():
+    for n in itertools.repeat((1, 2, 3, 4), 10000):
+        for x in n:
+            text = "text " * x # again
+
+def never_again():
+    for n in range(40000):
+        text = "text %d" % n # never again
+
+again(); never_again()
 fresh(); pooled(); numbers(); whole(20000); one_by_one(20000); kept(20000)
 replaced(1000)
 at_the_peak = listed(30000), arranged(30000), mapped(30000)
@@ -158,7 +168,7 @@ class Churn(test_python.Case):
         for python in PYTHONS:
             with self.subTest(python=python):
                 result = self.run_script(CHURN, python=python)
-                want = {"pool": "pool", "listed": "array"}
+                want = {"pool": "pool", "listed": "array", "again": "cache"}
                 (version,) = {p["python"]["version"] for p in self.read_json(
                     "info", result.profile)["processes"]}
                 # From 3.12 on a comprehension has no frame of its own.
@@ -178,6 +188,21 @@ class Churn(test_python.Case):
             said += ["generator: the 39,", "its own line: if the list is gone through"]
         for words in said:
             self.assertIn(words, text)
+
+    def test_values_are_those_of_the_objects(self):
+        result = self.run_script(CHURN)
+        lines = CHURN.split("\n")
+        sites = {lines[site["line"] - 1].split("# ")[-1]: site
+                 for site in self.read_json("churn", result.profile)["sites"]
+                 if site["file"].endswith("script.py")}
+        again, never = sites["again"], sites["never again"]
+        # From 97 to 160 frees lie between two that are looked at.
+        for site in (again, never):
+            self.assertIn(site["values"], range(site["frees"] // 200, site["frees"] // 80))
+        self.assertGreaterEqual(again["repeated"], again["values"] - 8)
+        self.assertEqual(never["repeated"], 0)
+        self.assertIn("of %s texts and numbers that were looked at, %s had one of 8" % (
+            format(again["values"], ","), format(again["repeated"], ",")), again["reason"])
 
     def test_without_native_frames_no_class_is_known(self):
         result = self.run_script(CHURN, "--python=only")

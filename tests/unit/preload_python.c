@@ -5,6 +5,7 @@
 #include "tests/unit/forged_python.h"
 
 #include "preload/python_getter.h"
+#include "preload/python_value.h"
 #include "preload/python_walk.h"
 
 #include <pthread.h>
@@ -322,6 +323,84 @@ static void what_is_deeper_than_the_memory_is_walked_each_time(void **state)
 	down();
 }
 
+/* ---- what objects say ------------------------------------------------------ */
+
+static void put_object(char *at, uintptr_t type, uintptr_t length, const char *content,
+		       size_t from)
+{
+	uintptr_t words[] = {0, type, length};
+
+	memcpy(at, words, sizeof(words));
+	memcpy(at + from, content, strlen(content));
+}
+
+static void equal_objects_say_the_same_and_others_do_not(void **state)
+{
+	_Alignas(16) char a[64] = {0}, b[64] = {0};
+	uint64_t x = 0, y = 0;
+
+	(void)state;
+	up(&python_layouts[PYTHON_3_11]);
+	python.type_bytes = 0x1000;
+	put_object(a, 0x1000, 9, "something", 32);
+	put_object(b, 0x1000, 9, "something", 32);
+	b[24] = 7; /* its hash, which not every one has */
+	b[41] = 'x';
+	assert_true(python_value(a, &x) && python_value(b, &y));
+	assert_int_equal(x, y);
+	assert_int_equal(x >> 48, 0);
+	for (int i = 32; i < 41; i++) {
+		b[i]++;
+		assert_true(python_value(b, &y));
+		assert_int_not_equal(x, y);
+		b[i]--;
+	}
+	b[16] = 8;
+	assert_true(python_value(b, &y));
+	assert_int_not_equal(x, y);
+	b[16] = 9;
+	b[0] = 1; /* it lives: no object that dies */
+	assert_false(python_value(b, &y));
+	b[0] = 0;
+	b[8] = 1; /* of another type */
+	assert_false(python_value(b, &y));
+	python.layout.version = 0x30e; /* not known there */
+	assert_false(python_value(a, &x));
+	down();
+}
+
+/* Whatever the words are that are taken for an object, near the end of what there is. */
+static void nothing_is_read_beyond_the_page(void **state)
+{
+	char *pages = mmap(NULL, 2 * ARCH_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t value;
+
+	(void)state;
+	up(&python_layouts[PYTHON_3_12]);
+	python.type_int = 0x2000;
+	python.type_float = 0x3000;
+	python.type_complex = 0x4000;
+	mprotect(pages + ARCH_PAGE, ARCH_PAGE, PROT_NONE);
+	srand(12);
+	for (int i = 0; i < unit_rounds(200000); i++) {
+		uintptr_t types[] = {python.type_text, python.type_bytes, 0x2000,
+				     0x3000, 0x4000};
+		char *p = pages + ARCH_PAGE - 16 - rand() % 40 * 16;
+
+		for (char *at = p + 16; at < pages + ARCH_PAGE; at++)
+			*at = (char)(rand() % 4 ? 0 : rand());
+		memset(p, 0, 8);
+		memcpy(p + 8, &types[rand() % 5], 8);
+		if (p + 24 <= pages + ARCH_PAGE && rand() % 4)
+			memset(p + 17, 0, 7);
+		if (python_value(p, &value))
+			assert_int_equal(value >> 48, 0);
+	}
+	munmap(pages, 2 * ARCH_PAGE);
+	down();
+}
+
 /* ---- the first walks, which believe nothing ------------------------------ */
 
 static bool passes(void)
@@ -530,6 +609,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_code_has_no_number),
 		cmocka_unit_test(a_count_may_have_flags),
 		cmocka_unit_test(deep_stacks_keep_both_ends),
+		cmocka_unit_test(equal_objects_say_the_same_and_others_do_not),
+		cmocka_unit_test(nothing_is_read_beyond_the_page),
 		cmocka_unit_test(what_is_deeper_than_the_memory_is_walked_each_time),
 		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
 		cmocka_unit_test(threads_that_meet_a_code_at_once_agree_on_it),

@@ -400,6 +400,9 @@ static inline void make_site_fields(struct make *m, struct profile_site *s)
 	s->freed_here_bytes = make_value(m);
 	s->last_rank = make_value(m);
 	s->last_live_bytes = make_value(m);
+	/* (No value of its own, as above.) */
+	s->values = s->allocs / 2;
+	s->repeated = s->allocs / 3;
 	make_classes(m, &s->sizes, &s->sizes_count);
 	make_classes(m, &s->lives, &s->lives_count);
 }

@@ -40,6 +40,25 @@ static void temporary_blocks_of_one_size_are_to_be_reused(void **state)
 	assert_int_equal(advise(&s), CHURN_NONE);
 }
 
+static void values_that_come_again_are_to_be_kept(void **state)
+{
+	struct churn_site s = site_of(5, 64000);
+
+	(void)state;
+	s.python = (struct churn_python){.is = true, .values = 1000, .repeated = 960};
+	assert_int_equal(advise(&s), CHURN_CACHE);
+	s.python.repeated = 940;
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s.python.repeated = 1000;
+	s.allocs = 300000; /* most of its blocks are something else */
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s.allocs = 9000;
+	assert_int_equal(advise(&s), CHURN_NONE);
+	s.allocs = 64000;
+	s.python.values = s.python.repeated = 50;
+	assert_int_equal(advise(&s), CHURN_NONE);
+}
+
 static void doubling_sizes_freed_here_are_to_be_reserved(void **state)
 {
 	struct churn_site s = {.allocs = 1000, .frees = 1000, .freed_here = 990};
@@ -231,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(temporary_blocks_of_one_size_are_to_be_reused),
+		cmocka_unit_test(values_that_come_again_are_to_be_kept),
 		cmocka_unit_test(doubling_sizes_freed_here_are_to_be_reserved),
 		cmocka_unit_test(sizes_at_random_are_no_growth),
 		cmocka_unit_test(many_small_short_lived_blocks_are_for_a_pool),
