@@ -87,7 +87,7 @@ static void split(struct engine *e, struct lane *lane, struct event *ev)
 
 	born.type = WIRE_ALLOC;
 	event_free(ev);
-	apply(e, lane, &born);
+	run(e, lane, &born, 1, UINT64_MAX);
 }
 
 /* Events of a ring up to its window's end, or beyond the limit. At least one. */
