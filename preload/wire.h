@@ -558,7 +558,7 @@ static inline uint32_t wire_rings_to_try(int n)
 {
 	static const uint32_t tries[] = {WIRE_RINGS, 512, 64, 8};
 
-	return n < 4 ? tries[n] : 0;
+	return n < (int)(sizeof(tries) / sizeof(*tries)) ? tries[n] : 0;
 }
 
 static inline struct wire_process *wire_process(void *base, uint32_t slot)

@@ -303,10 +303,16 @@ static struct wire_header *header(const struct accounts *a)
 	return a->base;
 }
 
-/* What an answer may take: as long as the last one, and longer by each free since. */
-static uint64_t may_take(const struct account *i, const struct engine_heap *heap)
+/* What an answer may take: as long as the last one, and longer by each block that was
+ * freed since. */
+static uint64_t may_take(const struct account *i, uint64_t freed)
 {
-	return 2 * i->took_ns + (heap->frees - i->asked_at.frees) * FREE_CHUNK_NS;
+	return 2 * i->took_ns + freed * FREE_CHUNK_NS;
+}
+
+static uint64_t freed_since(const struct account *i, const struct engine_heap *heap)
+{
+	return heap->frees - i->asked_at.frees;
 }
 
 static bool is_due(const struct account *i, const struct engine_heap *heap,
@@ -324,10 +330,10 @@ static bool is_due(const struct account *i, const struct engine_heap *heap,
 	 * at by the allocator, block by block. */
 	if (heap->peak_bytes / 51 > i->asked_at.peak_bytes / 50 &&
 	    live < heap->peak_bytes - heap->peak_bytes / 100 &&
-	    2 * i->took_ns + heap->fallen * FREE_CHUNK_NS <= LONG_NS)
+	    may_take(i, heap->fallen) <= LONG_NS)
 		return true;
 	return live < i->asked_at.live_bytes / 2 &&
-	       since > ANSWER_SHARE * may_take(i, heap);
+	       since > ANSWER_SHARE * may_take(i, freed_since(i, heap));
 }
 
 static void ask(struct accounts *a, struct account *i, const struct engine_process *p,
@@ -380,7 +386,8 @@ static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 		return;
 	*awaited |= is_awaited(a, i, p, now);
 	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
-			      may_take(i, &heap) > LONG_NS, memory_order_relaxed);
+			      may_take(i, freed_since(i, &heap)) > LONG_NS,
+			      memory_order_relaxed);
 	if (now >= i->smaps_at && heap.live_bytes && !a->look.glance) {
 		struct look l = {.p = p, .said.live_bytes = heap.live_bytes};
 

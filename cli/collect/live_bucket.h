@@ -1,9 +1,9 @@
 /*
  * live_bucket.h - searches of the live table, inlined where every event passes.
  *
- * For live.c and plain.h alone. A way is worked out some time before it is taken, and
- * asks for the memory that it leads to: two buckets, until the shard grows, which its
- * number of homes tells.
+ * For live.c, blocks.c and plain.h alone. A way is worked out some time before it is
+ * taken, and asks for the memory that it leads to: two buckets, until the shard grows,
+ * which its number of homes tells.
  */
 #pragma once
 

@@ -147,7 +147,7 @@ static inline uint32_t sites_peek(const struct sites *s, const struct sites_proc
 static inline void sites_prefetch_index(const struct sites *s, uint32_t node)
 {
 	__builtin_prefetch(&s->direct[node]);
-	__asm__ volatile(""); /* see live_prefetch() */
+	__asm__ volatile(""); /* see live_way() */
 }
 
 static inline void sites_prefetch(const struct sites *s, uint32_t site)
@@ -156,7 +156,7 @@ static inline void sites_prefetch(const struct sites *s, uint32_t site)
 
 	for (size_t at = 0; at < sizeof(struct site); at += 64)
 		__builtin_prefetch(lines + at, 1);
-	__asm__ volatile(""); /* see live_prefetch() */
+	__asm__ volatile(""); /* see live_way() */
 }
 
 /* For counting.h: makes a histogram wide enough; puts a site among the changed. */
