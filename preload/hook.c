@@ -133,6 +133,33 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 	return true;
 }
 
+uint32_t hook_stack_slowly(struct hook *h, bool locked)
+{
+	struct thread *t = h->thread;
+	struct unwind_frame *frames = t->frames[h->depth];
+	const struct hook_call *c = &h->call;
+	uint32_t node;
+
+	if (h->depth)
+		return last_take_anew(&t->unwind, session.base, c->pc, c->cfa, c->fp,
+				      frames);
+	if (python_is_on() && session.flags & WIRE_PYTHON_ONLY &&
+	    (node = python_walk_alone(&t->python, session.base, locked)))
+		return node;
+	node = last_take(&t->last, &t->unwind, session.base, c->pc, c->cfa, c->fp,
+			 frames);
+	if (python_is_on())
+		return python_walk_take(&t->python, session.base, node, &t->last,
+					locked);
+	runs_keep(&t->runs, &t->last, c->pc, c->cfa, c->fp, node);
+	return node;
+}
+
+uint32_t hook_stack(struct hook *h)
+{
+	return hook_stack_usual(h);
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	if (busy || !real_init())

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "preload/python.h"
+#include "preload/runs_take.h"
 #include "preload/sys.h"
 #include "preload/thread.h"
 #include "preload/tree.h"
@@ -57,7 +58,6 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool maps)
 {
 	struct thread *t = thread_self;
-	struct hook slow;
 
 	h->call = call;
 	/* relaxed: recording is a hint that takes effect when it is seen. */
@@ -69,12 +69,7 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool ma
 		hook_begin(h, t, 0);
 		return true;
 	}
-	/* A copy, so that h itself need not be in memory. */
-	slow.call = call;
-	if (!hook_enter_slowly(&slow, maps))
-		return false;
-	*h = slow;
-	return true;
+	return hook_enter_slowly(h, maps);
 }
 
 /* Nothing of this thread's is recorded at the moment: before --delay and after
@@ -115,26 +110,23 @@ static inline void hook_leave(struct hook *h)
 	t->nesting = h->depth;
 }
 
-/* The node of the caller's stack. locked: Python's lock is held. */
-static inline uint32_t hook_stack_any(struct hook *h, bool locked)
+/* What hook_stack() cannot have from the thread's runs; locked: Python's lock is held. */
+uint32_t hook_stack_slowly(struct hook *h, bool locked);
+
+/* hook_stack(), inlined where every event passes: for block.c. */
+static inline uint32_t hook_stack_usual(struct hook *h)
 {
 	struct thread *t = h->thread;
-	struct unwind_frame *frames = t->frames[h->depth];
 	uint32_t node;
 
-	if (__builtin_expect(h->depth, 0))
-		return last_take_anew(&t->unwind, session.base, h->call.pc, h->call.cfa,
-				      h->call.fp, frames);
-	if (__builtin_expect(python_is_on(), 0) && session.flags & WIRE_PYTHON_ONLY &&
-	    (node = python_walk_alone(&t->python, session.base, locked)))
-		return node;
-	node = last_take(&t->last, &t->unwind, session.base, h->call.pc, h->call.cfa,
-			 h->call.fp, frames);
-	if (__builtin_expect(python_is_on(), 0))
-		node = python_walk_take(&t->python, session.base, node, &t->last,
-					locked);
-	return node;
+	if (__builtin_expect(h->depth || python_is_on(), 0))
+		return hook_stack_slowly(h, false);
+	node = runs_take(&t->runs, &t->last, h->call.pc, h->call.cfa, h->call.fp);
+	return __builtin_expect(node != 0, 1) ? node : hook_stack_slowly(h, false);
 }
+
+/* The node of the caller's stack. */
+uint32_t hook_stack(struct hook *h);
 
 /* The same where Python's lock is held, as in its allocators. */
 static inline uint32_t hook_stack_held(struct hook *h)
@@ -145,7 +137,7 @@ static inline uint32_t hook_stack_held(struct hook *h)
 
 	if (__builtin_expect(h->depth || !python_is_on(), 0) ||
 	    session.flags & WIRE_PYTHON_ONLY)
-		return hook_stack_any(h, true);
+		return hook_stack_slowly(h, true);
 	node = recall_take(&t->recall, &t->last, &t->python, &c);
 	if (__builtin_expect(node != 0, 1))
 		return node;
@@ -154,11 +146,6 @@ static inline uint32_t hook_stack_held(struct hook *h)
 	node = python_walk_take(&t->python, session.base, native, &t->last, true);
 	recall_keep(&t->recall, &t->last, &t->python, &c, native, node);
 	return node;
-}
-
-static inline uint32_t hook_stack(struct hook *h)
-{
-	return hook_stack_any(h, false);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)
@@ -170,13 +157,6 @@ static inline void hook_put(struct hook *h, enum wire_type type, const void *add
 			    size_t size, uint32_t stack)
 {
 	thread_put(h->thread, type, address, size, stack);
-}
-
-/* A free, before the real one. */
-static inline void hook_put_free(struct hook *h, const void *address, uint32_t stack)
-{
-	if (h->depth || !thread_pair(h->thread, address, stack))
-		hook_put(h, WIRE_FREE, address, 0, stack);
 }
 
 /* Registers what surrounds fork(), once, in the constructor. */

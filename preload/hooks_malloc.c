@@ -6,6 +6,7 @@
  */
 #include "preload/block.h"
 #include "preload/real.h"
+#include "preload/sample.h"
 #include "preload/sys.h"
 
 #include <errno.h>
@@ -27,8 +28,6 @@ static void *bootstrap(size_t size, size_t align)
 	return p;
 }
 
-__thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
-
 /*
  * What most calls are made of has two parts: the entry passes on what is not recorded,
  * and has little to save for that; the rest is a function of its own. Either's frame is
@@ -43,7 +42,7 @@ static __attribute__((noinline)) void *malloc_recorded(size_t size, uintptr_t pc
 		return real.malloc(size);
 	if (!hook_enter(&h, (struct hook_call){pc, cfa, fp}))
 		return real.malloc ? real.malloc(size) : bootstrap(size, 16);
-	return allocated(&h, real.malloc(size), size);
+	return block_allocated(&h, real.malloc(size), size);
 }
 
 HOOK void *malloc(size_t size)
@@ -70,7 +69,7 @@ calloc_recorded(size_t n, size_t size, uintptr_t pc, uintptr_t cfa, uintptr_t fp
 			bytes = SIZE_MAX;
 		return bootstrap(bytes, 16);
 	}
-	return allocated(&h, real.calloc(n, size), n * size);
+	return block_allocated(&h, real.calloc(n, size), n * size);
 }
 
 HOOK void *calloc(size_t n, size_t size)
@@ -91,7 +90,7 @@ HOOK void *memalign(size_t align, size_t size)
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.memalign ? real.memalign(align, size)
 				     : bootstrap(size, align);
-	return allocated(&h, real.memalign(align, size), size);
+	return block_allocated(&h, real.memalign(align, size), size);
 }
 
 HOOK void *aligned_alloc(size_t align, size_t size)
@@ -103,7 +102,7 @@ HOOK void *aligned_alloc(size_t align, size_t size)
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.aligned_alloc ? real.aligned_alloc(align, size)
 					  : bootstrap(size, align);
-	return allocated(&h, real.aligned_alloc(align, size), size);
+	return block_allocated(&h, real.aligned_alloc(align, size), size);
 }
 
 HOOK int posix_memalign(void **ret, size_t align, size_t size)
@@ -120,7 +119,7 @@ HOOK int posix_memalign(void **ret, size_t align, size_t size)
 		return *ret ? 0 : ENOMEM;
 	}
 	err = real.posix_memalign(ret, align, size);
-	allocated(&h, err ? NULL : *ret, size);
+	block_allocated(&h, err ? NULL : *ret, size);
 	return err;
 }
 
@@ -132,7 +131,7 @@ HOOK void *valloc(size_t size)
 		return real.valloc(size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.valloc ? real.valloc(size) : bootstrap(size, 4096);
-	return allocated(&h, real.valloc(size), size);
+	return block_allocated(&h, real.valloc(size), size);
 }
 
 HOOK void *pvalloc(size_t size)
@@ -143,7 +142,7 @@ HOOK void *pvalloc(size_t size)
 		return real.pvalloc(size);
 	if (!hook_enter(&h, HOOK_CALL))
 		return real.pvalloc ? real.pvalloc(size) : bootstrap(size, 4096);
-	return allocated(&h, real.pvalloc(size), size);
+	return block_allocated(&h, real.pvalloc(size), size);
 }
 
 /* A block of the bootstrap arena moves to the real allocator; it is never freed. */
@@ -174,9 +173,9 @@ static inline void *reallocated(struct hook *h, void *p, size_t n, size_t size,
 		hook_put(h, WIRE_REALLOC_BEGIN, p, 0, stack);
 	to = resize(p, n, size, array);
 	if (p)
-		put_new(h, WIRE_REALLOC_END, to, bytes, stack);
+		block_put(h, WIRE_REALLOC_END, to, bytes, stack);
 	else if (to)
-		put_new(h, WIRE_ALLOC, to, bytes, stack);
+		block_put(h, WIRE_ALLOC, to, bytes, stack);
 	hook_leave(h);
 	return to;
 }
@@ -195,11 +194,11 @@ static void put_resized(struct hook *h, void *to, size_t bytes, bool had, bool h
 		has = false;
 	}
 	if (had && (failed || (to && has)))
-		put_new(h, WIRE_REALLOC_END, to, bytes, stack);
+		block_put(h, WIRE_REALLOC_END, to, bytes, stack);
 	else if (had) /* freed, as far as anybody will hear of it */
 		hook_put(h, WIRE_REALLOC_END, NULL, 0, stack);
 	else if (to && has)
-		put_new(h, WIRE_ALLOC, to, bytes, stack);
+		block_put(h, WIRE_ALLOC, to, bytes, stack);
 }
 
 static void *sampled_realloc(struct hook_call call, void *p, size_t n, size_t size,
@@ -260,7 +259,7 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 }
 
 /* True: p is recorded as freed, hook_leave() must follow the real free. */
-#define FREEING(h, p) (hook_enter((h), HOOK_CALL) && freeing((h), (p)))
+#define FREEING(h, p) (hook_enter((h), HOOK_CALL) && block_freeing((h), (p)))
 
 static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
 						    uintptr_t cfa, uintptr_t fp)
@@ -268,7 +267,7 @@ static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
 	struct hook h;
 
 	if (__builtin_expect(sample_keeps_free(p), 1) &&
-	    hook_enter(&h, (struct hook_call){pc, cfa, fp}) && freeing(&h, p)) {
+	    hook_enter(&h, (struct hook_call){pc, cfa, fp}) && block_freeing(&h, p)) {
 		real.free(p);
 		hook_leave(&h);
 	} else if (real.free) {

@@ -10,6 +10,7 @@
  */
 #include "preload/block.h"
 #include "preload/real.h"
+#include "preload/sample.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -106,7 +107,7 @@ static inline void *made(struct hook_call call, void *p, size_t size)
 
 	if (sample_skips(size) || !hook_enter(&h, call))
 		return p;
-	return allocated(&h, p, size);
+	return block_allocated(&h, p, size);
 }
 
 static inline void ends(struct hook_call call, const struct cxx_operator *o, void *p)
@@ -116,7 +117,7 @@ static inline void ends(struct hook_call call, const struct cxx_operator *o, voi
 	if (!p || !o->reaches_no_malloc || sample_skips_free(p) ||
 	    !hook_enter(&h, call))
 		return;
-	freeing(&h, p);
+	block_freeing(&h, p);
 	hook_leave(&h);
 }
 

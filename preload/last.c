@@ -35,7 +35,6 @@ static inline bool has_room(const struct walk *w)
 
 #define OUTERMOST ((uint32_t)LAST_OPAQUE << LAST_SLOT_SHIFT | LAST_CHECK)
 #define NODE_KNOWN (1ull << 63) /* above all that pc_flags() has */
-#define LAST_PLAIN (uint32_t)(UNWIND_FRAMES * sizeof(struct last_frame))
 
 static inline uint64_t pc_flags(const struct last_frame *f)
 {
@@ -126,7 +125,7 @@ static __attribute__((noinline)) bool fill_step(struct last_step *step, uintptr_
 /* A row's step is kept if its module is known: see step_fill_row(). */
 static inline struct last_step *find_step(struct last *l, uintptr_t pc)
 {
-	return &l->steps[(pc ^ pc >> 9) % LAST_STEPS];
+	return (struct last_step *)last_find_step(l, pc);
 }
 
 /*
@@ -386,6 +385,7 @@ static inline __attribute__((always_inline)) uint32_t
 keep_any(struct last *l, const struct last_frame *outside,
 	 const struct last_frame *from, void *base)
 {
+	l->joined = (uint32_t)(outside - l->frames);
 	if (__builtin_expect(is_deep(l, outside, from), 0))
 		return keep_deep(l, outside, from, base);
 	return keep(l, outside, from, base);
@@ -518,6 +518,7 @@ uint32_t last_take(struct last *l, struct unwind_thread *t, void *base, uintptr_
 		return last_take_anew(t, base, pc, sp, fp, spare);
 	l->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);
+	l->noted = 0;
 	w.place.pc = pc;
 	w.place.sp = sp;
 	w.place.fp = fp;

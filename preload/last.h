@@ -93,13 +93,23 @@ struct last {
 	uint32_t epoch;	     /* unwind_epoch that all of it holds for; 0: of none */
 	uint32_t generation; /* of the steps and nodes */
 	uintptr_t low,
-		high;	/* around the last stack pointer; was seen to be readable */
-	uint32_t cut;	/* that the frames' nodes hold for; 0: none */
+		high;	 /* around the last stack pointer; was seen to be readable */
+	uint32_t noted;	 /* epoch, once runs.h has taken note of it; 0: it has not */
+	uint32_t joined; /* frame that the last stack joined; 0: none */
+	uint32_t cut;	 /* that the frames' nodes hold for; 0: none */
 	uint32_t plain; /* bytes of frames; below it none is left out, nor was before */
 	struct last_step steps[LAST_STEPS];
 	struct last_node nodes[LAST_NODES];
 	struct last_frame frames[LAST_FRAMES];
 };
+
+#define LAST_PLAIN (uint32_t)(UNWIND_FRAMES * sizeof(struct last_frame))
+
+/* The place of what is known of a return address. */
+static inline const struct last_step *last_find_step(const struct last *l, uintptr_t pc)
+{
+	return &l->steps[(pc ^ pc >> 9) % LAST_STEPS];
+}
 
 /* l is all zeroes. After unwind_init(). */
 void last_init(struct last *l);

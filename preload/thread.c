@@ -8,7 +8,6 @@
 #include <sys/prctl.h>
 
 enum {
-	BELL_BYTES = 256 << 10, /* a sleeping collector is woken that often */
 	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* for signal handlers */
 	STUCK_BYTES = 16 * sizeof(struct wire_slot),  /* what hooks at once may hold */
 	NAP_NS = 20000000,
@@ -87,6 +86,8 @@ static struct thread *ring_take(uint32_t i)
 		memset(t, 0, offsetof(struct thread, last.frames));
 		memset(&t->unwind, 0, sizeof(t->unwind));
 		memset(&t->python, 0, offsetof(struct python_walk, frames));
+		if (t->runs.generation)
+			memset(&t->runs, 0, sizeof(t->runs));
 		if (t->recall.used)
 			memset(&t->recall, 0, sizeof(t->recall));
 	}
@@ -189,23 +190,13 @@ static bool has_room(struct thread *t)
 	return false;
 }
 
-/* Whether the slot at cursor `at` may be written, after waiting if need be. */
-static inline bool slot_is_free(struct thread *t, uint64_t at)
+bool thread_make_room(struct thread *t, uint64_t at)
 {
 	uint64_t end = at + sizeof(struct wire_slot);
 
-	if (end - t->head_seen <= WIRE_RING_BYTES)
-		return true;
 	/* acquire: pairs with the consumer's release: it is done with those slots. */
 	t->head_seen = atomic_load_explicit(&t->ring->head, memory_order_acquire);
 	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at);
-}
-
-/* session_stamp(), without a call for what nearly all processors have. */
-static inline uint64_t stamp(void)
-{
-	return __builtin_expect(session.flags & WIRE_CLOCK_TSC, 1) ? sys_ticks()
-								   : session_stamp();
 }
 
 /* Who asked for the time last, of those that hold the lock. (Two may, where
@@ -236,12 +227,7 @@ static inline uint64_t stamp_held(struct thread *t)
 					     memory_order_relaxed);
 	t->stamp_share = STAMP_SHARE - 1;
 	atomic_store_explicit(&held_last, t, memory_order_relaxed);
-	return t->stamp = stamp();
-}
-
-static inline struct wire_slot *slot_at(const struct thread *t, uint64_t at)
-{
-	return (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+	return t->stamp = thread_stamp();
 }
 
 /* ---- pairs --------------------------------------------------------------- */
@@ -257,7 +243,7 @@ pair(struct thread *t, const void *address, uint32_t stack, bool held)
 	/* relaxed, all: this thread's own. */
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 	uint64_t at = end - sizeof(struct wire_slot), sizes, stacks, gap;
-	struct wire_slot *slot = slot_at(t, at);
+	struct wire_slot *slot = thread_slot(t, at);
 	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
 	bool done = false;
 
@@ -265,7 +251,7 @@ pair(struct thread *t, const void *address, uint32_t stack, bool held)
 		return false;
 	t->pairing = slot;
 	atomic_signal_fence(memory_order_seq_cst);
-	gap = (held ? stamp_held(t) : (t->stamp = stamp())) - slot->stamp;
+	gap = (held ? stamp_held(t) : (t->stamp = thread_stamp())) - slot->stamp;
 	/* At the ring's last owner's event the collector will not look again. */
 	if (head >> 56 == wire_lap(at) && at >= t->claimed && !(gap >> 32) &&
 	    atomic_load_explicit(&t->ring->reserved, memory_order_relaxed) == end) {
@@ -324,12 +310,12 @@ static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)
 	shut(slot);
 	/* relaxed: this thread's own. */
 	at = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
-	if (slot_at(t, at) != slot)
+	if (thread_slot(t, at) != slot)
 		return;
 	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
-	if (slot_is_free(t, at))
-		atomic_store_explicit(&slot_at(t, at)->head, wire_head(0, WIRE_NOP, at),
-				      memory_order_release);
+	if (thread_has_room(t, at))
+		atomic_store_explicit(&thread_slot(t, at)->head,
+				      wire_head(0, WIRE_NOP, at), memory_order_release);
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -348,7 +334,8 @@ static __attribute__((noinline, cold)) bool is_stuck(const struct thread *t)
 		return false;
 	for (uint64_t at = head; at < end && at - head < STUCK_BYTES;
 	     at += sizeof(struct wire_slot))
-		if (atomic_load_explicit(&slot_at(t, at)->head, memory_order_relaxed) >>
+		if (atomic_load_explicit(&thread_slot(t, at)->head,
+					 memory_order_relaxed) >>
 			    56 !=
 		    wire_lap(at))
 			return true;
@@ -366,7 +353,6 @@ static inline __attribute__((always_inline)) bool
 put(struct thread *t, enum wire_type type, const void *address, size_t size,
     uint32_t stack, bool held, const uint32_t *pool)
 {
-	struct wire_slot *slot;
 	uint64_t at;
 
 	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) && !has_room(t)) {
@@ -379,24 +365,18 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	}
 	if (__builtin_expect(t->pairing != NULL, 0))
 		pass_pairing(t);
-	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
-	if (__builtin_expect(!slot_is_free(t, at), 0)) {
+	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	if (__builtin_expect(!thread_has_room(t, at), 0)) {
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	slot = slot_at(t, at);
-	slot->stamp = held ? stamp_held(t) : (t->stamp = stamp());
-	/* relaxed: the head's release covers them. */
-	atomic_store_explicit(&slot->size, pool ? size : wire_sizes(size, 0),
-			      memory_order_relaxed);
-	atomic_store_explicit(&slot->stacks, stack | (pool ? (uint64_t)*pool << 32 : 0),
-			      memory_order_relaxed);
-	/* release: the slot's words, then the one that says they are there. Also
-	 * whatever of the tree and the modules this stack names. */
-	atomic_store_explicit(&slot->head, wire_head((uint64_t)address, type, at),
-			      memory_order_release);
-	if (__builtin_expect(!(at & (BELL_BYTES - 1)), 0))
-		session_ring_bell();
+	t->fresh = address;
+	if (!held)
+		t->stamp = thread_stamp();
+	thread_fill(t, at, held ? stamp_held(t) : t->stamp,
+		    wire_head((uint64_t)address, type, at),
+		    pool ? size : wire_sizes(size, 0),
+		    stack | (pool ? (uint64_t)*pool << 32 : 0));
 	return true;
 }
 
@@ -432,11 +412,11 @@ void thread_recover(struct thread *t, uint32_t depth)
 	t->pairing = NULL;
 	for (uint64_t at = t->hooks[depth].started; at < end;
 	     at += sizeof(struct wire_slot)) {
-		struct wire_slot *slot = slot_at(t, at);
+		struct wire_slot *slot = thread_slot(t, at);
 
 		if (atomic_load_explicit(&slot->head, memory_order_relaxed) >> 56 ==
 			    wire_lap(at) ||
-		    !slot_is_free(t, at))
+		    !thread_has_room(t, at))
 			continue;
 		atomic_store_explicit(&slot->head, wire_head(0, WIRE_NOP, at),
 				      memory_order_release);

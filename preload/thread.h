@@ -15,9 +15,14 @@
 
 #include "preload/python_walk.h"
 #include "preload/recall.h"
+#include "preload/runs.h"
 #include "preload/session.h"
+#include "preload/sys.h"
 
-enum { THREAD_NESTING = 7 }; /* hooks interrupted by signal handlers, at once */
+enum thread_limit {
+	THREAD_NESTING = 7, /* hooks interrupted by signal handlers, at once */
+	THREAD_BELL_BYTES = 256 << 10, /* a sleeping collector is woken that often */
+};
 
 struct thread {
 	/* What every event touches, in one cache line. */
@@ -27,6 +32,7 @@ struct thread {
 	unsigned char *slots;	   /* the ring's WIRE_RING_BYTES */
 	uint64_t head_seen;	   /* ring->head as last read */
 	struct wire_slot *pairing; /* a slot that is being made a pair, see thread.c */
+	const void *fresh; /* what the last event was of: only that can become a pair */
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
@@ -45,6 +51,7 @@ struct thread {
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];
 	struct python_walk python;
 	struct recall recall;
+	struct runs runs;
 };
 _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
 
@@ -85,6 +92,72 @@ void thread_forks(void);
  * was lost (and counted). */
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack);
+
+static inline struct wire_slot *thread_slot(const struct thread *t, uint64_t at)
+{
+	return (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+}
+
+/* session_stamp(), without a call for what nearly all processors have. */
+static inline uint64_t thread_stamp(void)
+{
+	return __builtin_expect(session.flags & WIRE_CLOCK_TSC, 1) ? sys_ticks()
+								   : session_stamp();
+}
+
+/* thread_has_room() where none was seen. */
+bool thread_make_room(struct thread *t, uint64_t at);
+
+/* Whether the slot at cursor `at` may be written, after waiting if need be. */
+static inline bool thread_has_room(struct thread *t, uint64_t at)
+{
+	return __builtin_expect(at + sizeof(struct wire_slot) - t->head_seen <=
+					WIRE_RING_BYTES,
+				1) ||
+	       thread_make_room(t, at);
+}
+
+/* The slot at cursor `at`, which there is room for, becomes an event. */
+static inline void thread_fill(struct thread *t, uint64_t at, uint64_t stamp,
+			       uint64_t head, uint64_t sizes, uint64_t stacks)
+{
+	struct wire_slot *slot = thread_slot(t, at);
+
+	slot->stamp = stamp;
+	/* relaxed: the head's release covers them. */
+	atomic_store_explicit(&slot->size, sizes, memory_order_relaxed);
+	atomic_store_explicit(&slot->stacks, stacks, memory_order_relaxed);
+	/* release: the slot's words, then the one that says they are there. Also
+	 * whatever of the tree and the modules this stack names. */
+	atomic_store_explicit(&slot->head, head, memory_order_release);
+	if (__builtin_expect(!(at & (THREAD_BELL_BYTES - 1)), 0))
+		session_ring_bell();
+}
+
+/* thread_put() by the outermost hook, which most events are of: nothing of the thread's
+ * is half done then. */
+static inline void thread_put_outermost(struct thread *t, enum wire_type type,
+					const void *address, size_t size,
+					uint32_t stack)
+{
+	uint64_t at;
+
+	if (__builtin_expect((session.flags & (WIRE_LOSSY | WIRE_CLOCK_TSC)) !=
+				     WIRE_CLOCK_TSC,
+			     0)) {
+		thread_put(t, type, address, size, stack);
+		return;
+	}
+	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	if (__builtin_expect(!thread_has_room(t, at), 0)) {
+		sys_local_add(&t->ring->lost, 1);
+		return;
+	}
+	t->fresh = address;
+	t->stamp = sys_ticks();
+	thread_fill(t, at, t->stamp, wire_head((uint64_t)address, type, at),
+		    wire_sizes(size, 0), stack);
+}
 
 /*
  * The same of a thread that holds a lock which all callers of this have in common. The

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -471,16 +471,16 @@ static inline uint64_t wire_gap(uint64_t sizes, uint64_t stacks)
 	return sizes >> WIRE_SIZE_BITS | stacks >> 48 << 16;
 }
 
-/* Lap of the slot at byte cursor c: 1..255, so that fresh zeroes never match. */
+/* Lap of the slot at byte cursor c: 128..255, so that fresh zeroes never match. */
 static inline uint64_t wire_lap(uint64_t cursor)
 {
-	return (cursor / WIRE_RING_BYTES) % 255 + 1;
+	return (cursor / WIRE_RING_BYTES & 127) | 128;
 }
 
 static inline uint64_t wire_head(uint64_t address, enum wire_type type, uint64_t cursor)
 {
 	return (address & WIRE_PC_MASK) | ((uint64_t)type << 48) |
-	       (wire_lap(cursor) << 56);
+	       wire_lap(cursor) << 56;
 }
 
 /* How many blocks of its size a recorded malloc block stands for: see sample.h. */

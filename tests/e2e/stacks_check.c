@@ -1,12 +1,14 @@
 /*
  * stacks_check.c - a shim that unwinds every event's stack a second time, by full
  * register CFI alone, and compares it with the node that the event is recorded with.
- * Linked from the shim's own objects, with last_take() and last_take_anew() wrapped.
+ * Linked from the shim's own objects, with last_take() and last_take_anew() wrapped, and
+ * those that take runs compiled with RUNS_WATCHED.
  *
  *	CHECK_STACKS=FILE	counters of all processes, struct tally, at its start;
  *				the first differences as text behind them
  */
-#include "preload/last.h"
+#include "preload/runs_take.h"
+#include "preload/session.h"
 #include "preload/sys.h"
 #include "preload/unwind.h"
 
@@ -180,6 +182,15 @@ uint32_t __wrap_last_take(struct last *l, struct unwind_thread *t, void *base,
 	else if (tally && l->frames[1].node == outermost)
 		atomic_fetch_add(&tally->joined, 1);
 	return node;
+}
+
+void runs_watch(uint32_t node, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+	if (!node)
+		return;
+	look(session.base, node, pc, sp, fp);
+	if (tally)
+		atomic_fetch_add(&tally->joined, 1);
 }
 
 uint32_t __wrap_last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc,

@@ -1,0 +1,26 @@
+#include "preload/block.h"
+
+__thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
+
+void block_put(struct hook *h, enum wire_type type, void *p, size_t size,
+	       uint32_t stack)
+{
+	hook_put(h, type, p, size, stack);
+	if (__builtin_expect(silence_thread, 0) && p)
+		hook_put(h, WIRE_IGNORE, p, 0, 0);
+}
+
+void block_record(struct hook *h, enum wire_type type, const void *p, size_t size)
+{
+	struct thread *t = h->thread;
+	uint32_t stack = 0;
+
+	if (type != WIRE_FREE || session.flags & WIRE_FREE_STACKS)
+		stack = hook_stack_usual(h);
+	if (__builtin_expect(h->depth, 0))
+		hook_put(h, type, p, size, stack);
+	else if (type != WIRE_FREE || t->fresh != p || !thread_pair(t, p, stack))
+		thread_put_outermost(t, type, p, size, stack);
+	if (__builtin_expect(silence_thread, 0) && type != WIRE_FREE)
+		hook_put(h, WIRE_IGNORE, p, 0, 0);
+}
