@@ -3,6 +3,7 @@
  */
 #include "cli/base/cleanup.h"
 #include "cli/base/message.h"
+#include "cli/cmd/target.h"
 #include "cli/cmd/verb.h"
 #include "cli/cmd/view.h"
 #include "cli/cmd/view_browser.h"
@@ -85,19 +86,30 @@ static int make_token(char token[REQUEST_TOKEN + 1])
 
 static int explain(int err, unsigned port)
 {
-	if (err == -ENOSYS) {
-		message_error("this heapline was built without libmicrohttpd, and "
-			      "serves nothing");
-		message_help("`heapline report --html FILE` writes the same "
-			     "application into a file");
-		return VERB_FAILED;
-	}
 	if (port && (err == -EADDRINUSE || err == -EACCES)) {
 		message_error("port %u: %s", port, strerror(-err));
 		message_help("without --port it takes one that is free");
 		return VERB_FAILED;
 	}
 	message_error("cannot serve: %s", strerror(-err));
+	return VERB_FAILED;
+}
+
+/* -1, or the exit status of a failure. */
+static int load_server(void)
+{
+	char path[4096], why[2 * 4096];
+
+	if (!web_is_built())
+		message_error("this heapline was built without libmicrohttpd, and "
+			      "serves nothing");
+	else if (target_view_module(path, sizeof(path), why, sizeof(why)) < 0 ||
+		 web_load(path, why, sizeof(why)) < 0)
+		message_error("cannot load the server: %s", why);
+	else
+		return -1;
+	message_help("`heapline report --html FILE` writes the same application into a "
+		     "file");
 	return VERB_FAILED;
 }
 
@@ -192,6 +204,8 @@ int cmd_view(int argc, char **argv)
 		profiles.count = argc - optind > 1 ? 2 : 1;
 		status = choose(files, profiles.count, argv + optind);
 	}
+	if (status < 0)
+		status = load_server();
 	profiles.source_paths = own.source_paths.rules;
 	for (size_t i = 0; i < READER_PROFILES; i++)
 		profiles.paths[i] = files[i].path;

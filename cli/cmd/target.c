@@ -12,12 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the shim is, seen from the binary's folder: build tree, then prefix. */
-static const char *const beside[] = {"/../preload/libheapline.so",
-				     "/" HEAPLINE_LIBDIR_FROM_BIN "/libheapline.so",
-				     "/libheapline.so"};
+/* Where a part of heapline is, seen from the binary's folder: build tree, then prefix. */
+enum { PLACES = 3 };
 
-int target_shim(char *ret, size_t room, char *why, size_t why_room)
+static const char *const shim_places[PLACES] = {
+	"/../preload/libheapline.so", "/" HEAPLINE_LIBDIR_FROM_BIN "/libheapline.so",
+	"/libheapline.so"};
+static const char *const view_places[PLACES] = {
+	"/heapline-view.so", "/" HEAPLINE_LIBDIR_FROM_BIN "/heapline/heapline-view.so",
+	NULL};
+
+/* The first that is there. 0; -ENOENT or -EIO, with one clause in why. */
+static int find_part(const char *const places[PLACES], char *ret, size_t room,
+		     char *why, size_t why_room)
 {
 	char self[4096], candidate[sizeof(self) + 128];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -30,26 +37,37 @@ int target_shim(char *ret, size_t room, char *why, size_t why_room)
 	}
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+	for (int i = 0; i < PLACES && places[i]; i++) {
 		char real[4096];
 
-		snprintf(candidate, sizeof(candidate), "%s%s", self, beside[i]);
+		snprintf(candidate, sizeof(candidate), "%s%s", self, places[i]);
 		if (!realpath(candidate, real) || strlen(real) >= room)
 			continue;
-		/* ld.so splits LD_PRELOAD at these. */
-		if (strpbrk(real, " :")) {
-			snprintf(why, why_room,
-				 "the path of '%s' has a space or a colon in it, which "
-				 "LD_PRELOAD cannot hold",
-				 real);
-			return -EINVAL;
-		}
 		strcpy(ret, real);
 		return 0;
 	}
-	snprintf(why, why_room,
-		 "libheapline.so is not where it belongs beside '%s/heapline'", self);
+	snprintf(why, why_room, "%s is not where it belongs beside '%s/heapline'",
+		 strrchr(places[0], '/') + 1, self);
 	return -ENOENT;
+}
+
+int target_shim(char *ret, size_t room, char *why, size_t why_room)
+{
+	int err = find_part(shim_places, ret, room, why, why_room);
+
+	/* ld.so splits LD_PRELOAD at these. */
+	if (err || !strpbrk(ret, " :"))
+		return err;
+	snprintf(why, why_room,
+		 "the path of '%s' has a space or a colon in it, which LD_PRELOAD "
+		 "cannot hold",
+		 ret);
+	return -EINVAL;
+}
+
+int target_view_module(char *ret, size_t room, char *why, size_t why_room)
+{
+	return find_part(view_places, ret, room, why, why_room);
 }
 
 static int find_shim(char *ret, size_t room)

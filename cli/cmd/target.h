@@ -25,3 +25,6 @@ int target_path(const char *name, char *ret, size_t room, int *ret_err);
 /* Where our shim is. 0; or, with one clause in why: -ENOENT not beside the binary,
  * -EINVAL a path that LD_PRELOAD cannot hold, -EIO no /proc. */
 int target_shim(char *ret, size_t room, char *why, size_t why_room);
+
+/* The same for the module of `heapline view`, web_load()'s. */
+int target_view_module(char *ret, size_t room, char *why, size_t why_room);

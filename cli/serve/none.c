@@ -4,6 +4,18 @@
 #include "cli/serve/web.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+bool web_is_built(void)
+{
+	return false;
+}
+
+int web_load(const char *path, char *why, size_t room)
+{
+	snprintf(why, room, "%s: built without libmicrohttpd", path);
+	return -ENOSYS;
+}
 
 int web_open(const struct web_options *o, struct web **ret, unsigned *ret_port)
 {

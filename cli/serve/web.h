@@ -12,6 +12,7 @@
 
 #include "cli/serve/request.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct web;
@@ -38,7 +39,15 @@ struct web_options {
 	void *context;
 };
 
-/* *ret_port is the port. 0, -errno; -ENOSYS: built without libmicrohttpd. */
+/* Whether there is a server at all: this was built with libmicrohttpd. */
+bool web_is_built(void);
+
+/* To be called first: the server is in the module at path. 0; or -errno, with one clause
+ * in why: the module, or a library that it needs, cannot be loaded, or is another
+ * heapline's. */
+int web_load(const char *path, char *why, size_t room);
+
+/* *ret_port is the port. 0, -errno; -ENOSYS: nothing was loaded. */
 int web_open(const struct web_options *o, struct web **ret, unsigned *ret_port);
 
 /* Calls are answered from now on, until SIGINT or SIGTERM, which must be blocked. 0 or

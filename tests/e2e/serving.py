@@ -13,10 +13,10 @@ import harness
 class Server:
     """`heapline view ARGS` for a test case, which ends it."""
 
-    def __init__(self, case, *args, env=None):
+    def __init__(self, case, *args, env=None, binary=None):
         self.case = case
         self.run = subprocess.Popen(
-            [harness.HEAPLINE, "view", *args], env=case.environment(**(env or {})),
+            [binary or harness.HEAPLINE, "view", *args], env=case.environment(**(env or {})),
             cwd=case.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         case.addCleanup(self.kill)

@@ -1,10 +1,12 @@
 """heapline works installed under any root, from its build tree, by a link, by PATH."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import harness
+from serving import Server
 
 LEAK = harness.target("leak")
 
@@ -16,6 +18,7 @@ class Install(harness.Case):
                                  env=env, cwd=cwd)
         self.assertEqual((result.status, result.stderr), (6, b""), result)
         self.assertEqual(self.report_json(profile)["live_at_end"], {"bytes": 40, "blocks": 1})
+        return profile
 
     def installed(self):
         """Where `meson install` put things, below a root of its own."""
@@ -57,7 +60,44 @@ class Install(harness.Case):
         pages = {n for n in os.listdir(os.path.join(harness.SOURCE, "docs")) if n[-2:] == ".1"}
         self.assertEqual({os.path.basename(f).removesuffix(".gz") for f in files
                           if "/man/man1/" in f}, pages)
-        self.works(binary)
+        profile = self.works(binary)
+        self.one(files, "/heapline/heapline-view.so")
+        server = Server(self, profile, binary=binary)
+        self.assertEqual(server.get("")[0], 200)
+        self.assertEqual(server.end()[0], 0)
+
+    @harness.needs("readelf")
+    def test_a_recording_loads_no_web_server(self):
+        """Nor what one brings along: each start would pay for it twice."""
+        done = subprocess.run(["readelf", "-W", "-d", harness.HEAPLINE],
+                              capture_output=True, check=True)
+        needed = set(re.findall(r"NEEDED.*\[lib([a-z]+)", done.stdout.decode()))
+        self.assertIn("c", needed)
+        self.assertLessEqual(needed, {"c", "m", "z", "dl", "pthread", "dw", "elf", "ncursesw",
+                                      "tinfo", "asan", "ubsan", "tsan"})
+
+    def test_without_its_module_view_says_so_and_the_rest_works(self):
+        os.mkdir(self.path("preload"))
+        os.mkdir(self.path("cli"))
+        binary = shutil.copy(harness.HEAPLINE, self.path("cli"))
+        shutil.copy(harness.SHIM, self.path("preload"))
+        profile = self.works(binary)
+        module = os.path.join(os.path.dirname(harness.HEAPLINE), "heapline-view.so")
+        with open(module, "rb") as file:
+            data = file.read()
+        for there, why in ((None, b"heapline-view.so is not where it belongs"),
+                           (data.replace(b"libmicrohttpd.", b"libmicrohttpq."),
+                            b"libmicrohttpq.so"),
+                           (data.replace(b"heapline_web\0", b"heapline_bew\0"),
+                            b"heapline_web"),
+                           (data[:100], b"heapline-view.so")):
+            if there:
+                self.write("cli/heapline-view.so", there)
+            done = self.run_native([binary, "view", profile])
+            self.assert_error(done, 1)
+            self.assertIn(why, done.stderr)
+            self.assertEqual(done.stderr.count(b"error:"), 1, done)
+            self.assertEqual(done.stderr.count(b"\n"), 2, done)
 
     @harness.needs("meson")
     def test_installed_shim_alone(self):

@@ -1,0 +1,14 @@
+#include "cli/serve/module.h"
+
+extern const struct web_module heapline_web;
+
+__attribute__((visibility("default"))) const struct web_module heapline_web = {
+	.version = HEAPLINE_VERSION,
+	.open = web_open,
+	.run = web_run,
+	.watch = web_watch,
+	.unwatch = web_unwatch,
+	.answer = web_answer,
+	.refuse = web_refuse,
+	.close = web_close,
+};
