@@ -1,5 +1,6 @@
 #include "cli/collect/clock.h"
 
+#include <errno.h>
 #include <time.h>
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -68,20 +69,34 @@ static void measure(struct stamp_clock *c)
 
 void clock_start(struct stamp_clock *c, bool counter)
 {
-	*c = (struct stamp_clock){.counter = counter, .rate = 1ull << 32};
-	if (!counter) {
-		c->stamp0 = c->mono0_ns = mono_ns();
-		c->refine_ns = UINT64_MAX;
+	*c = (struct stamp_clock){.counter = counter};
+	if (counter) {
+		read_both(c, &c->stamp0, &c->mono0_ns);
 		return;
 	}
-	read_both(c, &c->stamp0, &c->mono0_ns);
-	while (mono_ns() - c->mono0_ns < CLOCK_FIRST_NS)
+	c->stamp0 = c->mono0_ns = mono_ns();
+	c->rate = 1ull << 32;
+	c->refine_ns = UINT64_MAX;
+}
+
+/* It has had its first millisecond, most likely: the program was executed meanwhile. */
+static void measure_first(struct stamp_clock *c)
+{
+	uint64_t then = c->mono0_ns + CLOCK_FIRST_NS;
+	struct timespec at = {(time_t)(then / 1000000000u), (long)(then % 1000000000u)};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
 		;
 	measure(c);
+	if (!c->rate)
+		c->rate = 1ull << 32; /* it stood still: the next pass looks again */
 }
 
 void clock_refine(struct stamp_clock *c)
 {
-	if (c->refine_ns != UINT64_MAX && clock_ns(c, clock_stamp(c)) >= c->refine_ns)
+	if (!c->rate)
+		measure_first(c);
+	else if (c->refine_ns != UINT64_MAX &&
+		 clock_ns(c, clock_stamp(c)) >= c->refine_ns)
 		measure(c);
 }

@@ -15,17 +15,19 @@ struct stamp_clock {
 	bool counter;	   /* stamps are the processor's, else ns */
 	uint64_t stamp0;   /* the stamp at moment 0 */
 	uint64_t mono0_ns; /* CLOCK_MONOTONIC then */
-	uint64_t rate;	   /* ns a tick, 32 fractional bits */
+	uint64_t rate;	   /* ns a tick, 32 fractional bits; 0: not known yet */
 	uint64_t refine_ns; /* moment of the next measurement */
 };
 
-/* Starts the clock: this is moment 0. Spins for a millisecond to learn the rate. */
+/* Starts the clock: this is moment 0, as is any stamp until clock_refine() was called,
+ * which learns the rate. */
 void clock_start(struct stamp_clock *c, bool counter);
 
 /* The stamp of now. No later load is done before it is taken. */
 uint64_t clock_stamp(const struct stamp_clock *c);
 
-/* Measures the rate anew if that is worth it; call often. */
+/* Measures the rate anew if that is worth it; call often. The first call returns when
+ * the clock has run for a millisecond. */
 void clock_refine(struct stamp_clock *c);
 
 /* The moment of a stamp; 0 for one before the start. */
