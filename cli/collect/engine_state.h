@@ -55,6 +55,7 @@ struct engine {
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
 	uint32_t claims;       /* as of the last look at all rings */
+	uint32_t touched;      /* rings that anybody has written to, as of a look */
 	size_t trim;	       /* where the next look for idle rings begins */
 	uint32_t look;	       /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */

@@ -846,6 +846,45 @@ static void idle_threads_rings_give_their_memory_back(void **state)
 	close(fd);
 }
 
+/* Wherever threads claim rings, and whether they say so or not, all are found; and few
+ * pages are made by looking for them. */
+static void rings_are_found_where_anybody_has_written(void **state)
+{
+	struct wire_header *h;
+	struct engine *e;
+	int fd, claimed = 0;
+	void *base = wire_make_shared(0, &fd);
+
+	(void)state;
+	assert_non_null(base);
+	if (!base)
+		return; /* for the compiler */
+	h = base;
+	wire_add_process(base, 0, 1, 0);
+	assert_int_equal(engine_open(base, fd, NULL, &e), 0);
+	for (int round = 0; round < 12; round++) {
+		uint32_t most = round < 6 ? 1u << round : WIRE_RINGS;
+		uint64_t before;
+
+		for (int i = 0; i < 3; i++)
+			claimed += wire_claim_at(base, (uint32_t)rand() % most, 0, 1,
+						 100);
+		if (round == 11)
+			claimed += wire_claim_at(base, WIRE_RINGS - 1, 0, 1, 100);
+		atomic_fetch_add(&h->claims, (uint32_t)round % 2);
+		before = resident(fd);
+		for (int i = 0; i <= 2 * WIRE_RINGS / 64; i++)
+			engine_pass(e);
+		assert_int_equal(engine_rings(e), claimed);
+		/* The rings' own, but not those of all rings. */
+		if (round < 6)
+			assert_true(resident(fd) < before + 65536);
+	}
+	engine_close(e);
+	wire_unmake(base);
+	close(fd);
+}
+
 /* ---- the timeline ------------------------------------------------------------ */
 
 static uint64_t told_now(void *context)
@@ -930,6 +969,7 @@ int main(void)
 		cmocka_unit_test(
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),
 		cmocka_unit_test(rings_and_slots_are_used_again),
+		cmocka_unit_test(rings_are_found_where_anybody_has_written),
 		cmocka_unit_test(idle_threads_rings_give_their_memory_back),
 		cmocka_unit_test(what_waits_in_a_ring_is_not_put_off_in_the_timeline),
 	};

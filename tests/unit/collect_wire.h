@@ -85,6 +85,23 @@ static inline void wire_add_process(void *base, uint32_t slot, uint32_t serial,
 	atomic_store(&p->state, WIRE_PROCESS_LIVE);
 }
 
+/* Claims that ring, as a new thread, without a word about it. False: it is not free. */
+static inline bool wire_claim_at(void *base, uint32_t i, uint32_t slot, uint32_t serial,
+				 uint32_t tid)
+{
+	struct wire_ring *r = wire_ring(base, i);
+	uint32_t state = WIRE_RING_FREE;
+
+	if (!atomic_compare_exchange_strong(&r->state, &state, WIRE_RING_CLAIMED))
+		return false;
+	r->process = slot;
+	r->process_serial = serial;
+	r->tid = tid;
+	atomic_store(&r->owner.word, tid);
+	atomic_store(&r->state, WIRE_RING_LIVE);
+	return true;
+}
+
 /* Claims the first free ring, as a new thread. */
 static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial,
 				  uint32_t tid)
@@ -92,17 +109,8 @@ static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial,
 	struct wire_header *h = base;
 
 	for (uint32_t i = 0; i < WIRE_RINGS; i++) {
-		struct wire_ring *r = wire_ring(base, i);
-		uint32_t state = WIRE_RING_FREE;
-
-		if (!atomic_compare_exchange_strong(&r->state, &state,
-						    WIRE_RING_CLAIMED))
+		if (!wire_claim_at(base, i, slot, serial, tid))
 			continue;
-		r->process = slot;
-		r->process_serial = serial;
-		r->tid = tid;
-		atomic_store(&r->owner.word, tid);
-		atomic_store(&r->state, WIRE_RING_LIVE);
 		atomic_fetch_add(&h->claims, 1);
 		return i;
 	}
