@@ -359,8 +359,8 @@ static void release(void *context, struct lineage *of)
 	struct ledger_process *p = blocks_owner_of(of);
 
 	(void)context;
-	live_done(&p->live);
-	live_done(&p->chunks);
+	live_leave(&p->live);
+	live_leave(&p->chunks);
 	pools_done(&p->pools);
 	lineage_done(of);
 }

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +15,7 @@
 enum {
 	FIRST_SHIFT = 6,  /* 64 ns: two seconds before the first rounding */
 	MAPPED = 1 << 15, /* bytes from which an array is a mapping of its own */
+	LARGE = 8 << 20,  /* of a table: bytes that take a millisecond to give back */
 	HOMES_MAX = 1 << (LIVE_HOME_BITS - 1),
 };
 
@@ -322,6 +325,48 @@ void live_done(struct live *l)
 	*l = (struct live){0};
 }
 
+static void *give_back(void *arg)
+{
+	struct live *l = arg;
+
+	live_done(l);
+	free(l);
+	return NULL;
+}
+
+static bool start_giving_back(struct live *l)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err = pthread_attr_init(&attr);
+
+	if (err)
+		return false;
+	/* Signals are for the thread that called. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&thread, &attr, give_back, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return !err;
+}
+
+void live_leave(struct live *l)
+{
+	struct live *own = live_footprint(l) < LARGE ? NULL : malloc(sizeof(*own));
+
+	if (own) {
+		*own = *l;
+		*l = (struct live){0};
+	}
+	if (!own)
+		live_done(l);
+	else if (!start_giving_back(own))
+		give_back(own);
+}
+
 bool live_side_has(const struct live *l, uint64_t address)
 {
 	return side_has(&l->side, address);
@@ -379,22 +424,16 @@ bool live_ignore(struct live *l, uint64_t address)
 	return true;
 }
 
-/* x with x * of == 1 mod 2^64, for odd `of` (Newton; each step doubles the bits). */
-static uint64_t inverse(uint64_t of)
-{
-	uint64_t x = of;
-
-	for (int i = 0; i < 6; i++)
-		x *= 2 - of * x;
-	return x;
-}
+/* live_mix()'s factors, and what undoes them. */
+_Static_assert(0x9e3779b97f4a7c15ull * 0xf1de83e19937733dull == 1, "mod 2^64");
+_Static_assert(0xd6e8feb86659fd93ull * 0xcfee444d8b59a89bull == 1, "mod 2^64");
 
 static uint64_t unmix(uint64_t mixed)
 {
-	uint64_t x = (mixed * inverse(0xd6e8feb86659fd93ull)) & HASH_MASK;
+	uint64_t x = (mixed * 0xcfee444d8b59a89bull) & HASH_MASK;
 
 	x ^= x >> 23; /* its own inverse: 2 * 23 > 45 */
-	return ((x * inverse(0x9e3779b97f4a7c15ull)) & HASH_MASK) << 3;
+	return ((x * 0xf1de83e19937733dull) & HASH_MASK) << 3;
 }
 
 /* What there is in a shard is all found before its last bucket, as a rule: an emptied

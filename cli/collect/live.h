@@ -86,6 +86,10 @@ struct live {
 /* Frees what the table holds; it may be used again as an empty one. */
 void live_done(struct live *l);
 
+/* The same; but a large table's memory is given back by a thread of its own, while the
+ * caller goes on. Ending the process meanwhile is fine. */
+void live_leave(struct live *l);
+
 /* Is there a block at address (48 bits)? */
 bool live_has(const struct live *l, uint64_t address);
 

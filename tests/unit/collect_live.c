@@ -142,6 +142,28 @@ static void blocks_stay_ignored_while_the_table_grows(void **state)
 	live_done(&l);
 }
 
+static void a_table_that_was_left_is_empty_small_or_large(void **state)
+{
+	const struct live_block b = {.size = 8, .site = 1};
+
+	(void)state;
+	for (uint64_t n = 1; n <= 1000000; n *= 100) {
+		struct live l = {0};
+		bool large = n == 1000000;
+
+		for (uint64_t i = 1; i <= n; i++)
+			assert_int_equal(live_add(&l, i * 16, &b), 0);
+		assert_int_equal(live_footprint(&l) > 8 << 20, large);
+		live_leave(&l);
+		assert_int_equal(live_count(&l), 0);
+		assert_false(live_has(&l, 16));
+		/* And it can be used again, whatever happens to what it had. */
+		assert_int_equal(live_add(&l, 16, &b), 0);
+		assert_int_equal(live_count(&l), 1);
+		live_leave(&l);
+	}
+}
+
 /* Addresses whose keys have both their buckets the first of 128 of the first shard,
  * as a target may choose them. */
 static void colliding(uint64_t *ret, size_t n)
@@ -246,6 +268,7 @@ int main(void)
 		cmocka_unit_test(a_way_leads_to_the_block),
 		cmocka_unit_test(a_way_from_before_it_grew_leads_nowhere),
 		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
+		cmocka_unit_test(a_table_that_was_left_is_empty_small_or_large),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
 	};
 
