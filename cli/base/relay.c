@@ -21,6 +21,8 @@ void relay_use_threads(struct relay *r, size_t most)
 
 	most = most < RELAY_THREADS ? most : RELAY_THREADS;
 	r->wanted = n < most ? n : most;
+	if (!r->threads)
+		r->size = r->next = 0; /* to begin anew */
 }
 
 /* ---- threads ------------------------------------------------------------------- */

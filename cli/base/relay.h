@@ -52,7 +52,7 @@ void relay_init(struct relay *r, void (*work)(void *, void *),
 		int (*end)(void *, void *), void *context);
 
 /* From now on by as many threads as there are processors, `most` at most. Before the
- * first item. */
+ * first item, or when all have ended. */
 void relay_use_threads(struct relay *r, size_t most);
 
 /* The next item. 0, or -errno of an earlier one. */

@@ -527,9 +527,10 @@ static struct verdict run_once(struct check *c)
 	struct verdict v = {.is = BUDGET_UNCHECKED};
 
 	/* (If it is never started, the reason was said.) */
-	if (!launch(&c->launch, &v.done))
+	if (!launch(&c->launch, &v.done)) {
 		v.is = judge(c, &v.done, v.done.profile);
-	else
+		launch_wait(&v.done);
+	} else
 		gate_unchecked(&c->gate, "the program was not started");
 	return v;
 }

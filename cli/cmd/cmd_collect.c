@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What ends the program must not end the collector before it has drained. */
 static void outlive(void)
@@ -165,7 +166,7 @@ int cmd_collect(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "--bare")) {
 		if (open_bare(argv[2], &o) < 0)
 			return 1;
-		return server_run(&o) < 0;
+		_exit(server_run(&o) < 0);
 	}
 	if (argc != 1 || recv(CONTROL_FD, &o.config, sizeof(o.config), 0) !=
 				 sizeof(o.config))
@@ -173,5 +174,5 @@ int cmd_collect(int argc, char **argv)
 	o.control = CONTROL_FD;
 	o.listen = CONTROL_FD_LISTEN;
 	o.output = CONTROL_FD_OUTPUT;
-	return server_run(&o) < 0;
+	_exit(server_run(&o) < 0);
 }

@@ -357,6 +357,7 @@ int cmd_run(int argc, char **argv)
 	if (code)
 		return code;
 	say_result(&done);
+	launch_wait(&done);
 	if (WIFEXITED(done.wait_status) && !WEXITSTATUS(done.wait_status) &&
 	    (!done.has_result || done.result.write_error))
 		return LAUNCH_FAILED;

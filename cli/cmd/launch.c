@@ -379,7 +379,14 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 	send(l->control[0], &root, sizeof(root), MSG_NOSIGNAL);
 	ret->has_result = hear_result(l, &ret->result, &ret->collector_status);
 	if (ret->has_result && !ret->result.running)
-		waitpid(l->collector, NULL, 0);
+		ret->ending = l->collector;
+}
+
+void launch_wait(struct launch_outcome *done)
+{
+	while (done->ending && waitpid(done->ending, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	done->ending = 0;
 }
 
 int launch(const struct launch_options *o, struct launch_outcome *ret)

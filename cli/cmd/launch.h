@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { /* exit codes of our own, as of env(1) and timeout(1) */
        LAUNCH_FAILED = 125,
@@ -44,6 +45,7 @@ struct launch_outcome {
 	bool has_result; /* the collector answered */
 	int collector_status; /* if it did not, as of waitpid(), or LAUNCH_NO_STATUS */
 	struct control_result result;
+	pid_t ending; /* a collector that has answered; 0: none. See launch_wait() */
 	char profile[4096];
 };
 
@@ -53,6 +55,10 @@ bool launch_parse_python(const char *text, uint32_t *ret);
 /* Runs the program to its end. 0 with *ret filled, else the exit code to leave with:
  * the program was not started, the reason has been said. */
 int launch(const struct launch_options *o, struct launch_outcome *ret);
+
+/* Waits until nothing of ours runs any more. (The collector has much memory to give back,
+ * and the profile is whole: there is time to read it.) */
+void launch_wait(struct launch_outcome *done);
 
 /* Leaves as the program left: its status, or its signal. */
 int launch_exit(int wait_status);

@@ -41,6 +41,7 @@ enum {
 	CHECKPOINT_MAX_NS = 10000000000u / 2,
 	CHECKPOINT_SHARE =
 		20, /* of the time since the last, at most one part is spent */
+	MANY_STACKS = 2000, /* worth writing by several threads */
 	GRACE_NS = 100000000, /* for what the program left behind to end as well */
 };
 
@@ -72,6 +73,7 @@ struct server {
 	uint32_t unwanted; /* programs kept out by --no-follow and --only */
 	bool strangers;	   /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
+	bool finalizing;
 
 	struct pollfd *fds;
 	size_t fds_room;
@@ -398,6 +400,9 @@ static void write_profile(struct server *s)
 {
 	int err = fill_profile(s, s->profile);
 
+	/* The program needs the processors no more. */
+	if (s->finalizing && s->profile->stack_count > MANY_STACKS)
+		profile_writer_use_threads(s->writer);
 	if (!err)
 		err = profile_writer_update(s->writer, s->profile);
 	s->profile->write_error = err;
@@ -436,6 +441,7 @@ static void finalize(struct server *s)
 		p->stopped = strings_add(
 			&p->strings, "the collector was stopped or starved and did not "
 				     "answer in time");
+	s->finalizing = true;
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
 	/* Without memory for them, the options that need them will say so. */
@@ -773,20 +779,16 @@ static int open_all(struct server *s)
 	return err;
 }
 
-static void close_all(struct server *s)
+/* What others can see of us. The rest is the process's, and goes with it: to take apart
+ * what a large recording has in memory is long work for nothing. */
+static void leave(struct server *s)
 {
-	symbols_close(s->symbols);
-	profile_writer_close(s->writer);
-	profile_close(s->profile);
-	accounts_close(s->accounts);
 	scans_close(s->scans);
-	marks_done(&s->marks);
-	schedule_done(&s->schedule);
-	members_close(s->members);
-	engine_close(s->engine);
 	bell_close(s->bell);
 	recording_close(&s->memory);
-	free(s->fds);
+	closep(&s->stopper);
+	closep(&s->o->control);
+	closep(&s->o->listen);
 }
 
 static void say_ready(const struct server *s, int err)
@@ -819,9 +821,6 @@ int server_run(struct server_options *o)
 		if (s.stopper >= 0)
 			send_status(&s, s.stopper);
 	}
-	close_all(&s);
-	closep(&s.stopper);
-	closep(&o->control);
-	closep(&o->listen);
+	leave(&s);
 	return err;
 }

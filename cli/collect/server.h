@@ -17,5 +17,6 @@ struct server_options {
 	int first;   /* a target that is connected already (bare), or -1; owned */
 };
 
-/* Runs to the end. 0, or -errno if it could not even start. */
+/* Runs to the end, the process's too: little is freed. 0, or -errno if it could not even
+ * start. */
 int server_run(struct server_options *o);
