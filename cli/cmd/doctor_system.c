@@ -5,6 +5,7 @@
 #include "cli/base/units.h"
 #include "cli/cmd/doctor.h"
 #include "cli/cmd/target.h"
+#include "cli/collect/recording.h"
 #include "cli/symbol/elf_facts.h"
 #include "preload/wire.h"
 
@@ -86,42 +87,21 @@ static void check_proc(struct doctor *d)
 		doctor_add(d, DOCTOR_OK, "proc", NULL, "/proc is mounted");
 }
 
-/* With so many rings. */
-static int try_rings(int fd, uint32_t rings, int *ret_step)
-{
-	void *base;
-
-	*ret_step = 1;
-	if (ftruncate(fd, (off_t)WIRE_BYTES_OF(rings)) < 0)
-		return errno;
-	*ret_step = 2;
-	base = mmap(NULL, WIRE_BYTES_OF(rings), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		    0);
-	if (base == MAP_FAILED)
-		return errno;
-	munmap(base, WIRE_BYTES_OF(rings));
-	return 0;
-}
-
-/* The shared memory of a recording, made and mapped, as large as there is room for. */
+/* The shared memory of a recording, as one would make it. */
 static int try_memory(int *ret_step, uint32_t *ret_rings)
 {
-	_cleanup_(closep) int fd = -1;
-	int err = 0;
+	enum recording_step failed;
+	struct recording r;
+	int err = -recording_make(&r, &failed);
 
-	*ret_step = 0;
-	fd = memfd_create("heapline-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return errno;
-	for (int i = 0; (*ret_rings = wire_rings_to_try(i)); i++) {
-		err = try_rings(fd, *ret_rings, ret_step);
-		if (!err)
-			break;
-	}
+	*ret_step = (int)failed;
 	if (err)
 		return err;
-	*ret_step = 3;
-	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? errno : 0;
+	*ret_rings = wire_rings(r.bytes);
+	*ret_step = RECORDING_MAP + 1;
+	err = fcntl(r.memory, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? errno : 0;
+	recording_close(&r);
+	return err;
 }
 
 /* The same with the limits that the collector has: it raises its own. */
@@ -147,7 +127,7 @@ static void check_memory(struct doctor *d)
 {
 	static const struct {
 		const char *text, *remedy;
-	} steps[] = {
+	} steps[] = { /* by enum recording_step; then seals */
 		{"cannot make a memory file (memfd_create)",
 		 "Linux 3.17 or newer has it; a seccomp filter may forbid it: allow "
 		 "memfd_create"},

@@ -59,43 +59,60 @@ static bool has_spare(void)
 	return true;
 }
 
-/* With as many rings as there is room for (RLIMIT_AS, RLIMIT_FSIZE). False: errno. */
-static bool map(struct recording *r)
+/* With so many rings; frugal: leaving room. 0 or -errno. */
+static int map(struct recording *r, uint32_t rings, bool frugal,
+	       enum recording_step *ret_failed)
 {
-	uint32_t rings;
+	uint64_t bytes = WIRE_BYTES_OF(rings);
 	void *base;
 
-	for (int i = 0; (rings = wire_rings_to_try(i)); i++) {
-		r->bytes = WIRE_BYTES_OF(rings);
-		if (ftruncate(r->memory, (off_t)r->bytes) < 0)
-			continue;
-		base = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_NORESERVE, r->memory, 0);
-		if (base == MAP_FAILED)
-			continue;
-		if (wire_rings_to_try(i + 1) && !has_spare()) {
-			munmap(base, r->bytes);
-			continue;
-		}
-		r->base = base;
-		madvise(base, r->bytes, MADV_DONTDUMP);
-		return true;
+	*ret_failed = RECORDING_SIZE;
+	if (ftruncate(r->memory, (off_t)bytes) < 0)
+		return -errno;
+	*ret_failed = RECORDING_MAP;
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		    r->memory, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	if (frugal && !has_spare()) {
+		munmap(base, bytes);
+		return -ENOMEM;
 	}
-	return false;
+	madvise(base, bytes, MADV_DONTDUMP);
+	r->base = base;
+	r->bytes = bytes;
+	return 0;
+}
+
+int recording_make(struct recording *r, enum recording_step *ret_failed)
+{
+	uint32_t rings;
+	int err = 0;
+
+	*ret_failed = RECORDING_CREATE;
+	*r = (struct recording){
+		.memory = memfd_create("heapline", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+	if (r->memory < 0)
+		return -errno;
+	/* The smallest it is, with room beside it or without. */
+	for (int i = 0; (rings = wire_rings_to_try(i)); i++) {
+		err = map(r, rings, wire_rings_to_try(i + 1), ret_failed);
+		if (!err)
+			return 0;
+	}
+	recording_close(r);
+	return err;
 }
 
 int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
 		   bool recording, bool kernel_clock)
 {
+	enum recording_step failed;
 	struct wire_header *h;
-	int err;
+	int err = recording_make(r, &failed);
 
-	*r = (struct recording){
-		.memory = memfd_create("heapline", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
-	if (r->memory < 0)
-		return -errno;
-	if (!map(r))
-		goto fail;
+	if (err)
+		return err;
 	h = (struct wire_header *)r->base;
 	h->magic = WIRE_MAGIC;
 	h->version = WIRE_VERSION;
@@ -107,12 +124,8 @@ int recording_open(struct recording *r, uint32_t flags, uint32_t scan_wait_ms,
 	atomic_store(&h->modules_used, 1);
 	atomic_store(&h->recording, recording ? WIRE_RECORDING : WIRE_PAUSED);
 	err = hold(&h->collector);
-	if (!err)
-		return 0;
-	errno = -err;
-fail:
-	err = -errno;
-	recording_close(r);
+	if (err)
+		recording_close(r);
 	return err;
 }
 

@@ -23,6 +23,16 @@ struct recording_peer {	  /* a process that was just let in */
 	uint32_t slot, serial;
 };
 
+enum recording_step { /* what failed */
+		      RECORDING_CREATE,
+		      RECORDING_SIZE,
+		      RECORDING_MAP,
+};
+
+/* Makes the memfd and maps it, with as many rings as there is room for (RLIMIT_AS,
+ * RLIMIT_FSIZE) beside what a collector needs else. 0; or -errno, of *ret_failed. */
+int recording_make(struct recording *r, enum recording_step *ret_failed);
+
 /* Makes the memfd and holds its robust word until this thread ends. flags: enum
  * wire_flag but for the clock, which is the processor's counter if that is steady, and
  * not if kernel_clock. scan_wait_ms: as in wire_header. 0 or -errno. */

@@ -5,8 +5,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,19 @@ static void *map_and_look(void *unused)
 		munmap(p, BYTES);
 	}
 	return (void *)wrong;
+}
+
+/* Of this process: bytes. */
+static rlim_t address_space(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	assert_non_null(f);
+	if (f && fscanf(f, "%lu", &pages) != 1)
+		fail();
+	fclose(f);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
 static void whether_it_is_shared_is_found_beside_threads_that_map(void **state)
@@ -76,10 +91,63 @@ static void whether_it_is_shared_is_found_beside_threads_that_map(void **state)
 	recording_close(&r);
 }
 
+/* How many rings there are where no more than `more` addresses are left; 0: none. */
+static uint32_t rings_with(rlim_t more)
+{
+	struct rlimit limit = {address_space() + more, RLIM_INFINITY};
+	uint32_t rings = 0;
+	int fd[2];
+	pid_t child;
+
+	assert_int_equal(pipe(fd), 0);
+	child = fork();
+	if (!child) {
+		enum recording_step failed;
+		struct recording r;
+
+		setrlimit(RLIMIT_AS, &limit);
+		if (!recording_make(&r, &failed))
+			rings = wire_rings(r.bytes);
+		else if (failed != RECORDING_MAP || r.memory >= 0)
+			rings = UINT32_MAX;
+		_exit(write(fd[1], &rings, sizeof(rings)) < 0);
+	}
+	close(fd[1]);
+	assert_int_equal(read(fd[0], &rings, sizeof(rings)), sizeof(rings));
+	close(fd[0]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	return rings;
+}
+
+/* It is as large as it can be with a gigabyte left for the rest; the smallest one leaves
+ * what there is. */
+static void the_memory_leaves_room_for_the_collector(void **state)
+{
+	const rlim_t spare = 1 << 30, little = 16 << 20;
+	uint32_t rings, next;
+
+	(void)state;
+#ifdef UNIT_SANITIZED
+	skip(); /* it has terabytes of addresses itself */
+#endif
+	for (int i = 0; (rings = wire_rings_to_try(i)); i++) {
+		rlim_t bytes = WIRE_BYTES_OF(rings);
+
+		next = wire_rings_to_try(i + 1);
+		assert_int_equal(rings_with(bytes + spare + little), rings);
+		if (next)
+			assert_true(rings_with(bytes + spare / 2) < rings);
+		else
+			assert_int_equal(rings_with(bytes + little), rings);
+	}
+	assert_int_equal(rings_with(little), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whether_it_is_shared_is_found_beside_threads_that_map),
+		cmocka_unit_test(the_memory_leaves_room_for_the_collector),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
