@@ -11,6 +11,7 @@
 #include "cli/cmd/schedule_words.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/file.h"
+#include "cli/report/ending.h"
 #include "cli/report/summary.h"
 
 #include <inttypes.h>
@@ -269,31 +270,18 @@ static void say_figures(const struct launch_outcome *done)
 		     sum.lost ? "; EVENTS WERE LOST" : "");
 }
 
-/* ", killed by SIGKILL", ", with status 1", or nothing where that is not known. */
-static struct units_text how_collector_ended(int status)
-{
-	struct units_text ret = {""};
-
-	if (status == LAUNCH_NO_STATUS)
-		return ret;
-	if (WIFSIGNALED(status))
-		snprintf(ret.text, sizeof(ret.text), ", killed by SIG%s",
-			 sigabbrev_np(WTERMSIG(status)) ?: "(unknown)");
-	else if (WIFEXITED(status))
-		snprintf(ret.text, sizeof(ret.text), ", with status %d",
-			 WEXITSTATUS(status));
-	return ret;
-}
-
 static void say_result(const struct launch_outcome *done)
 {
 	const struct control_result *r = &done->result;
 
 	if (!done->has_result) {
+		bool known = done->collector_status != LAUNCH_NO_STATUS;
+
 		message_error(
-			"the collector ended before the program%s: the profile '%s' "
+			"the collector ended before the program%s%s: the profile '%s' "
 			"holds what it had written until then",
-			how_collector_ended(done->collector_status).text,
+			known ? ", " : "",
+			known ? ending_of_wait(done->collector_status).text : "",
 			done->profile);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "cli/base/json.h"
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
+#include "cli/report/ending.h"
 #include "cli/report/frames.h"
 #include "cli/report/losses.h"
 #include "cli/report/python.h"
@@ -248,36 +249,12 @@ static void put_contents(const struct page *page)
 			rows[i].name);
 }
 
-static const char *end_text(const struct profile_process *q, char *text, size_t room)
-{
-	const char *name;
-
-	switch (q->end) {
-	case PROFILE_EXITED:
-		if (q->end_status < 0)
-			return "exited, status unknown";
-		snprintf(text, room, "exited with status %d", q->end_status);
-		return text;
-	case PROFILE_SIGNALED:
-		name = sigabbrev_np(q->end_status);
-		snprintf(text, room, "killed by signal %d%s%s", q->end_status,
-			 name ? ", SIG" : "", name ? name : "");
-		return text;
-	case PROFILE_EXECED:
-		return "became another program";
-	default:
-		return "not seen to end";
-	}
-}
-
 static void put_process(const struct page *page, const struct profile_process *q)
 {
-	char text[64];
-
-	fprintf(page->out, "  %8" PRId32 "  %10s  %14s  %-24s  ", q->pid,
+	fprintf(page->out, "  %8" PRId32 "  %10s  %14s  %-29s  ", q->pid,
 		units_duration(q->end_ns > q->start_ns ? q->end_ns - q->start_ns : 0)
 			.text,
-		units_count(q->events).text, end_text(q, text, sizeof(text)));
+		units_count(q->events).text, ending_of(q).text);
 	text_put(page->out, string(page, q->command));
 	fputc('\n', page->out);
 	for (unsigned i = 0; i < INFO_NOTES; i++)

@@ -4,6 +4,7 @@
 #include "cli/base/units.h"
 #include "cli/profile/totals.h"
 #include "cli/report/cut.h"
+#include "cli/report/ending.h"
 #include "cli/report/estimate.h"
 #include "cli/report/frames.h"
 #include "cli/report/groups.h"
@@ -19,31 +20,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
-
-static void put_end(const struct profile_process *process, FILE *out)
-{
-	const char *name;
-
-	switch (process->end) {
-	case PROFILE_EXITED:
-		if (process->end_status < 0)
-			fputs("exited, status unknown", out);
-		else
-			fprintf(out, "exited with status %d", process->end_status);
-		return;
-	case PROFILE_SIGNALED:
-		name = sigabbrev_np(process->end_status);
-		fprintf(out, "killed by signal %d", process->end_status);
-		if (name)
-			fprintf(out, " (SIG%s)", name);
-		return;
-	case PROFILE_EXECED:
-		fputs("became another program (exec)", out);
-		return;
-	default:
-		fputs("still running when recording ended", out);
-	}
-}
 
 /* ---- text ---------------------------------------------------------------- */
 
@@ -135,7 +111,7 @@ static void put_top(const struct page *page)
 		return;
 	}
 	fprintf(page->out, "  ended        ");
-	put_end(images_last(page->images, root), page->out);
+	fputs(ending_of(images_last(page->images, root)).text, page->out);
 	put_population(page);
 	fputc('\n', page->out);
 }
@@ -521,7 +497,7 @@ static void put_processes(const struct page *page, const struct summary *all)
 			size(page, all[i].leaked.bytes).text);
 		text_put(page->out, strings_get(&p->strings, p->processes[i].command));
 		fputs(" (", page->out);
-		put_end(&p->processes[i], page->out);
+		fputs(ending_of(&p->processes[i]).text, page->out);
 		fputs(")\n", page->out);
 		shown++;
 	}

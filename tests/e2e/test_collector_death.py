@@ -56,7 +56,7 @@ class CollectorDeath(harness.Case):
         for _ in range(8):
             result = self.hurt(signal.SIGKILL, amid=True)
             if b"ended before the program" in result.stderr:
-                self.assertIn(b"before the program, killed by SIGKILL:", result.stderr)
+                self.assertIn(b"before the program, killed by signal 9 (SIGKILL):", result.stderr)
                 self.assertFalse(self.check(result)["complete"])
                 return
         self.fail("never amid it")

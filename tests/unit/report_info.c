@@ -76,7 +76,7 @@ static void notes_and_ends_of_processes_are_said(void **state)
 	p->processes[0].end = PROFILE_SIGNALED;
 	p->processes[0].end_status = 9;
 	text = REPORT_TEXT(info_text(p, &o, out));
-	assert_non_null(strstr(text, "killed by signal 9, SIGKILL"));
+	assert_non_null(strstr(text, "killed by signal 9 (SIGKILL)"));
 	assert_non_null(strstr(text, "note: it was a special one"));
 	free(text);
 	profile_close(p);
