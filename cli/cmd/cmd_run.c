@@ -270,9 +270,33 @@ static void say_figures(const struct launch_outcome *done)
 		     sum.lost ? "; EVENTS WERE LOST" : "");
 }
 
+/* Whether the program was recorded; if not, why. */
+static bool say_if_recorded(const struct control_result *r)
+{
+	const char *what = r->others ? "the program itself was not recorded"
+				     : "nothing was recorded";
+
+	if (r->notes & WIRE_NOTE_OWN_MALLOC) {
+		message_error("%s: it defines malloc itself, before the shim's", what);
+		message_help(
+			"link it against libc's malloc, or against another one as a "
+			"shared library");
+		return false;
+	}
+	if (!r->attached) {
+		message_error("%s: the shim did not come up in it", what);
+		message_help(
+			"the loader says on standard error why it could not preload; a "
+			"program that clears its environment in a script hides it");
+		return false;
+	}
+	return true;
+}
+
 static void say_result(const struct launch_outcome *done)
 {
 	const struct control_result *r = &done->result;
+	bool recorded;
 
 	if (!done->has_result) {
 		bool known = done->collector_status != LAUNCH_NO_STATUS;
@@ -290,23 +314,13 @@ static void say_result(const struct launch_outcome *done)
 			      strerror(-r->write_error));
 		message_help("make room, or name another place with -o FILE");
 	}
-	if (r->notes & WIRE_NOTE_OWN_MALLOC) {
-		message_error(
-			"nothing was recorded: the program defines malloc itself, "
-			"before the shim's");
-		message_help(
-			"link it against libc's malloc, or against another one as a "
-			"shared library");
+	recorded = say_if_recorded(r);
+	if (!recorded && !r->others)
 		return;
-	}
-	if (!r->attached) {
-		message_error(
-			"the program was not recorded: the shim did not come up in it");
-		message_help(
-			"the loader says on standard error why it could not preload; a "
-			"program that clears its environment in a script hides it");
-		return;
-	}
+	if (!recorded)
+		message_note("%u other program%s recorded; the figures are of %s",
+			     r->others, r->others == 1 ? " was" : "s were",
+			     r->others == 1 ? "that" : "those");
 	if (r->notes & WIRE_NOTE_OWN_NEW) {
 		message_error("the program's allocator brings C++'s operators new and "
 			      "delete: what they handed out was not recorded");

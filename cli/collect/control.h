@@ -77,6 +77,7 @@ struct control_result {	     /* collector to launcher: the answer to it */
 	bool attached;	     /* the program itself was recorded */
 	uint32_t notes;	     /* enum wire_note, of the program */
 	uint32_t processes;  /* recorded so far */
+	uint32_t others;     /* of them, beside the program itself */
 	uint32_t running;    /* not ended: the collector stays for them */
 	uint32_t unfollowed; /* programs executed that could not be recorded */
 	bool abandoned;	     /* a target gave the collector up */

@@ -467,9 +467,14 @@ static void summarize(struct server *s)
 	r->unfollowed = (uint32_t)p->unfollowed_count;
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
 	r->write_error = p->write_error;
-	for (size_t i = 0; i < p->process_count; i++)
-		if (p->processes[i].serial == members_root_serial(s->members))
-			r->notes = p->processes[i].notes;
+	for (size_t i = 0; i < p->process_count; i++) {
+		const struct profile_process *q = &p->processes[i];
+
+		if (q->serial == members_root_serial(s->members))
+			r->notes = q->notes;
+		else
+			r->others += !(q->notes & WIRE_NOTE_OWN_MALLOC);
+	}
 }
 
 static void answer(struct server *s)

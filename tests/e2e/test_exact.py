@@ -248,6 +248,23 @@ class Exact(harness.Case):
         self.assertEqual((result.status, result.stdout), (native.status, native.stdout))
         text = result.stderr + self.heapline("report", profile).stdout
         self.assertRegex(text.decode(), r"(?i)\bown\b.*malloc|malloc.*\bown\b|defines malloc")
+        self.assert_error(result, native.status, "nothing was recorded: it defines malloc")
+        self.assertNotIn(b"allocations", result.stderr)
+
+    def test_what_a_program_with_its_own_malloc_starts_is_told(self):
+        leak = [target("leak"), "40", "6"]
+        for args, own in (([target("own_malloc"), *leak], True),
+                          (["/bin/sh", "-c", " ".join([target("own_malloc"), *leak]) + "; true"],
+                           False)):
+            profile = self.new_profile()
+            result = self.heapline("run", "-o", profile, "--", *args)
+            text = result.stderr.decode()
+            self.assertEqual("the program itself was not recorded: it defines" in text, own, text)
+            self.assertEqual("1 other program was recorded" in text, own, text)
+            self.assertNotIn("nothing was recorded", text)
+            self.assertRegex(text, "1 allocations?," if own else "allocations")
+            self.assertIn("next: heapline lines", text)
+            self.assertGreaterEqual(self.report_json(profile)["live_at_end"]["bytes"], 40)
 
 
 if __name__ == "__main__":

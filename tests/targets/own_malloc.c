@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARENA_BYTES (1 << 24)
@@ -66,12 +67,22 @@ static void early(int argc, char **argv, char **environment)
 __attribute__((section(".preinit_array"), used)) static void (*const first)(
 	int, char **, char **) = early;
 
-int main(void)
+/* With arguments, a program that it starts. */
+int main(int argc, char **argv)
 {
 	void *volatile p = NULL;
+	pid_t child;
 
 	for (int i = 0; i < 100; i++)
 		p = malloc(100);
 	printf("%s\n", p ? "own" : "none");
+	fflush(stdout);
+	child = argc > 1 ? fork() : 0;
+	if (argc > 1 && !child) {
+		execv(argv[1], argv + 1);
+		_exit(98);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
 	return 9;
 }
