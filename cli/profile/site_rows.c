@@ -116,21 +116,26 @@ static int reserve_fresh(struct load *l, const struct bytes_reader *in,
 	return 0;
 }
 
-/* Room for n classes, n <= 64, that stays; NULL without memory. */
+/* Room for n classes, n <= 64, that stays; NULL without memory. Each block is twice the
+ * one before: a small profile takes little. */
 static struct profile_class *take_room(struct load *l, uint32_t n)
 {
-	enum { BLOCK = 1 << 16 };
+	enum { FIRST = 256, DOUBLINGS = 8 };
 	struct profile *p = l->p;
+	size_t block;
 
 	if (l->class_left < n) {
 		if (array_reserve(&p->class_blocks, &p->class_block_room,
 				  p->class_block_count + 1) < 0)
 			return NULL;
-		l->class_next = malloc(BLOCK * sizeof(*l->class_next));
+		block = (size_t)FIRST
+			<< (p->class_block_count < DOUBLINGS ? p->class_block_count
+							     : DOUBLINGS);
+		l->class_next = malloc(block * sizeof(*l->class_next));
 		if (!l->class_next)
 			return NULL;
 		p->class_blocks[p->class_block_count++] = l->class_next;
-		l->class_left = BLOCK;
+		l->class_left = block;
 	}
 	l->class_left -= n;
 	l->class_next += n;
