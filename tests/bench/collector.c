@@ -5,17 +5,25 @@
  *	pairs	malloc and free of the same address at once, as one event: each counts
  *	apart	the same, as two
  *	cross	4 rings; each frees what the previous one allocated
+ *	three	3 rings with pairs, each of which goes on while the others' begin and end
+ *	fresh	a stack that was never seen, 3 frames below one that was, for each block
  *	native	for scale: a malloc and its free, without us
  *
  * Rings are filled up first and then drained: only the draining is timed, in the
  * thread's own time. The cases alternate; the median of their rounds is told, with the
  * least and the greatest. Then the blocks grow to ten millions.
+ *
+ *	bench_collector CASE [ROUNDS]
+ *
+ * does the rounds of one case alone, and tells how many events they were: for counting
+ * instructions, callgrind's by --toggle-collect=drain.
  */
 #include "cli/collect/engine.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,9 +42,11 @@ struct bench {
 	struct engine *engine;
 	uint32_t ring[4];
 	uint64_t random, stamp, events;
+	uint64_t all; /* events, of all cases */
 	double seconds;
 	uint32_t *live; /* numbers of the live addresses; behind them, of free ones */
 	size_t count;
+	uint32_t fresh; /* blocks that fresh() has made */
 };
 
 struct result {
@@ -82,7 +92,7 @@ static void put(struct bench *b, int ring, enum wire_type type, uint32_t block)
 }
 
 /* Thread CPU time: other programs on this machine do not count. */
-static void drain(struct bench *b)
+__attribute__((noinline)) static void drain(struct bench *b)
 {
 	double start = seconds(CLOCK_THREAD_CPUTIME_ID);
 	size_t n;
@@ -96,6 +106,7 @@ static void drain(struct bench *b)
 static void note(struct bench *b, struct result *r)
 {
 	r->ns[r->rounds++] = b->seconds / (double)b->events * 1e9;
+	b->all += b->events;
 	b->events = 0;
 	b->seconds = 0;
 }
@@ -180,6 +191,44 @@ static void cross(struct bench *b, struct result *r)
 	note(b, r);
 }
 
+static void three(struct bench *b, struct result *r)
+{
+	for (int burst = 0; burst < BURSTS / 3; burst++) {
+		uint64_t at = b->stamp;
+
+		for (int i = 0; i < BURST; i++)
+			for (uint32_t ring = 0; ring < 3; ring++, at += 10) {
+				uint32_t block =
+					3 * MOST + 64 * ring + (uint32_t)chance(b, 64);
+
+				b->stamp = at;
+				put(b, (int)ring, WIRE_ALLOC, block);
+				wire_join(b->base, b->ring[ring], address_of(block),
+					  at + 15, 1 + block % STACKS);
+			}
+		drain(b);
+	}
+	note(b, r);
+}
+
+/* Blocks stay: their number is what a round of it adds. */
+static void fresh(struct bench *b, struct result *r)
+{
+	for (int burst = 0; burst < BURSTS / 6; burst++) {
+		for (int i = 0; i < BURST; i++) {
+			uint32_t node = 1 + (uint32_t)chance(b, STACKS);
+
+			for (int frame = 0; frame < 3; frame++)
+				node = wire_add_node(b->base, b->stamp * 4, node);
+			wire_put(b->base, b->ring[0], WIRE_ALLOC,
+				 address_of(4 * MOST + b->fresh++), b->stamp++, 100,
+				 node);
+		}
+		drain(b);
+	}
+	note(b, r);
+}
+
 /* Of sizes and numbers that glibc serves from its lists. */
 static void native(struct bench *b, struct result *r)
 {
@@ -199,7 +248,7 @@ static void native(struct bench *b, struct result *r)
 static void rates(struct bench *b)
 {
 	struct result some = {0}, many = {0}, joined = {0}, apart = {0};
-	struct result crossed = {0}, alone = {0};
+	struct result crossed = {0}, threefold = {0}, alone = {0};
 
 	grow_to(b, SOME);
 	for (int i = 0; i < ROUNDS; i++)
@@ -212,6 +261,7 @@ static void rates(struct bench *b)
 		pairs(b, &joined, true);
 		pairs(b, &apart, false);
 		cross(b, &crossed);
+		three(b, &threefold);
 		native(b, &alone);
 	}
 	tell(&some, "warm 0.1 M");
@@ -219,6 +269,7 @@ static void rates(struct bench *b)
 	tell(&joined, "pairs");
 	tell(&apart, "apart");
 	tell(&crossed, "cross");
+	tell(&threefold, "three");
 	tell(&alone, "native");
 }
 
@@ -253,6 +304,15 @@ static void ten_million(struct bench *b)
 	tell(&most, "warm 10 M");
 }
 
+static void new_stacks(struct bench *b)
+{
+	struct result r = {0};
+
+	for (int i = 0; i < ROUNDS; i++)
+		fresh(b, &r);
+	tell(&r, "fresh");
+}
+
 static void idle(struct bench *b)
 {
 	enum { PASSES = 20000 };
@@ -268,33 +328,82 @@ static void idle(struct bench *b)
 	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / (double)PASSES * 1e6);
 }
 
-int main(void)
+static bool start(struct bench *b)
 {
-	struct bench b = {.base = wire_make(WIRE_FREE_STACKS),
-			  .random = 88172645463325252ull};
-	double before;
-
-	b.live = malloc(2ull * MOST * sizeof(*b.live));
-	if (!b.base || !b.live)
-		return 1;
+	*b = (struct bench){.base = wire_make(WIRE_FREE_STACKS),
+			    .random = 88172645463325252ull};
+	b->live = malloc(2ull * MOST * sizeof(*b->live));
+	if (!b->base || !b->live)
+		return false;
 	for (uint32_t i = 0; i < 2 * MOST; i++)
-		b.live[i] = i;
+		b->live[i] = i;
 	for (uint32_t i = 1; i <= STACKS; i++)
-		wire_add_node(b.base, 0x400000 + i * 16, 0);
-	wire_add_process(b.base, 0, 1, 0);
+		wire_add_node(b->base, 0x400000 + i * 16, 0);
+	wire_add_process(b->base, 0, 1, 0);
 	for (int i = 0; i < 4; i++)
-		b.ring[i] = wire_claim(b.base, 0, 1, 10 + (uint32_t)i);
+		b->ring[i] = wire_claim(b->base, 0, 1, 10 + (uint32_t)i);
+	return true;
+}
+
+static void stop(struct bench *b)
+{
+	engine_close(b->engine);
+	wire_unmake(b->base);
+	free(b->live);
+}
+
+/* What a case starts with is counted with it. */
+static int one_case(struct bench *b, const char *name, int rounds)
+{
+	struct result r = {0};
+
+	if (strcmp(name, "warm") == 0)
+		grow_to(b, SOME);
+	else if (strcmp(name, "many") == 0)
+		grow_to(b, MANY);
+	for (int i = 0; i < rounds; i++) {
+		if (strcmp(name, "pairs") == 0)
+			pairs(b, &r, true);
+		else if (strcmp(name, "apart") == 0)
+			pairs(b, &r, false);
+		else if (strcmp(name, "cross") == 0)
+			cross(b, &r);
+		else if (strcmp(name, "three") == 0)
+			three(b, &r);
+		else if (strcmp(name, "fresh") == 0)
+			fresh(b, &r);
+		else if (b->count)
+			warm(b, &r);
+		else
+			return 2;
+	}
+	tell(&r, name);
+	printf("%llu events\n", (unsigned long long)b->all);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b;
+	double before;
+	int rounds = argc > 2 ? atoi(argv[2]) : 1, r = 0;
+
+	if (!start(&b) || rounds < 1 || rounds > ROUNDS)
+		return 1;
 	before = resident_mb();
 	if (engine_open(b.base, -1, NULL, &b.engine) < 0)
 		return 1;
 	b.stamp = ticks();
-	rates(&b);
-	ten_million(&b);
-	printf("memory      %6.1f MB in all, with the rings' %d MB\n",
-	       resident_mb() - before, 4 * WIRE_RING_BYTES >> 20);
-	idle(&b);
-	engine_close(b.engine);
-	wire_unmake(b.base);
-	free(b.live);
-	return 0;
+	if (argc > 1) {
+		r = one_case(&b, argv[1], rounds);
+	} else {
+		rates(&b);
+		ten_million(&b);
+		printf("memory      %6.1f MB in all, with the rings' %d MB\n",
+		       resident_mb() - before, 4 * WIRE_RING_BYTES >> 20);
+		new_stacks(&b);
+		idle(&b);
+	}
+	stop(&b);
+	return r;
 }
