@@ -64,23 +64,6 @@ static void apply(struct engine *e, struct lane *lane, struct event *ev)
 		processes_told(e, (uint32_t)ev->address);
 }
 
-/* Some of them, in order, as far as the limit lets. Returns how many; 0: the first one
- * is later, or a pair whose free is. */
-static size_t run(struct engine *e, struct lane *lane, struct event *from, size_t n,
-		  uint64_t limit)
-{
-	struct process *p = lane->process;
-	size_t done = 0;
-
-	if (!p->pub.ended)
-		done = ledger_run(&e->ledger, &p->books, &lane->books, from, n, limit);
-	if (done < n && from[done].stamp <= limit &&
-	    (from[done].type != WIRE_PAIR ||
-	     from[done].stamp + from[done].gap <= limit))
-		apply(e, lane, &from[done++]);
-	return done;
-}
-
 /* A pair whose free is beyond the limit: that stays. */
 static void split(struct engine *e, struct lane *lane, struct event *ev)
 {
@@ -88,33 +71,46 @@ static void split(struct engine *e, struct lane *lane, struct event *ev)
 
 	born.type = WIRE_ALLOC;
 	event_free(ev);
-	run(e, lane, &born, 1, UINT64_MAX);
+	apply(e, lane, &born);
+}
+
+/* One that ledger_run() left. Returns how many events it is; *ret_to: the next one. */
+static size_t step(struct engine *e, struct lane *lane, struct event *ev,
+		   uint64_t limit, struct event **ret_to)
+{
+	bool pair = ev->type == WIRE_PAIR;
+
+	if (pair && ev->stamp + ev->gap > limit) {
+		split(e, lane, ev);
+		return 1;
+	}
+	apply(e, lane, ev);
+	*ret_to = ev + 1;
+	return pair ? 2 : 1;
 }
 
 /* Events of a ring up to its window's end, or beyond the limit. At least one. */
 static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 {
 	struct ring_reader *r = &lane->reader;
-	struct event *from = &r->window[r->at], *to = from, *end = &r->window[r->count];
-	size_t events = 0, done;
+	struct process *p = lane->process;
+	struct event *to = &r->window[r->at], *end = &r->window[r->count];
+	size_t events = 0;
 
 	if (limit > e->stamp)
 		limit = e->stamp;
-	if (from->stamp > e->stamp)
-		from->stamp = e->stamp;
-	do {
-		done = run(e, lane, to, (size_t)(end - to), limit);
-		to += done;
-	} while (done && to < end);
-	for (const struct event *ev = from; ev < to; ev++)
-		events += ev->type == WIRE_PAIR ? 2 : 1;
-	if (to < end && to->type == WIRE_PAIR && to->stamp <= limit) {
-		split(e, lane, to);
-		events++;
+	if (to->stamp > e->stamp)
+		to->stamp = e->stamp;
+	while (to < end && to->stamp <= limit) {
+		if (!p->pub.ended)
+			to += ledger_run(&e->ledger, &p->books, &lane->books, to,
+					 (size_t)(end - to), limit, &events);
+		if (to < end && to->stamp <= limit)
+			events += step(e, lane, to, limit, &to);
 	}
-	r->at += (uint32_t)(to - from);
+	r->at = (uint32_t)(to - r->window);
 	e->consumed += events;
-	lane->process->pub.events += events;
+	p->pub.events += events;
 	e->threads[lane->thread].events += events;
 }
 
@@ -145,6 +141,18 @@ static bool has_next(struct engine *e, struct lane *lane, uint64_t *ret_stamp)
 	return true;
 }
 
+/* The same where the answer is known already; false: it may be yes. */
+static inline bool is_next(const struct engine *e, const struct lane *lane,
+			   uint64_t *ret_stamp)
+{
+	const struct ring_reader *r = &lane->reader;
+
+	if (r->at == r->count || r->window[r->at].stamp > e->stamp)
+		return false;
+	*ret_stamp = r->window[r->at].stamp;
+	return true;
+}
+
 static void read_rings(struct engine *e)
 {
 	uint64_t stamp;
@@ -161,7 +169,7 @@ static void read_rings(struct engine *e)
 		struct lane *lane = (struct lane *)e->merge.heap[0];
 
 		hand_on(e, lane, merge_limit(&e->merge));
-		if (has_next(e, lane, &stamp))
+		if (is_next(e, lane, &stamp) || has_next(e, lane, &stamp))
 			merge_move(&e->merge, stamp);
 		else
 			merge_drop(&e->merge);

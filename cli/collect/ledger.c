@@ -315,34 +315,37 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 }
 
 size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		  const struct event *events, size_t n, uint64_t limit)
+		  struct event *events, size_t n, uint64_t limit, size_t *add_to)
 {
-	uint64_t last_alloc = t->last_alloc;
-	size_t done = 0;
+	struct event *ev = events, *end = events + n;
+	size_t pairs = 0;
 	bool plain = plain_may(l, p);
 
-	for (; done < n && events[done].stamp <= limit && plain; done += plain) {
-		const struct event *ev = &events[done];
+	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
+		bool half = ev->type == WIRE_PAIR && ev->stamp + ev->gap > limit;
 
-		switch (ev->type) {
-		case WIRE_ALLOC:
+		if (ev->type == WIRE_ALLOC || half) {
 			plain = plain_allocate(l, p, ev);
-			last_alloc = plain ? ev->address : last_alloc;
-			break;
-		case WIRE_FREE:
-			plain = plain_free(l, p, ev, ev->address == last_alloc);
-			last_alloc = plain ? 0 : last_alloc;
-			break;
-		case WIRE_PAIR:
-			plain = ev->stamp + ev->gap <= limit && plain_pair(l, p, ev);
-			last_alloc = plain ? 0 : last_alloc;
-			break;
-		default:
-			plain = false;
+			if (plain)
+				t->last_alloc = ev->address;
+			if (plain && half) { /* its free is left */
+				event_free(ev);
+				pairs++;
+				break;
+			}
+		} else if (ev->type == WIRE_FREE) {
+			plain = plain_free(l, p, ev, ev->address == t->last_alloc);
+			if (plain)
+				t->last_alloc = 0;
+		} else {
+			plain = ev->type == WIRE_PAIR && plain_pair(l, p, ev);
+			pairs += plain;
+			if (plain)
+				t->last_alloc = 0;
 		}
 	}
-	t->last_alloc = last_alloc;
-	return done;
+	*add_to += (size_t)(ev - events) + pairs;
+	return (size_t)(ev - events);
 }
 
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,

@@ -142,10 +142,11 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		       struct event *events, size_t n);
 
 /* The same as ledger_event() of each, for events that have been looked ahead for, up to
- * the first that is not plain, or later than the limit (a WIRE_PAIR's free, too).
- * Returns how many. */
+ * the first that is not plain, or later than the limit. Returns how many of them are
+ * done, and adds how many they stand for. Of a WIRE_PAIR with a later free that may be
+ * left. */
 size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		  const struct event *events, size_t n, uint64_t limit);
+		  struct event *events, size_t n, uint64_t limit, size_t *add_to);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

@@ -31,7 +31,7 @@ struct side { /* what one of the two ledgers is given */
 struct world {
 	uint64_t random, stamp;
 	uint64_t lies; /* one event of so many is of a random kind */
-	size_t plain_events, pairs;
+	size_t plain_events, pairs, halves;
 	bool live[PROCESSES][ADDRESSES]; /* what a legal event would find */
 	struct stamp_clock clock;
 	struct side single, running;
@@ -154,6 +154,21 @@ static void give_singly(struct side *s, const struct event *events, size_t n)
 	}
 }
 
+static uint64_t last_stamp(const struct event *ev)
+{
+	return ev->stamp + (ev->type == WIRE_PAIR ? ev->gap : 0);
+}
+
+/* How many the slots stand for. */
+static size_t number(const struct event *events, size_t n)
+{
+	size_t all = n;
+
+	for (size_t i = 0; i < n; i++)
+		all += events[i].type == WIRE_PAIR;
+	return all;
+}
+
 /* Of one ring, as the engine does it. */
 static void give_run(struct world *w, struct side *s, struct event *run, size_t n,
 		     uint64_t limit)
@@ -162,20 +177,20 @@ static void give_run(struct world *w, struct side *s, struct event *run, size_t 
 	struct ledger_process *p = owner(s, run);
 
 	ledger_look_ahead(&s->ledger, p, run, n);
-	for (size_t i = 0; i < n; i++) {
-		size_t done = ledger_run(&s->ledger, p, t, run + i, n - i, limit);
+	for (size_t i = 0, done; i < n; i += done + 1) {
+		size_t events = 0, counted;
 
-		for (size_t k = i; k < i + done; k++) {
-			assert_true(run[k].stamp + (run[k].type == WIRE_PAIR
-							    ? run[k].gap
-							    : 0) <=
-				    limit);
-			w->pairs += run[k].type == WIRE_PAIR;
-		}
+		counted = number(run + i, n - i);
+		done = ledger_run(&s->ledger, p, t, run + i, n - i, limit, &events);
+		for (size_t k = i; k < i + done; k++)
+			assert_true(last_stamp(&run[k]) <= limit);
+		assert_int_equal(events,
+				 counted - number(run + i + done, n - i - done));
 		w->plain_events += done;
-		i += done;
-		if (i < n)
-			ledger_event(&s->ledger, p, t, &run[i]);
+		w->pairs += number(run + i, done) - done;
+		w->halves += events - number(run + i, done);
+		if (i + done < n)
+			ledger_event(&s->ledger, p, t, &run[i + done]);
 	}
 }
 
@@ -185,8 +200,7 @@ static void give_batch(struct world *w, struct side *s, struct event *batch, siz
 		for (run = 1; i + run < n && batch[i + run].ring == batch[i].ring;)
 			run++;
 		give_run(w, s, &batch[i], run,
-			 chance(w, 4) ? UINT64_MAX
-				      : batch[i + chance(w, run)].stamp);
+			 chance(w, 4) ? UINT64_MAX : batch[i + chance(w, run)].stamp);
 	}
 }
 
@@ -324,16 +338,18 @@ static void one_stream(struct world *w, uint64_t seed)
 static void a_run_is_the_same_as_one_event_after_the_other(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	size_t plain = 0, pairs = 0;
+	size_t plain = 0, pairs = 0, halves = 0;
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= 1500; seed++) {
 		one_stream(w, seed);
 		plain += w->plain_events;
 		pairs += w->pairs;
+		halves += w->halves;
 	}
 	assert_true(plain > 1500 * 50);
 	assert_true(pairs > 1500 * 3);
+	assert_true(halves > 1500 / 2);
 	free(w);
 }
 
