@@ -46,13 +46,13 @@ static inline void copy(struct live_bucket *to, int at, const struct live_bucket
 static int make_room(const struct live_shard *s, const struct live_homes *h)
 {
 	for (int i = 0; i < 2 * LIVE_BUCKET; i++) {
-		struct live_bucket *b = h->of[i / LIVE_BUCKET];
+		struct live_bucket *b = live_bucket_of(h, i);
 		struct live_homes others = homes_of(s, live_key_at(b, i % LIVE_BUCKET));
 		int at = live_room(&others);
 
 		if (at < 0)
 			continue;
-		copy(others.of[at / LIVE_BUCKET], at % LIVE_BUCKET, b, i % LIVE_BUCKET);
+		copy(live_bucket_of(&others, at), at % LIVE_BUCKET, b, i % LIVE_BUCKET);
 		b->rest[i % LIVE_BUCKET] = LIVE_EMPTY;
 		return i;
 	}
@@ -72,7 +72,7 @@ static inline bool place(struct live_shard *s, uint64_t key,
 		at = make_room(s, &h);
 	if (at < 0)
 		return false;
-	copy(h.of[at / LIVE_BUCKET], at % LIVE_BUCKET, from, i);
+	copy(live_bucket_of(&h, at), at % LIVE_BUCKET, from, i);
 	return true;
 }
 
@@ -240,7 +240,7 @@ static bool shard_take(struct live_shard *s, uint64_t key, struct live_block *re
 
 	if (i < 0)
 		return false;
-	live_empty(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, ret);
+	live_empty(s, live_bucket_of(&h, i), (size_t)i % LIVE_BUCKET, ret);
 	return true;
 }
 
@@ -416,7 +416,7 @@ bool live_ignore(struct live *l, uint64_t address)
 	int i = live_is_odd(address) || !s->buckets ? -1 : live_find(&h, key);
 
 	if (i >= 0)
-		h.of[i / LIVE_BUCKET]->site[i % LIVE_BUCKET] |= LIVE_IGNORED;
+		live_bucket_of(&h, i)->site[i % LIVE_BUCKET] |= LIVE_IGNORED;
 	else if (side_has(&l->side, address))
 		l->side.slots[side_seek(&l->side, address)].block.ignored = true;
 	else

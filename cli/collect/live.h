@@ -70,7 +70,7 @@ struct live_shard {
 struct live_way {		/* to an address: see live_bucket.h */
 	uint64_t mixed;		/* live_mix() of it */
 	uint32_t first, second; /* buckets, ... */
-	uint32_t homes;		/* ... of a shard of so many; 0: it has none */
+	uint32_t homes;		/* ... of a shard of so many; ~0: it leads nowhere */
 };
 
 struct live_side {

@@ -15,16 +15,32 @@
 
 #define LIVE_KEY_MASK ((1ull << LIVE_KEY_BITS) - 1)
 #define LIVE_TIME_MASK ((1u << LIVE_TIME_BITS) - 1)
-#define LIVE_EMPTY UINT32_MAX /* as rest: moments are below LIVE_TIME_MASK */
+#define LIVE_EMPTY UINT32_MAX	 /* as rest: moments are below LIVE_TIME_MASK */
+#define LIVE_NO_HOMES UINT32_MAX /* more than there ever are */
 
 /* The two buckets that a key may be in; they differ if there are two. */
 struct live_homes {
 	struct live_bucket *of[2];
 };
 
-/* Bit i: word i is `what`, of eight and another eight. */
-static inline unsigned live_which(const uint32_t first[LIVE_BUCKET],
-				  const uint32_t second[LIVE_BUCKET], uint32_t what)
+static inline struct live_bucket *live_bucket_of(const struct live_homes *h, int i)
+{
+	return i < LIVE_BUCKET ? h->of[0] : h->of[1];
+}
+
+/* Which of eight words and another eight are what was looked for: all bits of a byte
+ * each. */
+struct live_which {
+#if defined(__SSE2__)
+	__m128i bytes;
+#else
+	uint64_t bytes[2];
+#endif
+};
+
+static inline struct live_which live_which(const uint32_t first[LIVE_BUCKET],
+					   const uint32_t second[LIVE_BUCKET],
+					   uint32_t what)
 {
 #if defined(__SSE2__)
 	const __m128i *a = (const __m128i *)(const void *)first;
@@ -35,14 +51,42 @@ static inline unsigned live_which(const uint32_t first[LIVE_BUCKET],
 	__m128i high = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(b), all),
 				       _mm_cmpeq_epi32(_mm_load_si128(b + 1), all));
 
-	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+	return (struct live_which){_mm_packs_epi16(low, high)};
+#else
+	struct live_which w = {0};
+
+	for (int i = 0; i < LIVE_BUCKET; i++) {
+		w.bytes[0] |= (first[i] == what ? 0xffull : 0) << 8 * i;
+		w.bytes[1] |= (second[i] == what ? 0xffull : 0) << 8 * i;
+	}
+	return w;
+#endif
+}
+
+/* A bit each. */
+static inline unsigned live_bits(struct live_which w)
+{
+#if defined(__SSE2__)
+	return (unsigned)_mm_movemask_epi8(w.bytes);
 #else
 	unsigned set = 0;
 
-	for (int i = 0; i < LIVE_BUCKET; i++)
-		set |= (unsigned)(first[i] == what) << i | (unsigned)(second[i] == what)
-								   << (LIVE_BUCKET + i);
+	for (int i = 0; i < 2 * LIVE_BUCKET; i++)
+		set |= (unsigned)(w.bytes[i / LIVE_BUCKET] >> i % LIVE_BUCKET * 8 & 1)
+		       << i;
 	return set;
+#endif
+}
+
+/* Are there more of them among the second eight? */
+static inline bool live_more_behind(struct live_which w)
+{
+#if defined(__SSE2__)
+	__m128i sums = _mm_sad_epu8(w.bytes, _mm_setzero_si128());
+
+	return _mm_extract_epi16(sums, 4) > _mm_cvtsi128_si32(sums);
+#else
+	return __builtin_popcountll(w.bytes[1]) > __builtin_popcountll(w.bytes[0]);
 #endif
 }
 
@@ -55,11 +99,12 @@ static inline uint64_t live_key_at(const struct live_bucket *b, size_t i)
  * empty slot's tag is what it was. */
 static inline int live_find(const struct live_homes *h, uint64_t key)
 {
-	unsigned set = live_which(h->of[0]->tag, h->of[1]->tag, (uint32_t)key);
+	unsigned set =
+		live_bits(live_which(h->of[0]->tag, h->of[1]->tag, (uint32_t)key));
 
 	for (; set; set &= set - 1) {
 		int i = __builtin_ctz(set);
-		uint32_t rest = h->of[i / LIVE_BUCKET]->rest[i % LIVE_BUCKET];
+		uint32_t rest = live_bucket_of(h, i)->rest[i % LIVE_BUCKET];
 
 		if (rest >> LIVE_TIME_BITS == key >> LIVE_TAG_BITS &&
 		    rest != LIVE_EMPTY)
@@ -71,18 +116,13 @@ static inline int live_find(const struct live_homes *h, uint64_t key)
 /* Room for another entry, numbered alike: in the emptier bucket. -1: both are full. */
 static inline int live_room(const struct live_homes *h)
 {
-	unsigned set = live_which(h->of[0]->rest, h->of[1]->rest, LIVE_EMPTY);
-	unsigned n = (set | set << 8) & 0xff00ff;
+	struct live_which empty =
+		live_which(h->of[0]->rest, h->of[1]->rest, LIVE_EMPTY);
+	unsigned set = live_bits(empty);
 
 	if (!set)
 		return -1;
-	/* The bits of both, counted at once. */
-	n -= n >> 1 & 0x550055;
-	n = (n & 0x330033) + (n >> 2 & 0x330033);
-	n = (n + (n >> 4)) & 0x0f000f;
-	if (n >> 16 > (n & 0xf))
-		set &= 0xff00;
-	return __builtin_ctz(set);
+	return __builtin_ctz(live_more_behind(empty) ? set & 0xff00 : set);
 }
 
 /* The way to an address; asks for the memory that a search will look at. */
@@ -90,7 +130,7 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
 	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
 	const struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	struct live_way way = {.mixed = mixed};
+	struct live_way way = {.mixed = mixed, .homes = LIVE_NO_HOMES};
 
 	if (s->homes && !live_is_odd(address)) {
 		way.homes = s->homes;
@@ -112,7 +152,7 @@ static inline struct live_shard *live_go(struct live *l, const struct live_way *
 {
 	struct live_shard *s = &l->shard[way->mixed >> LIVE_KEY_BITS];
 
-	if (!way->homes || way->homes != s->homes)
+	if (way->homes != s->homes)
 		return NULL;
 	ret->of[0] = s->buckets + way->first;
 	ret->of[1] = s->buckets + way->second;
@@ -168,7 +208,7 @@ static inline bool live_add_near(struct live *l, uint64_t address,
 	i = live_room(&h);
 	if (i < 0)
 		return false;
-	live_fill(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, key, block);
+	live_fill(s, live_bucket_of(&h, i), (size_t)i % LIVE_BUCKET, key, block);
 	return true;
 }
 
@@ -182,7 +222,7 @@ static inline bool live_take_near(struct live *l, const struct live_way *way,
 
 	if (i < 0)
 		return false;
-	live_empty(s, h.of[i / LIVE_BUCKET], (size_t)i % LIVE_BUCKET, ret);
+	live_empty(s, live_bucket_of(&h, i), (size_t)i % LIVE_BUCKET, ret);
 	return true;
 }
 
@@ -202,6 +242,5 @@ static inline uint32_t live_peek(struct live *l, const struct live_way *way)
 	struct live_homes h;
 	int i = live_go(l, way, &h) ? live_find(&h, way->mixed & LIVE_KEY_MASK) : -1;
 
-	return i < 0 ? 0
-		     : h.of[i / LIVE_BUCKET]->site[i % LIVE_BUCKET] & ~LIVE_IGNORED;
+	return i < 0 ? 0 : live_bucket_of(&h, i)->site[i % LIVE_BUCKET] & ~LIVE_IGNORED;
 }
