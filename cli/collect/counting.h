@@ -98,48 +98,6 @@ static inline void counting_alloc(struct sites *s, struct sites_process *p,
 	counting_stamp(s, p, site, domain);
 }
 
-/* counting_alloc() of a block, at once followed by its temporary counting_free(), in the
- * malloc domain. */
-static inline void counting_pair(struct sites *s, struct sites_process *p,
-				 struct site *site, const struct sites_block *b,
-				 struct site *here, uint64_t ns)
-{
-	const enum profile_domain d = PROFILE_MALLOC;
-	struct profile_amount sum = counting_amount(s, d, b->size, 1);
-
-	counting_touch(s, site);
-	counting_touch(s, here);
-	peak_bump(&p->peak[d], &site->peak, sites_live(site), p->live[d], sum,
-		  b->born_ns);
-	peak_bump(&s->tree_peak, &site->tree_peak, sites_live(site), s->tree_live, sum,
-		  b->born_ns);
-	timeline_bump(&s->timeline, b->born_ns, ns, s->tree_live, sum.bytes,
-		      sum.blocks);
-	counting_born(site, b->born_ns);
-	site->allocs += sum.blocks;
-	site->allocated_bytes += sum.bytes;
-	site->frees += sum.blocks;
-	site->freed_bytes += sum.bytes;
-	p->allocs[d] += sum.blocks;
-	p->allocated_bytes[d] += sum.bytes;
-	p->frees[d] += sum.blocks;
-	p->freed_bytes[d] += sum.bytes;
-	here->freed_here += sum.blocks;
-	here->freed_here_bytes += sum.bytes;
-	counting_tally(s, &site->sizes, b->size, sum.blocks);
-	counting_tally(s, &site->lives, ns > b->born_ns ? ns - b->born_ns : 0,
-		       sum.blocks);
-	site->last_rank = ++s->rank;
-	site->last_live_bytes = p->live[d].bytes + sum.bytes;
-	counting_stamp(s, p, here, d);
-	if (s->sample) /* see sites_temporary() */
-		return;
-	site->temporary.blocks++;
-	site->temporary.bytes += b->size;
-	p->temporary.blocks++;
-	p->temporary.bytes += b->size;
-}
-
 static inline void counting_free(struct sites *s, struct sites_process *p,
 				 struct site *site, enum profile_domain domain,
 				 const struct sites_block *b, uint32_t blocks,

@@ -48,6 +48,7 @@ static void apply(struct engine *e, struct lane *lane, struct event *ev)
 {
 	struct process *p = lane->process;
 
+	ledger_rest(&e->ledger);
 	if (ev->type == WIRE_WAITED && e->hooks.waited)
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
@@ -174,6 +175,7 @@ static void read_rings(struct engine *e)
 		else
 			merge_drop(&e->merge);
 	}
+	ledger_rest(&e->ledger);
 }
 
 /* ---- parked events ------------------------------------------------------- */

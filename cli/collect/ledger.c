@@ -211,6 +211,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 {
 	uint64_t last_alloc = t->last_alloc;
 
+	ledger_rest(l);
 	/* Nothing happens to the block, nor between its allocation and its free. */
 	if (ev->type == WIRE_VALUE) {
 		blocks_value(l, p, ev->address, ev->size);
@@ -314,12 +315,27 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		look_for_sites(l, p, events, n);
 }
 
+void ledger_rest(struct ledger *l)
+{
+	if (l->sums.of)
+		plain_end(l);
+}
+
+/* Whether p's events may be summed up. */
+static bool sum_up(struct ledger *l, struct ledger_process *p)
+{
+	ledger_rest(l);
+	if (plain_may(l, p))
+		plain_begin(l, p);
+	return l->sums.of;
+}
+
 size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *events, size_t n, uint64_t limit, size_t *add_to)
 {
 	struct event *ev = events, *end = events + n;
 	size_t pairs = 0;
-	bool plain = plain_may(l, p);
+	bool plain = l->sums.of == p || sum_up(l, p);
 
 	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
 		bool half = ev->type == WIRE_PAIR && ev->stamp + ev->gap > limit;

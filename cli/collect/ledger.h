@@ -91,8 +91,23 @@ struct ledger_stray { /* a block that lives on where nobody knows */
 	struct live_block block;
 };
 
+/* What ledger_run() has done, and the sums of the process and the tree do not show yet.
+ * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
+struct ledger_sums {
+	struct ledger_process *of; /* NULL: nothing; the rest is worthless */
+	uint64_t tag, key;	   /* how its entries in sites.direct begin, its keys */
+	uint64_t from_ns, span_ns; /* of the moments that it may have */
+	uint64_t live, least;	   /* bytes of the process: now, and at the least */
+	uint64_t most;		   /* beyond that, something has a new maximum */
+	uint64_t others;	   /* bytes of the rest of the tree */
+	uint64_t allocs, allocated_bytes, frees;
+	struct profile_amount temporary;
+	bool is_parent;
+};
+
 struct ledger {
 	struct sites sites;
+	struct ledger_sums sums;
 	struct ledger_stray *strays;
 	size_t stray_count, stray_room;
 	struct park park;
@@ -144,9 +159,13 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 /* The same as ledger_event() of each, for events that have been looked ahead for, up to
  * the first that is not plain, or later than the limit. Returns how many of them are
  * done, and adds how many they stand for. Of a WIRE_PAIR with a later free that may be
- * left. */
+ * left. The sums are behind until ledger_rest() or ledger_event(). */
 size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		  struct event *events, size_t n, uint64_t limit, size_t *add_to);
+
+/* All that was done shows. Before anything else than the above is asked of the ledger,
+ * its processes or its sites. */
+void ledger_rest(struct ledger *l);
 
 /* Applies parked events of p as far as a legal order goes. Those parked in `final` or
  * an earlier round are true whether legal or not: an allocation frees the block that

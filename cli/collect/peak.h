@@ -43,27 +43,6 @@ static inline void peak_change(struct peak_total *t, struct peak_part *p,
 	}
 }
 
-/* Two changes of a part, there and back, with `more` in between: as peak_change() with
- * the greater sum, then with the one now, which is no maximum. */
-static inline void peak_bump(struct peak_total *t, struct peak_part *p,
-			     struct profile_amount part, struct profile_amount sum,
-			     struct profile_amount more, uint64_t at_ns)
-{
-	bool is_max = sum.bytes + more.bytes > t->max.bytes;
-
-	if (is_max) {
-		t->max.blocks = sum.blocks + more.blocks;
-		t->max.bytes = sum.bytes + more.bytes;
-		t->at_ns = at_ns;
-		t->epoch++;
-	}
-	if (__builtin_expect(p->saved_in == t->epoch, 1))
-		return;
-	p->saved.blocks = part.blocks + (is_max ? more.blocks : 0);
-	p->saved.bytes = part.bytes + (is_max ? more.bytes : 0);
-	p->saved_in = t->epoch;
-}
-
 static inline struct profile_amount peak_of(const struct peak_total *t,
 					    const struct peak_part *p,
 					    struct profile_amount part_now)

@@ -3,6 +3,12 @@
  * nothing, of stacks that have a site.
  *
  * For ledger.c alone. False: not this simple, and nothing was done.
+ *
+ * Events that come one after the other are nearly always of one process, of one epoch
+ * and of one bin of the timeline. What they do to the sums is summed up itself
+ * (ledger.sums), and put where it belongs when something else happens: plain_end().
+ * A site is counted at once, but the three maxima that a sum may be are one limit, which
+ * is seldom passed.
  */
 #pragma once
 
@@ -10,27 +16,184 @@
 #include "cli/collect/counting.h"
 #include "cli/collect/live_bucket.h"
 
-/* Not where events wait for others, nor where blocks name more than sites. */
+static inline uint64_t plain_lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Not where events wait for others, nor where blocks name or weigh more than their
+ * sites and sizes. */
 static inline bool plain_may(const struct ledger *l, const struct ledger_process *p)
 {
-	return !p->parked && !l->sites.divided;
+	return !p->parked && !l->sites.divided && !l->sites.sample;
+}
+
+static inline struct profile_bin *plain_bin(struct ledger *l)
+{
+	return &l->sites.timeline.bins[l->sites.timeline.count - 1];
+}
+
+/* What the process may hold before something is greater than it ever was. */
+static inline uint64_t plain_most(struct ledger *l)
+{
+	const struct ledger_sums *s = &l->sums;
+	uint64_t tree =
+		plain_lesser(l->sites.tree_peak.max.bytes, plain_bin(l)->max_bytes);
+
+	return plain_lesser(s->of->sums.peak[PROFILE_MALLOC].max.bytes,
+			    tree > s->others ? tree - s->others : 0);
+}
+
+static inline void plain_begin(struct ledger *l, struct ledger_process *p)
+{
+	const struct history *h = &l->sites.history;
+	uint64_t live = p->sums.live[PROFILE_MALLOC].bytes;
+	uint64_t end = plain_lesser(h->end_ns, l->sites.timeline.end_ns);
+
+	l->sums = (struct ledger_sums){
+		.of = p,
+		.tag = (uint64_t)p->sums.index << 32,
+		.key = blocks_key(p, 0),
+		.is_parent = lineage_is_parent(&p->lineage),
+		.from_ns = h->start_ns,
+		.span_ns = end > h->start_ns ? end - h->start_ns : 0,
+		.live = live,
+		.least = live,
+		.others = l->sites.tree_live.bytes - live,
+	};
+	l->sums.most = plain_most(l);
+}
+
+static inline void plain_end(struct ledger *l)
+{
+	struct ledger_sums *s = &l->sums;
+	struct sites_process *p = &s->of->sums;
+	struct profile_amount *live = &p->live[PROFILE_MALLOC];
+	struct profile_amount *tree = &l->sites.tree_live;
+	struct profile_bin *b = plain_bin(l);
+
+	p->allocs[PROFILE_MALLOC] += s->allocs;
+	p->allocated_bytes[PROFILE_MALLOC] += s->allocated_bytes;
+	p->frees[PROFILE_MALLOC] += s->frees;
+	p->freed_bytes[PROFILE_MALLOC] += s->allocated_bytes - (s->live - live->bytes);
+	p->temporary.blocks += s->temporary.blocks;
+	p->temporary.bytes += s->temporary.bytes;
+	live->blocks += s->allocs - s->frees;
+	live->bytes = s->live;
+	tree->blocks += s->allocs - s->frees;
+	tree->bytes = s->live + s->others;
+	b->allocs += s->allocs;
+	b->last_blocks = tree->blocks;
+	b->last_bytes = tree->bytes;
+	b->min_bytes = plain_lesser(b->min_bytes, s->least + s->others);
+	s->of = NULL;
+}
+
+/* The moment of a stamp, if nothing begins before it. */
+static inline bool plain_moment(const struct ledger *l, uint64_t stamp, uint64_t *ret)
+{
+	*ret = clock_ns(l->clock, stamp);
+	return *ret - l->sums.from_ns < l->sums.span_ns;
+}
+
+/* sites_peek() where it is known how the process's entries begin. */
+static inline uint32_t plain_site(const struct ledger *l, uint32_t node)
+{
+	uint64_t entry = l->sites.direct[node] ^ l->sums.tag;
+
+	return entry > UINT32_MAX ? sites_peek(&l->sites, &l->sums.of->sums, node)
+				  : (uint32_t)entry;
+}
+
+/* Before a site's counters change, when the sums are no maximum. */
+static inline void plain_keep(const struct ledger *l, struct site *site)
+{
+	uint64_t epoch = l->sums.of->sums.peak[PROFILE_MALLOC].epoch;
+
+	if (__builtin_expect(site->peak.saved_in != epoch, 0))
+		site->peak = (struct peak_part){epoch, sites_live(site)};
+	epoch = l->sites.tree_peak.epoch;
+	if (__builtin_expect(site->tree_peak.saved_in != epoch, 0))
+		site->tree_peak = (struct peak_part){epoch, sites_live(site)};
+}
+
+/* The process holds more than what was the limit. */
+static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live,
+			      uint64_t ns)
+{
+	struct ledger_sums *s = &l->sums;
+	struct sites_process *p = &s->of->sums;
+	uint64_t more = s->allocs - s->frees;
+	struct profile_amount sum = {p->live[PROFILE_MALLOC].blocks + more, live};
+	struct profile_amount tree = {l->sites.tree_live.blocks + more,
+				      live + s->others};
+	struct profile_bin *b = plain_bin(l);
+
+	peak_change(&p->peak[PROFILE_MALLOC], &site->peak, sites_live(site), sum, ns);
+	peak_change(&l->sites.tree_peak, &site->tree_peak, sites_live(site), tree, ns);
+	if (tree.bytes > b->max_bytes)
+		b->max_bytes = tree.bytes;
+	s->most = plain_most(l);
+}
+
+/* The process now holds `live`, and the site a block more. Whether it rose. */
+static inline bool plain_born(struct ledger *l, struct site *site, uint64_t size,
+			      uint64_t live, uint64_t ns)
+{
+	struct ledger_sums *s = &l->sums;
+	bool rises = live > s->most;
+
+	s->allocs++;
+	s->allocated_bytes += size;
+	counting_touch(&l->sites, site);
+	if (rises)
+		plain_rise(l, site, live, ns);
+	else
+		plain_keep(l, site);
+	counting_born(site, ns);
+	site->allocs++;
+	site->allocated_bytes += size;
+	counting_tally(&l->sites, &site->sizes, size, 1);
+	site->last_rank = ++l->sites.rank;
+	site->last_live_bytes = live;
+	return rises;
+}
+
+/* A block of the site that lived so long was freed by code here. */
+static inline void plain_died(struct ledger *l, struct site *site, uint64_t size,
+			      uint64_t age, struct site *here, bool temporary)
+{
+	struct ledger_sums *s = &l->sums;
+
+	s->frees++;
+	site->frees++;
+	site->freed_bytes += size;
+	counting_tally(&l->sites, &site->lives, age, 1);
+	here->freed_here++;
+	here->freed_here_bytes += size;
+	here->last_rank = ++l->sites.rank;
+	here->last_live_bytes = s->live;
+	if (!temporary)
+		return;
+	site->temporary.blocks++;
+	site->temporary.bytes += size;
+	s->temporary.blocks++;
+	s->temporary.bytes += size;
 }
 
 static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 				  const struct event *ev)
 {
-	struct live_block b = {.size = ev->size,
-			       .site = sites_peek(&l->sites, &p->sums, ev->stack)};
+	struct ledger_sums *s = &l->sums;
+	struct live_block b = {.size = ev->size, .site = plain_site(l, ev->stack)};
 
-	if (!b.site)
-		return false;
-	b.born_ns = blocks_moment(l, ev);
-	if (!live_add_near(&p->live, ev->address, &ev->way, &b))
+	if (!b.site || !plain_moment(l, ev->stamp, &b.born_ns) ||
+	    !live_add_near(&p->live, ev->address, &ev->way, &b))
 		return false;
 	*blocks_birth(l, ev->address) =
-		(struct ledger_moment){blocks_key(p, ev->address), b.born_ns};
-	counting_alloc(&l->sites, &p->sums, &l->sites.items[b.site], PROFILE_MALLOC,
-		       b.size, 1, b.born_ns);
+		(struct ledger_moment){s->key | ev->address, b.born_ns};
+	s->live += b.size;
+	plain_born(l, &l->sites.items[b.site], b.size, s->live, b.born_ns);
 	return true;
 }
 
@@ -38,44 +201,48 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev)
 {
-	struct sites_block b = {.size = ev->size,
-				.site = sites_peek(&l->sites, &p->sums, ev->stack)};
-	uint32_t by = sites_peek(&l->sites, &p->sums, ev->freed_by);
-	uint64_t ns = clock_ns(l->clock, ev->stamp + ev->gap);
+	struct ledger_sums *s = &l->sums;
+	uint32_t number = plain_site(l, ev->stack), by = plain_site(l, ev->freed_by);
+	struct site *site = &l->sites.items[number], *here = &l->sites.items[by];
+	uint64_t born_ns, ns;
 
-	/* Each is counted in its own epoch. */
-	if (!b.site || !by || lineage_is_parent(&p->lineage) ||
-	    ns >= l->sites.history.end_ns ||
+	if (!number || !by || s->is_parent || !plain_moment(l, ev->stamp, &born_ns) ||
+	    !plain_moment(l, ev->stamp + ev->gap, &ns) ||
 	    !live_lacks_near(&p->live, ev->address, &ev->way))
 		return false;
-	b.born_ns = blocks_moment(l, ev);
-	ns = sites_moment(&l->sites, ns);
 	*blocks_death(l, ev->address) =
-		(struct ledger_moment){blocks_key(p, ev->address), ns};
-	counting_pair(&l->sites, &p->sums, &l->sites.items[b.site], &b,
-		      &l->sites.items[by], ns);
+		(struct ledger_moment){s->key | ev->address, ns};
+	/* At a peak, it is what the site held there. */
+	if (plain_born(l, site, ev->size, s->live + ev->size, born_ns))
+		plain_keep(l, site);
+	counting_touch(&l->sites, here);
+	plain_died(l, site, ev->size, ns - born_ns, here, true);
 	return true;
 }
 
 static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev, bool temporary)
 {
-	uint32_t by = sites_peek(&l->sites, &p->sums, ev->stack);
-	struct sites_block block;
+	struct ledger_sums *s = &l->sums;
+	uint32_t by = plain_site(l, ev->stack);
+	struct site *site, *here = &l->sites.items[by];
 	struct live_block b;
 	uint64_t ns;
 
-	if (!by || proofs_watches(&p->proofs, ev->address) ||
-	    lineage_is_parent(&p->lineage) || !live_take_near(&p->live, &ev->way, &b))
+	if (!by || s->is_parent || proofs_watches(&p->proofs, ev->address) ||
+	    !plain_moment(l, ev->stamp, &ns) || !live_take_near(&p->live, &ev->way, &b))
 		return false;
-	blocks_date(blocks_birth(l, ev->address), blocks_key(p, ev->address), &b);
-	ns = blocks_moment(l, ev);
+	blocks_date(blocks_birth(l, ev->address), s->key | ev->address, &b);
 	*blocks_death(l, ev->address) =
-		(struct ledger_moment){blocks_key(p, ev->address), ns};
-	block = (struct sites_block){b.size, b.born_ns, b.site};
-	counting_free(&l->sites, &p->sums, &l->sites.items[b.site], PROFILE_MALLOC,
-		      &block, 1, &l->sites.items[by], ns);
-	if (temporary)
-		sites_temporary(&l->sites, &p->sums, &block);
+		(struct ledger_moment){s->key | ev->address, ns};
+	s->live -= b.size;
+	if (s->live < s->least)
+		s->least = s->live;
+	site = &l->sites.items[b.site];
+	counting_touch(&l->sites, site);
+	counting_touch(&l->sites, here);
+	plain_keep(l, site);
+	plain_died(l, site, b.size, ns > b.born_ns ? ns - b.born_ns : 0, here,
+		   temporary);
 	return true;
 }

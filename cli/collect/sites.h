@@ -138,7 +138,9 @@ static inline uint32_t sites_peek(const struct sites *s, const struct sites_proc
 {
 	uint64_t direct = s->direct[node];
 
-	if ((uint32_t)direct && direct >> 32 == p->index)
+	if (!direct) /* no process has met it */
+		return 0;
+	if (direct >> 32 == p->index)
 		return (uint32_t)direct;
 	return sites_peek_slowly(s, p, node);
 }

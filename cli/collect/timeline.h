@@ -44,28 +44,5 @@ static inline void timeline_note(struct timeline *t, uint64_t ns,
 		b->min_bytes = live.bytes;
 }
 
-/* The live sum, `live` before and behind, was so many bytes more from one moment to
- * another, by so many allocations. */
-static inline void timeline_bump(struct timeline *t, uint64_t from_ns, uint64_t to_ns,
-				 struct profile_amount live, uint64_t more_bytes,
-				 uint64_t allocs)
-{
-	struct profile_bin *b;
-
-	if (from_ns >= t->end_ns)
-		timeline_advance(t, from_ns);
-	b = &t->bins[t->count - 1];
-	b->allocs += allocs;
-	if (live.bytes + more_bytes > b->max_bytes)
-		b->max_bytes = live.bytes + more_bytes;
-	if (to_ns >= t->end_ns) {
-		/* It lasted into the next bin, which begins with it. */
-		b->last_bytes = live.bytes + more_bytes;
-		b->last_blocks = live.blocks + allocs;
-		timeline_advance(t, to_ns);
-		timeline_note(t, to_ns, live, 0);
-	}
-}
-
 /* A sample of resident bytes. */
 void timeline_rss(struct timeline *t, uint64_t ns, uint64_t bytes);

@@ -192,6 +192,7 @@ static void give_run(struct world *w, struct side *s, struct event *run, size_t 
 		if (i + done < n)
 			ledger_event(&s->ledger, p, t, &run[i + done]);
 	}
+	ledger_rest(&s->ledger);
 }
 
 static void give_batch(struct world *w, struct side *s, struct event *batch, size_t n)

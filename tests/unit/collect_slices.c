@@ -83,6 +83,7 @@ static void give(struct model *m, int p, int t, struct event *ev)
 		m->plain++;
 	else
 		ledger_event(&m->ledger, &m->process[p], thread, ev);
+	ledger_rest(&m->ledger);
 }
 
 /* An event now, at a stamp that may be a little older than the last one. Returns what
