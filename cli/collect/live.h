@@ -69,7 +69,7 @@ struct live_shard {
 
 struct live_way {		/* to an address: see live_bucket.h */
 	uint64_t mixed;		/* live_mix() of it */
-	uint32_t first, second; /* buckets, ... */
+	uint32_t first, second; /* buckets, by their offsets in bytes, ... */
 	uint32_t homes;		/* ... of a shard of so many; ~0: it leads nowhere */
 };
 
@@ -153,7 +153,7 @@ static inline uint32_t live_second(const struct live_shard *s, uint64_t key)
 /* In the side table, whatever its size. */
 static inline bool live_is_odd(uint64_t address)
 {
-	return address & 7 || address >> LIVE_ADDRESS_BITS;
+	return address & (7 | ~0ull << LIVE_ADDRESS_BITS);
 }
 
 /* Is there a block at address in the side table? */

@@ -9,6 +9,8 @@
 
 #include "cli/collect/live.h"
 
+#include <assert.h>
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -125,6 +127,14 @@ static inline int live_room(const struct live_homes *h)
 	return __builtin_ctz(live_more_behind(empty) ? set & 0xff00 : set);
 }
 
+/* The bucket so many bytes from the first one. */
+static inline struct live_bucket *live_at(const struct live_shard *s, uint32_t offset)
+{
+	static_assert(sizeof(*s->buckets) << (LIVE_HOME_BITS - 1) <= UINT32_MAX,
+		      "all of them");
+	return (struct live_bucket *)(void *)((char *)s->buckets + offset);
+}
+
 /* The way to an address; asks for the memory that a search will look at. */
 static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
@@ -134,12 +144,12 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 
 	if (s->homes && !live_is_odd(address)) {
 		way.homes = s->homes;
-		way.first = live_first(s, key);
-		way.second = live_second(s, key);
-		__builtin_prefetch(s->buckets[way.first].tag, 1);
-		__builtin_prefetch(s->buckets[way.first].size, 1);
-		__builtin_prefetch(s->buckets[way.second].tag, 1);
-		__builtin_prefetch(s->buckets[way.second].size, 1);
+		way.first = live_first(s, key) * (uint32_t)sizeof(*s->buckets);
+		way.second = live_second(s, key) * (uint32_t)sizeof(*s->buckets);
+		__builtin_prefetch(live_at(s, way.first)->tag, 1);
+		__builtin_prefetch(live_at(s, way.first)->size, 1);
+		__builtin_prefetch(live_at(s, way.second)->tag, 1);
+		__builtin_prefetch(live_at(s, way.second)->size, 1);
 	}
 	/* Or gcc takes this for a pure function, whose calls may go: they did. */
 	__asm__ volatile("");
@@ -154,8 +164,8 @@ static inline struct live_shard *live_go(struct live *l, const struct live_way *
 
 	if (way->homes != s->homes)
 		return NULL;
-	ret->of[0] = s->buckets + way->first;
-	ret->of[1] = s->buckets + way->second;
+	ret->of[0] = live_at(s, way->first);
+	ret->of[1] = live_at(s, way->second);
 	return s;
 }
 

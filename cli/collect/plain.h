@@ -137,8 +137,10 @@ static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live
 }
 
 /* The process now holds `live`, and the site a block more. Whether it rose. */
-static inline bool plain_born(struct ledger *l, struct site *site, uint64_t size,
-			      uint64_t live, uint64_t ns)
+static inline __attribute__((always_inline)) bool plain_born(struct ledger *l,
+							     struct site *site,
+							     uint64_t size,
+							     uint64_t live, uint64_t ns)
 {
 	struct ledger_sums *s = &l->sums;
 	bool rises = live > s->most;

@@ -96,6 +96,28 @@ static inline uint32_t check_stack(void *base, uint32_t stack, uint32_t *nodes)
 	return stack < *nodes ? stack : 0;
 }
 
+/* The rest of a copy, for those that are no plain allocation or free. */
+static inline bool copy_other(struct ring_reader *r, uint8_t type, uint64_t sizes,
+			      uint64_t stacks, void *base, uint32_t *nodes,
+			      struct event *ev)
+{
+	if (type == WIRE_PAIR) {
+		ev->freed_by = check_stack(
+			base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
+		ev->gap = (uint32_t)wire_gap(sizes, stacks);
+		if (ev->address)
+			return true;
+	} else if (type == WIRE_SHUT) {
+		ev->type = WIRE_ALLOC;
+	} else if (type == WIRE_POOL_ALLOC || type == WIRE_POOL_FREE) {
+		ev->size = sizes;
+		ev->pool = (uint32_t)(stacks >> 32);
+	}
+	if (!ev->address || (uint8_t)(ev->type - 1) >= WIRE_TYPES - 1)
+		return is_sense(r, ev->type);
+	return true;
+}
+
 /* A checked copy of a slot. False: nothing to hand on. */
 static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
 			uint64_t head, void *base, uint32_t *nodes, struct event *ev)
@@ -107,28 +129,16 @@ static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
 	uint64_t address = head & WIRE_PC_MASK;
 	uint8_t type = type_of(head);
 
-	if (type == WIRE_SHUT)
-		type = WIRE_ALLOC;
-	/* Its other fields are found out later: see ledger_look_ahead(). */
+	/* Its other fields are found out later: see ledger_look_ahead(), and whoever
+	 * reads them. */
 	ev->address = address;
 	ev->type = type;
 	ev->stamp = slot->stamp;
 	ev->size = sizes & WIRE_SIZE_MASK;
 	ev->stack = check_stack(base, stacks & WIRE_STACK_MASK, nodes);
 	ev->ring = r->index;
-	ev->temporary = false;
-	if (type == WIRE_PAIR) {
-		ev->freed_by = check_stack(
-			base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
-		ev->gap = (uint32_t)wire_gap(sizes, stacks);
-	}
-	if (type == WIRE_POOL_ALLOC || type == WIRE_POOL_FREE) {
-		ev->size = sizes;
-		ev->pool = (uint32_t)(stacks >> 32);
-	}
-	if (!address || (uint8_t)(type - 1) >= WIRE_TYPES - 1)
-		return is_sense(r, type);
-	return true;
+	return (address && (type == WIRE_ALLOC || type == WIRE_FREE)) ||
+	       copy_other(r, type, sizes, stacks, base, nodes, ev);
 }
 
 /* What has become of a slot with an allocation. If it was freed, that event; whether. */
@@ -151,7 +161,6 @@ static inline bool copy_free(struct ring_reader *r, const struct wire_slot *slot
 	ev->stack =
 		check_stack(base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
 	ev->ring = r->index;
-	ev->temporary = false;
 	return ev->address;
 }
 
@@ -253,20 +262,21 @@ size_t ring_fill(struct ring_reader *r, void *base)
 		 * count of nodes as it was when the event named one. The slot before
 		 * is what it will be, too. */
 		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
-		bool committed = head >> 56 == lap;
 
 		/* Another processor's cache has them: one by one they would cost more
 		 * than all that is done with them. */
 		__builtin_prefetch(slot + AHEAD);
-		if (!committed && !dead)
-			break;
+		if (head >> 56 != lap) {
+			if (!dead)
+				break;
+			head = 0; /* a hole, as if there were nothing in it */
+		}
 		if (open && copy_free(r, open, base, &nodes, to))
 			to++;
 		open = NULL;
-		if (committed && copy(r, slot, head, base, &nodes, to)) {
+		if (copy(r, slot, head, base, &nodes, to)) {
 			to++;
-			if (type_of(head) == WIRE_ALLOC)
-				open = slot;
+			open = type_of(head) == WIRE_ALLOC ? slot : NULL;
 		}
 		read += SLOT;
 		slot++;
