@@ -105,6 +105,28 @@ static inline uint32_t plain_site(const struct ledger *l, uint32_t node)
 				  : (uint32_t)entry;
 }
 
+/* Of a stack that the process has not met. A site is made for events that count, and
+ * those do for which the live blocks leave room. */
+__attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
+						     struct ledger_process *p,
+						     const struct event *ev,
+						     uint32_t node)
+{
+	bool legal = ev->type == WIRE_FREE
+			     ? live_peek(&p->live, &ev->way)
+			     : live_lacks_near(&p->live, ev->address, &ev->way);
+
+	return legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
+}
+
+static inline uint32_t plain_place(struct ledger *l, struct ledger_process *p,
+				   const struct event *ev, uint32_t node)
+{
+	uint32_t site = plain_site(l, node);
+
+	return __builtin_expect(site, 1) ? site : plain_meet(l, p, ev, node);
+}
+
 /* Before a site's counters change, when the sums are no maximum. */
 static inline void plain_keep(const struct ledger *l, struct site *site)
 {
@@ -187,7 +209,8 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 				  const struct event *ev)
 {
 	struct ledger_sums *s = &l->sums;
-	struct live_block b = {.size = ev->size, .site = plain_site(l, ev->stack)};
+	struct live_block b = {.size = ev->size,
+			       .site = plain_place(l, p, ev, ev->stack)};
 
 	if (!b.site || !plain_moment(l, ev->stamp, &b.born_ns) ||
 	    !live_add_near(&p->live, ev->address, &ev->way, &b))
@@ -204,7 +227,8 @@ static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev)
 {
 	struct ledger_sums *s = &l->sums;
-	uint32_t number = plain_site(l, ev->stack), by = plain_site(l, ev->freed_by);
+	uint32_t number = plain_place(l, p, ev, ev->stack);
+	uint32_t by = number ? plain_place(l, p, ev, ev->freed_by) : 0;
 	struct site *site = &l->sites.items[number], *here = &l->sites.items[by];
 	uint64_t born_ns, ns;
 
@@ -226,7 +250,7 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev, bool temporary)
 {
 	struct ledger_sums *s = &l->sums;
-	uint32_t by = plain_site(l, ev->stack);
+	uint32_t by = plain_place(l, p, ev, ev->stack);
 	struct site *site, *here = &l->sites.items[by];
 	struct live_block b;
 	uint64_t ns;

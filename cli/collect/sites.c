@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { FIRST_ROOM = 1024 }; /* sites; none costs memory before it is there */
+
 struct sites_slot {
 	uint64_t key1; /* + 1; 0: free */
 	uint32_t site;
@@ -15,24 +17,28 @@ struct sites_slot {
 
 #define DIRECT_BYTES (WIRE_NODES * sizeof(uint64_t))
 
+/* Zeroes, which are no memory yet; or NULL. */
+static void *map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int sites_open(struct sites *s, void *base)
 {
 	int r;
 
-	*s = (struct sites){.count = 1, .room = 64, .index_room = 256};
+	*s = (struct sites){.count = 1, .room = FIRST_ROOM, .index_room = 256};
 	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
 	history_start(&s->history);
 	divisions_start(&s->divisions, 0);
-	s->items = aligned_alloc(64, s->room * sizeof(*s->items));
+	s->items = map(s->room * sizeof(*s->items));
 	s->index = calloc(s->index_room, sizeof(*s->index));
-	s->direct = mmap(NULL, DIRECT_BYTES, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->direct == MAP_FAILED)
-		s->direct = NULL;
+	s->direct = map(DIRECT_BYTES);
 	r = s->items && s->index && s->direct ? 0 : -ENOMEM;
-	if (r == 0)
-		memset(s->items, 0, s->room * sizeof(*s->items));
 	if (r == 0)
 		r = stacks_open(&s->stacks, base);
 	if (r == 0)
@@ -54,7 +60,8 @@ void sites_done(struct sites *s)
 		free(s->items[i].sizes);
 		free(s->items[i].lives);
 	}
-	free(s->items);
+	if (s->items)
+		munmap(s->items, s->room * sizeof(*s->items));
 	free(s->index);
 	if (s->direct)
 		munmap(s->direct, DIRECT_BYTES);
@@ -117,49 +124,62 @@ static int index_grow(struct sites *s)
 	return 0;
 }
 
+/* Nothing is copied, and nothing is touched that is not there yet. */
 static int items_grow(struct sites *s)
 {
-	size_t room = s->room + s->room / 2 + 1;
-	struct site *more;
+	size_t room = s->room * 2;
+	void *more;
 
 	if (s->count < s->room)
 		return 0;
 	if (room > UINT32_MAX)
 		return -ENOMEM;
-	more = aligned_alloc(64, room * sizeof(*more));
-	if (!more)
+	more = mremap(s->items, s->room * sizeof(*s->items), room * sizeof(*s->items),
+		      MREMAP_MAYMOVE);
+	if (more == MAP_FAILED)
 		return -ENOMEM;
-	memcpy(more, s->items, s->count * sizeof(*more));
-	memset(more + s->count, 0, (room - s->count) * sizeof(*more));
-	free(s->items);
 	s->items = more;
 	s->room = room;
 	return 0;
 }
 
-static int add(struct sites *s, struct sites_process *p, uint32_t stack,
-	       enum profile_domain domain, uint32_t *ret)
+/* Another site. There is room. */
+static uint32_t add(struct sites *s, struct sites_process *p, uint32_t stack,
+		    enum profile_domain domain)
+{
+	struct site *site = &s->items[s->count];
+
+	site->process = p->index;
+	site->stack = stack;
+	site->domain = (uint8_t)domain;
+	site->next = p->first_site;
+	p->first_site = (uint32_t)s->count;
+	return (uint32_t)s->count++;
+}
+
+/* The site of a stack, made if there is none. */
+static int find(struct sites *s, struct sites_process *p, uint32_t stack,
+		enum profile_domain domain, uint32_t *ret)
 {
 	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
+	uint32_t *first = &s->stacks.nodes[stack].site;
+	const struct site *site;
 	uint64_t *known;
 	bool is_new;
-	int r = items_grow(s);
 
-	if (r < 0)
-		return r;
+	if (items_grow(s) < 0)
+		return -ENOMEM;
+	if (!*first)
+		*first = add(s, p, stack, domain);
+	*ret = *first;
+	site = &s->items[*first];
+	if (site->process == p->index && site->domain == domain)
+		return 0;
 	known = table_put(&s->distinct, key, &is_new);
 	if (!known)
 		return -ENOMEM;
-	if (is_new) {
-		struct site *site = &s->items[s->count];
-
-		site->process = p->index;
-		site->stack = stack;
-		site->domain = (uint8_t)domain;
-		site->next = p->first_site;
-		p->first_site = (uint32_t)s->count;
-		*known = s->count++;
-	}
+	if (is_new)
+		*known = add(s, p, stack, domain);
 	*ret = (uint32_t)*known;
 	return 0;
 }
@@ -168,21 +188,30 @@ static int add(struct sites *s, struct sites_process *p, uint32_t stack,
 static uint32_t meet(struct sites *s, struct sites_process *p, uint32_t node,
 		     enum profile_domain domain)
 {
-	uint64_t key1 = key_of(p->index, node, domain);
 	uint32_t stack, site = 0;
 	int r = stacks_copy(&s->stacks, node, &stack);
 
-	if (r == 0 && s->index_used >= s->index_room / 2)
-		r = index_grow(s);
 	if (r == 0)
-		r = add(s, p, stack, domain, &site);
-	if (r < 0) {
-		s->error = s->error ? s->error : r;
-		return 0;
+		r = find(s, p, stack, domain, &site);
+	if (r == 0)
+		return site;
+	s->error = s->error ? s->error : r;
+	return 0;
+}
+
+/* Puts a site into the index; false without memory. */
+static bool index_put(struct sites *s, uint64_t key1, uint32_t site)
+{
+	struct sites_slot *slot;
+
+	if (s->index_used >= s->index_room / 2 && index_grow(s) < 0) {
+		s->error = s->error ? s->error : -ENOMEM;
+		return false;
 	}
-	*seek(s, key1) = (struct sites_slot){key1, site};
-	s->index_used++;
-	return site;
+	slot = seek(s, key1);
+	s->index_used += !slot->key1;
+	*slot = (struct sites_slot){key1, site};
+	return true;
 }
 
 uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
@@ -191,15 +220,38 @@ uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
 	return seek(s, key_of(p->index, node, PROFILE_MALLOC))->site;
 }
 
+/* The process meets the node for the first time, or again where another one did. */
+static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t node)
+{
+	uint64_t direct = s->direct[node];
+	uint32_t site = direct ? sites_peek_slowly(s, p, node) : 0;
+
+	if (!site)
+		site = meet(s, p, node, PROFILE_MALLOC);
+	if (!site)
+		return 0;
+	/* Whose place it is until now is found in the index from now on. */
+	if (direct &&
+	    !index_put(s, key_of((uint32_t)(direct >> 32), node, PROFILE_MALLOC),
+		       (uint32_t)direct))
+		return 0;
+	s->direct[node] = (uint64_t)p->index << 32 | site;
+	return site;
+}
+
 uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
 			   enum profile_domain domain)
 {
-	const struct sites_slot *slot = seek(s, key_of(p->index, node, domain));
-	uint32_t site = slot->key1 ? slot->site : meet(s, p, node, domain);
+	uint64_t key1 = key_of(p->index, node, domain);
+	uint32_t site;
 
-	if (site && domain == PROFILE_MALLOC)
-		s->direct[node] = (uint64_t)p->index << 32 | site;
-	return site;
+	if (domain == PROFILE_MALLOC)
+		return take_direct(s, p, node);
+	site = seek(s, key1)->site;
+	if (site)
+		return site;
+	site = meet(s, p, node, domain);
+	return site && index_put(s, key1, site) ? site : 0;
 }
 
 /* ---- counting ------------------------------------------------------------ */

@@ -69,14 +69,17 @@ struct sites_process {
 };
 
 struct sites {
-	struct site *items; /* count of them, site 0 included */
+	struct site *items; /* count of them, site 0 included; a mapping */
 	size_t count, room;
 	/* Wire node -> site of the malloc domain, and above it the index of the process
-	 * that met the node last: WIRE_NODES of them, few of which are ever touched. */
+	 * that met the node last: WIRE_NODES of them, few of which are ever touched.
+	 * 0: none did. */
 	uint64_t *direct;
-	struct sites_slot *index; /* (process, wire node, domain) -> site */
+	/* (process, wire node, domain) -> site, of those that are not there. */
+	struct sites_slot *index;
 	size_t index_room, index_used;
-	struct table distinct; /* (process, stack, domain) -> site */
+	/* (process, stack, domain) -> site, but for the first one of each stack. */
+	struct table distinct;
 	struct stacks stacks;
 	struct sites_process **processes; /* not owned */
 	size_t process_count, process_room;

@@ -7,6 +7,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { CHAIN = 4 }; /* children of a node that are found by themselves */
+
+/* A node met on the way up, to be copied on the way down again. */
+struct stacks_step {
+	struct wire_node node;
+	uint32_t number;
+};
+
 int stacks_open(struct stacks *s, void *base)
 {
 	void *copies =
@@ -31,6 +39,8 @@ void stacks_done(struct stacks *s)
 		munmap(s->copies, WIRE_NODES * sizeof(*s->copies));
 	free(s->nodes);
 	free(s->loops);
+	free(s->path);
+	free(s->frames);
 	table_done(&s->known);
 	*s = (struct stacks){0};
 }
@@ -43,23 +53,60 @@ static struct wire_node read_node(const struct stacks *s, uint32_t node)
 	return (struct wire_node){n->pc_flags, n->parent, n->module};
 }
 
+/* A node's chained child with these contents, or 0 and how many there are. */
+static uint32_t find_child(const struct stacks *s, const struct stacks_node *n,
+			   size_t *ret_count)
+{
+	size_t count = 0;
+
+	for (uint32_t at = s->nodes[n->parent].child; at; at = s->nodes[at].next) {
+		const struct stacks_node *child = &s->nodes[at];
+
+		if (child->pc == n->pc && child->module == n->module &&
+		    child->flags == n->flags)
+			return at;
+		count++;
+	}
+	*ret_count = count;
+	return 0;
+}
+
+static uint32_t add(struct stacks *s, const struct stacks_node *n, bool chain)
+{
+	struct stacks_node *to = &s->nodes[s->count];
+	struct stacks_node *parent = &s->nodes[n->parent];
+
+	*to = *n;
+	if (chain) {
+		to->next = parent->child;
+		parent->child = (uint32_t)s->count;
+	}
+	return (uint32_t)s->count++;
+}
+
 /* The copy with these contents, made if there is none. */
 static int intern(struct stacks *s, const struct stacks_node *n, uint32_t *ret)
 {
 	struct table_key key = {n->pc | (uint64_t)n->flags << WIRE_PC_BITS,
 				(uint64_t)n->parent << 32 | n->module};
+	size_t children = 0;
 	uint64_t *number;
 	bool is_new;
 
-	if (array_reserve(&s->nodes, &s->room, s->count + 1) < 0)
+	*ret = find_child(s, n, &children);
+	if (*ret)
+		return 0;
+	if (s->count >= s->room && array_room(&s->nodes, &s->room, s->count + 1) < 0)
 		return -ENOMEM;
+	if (children < CHAIN) {
+		*ret = add(s, n, true);
+		return 0;
+	}
 	number = table_put(&s->known, key, &is_new);
 	if (!number)
 		return -ENOMEM;
-	if (is_new) {
-		s->nodes[s->count] = *n;
-		*number = s->count++;
-	}
+	if (is_new)
+		*number = add(s, n, false);
 	*ret = (uint32_t)*number;
 	return 0;
 }
@@ -170,17 +217,16 @@ static size_t read_pair(struct stacks *s, uint32_t node, const struct wire_node 
 
 static int copy_pair(struct stacks *s, uint32_t node, const struct wire_node *w)
 {
-	struct wire_node *room = malloc(4 * PYTHON_STACK_MAX * sizeof(*room));
-	struct wire_node *frames = room + 2 * PYTHON_STACK_MAX;
+	const size_t bytes = 4 * PYTHON_STACK_MAX * sizeof(*s->frames);
 	uint32_t copy = 0;
+	struct wire_node *frames;
 	size_t n;
 	int r;
 
-	if (!room || look_at_loops(s) < 0) {
-		free(room);
+	if ((!s->frames && !(s->frames = malloc(bytes))) || look_at_loops(s) < 0)
 		return -ENOMEM;
-	}
-	n = read_pair(s, node, w, room, frames);
+	frames = s->frames + 2 * PYTHON_STACK_MAX;
+	n = read_pair(s, node, w, s->frames, frames);
 	for (r = 0; r == 0 && n-- > 0;) {
 		struct stacks_node next = checked(&frames[n]);
 
@@ -190,17 +236,10 @@ static int copy_pair(struct stacks *s, uint32_t node, const struct wire_node *w)
 	}
 	if (r == 0)
 		s->copies[node] = copy + 1;
-	free(room);
 	return r;
 }
 
 /* ---- stacks -------------------------------------------------------------- */
-
-/* A node met on the way up, to be copied on the way down again. */
-struct step {
-	struct wire_node node;
-	uint32_t number;
-};
 
 /* Parents are smaller than their children, or the path ends in the root: so it ends. */
 int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
@@ -208,8 +247,7 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 	struct wire_header *h = s->base;
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
 	struct wire_node first;
-	struct step *path = NULL;
-	size_t depth = 0, room = 0;
+	size_t depth = 0;
 	int r = 0;
 
 	if (node >= used || node >= WIRE_NODES)
@@ -224,19 +262,20 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 	while (r == 0 && !s->copies[node]) {
 		uint32_t parent;
 
-		r = array_reserve(&path, &room, depth + 1);
+		if (depth >= s->path_room)
+			r = array_room(&s->path, &s->path_room, depth + 1);
 		if (r < 0)
 			break;
-		path[depth] = (struct step){read_node(s, node), node};
-		parent = path[depth++].node.parent;
+		s->path[depth] = (struct stacks_step){read_node(s, node), node};
+		parent = s->path[depth++].node.parent;
 		node = parent < node ? parent : 0;
 	}
 	while (r == 0 && depth-- > 0) {
-		r = copy_below(s, path[depth].number, &path[depth].node,
-			       s->copies[node] - 1);
-		node = path[depth].number;
+		const struct stacks_step *step = &s->path[depth];
+
+		r = copy_below(s, step->number, &step->node, s->copies[node] - 1);
+		node = step->number;
 	}
-	free(path);
 	if (r == 0)
 		*ret = s->copies[node] - 1;
 	return r;

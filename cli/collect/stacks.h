@@ -5,6 +5,9 @@
  * nodes (the wire may hold several) share one copy. Copies are numbered as
  * profile.stacks will be: 0 is the root, parents come first.
  *
+ * A node's first children are chained behind it, where they are found without a hash of
+ * what they are: most nodes have few. The others are in a table.
+ *
  * A pair of a native and a Python stack (wire.h) is copied as the one stack that it
  * stands for.
  */
@@ -19,6 +22,9 @@ struct stacks_node {
 	uint32_t parent;
 	uint32_t module; /* number of a wire module, below WIRE_MODULES; 0: none */
 	uint32_t flags;	 /* enum profile_stack_flag, and STACKS_PYTHON */
+	uint32_t site;	 /* for sites.c: the first one of this stack; 0: none */
+	uint32_t child;	 /* the first of the chain; 0: none */
+	uint32_t next;	 /* in the parent's chain; 0: the last */
 };
 
 /* A Python frame: module is the number of a wire code, pc an offset into it. */
@@ -30,7 +36,10 @@ struct stacks {
 		*copies; /* of wire nodes: number of the copy + 1; WIRE_NODES of them */
 	struct stacks_node *nodes;
 	size_t count, room;
-	struct table known; /* contents -> number */
+	struct table known; /* contents -> number, of those that are in no chain */
+	struct stacks_step *path; /* room for the way up to a node that is known */
+	size_t path_room;
+	struct wire_node *frames; /* likewise, for pairs; NULL at first */
 	struct wire_loop *loops; /* copies of those that are ready */
 	uint32_t loop_count, loops_seen;
 	bool has_python;
