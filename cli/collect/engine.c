@@ -75,19 +75,18 @@ static void split(struct engine *e, struct lane *lane, struct event *ev)
 	apply(e, lane, &born);
 }
 
-/* One that ledger_run() left. Returns how many events it is; *ret_to: the next one. */
-static size_t step(struct engine *e, struct lane *lane, struct event *ev,
-		   uint64_t limit, struct event **ret_to)
+/* One that ledger_run() left. Returns the next one. */
+static struct event *step(struct engine *e, struct lane *lane, struct event *ev,
+			  uint64_t limit)
 {
-	bool pair = ev->type == WIRE_PAIR;
+	bool pair = ev->type == WIRE_PAIR, half = pair && ev->stamp + ev->gap > limit;
 
-	if (pair && ev->stamp + ev->gap > limit) {
+	lane->books.events += pair && !half ? 2 : 1;
+	if (half)
 		split(e, lane, ev);
-		return 1;
-	}
-	apply(e, lane, ev);
-	*ret_to = ev + 1;
-	return pair ? 2 : 1;
+	else
+		apply(e, lane, ev);
+	return ev + !half;
 }
 
 /* Events of a ring up to its window's end, or beyond the limit. At least one. */
@@ -96,22 +95,29 @@ static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
 	struct ring_reader *r = &lane->reader;
 	struct process *p = lane->process;
 	struct event *to = &r->window[r->at], *end = &r->window[r->count];
-	size_t events = 0;
 
 	if (limit > e->stamp)
 		limit = e->stamp;
 	if (to->stamp > e->stamp)
 		to->stamp = e->stamp;
-	while (to < end && to->stamp <= limit) {
+	do {
 		if (!p->pub.ended)
-			to += ledger_run(&e->ledger, &p->books, &lane->books, to,
-					 (size_t)(end - to), limit, &events);
+			to = ledger_run(&e->ledger, &p->books, &lane->books, to, end,
+					limit);
 		if (to < end && to->stamp <= limit)
-			events += step(e, lane, to, limit, &to);
-	}
+			to = step(e, lane, to, limit);
+	} while (to < end && to->stamp <= limit);
 	r->at = (uint32_t)(to - r->window);
+}
+
+/* The lane's turn is over: its events count. */
+static void count(struct engine *e, struct lane *lane)
+{
+	uint64_t events = lane->books.events - lane->told;
+
+	lane->told += events;
 	e->consumed += events;
-	p->pub.events += events;
+	lane->process->pub.events += events;
 	e->threads[lane->thread].events += events;
 }
 
@@ -170,10 +176,12 @@ static void read_rings(struct engine *e)
 		struct lane *lane = (struct lane *)e->merge.heap[0];
 
 		hand_on(e, lane, merge_limit(&e->merge));
-		if (is_next(e, lane, &stamp) || has_next(e, lane, &stamp))
+		if (is_next(e, lane, &stamp) || has_next(e, lane, &stamp)) {
 			merge_move(&e->merge, stamp);
-		else
+		} else {
 			merge_drop(&e->merge);
+			count(e, lane);
+		}
 	}
 	ledger_rest(&e->ledger);
 }

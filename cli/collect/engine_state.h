@@ -35,6 +35,7 @@ struct lane {			   /* a ring in use */
 	struct process *process;
 	struct ledger_thread books;
 	size_t thread;
+	uint64_t told; /* of books.events: so many are counted elsewhere, too */
 	uint64_t fence;
 	uint64_t looked_at; /* how far it was read when last looked at for trimming */
 };

@@ -6,13 +6,14 @@
 #include "cli/collect/live.h"
 #include "preload/wire.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* A failed realloc's end, as the ledger sees it: the old block lies there again. */
 #define EVENT_RESTORE WIRE_TYPES
 
-struct event {
+struct event {		  /* one cache line, in a window */
 	uint64_t address; /* 48 bits */
 	union {
 		uint64_t stamp;
@@ -20,16 +21,22 @@ struct event {
 	};
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
-	/* Of a WIRE_PAIR: the free's stack, and how much later its stamp is. */
-	uint32_t freed_by, gap;
+	union {
+		uint32_t freed_by; /* of a WIRE_PAIR: the free's stack */
+		uint32_t pool;	   /* of a chunk's event: see wire_pool() */
+	};
+	union {
+		uint32_t gap; /* of a WIRE_PAIR: how much later the free's stamp is */
+		uint32_t thread; /* its number, from 1; once the ledger has it */
+	};
 	uint16_t ring;
 	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
 	bool temporary; /* a free right after the allocation, in its thread */
 
-	uint32_t thread; /* its number, from 1; once the ledger has it */
-	uint32_t pool; /* of a chunk's event: see wire_pool() */
 	struct live_way way; /* found out by ledger_look_ahead() */
 };
+
+static_assert(sizeof(struct event) == 64, "one line");
 
 /* Of a WIRE_PAIR, or of the allocation that was made of it, the free is left. */
 static inline void event_free(struct event *ev)

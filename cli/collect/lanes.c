@@ -118,7 +118,7 @@ bool lanes_borrow_window(struct engine *e, struct lane *lane)
 	if (window)
 		memcpy(&e->windows, (void *)window, sizeof(e->windows));
 	else
-		window = malloc(RING_WINDOW * sizeof(*window));
+		window = aligned_alloc(64, RING_WINDOW * sizeof(*window));
 	lane->reader.window = window;
 	if (!window)
 		engine_fail(e);

@@ -330,11 +330,11 @@ static bool sum_up(struct ledger *l, struct ledger_process *p)
 	return l->sums.of;
 }
 
-size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		  struct event *events, size_t n, uint64_t limit, size_t *add_to)
+struct event *ledger_run(struct ledger *l, struct ledger_process *p,
+			 struct ledger_thread *t, struct event *from,
+			 const struct event *end, uint64_t limit)
 {
-	struct event *ev = events, *end = events + n;
-	size_t pairs = 0;
+	struct event *ev = from;
 	bool plain = l->sums.of == p || sum_up(l, p);
 
 	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
@@ -346,7 +346,7 @@ size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thre
 				t->last_alloc = ev->address;
 			if (plain && half) { /* its free is left */
 				event_free(ev);
-				pairs++;
+				t->events++;
 				break;
 			}
 		} else if (ev->type == WIRE_FREE) {
@@ -355,13 +355,13 @@ size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thre
 				t->last_alloc = 0;
 		} else {
 			plain = ev->type == WIRE_PAIR && plain_pair(l, p, ev);
-			pairs += plain;
+			t->events += plain;
 			if (plain)
 				t->last_alloc = 0;
 		}
 	}
-	*add_to += (size_t)(ev - events) + pairs;
-	return (size_t)(ev - events);
+	t->events += (size_t)(ev - from);
+	return ev;
 }
 
 void ledger_process_inherit(struct ledger_process *p, struct ledger_process *parent,

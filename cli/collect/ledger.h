@@ -79,6 +79,7 @@ struct ledger_realloc {		     /* a realloc between its begin and its end */
 struct ledger_thread {			 /* what the ledger keeps for each ring */
 	struct ledger_realloc *reallocs; /* innermost first */
 	uint64_t last_alloc; /* address, if the last event was an allocation */
+	uint64_t events;     /* handed on: ledger_run() counts its own */
 	uint32_t number;     /* from 1, never used again; 0: nobody knows */
 	struct maps_cuts
 		unmapped; /* by its last WIRE_MUNMAP, at that moment */
@@ -157,11 +158,13 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		       struct event *events, size_t n);
 
 /* The same as ledger_event() of each, for events that have been looked ahead for, up to
- * the first that is not plain, or later than the limit. Returns how many of them are
- * done, and adds how many they stand for. Of a WIRE_PAIR with a later free that may be
- * left. The sums are behind until ledger_rest() or ledger_event(). */
-size_t ledger_run(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
-		  struct event *events, size_t n, uint64_t limit, size_t *add_to);
+ * the first that is not plain, or later than the limit. Returns that one, or the end,
+ * and counts what was done as the thread's: a WIRE_PAIR twice, unless its free is later
+ * than the limit: that may be what is left of it. The sums are behind until
+ * ledger_rest() or ledger_event(). */
+struct event *ledger_run(struct ledger *l, struct ledger_process *p,
+			 struct ledger_thread *t, struct event *from,
+			 const struct event *end, uint64_t limit);
 
 /* All that was done shows. Before anything else than the above is asked of the ledger,
  * its processes or its sites. */

@@ -36,7 +36,7 @@ void merge_add(struct merge *m, struct ring_reader *r, uint64_t stamp)
 	place(m, at, r, stamp);
 }
 
-void merge_move(struct merge *m, uint64_t stamp)
+void merge_sift(struct merge *m, uint64_t stamp)
 {
 	sift_down(m, m->heap[0], stamp);
 }

@@ -15,8 +15,26 @@ struct merge {
 /* Adds a ring whose first event has this stamp. */
 void merge_add(struct merge *m, struct ring_reader *r, uint64_t stamp);
 
+void merge_sift(struct merge *m, uint64_t stamp);
+
 /* The first ring of the heap has another first event now. */
-void merge_move(struct merge *m, uint64_t stamp);
+static inline void merge_move(struct merge *m, uint64_t stamp)
+{
+	size_t child = m->count > 2 && m->key[2] < m->key[1] ? 2 : 1;
+	struct ring_reader *first = m->heap[0];
+
+	m->key[0] = stamp;
+	if (m->count < 2 || stamp <= m->key[child])
+		return;
+	if (m->count > 3) {
+		merge_sift(m, stamp);
+		return;
+	}
+	m->heap[0] = m->heap[child];
+	m->key[0] = m->key[child];
+	m->heap[child] = first;
+	m->key[child] = stamp;
+}
 
 /* The first ring of the heap leaves it. */
 void merge_drop(struct merge *m);

@@ -77,9 +77,8 @@ static uint64_t chance(struct model *m, uint64_t below)
 static void give(struct model *m, int p, int t, struct event *ev)
 {
 	struct ledger_thread *thread = &m->thread[p][t];
-	size_t events = 0;
 
-	if (ledger_run(&m->ledger, &m->process[p], thread, ev, 1, UINT64_MAX, &events))
+	if (ledger_run(&m->ledger, &m->process[p], thread, ev, ev + 1, UINT64_MAX) > ev)
 		m->plain++;
 	else
 		ledger_event(&m->ledger, &m->process[p], thread, ev);
