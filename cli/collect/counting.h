@@ -72,9 +72,10 @@ static inline void counting_stamp(struct sites *s, const struct sites_process *p
 	site->last_live_bytes = p->live[domain].bytes;
 }
 
+/* Before it is counted. Moments go forwards, nearly always. */
 static inline void counting_born(struct site *site, uint64_t ns)
 {
-	if (!site->allocs || ns < site->first_ns)
+	if (!site->allocs || (ns < site->last_ns && ns < site->first_ns))
 		site->first_ns = ns;
 	if (ns > site->last_ns)
 		site->last_ns = ns;

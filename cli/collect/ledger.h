@@ -100,6 +100,7 @@ struct ledger_sums {
 	uint64_t from_ns, span_ns; /* of the moments that it may have */
 	uint64_t live, least;	   /* bytes of the process: now, and at the least */
 	uint64_t most;		   /* beyond that, something has a new maximum */
+	uint64_t epochs;	   /* both peaks' together */
 	uint64_t others;	   /* bytes of the rest of the tree */
 	uint64_t allocs, allocated_bytes, frees;
 	struct profile_amount temporary;

@@ -44,6 +44,12 @@ static inline uint64_t plain_most(struct ledger *l)
 			    tree > s->others ? tree - s->others : 0);
 }
 
+/* Of both peaks. Each only grows: this is as it was while both are. */
+static inline uint64_t plain_epochs(const struct ledger *l)
+{
+	return l->sums.of->sums.peak[PROFILE_MALLOC].epoch + l->sites.tree_peak.epoch;
+}
+
 static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 {
 	const struct history *h = &l->sites.history;
@@ -62,6 +68,7 @@ static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 		.others = l->sites.tree_live.bytes - live,
 	};
 	l->sums.most = plain_most(l);
+	l->sums.epochs = plain_epochs(l);
 }
 
 static inline void plain_end(struct ledger *l)
@@ -130,13 +137,16 @@ static inline uint32_t plain_place(struct ledger *l, struct ledger_process *p,
 /* Before a site's counters change, when the sums are no maximum. */
 static inline void plain_keep(const struct ledger *l, struct site *site)
 {
-	uint64_t epoch = l->sums.of->sums.peak[PROFILE_MALLOC].epoch;
+	const struct peak_total *own = &l->sums.of->sums.peak[PROFILE_MALLOC];
+	const struct peak_total *tree = &l->sites.tree_peak;
 
-	if (__builtin_expect(site->peak.saved_in != epoch, 0))
-		site->peak = (struct peak_part){epoch, sites_live(site)};
-	epoch = l->sites.tree_peak.epoch;
-	if (__builtin_expect(site->tree_peak.saved_in != epoch, 0))
-		site->tree_peak = (struct peak_part){epoch, sites_live(site)};
+	if (__builtin_expect(site->kept == l->sums.epochs, 1))
+		return;
+	site->kept = l->sums.epochs;
+	if (site->peak.saved_in != own->epoch)
+		site->peak = (struct peak_part){own->epoch, sites_live(site)};
+	if (site->tree_peak.saved_in != tree->epoch)
+		site->tree_peak = (struct peak_part){tree->epoch, sites_live(site)};
 }
 
 /* The process holds more than what was the limit. */
@@ -156,6 +166,7 @@ static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live
 	if (tree.bytes > b->max_bytes)
 		b->max_bytes = tree.bytes;
 	s->most = plain_most(l);
+	s->epochs = plain_epochs(l);
 }
 
 /* The process now holds `live`, and the site a block more. Whether it rose. */

@@ -23,6 +23,7 @@
 #include "cli/collect/values.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 /* Counts by floor(log2), for the classes low .. low+span-1. */
 struct sites_histogram {
@@ -30,30 +31,32 @@ struct sites_histogram {
 	uint64_t count[];
 };
 
-struct site { /* what allocations and frees touch comes first */
+struct site { /* two lines that events touch, a third for a new peak */
 	_Alignas(64) uint64_t allocs;
 	uint64_t allocated_bytes, frees, freed_bytes;
 	uint64_t last_rank, last_live_bytes;
-	uint64_t first_ns, last_ns;
-
-	struct peak_part peak;		       /* of the process's domain */
-	struct peak_part tree_peak;	       /* of the tree's sum */
-	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
-
-	uint64_t freed_here, freed_here_bytes;
-	struct profile_amount temporary;
-	uint32_t process; /* index of its sites_process */
-	uint32_t stack;	  /* of struct stacks */
-	uint32_t next;	  /* site of the same process; 0: last */
-	uint32_t epoch;	  /* of its last event, see history.epoch */
-	uint32_t row;	  /* its last one in the history, from 1; 0: none */
+	uint64_t last_ns;
+	uint32_t epoch; /* of its last event, see history.epoch */
 	uint8_t domain;
 	bool listed; /* in sites.changed */
 	bool gone;   /* its process ended: no longer part of the tree's sum */
+
+	uint64_t kept;			       /* see plain_keep() */
+	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
+	uint64_t freed_here, freed_here_bytes;
+	struct profile_amount temporary;
+	uint64_t first_ns;
+
+	struct peak_part peak;	    /* of the process's domain */
+	struct peak_part tree_peak; /* of the tree's sum */
+	uint32_t process;	    /* index of its sites_process */
+	uint32_t stack;		    /* of struct stacks */
+	uint32_t next;		    /* site of the same process; 0: last */
+	uint32_t row;		    /* its last one in the history, from 1; 0: none */
 };
 
-/* The counters that an event touches, and its prefetch asks for, are three lines. */
-static_assert(sizeof(struct site) == 192, "three cache lines");
+static_assert(sizeof(struct site) == 192 && offsetof(struct site, peak) == 128,
+	      "three cache lines, the last of which is seldom touched");
 
 /* A process, as far as its sums go. */
 struct sites_process {
@@ -157,10 +160,8 @@ static inline void sites_prefetch_index(const struct sites *s, uint32_t node)
 
 static inline void sites_prefetch(const struct sites *s, uint32_t site)
 {
-	const char *lines = (const char *)&s->items[site];
-
-	for (size_t at = 0; at < sizeof(struct site); at += 64)
-		__builtin_prefetch(lines + at, 1);
+	__builtin_prefetch(&s->items[site].allocs, 1);
+	__builtin_prefetch(&s->items[site].kept, 1);
 	__asm__ volatile(""); /* see live_way() */
 }
 
