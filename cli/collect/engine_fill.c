@@ -9,6 +9,7 @@
 #include "cli/collect/fill.h"
 #include "cli/collect/processes.h"
 
+#include <assert.h>
 #include <errno.h>
 
 static uint64_t losses(const struct engine *e, const struct process *p,
@@ -194,6 +195,7 @@ int engine_fill(struct engine *e, struct profile *p)
 	struct wire_header *h = engine_header(e);
 	int r = s->stacks.has_python ? modules_add_python(&e->modules) : 0;
 
+	assert(!e->ledger.sums.of); /* all that was done shows */
 	if (r == 0)
 		r = fill_modules(&e->modules, exe_of, e, p);
 	if (r == 0)

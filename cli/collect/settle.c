@@ -2,6 +2,7 @@
 
 #include "cli/collect/blocks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -225,6 +226,7 @@ void ledger_settle(struct ledger *l, struct ledger_process *p, uint64_t final)
 {
 	struct park_lot *next;
 
+	assert(!l->sums.of);
 	for (struct park_lot *lot = l->park.lots; lot && p->parked; lot = next) {
 		next = lot->next;
 		if (lot->process == p)

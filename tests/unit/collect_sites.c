@@ -169,8 +169,8 @@ static void one_run(uint64_t seed)
 	n->random = seed * 0x9e3779b97f4a7c15ull + 1;
 	assert_int_equal(sites_open(&n->sites, base), 0);
 	for (uint32_t p = 0; p < PROCESSES; p++)
-		assert_int_equal(
-			sites_process_start(&n->sites, &n->process[p], p + 1), 0);
+		assert_int_equal(sites_process_start(&n->sites, &n->process[p], p + 1),
+				 0);
 	for (uint64_t i = 0; i < EVENTS; i++) {
 		struct naive_block *b = &n->blocks[chance(n, BLOCKS)];
 
@@ -220,6 +220,49 @@ static void equal_nodes_are_one_site(void **state)
 	sites_done(&s);
 }
 
+/* Some frames below few, each of which has more children than are chained, and every
+ * stack in two nodes. Who it is that meets a node first, and who comes back to it, is
+ * random. */
+static void a_stack_has_a_site_in_each_process_and_domain(void **state)
+{
+	enum { TREE = 300, ROUNDS = 20000 };
+	static uint32_t node[TREE][2], known[TREE][PROCESSES][2];
+	static bool taken[TREE * PROCESSES * 2 + 1], met[TREE][2][PROCESSES];
+	struct naive n = {.random = 4711};
+	size_t sites = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < TREE; i++)
+		for (int twin = 0; twin < 2; twin++)
+			node[i][twin] = wire_add_node(base, 5000 + i,
+						      i < 20 ? 0 : node[i % 20][twin]);
+	assert_int_equal(sites_open(&n.sites, base), 0);
+	for (uint32_t p = 0; p < PROCESSES; p++)
+		assert_int_equal(sites_process_start(&n.sites, &n.process[p], p + 1),
+				 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t i = chance(&n, TREE), p = chance(&n, PROCESSES);
+		uint64_t twin = chance(&n, 2);
+		enum profile_domain d = chance(&n, 5) ? PROFILE_MALLOC : PROFILE_MMAP;
+		uint32_t *was = &known[i][p][d == PROFILE_MALLOC], site;
+
+		assert_int_equal(sites_peek(&n.sites, &n.process[p], node[i][twin]),
+				 met[i][twin][p] ? known[i][p][1] : 0);
+		site = sites_find(&n.sites, &n.process[p], node[i][twin], d);
+		met[i][twin][p] |= d == PROFILE_MALLOC;
+		assert_true(*was ? site == *was : site && !taken[site]);
+		assert_int_equal(n.sites.items[site].process, p);
+		assert_int_equal(n.sites.items[site].domain, d);
+		sites += !*was;
+		taken[site] = true;
+		*was = site;
+	}
+	assert_int_equal(n.sites.error, 0);
+	assert_int_equal(n.sites.count, sites);
+	assert_int_equal(n.sites.stacks.count, TREE + 1);
+	sites_done(&n.sites);
+}
+
 static void hostile_nodes_end_at_the_root(void **state)
 {
 	struct stacks s;
@@ -261,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_site_knows_what_it_held_at_each_peak),
 		cmocka_unit_test(equal_nodes_are_one_site),
+		cmocka_unit_test(a_stack_has_a_site_in_each_process_and_domain),
 		cmocka_unit_test(hostile_nodes_end_at_the_root),
 	};
 
