@@ -16,7 +16,7 @@
 
 #define CACHE_MAX_BYTES (256ll << 20)
 #define CACHE_MAX_ENTRY (48ll << 20) /* larger ones are neither written nor read */
-#define CACHE_FORMAT "1" /* changes when the same files give other answers */
+#define CACHE_FORMAT "2" /* changes when the same files give other answers */
 #define CACHE_KEY (MODULE_STAMP + 64)
 #define CACHE_NAME_MIN 8 /* bytes of a build-id that stand for one build */
 

@@ -116,24 +116,34 @@ static void read_call(struct unit *u, struct unit_node *n)
 		n->call_line = (uint32_t)value;
 }
 
-/* Adds a node if the top entry is a function with code; its number + 1 in *node. */
+/* Whether an inlined call has a place in a function, were it an empty one: where code is
+ * in pieces and DWARF 2 has no words for that, gcc tells of one piece, even of none, and
+ * what was inlined there in turn has its code elsewhere. */
+static bool has_place(Dwarf_Die *die)
+{
+	return dwarf_hasattr(die, DW_AT_low_pc) || dwarf_hasattr(die, DW_AT_ranges) ||
+	       dwarf_hasattr(die, DW_AT_entry_pc);
+}
+
+/* Adds a node if the top entry is a function with code, or may be around one; its number
+ * + 1 in *node. */
 static int visit(struct walk *w, uint32_t *node)
 {
 	struct level *top = &w->levels[w->depth - 1];
 	struct unit *u = w->u;
 	int tag = dwarf_tag(&top->die), r;
+	bool inlined = tag == DW_TAG_inlined_subroutine;
 	struct unit_node *n;
 
 	*node = top->node;
-	if ((tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) ||
-	    u->node_count >= UINT32_MAX - 1 ||
-	    !spans_add(w, &top->die, (uint32_t)u->node_count))
+	if ((tag != DW_TAG_subprogram && !inlined) || u->node_count >= UINT32_MAX - 1 ||
+	    (!spans_add(w, &top->die, (uint32_t)u->node_count) &&
+	     !(inlined && top->node && has_place(&top->die))))
 		return 0;
 	if (array_reserve(&u->nodes, &u->node_room, u->node_count + 1))
 		return -ENOMEM;
 	n = &u->nodes[u->node_count];
-	*n = (struct unit_node){.die = top->die,
-				.inlined = tag == DW_TAG_inlined_subroutine};
+	*n = (struct unit_node){.die = top->die, .inlined = inlined};
 	r = function_add(w, &n->die, &n->function);
 	if (r)
 		return r;

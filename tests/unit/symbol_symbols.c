@@ -256,6 +256,70 @@ static void frames_are_those_of_llvm_symbolizer(void **state)
 	}
 }
 
+/* As gcc 16 writes it with -gdwarf-2 -gstrict-dwarf: of a call that was inlined in pieces
+ * one piece is told, which may be empty, and calls inlined into it lie elsewhere. */
+static const char in_pieces[] =
+	".text\n.Lcode: .skip 64,0x90\n"
+	".section .debug_abbrev,\"\",@progbits\n.Labbrev:\n"
+	/* 1 unit: language, name, low, high */
+	".byte 1,0x11,1, 0x13,0x0b, 0x03,0x08, 0x11,0x01, 0x12,0x01, 0,0\n"
+	/* 2 subprogram, 3 inlined call: name, low, high */
+	".byte 2,0x2e,1, 0x03,0x08, 0x11,0x01, 0x12,0x01, 0,0\n"
+	".byte 3,0x1d,1, 0x03,0x08, 0x11,0x01, 0x12,0x01, 0,0\n"
+	".byte 0\n"
+	".section .debug_info,\"\",@progbits\n"
+	".long .Lend-.Lversion\n.Lversion: .short 4\n.long .Labbrev\n.byte 8\n"
+	".byte 1,12\n.string \"unit.c\"\n.quad .Lcode,.Lcode+64\n"
+	".byte 2\n.string \"outer\"\n.quad .Lcode,.Lcode+64\n"
+	".byte 3\n.string \"empty\"\n.quad .Lcode+10,.Lcode+10\n"
+	".byte 3\n.string \"elsewhere\"\n.quad .Lcode+12,.Lcode+16\n"
+	".byte 3\n.string \"inner\"\n.quad .Lcode+20,.Lcode+30\n"
+	".byte 0,0,0,0,0\n.Lend:\n";
+
+static void who_calls_what_was_inlined_is_told_wherever_its_own_code_lies(void **state)
+{
+	static const struct {
+		uint64_t at;
+		const char *frames[5];
+	} codes[] = {
+		{9, {"outer"}},
+		{10, {"outer"}},
+		{13, {"elsewhere", "empty", "outer"}},
+		{19, {"outer"}},
+		{20, {"inner", "elsewhere", "empty", "outer"}},
+		{29, {"inner", "elsewhere", "empty", "outer"}},
+		{30, {"outer"}},
+	};
+	enum { CODES = sizeof(codes) / sizeof(*codes), BASE = 0x10000 };
+	FILE *s = fopen(help_path("pieces.s"), "w");
+	struct profile p;
+
+	(void)state;
+	assert_non_null(s);
+	fputs(in_pieces, s);
+	fclose(s);
+	assert_int_equal(help_run("${CC:-cc} -shared -nostdlib -Wl,-Ttext=%#x "
+				  "\"$D/pieces.s\" -o \"$D/pieces\"",
+				  BASE),
+			 0);
+	help_profile(&p, 1);
+	for (size_t i = 0; i < CODES; i++)
+		help_stack(&p, BASE + codes[i].at, 1, PROFILE_STACK_EXACT);
+	resolve(&p, help_path("pieces"), "");
+	for (size_t i = 0; i < CODES; i++) {
+		const struct profile_frame *f;
+		uint32_t n = 0;
+
+		for (; (f = help_frame(&p, i + 1, n)); n++) {
+			assert_non_null(codes[i].frames[n]);
+			assert_string_equal(strings_get(&p.strings, f->function),
+					    codes[i].frames[n]);
+		}
+		assert_null(codes[i].frames[n]);
+	}
+	help_profile_done(&p);
+}
+
 /* What another form of the same debug information must agree on with the base. */
 static void assert_same_frames(const struct profile *a, const struct profile *b)
 {
@@ -723,6 +787,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_those_of_addr2line),
 		cmocka_unit_test(frames_are_those_of_llvm_symbolizer),
+		cmocka_unit_test(
+			who_calls_what_was_inlined_is_told_wherever_its_own_code_lies),
 		cmocka_unit_test(each_form_of_debug_information_says_the_same),
 		cmocka_unit_test(a_debug_file_of_another_build_is_not_used),
 		cmocka_unit_test(libc_agrees_with_its_separate_debug_file),
