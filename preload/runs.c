@@ -108,7 +108,8 @@ static void keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 		 uintptr_t fp, uint32_t node)
 {
 	const struct last_frame *f = l->frames + l->count;
-	uint64_t name, *met;
+	uint32_t *met, met_name;
+	uint64_t name;
 
 	make_room(runs, l->generation);
 	l->noted = l->epoch;
@@ -117,11 +118,14 @@ static void keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 	    sp % ARCH_WORD)
 		return;
 	name = runs_name(l, pc, sp);
-	met = &runs->met[(name ^ node) % RUNS];
-	/* What comes but once is not worth its place. */
-	if (*met == name + node)
+	met_name = (uint32_t)(name >> 32) + node;
+	met = &runs->met[met_name * 0x9e3779b1u >> 16 & (RUNS_MET - 1)];
+	/* What comes but once is not worth its place. Two that have one word here come by
+	 * turns, and each finds itself some time. */
+	if (*met == met_name)
 		enter(runs, l, runs_place(name), fp);
-	*met = name + node;
+	else if (!*met || runs->turn++ % 4)
+		*met = met_name;
 }
 
 void runs_keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,

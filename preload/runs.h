@@ -24,10 +24,11 @@
 #include "preload/last.h"
 
 enum runs_limit {
-	RUNS = 512,	    /* powers of two */
+	RUNS = 2048, /* powers of two */
+	RUNS_MET = 1024,
 	RUNS_WAYS = 4,	    /* places that a run may have */
 	RUNS_FEW = 3,	    /* words in the run itself */
-	RUNS_WORDS = 4096,  /* of all, beyond those */
+	RUNS_WORDS = 8192,  /* of all, beyond those */
 	RUNS_LONGEST = 100, /* of one */
 };
 
@@ -54,8 +55,8 @@ struct runs {		     /* all zeroes at first */
 	uint32_t generation; /* of modules; 0: there are none */
 	uint32_t words;	     /* used */
 	uint32_t turn;	     /* whose place is taken next */
-	uint64_t met
-		[RUNS]; /* what was walked last of those that have their place here */
+	uint32_t met
+		[RUNS_MET]; /* what was walked, of that which has this place; 0: none */
 	uint8_t first[RUNS / RUNS_WAYS]; /* the way that was right the last time */
 	struct run of[RUNS];
 	struct run_word word[RUNS_WORDS];
