@@ -3,15 +3,10 @@
 
 import type { JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { exact, metricWord, amount, useMetricPhrase } from "./cells";
 import { useView } from "./context";
-import { BASE, type Model, OWN } from "./model";
-import { Choice, SearchField } from "./parts";
-import { parseRegex } from "./scope";
+import { Choice } from "./parts";
 import type { State } from "./state";
-import { functionOf, labelOf, search, treeOf } from "./trees";
-import { INLINED, nodeName, RECURSIVE, type Tree } from "./tree";
-import { clean, count, percent } from "./units";
+import { clean } from "./units";
 
 const ROW = 21;
 const LEAST = 0.75; // pixels; narrower boxes are one grey one
@@ -38,17 +33,6 @@ function lookOf(element: Element): Look {
     of, small: of("--small"), found: of("--found"), text: of("--box-text"), edge: of("--panel"),
     pick: of("--text"), back: of("--panel"),
   };
-}
-
-/** A shade that a name keeps wherever it stands. */
-function shade(label: number): number {
-  return (Math.imul(label + 1, 0x9e3779b1) >>> 8) % 3;
-}
-
-function colourOf(m: Model, tree: Tree, i: number): string {
-  const owner = m.frame.owner[tree.frame[i]];
-  const kind = owner === OWN ? "--own-" : owner === BASE ? "--base-" : "--library-";
-  return kind + (shade(tree.label[i]) + 1);
 }
 
 interface Drawn {
@@ -329,163 +313,6 @@ function fit(g: CanvasRenderingContext2D, text: string, room: number): string {
   }
   shown = shown.slice(0, low);
   return low > 1 ? shown + "\u2026" : "";
-}
-
-function Status(p: { tree: Tree; node: number }) {
-  const { model: m, state } = useView();
-  const { tree, node } = p;
-  const flags = tree.flags[node];
-  return (
-    <>
-      <strong class="name" data-key="name">
-        {clean(nodeName(m, tree, node, state.lines))}
-      </strong>{" "}
-      <span data-key="value" data-value={tree.value[node]} title={exact(tree.value[node], state.metric)}>
-        {amount(tree.value[node], state.metric)}
-      </span>
-      {", "}
-      {percent(tree.value[node], tree.total)}
-      {tree.self[node] > 0 && (
-        <>
-          {"; itself "}
-          <span data-key="self" data-value={tree.self[node]}>
-            {amount(tree.self[node], state.metric)}
-          </span>
-        </>
-      )}
-      {flags & RECURSIVE ? "; recursive" : ""}
-      {flags & INLINED ? "; inlined" : ""}
-    </>
-  );
-}
-
-export function FlameView() {
-  const { model: m, scope, state, set } = useView();
-  const phrase = useMetricPhrase();
-  const root = useMemo(() => labelOf(m, state.root), [m, state.root]);
-  const callers = state.dir === "callers";
-  const tree = treeOf(scope, state, callers && !root, root);
-  const above = root ? treeOf(scope, state, true, root) : null;
-  const [zoom, setZoom] = useState({ tree, node: 0 });
-  const [selected, setSelected] = useState({ tree, node: -1 });
-  const find = useRef<HTMLInputElement>(null);
-  const { regex, why } = parseRegex(state.search);
-  const found = useMemo(
-    () => (regex ? search(m, tree, state.lines, regex) : null),
-    [tree, state.search, state.lines],
-  );
-  const foundAbove = useMemo(
-    () => (regex && above ? search(m, above, state.lines, regex) : null),
-    [above, state.search, state.lines],
-  );
-  const one = selected.tree === tree || selected.tree === above ? selected : { tree, node: -1 };
-  const fn = one.node > 0 ? functionOf(m, one.tree, one.node) : 0;
-
-  const sandwich = () => fn && set({ root: m.text(m.labels.function.full[fn]) }, true);
-  const source = () => {
-    const frame = one.tree.frame[one.node];
-    const line = frame < 0 ? 0 : m.frame.line[frame];
-    if (!line) return;
-    const f = m.line.function[line - 1];
-    set(
-      {
-        view: "source", file: m.text(m.function.file[f]), fn: m.text(m.function.name[f]),
-        all: state.all || !m.function.own[f],
-      },
-      true,
-    );
-  };
-  const onKey = (key: string): boolean => {
-    if (key === "/") find.current!.focus();
-    else if (key === "s") sandwich();
-    else if (key === "o") source();
-    else return false;
-    return true;
-  };
-  const flame = (t: Tree, upward: boolean, hits: Uint8Array | null, title: string) => (
-    <Flame
-      tree={t}
-      dress={{
-        colour: (node, of) => of(colourOf(m, t, node)),
-        text: (node) => nodeName(m, t, node, state.lines),
-        status: (node) => <Status tree={t} node={node} />,
-        key: String(state.lines),
-      }}
-      title={title}
-      upward={upward}
-      found={hits}
-      zoom={zoom.tree === t ? zoom.node : 0}
-      selected={selected.tree === t ? selected.node : -1}
-      onZoom={(node) => {
-        setZoom({ tree: t, node });
-        setSelected({ tree: t, node });
-      }}
-      onSelect={(node) => setSelected({ tree: t, node })}
-      onKey={onKey}
-    />
-  );
-  const zoomed = zoom.node > 0 && (zoom.tree === tree || zoom.tree === above);
-  return (
-    <div class="flame-view">
-      <div class="tools">
-        {root ? (
-          <>
-            <strong class="root name">{clean(state.root)}</strong>
-            <button type="button" onClick={() => set({ root: "" }, true)}>
-              Whole tree
-            </button>
-          </>
-        ) : (
-          <Directions />
-        )}
-        <LinesBox state={state} set={set} />
-        <SearchField
-          field={find}
-          text={state.search}
-          why={why}
-          said={
-            found &&
-            `${count(found.nodes)} found, ${amount(found.value, state.metric)}, ` +
-              percent(found.value, tree.total)
-          }
-          set={(text) => set({ search: text })}
-        />
-        <span class="actions">
-          <button type="button" disabled={one.node < 1} onClick={() => setZoom(one)}>
-            Zoom
-          </button>
-          <button type="button" disabled={!zoomed} onClick={() => setZoom({ tree, node: 0 })}>
-            Unzoom
-          </button>
-          <button type="button" disabled={!fn} onClick={sandwich}>
-            Callers and callees
-          </button>
-          <button
-            type="button"
-            disabled={one.node < 1 || one.tree.frame[one.node] < 0 || !m.frame.line[one.tree.frame[one.node]]}
-            onClick={source}
-          >
-            Source
-          </button>
-        </span>
-      </div>
-      <p class="caption">
-        {metricWord(scope, state.metric)}: {phrase}.{" "}
-        <span class="key own" /> the program's own <span class="key library" /> libraries{" "}
-        <span class="key base" /> libc and runtimes
-      </p>
-      {!tree.total && !(above && above.total) ? (
-        <p class="remark">Nothing to show: no stack in sight has any.</p>
-      ) : above ? (
-        <div class="sandwich">
-          {flame(above, true, foundAbove?.found ?? null, "Callers")}
-          {flame(tree, false, found?.found ?? null, "Callees")}
-        </div>
-      ) : (
-        flame(tree, state.dir === "up", found?.found ?? null, "Flame graph")
-      )}
-    </div>
-  );
 }
 
 export function Directions() {

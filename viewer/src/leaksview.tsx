@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { Bytes } from "./cells";
 import { useView } from "./context";
 import { Grid } from "./grid";
-import { type Growing, heapOf, type HeapAbout, type Kind, KINDS, type Leak, type Leaks, LOST } from "./heap";
+import { type Growing, heapOf, type HeapAbout, type Kind, type Leak, type Leaks, LOST } from "./heap";
+import { type KindFigure, Kinds } from "./kinds";
 import { isOf, kindsOf, kindsWord, modulesOf, parseSize, type Row, rowsOf } from "./leaks";
 import { baseName, StackList } from "./places";
 import { type Suspect, suspectsOf } from "./suspects";
@@ -78,44 +79,15 @@ function sumOf(of: Leaks, kind: Kind, pid: number): { bytes: number; blocks: num
   };
 }
 
-function Kinds(p: { of: Leaks }) {
-  const { state, set } = useView();
-  const chosen = kindsOf(state);
-  const toggle = (kind: Kind) => {
-    const next = chosen.includes(kind) ? chosen.filter((k) => k !== kind) : [...chosen, kind];
-    if (next.length) set({ kinds: kindsWord(next) });
+function figureOf(of: Leaks, kind: Kind, pid: number): KindFigure | null {
+  const sum = sumOf(of, kind, pid);
+  if (!sum.blocks && !LOST.includes(kind)) return null;
+  return {
+    value: sum.bytes,
+    text: (sum.least ? "\u2265 " : "") + size(sum.bytes),
+    note: blocks(sum.blocks),
+    title: of.heading.sums[kind].meaning,
   };
-  return (
-    <div class="kinds" role="group" aria-label="Kinds">
-      {KINDS.map((kind) => {
-        const sum = sumOf(p.of, kind, state.pid);
-        if (!sum.blocks && !LOST.includes(kind)) return null;
-        return (
-          <button
-            key={kind}
-            type="button"
-            class="kind"
-            aria-pressed={chosen.includes(kind)}
-            title={p.of.heading.sums[kind].meaning}
-            onClick={() => toggle(kind)}
-          >
-            <strong>{kind}</strong>{" "}
-            <span data-key={kind} data-value={sum.bytes}>
-              {sum.least ? "\u2265 " : ""}
-              {size(sum.bytes)}
-            </span>{" "}
-            <small>{blocks(sum.blocks)}</small>
-          </button>
-        );
-      })}
-      <button type="button" onClick={() => set({ kinds: "" })} disabled={!state.kinds}>
-        Usual
-      </button>
-      <button type="button" onClick={() => set({ kinds: "all" })} disabled={state.kinds === "all"}>
-        All
-      </button>
-    </div>
-  );
 }
 
 function Filters(p: { of: Leaks }) {
@@ -349,7 +321,7 @@ export function LeaksView() {
         />
       )}
       <div class="filters">
-        <Kinds of={leaks} />
+        <Kinds state={state} set={set} of={(kind) => figureOf(leaks, kind, state.pid)} />
         <Filters of={leaks} />
       </div>
       <p class="caption" role="status">

@@ -3,8 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Grid } from "./grid";
-import { KINDS, LOST } from "./heap";
-import { kindsOf, kindsWord } from "./leaks";
+import { type Kind, LOST } from "./heap";
+import { type KindFigure, Kinds } from "./kinds";
+import { kindsOf } from "./leaks";
 import {
   type ChangedRow, type Changes, type ChangesOf, changesOf, choose, type Found, type Grown, siteOf,
   wordOf,
@@ -141,42 +142,16 @@ function Side(p: { title: string; of: Amount; site: string | null }) {
 
 // ---- leaks ---------------------------------------------------------------------------
 
-function Kinds(p: { of: Changes }) {
-  const { state, set } = usePair();
-  const chosen = kindsOf(state);
-  return (
-    <div class="kinds" role="group" aria-label="Kinds">
-      {KINDS.map((kind) => {
-        const { a, b } = p.of.kinds[kind];
-        if (!a.blocks && !b.blocks && !LOST.includes(kind)) return null;
-        return (
-          <button
-            key={kind}
-            type="button"
-            class="kind"
-            aria-pressed={chosen.includes(kind)}
-            title={`${count(a.bytes)} bytes in A, ${count(b.bytes)} in B`}
-            onClick={() => {
-              const next = chosen.includes(kind) ? chosen.filter((k) => k !== kind) : [...chosen, kind];
-              if (next.length) set({ kinds: kindsWord(next) });
-            }}
-          >
-            <strong>{kind}</strong>{" "}
-            <span data-key={kind} data-value={b.bytes - a.bytes}>
-              {b.bytes === a.bytes ? size(b.bytes) : signed(b.bytes - a.bytes, BYTES)}
-            </span>{" "}
-            <small>{b.bytes === a.bytes ? "same" : `${size(a.bytes)} \u2192 ${size(b.bytes)}`}</small>
-          </button>
-        );
-      })}
-      <button type="button" onClick={() => set({ kinds: "" })} disabled={!state.kinds}>
-        Usual
-      </button>
-      <button type="button" onClick={() => set({ kinds: "all" })} disabled={state.kinds === "all"}>
-        All
-      </button>
-    </div>
-  );
+function figureOf(of: Changes, kind: Kind): KindFigure | null {
+  const { a, b } = of.kinds[kind];
+  const same = a.bytes === b.bytes;
+  if (!a.blocks && !b.blocks && !LOST.includes(kind)) return null;
+  return {
+    value: b.bytes - a.bytes,
+    text: same ? size(b.bytes) : signed(b.bytes - a.bytes, BYTES),
+    note: same ? "same" : `${size(a.bytes)} \u2192 ${size(b.bytes)}`,
+    title: `${count(a.bytes)} bytes in A, ${count(b.bytes)} in B`,
+  };
 }
 
 export function PairLeaksView() {
@@ -197,7 +172,7 @@ export function PairLeaksView() {
   return (
     <div class="leaks-view pair">
       <div class="filters">
-        <Kinds of={of} />
+        <Kinds state={state} set={set} of={(kind) => figureOf(of, kind)} />
         <div class="tools">
           <Threshold most={most} metric={BYTES} />
         </div>

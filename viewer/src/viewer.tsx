@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { command } from "./command";
 import { ViewContext } from "./context";
 import { dataOf } from "./data";
-import { FlameView } from "./flame";
+import { FlameView } from "./flameview";
 import { LeaksView } from "./leaksview";
 import { Model } from "./model";
 import { Pair } from "./pair";

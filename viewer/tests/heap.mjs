@@ -6,7 +6,7 @@
 // CONFIG and output as of browser.mjs.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { axeSays, factsOf, go, launch, open, rowsOf, runAll, settle } from "./page.mjs";
+import { axeSays, factsOf, go, launch, open, rowsOf, runAll, settle, until } from "./page.mjs";
 
 const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await launch(config.chromium);
@@ -29,15 +29,6 @@ async function goTo(page, fragment, selector) {
   await go(page, fragment);
   await page.waitForSelector(selector);
   await settle(page);
-}
-
-/** Until something holds. (waitForFunction() needs eval(), which the page forbids.) */
-async function until(page, holds, argument) {
-  for (let i = 0; i < 200; i++) {
-    if (await page.evaluate(holds, argument)) return;
-    await page.waitForTimeout(40);
-  }
-  throw new Error("never came: " + holds);
 }
 
 // ---- leaks ------------------------------------------------------------------------------

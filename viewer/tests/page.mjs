@@ -61,6 +61,15 @@ export async function settle(page) {
   );
 }
 
+/** Until something holds. (waitForFunction() needs eval(), which the page forbids.) */
+export async function until(page, holds, argument) {
+  for (let i = 0; i < 200; i++) {
+    if (await page.evaluate(holds, argument)) return;
+    await page.waitForTimeout(40);
+  }
+  throw new Error("never came: " + holds);
+}
+
 /** Rows of a grid: their cells' texts and exact values, level, and classes. */
 export async function rowsOf(page, label) {
   return page.evaluate((name) => {
