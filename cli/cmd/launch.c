@@ -380,6 +380,9 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 	ret->has_result = hear_result(l, &ret->result, &ret->collector_status);
 	if (ret->has_result && !ret->result.running)
 		ret->ending = l->collector;
+	/* It had to answer before it was sure that nobody is left. */
+	if (!ret->result.complete)
+		launch_wait(ret);
 }
 
 void launch_wait(struct launch_outcome *done)

@@ -45,7 +45,7 @@ struct launch_outcome {
 	bool has_result; /* the collector answered */
 	int collector_status; /* if it did not, as of waitpid(), or LAUNCH_NO_STATUS */
 	struct control_result result;
-	pid_t ending; /* a collector that has answered; 0: none. See launch_wait() */
+	pid_t ending; /* a collector that will end by itself; 0: none. See launch_wait() */
 	char profile[4096];
 };
 

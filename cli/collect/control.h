@@ -75,6 +75,7 @@ struct control_progress { /* collector to launcher, before the result, if it tak
 
 struct control_result {	     /* collector to launcher: the answer to it */
 	bool attached;	     /* the program itself was recorded */
+	bool complete;	     /* the profile is; else it will be, at the collector's end */
 	uint32_t notes;	     /* enum wire_note, of the program */
 	uint32_t processes;  /* recorded so far */
 	uint32_t others;     /* of them, beside the program itself */

@@ -462,6 +462,7 @@ static void summarize(struct server *s)
 	const struct profile *p = s->profile;
 	struct control_result *r = &s->result;
 
+	r->complete = p->complete;
 	r->processes = (uint32_t)p->process_count;
 	r->running = (uint32_t)members_count(s->members) + s->strangers;
 	r->unfollowed = (uint32_t)p->unfollowed_count;

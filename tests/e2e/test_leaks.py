@@ -4,6 +4,7 @@ living process, and the formats of other tools."""
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -87,6 +88,40 @@ class Check(harness.Case):
             with self.subTest(program=program, name=name):
                 result = self.heapline("check", target("cases_" + program), name)
                 self.assertEqual(result.status, status, result)
+
+    def test_the_verdict_is_of_the_whole_profile(self):
+        """Also where the collector has to wait for somebody who is no process of the
+        program's, and answers before it has written all."""
+        check = subprocess.Popen([harness.HEAPLINE, "check", "sleep", "0.3"],
+                                 env=self.environment(), cwd=self.dir,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(check.kill)
+        caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(caller.close)
+        program, session = self.started_by(check)
+        caller.connect("\0" + session.partition(":")[0])
+        while os.path.exists("/proc/%d" % program):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        caller.close()
+        out, err = check.communicate(timeout=60)
+        self.assertEqual((check.returncode, out), (0, b""), err)
+
+    def started_by(self, check):
+        """The program's pid, and what it finds its collector by."""
+        while check.poll() is None:
+            with open("/proc/%d/task/%d/children" % (check.pid, check.pid),
+                      encoding="ascii") as file:
+                children = file.read().split()
+            for pid in children:
+                try:
+                    with open("/proc/%s/environ" % pid, encoding="utf-8") as file:
+                        names = dict(x.partition("=")[::2] for x in file.read().split("\0"))
+                except OSError:
+                    continue
+                if "HEAPLINE_SESSION" in names:
+                    return int(pid), names["HEAPLINE_SESSION"]
+        self.fail("no program was started")
 
     def test_who_is_ended_by_a_signal_is_looked_at_on_request(self):
         args = [target("cases_ends"), "sigterm"]
