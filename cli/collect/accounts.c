@@ -75,16 +75,6 @@ int accounts_open(struct engine *engine, void *base,
 	return 0;
 }
 
-void accounts_close(struct accounts *a)
-{
-	if (!a)
-		return;
-	accounts_settle(a);
-	table_done(&a->serials);
-	free(a->items);
-	free(a);
-}
-
 /* NULL without memory: then nobody is asked. */
 static struct account *account_of(struct accounts *a, const struct engine_process *p)
 {

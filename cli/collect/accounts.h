@@ -12,11 +12,11 @@
 
 struct accounts;
 
-/* pid_of: a process's pid as we see it, 0 if it is gone. 0 or -ENOMEM. */
+/* As long as the process lives. pid_of: a process's pid as we see it, 0 if it is gone. 0
+ * or -ENOMEM. */
 int accounts_open(struct engine *engine, void *base,
 		  pid_t (*pid_of)(void *context, const struct engine_process *p),
 		  void *context, struct accounts **ret);
-void accounts_close(struct accounts *a); /* NULL is fine */
 
 /* An answer, in the order of events. */
 void accounts_heard(struct accounts *a, struct engine_process *p,

@@ -34,24 +34,6 @@ int members_open(struct recording *memory, struct engine *engine, pid_t root_pid
 	return 0;
 }
 
-void members_close(struct members *m)
-{
-	if (!m)
-		return;
-	for (size_t i = 0; i < m->count; i++) {
-		closep(&m->items[i].pidfd);
-		free(m->items[i].program);
-	}
-	roots_done(&m->roots);
-	strangers_done(&m->strangers);
-	table_done(&m->came);
-	table_done(&m->nested);
-	table_done(&m->born);
-	table_done(&m->waited);
-	free(m->items);
-	free(m);
-}
-
 /* ---- children --------------------------------------------------------------- */
 
 void members_waited(struct members *m, int32_t pid, int32_t wait_status)

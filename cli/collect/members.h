@@ -16,11 +16,10 @@
 
 struct members;
 
-/* Both outlive it. root_pid: whose end is told by members_end_root(), or 0. 0 or
- * -ENOMEM. */
+/* As long as the process lives. root_pid: whose end is told by members_end_root(), or 0.
+ * 0 or -ENOMEM. */
 int members_open(struct recording *memory, struct engine *engine, pid_t root_pid,
 		 struct members **ret);
-void members_close(struct members *m); /* NULL is fine */
 
 /* Takes in what targets wrote into their slots. Cheap if nothing changed. */
 void members_look(struct members *m);

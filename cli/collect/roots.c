@@ -1,17 +1,9 @@
 #include "cli/collect/roots.h"
 
-#include "cli/base/cleanup.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-
-void roots_done(struct roots *r)
-{
-	for (size_t i = 0; i < r->count; i++)
-		closep(&r->items[i].fd);
-	r->count = 0;
-}
 
 int roots_of(struct roots *r, pid_t pid)
 {

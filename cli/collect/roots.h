@@ -18,8 +18,6 @@ struct roots { /* zero at first */
 	size_t count;
 };
 
-void roots_done(struct roots *r);
-
 /* Number of a process's "/", looked up when it joins (it may be gone when files are
  * needed); -1: our own, or not known. */
 int roots_of(struct roots *r, pid_t pid);

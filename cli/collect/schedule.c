@@ -15,11 +15,6 @@ void schedule_open(struct schedule *s, const struct control_schedule *o)
 			       .at_done = !o->at_ns};
 }
 
-void schedule_done(struct schedule *s)
-{
-	table_done(&s->peaks);
-}
-
 static bool has_to_show(const struct engine_process *p)
 {
 	return !p->ended && engine_process_heap(p).live_bytes;

@@ -18,8 +18,8 @@ struct schedule {
 	struct table peaks; /* process -> live bytes beyond which it is its turn */
 };
 
+/* As long as the process lives. */
 void schedule_open(struct schedule *s, const struct control_schedule *o);
-void schedule_done(struct schedule *s);
 
 /* Asks for the processes that are due. now: ns since the recording began. */
 void schedule_tick(struct schedule *s, struct engine *e, struct scans *scans,
