@@ -1,6 +1,5 @@
 #include "cli/collect/roots.h"
 
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

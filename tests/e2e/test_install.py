@@ -85,11 +85,14 @@ class Install(harness.Case):
         module = os.path.join(os.path.dirname(harness.HEAPLINE), "heapline-view.so")
         with open(module, "rb") as file:
             data = file.read()
+        version = self.run_native([binary, "--version"]).stdout.split()[-1]
         for there, why in ((None, b"heapline-view.so is not where it belongs"),
                            (data.replace(b"libmicrohttpd.", b"libmicrohttpq."),
                             b"libmicrohttpq.so"),
                            (data.replace(b"heapline_web\0", b"heapline_bew\0"),
                             b"heapline_web"),
+                           (data.replace(version + b"\0", b"9.9.9".ljust(len(version), b"9") + b"\0"),
+                            b"it is of heapline 9.9.9"),
                            (data[:100], b"heapline-view.so")):
             if there:
                 self.write("cli/heapline-view.so", there)
