@@ -1,8 +1,7 @@
 #include "preload/last.h"
 
-#include "preload/last_verify.h"
+#include "preload/last_walk.h"
 #include "preload/modules.h"
-#include "preload/steps.h"
 
 #include <string.h>
 
@@ -10,30 +9,8 @@
  * that is the place of return addresses. */
 enum { GUESSED_SLOT = ARCH_RA == ARCH_PC ? -2 : LAST_OPAQUE };
 
-/* A stack in the making. */
-struct walk {
-	struct place place;
-	uint32_t flags; /* of the frame at the place */
-	uint32_t generation;
-	const struct last_frame *first; /* outermost of the memory */
-	/* Innermost of the memory that may be met again; once joined, the place. */
-	const struct last_frame *old;
-	struct last_frame *out; /* changed frames, from here to the end of the memory */
-	bool joined;
-};
-
-/* Changed frames are not put where those are that may be met again; and some more may
- * come before that is looked at. */
-enum { ROOM = 4 };
-
-static inline bool has_room(const struct walk *w)
-{
-	return (uintptr_t)w->out - (uintptr_t)w->old > ROOM * sizeof(*w->old);
-}
-
 /* ---- frames -------------------------------------------------------------- */
 
-#define OUTERMOST ((uint32_t)LAST_OPAQUE << LAST_SLOT_SHIFT | LAST_CHECK)
 #define NODE_KNOWN (1ull << 63) /* above all that pc_flags() has */
 
 static inline uint64_t pc_flags(const struct last_frame *f)
@@ -48,44 +25,6 @@ static inline uint32_t make_how(uint64_t row, int64_t words, bool uses, uint32_t
 		words = LAST_OPAQUE;
 	return (uint32_t)words << LAST_SLOT_SHIFT | (uses ? LAST_USES : 0u) |
 	       flags << LAST_FLAGS_SHIFT | row_module(row);
-}
-
-/* A plain structure copy would go through registers that are wider than what was
- * stored, and wait for it. */
-static inline void put_frame(struct last_frame *to, uintptr_t pc, uintptr_t sp,
-			     uintptr_t fp, uint32_t how)
-{
-	to->pc = pc;
-	to->sp = sp;
-	to->fp = fp;
-	to->how = how;
-}
-
-static inline bool same_state(const struct last_frame *f, uintptr_t pc, uintptr_t sp,
-			      uintptr_t fp, uint32_t flags)
-{
-	return f->sp == sp && f->pc == pc && last_flags(f->how) == flags &&
-	       (!(f->how & LAST_LIVE) || f->fp == fp);
-}
-
-/* Frames that were met again, out to `kept`, where the old stack ends, become changed
- * ones. rbp comes along, since theirs may not have been live. */
-static inline __attribute__((always_inline)) void
-take_back(struct walk *w, const struct last_frame *kept)
-{
-	const struct last_frame *at = w->old;
-
-	for (; at != kept; at--) {
-		int32_t slot = last_slot(at->how);
-
-		put_frame(--w->out, at->pc, at->sp, w->place.fp, at->how);
-		if (slot)
-			w->place.fp = last_load_slot((at - 1)->sp, slot);
-	}
-	w->old = kept;
-	w->place.pc = kept->pc;
-	w->place.sp = kept->sp;
-	w->flags = last_flags(kept->how);
 }
 
 /* Joins the memory at the place, or goes as far as it can be verified. */
@@ -171,8 +110,7 @@ walk_usual(struct last *l, struct walk *w, uintptr_t high)
 	}
 }
 
-/* One step by the row at the place, whatever its kind. */
-static enum outcome step(struct walk *w, uint64_t row)
+enum outcome last_step(struct walk *w, uint64_t row)
 {
 	struct place *p = &w->place;
 	uint32_t flags = w->flags;
@@ -204,7 +142,7 @@ static enum outcome step(struct walk *w, uint64_t row)
 }
 
 /* ENDED: joined, or the changed frames are the whole stack. LOST: so far as it was
- * found. NEEDS_FULL: or too deep. */
+ * found. STEPPED: as far as there is room. */
 static enum outcome walk(struct last *l, struct walk *w)
 {
 	enum outcome o = STEPPED;
@@ -217,9 +155,9 @@ static enum outcome walk(struct last *l, struct walk *w)
 		if (w->joined || !w->place.pc)
 			return ENDED;
 		if (!has_room(w))
-			return NEEDS_FULL;
-		o = step(w, step_row_at(&w->place, w->flags & WIRE_NODE_EXACT, true,
-					w->generation));
+			return STEPPED;
+		o = last_step(w, step_row_at(&w->place, w->flags & WIRE_NODE_EXACT,
+					     true, w->generation));
 	}
 	return o;
 }
@@ -304,69 +242,15 @@ keep(struct last *l, const struct last_frame *outside, const struct last_frame *
 	return node;
 }
 
-/* ---- deep stacks --------------------------------------------------------- */
-
-/* For want of room in the tree. */
-static uint32_t drop(struct last *l, uint32_t node)
+void last_settle(struct last_frame *to, const struct last_frame *from, uint32_t *live)
 {
-	l->count = 0;
-	return node;
+	settle(to, from, live);
 }
 
-/*
- * frames[1 .. count] get their nodes, of which those of the first `known` are as they
- * were, but for the cut: it may be elsewhere now. In frames[1] may be none (pc is 0):
- * all that is said of numbers of frames is one more then.
- */
-static uint32_t renew_nodes(struct last *l, uint32_t known, uint32_t count, void *base)
+uint32_t last_node_behind(struct last *l, const struct last_frame *f, uint32_t outside,
+			  void *base)
 {
-	const struct last_frame cut_frame = {.pc = WIRE_CUT_DEPTH,
-					     .how = WIRE_NODE_CUT << LAST_FLAGS_SHIFT};
-	uint32_t skip = !l->frames[1].pc, outer = UNWIND_OUTER + skip;
-	uint32_t cut = (uint32_t)unwind_cut(count - skip), node, id;
-
-	cut += cut ? skip : 0;
-	if (known > outer && (l->cut != cut || known <= cut))
-		known = outer;
-	node = l->frames[known].node;
-	while (known < count) {
-		if (known == outer && cut) {
-			known = cut;
-			id = node_of(l, &cut_frame, node, base);
-			if (!id)
-				return drop(l, node);
-			node = id;
-		}
-		id = node_of(l, &l->frames[++known], node, base);
-		if (!id)
-			return drop(l, node);
-		l->frames[known].node = node = id;
-	}
-	l->cut = cut;
-	l->plain = cut ? 0 : LAST_PLAIN;
-	l->count = count;
-	return node;
-}
-
-/* keep() of a stack that is cut, or was. What was walked only because a comparison could
- * not prove it, and is as it was, keeps its node. */
-static __attribute__((noinline)) uint32_t keep_deep(struct last *l,
-						    const struct last_frame *outside,
-						    const struct last_frame *from,
-						    void *base)
-{
-	uint32_t at = (uint32_t)(outside - l->frames), known = at;
-	uint32_t live = outside->how & LAST_LIVE;
-
-	for (; from < l->frames + LAST_FRAMES; from++) {
-		struct last_frame *to = &l->frames[++at];
-
-		if (known == at - 1 && at <= l->count && to->pc == from->pc &&
-		    !((to->how ^ from->how) & (LAST_USES - 1)))
-			known = at;
-		settle(to, from, &live);
-	}
-	return renew_nodes(l, known, at, base);
+	return node_of(l, f, outside, base);
 }
 
 /* Are they more frames than have a place in the tree, or were they? In bytes: it is
@@ -387,7 +271,7 @@ keep_any(struct last *l, const struct last_frame *outside,
 {
 	l->joined = (uint32_t)(outside - l->frames);
 	if (__builtin_expect(is_deep(l, outside, from), 0))
-		return keep_deep(l, outside, from, base);
+		return last_deep_keep(l, outside, from, base);
 	return keep(l, outside, from, base);
 }
 
@@ -406,9 +290,7 @@ static uint32_t finish_whole(struct last *l, struct walk *w, void *base, enum ou
 		l->frames[1].node = 0;
 		outside = &l->frames[1];
 	} else {
-		/* See last_same_caller(). */
-		w->out->how |= OUTERMOST;
-		w->out->how &= OUTERMOST | ((1u << LAST_SLOT_SHIFT) - 1);
+		mark_outermost(w->out);
 	}
 	if (o == LOST)
 		put_frame(--w->out, WIRE_CUT_LOST, 0, 0,
@@ -427,17 +309,14 @@ uint32_t last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc, uintp
 	return tree_intern(base, frames, n);
 }
 
-/* False: it takes more than rows, or has too many frames; nothing is kept. */
+/* False: it takes more than rows; nothing is kept. */
 static bool walk_on(struct last *l, struct walk *w, void *base, uint32_t *ret_node)
 {
 	enum outcome o = walk(l, w);
-	struct probe_window *window = &w->place.window;
 
-	/* walk_usual() relies on it: see step_is_usual(). */
-	if (window->low >= (uintptr_t)ARCH_WORD << ROW_FP_BITS) {
-		l->low = window->low;
-		l->high = window->high;
-	}
+	if (o == STEPPED)
+		return last_deep_take(l, w, base, ret_node);
+	set_window(l, &w->place.window);
 	if (o == NEEDS_FULL) {
 		l->count = 0;
 		return false;
@@ -454,7 +333,8 @@ static __attribute__((noinline)) uint32_t take_slowly(struct last *l, struct wal
 						      struct unwind_frame *spare)
 {
 	uint32_t node = 0;
-	bool done = walk_on(l, w, base, &node);
+	bool done = l->plain ? walk_on(l, w, base, &node)
+			     : last_deep_take(l, w, base, &node);
 
 	atomic_signal_fence(memory_order_seq_cst);
 	l->busy = 0;

@@ -24,13 +24,34 @@
  *
  *	live[i] = uses[i] || (slot[i] == 0 && live[i - 1])
  *
- * A stack of more than UNWIND_FRAMES is kept whole as well, as long as there is room.
- * The frames that are left out of it (unwind_cut()) have no node; those behind have that
- * of the stack that is cut there.
+ * A stack of more than UNWIND_FRAMES is told by both ends (unwind_cut()), and costs what
+ * they take, however deep it is. The frames that are left out of it have no node; those
+ * behind have that of the stack that is cut there. Of a stack that is too deep for the
+ * memory, frames between the outermost ones and the rest are not kept: their number is,
+ * and if one of them was strange.
  *
  *	frames[count .. cut + 1]	innermost	node behind the cut
  *	frames[cut .. UNWIND_OUTER + 1]	left out
+ *	(gap)				left out, and not kept
  *	frames[UNWIND_OUTER .. 1]	outermost	node
+ *
+ *	depth of frames[i]	i, or i + gone for i > UNWIND_OUTER (and for `cut`)
+ *
+ * Where such a stack is met again, the frames that are told are verified: from there to
+ * the cut, and then from frames[UNWIND_OUTER] outwards. What lies between was looked at
+ * when it was last walked, and only then. What can be said of it:
+ *
+ * - Each frame that is told is there, in that order, and some are left out between.
+ * - The two ends are of one stack, unless it goes on as another one between them. A frame
+ *   where it could (one that words cannot prove, or larger than 64 KiB) is *strange*: a
+ *   stack that has one between both ends is verified whole, as one that is not cut, and
+ *   walked anew if it is in the gap.
+ * - Frames in the middle may have gone, and others come that take up the very same bytes,
+ *   with inside of them the same frames as before, at the same addresses. If those are
+ *   another number of frames, a walk would put the cut elsewhere: it shows some of the
+ *   UNWIND_STRIDE frames before it more, or less. A cut says that frames are left out, and
+ *   not how many. Once the stack is so shallow that it need not be cut, it is verified
+ *   whole, and the number is right again.
  *
  * The frames of a new stack are put into the far end of the same array, downwards, as it
  * is walked; the kept ones that were passed by are not needed any more.
@@ -52,7 +73,7 @@
 enum last_limit {
 	LAST_STEPS = 512, /* powers of two */
 	LAST_NODES = 1024,
-	LAST_FRAMES = 20 << 10, /* of deeper stacks nothing is kept */
+	LAST_FRAMES = 20 << 10, /* deeper stacks have a gap */
 	LAST_OPAQUE = -(1 << 13),
 };
 
@@ -98,6 +119,10 @@ struct last {
 	uint32_t joined; /* frame that the last stack joined; 0: none */
 	uint32_t cut;	 /* that the frames' nodes hold for; 0: none */
 	uint32_t plain; /* bytes of frames; below it none is left out, nor was before */
+	uint32_t gone;	/* frames in the gap */
+	/* Depth of the outermost frame, behind the UNWIND_OUTER outermost ones, that is
+	 * not to be passed by unseen: 0: there is none; of a stack that is cut. */
+	uint32_t strange;
 	struct last_step steps[LAST_STEPS];
 	struct last_node nodes[LAST_NODES];
 	struct last_frame frames[LAST_FRAMES];
@@ -109,6 +134,15 @@ struct last {
 static inline const struct last_step *last_find_step(const struct last *l, uintptr_t pc)
 {
 	return &l->steps[(pc ^ pc >> 9) % LAST_STEPS];
+}
+
+/* The kept frame outside of frames[at], or of those that are told: behind the cut it is
+ * the innermost of the outermost ones. */
+static inline uint32_t last_outside(const struct last *l, uint32_t at)
+{
+	if (l->cut && at + l->gone == l->cut + 1)
+		return UNWIND_OUTER + !l->frames[1].pc;
+	return at - 1;
 }
 
 /* l is all zeroes. After unwind_init(). */

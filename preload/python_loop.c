@@ -62,12 +62,13 @@ void python_loop_init(void *base, uintptr_t function)
 }
 
 /* The kept native frame around an address of the stack, from frame *at outwards: its
- * own are those from its stack pointer to the one of the frame outside. */
+ * own are those from its stack pointer to the one of the frame outside. Only those that
+ * are told are what is there. */
 static void learn_around(void *base, const struct last *last, uint32_t *at,
 			 uintptr_t record)
 {
 	while (*at > 1 && last->frames[*at - 1].sp <= record)
-		--*at;
+		*at = last_outside(last, *at);
 	if (*at > 1 && last->frames[*at].sp <= record)
 		learn(base, last->frames[*at].pc - 1);
 }

@@ -223,36 +223,6 @@ static void a_deep_recursion_takes_few_nodes(void **state)
 }
 
 static ucontext_t main_context, contexts[3];
-static uint32_t kept[2];
-
-static void go_beyond_all(void)
-{
-	at_depth(LAST_FRAMES + 10);
-	kept[0] = last->count;
-	at_depth(LAST_FRAMES - 2 * UNWIND_FRAMES);
-	kept[1] = last->count;
-	swapcontext(&contexts[0], &main_context);
-}
-
-static void what_is_deeper_than_the_memory_is_walked_each_time(void **state)
-{
-	size_t bytes = 256 << 20;
-	void *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	(void)state;
-	assert_ptr_not_equal(stack, MAP_FAILED);
-	getcontext(&contexts[0]);
-	contexts[0].uc_stack.ss_sp = stack;
-	contexts[0].uc_stack.ss_size = bytes;
-	makecontext(&contexts[0], go_beyond_all, 0);
-	swapcontext(&main_context, &contexts[0]);
-	assert_int_equal(kept[0], 0);
-	assert_true(kept[1] > LAST_FRAMES - 2 * UNWIND_FRAMES);
-	assert_int_equal(walked(), 1);
-	munmap(stack, bytes);
-	unwind_unmapped();
-}
 
 static void on_signal(int number)
 {
@@ -456,7 +426,6 @@ int main(void)
 		cmocka_unit_test(a_deep_stack_is_cut_as_without_a_memory),
 		cmocka_unit_test(deep_stacks_that_part_anywhere_have_their_own_frames),
 		cmocka_unit_test(a_deep_recursion_takes_few_nodes),
-		cmocka_unit_test(what_is_deeper_than_the_memory_is_walked_each_time),
 		cmocka_unit_test(handlers_on_another_stack_are_walked_through),
 		cmocka_unit_test(another_stack_is_never_taken_for_the_last),
 		cmocka_unit_test(any_word_of_the_stack_may_have_changed),
