@@ -123,6 +123,8 @@ struct last {
 	/* Depth of the outermost frame, behind the UNWIND_OUTER outermost ones, that is
 	 * not to be passed by unseen: 0: there is none; of a stack that is cut. */
 	uint32_t strange;
+	uint32_t
+		full; /* of a stack that is cut: of the outermost without an own node */
 	struct last_step steps[LAST_STEPS];
 	struct last_node nodes[LAST_NODES];
 	struct last_frame frames[LAST_FRAMES];

@@ -54,7 +54,7 @@ static uint32_t changed(const struct deep *d)
 /* Nothing is kept. */
 static void forget(struct last *l)
 {
-	l->count = l->cut = l->gone = l->strange = 0;
+	l->count = l->cut = l->gone = l->strange = l->full = 0;
 	l->plain = LAST_PLAIN;
 }
 
@@ -231,39 +231,46 @@ static void make_room(struct deep *d)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-/* For want of room in the tree. */
-static uint32_t drop(struct last *l, uint32_t node)
+/* How many frames are before the first that there was no room for in the tree, or before
+ * those that are left out. */
+static uint32_t before_full(const struct last *l, uint32_t outer)
 {
-	forget(l);
-	return node;
+	if (l->full <= outer)
+		return l->full - 1;
+	return l->full <= outer + l->gone ? outer : l->full - l->gone - 1;
 }
 
 /*
  * frames[1 .. count] get their nodes, of which those of the first `known` are as they
- * were, but for the cut: it may be elsewhere now.
+ * were, but for the cut: it may be elsewhere now. Where there is no room for one, those
+ * inside have the node of the last that there was room for; each time it is asked for
+ * again, and counted.
  */
 static uint32_t renew_nodes(struct last *l, uint32_t known, uint32_t count, void *base)
 {
 	const struct last_frame cut_frame = {.pc = WIRE_CUT_DEPTH,
 					     .how = WIRE_NODE_CUT << LAST_FLAGS_SHIFT};
 	uint32_t outer = outer_of(l, count), cut = cut_of(count + l->gone, outer);
-	uint32_t node, id;
+	uint32_t node, id = 1;
 
+	if (l->full && before_full(l, outer) < known)
+		known = before_full(l, outer);
 	if (known > outer && (l->cut != cut || known + l->gone <= cut))
 		known = outer;
 	node = l->frames[known].node;
+	l->full = 0;
 	while (known < count) {
 		if (known == outer && cut) {
 			known = cut - l->gone;
-			id = last_node_behind(l, &cut_frame, node, base);
-			if (!id)
-				return drop(l, node);
-			node = id;
+			id = id ? last_node_behind(l, &cut_frame, node, base) : 0;
+			node = id ? id : node;
 		}
-		id = last_node_behind(l, &l->frames[++known], node, base);
-		if (!id)
-			return drop(l, node);
-		l->frames[known].node = node = id;
+		known++;
+		id = id ? last_node_behind(l, &l->frames[known], node, base) : 0;
+		node = id ? id : node;
+		if (!id && !l->full)
+			l->full = known + (known > outer ? l->gone : 0);
+		l->frames[known].node = node;
 	}
 	l->cut = cut;
 	l->count = count;
@@ -418,6 +425,8 @@ static uint32_t keep(const struct deep *d, uint32_t at, void *base)
 		l->low = l->high = 0;
 		if (l->count > WINDOW_MAX)
 			slide(l);
+	} else if (l->full) {
+		forget(l);
 	} else {
 		l->plain = LAST_PLAIN;
 		l->strange = 0;
@@ -468,6 +477,7 @@ bool last_deep_take(struct last *l, struct walk *w, void *base, uint32_t *ret_no
 	enum outcome o = STEPPED;
 
 	l->gone = l->count ? l->gone : 0;
+	l->full = l->count ? l->full : 0;
 	look_for_strange(l, l->count);
 	while (o == STEPPED) {
 		join(&d);

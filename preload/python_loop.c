@@ -81,9 +81,12 @@ void python_loop_learn(void *base, uintptr_t state, const struct python_walk *w,
 	uintptr_t link;
 
 	if (l->version >= 0x30c) {
-		for (uint32_t i = w->count; i-- > 0 && at;)
+		for (uint32_t i = w->count; i-- > 0 && at;) {
+			if (w->cut && i + w->gone + 1 == w->cut)
+				i = UNWIND_OUTER - 1;
 			if (w->frames[i].is_link)
 				learn_around(base, last, &at, w->frames[i].frame);
+		}
 		return;
 	}
 	if (l->link_frame < 0)

@@ -2,12 +2,10 @@
 
 #include "preload/python.h"
 #include "preload/python_code.h"
-#include "preload/python_frame.h"
+#include "preload/python_deep.h"
 #include "preload/python_loop.h"
 
 #include <string.h>
-
-enum { CHAIN_MAX = 1 << 20 };
 
 #define KNOWN (1ull << 63) /* above all that pc_flags has */
 
@@ -28,6 +26,11 @@ static inline void read_frame(layout l, struct python_frame *f, uint32_t caller)
 		return;
 	f->code = code;
 	f->id = f->is_link ? 0 : python_code_id(code, caller);
+}
+
+void python_walk_read(layout l, struct python_frame *f, uint32_t caller)
+{
+	read_frame(l, f, caller);
 }
 
 /* Bytes into the instructions. */
@@ -97,20 +100,14 @@ static inline uint32_t node_of(layout l, struct python_walk *w, void *base,
 		     outside, f->id);
 }
 
+uint32_t python_walk_node(layout l, struct python_walk *w, void *base,
+			  const struct python_frame *f, bool link_outside,
+			  uint32_t outside)
+{
+	return node_of(l, w, base, f, link_outside, outside);
+}
+
 /* ---- the kept stack ------------------------------------------------------ */
-
-static inline uint16_t *index_of(struct python_walk *w, uintptr_t frame)
-{
-	return &w->index[(frame >> 4 ^ frame >> 13) & (PYTHON_INDEX - 1)];
-}
-
-/* Where the frame is kept, or -1. */
-static inline int find(struct python_walk *w, uintptr_t frame)
-{
-	uint32_t i = *index_of(w, frame);
-
-	return i < w->count && w->frames[i].frame == frame ? (int)i : -1;
-}
 
 /*
  * Compares the kept frames from `from` outwards. *ret_changed is the outermost that is
@@ -132,8 +129,7 @@ static inline bool verify(layout l, const struct python_walk *w, int from,
 	return true;
 }
 
-/* The number of the code outside of a kept frame. */
-static inline uint32_t caller_of(const struct python_walk *w, uint32_t frame)
+uint32_t python_walk_caller(const struct python_walk *w, uint32_t frame)
 {
 	while (frame-- > 0)
 		if (!w->frames[frame].is_link)
@@ -141,104 +137,12 @@ static inline uint32_t caller_of(const struct python_walk *w, uint32_t frame)
 	return 0;
 }
 
-/* ---- very deep stacks ---------------------------------------------------- */
-
-/* The node of the frame that stands for those that are left out. */
-static uint32_t cut_behind(void *base, uint32_t outside)
-{
-	struct wire_node key = {.pc_flags = WIRE_CUT_DEPTH | (uint64_t)WIRE_NODE_CUT
-								     << WIRE_PC_BITS,
-				.parent = outside};
-
-	return tree_child(base, &key);
-}
-
-/* The nodes of all frames, of which those of the outermost `known` are as they were, but
- * for the cut: it may be elsewhere now. */
-static bool renew_nodes(layout l, struct python_walk *w, void *base, uint32_t known)
-{
-	uint32_t cut = (uint32_t)unwind_cut(w->count), outside;
-
-	if (known > UNWIND_OUTER && (w->cut != cut || known <= cut))
-		known = UNWIND_OUTER;
-	outside = known ? w->frames[known - 1].node : 0;
-	for (uint32_t i = known; i < w->count; i++) {
-		struct python_frame *f;
-
-		if (i == UNWIND_OUTER && cut) {
-			outside = cut_behind(base, outside);
-			i = cut;
-		}
-		f = &w->frames[i];
-		if (!f->is_link)
-			outside = node_of(l, w, base, f, i && f[-1].is_link, outside);
-		if (!outside && !f->is_link)
-			return false;
-		f->node = outside;
-	}
-	w->cut = cut;
-	return true;
-}
-
-/* As renew(), of a stack that is cut, or was. */
-static __attribute__((noinline)) bool renew_deep(layout l, struct python_walk *w,
-						 void *base, uint32_t from)
-{
-	uint32_t caller = caller_of(w, from);
-
-	for (uint32_t i = from; i < w->count; i++) {
-		struct python_frame *f = &w->frames[i];
-
-		read_frame(l, f, caller);
-		caller = f->is_link ? caller : f->id;
-	}
-	return renew_nodes(l, w, base, from);
-}
-
-/* Without a memory. */
-static uint32_t take_deep(struct python_walk *w, void *base, uintptr_t frame)
-{
-	layout l = &python.layout;
-	uint32_t total = 0, inner, n, node = 0, caller = 0;
-
-	w->count = 0;
-	for (uintptr_t f = frame; f && total < CHAIN_MAX; f = python_outside(l, f))
-		total++;
-	inner = total - (uint32_t)unwind_cut(total);
-	n = inner + UNWIND_OUTER;
-	for (uint32_t i = 0; frame && i < total; frame = python_outside(l, frame), i++)
-		if (i < inner)
-			w->found[i] = frame;
-		else if (i >= total - UNWIND_OUTER)
-			w->found[i - (total - n)] = frame;
-	for (uint32_t i = n; i-- > 0;) {
-		struct python_frame f = {.frame = w->found[i]};
-		uintptr_t outside = python_outside(l, f.frame);
-
-		read_frame(l, &f, caller);
-		if (i + 1 == inner && !(node = cut_behind(base, node)))
-			break;
-		if (f.is_link)
-			continue;
-		caller = f.id;
-		node = node_of(l, w, base, &f, outside && python_is_link(l, outside),
-			       node);
-		if (!node)
-			break;
-	}
-	return node;
-}
-
-/* ---- any ----------------------------------------------------------------- */
-
 /* The frames from `from` on get their nodes; false: there is no room for them. */
 static inline bool renew(layout l, struct python_walk *w, void *base, uint32_t from)
 {
 	uint32_t outside = from ? w->frames[from - 1].node : 0;
-	uint32_t caller = caller_of(w, from);
+	uint32_t caller = python_walk_caller(w, from);
 
-	if (__builtin_expect(w->count > UNWIND_FRAMES || w->cut, 0))
-		return renew_deep(l, w, base, from);
 	for (uint32_t i = from; i < w->count; i++) {
 		struct python_frame *f = &w->frames[i];
 
@@ -265,7 +169,7 @@ static int find_new(struct python_walk *w, uintptr_t frame, bool anew, uint32_t 
 	uint32_t n = 0;
 
 	for (; frame && n < PYTHON_FRAMES; frame = python_outside(l, frame)) {
-		int kept = anew ? -1 : find(w, frame);
+		int kept = anew ? -1 : python_walk_find(w, frame);
 
 		if (kept >= 0) {
 			*ret_n = n;
@@ -292,13 +196,13 @@ static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *
 		kept = find_new(w, first, true, &n, &rest);
 	if (kept >= 0)
 		changed = (uint32_t)at;
-	if (rest || (uint32_t)(kept + 1) + n > PYTHON_FRAMES)
-		return take_deep(w, base, first);
+	if (rest || (uint32_t)(kept + 1) + n > UNWIND_FRAMES)
+		return python_deep_take(w, base, first);
 	w->count = (uint32_t)(kept + 1);
 	while (n > 0) {
 		uintptr_t frame = w->found[--n];
 
-		*index_of(w, frame) = (uint16_t)w->count;
+		*python_walk_index(w, frame) = (uint16_t)w->count;
 		w->frames[w->count++].frame = frame;
 	}
 	w->high = w->count > w->high ? w->count : w->high;
@@ -316,6 +220,8 @@ static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
 	layout l = &python.layout;
 	int last = (int)w->count - 1, changed;
 
+	if (w->cut)
+		return python_deep_take(w, base, first);
 	if (last < 0 || w->frames[last].frame != first)
 		return take_new(w, base, first, false);
 	if (!verify(l, w, last, &changed))
@@ -335,7 +241,7 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 	struct python_frame *f;
 	uint32_t last, node;
 
-	if (__builtin_expect(!w->count, 0))
+	if (__builtin_expect(!w->count || w->cut, 0))
 		return take_changed(w, base, first);
 	last = w->count - 1;
 	f = &w->frames[last];

@@ -15,9 +15,19 @@
  * unchanged keeps its node. When a code object dies (python_code_epoch), nothing is
  * kept: its address may mean another one.
  *
- * Deep stacks are told by both ends, as native ones (unwind_cut()), but are kept whole.
- * The frames that are left out have no node; those behind have that of the stack that is
- * cut there.
+ * Deep stacks are told by both ends, as native ones, and cost what they take (last.h says
+ * what holds of their middle). The frames that are left out have no node; those behind
+ * have that of the stack that is cut there. A stack that is too deep has a gap:
+ *
+ *	frames[0 .. UNWIND_OUTER - 1]		outermost
+ *	(gap)					`gone` frames
+ *	frames[cut - gone .. count - 1]		behind the cut
+ *
+ * Strange are the frames of generators: who resumes one is another each time, and what is
+ * inside of it may be the same. A stack that has one in its middle is compared whole. Of
+ * the outermost frames the first is read although none was seen to lead there; hence it
+ * is none of a generator, and if memory was unmapped since, the pages of all are looked
+ * at.
  *
  * Only a thread's outermost hook uses it; a signal handler's hook has a native stack
  * alone, as it may have come while the interpreter was changing the chain.
@@ -30,7 +40,7 @@
 #include <stdint.h>
 
 enum python_walk_limit {
-	PYTHON_FRAMES = 1 << 13, /* of deeper stacks nothing is kept */
+	PYTHON_FRAMES = 1 << 13, /* deeper stacks have a gap */
 	PYTHON_INDEX = 1024,	 /* powers of two */
 	PYTHON_NODES = 4096,
 	PYTHON_PAIRS = 1024,
@@ -55,9 +65,13 @@ struct python_node {
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
 	uint32_t count;
-	uint32_t cut;	/* that the frames' nodes hold for; 0: none */
-	uint32_t high;	/* below it, frames may have the code that they had once */
-	uint32_t epoch; /* python_code_epoch that the frames hold for */
+	uint32_t cut;	  /* that the frames' nodes hold for; 0: none */
+	uint32_t gone;	  /* frames in the gap */
+	uint32_t strange; /* of the outermost in the middle, one more than its depth */
+	uint32_t full;	  /* of the outermost without a node of its own, likewise */
+	uint32_t forgotten; /* probe_forgotten that the outermost were there in */
+	uint32_t high;	    /* below it, frames may have the code that they had once */
+	uint32_t epoch;	    /* python_code_epoch that the frames hold for */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
 	struct python_node nodes[PYTHON_NODES];

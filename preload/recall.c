@@ -3,7 +3,7 @@
 #include "preload/last_verify.h"
 #include "preload/python.h"
 #include "preload/python_code.h"
-#include "preload/python_frame.h"
+#include "preload/python_deep.h"
 
 /* The first of the places that a stack of this beginning may have. */
 static inline uint32_t place_of(const struct recall_call *c, uintptr_t frame,
@@ -68,9 +68,12 @@ static inline __attribute__((always_inline)) bool is_rest(layout l,
 	if (!s->python)
 		return !outside;
 	rest--;
-	return s->python <= w->count && outside == rest->frame &&
-	       rest->node == s->python_node && rest->is_link == s->rest_is_link &&
-	       python_is_as_before(l, w->frames, rest);
+	if (s->python > w->count || outside != rest->frame ||
+	    rest->node != s->python_node || rest->is_link != s->rest_is_link)
+		return false;
+	if (__builtin_expect(w->cut, 0))
+		return python_deep_is_as_before(l, w, rest);
+	return python_is_as_before(l, w->frames, rest);
 }
 
 static inline __attribute__((always_inline)) bool
@@ -242,7 +245,8 @@ static void keep(struct recall *r, const struct last *last, const struct python_
 	/* Not both were kept, or there is no Python stack. */
 	if (last->off || w->off || node == native || !last->count || !w->count ||
 	    f->node != native || f->pc != c->pc || f->sp != c->sp ||
-	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch)
+	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch ||
+	    w->full)
 		return;
 	p = &w->frames[w->count - 1];
 	i = place_of(c, p->frame, p->at) + node % RECALL_WAYS;

@@ -8,13 +8,18 @@
 
 #include "preload/python.h"
 #include "preload/python_code.h"
+#include "preload/unwind.h"
 #include "preload/wire.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef FORGED_FRAMES
+#define FORGED_FRAMES 5000
+#endif
+
 enum {
-	FRAMES = 17000, /* more than a walk keeps */
+	FRAMES = FORGED_FRAMES,
 	DEEP = 200,
 	FRAME_BYTES = 128,
 	CODES = 12,
@@ -38,7 +43,7 @@ static struct {
 	_Alignas(16) char text[128], constants[CODES][64];
 	int slot[FRAMES];		 /* of depth i: which of `frames` it is */
 	int code_of[FRAMES], at[FRAMES]; /* in units; -1: not begun */
-	bool entry[FRAMES], is_link[FRAMES];
+	bool entry[FRAMES], is_link[FRAMES], is_generator[FRAMES];
 	int depth; /* frames[depth - 1] is the innermost */
 	int deallocated;
 	const struct python_layout *layout;
@@ -120,7 +125,8 @@ static inline void write_frame(int i)
 	if (l->frame_entry >= 0)
 		frame[l->frame_entry] = fake.entry[i];
 	if (l->frame_owner >= 0)
-		frame[l->frame_owner] = fake.is_link[i] ? 3 : 0;
+		frame[l->frame_owner] =
+			fake.is_link[i] ? 3 : (char)fake.is_generator[i];
 }
 
 static inline void write_top(void)
@@ -216,6 +222,7 @@ static inline void push(void)
 	fake.at[i] = rand() % (UNITS + 1) - 1;
 	fake.entry[i] = rand() % 3 == 0;
 	fake.is_link[i] = fake.layout->version >= 0x30c && rand() % 4 == 0;
+	fake.is_generator[i] = false;
 	write_frame(i);
 }
 
@@ -279,4 +286,61 @@ static inline void step(void)
 		}
 	}
 	write_top();
+}
+
+/* ---- what a walk should say ----------------------------------------------- */
+
+static inline const struct wire_code *code_at(uint32_t id)
+{
+	return (const struct wire_code *)(wire_codes(fake.base) +
+					  8ull * *wire_code_at(fake.base, id));
+}
+
+static inline bool is_entry(int i)
+{
+	if (fake.layout->version < 0x30b)
+		return true;
+	if (fake.layout->frame_entry >= 0)
+		return fake.entry[i];
+	return i && fake.is_link[i - 1];
+}
+
+/* Is the node frame i's? */
+static inline void check_node(uint32_t node, int i)
+{
+	struct wire_node *n = wire_node(fake.base, node);
+	uint64_t flags = n->pc_flags >> WIRE_PC_BITS;
+	uint64_t at = fake.at[i] < 0 ? WIRE_PC_MASK : 2 * (uint64_t)fake.at[i];
+	const struct wire_code *code = code_at(n->module);
+
+	assert_int_equal(n->pc_flags & WIRE_PC_MASK, at);
+	assert_int_equal(flags, WIRE_NODE_PYTHON | WIRE_NODE_EXACT |
+					(is_entry(i) ? WIRE_NODE_ENTRY : 0));
+	assert_int_not_equal(n->module, 0);
+	assert_int_equal(code->text[code->file_len], 'a' + fake.code_of[i]);
+	assert_int_equal(code->name_len, 1);
+	assert_int_equal(code->first_line, fake.code_of[i] + 1);
+}
+
+/* Is the node the whole stack's? */
+static inline void expect_stack(uint32_t node)
+{
+	int cut = (int)unwind_cut((size_t)fake.depth);
+
+	for (int i = fake.depth; i-- > 0;) {
+		if (cut && i == cut - 1) {
+			struct wire_node *n = wire_node(fake.base, node);
+
+			assert_int_equal(n->pc_flags >> WIRE_PC_BITS, WIRE_NODE_CUT);
+			assert_int_equal(n->pc_flags & WIRE_PC_MASK, WIRE_CUT_DEPTH);
+			node = n->parent;
+			i = UNWIND_OUTER - 1;
+		}
+		if (fake.is_link[i])
+			continue;
+		assert_int_not_equal(node, 0);
+		check_node(node, i);
+		node = wire_node(fake.base, node)->parent;
+	}
+	assert_int_equal(node, 0);
 }
