@@ -73,7 +73,7 @@
 enum last_limit {
 	LAST_STEPS = 512, /* powers of two */
 	LAST_NODES = 1024,
-	LAST_FRAMES = 20 << 10, /* deeper stacks have a gap */
+	LAST_FRAMES = 12 << 10, /* deeper stacks have a gap */
 	LAST_OPAQUE = -(1 << 13),
 };
 

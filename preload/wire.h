@@ -39,7 +39,7 @@ enum wire_limit {
 	WIRE_REGIONS = 4096,	   /* root regions of one process at once */
 	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
 	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
-	WIRE_SCRATCH_BYTES = 2048 << 10, /* behind each ring: its producer's own */
+	WIRE_SCRATCH_BYTES = 1792 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
 	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,

@@ -6,6 +6,7 @@
 
 #include "preload/arch.h"
 #include "preload/last.h"
+#include "preload/runs_take.h"
 
 #include <alloca.h>
 #include <setjmp.h>
@@ -26,6 +27,7 @@ enum { DEEPEST = 120000, JUMP_EVERY = 64, STACK_BYTES = 512 << 20 };
 
 static char *base;
 static struct last *last;
+static struct runs *runs; /* in front of it; NULL: none are */
 static struct unwind_thread thread, other;
 static struct unwind_frame frames[UNWIND_FRAMES], spare[UNWIND_FRAMES];
 static uint32_t seed = 1;
@@ -105,13 +107,26 @@ static size_t walked(void)
 	return n;
 }
 
+/* As hook_stack() asks. */
+static uint32_t node_of(uintptr_t pc, uintptr_t sp, uintptr_t fp)
+{
+	uint32_t node = runs ? runs_take(runs, last, pc, sp, fp) : 0;
+
+	if (node)
+		return node;
+	node = last_take(last, &thread, base, pc, sp, fp, spare);
+	if (runs)
+		runs_keep(runs, last, pc, sp, fp, node);
+	return node;
+}
+
 static size_t take(uintptr_t *fp)
 {
 	uintptr_t pc = fp[1], sp = (uintptr_t)(fp + 2);
 
 	for (size_t i = 1; i <= UNWIND_FRAMES; i++)
 		last->frames[LAST_FRAMES - i].sp = 1;
-	hear(last_take(last, &thread, base, pc, sp, fp[0], spare));
+	hear(node_of(pc, sp, fp[0]));
 	said.events++;
 	said.steps += walked();
 	return unwind_stack(&other, pc, sp, fp[0], frames);
@@ -285,6 +300,20 @@ static void a_stack_that_does_not_is_as_well(void **state)
 	wander_to(12500, unit_rounds(500), 5000);
 	wander_to(50000, unit_rounds(500), 0);
 	wander_to(50000, unit_rounds(100), 20000);
+}
+
+/* Deep ones come and go between those that are not cut. */
+static void runs_in_front_tell_the_same(void **state)
+{
+	(void)state;
+	runs = mmap(NULL, sizeof(*runs), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(runs, MAP_FAILED);
+	wander_to(1100, unit_rounds(3000), 0);
+	wander_to(1100, unit_rounds(500), 1000);
+	wander_to(12500, unit_rounds(300), 0);
+	munmap(runs, sizeof(*runs));
+	runs = NULL;
 }
 
 /* Where a return address is 0, and where it leads nowhere. */
@@ -701,6 +730,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stack_that_fits_is_told_as_without_a_memory),
 		cmocka_unit_test(a_stack_that_does_not_is_as_well),
+		cmocka_unit_test(runs_in_front_tell_the_same),
 		cmocka_unit_test(a_deep_stack_ends_as_a_shallow_one_does),
 		cmocka_unit_test(a_call_from_elsewhere_is_seen_at_both_ends),
 		cmocka_unit_test(a_stack_may_go_on_as_another_one_in_its_middle),
