@@ -133,26 +133,51 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 	return true;
 }
 
+static uint32_t walk(struct hook *h)
+{
+	struct thread *t = h->thread;
+	const struct hook_call *c = &h->call;
+	uint32_t node = last_take(&t->last, &t->unwind, session.base, c->pc, c->cfa,
+				  c->fp, t->frames[0]);
+
+	runs_keep(&t->runs, &t->last, c->pc, c->cfa, c->fp, node);
+	return node;
+}
+
+/* The native stack and Python's. Where the native one ends in a run, nothing but its
+ * node is known of it, which mostly suffices. */
+static uint32_t walk_both(struct hook *h, bool locked)
+{
+	struct thread *t = h->thread;
+	struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
+	uint32_t native = runs_take(&t->runs, &t->last, c.pc, c.sp, c.fp), node = 0;
+
+	if (native)
+		node = python_walk_take(&t->python, session.base, native, NULL, locked);
+	if (node && !(locked && recall_wants(&t->recall, &t->python, &c, node)))
+		return node;
+	native = walk(h);
+	node = python_walk_take(&t->python, session.base, native, &t->last, locked);
+	if (locked)
+		recall_keep(&t->recall, &t->last, &t->python, &c, native, node);
+	return node;
+}
+
 uint32_t hook_stack_slowly(struct hook *h, bool locked)
 {
 	struct thread *t = h->thread;
-	struct unwind_frame *frames = t->frames[h->depth];
 	const struct hook_call *c = &h->call;
 	uint32_t node;
 
 	if (h->depth)
 		return last_take_anew(&t->unwind, session.base, c->pc, c->cfa, c->fp,
-				      frames);
-	if (python_is_on() && session.flags & WIRE_PYTHON_ONLY &&
+				      t->frames[h->depth]);
+	if (!python_is_on())
+		return walk(h);
+	if (session.flags & WIRE_PYTHON_ONLY &&
 	    (node = python_walk_alone(&t->python, session.base, locked)))
 		return node;
-	node = last_take(&t->last, &t->unwind, session.base, c->pc, c->cfa, c->fp,
-			 frames);
-	if (python_is_on())
-		return python_walk_take(&t->python, session.base, node, &t->last,
-					locked);
-	runs_keep(&t->runs, &t->last, c->pc, c->cfa, c->fp, node);
-	return node;
+	return walk_both(h, locked);
 }
 
 uint32_t hook_stack(struct hook *h)

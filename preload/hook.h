@@ -133,19 +133,13 @@ static inline uint32_t hook_stack_held(struct hook *h)
 {
 	struct thread *t = h->thread;
 	struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
-	uint32_t node, native;
+	uint32_t node;
 
 	if (__builtin_expect(h->depth || !python_is_on(), 0) ||
 	    session.flags & WIRE_PYTHON_ONLY)
 		return hook_stack_slowly(h, true);
 	node = recall_take(&t->recall, &t->last, &t->python, &c);
-	if (__builtin_expect(node != 0, 1))
-		return node;
-	native = last_take(&t->last, &t->unwind, session.base, h->call.pc, h->call.cfa,
-			   h->call.fp, t->frames[0]);
-	node = python_walk_take(&t->python, session.base, native, &t->last, true);
-	recall_keep(&t->recall, &t->last, &t->python, &c, native, node);
-	return node;
+	return __builtin_expect(node != 0, 1) ? node : hook_stack_slowly(h, true);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)

@@ -305,8 +305,11 @@ static inline uint32_t pair(struct python_walk *w, void *base, uint32_t native,
 	struct python_node *known = &w->pairs[hash >> 40 & (PYTHON_PAIRS - 1)];
 	uint32_t node;
 
-	if (known->pc_flags != (pc_flags | KNOWN) || known->outside != native)
+	if (known->pc_flags != (pc_flags | KNOWN) || known->outside != native) {
+		if (!last && w->learnt[native % PYTHON_LEARNT] != native)
+			return 0;
 		learn(w, base, native, state, last);
+	}
 	node = child(known, base, pc_flags, native, 0);
 	return node ? node : native;
 }

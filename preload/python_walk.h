@@ -81,7 +81,8 @@ struct python_walk { /* all zeroes at first */
 };
 
 /* The node of this thread's stack, of which `native` is the native one; `last` is where
- * it was found. locked: this thread holds the interpreter's lock. */
+ * it was found. NULL: it is not there any more; then 0 may come back: `last` is needed.
+ * locked: this thread holds the interpreter's lock. */
 uint32_t python_walk_take(struct python_walk *w, void *base, uint32_t native,
 			  const struct last *last, bool locked);
 

@@ -230,11 +230,37 @@ static void keep_python(layout l, struct recall_stack *s, const struct python_wa
 	s->rest_is_link = at && w->frames[at - 1].is_link;
 }
 
+#define NEVER (1u << WIRE_STACK_BITS) /* of a node in recall.met */
+
+/* Where a stack is entered that w has just taken. */
+static uint32_t place_for(const struct python_walk *w, const struct recall_call *c,
+			  uint32_t node)
+{
+	const struct python_frame *p = &w->frames[w->count - 1];
+
+	return place_of(c, p->frame, p->at) + node % RECALL_WAYS;
+}
+
+bool recall_wants(struct recall *r, const struct python_walk *w,
+		  const struct recall_call *c, uint32_t node)
+{
+	uint32_t *met;
+
+	if (w->busy || w->off || !w->count)
+		return false;
+	met = &r->met[place_for(w, c, node)];
+	if (*met == node)
+		return true;
+	if (*met != (node | NEVER))
+		*met = node;
+	r->used = true;
+	return false;
+}
+
 static void keep(struct recall *r, const struct last *last, const struct python_walk *w,
 		 const struct recall_call *c, uint32_t native, uint32_t node)
 {
 	const struct last_frame *f = &last->frames[last->count];
-	const struct python_frame *p;
 	struct recall_stack s = {.pc = c->pc,
 				 .sp = c->sp,
 				 .generation = last->generation,
@@ -248,16 +274,17 @@ static void keep(struct recall *r, const struct last *last, const struct python_
 	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch ||
 	    w->full)
 		return;
-	p = &w->frames[w->count - 1];
-	i = place_of(c, p->frame, p->at) + node % RECALL_WAYS;
+	i = place_for(w, c, node);
 	/* What comes but once is not worth its place. */
 	if (r->met[i] != node) {
 		r->used = true;
 		r->met[i] = node;
 		return;
 	}
-	if (!keep_native(&s, last))
+	if (!keep_native(&s, last)) {
+		r->met[i] = node | NEVER;
 		return;
+	}
 	keep_python(&python.layout, &s, w);
 	s.next = r->stacks[i].next;
 	r->stacks[i] = s;

@@ -62,8 +62,9 @@ _Static_assert(sizeof(struct recall_stack) == 512, "found by a shift");
 
 struct recall { /* all zeroes at first */
 	bool used;
-	uint16_t at;		     /* what was taken last */
-	uint32_t met[RECALL_STACKS]; /* the node that was met last in this place */
+	uint16_t at; /* what was taken last */
+	/* The node that was met last in this place, and whether it cannot be kept. */
+	uint32_t met[RECALL_STACKS];
 	struct recall_stack stacks[RECALL_STACKS];
 };
 
@@ -71,6 +72,11 @@ struct recall { /* all zeroes at first */
  * python_walk_take() are to be asked, and what they say handed on to recall_keep(). */
 uint32_t recall_take(struct recall *r, struct last *last, struct python_walk *w,
 		     const struct recall_call *c);
+
+/* Whether it would be worth it to have this stack kept: it comes again and again, and
+ * can be. w has just taken it. */
+bool recall_wants(struct recall *r, const struct python_walk *w,
+		  const struct recall_call *c, uint32_t node);
 
 /* `last` and `w` have just taken this stack; native: its native part's node. */
 void recall_keep(struct recall *r, struct last *last, struct python_walk *w,

@@ -7,6 +7,7 @@
 
 #include "preload/modules.h"
 #include "preload/recall.h"
+#include "preload/runs_take.h"
 
 #include <alloca.h>
 
@@ -17,7 +18,8 @@ static struct unwind_thread thread, other;
 static struct unwind_frame frames[UNWIND_FRAMES], spare[UNWIND_FRAMES];
 static struct python_walk walk, walk_anew;
 static struct recall *recall;
-static size_t events, hits;
+static struct runs *runs; /* NULL: they are not asked */
+static size_t events, hits, by_runs;
 
 static void up(const struct python_layout *l)
 {
@@ -27,7 +29,9 @@ static void up(const struct python_layout *l)
 	memset(recall, 0, sizeof(*recall));
 	last_init(&last);
 	forge(l);
-	events = hits = 0;
+	if (runs)
+		memset(runs, 0, sizeof(*runs));
+	events = hits = by_runs = 0;
 }
 
 /* The call of the function that says so. */
@@ -35,6 +39,19 @@ static void up(const struct python_layout *l)
 	((struct recall_call){(uintptr_t)__builtin_return_address(0),                  \
 			      (uintptr_t)__builtin_dwarf_cfa(),                        \
 			      *(uintptr_t *)__builtin_frame_address(0)})
+
+/* 0: the native stack is to be walked. */
+static uint32_t take_run(const struct recall_call *c)
+{
+	uint32_t native = runs_take(runs, &last, c->pc, c->sp, c->fp), node = 0;
+
+	if (native)
+		node = python_walk_take(&walk, fake.base, native, NULL, true);
+	if (node && recall_wants(recall, &walk, c, node))
+		return 0;
+	by_runs += node != 0;
+	return node;
+}
 
 /* As hook_stack_held() asks. */
 static uint32_t take(const struct recall_call *c)
@@ -45,7 +62,12 @@ static uint32_t take(const struct recall_call *c)
 		hits++;
 		return node;
 	}
+	node = runs ? take_run(c) : 0;
+	if (node)
+		return node;
 	native = last_take(&last, &thread, fake.base, c->pc, c->sp, c->fp, spare);
+	if (runs)
+		runs_keep(runs, &last, c->pc, c->sp, c->fp, native);
 	node = python_walk_take(&walk, fake.base, native, &last, true);
 	recall_keep(recall, &last, &walk, c, native, node);
 	return node;
@@ -109,12 +131,11 @@ static __attribute__((noinline)) void wander(int depth, int how_often)
 	event();
 }
 
-static void what_is_recalled_is_the_stack_in_every_layout(void **state)
+static void wander_in_every_layout(void)
 {
 	static const int often[] = {2, 20, 90};
 	size_t n = sizeof(python_layouts) / sizeof(*python_layouts);
 
-	(void)state;
 	srand(3);
 	for (size_t l = 0; l < n; l++)
 		for (size_t k = 0; k < sizeof(often) / sizeof(*often); k++) {
@@ -122,10 +143,28 @@ static void what_is_recalled_is_the_stack_in_every_layout(void **state)
 			for (int i = 0; i < unit_rounds(250); i++)
 				wander(0, often[k]);
 			assert_true(hits > 0);
+			assert_true(!runs || by_runs > 0);
 			if (!k)
 				assert_uint_in_range(hits, events / 4, events);
 			unforge();
 		}
+}
+
+static void what_is_recalled_is_the_stack_in_every_layout(void **state)
+{
+	(void)state;
+	wander_in_every_layout();
+}
+
+/* Where the native stack is only known to end in a run, Python's is walked alone. */
+static void runs_beside_it_give_the_stack_in_every_layout(void **state)
+{
+	(void)state;
+	runs = calloc(1, sizeof(*runs));
+	assert_non_null(runs);
+	wander_in_every_layout();
+	free(runs);
+	runs = NULL;
 }
 
 /* Two calls at places that differ in nothing but the return address. */
@@ -237,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_recalled_is_the_stack_in_every_layout),
+		cmocka_unit_test(runs_beside_it_give_the_stack_in_every_layout),
 		cmocka_unit_test(a_stack_that_comes_again_is_recalled),
 		cmocka_unit_test(what_a_dead_code_had_is_not_recalled),
 		cmocka_unit_test(nothing_is_recalled_where_there_is_no_stack),
