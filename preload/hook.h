@@ -72,19 +72,15 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool ma
 	return hook_enter_slowly(h, maps);
 }
 
-/* Nothing of this thread's is recorded at the moment: before --delay and after
- * --duration. Asked for first of all, with as little as can be. */
+/* Nothing is recorded at the moment: before --delay and after --duration. Asked for first
+ * of all, with as little as can be: who has not been seen yet will be when it matters. */
 static inline bool hook_is_paused(void)
 {
-	struct thread *t;
-
 	/* relaxed: as below. */
-	if (__builtin_expect(atomic_load_explicit(session_recording,
-						  memory_order_relaxed) != WIRE_PAUSED,
-			     1))
-		return false;
-	t = thread_self;
-	return t && thread_is_ours(t);
+	return __builtin_expect(atomic_load_explicit(session_recording,
+						     memory_order_relaxed) ==
+					WIRE_PAUSED,
+				0);
 }
 
 /* True: this call is recorded, and hook_leave() must follow. */
