@@ -196,9 +196,10 @@ class Churn(test_python.Case):
                  for site in self.read_json("churn", result.profile)["sites"]
                  if site["file"].endswith("script.py")}
         again, never = sites["again"], sites["never again"]
-        # From 97 to 160 frees lie between two that are looked at.
+        # From 97 to 160 frees lie between two that are looked at; whose they are is by
+        # chance, as other objects come and go in the same loops.
         for site in (again, never):
-            self.assertIn(site["values"], range(site["frees"] // 200, site["frees"] // 80))
+            self.assertIn(site["values"], range(site["frees"] // 400, site["frees"] // 50))
         self.assertGreaterEqual(again["repeated"], again["values"] - 8)
         self.assertEqual(never["repeated"], 0)
         self.assertIn("of %s texts and numbers that were looked at, %s had one of 8" % (
