@@ -19,7 +19,8 @@ void block_record(struct hook *h, enum wire_type type, const void *p, size_t siz
 		stack = hook_stack_usual(h);
 	if (__builtin_expect(h->depth, 0))
 		hook_put(h, type, p, size, stack);
-	else if (type != WIRE_FREE || t->fresh != p || !thread_pair(t, p, stack))
+	else if (type != WIRE_FREE || !thread_may_pair(t, p) ||
+		 !thread_pair(t, p, stack))
 		thread_put_outermost(t, type, p, size, stack);
 	if (__builtin_expect(silence_thread, 0) && type != WIRE_FREE)
 		hook_put(h, WIRE_IGNORE, p, 0, 0);

@@ -144,7 +144,8 @@ static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth
 static inline void put_freed(struct hook *h, enum wire_type type, void *p,
 			     uint32_t stack)
 {
-	if (type != WIRE_FREE || h->depth || !thread_pair_held(h->thread, p, stack))
+	if (type != WIRE_FREE || h->depth || !thread_may_pair(h->thread, p) ||
+	    !thread_pair_held(h->thread, p, stack))
 		thread_put_held(h->thread, type, p, 0, stack);
 }
 

@@ -83,6 +83,12 @@ void thread_recover(struct thread *t, uint32_t depth);
 bool thread_pair(struct thread *t, const void *address, uint32_t stack);
 bool thread_pair_held(struct thread *t, const void *address, uint32_t stack);
 
+/* False: there is no use in trying. */
+static inline bool thread_may_pair(const struct thread *t, const void *address)
+{
+	return t->fresh == address;
+}
+
 /* Before a fork, whether it is recorded or not: if a signal handler makes it, in the
  * middle of thread_pair(), then that fails in the parent and in the child, which comes
  * back to its parent's ring. */
