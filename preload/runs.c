@@ -4,14 +4,17 @@
 
 #include <string.h>
 
-uint32_t runs_look_further(struct runs *runs, size_t place, struct last *l,
+uint32_t runs_look_further(struct runs *runs, uint64_t name, struct last *l,
 			   uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
+	size_t place = runs_place(name);
+
 	for (size_t i = 0; i < RUNS_WAYS; i++)
 		if (runs_is(runs, &runs->of[place + i], l, pc, sp, fp)) {
 			runs->first[place / RUNS_WAYS] = (uint8_t)i;
 			return runs->of[place + i].node;
 		}
+	runs->asked = name;
 	return 0;
 }
 
@@ -104,12 +107,13 @@ static void make_room(struct runs *runs, uint32_t generation)
 	runs->generation = generation;
 }
 
-static void keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
-		 uintptr_t fp, uint32_t node)
+/* name: as it was looked for, and will be; where two return addresses have one place in
+ * last.steps, it is another one behind the walk. 0: nobody looked. */
+static void keep(struct runs *runs, struct last *l, uint64_t name, uintptr_t pc,
+		 uintptr_t sp, uintptr_t fp, uint32_t node)
 {
 	const struct last_frame *f = l->frames + l->count;
 	uint32_t *met, met_name;
-	uint64_t name;
 
 	make_room(runs, l->generation);
 	l->noted = l->epoch;
@@ -117,7 +121,8 @@ static void keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 	    f->sp != sp || last_flags(f->how) || sp < l->low || sp >= l->high ||
 	    sp % ARCH_WORD)
 		return;
-	name = runs_name(l, pc, sp);
+	if (!name)
+		name = runs_name(l, pc, sp);
 	met_name = (uint32_t)(name >> 32) + node;
 	met = &runs->met[met_name * 0x9e3779b1u >> 16 & (RUNS_MET - 1)];
 	/* What comes but once is not worth its place. Two that have one word here come by
@@ -131,13 +136,16 @@ static void keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 void runs_keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 	       uintptr_t fp, uint32_t node)
 {
+	uint64_t name = runs->asked;
+
+	runs->asked = 0;
 	/* busy: another hook of this thread sleeps within. */
 	if (l->busy || l->off || l->plain != LAST_PLAIN ||
 	    l->epoch != unwind_epoch_now())
 		return;
 	l->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	keep(runs, l, pc, sp, fp, node);
+	keep(runs, l, name, pc, sp, fp, node);
 	atomic_signal_fence(memory_order_seq_cst);
 	l->busy = 0;
 }

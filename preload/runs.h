@@ -55,6 +55,7 @@ struct runs {		     /* all zeroes at first */
 	uint32_t generation; /* of modules; 0: there are none */
 	uint32_t words;	     /* used */
 	uint32_t turn;	     /* whose place is taken next */
+	uint64_t asked;	     /* the name that was looked for in vain; 0: none */
 	uint32_t met
 		[RUNS_MET]; /* what was walked, of that which has this place; 0: none */
 	uint8_t first[RUNS / RUNS_WAYS]; /* the way that was right the last time */

@@ -76,7 +76,7 @@ static inline __attribute__((always_inline)) bool runs_may_be(const struct last 
 }
 
 /* Where it is not what was there the last time. */
-uint32_t runs_look_further(struct runs *runs, size_t place, struct last *l,
+uint32_t runs_look_further(struct runs *runs, uint64_t name, struct last *l,
 			   uintptr_t pc, uintptr_t sp, uintptr_t fp);
 
 #ifdef RUNS_WATCHED /* by a test that looks twice at every stack */
@@ -89,6 +89,7 @@ static inline __attribute__((always_inline)) uint32_t
 runs_take(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
 	const struct run *r;
+	uint64_t name;
 	uint32_t node;
 	size_t place;
 
@@ -96,11 +97,12 @@ runs_take(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp, uintptr
 		return 0;
 	l->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	place = runs_place(runs_name(l, pc, sp));
+	name = runs_name(l, pc, sp);
+	place = runs_place(name);
 	r = &runs->of[place + runs->first[place / RUNS_WAYS]];
 	node = __builtin_expect(runs_is(runs, r, l, pc, sp, fp), 1)
 		       ? r->node
-		       : runs_look_further(runs, place, l, pc, sp, fp);
+		       : runs_look_further(runs, name, l, pc, sp, fp);
 	atomic_signal_fence(memory_order_seq_cst);
 	l->busy = 0;
 #ifdef RUNS_WATCHED
