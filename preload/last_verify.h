@@ -50,6 +50,20 @@ static inline bool last_same_caller(const struct last_frame *at)
 	return last_same_return(at);
 }
 
+/* Where the words are that last_same_caller() reads of a kept frame: so many. 0: they are
+ * not what they were, or do not prove its caller. */
+static inline size_t last_caller_words(const struct last_frame *at, uintptr_t ret[2])
+{
+	uintptr_t cfa = at[-1].sp;
+	int32_t slot = last_slot(at->how);
+
+	if (slot == LAST_OPAQUE || !last_same_caller(at))
+		return 0;
+	ret[0] = arch_return_slot(cfa, slot * ARCH_WORD);
+	ret[1] = cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD);
+	return at->how & LAST_CHECK ? 2 : 1;
+}
+
 /* The outermost frame that follows from `at` by words that are what they were. Two at
  * a time are asked whether more is to be compared; of the outermost it is. */
 static inline const struct last_frame *last_verify(const struct last_frame *at)

@@ -184,17 +184,13 @@ static bool put_word(struct recall_stack *s, uintptr_t at)
 	return true;
 }
 
-/* The words by which a frame's caller is found: those that last_same_caller() reads. */
+/* The words by which a frame's caller is found. */
 static bool put_caller(struct recall_stack *s, const struct last_frame *f)
 {
-	uintptr_t cfa = f[-1].sp;
-	int32_t slot = last_slot(f->how);
+	uintptr_t at[2];
+	size_t n = last_caller_words(f, at);
 
-	if (slot == LAST_OPAQUE || !last_same_caller(f))
-		return false;
-	return put_word(s, arch_return_slot(cfa, slot * ARCH_WORD)) &&
-	       (!(f->how & LAST_CHECK) ||
-		put_word(s, cfa + (uintptr_t)(int64_t)(slot * ARCH_WORD)));
+	return n && put_word(s, at[0]) && (n == 1 || put_word(s, at[1]));
 }
 
 static bool keep_native(struct recall_stack *s, const struct last *last)
