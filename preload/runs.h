@@ -63,6 +63,13 @@ struct runs {		     /* all zeroes at first */
 	struct run_word word[RUNS_WORDS];
 };
 
+/* They are of another thread: emptied before anything is kept. l is new. */
+static inline void runs_drop(struct runs *runs)
+{
+	runs->words = RUNS_WORDS;
+	runs->asked = 0;
+}
+
 /* l has just taken this stack. */
 void runs_keep(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
 	       uintptr_t fp, uint32_t node);

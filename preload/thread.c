@@ -86,8 +86,7 @@ static struct thread *ring_take(uint32_t i)
 		memset(t, 0, offsetof(struct thread, last.frames));
 		memset(&t->unwind, 0, sizeof(t->unwind));
 		memset(&t->python, 0, offsetof(struct python_walk, frames));
-		if (t->runs.generation)
-			memset(&t->runs, 0, sizeof(t->runs));
+		runs_drop(&t->runs);
 		if (t->recall.used)
 			memset(&t->recall, 0, sizeof(t->recall));
 	}

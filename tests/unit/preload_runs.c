@@ -377,6 +377,20 @@ static void a_stack_that_they_know_nothing_of_is_not_joined(void **state)
 	assert_int_equal(hits_of(leaf), 0);
 }
 
+static void what_another_thread_had_is_not_believed(void **state)
+{
+	(void)state;
+	up();
+	for (volatile int i = 0; i < 2; i++) { /* not unrolled */
+		assert_found(hits_of(loop) >= 2);
+		for (size_t k = 0; k < RUNS; k++)
+			runs->of[k].node = 1;
+		memset(last, 0, sizeof(*last));
+		last_init(last);
+		runs_drop(runs);
+	}
+}
+
 /* Each proves itself. */
 static void a_run_in_anothers_place_is_not_believed(void **state)
 {
@@ -418,6 +432,7 @@ int main(void)
 		cmocka_unit_test(any_word_of_the_stack_may_have_changed),
 		cmocka_unit_test(a_new_generation_and_a_page_that_went_empty_them),
 		cmocka_unit_test(a_stack_that_they_know_nothing_of_is_not_joined),
+		cmocka_unit_test(what_another_thread_had_is_not_believed),
 		cmocka_unit_test(a_run_in_anothers_place_is_not_believed),
 		cmocka_unit_test(more_words_than_there_is_room_for_begin_anew),
 	};
