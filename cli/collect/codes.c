@@ -21,6 +21,7 @@ void codes_done(struct codes *c)
 	free(c->items);
 	table_done(&c->known);
 	table_done(&c->places);
+	table_done(&c->instructions);
 	*c = (struct codes){0};
 }
 
@@ -123,19 +124,13 @@ static int add_frame(struct profile *p, const struct code *c, uint32_t line)
 	return 0;
 }
 
-int codes_place(struct codes *c, void *base, uint32_t number, uint64_t offset,
-		struct profile *p, uint32_t *ret)
+/* The profile's code for a line of a code object; 0 or -ENOMEM. */
+static int place_line(struct codes *c, const struct code *code, uint32_t number,
+		      uint32_t line, struct profile *p, uint64_t *ret)
 {
-	struct code *code;
-	uint32_t line;
-	uint64_t *place;
-	int r = get(c, base, number, &code);
+	uint64_t *place = table_put(&c->places, (struct table_key){number, line}, NULL);
+	int r;
 
-	*ret = 0;
-	if (r < 0 || !code)
-		return r;
-	line = python_lines_at(lines_of(code), offset);
-	place = table_put(&c->places, (struct table_key){number, line}, NULL);
 	if (!place)
 		return -ENOMEM;
 	if (!*place) {
@@ -143,6 +138,30 @@ int codes_place(struct codes *c, void *base, uint32_t number, uint64_t offset,
 		if (r < 0)
 			return r;
 		*place = p->code_count;
+	}
+	*ret = *place;
+	return 0;
+}
+
+int codes_place(struct codes *c, void *base, uint32_t number, uint64_t offset,
+		struct profile *p, uint32_t *ret)
+{
+	uint64_t *place = table_put(&c->instructions, (struct table_key){number, offset},
+				    NULL);
+	struct code *code;
+	int r;
+
+	*ret = 0;
+	if (!place)
+		return -ENOMEM;
+	if (!*place) {
+		r = get(c, base, number, &code);
+		if (r < 0 || !code)
+			return r;
+		r = place_line(c, code, number,
+			       python_lines_at(lines_of(code), offset), p, place);
+		if (r < 0)
+			return r;
 	}
 	*ret = (uint32_t)*place;
 	return 0;

@@ -19,7 +19,8 @@ struct codes {
 	struct code *items;
 	size_t count, room;
 	struct table known;  /* number in the wire -> index of the item + 1 */
-	struct table places; /* (number in the wire, line) -> profile code + 1 */
+	struct table places; /* (number in the wire, line) -> profile code */
+	struct table instructions; /* (number, offset) -> the same: no line looked up */
 };
 
 void codes_done(struct codes *c);

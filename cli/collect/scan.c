@@ -244,10 +244,12 @@ static int name_sites(struct scans *s, struct scan_job *j, const struct profile 
 }
 
 /* The graph is there: it is packed by a thread again, as that takes long. */
-static void pack_up(struct scans *s, struct scan_job *j, struct profile *p,
-		    int (*fill)(void *context, struct profile *p), void *context)
+static void pack_up(struct scans *s, struct scan_job *j, scans_profile *fill,
+		    void *context)
 {
 	struct engine_process *process = engine_process(s->engine, j->want.serial);
+	struct profile *p;
+	int err;
 
 	if (j->threaded)
 		pthread_join(j->thread, NULL);
@@ -255,7 +257,8 @@ static void pack_up(struct scans *s, struct scan_job *j, struct profile *p,
 	if (j->watch_again && process && !process->ended)
 		watches_add(&s->watches, process);
 	scan_job_answer(j, j->err ? -1 : j->want.counts ? j->unheld : 0);
-	if (!j->err && fill(context, p) < 0)
+	p = fill(context, &err);
+	if (!j->err && err)
 		j->err = -ENOMEM;
 	if (!j->err)
 		j->err = name_sites(s, j, p);
@@ -487,11 +490,11 @@ static void begin_next(struct scans *s)
 	}
 }
 
-void scans_look(struct scans *s, struct profile *p,
-		int (*fill)(void *context, struct profile *p), void *context)
+void scans_look(struct scans *s, scans_profile *fill, void *context)
 {
 	struct scan_job *j;
 	eventfd_t rung;
+	int err;
 
 	eventfd_read(s->fd, &rung);
 	hear_processes(s);
@@ -508,10 +511,10 @@ void scans_look(struct scans *s, struct profile *p,
 		break;
 	case SCAN_READ:
 		atomic_store_explicit(&j->phase, SCAN_STOPPING, memory_order_relaxed);
-		pack_up(s, j, p, fill, context);
+		pack_up(s, j, fill, context);
 		break;
 	case SCAN_DONE:
-		finish(s, j, p);
+		finish(s, j, fill(context, &err));
 		begin_next(s);
 		break;
 	default:
@@ -519,8 +522,7 @@ void scans_look(struct scans *s, struct profile *p,
 	}
 }
 
-void scans_end(struct scans *s, struct profile *p,
-	       int (*fill)(void *context, struct profile *p), void *context)
+void scans_end(struct scans *s, scans_profile *fill, void *context)
 {
 	uint64_t end = kernel_monotonic_ns() + END_NS;
 
@@ -528,7 +530,7 @@ void scans_end(struct scans *s, struct profile *p,
 		struct pollfd fd = {.fd = s->fd, .events = POLLIN};
 
 		poll(&fd, 1, END_LOOK_MS);
-		scans_look(s, p, fill, context);
+		scans_look(s, fill, context);
 	}
 	/* The others go on without us. */
 	if (!s->job)

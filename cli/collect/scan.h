@@ -20,6 +20,10 @@
 
 struct scans;
 
+/* The profile, brought up to date as far as *ret_err (0 or -errno) says, for the caller
+ * alone until it returns. */
+typedef struct profile *scans_profile(void *context, int *ret_err);
+
 /* All outlive it. lacking: what was recorded is not all of the blocks anyway; contents:
  * theirs are kept with every graph. 0 or -errno. */
 int scans_open(struct recording *memory, struct engine *engine, bool lacking,
@@ -30,9 +34,8 @@ void scans_close(struct scans *s); /* NULL is fine; ends what goes on */
 int scans_fd(const struct scans *s);
 
 /* Sees what processes ask, and goes on with what is under way. A snapshot that has come
- * to its end is added to the profile, which is brought up to date by fill() before. */
-void scans_look(struct scans *s, struct profile *p,
-		int (*fill)(void *context, struct profile *p), void *context);
+ * to its end is added to the profile. */
+void scans_look(struct scans *s, scans_profile *fill, void *context);
 
 /* A living process is to be scanned; name: of the snapshot. done(): called with its
  * index in the profile, or -errno (-EBUSY: it is asked for already). */
@@ -49,8 +52,7 @@ void scans_watch_all(struct scans *s, uint32_t wait_ms);
 void scans_watch(struct scans *s, const struct engine_process *p);
 
 /* Waits for the end of all that is, within a bound; nothing more can be asked for. */
-void scans_end(struct scans *s, struct profile *p,
-	       int (*fill)(void *context, struct profile *p), void *context);
+void scans_end(struct scans *s, scans_profile *fill, void *context);
 
 /* At the end of all, where every process was to be scanned at its end: says of those
  * that were not, why. */

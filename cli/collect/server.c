@@ -8,6 +8,7 @@
 #include "cli/collect/engine.h"
 #include "cli/collect/marks.h"
 #include "cli/collect/members.h"
+#include "cli/collect/press.h"
 #include "cli/collect/procfs.h"
 #include "cli/collect/recording.h"
 #include "cli/collect/scan.h"
@@ -50,8 +51,9 @@ struct server {
 	struct recording memory;
 	struct bell *bell;
 	struct engine *engine;
-	struct profile *profile;
+	struct profile *profile; /* by profile_of() alone */
 	struct profile_writer *writer;
+	struct press *press; /* has both of them now; or NULL */
 	struct symbols *symbols;
 
 	struct accounts *accounts;
@@ -79,12 +81,32 @@ struct server {
 	size_t fds_room;
 	uint64_t events_since; /* the last checkpoint */
 	uint64_t began_ns, root_ended_ns, nap_us;
-	uint64_t rss_at, reap_at, checkpoint_at, checkpoint_every;
+	uint64_t rss_at, reap_at, checkpoint_at, checkpoint_every, checkpoint_took;
 };
 
 static struct wire_header *header(struct server *s)
 {
 	return (struct wire_header *)s->memory.base;
+}
+
+/* Waits for what is being written, and when to write next follows from that. */
+static void end_press(struct server *s)
+{
+	uint64_t took, pause = s->checkpoint_every;
+
+	s->profile->write_error = press_close(s->press, &took);
+	s->press = NULL;
+	took += s->checkpoint_took;
+	if (pause < took * CHECKPOINT_SHARE)
+		pause = took * CHECKPOINT_SHARE;
+	s->checkpoint_at = kernel_monotonic_ns() + pause;
+}
+
+static struct profile *profile_of(struct server *s)
+{
+	if (s->press)
+		end_press(s);
+	return s->profile;
 }
 
 /* ---- connections --------------------------------------------------------- */
@@ -168,7 +190,7 @@ static void fill_status(struct server *s, struct control_status *ret)
 		.live_bytes = live.bytes,
 		.wall_ns = engine_now_ns(s->engine),
 		.lossless = !engine_error(s->engine),
-		.err = s->profile->write_error,
+		.err = profile_of(s)->write_error,
 	};
 	for (struct engine_process *p = first; p;
 	     p = engine_process_next(s->engine, p)) {
@@ -206,7 +228,7 @@ struct asker { /* waits for a snapshot */
 static void tell_snapshot(void *context, int result)
 {
 	struct asker *a = context;
-	const struct profile *p = a->server->profile;
+	const struct profile *p = profile_of(a->server);
 	struct control_snapshot answer = {.magic = CONTROL_QUERY_MAGIC,
 					  .err = result < 0 ? result : 0};
 
@@ -372,7 +394,7 @@ static bool alive(void *context, int32_t pid, int32_t tid)
 
 static void describe(struct server *s)
 {
-	struct profile *p = s->profile;
+	struct profile *p = profile_of(s);
 	char host[256] = "";
 	struct timespec now;
 
@@ -384,63 +406,76 @@ static void describe(struct server *s)
 	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int fill_profile(void *context, struct profile *p)
+static struct profile *fill_profile(void *context, int *ret_err)
 {
 	struct server *s = context;
-	int err;
+	struct profile *p = profile_of(s);
 
 	accounts_settle(s->accounts);
-	err = engine_fill(s->engine, p);
-	if (!err)
-		err = marks_fill(&s->marks, &s->memory, p);
-	return err ? err : members_fill(s->members, p);
+	*ret_err = engine_fill(s->engine, p);
+	if (!*ret_err)
+		*ret_err = marks_fill(&s->marks, &s->memory, p);
+	if (!*ret_err)
+		*ret_err = members_fill(s->members, p);
+	return p;
 }
 
 static void write_profile(struct server *s)
 {
-	int err = fill_profile(s, s->profile);
+	int err;
+	struct profile *p = fill_profile(s, &err);
 
 	/* The program needs the processors no more. */
-	if (s->finalizing && s->profile->stack_count > MANY_STACKS)
+	if (s->finalizing && p->stack_count > MANY_STACKS)
 		profile_writer_use_threads(s->writer);
 	if (!err)
-		err = profile_writer_update(s->writer, s->profile);
-	s->profile->write_error = err;
+		err = profile_writer_update(s->writer, p);
+	p->write_error = err;
 }
 
 /* At the first events, then now and then, all that is known goes to the file, so that
  * our own death costs little. Most of the time belongs to draining. */
 static void checkpoint(struct server *s, uint64_t now)
 {
-	uint64_t took;
+	struct profile *p;
+	int err;
 
-	if (now < s->checkpoint_at || !s->events_since)
+	if (s->press && press_is_done(s->press))
+		end_press(s);
+	if (s->press || now < s->checkpoint_at || !s->events_since)
 		return;
 	s->events_since = 0;
-	write_profile(s);
-	took = kernel_monotonic_ns() - now;
+	p = fill_profile(s, &err);
+	s->checkpoint_took = kernel_monotonic_ns() - now;
 	if (s->checkpoint_every < CHECKPOINT_MAX_NS)
 		s->checkpoint_every *= 2;
-	s->checkpoint_at =
-		now + took +
-		(took * CHECKPOINT_SHARE > s->checkpoint_every ? took * CHECKPOINT_SHARE
-							       : s->checkpoint_every);
+	s->checkpoint_at = now + s->checkpoint_every;
+	s->press = err ? NULL : press_open(s->writer, p);
+	if (!s->press)
+		p->write_error = err ? err : -ENOMEM;
+}
+
+static void say_stopped(struct server *s, const char *why)
+{
+	struct profile *p = profile_of(s);
+
+	p->stopped = strings_add(&p->strings, why);
 }
 
 static void finalize(struct server *s)
 {
-	struct profile *p = s->profile;
+	struct profile *p;
 
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
-	scans_end(s->scans, p, fill_profile, s);
+	scans_end(s->scans, fill_profile, s);
+	p = profile_of(s);
 	members_end_all(s->members);
 	if (s->o->config.scan_at_exit)
 		scans_tell_missing(s->scans, p);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
-		p->stopped = strings_add(
-			&p->strings, "the collector was stopped or starved and did not "
-				     "answer in time");
+		say_stopped(s, "the collector was stopped or starved and did not "
+			       "answer in time");
 	s->finalizing = true;
 	/* All but the names, in case that we do not come to the end of those. */
 	write_profile(s);
@@ -459,7 +494,7 @@ static void finalize(struct server *s)
 
 static void summarize(struct server *s)
 {
-	const struct profile *p = s->profile;
+	const struct profile *p = profile_of(s);
 	struct control_result *r = &s->result;
 
 	r->complete = p->complete;
@@ -554,8 +589,7 @@ static void keep_hours(struct server *s, uint64_t now)
 		accounts_hush(s->accounts);
 		if (atomic_compare_exchange_strong(&header(s)->recording, &recording,
 						   WIRE_PAUSED))
-			s->profile->stopped = strings_add(&s->profile->strings,
-							  "--duration was over");
+			say_stopped(s, "--duration was over");
 	}
 }
 
@@ -639,6 +673,7 @@ static void adapt_nap(struct server *s, size_t events)
 /* They can be looked at while the recording goes on. */
 static void keep_snapshots(struct server *s)
 {
+	/* (None comes to a profile that is being written.) */
 	if (s->snapshots == s->profile->snapshot_count)
 		return;
 	s->snapshots = s->profile->snapshot_count;
@@ -668,7 +703,7 @@ static int serve(struct server *s)
 		watch_new(s);
 		schedule_tick(&s->schedule, s->engine, s->scans,
 			      engine_now_ns(s->engine));
-		scans_look(s->scans, s->profile, fill_profile, s);
+		scans_look(s->scans, fill_profile, s);
 		keep_snapshots(s);
 		reap(s, now);
 		keep_hours(s, now);
@@ -708,8 +743,7 @@ static void stop(struct server *s)
 
 	accounts_hush(s->accounts);
 	atomic_compare_exchange_strong(&header(s)->recording, &recording, WIRE_PAUSED);
-	s->profile->stopped =
-		strings_add(&s->profile->strings, "`heapline stop` ended it");
+	say_stopped(s, "`heapline stop` ended it");
 }
 
 static void tell_progress(void *context, size_t done, size_t all)
