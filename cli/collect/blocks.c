@@ -1,6 +1,6 @@
 #include "cli/collect/blocks.h"
 
-#include "cli/collect/live_bucket.h"
+#include "cli/collect/live_near.h"
 
 #include "cli/base/array.h"
 
@@ -30,8 +30,6 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 
 	if (r == -EEXIST)
 		return false;
-	*blocks_birth(l, address) =
-		(struct ledger_moment){blocks_key(p, address), b->born_ns};
 	if (r < 0) {
 		l->sites.error = l->sites.error ? l->sites.error : r;
 		p->lost++;
@@ -42,10 +40,8 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret)
 {
-	if (!live_take(blocks_table(p, address), address & ~POOLS_CHUNK, ret))
-		return false;
-	blocks_date(blocks_birth(l, address), blocks_key(p, address), ret);
-	return true;
+	(void)l;
+	return live_take(blocks_table(p, address), address & ~POOLS_CHUNK, ret);
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,

@@ -32,7 +32,7 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 		 struct live_block *ret);
 
-/* What an address's latest moments are kept by, and where: neighbours meet last. */
+/* What an address's latest moment is kept by, and where: neighbours meet last. */
 static inline uint64_t blocks_key(const struct ledger_process *p, uint64_t address)
 {
 	return address | (uint64_t)p->sums.index << (LIVE_ADDRESS_BITS + 1);
@@ -43,24 +43,9 @@ static inline uint64_t blocks_hash(uint64_t address)
 	return (address * 0x9e3779b97f4a7c15ull) >> 40;
 }
 
-static inline struct ledger_moment *blocks_birth(struct ledger *l, uint64_t address)
-{
-	return &l->births[blocks_hash(address) % LEDGER_BIRTHS];
-}
-
 static inline struct ledger_moment *blocks_death(struct ledger *l, uint64_t address)
 {
 	return &l->frees[blocks_hash(address) % LEDGER_FREES];
-}
-
-/* The moment of birth that a block had before the table rounded it, if it is among the
- * newest. If there are more processes than a key can tell apart, the moment of another
- * one's block is no worse than the rounded one. */
-static inline void blocks_date(const struct ledger_moment *birth, uint64_t key,
-			       struct live_block *b)
-{
-	if (birth->key == key && birth->ns - b->born_ns < 1ull << b->shift)
-		b->born_ns = birth->ns;
 }
 
 /* When a block at address was last freed; 0: not lately. */

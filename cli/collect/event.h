@@ -34,6 +34,7 @@ struct event {		  /* one cache line, in a window */
 	bool temporary; /* a free right after the allocation, in its thread */
 
 	struct live_way way; /* found out by ledger_look_ahead() */
+	char unused[8];
 };
 
 static_assert(sizeof(struct event) == 64, "one line");

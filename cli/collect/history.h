@@ -17,9 +17,7 @@
  * readers.
  *
  * `kept` counts blocks by the epoch that they were born in, at the end of their
- * process: so what an epoch has allocated and nobody ever freed is known too. Live
- * tables keep births rounded down to units that divide an epoch: the epoch of a birth
- * is exact.
+ * process: so what an epoch has allocated and nobody ever freed is known too.
  */
 #pragma once
 

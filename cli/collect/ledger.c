@@ -271,7 +271,10 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	}
 }
 
-enum { FEW_SITES = 2048 }; /* so many are in the caches by themselves */
+enum { /* so many are in the caches by themselves */
+       FEW_SITES = 2048,
+       FEW_PAGES = 4096,
+};
 
 /* Each loop asks for what the one before it was told where to find: so many misses are
  * under way at once. */
@@ -309,8 +312,16 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		       struct event *events, size_t n)
 {
-	for (struct event *ev = events; ev < events + n; ev++)
+	if (p->live.pages > FEW_PAGES)
+		for (const struct event *ev = events; ev < events + n; ev++)
+			live_hint(&p->live, ev->address);
+	for (struct event *ev = events; ev < events + n; ev++) {
 		ev->way = live_way(&p->live, ev->address);
+		if (ev->way.at == LIVE_NOWHERE && ev->type == WIRE_ALLOC) {
+			live_open(&p->live, ev->address);
+			ev->way = live_way(&p->live, ev->address);
+		}
+	}
 	if (l->sites.count > FEW_SITES)
 		look_for_sites(l, p, events, n);
 }

@@ -22,7 +22,6 @@
 #include "cli/collect/sites.h"
 
 enum {
-	LEDGER_BIRTHS = 512,
 	LEDGER_FREES = 1024,
 	LEDGER_LATE = 4096,
 };
@@ -115,7 +114,7 @@ struct ledger {
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
-	struct ledger_moment births[LEDGER_BIRTHS], frees[LEDGER_FREES];
+	struct ledger_moment frees[LEDGER_FREES];
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);

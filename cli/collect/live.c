@@ -1,6 +1,6 @@
 #include "cli/collect/live.h"
 
-#include "cli/collect/live_bucket.h"
+#include "cli/collect/live_near.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,238 +10,347 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HASH_MASK ((1ull << LIVE_HASH_BITS) - 1)
-
 enum {
-	FIRST_SHIFT = 6,  /* 64 ns: two seconds before the first rounding */
-	MAPPED = 1 << 15, /* bytes from which an array is a mapping of its own */
-	LARGE = 8 << 20,  /* of a table: bytes that take a millisecond to give back */
-	HOMES_MAX = 1 << (LIVE_HOME_BITS - 1),
+	FIRST_PAGES = 8,       /* of a shard */
+	FIRST_ROOM = 64 << 10, /* bytes of groups of a size */
+	SPARE = 256 << 10, /* of memory that a size may have for nothing, at least */
+	LARGE = 8 << 20,   /* of a table: bytes that take a millisecond to give back */
 };
+
+const uint8_t live_sizes[LIVE_SIZES + 1] = {1,	2,  3,	4,  6,	8,  10, 12,  14, 16,
+					    20, 24, 28, 32, 48, 64, 96, 128, 0};
 
 struct live_odd {
 	uint64_t address1; /* + 1; 0: free */
 	struct live_block block;
 };
 
-static inline struct live_homes homes_of(const struct live_shard *s, uint64_t key)
-{
-	uint32_t first = live_first(s, key), second = live_second(s, key);
+/* ---- groups -------------------------------------------------------------- */
 
-	return (struct live_homes){{s->buckets + first, s->buckets + second}};
+static size_t bytes_of(int size, size_t pages)
+{
+	return pages * live_sizes[size] * sizeof(struct live_group);
 }
 
-/* ---- a bucket ------------------------------------------------------------ */
-
-static inline void copy(struct live_bucket *to, int at, const struct live_bucket *from,
-			int i)
+/* Room for one page's more. */
+static int sized_reserve(struct live_sized *z, int size)
 {
-	to->tag[at] = from->tag[i];
-	to->rest[at] = from->rest[i];
-	to->size[at] = from->size[i];
-	to->site[at] = from->site[i];
-}
+	size_t first = FIRST_ROOM / bytes_of(size, 1),
+	       room = z->room ? 2 * z->room : first;
+	uint64_t *owner;
+	void *groups;
 
-/* Both are full: one of the entries there goes to its other bucket. */
-static int make_room(const struct live_shard *s, const struct live_homes *h)
-{
-	for (int i = 0; i < 2 * LIVE_BUCKET; i++) {
-		struct live_bucket *b = live_bucket_of(h, i);
-		struct live_homes others = homes_of(s, live_key_at(b, i % LIVE_BUCKET));
-		int at = live_room(&others);
-
-		if (at < 0)
-			continue;
-		copy(live_bucket_of(&others, at), at % LIVE_BUCKET, b, i % LIVE_BUCKET);
-		b->rest[i % LIVE_BUCKET] = LIVE_EMPTY;
-		return i;
-	}
-	return -1;
-}
-
-/* ---- one shard ----------------------------------------------------------- */
-
-/* False: no room, or none that is found in a few steps. */
-static inline bool place(struct live_shard *s, uint64_t key,
-			 const struct live_bucket *from, int i)
-{
-	struct live_homes h = homes_of(s, key);
-	int at = live_room(&h);
-
-	if (at < 0)
-		at = make_room(s, &h);
-	if (at < 0)
-		return false;
-	copy(live_bucket_of(&h, at), at % LIVE_BUCKET, from, i);
-	return true;
-}
-
-static size_t bytes_of(size_t buckets)
-{
-	return buckets * sizeof(struct live_bucket);
-}
-
-static bool is_mapped(size_t buckets)
-{
-	return bytes_of(buckets) >= MAPPED;
-}
-
-/* For that many buckets, which are what memory there is then. */
-static void *array_new(size_t n)
-{
-	void *p;
-
-	if (!is_mapped(n))
-		return aligned_alloc(_Alignof(struct live_bucket), bytes_of(n));
-	p = mmap(NULL, bytes_of(n), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void array_free(struct live_bucket *b, size_t n)
-{
-	if (b && is_mapped(n))
-		munmap(b, bytes_of(n));
-	else
-		free(b);
-}
-
-/* Memory for n buckets. Large arrays are mappings: room that nobody has touched costs
- * nothing there, and no bucket is copied. */
-static int reserve(struct live_shard *s, uint32_t n)
-{
-	uint32_t room = is_mapped(n) ? 2 * n : n + n / 8;
-	void *more;
-
-	if (n <= s->room)
+	if (z->count < z->room)
 		return 0;
-	if (is_mapped(s->room)) {
-		more = mremap(s->buckets, bytes_of(s->room), bytes_of(room),
-			      MREMAP_MAYMOVE);
-		if (more == MAP_FAILED)
-			return -ENOMEM;
-	} else {
-		more = array_new(room);
-		if (!more)
-			return -ENOMEM;
-		if (s->homes)
-			memcpy(more, s->buckets, bytes_of(s->homes));
-		array_free(s->buckets, s->room);
-	}
-	s->buckets = more;
-	s->room = room;
+	if (room * live_sizes[size] > UINT32_MAX)
+		return -ENOMEM;
+	owner = realloc(z->owner, room * sizeof(*owner));
+	if (!owner)
+		return -ENOMEM;
+	z->owner = owner;
+	/* What nobody has touched costs nothing. */
+	groups = z->room ? mremap(z->groups, bytes_of(size, z->room),
+				  bytes_of(size, room), MREMAP_MAYMOVE)
+			 : mmap(NULL, bytes_of(size, room), PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (groups == MAP_FAILED)
+		return -ENOMEM;
+	z->groups = groups;
+	z->room = room;
 	return 0;
 }
 
-/* One bucket more. What goes there comes from one other, where it was because of one
- * of its two hashes, and goes because of the same. */
-static void split(struct live_shard *s)
+static void sized_done(struct live_sized *z, int size)
 {
-	uint32_t here = s->homes, there = here & s->mask >> 1;
-	struct live_bucket *from = &s->buckets[there], *to = &s->buckets[here];
-	int n = 0;
-
-	memset(to->rest, 0xff, sizeof(to->rest));
-	for (int i = 0; here > 0 && i < LIVE_BUCKET; i++) {
-		uint64_t key = live_key_at(from, (size_t)i);
-		uint32_t first = live_hash(key) & s->mask;
-		uint32_t second = live_other_hash(key) & s->mask;
-
-		if (from->rest[i] == LIVE_EMPTY ||
-		    (first != here && (first == there || second != here)))
-			continue;
-		copy(to, n++, from, i);
-		from->rest[i] = LIVE_EMPTY;
-	}
-	s->homes++;
-	if (s->homes > s->mask)
-		s->mask = 2 * s->mask + 1;
+	if (z->room)
+		munmap(z->groups, bytes_of(size, z->room));
+	free(z->owner);
+	*z = (struct live_sized){0};
 }
 
-/* 0, -ENOMEM, or -EXFULL: the keys are such that more room would be no help. */
-static int grow(struct live_shard *s)
+/* Gives memory back that is of no use: what was grown in all pages alike, each of them
+ * left one after the other. */
+static void sized_trim(struct live_sized *z, int size)
 {
-	uint32_t n = s->homes + (s->homes / 32 > 2 ? s->homes / 32 : 2);
-	int r;
+	size_t spare = bytes_of(size, z->touched - z->count);
+	uintptr_t from = (uintptr_t)z->groups + bytes_of(size, z->count);
+	uintptr_t end = (uintptr_t)z->groups + bytes_of(size, z->touched);
 
-	if (s->used < s->homes * LIVE_BUCKET / 2)
-		return -EXFULL;
-	if (n >= HOMES_MAX)
-		return -ENOMEM;
-	r = reserve(s, n);
+	if (spare < SPARE || spare < bytes_of(size, z->count) / 8)
+		return;
+	from = (from + 4095) & ~(uintptr_t)4095;
+	madvise((void *)from, end - from, MADV_DONTNEED);
+	z->touched = z->count;
+}
+
+/* ---- pages --------------------------------------------------------------- */
+
+struct live_page *live_page(const struct live *l, uint64_t page)
+{
+	uint64_t mixed = live_mix(page);
+	const struct live_shard *s = &l->shard[live_shard_of(mixed)];
+	uint32_t at = live_page_at(s, page, mixed);
+
+	return at == LIVE_NOWHERE ? NULL : &s->pages[at];
+}
+
+/* Empty groups of a size for a page: their place, or -ENOMEM. */
+static int64_t take_groups(struct live *l, int size, uint64_t page1)
+{
+	struct live_sized *z = &l->sized[size];
+	size_t at = z->count * live_sizes[size];
+	int r = sized_reserve(z, size);
+
 	if (r < 0)
 		return r;
-	if (!s->homes)
-		s->shift = FIRST_SHIFT;
-	while (s->homes < n)
-		split(s);
-	s->most = s->homes * (LIVE_BUCKET * 7) / 10; /* never below a half */
-	return 0;
+	memset(z->groups + at, 0xff, bytes_of(size, 1));
+	z->owner[z->count++] = page1;
+	if (z->touched < z->count)
+		z->touched = z->count;
+	return (int64_t)at;
 }
 
-/* Halves the resolution of moments until `ns` fits. */
-static void coarsen(struct live_shard *s, uint64_t ns)
+/* The page's are no more; the last one's of that size come to lie there. */
+static void give_groups(struct live *l, int size, uint32_t at)
 {
-	uint8_t more = 0;
+	struct live_sized *z = &l->sized[size];
+	size_t last = --z->count, hole = at / live_sizes[size];
 
-	while (ns >> (s->shift + more) >= LIVE_TIME_MASK)
-		more++;
-	for (uint32_t at = 0; more && at < s->homes; at++)
-		for (int i = 0; i < LIVE_BUCKET; i++) {
-			uint32_t *rest = &s->buckets[at].rest[i];
+	if (hole != last) {
+		memcpy(z->groups + at, z->groups + last * live_sizes[size],
+		       bytes_of(size, 1));
+		z->owner[hole] = z->owner[last];
+		live_page(l, z->owner[hole] - 1)->at = at;
+	}
+	sized_trim(z, size);
+}
 
-			if (*rest != LIVE_EMPTY)
-				*rest = (*rest & ~LIVE_TIME_MASK) |
-					(*rest & LIVE_TIME_MASK) >> more;
+/* Puts an entry into groups of a size: its own or the next, which *spills tells. */
+static bool place_entry(struct live_group *groups, int size,
+			const struct live_group *from, unsigned k, bool *spills)
+{
+	unsigned count = live_sizes[size], empty, to;
+	unsigned i =
+		(unsigned)(from->when[k] >> LIVE_BORN_BITS) * count >> LIVE_PLACE_BITS;
+
+	live_match(&groups[i], 0, &empty);
+	if (!empty) {
+		*spills = true;
+		i = i + 1 < count ? i + 1 : 0;
+		live_match(&groups[i], 0, &empty);
+	}
+	if (!empty)
+		return false;
+	to = (unsigned)__builtin_ctz(empty);
+	groups[i].when[to] = from->when[k];
+	groups[i].size[to] = from->size[k];
+	groups[i].site[to] = from->site[k];
+	return true;
+}
+
+/* All of a page's entries. */
+static bool place_all(const struct live_group *from, unsigned count,
+		      struct live_group *to, int size, bool *spills)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < LIVE_GROUP; k++)
+			if (from[i].when[k] != LIVE_EMPTY &&
+			    !place_entry(to, size, &from[i], k, spills))
+				return false;
+	return true;
+}
+
+/* What a new page's blocks may come to need, as it does not matter which they are. */
+static int first_size(const struct live *l)
+{
+	size_t usual = l->used / (l->pages + 1) / 4 * 3;
+	int size = 0;
+
+	while (size + 1 < LIVE_SIZES &&
+	       (size_t)live_sizes[size + 1] * LIVE_GROUP <= usual)
+		size++;
+	return size;
+}
+
+/* The page has more groups; how many is seen when its entries are there. */
+static int widen(struct live *l, struct live_page *p)
+{
+	int old = p->size, size = old == LIVE_SIZES ? first_size(l) : old + 1;
+
+	for (;; size++) {
+		bool spills = false;
+		int64_t at;
+
+		assert(size < LIVE_SIZES); /* 128 groups have room for all */
+		at = take_groups(l, size, p->page1);
+		if (at < 0)
+			return (int)at;
+		if (!place_all(live_groups(l, p), live_sizes[old],
+			       l->sized[size].groups + at, size, &spills)) {
+			give_groups(l, size, (uint32_t)at);
+			continue;
 		}
-	s->shift = (uint8_t)(s->shift + more);
+		if (old != LIVE_SIZES)
+			give_groups(l, old, p->at);
+		p->at = (uint32_t)at;
+		p->size = (uint8_t)size;
+		p->spills = spills;
+		return 0;
+	}
 }
 
-static int shard_add(struct live_shard *s, uint64_t key, const struct live_block *b)
+/* A place for a page that is not there; NULL: others have all that it may have. */
+static struct live_page *free_page(const struct live_shard *s, uint64_t mixed)
 {
-	struct live_bucket one;
-	struct live_shard of = *s; /* for moments alone */
-	struct live_homes h = homes_of(s, key);
-	int r;
+	struct live_page *p = s->pages + ((uint32_t)mixed & (s->room - 1));
 
-	if (s->buckets && live_find(&h, key) >= 0)
-		return -EEXIST;
-	if (s->used >= s->most) {
-		r = grow(s);
+	for (int i = 0; i < LIVE_PROBE; i++)
+		if (!p[i].page1)
+			return &p[i];
+	return NULL;
+}
+
+/* Pages that have blocks; the others are left behind. */
+static bool move_pages(const struct live_shard *from, struct live_shard *to)
+{
+	for (size_t i = 0; from->room && i < from->room + LIVE_PROBE; i++) {
+		const struct live_page *p = &from->pages[i];
+		struct live_page *place;
+
+		if (!p->used)
+			continue;
+		place = free_page(to, live_mix(p->page1 - 1));
+		if (!place)
+			return false;
+		*place = *p;
+		to->used++;
+	}
+	return true;
+}
+
+/* Pages that have blocks; the others give their groups back. */
+static uint32_t strip_pages(struct live *l, struct live_shard *s)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; s->room && i < s->room + LIVE_PROBE; i++) {
+		struct live_page *p = &s->pages[i];
+
+		count += p->used > 0;
+		if (!p->page1 || p->used || p->size == LIVE_SIZES)
+			continue;
+		give_groups(l, p->size, p->at);
+		p->size = LIVE_SIZES;
+	}
+	return count;
+}
+
+/* Room for another page where there was none. 0, -ENOMEM, or -EXFULL: pages are such
+ * that more would be no help. */
+static int shard_grow(struct live *l, struct live_shard *s)
+{
+	uint32_t count = strip_pages(l, s), room = FIRST_PAGES;
+
+	while (room < 2 * count || (room <= s->room && count > s->used / 4 * 3))
+		room *= 2;
+	for (;; room *= 2) {
+		struct live_shard more = {.room = room};
+
+		if (room > 16 * (count + FIRST_PAGES))
+			return -EXFULL;
+		if (room >= LIVE_NOWHERE / 4)
+			return -ENOMEM;
+		more.pages = calloc(room + LIVE_PROBE, sizeof(*more.pages));
+		if (!more.pages)
+			return -ENOMEM;
+		if (move_pages(s, &more)) {
+			l->pages -= s->used - more.used;
+			free(s->pages);
+			*s = more;
+			return 0;
+		}
+		free(more.pages);
+	}
+}
+
+/* The page, made if need be. 0, -ENOMEM or -EXFULL. */
+static int put_page(struct live *l, uint64_t page, struct live_page **ret)
+{
+	uint64_t mixed = live_mix(page);
+	struct live_shard *s = &l->shard[live_shard_of(mixed)];
+	struct live_page *p = live_page(l, page);
+
+	if (!p && s->used < s->room / 4 * 3)
+		p = free_page(s, mixed);
+	while (!p) {
+		int r = shard_grow(l, s);
+
 		if (r < 0)
 			return r;
+		p = free_page(s, mixed);
 	}
-	if (b->born_ns >> s->shift >= LIVE_TIME_MASK)
-		coarsen(s, b->born_ns);
-	of.shift = s->shift;
-	live_fill(&of, &one, 0, key, b);
-	s->used++;
-	while (!place(s, key, &one, 0)) {
-		r = grow(s);
-		if (r < 0) {
-			s->used--;
-			return r;
-		}
+	if (!p->page1) {
+		*p = (struct live_page){.page1 = page + 1, .size = LIVE_SIZES};
+		s->used++;
+		l->pages++;
 	}
+	*ret = p;
 	return 0;
 }
 
-static bool shard_has(const struct live_shard *s, uint64_t key)
+void live_open(struct live *l, uint64_t address)
 {
-	struct live_homes h = homes_of(s, key);
+	struct live_page *p;
 
-	return s->buckets && live_find(&h, key) >= 0;
+	if (!live_is_odd(address))
+		put_page(l, address >> LIVE_PAGE_SHIFT, &p);
 }
 
-static bool shard_take(struct live_shard *s, uint64_t key, struct live_block *ret)
+int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
+		   struct live_entry *ret_room)
 {
-	struct live_homes h = homes_of(s, key);
-	int i = s->buckets ? live_find(&h, key) : -1;
+	unsigned place = live_place(address);
+	struct live_page *p;
+	int r = put_page(l, address >> LIVE_PAGE_SHIFT, &p);
 
-	if (i < 0)
-		return false;
-	live_empty(s, live_bucket_of(&h, i), (size_t)i % LIVE_BUCKET, ret);
-	return true;
+	if (r < 0)
+		return r;
+	*ret = p;
+	for (;;) {
+		live_find(l, p, place, ret_room);
+		if (ret_room->of)
+			return 0;
+		if (!p->spills && live_sizes[p->size] > 1)
+			p->spills = true;
+		else if ((r = widen(l, p)) < 0)
+			return r;
+	}
+}
+
+static int page_add(struct live *l, uint64_t address, const struct live_block *b)
+{
+	unsigned place = live_place(address);
+	struct live_page *p = live_page(l, address >> LIVE_PAGE_SHIFT);
+	struct live_entry room;
+	int r;
+
+	if (p && live_find(l, p, place, &room).of)
+		return -EEXIST;
+	r = live_make_room(l, address, &p, &room);
+	if (r == 0)
+		live_fill(l, p, room, place, b);
+	return r;
+}
+
+/* Where the block is that is not in the side table; none: there is none. */
+static struct live_entry seek(const struct live *l, uint64_t address,
+			      struct live_page **ret)
+{
+	struct live_entry room;
+
+	*ret = live_is_odd(address) ? NULL : live_page(l, address >> LIVE_PAGE_SHIFT);
+	return *ret ? live_find(l, *ret, live_place(address), &room)
+		    : (struct live_entry){0};
 }
 
 /* ---- the side table ------------------------------------------------------ */
@@ -319,8 +428,10 @@ static bool side_take(struct live_side *t, uint64_t address, struct live_block *
 
 void live_done(struct live *l)
 {
+	for (int i = 0; i < LIVE_SIZES; i++)
+		sized_done(&l->sized[i], i);
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		array_free(l->shard[i].buckets, l->shard[i].room);
+		free(l->shard[i].pages);
 	free(l->side.slots);
 	*l = (struct live){0};
 }
@@ -374,49 +485,44 @@ bool live_side_has(const struct live *l, uint64_t address)
 
 bool live_has(const struct live *l, uint64_t address)
 {
-	uint64_t mixed = live_mix(address);
+	struct live_page *p;
 
-	if (!live_is_odd(address) &&
-	    shard_has(&l->shard[mixed >> LIVE_KEY_BITS], mixed & LIVE_KEY_MASK))
-		return true;
-	return side_has(&l->side, address);
+	return seek(l, address, &p).of || side_has(&l->side, address);
 }
 
 int live_add(struct live *l, uint64_t address, const struct live_block *b)
 {
-	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
-	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
+	struct live_page *p;
 	int r = -EXFULL;
 
 	assert(b->site);
 	if (side_has(&l->side, address))
 		return -EEXIST;
 	if (!live_is_odd(address) && b->size <= UINT32_MAX)
-		r = shard_add(s, key, b);
-	else if (!live_is_odd(address) && shard_has(s, key))
+		r = page_add(l, address, b);
+	else if (seek(l, address, &p).of)
 		r = -EEXIST;
 	return r == -EXFULL ? side_add(&l->side, address, b) : r;
 }
 
 bool live_take(struct live *l, uint64_t address, struct live_block *ret)
 {
-	uint64_t mixed = live_mix(address);
+	struct live_page *p;
+	struct live_entry e = seek(l, address, &p);
 
-	if (!live_is_odd(address) &&
-	    shard_take(&l->shard[mixed >> LIVE_KEY_BITS], mixed & LIVE_KEY_MASK, ret))
-		return true;
-	return side_take(&l->side, address, ret);
+	if (!e.of)
+		return side_take(&l->side, address, ret);
+	live_empty(l, p, e, ret);
+	return true;
 }
 
 bool live_ignore(struct live *l, uint64_t address)
 {
-	uint64_t mixed = live_mix(address), key = mixed & LIVE_KEY_MASK;
-	struct live_shard *s = &l->shard[mixed >> LIVE_KEY_BITS];
-	struct live_homes h = homes_of(s, key);
-	int i = live_is_odd(address) || !s->buckets ? -1 : live_find(&h, key);
+	struct live_page *p;
+	struct live_entry e = seek(l, address, &p);
 
-	if (i >= 0)
-		live_bucket_of(&h, i)->site[i % LIVE_BUCKET] |= LIVE_IGNORED;
+	if (e.of)
+		e.of->site[e.i] |= LIVE_IGNORED;
 	else if (side_has(&l->side, address))
 		l->side.slots[side_seek(&l->side, address)].block.ignored = true;
 	else
@@ -424,48 +530,38 @@ bool live_ignore(struct live *l, uint64_t address)
 	return true;
 }
 
-/* live_mix()'s factors, and what undoes them. */
-_Static_assert(0x9e3779b97f4a7c15ull * 0xf1de83e19937733dull == 1, "mod 2^64");
-_Static_assert(0xd6e8feb86659fd93ull * 0xcfee444d8b59a89bull == 1, "mod 2^64");
-
-static uint64_t unmix(uint64_t mixed)
+static void page_each(const struct live *l, const struct live_page *p,
+		      void (*see)(void *context, uint64_t address,
+				  const struct live_block *b),
+		      void *context)
 {
-	uint64_t x = (mixed * 0xcfee444d8b59a89bull) & HASH_MASK;
+	struct live_group *groups = live_groups(l, p);
 
-	x ^= x >> 23; /* its own inverse: 2 * 23 > 45 */
-	return ((x * 0xf1de83e19937733dull) & HASH_MASK) << 3;
-}
+	for (unsigned n = 0; n < live_sizes[p->size] * LIVE_GROUP; n++) {
+		struct live_entry e = {&groups[n / LIVE_GROUP], n % LIVE_GROUP};
+		uint64_t when = e.of->when[e.i];
+		struct live_block b;
 
-/* What there is in a shard is all found before its last bucket, as a rule: an emptied
- * one is not looked at. */
-static void shard_each(const struct live_shard *s, uint64_t number,
-		       void (*see)(void *context, uint64_t address,
-				   const struct live_block *b),
-		       void *context)
-{
-	size_t left = s->used;
-
-	for (size_t at = 0; left && at < s->homes; at++)
-		for (size_t i = 0; i < LIVE_BUCKET; i++) {
-			const struct live_bucket *bucket = &s->buckets[at];
-			struct live_block b;
-
-			if (bucket->rest[i] == LIVE_EMPTY)
-				continue;
-			live_unpack(s, bucket, i, &b);
-			see(context,
-			    unmix(number << LIVE_KEY_BITS | live_key_at(bucket, i)),
-			    &b);
-			left--;
-		}
+		if (when == LIVE_EMPTY)
+			continue;
+		live_unpack(e, &b);
+		see(context,
+		    (p->page1 - 1) << LIVE_PAGE_SHIFT | when >> LIVE_BORN_BITS << 3,
+		    &b);
+	}
 }
 
 void live_each(const struct live *l,
 	       void (*see)(void *context, uint64_t address, const struct live_block *b),
 	       void *context)
 {
-	for (uint64_t i = 0; i < LIVE_SHARDS; i++)
-		shard_each(&l->shard[i], i, see, context);
+	for (int n = 0; n < LIVE_SHARDS; n++) {
+		const struct live_shard *s = &l->shard[n];
+
+		for (size_t i = 0; s->room && i < s->room + LIVE_PROBE; i++)
+			if (s->pages[i].used)
+				page_each(l, &s->pages[i], see, context);
+	}
 	for (size_t at = 0; at < l->side.room; at++)
 		if (l->side.slots[at].address1)
 			see(context, l->side.slots[at].address1 - 1,
@@ -474,19 +570,19 @@ void live_each(const struct live *l,
 
 size_t live_count(const struct live *l)
 {
-	size_t count = l->side.used;
-
-	for (int i = 0; i < LIVE_SHARDS; i++)
-		count += l->shard[i].used;
-	return count;
+	return l->used + l->side.used;
 }
 
 size_t live_footprint(const struct live *l)
 {
 	size_t bytes = sizeof(*l) + l->side.room * sizeof(*l->side.slots);
 
+	for (int i = 0; i < LIVE_SIZES; i++)
+		bytes += bytes_of(i, l->sized[i].touched) +
+			 l->sized[i].touched * sizeof(*l->sized[i].owner);
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		bytes += bytes_of(is_mapped(l->shard[i].room) ? l->shard[i].homes
-							      : l->shard[i].room);
+		if (l->shard[i].room)
+			bytes += (l->shard[i].room + LIVE_PROBE) *
+				 sizeof(*l->shard[i].pages);
 	return bytes;
 }

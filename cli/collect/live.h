@@ -1,26 +1,22 @@
 /*
  * live.h - the live table of one process: which block lies at an address.
  *
- * 64 shards, by the hash's high bits. A shard is an array of buckets, each with eight
- * entries in two cache lines, and
+ *	a page of the program's memory (4 KiB)	has a place among the pages of its shard
+ *	a page's blocks				lie side by side, in groups of four
  *
- *	an entry lies in one of the two buckets of its key
+ * So blocks that are near each other, which programs make and free together, are found in
+ * the same few lines and pages of the collector's memory, where a hash of the address
+ * would strew them. A group is a cache line; which one of its page's an entry belongs to
+ * follows from its place in the page, and where that is full it lies in the next one.
  *
- * in the one that had more room when it came, or where it was moved to since, to make
- * room for another. So every search looks at two cache lines, which do not depend on
- * each other; and an array is full to seven tenths, with few entries moved, before it
- * grows by a thirty-second: 16 bytes an entry make at most 24 bytes a block.
+ * A page has 1, 2, 3, 4, 6 .. 128 groups; where they have no room any more it gets the
+ * next number of them. All pages' groups of one number are one array without holes: what
+ * a page leaves there is taken by the last one. So 16 bytes an entry make at most 24
+ * bytes a block, where pages have four blocks or more.
  *
- * It grows where it stands, a bucket at a time (linear hashing): a hash of which one
- * more bit counts tells apart bucket n / 2 and what of it goes to the new bucket n. So
- * an entry is looked at once while the table doubles, and none needs a new search.
- *
- *	homes <= mask < 2 * homes, mask + 1 a power of two
- *	home of a hash = hash & mask, or that & mask / 2 where no bucket is yet
- *
- * Keys are addresses / 8, mixed one-to-one, so that nothing else need be stored. Blocks
- * of 4 GiB and more, odd addresses, and keys that somebody made to meet in the same
- * buckets live in a side table.
+ * Pages are found by hashing, in 64 shards so that none takes long to grow. Blocks of
+ * 4 GiB and more, odd addresses, and pages that somebody made to meet in the same places
+ * live in a side table.
  */
 #pragma once
 
@@ -30,47 +26,67 @@
 
 enum live_bits {
 	LIVE_ADDRESS_BITS = 48,
-	LIVE_HASH_BITS = 45, /* of address / 8 */
+	LIVE_PAGE_SHIFT = 12,
+	LIVE_PLACE_BITS = 9, /* of an address / 8 in its page */
+	LIVE_BORN_BITS = 64 - LIVE_PLACE_BITS,
 	LIVE_SHARD_BITS = 6,
-	LIVE_KEY_BITS = LIVE_HASH_BITS - LIVE_SHARD_BITS,
-	LIVE_TAG_BITS = 32,
-	LIVE_TIME_BITS = LIVE_TAG_BITS + 32 - LIVE_KEY_BITS,
-	LIVE_HOME_BITS = 25, /* of a hash; there are fewer buckets */
 	LIVE_SHARDS = 1 << LIVE_SHARD_BITS,
-	LIVE_BUCKET = 8,
+	LIVE_GROUP = 4,
+	LIVE_PROBE = 32, /* places of a shard that a page may have, from its first on */
+	LIVE_SIZES = 18, /* numbers of groups that a page may have */
 };
 
 struct live_block {
 	uint64_t size;
-	uint64_t born_ns; /* comes back rounded down to units of 1 << shift */
+	uint64_t
+		born_ns; /* below LIVE_BORN_MOST, which is a year, or comes back as that */
 	uint32_t site; /* not 0, below LIVE_IGNORED; or an owner, see sites_owner() */
-	uint8_t shift; /* set by live_take() */
 	bool ignored;  /* live_ignore() */
 };
 
-/* In columns, so that all eight tags are compared
- * at once; a tag alone is nearly always enough. */
-struct live_bucket {
-	_Alignas(64) uint32_t tag[LIVE_BUCKET]; /* the key's low bits */
-	uint32_t rest[LIVE_BUCKET]; /* the key's high bits, moment; ~0: empty */
-	uint32_t size[LIVE_BUCKET];
-	uint32_t site[LIVE_BUCKET]; /* and LIVE_IGNORED */
+struct live_group { /* a cache line */
+	_Alignas(64)
+		uint64_t when[LIVE_GROUP]; /* place in the page, moment; ~0: empty */
+	uint32_t size[LIVE_GROUP];
+	uint32_t site[LIVE_GROUP]; /* and LIVE_IGNORED */
+};
+
+struct live_entry {
+	struct live_group *of; /* NULL: there is none */
+	unsigned i;
 };
 
 #define LIVE_IGNORED (1u << 31)
+/* Above all moments: the upper half of an empty entry's is no other's. */
+#define LIVE_BORN_MOST ((1ull << LIVE_BORN_BITS) - (1ull << 32))
 
-struct live_shard {
-	struct live_bucket *buckets;
-	uint32_t homes, mask; /* how many; see above */
-	uint32_t room;	      /* and so many there is memory for */
-	uint32_t used, most;  /* entries; as many as make it grow */
-	uint8_t shift;	      /* moments are kept in units of 1 << shift ns */
+struct live_page {
+	uint64_t page1; /* address >> LIVE_PAGE_SHIFT, + 1; 0: free */
+	uint32_t at;	/* of its first group among those of its size */
+	uint16_t used;	/* entries */
+	uint8_t size;	/* of live_sizes; LIVE_SIZES: it has no groups */
+	bool spills;	/* an entry may lie behind its own group */
 };
 
-struct live_way {		/* to an address: see live_bucket.h */
-	uint64_t mixed;		/* live_mix() of it */
-	uint32_t first, second; /* buckets, by their offsets in bytes, ... */
-	uint32_t homes;		/* ... of a shard of so many; ~0: it leads nowhere */
+/* How many groups; and 0. */
+extern const uint8_t live_sizes[LIVE_SIZES + 1];
+
+struct live_sized {		   /* the groups of all pages that have so many */
+	struct live_group *groups; /* a mapping */
+	uint64_t *owner;	   /* page1 of each page */
+	size_t count, room;	   /* pages */
+	size_t touched;		   /* that the mapping has memory for */
+};
+
+struct live_shard {
+	struct live_page *pages; /* room of them and LIVE_PROBE more; or NULL */
+	uint32_t room, used;	 /* a power of two */
+};
+
+struct live_way { /* to an address: see live_near.h */
+	uint64_t address;
+	uint32_t shard,
+		at; /* of the page, if it is still there; ~0: it leads nowhere */
 };
 
 struct live_side {
@@ -79,6 +95,8 @@ struct live_side {
 };
 
 struct live {
+	struct live_sized sized[LIVE_SIZES + 1]; /* the last one stays empty */
+	size_t used, pages;			 /* entries of pages; pages */
 	struct live_shard shard[LIVE_SHARDS];
 	struct live_side side;
 };
@@ -112,49 +130,36 @@ size_t live_count(const struct live *l);
 /* Bytes of memory that the table holds. */
 size_t live_footprint(const struct live *l);
 
-/* address / 8 mixed one-to-one over LIVE_HASH_BITS. */
-static inline uint64_t live_mix(uint64_t address)
+/* Of a page, mixed: the shard by its upper bits, the place there by others. */
+static inline uint64_t live_mix(uint64_t page)
 {
-	const uint64_t mask = (1ull << LIVE_HASH_BITS) - 1;
-	uint64_t x = ((address >> 3) * 0x9e3779b97f4a7c15ull) & mask;
+	uint64_t x = page * 0x9e3779b97f4a7c15ull;
 
-	x ^= x >> 23;
-	return (x * 0xd6e8feb86659fd93ull) & mask;
+	return x ^ x >> 32;
 }
 
-static inline uint32_t live_home(const struct live_shard *s, uint32_t hash)
+static inline uint32_t live_shard_of(uint64_t mixed)
 {
-	uint32_t at = hash & s->mask;
-
-	return at < s->homes ? at : at & s->mask >> 1;
+	return (uint32_t)(mixed >> (64 - LIVE_SHARD_BITS));
 }
 
-/* Of a key: its upper bits, which are mixed best. */
-static inline uint32_t live_hash(uint64_t key)
-{
-	return (uint32_t)(key >> (LIVE_KEY_BITS - LIVE_HOME_BITS));
-}
-
-static inline uint32_t live_other_hash(uint64_t key)
-{
-	return (uint32_t)((key * 0xa0761d6478bd642full) >> 32);
-}
-
-static inline uint32_t live_first(const struct live_shard *s, uint64_t key)
-{
-	return live_home(s, live_hash(key));
-}
-
-static inline uint32_t live_second(const struct live_shard *s, uint64_t key)
-{
-	return live_home(s, live_other_hash(key));
-}
-
-/* In the side table, whatever its size. */
+/* Not for pages: in the side table, whatever its size. */
 static inline bool live_is_odd(uint64_t address)
 {
 	return address & (7 | ~0ull << LIVE_ADDRESS_BITS);
 }
+
+/* Makes the page of an address, if it is not odd and there is none: a way that is worked
+ * out from now on leads there. (Without memory it does not.) */
+void live_open(struct live *l, uint64_t address);
+
+/* The page of that number (address >> LIVE_PAGE_SHIFT); NULL: there is none. */
+struct live_page *live_page(const struct live *l, uint64_t page);
+
+/* An empty entry for a block that is not there, in its page, made if need be. 0, -ENOMEM,
+ * or -EXFULL: it is one for the side table. The address is not odd. */
+int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
+		   struct live_entry *ret_room);
 
 /* Is there a block at address in the side table? */
 bool live_side_has(const struct live *l, uint64_t address);

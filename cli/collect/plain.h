@@ -14,7 +14,7 @@
 
 #include "cli/collect/blocks.h"
 #include "cli/collect/counting.h"
-#include "cli/collect/live_bucket.h"
+#include "cli/collect/live_near.h"
 
 static inline uint64_t plain_lesser(uint64_t a, uint64_t b)
 {
@@ -121,7 +121,7 @@ __attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
 {
 	bool legal = ev->type == WIRE_FREE
 			     ? live_peek(&p->live, &ev->way)
-			     : live_lacks_near(&p->live, ev->address, &ev->way);
+			     : live_lacks_near(&p->live, &ev->way);
 
 	return legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
 }
@@ -224,10 +224,8 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 			       .site = plain_place(l, p, ev, ev->stack)};
 
 	if (!b.site || !plain_moment(l, ev->stamp, &b.born_ns) ||
-	    !live_add_near(&p->live, ev->address, &ev->way, &b))
+	    !live_add_near(&p->live, &ev->way, &b))
 		return false;
-	*blocks_birth(l, ev->address) =
-		(struct ledger_moment){s->key | ev->address, b.born_ns};
 	s->live += b.size;
 	plain_born(l, &l->sites.items[b.site], b.size, s->live, b.born_ns);
 	return true;
@@ -245,7 +243,7 @@ static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 
 	if (!number || !by || s->is_parent || !plain_moment(l, ev->stamp, &born_ns) ||
 	    !plain_moment(l, ev->stamp + ev->gap, &ns) ||
-	    !live_lacks_near(&p->live, ev->address, &ev->way))
+	    !live_lacks_near(&p->live, &ev->way))
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
@@ -269,7 +267,6 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 	if (!by || s->is_parent || proofs_watches(&p->proofs, ev->address) ||
 	    !plain_moment(l, ev->stamp, &ns) || !live_take_near(&p->live, &ev->way, &b))
 		return false;
-	blocks_date(blocks_birth(l, ev->address), s->key | ev->address, &b);
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
 	s->live -= b.size;
