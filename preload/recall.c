@@ -253,30 +253,35 @@ bool recall_wants(struct recall *r, const struct python_walk *w,
 	return false;
 }
 
-static void keep(struct recall *r, const struct last *last, const struct python_walk *w,
-		 const struct recall_call *c, uint32_t native, uint32_t node)
+/* Of what both have just taken; false: not both did, or there is no Python stack. */
+static bool may_keep(const struct last *last, const struct python_walk *w,
+		     const struct recall_call *c, uint32_t native, uint32_t node)
 {
 	const struct last_frame *f = &last->frames[last->count];
-	struct recall_stack s = {.pc = c->pc,
-				 .sp = c->sp,
-				 .generation = last->generation,
-				 .codes = w->epoch,
-				 .node = node};
-	uint32_t i;
 
-	/* Not both were kept, or there is no Python stack. */
-	if (last->off || w->off || node == native || !last->count || !w->count ||
-	    f->node != native || f->pc != c->pc || f->sp != c->sp ||
-	    last_flags(f->how) || last->epoch != unwind_epoch_now() || !w->epoch ||
-	    w->full)
-		return;
-	i = place_for(w, c, node);
+	return !last->off && !w->off && node != native && last->count && w->count &&
+	       f->node == native && f->pc == c->pc && f->sp == c->sp &&
+	       !last_flags(f->how) && last->epoch == unwind_epoch_now() && w->epoch &&
+	       !w->full;
+}
+
+static void keep(struct recall *r, const struct last *last, const struct python_walk *w,
+		 const struct recall_call *c, uint32_t node)
+{
+	uint32_t i = place_for(w, c, node);
+	struct recall_stack s;
+
 	/* What comes but once is not worth its place. */
 	if (r->met[i] != node) {
 		r->used = true;
 		r->met[i] = node;
 		return;
 	}
+	s = (struct recall_stack){.pc = c->pc,
+				  .sp = c->sp,
+				  .generation = last->generation,
+				  .codes = w->epoch,
+				  .node = node};
 	if (!keep_native(&s, last)) {
 		r->met[i] = node | NEVER;
 		return;
@@ -294,7 +299,8 @@ void recall_keep(struct recall *r, struct last *last, struct python_walk *w,
 		return;
 	last->busy = w->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	keep(r, last, w, c, native, node);
+	if (may_keep(last, w, c, native, node))
+		keep(r, last, w, c, node);
 	atomic_signal_fence(memory_order_seq_cst);
 	last->busy = w->busy = 0;
 }
