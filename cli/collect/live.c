@@ -163,7 +163,7 @@ static bool place_all(const struct live_group *from, unsigned count,
 /* What a new page's blocks may come to need, as it does not matter which they are. */
 static int first_size(const struct live *l)
 {
-	size_t usual = l->used / (l->pages + 1) / 4 * 3;
+	size_t usual = l->used / (l->pages + 1);
 	int size = 0;
 
 	while (size + 1 < LIVE_SIZES &&
