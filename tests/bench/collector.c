@@ -6,6 +6,7 @@
  *	apart	the same, as two
  *	cross	4 rings; each frees what the previous one allocated
  *	three	3 rings with pairs, each of which goes on while the others' begin and end
+ *	tangled	the same of threads that do not keep step
  *	fresh	a stack that was never seen, 3 frames below one that was, for each block
  *	native	for scale: a malloc and its free, without us
  *
@@ -211,6 +212,34 @@ static void three(struct bench *b, struct result *r)
 	note(b, r);
 }
 
+/* Who is next, nobody can foretell. */
+static void tangled(struct bench *b, struct result *r)
+{
+	for (int burst = 0; burst < BURSTS / 3; burst++) {
+		uint64_t start = b->stamp, end = start;
+
+		for (uint32_t ring = 0; ring < 3; ring++) {
+			uint64_t at = start + chance(b, 40);
+
+			for (int i = 0; i < BURST; i++) {
+				uint32_t block =
+					3 * MOST + 64 * ring + (uint32_t)chance(b, 64);
+
+				b->stamp = at;
+				put(b, (int)ring, WIRE_ALLOC, block);
+				at += 10 + chance(b, 10);
+				wire_join(b->base, b->ring[ring], address_of(block), at,
+					  1 + block % STACKS);
+				at += 20 + chance(b, 20);
+			}
+			end = at > end ? at : end;
+		}
+		b->stamp = end;
+		drain(b);
+	}
+	note(b, r);
+}
+
 /* Blocks stay: their number is what a round of it adds. */
 static void fresh(struct bench *b, struct result *r)
 {
@@ -248,7 +277,7 @@ static void native(struct bench *b, struct result *r)
 static void rates(struct bench *b)
 {
 	struct result some = {0}, many = {0}, joined = {0}, apart = {0};
-	struct result crossed = {0}, threefold = {0}, alone = {0};
+	struct result crossed = {0}, threefold = {0}, random = {0}, alone = {0};
 
 	grow_to(b, SOME);
 	for (int i = 0; i < ROUNDS; i++)
@@ -262,6 +291,7 @@ static void rates(struct bench *b)
 		pairs(b, &apart, false);
 		cross(b, &crossed);
 		three(b, &threefold);
+		tangled(b, &random);
 		native(b, &alone);
 	}
 	tell(&some, "warm 0.1 M");
@@ -270,6 +300,7 @@ static void rates(struct bench *b)
 	tell(&apart, "apart");
 	tell(&crossed, "cross");
 	tell(&threefold, "three");
+	tell(&random, "tangled");
 	tell(&alone, "native");
 }
 
@@ -370,6 +401,8 @@ static int one_case(struct bench *b, const char *name, int rounds)
 			cross(b, &r);
 		else if (strcmp(name, "three") == 0)
 			three(b, &r);
+		else if (strcmp(name, "tangled") == 0)
+			tangled(b, &r);
 		else if (strcmp(name, "fresh") == 0)
 			fresh(b, &r);
 		else if (b->count)

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 enum {
-	RINGS = 4, /* the last one of the second process */
-	PROCESSES = 2,
-	ADDRESSES = 200,
+	RINGS = 4, /* of a usual stream */
+	RINGS_MOST = 200,
+	PROCESSES = 2, /* the last ring is of the second one, if there is one */
+	ADDRESSES = 600,
 	STACKS = 500, /* a fifth of them are equal to others */
 	EVENTS = 3000,
 	START = 1000,
@@ -26,7 +27,7 @@ enum {
 struct side {
 	void *base;
 	struct engine *engine;
-	uint32_t ring[RINGS];
+	uint32_t ring[RINGS_MOST];
 	uint64_t now, late; /* what the first look at the clock says, and the others */
 	int looks;
 };
@@ -46,11 +47,13 @@ struct plan {
 };
 
 struct world {
+	int rings, processes;
+	bool forks; /* the first process does, now and then */
 	uint64_t random, stamp;
 	uint64_t pairs;
 	bool taken[PROCESSES][ADDRESSES]; /* by the allocator */
 	bool live[PROCESSES][ADDRESSES];  /* and anybody may free it */
-	struct plan plan[RINGS];
+	struct plan plan[RINGS_MOST];
 	struct side single, heaps;
 };
 
@@ -64,9 +67,9 @@ static uint64_t chance(struct world *w, uint64_t below)
 
 /* ---- the program ----------------------------------------------------------- */
 
-static int process_of(int ring)
+static int process_of(const struct world *w, int ring)
 {
-	return ring == RINGS - 1;
+	return w->processes > 1 && ring == w->rings - 1;
 }
 
 static uint64_t address_of(int at)
@@ -101,7 +104,7 @@ static struct op planned(struct world *w, int ring)
 {
 	struct plan plan = w->plan[ring];
 	struct op op = op_of(w, plan.type, plan.at);
-	int p = process_of(ring);
+	int p = process_of(w, ring);
 
 	w->plan[ring] = (struct plan){0};
 	if (plan.type == WIRE_FREE) {
@@ -115,7 +118,7 @@ static struct op planned(struct world *w, int ring)
 
 static struct op allocate(struct world *w, int ring)
 {
-	int p = process_of(ring), at = pick(w, w->taken[p], false);
+	int p = process_of(w, ring), at = pick(w, w->taken[p], false);
 
 	w->taken[p][at] = true;
 	if (chance(w, 2))
@@ -127,7 +130,7 @@ static struct op allocate(struct world *w, int ring)
 
 static struct op next(struct world *w, int ring)
 {
-	int p = process_of(ring), at = pick(w, w->live[p], true);
+	int p = process_of(w, ring), at = pick(w, w->live[p], true);
 	int more = pick(w, w->taken[p], false);
 
 	if (w->plan[ring].type && chance(w, 3))
@@ -170,7 +173,7 @@ static void pass(struct side *s, uint64_t now)
 	engine_pass(s->engine);
 }
 
-static void open_side(struct side *s)
+static void open_side(const struct world *w, struct side *s)
 {
 	struct engine_hooks hooks = {.context = s, .now = look};
 
@@ -178,10 +181,10 @@ static void open_side(struct side *s)
 	wire_wipe(s->base, WIRE_FREE_STACKS);
 	for (uint32_t i = 1; i <= STACKS; i++)
 		wire_add_node(s->base, 1000 + i % 400, i % 100 / 7);
-	for (uint32_t i = 0; i < PROCESSES; i++)
-		wire_add_process(s->base, i, i + 1, 0);
-	for (int i = 0; i < RINGS; i++) {
-		uint32_t p = (uint32_t)process_of(i);
+	for (int i = 0; i < w->processes; i++)
+		wire_add_process(s->base, (uint32_t)i, (uint32_t)i + 1, 0);
+	for (int i = 0; i < w->rings; i++) {
+		uint32_t p = (uint32_t)process_of(w, i);
 
 		s->ring[i] = wire_claim(s->base, p, p + 1, 10 + (uint32_t)i);
 	}
@@ -199,7 +202,7 @@ static void put(struct side *s, int ring, const struct op *op)
 			 op->size, op->stack);
 }
 
-static void close_side(struct side *s, uint64_t now, const char *path)
+static void close_side(struct side *s, int processes, uint64_t now, const char *path)
 {
 	struct profile *p = profile_new();
 	struct profile_writer *w;
@@ -207,8 +210,8 @@ static void close_side(struct side *s, uint64_t now, const char *path)
 
 	s->now = s->late = now;
 	pass(s, now);
-	for (uint32_t i = 0; i < PROCESSES; i++)
-		engine_process_end(s->engine, engine_process(s->engine, i + 1),
+	for (int i = 1; i <= processes; i++)
+		engine_process_end(s->engine, engine_process(s->engine, (uint32_t)i),
 				   PROFILE_EXITED, 0);
 	assert_int_equal(engine_error(s->engine), 0);
 	assert_int_equal(engine_fill(s->engine, p), 0);
@@ -249,21 +252,37 @@ static void compare(const char *a_path, const char *b_path)
 	free(b);
 }
 
+/* A fork tells nobody's address; what it leaves is that frees are logged. */
+static struct op next_or_fork(struct world *w, int ring)
+{
+	struct op op;
+
+	if (!w->forks || process_of(w, ring) || chance(w, EVENTS / 2))
+		return next(w, ring);
+	w->plan[ring].alone = false;
+	op = op_of(w, WIRE_FORK, 0);
+	op.address = 1000 + chance(w, 1000);
+	return op;
+}
+
 static void one_stream(struct world *w, uint64_t seed, const char *a, const char *b)
 {
 	uint64_t heap;
 
 	*w = (struct world){.random = seed * 0x9e3779b97f4a7c15ull + 1,
+			    .rings = seed % 7 ? RINGS : RINGS_MOST,
+			    .processes = seed % 3 ? 1 : PROCESSES,
+			    .forks = seed % 5 == 0,
 			    .stamp = START,
 			    .pairs = w->pairs,
 			    .single.base = w->single.base,
 			    .heaps.base = w->heaps.base};
 	heap = 1 + chance(w, 400);
-	open_side(&w->single);
-	open_side(&w->heaps);
+	open_side(w, &w->single);
+	open_side(w, &w->heaps);
 	for (int i = 0; i < EVENTS; i++) {
-		int ring = (int)chance(w, RINGS);
-		struct op op = next(w, ring);
+		int ring = (int)chance(w, (uint64_t)w->rings);
+		struct op op = next_or_fork(w, ring);
 
 		w->pairs += op.joins;
 		put(&w->single, ring, &op);
@@ -273,8 +292,8 @@ static void one_stream(struct world *w, uint64_t seed, const char *a, const char
 		if (!chance(w, heap))
 			pass(&w->heaps, w->stamp - chance(w, 3) * chance(w, 5000));
 	}
-	close_side(&w->single, w->stamp + 1, a);
-	close_side(&w->heaps, w->stamp + 1, b);
+	close_side(&w->single, w->processes, w->stamp + 1, a);
+	close_side(&w->heaps, w->processes, w->stamp + 1, b);
 	compare(a, b);
 }
 
