@@ -65,7 +65,7 @@ static void apply(struct engine *e, struct lane *lane, struct event *ev)
 		processes_told(e, (uint32_t)ev->address);
 }
 
-/* A pair whose free is beyond the limit: that stays. */
+/* A pair whose free comes later: that stays. */
 static void split(struct engine *e, struct lane *lane, struct event *ev)
 {
 	struct event born = *ev;
@@ -75,39 +75,43 @@ static void split(struct engine *e, struct lane *lane, struct event *ev)
 	apply(e, lane, &born);
 }
 
-/* One that ledger_run() left. Returns the next one. */
-static struct event *step(struct engine *e, struct lane *lane, struct event *ev,
-			  uint64_t limit)
+/* One that is not plain; half: of a pair, the allocation alone. */
+static void step(struct engine *e, struct lane *lane, struct event *ev, bool half)
 {
-	bool pair = ev->type == WIRE_PAIR, half = pair && ev->stamp + ev->gap > limit;
-
-	lane->books.events += pair && !half ? 2 : 1;
+	lane->books.events += ev->type == WIRE_PAIR && !half ? 2 : 1;
 	if (half)
 		split(e, lane, ev);
 	else
 		apply(e, lane, ev);
-	return ev + !half;
 }
 
-/* Events of a ring up to its window's end, or beyond the limit. At least one. */
-static void hand_on(struct engine *e, struct lane *lane, uint64_t limit)
+static inline struct lane *lane_of(const struct merge_ring *ring)
 {
-	struct ring_reader *r = &lane->reader;
-	struct process *p = lane->process;
-	struct event *to = &r->window[r->at], *end = &r->window[r->count];
+	return (struct lane *)ring->reader;
+}
 
-	if (limit > e->stamp)
-		limit = e->stamp;
-	if (to->stamp > e->stamp)
-		to->stamp = e->stamp;
-	do {
+/* Events of the only ring that has any, up to its window's end. */
+static void hand_on(struct engine *e, struct merge_ring *ring)
+{
+	struct lane *lane = lane_of(ring);
+	struct process *p = lane->process;
+	struct event *to = ring->next;
+
+	for (;;) {
+		bool half;
+
 		if (!p->pub.ended)
-			to = ledger_run(&e->ledger, &p->books, &lane->books, to, end,
-					limit);
-		if (to < end && to->stamp <= limit)
-			to = step(e, lane, to, limit);
-	} while (to < end && to->stamp <= limit);
-	r->at = (uint32_t)(to - r->window);
+			to = ledger_run(&e->ledger, &p->books, &lane->books, to,
+					ring->end, e->stamp);
+		if (to == ring->end || to->stamp > e->stamp)
+			break;
+		half = to->type == WIRE_PAIR && to->stamp + to->gap > e->stamp;
+		step(e, lane, to, half);
+		to += !half;
+		if (to == ring->end)
+			break;
+	}
+	ring->next = to;
 }
 
 /* The lane's turn is over: its events count. */
@@ -121,11 +125,11 @@ static void count(struct engine *e, struct lane *lane)
 	e->threads[lane->thread].events += events;
 }
 
-/* Has the lane a next event for this pass? Its stamp as far as it is believed. */
-static bool has_next(struct engine *e, struct lane *lane, uint64_t *ret_stamp)
+/* Has the lane a next event for this pass? */
+static bool has_next(struct engine *e, struct lane *lane)
 {
 	struct ring_reader *r = &lane->reader;
-	uint64_t stamp;
+	struct event *ev;
 
 	while (r->at == r->count) {
 		if (e->hooks.meanwhile)
@@ -138,50 +142,73 @@ static bool has_next(struct engine *e, struct lane *lane, uint64_t *ret_stamp)
 		ledger_look_ahead(&e->ledger, &lane->process->books, r->window,
 				  r->count);
 	}
-	stamp = r->window[r->at].stamp;
+	ev = &r->window[r->at];
+	if (ev->stamp <= e->stamp)
+		return true;
 	/* Later than this pass, and not before its time: what came before it in other
 	 * rings may not have been looked at. A stamp that nobody can have taken yet is
 	 * a lie, and waits for nothing. */
-	if (stamp > e->stamp && stamp <= engine_stamp(e) + e->slack)
+	if (ev->stamp <= engine_stamp(e) + e->slack)
 		return false;
-	*ret_stamp = stamp < e->stamp ? stamp : e->stamp;
+	ev->stamp = e->stamp;
 	return true;
 }
 
-/* The same where the answer is known already; false: it may be yes. */
-static inline bool is_next(const struct engine *e, const struct lane *lane,
-			   uint64_t *ret_stamp)
+/* The first ring is done with its window, or is beyond this pass. */
+static void look_at_first(struct engine *e)
 {
-	const struct ring_reader *r = &lane->reader;
+	struct merge_ring *ring = merge_first(&e->merge);
+	struct lane *lane = lane_of(ring);
 
-	if (r->at == r->count || r->window[r->at].stamp > e->stamp)
-		return false;
-	*ret_stamp = r->window[r->at].stamp;
-	return true;
+	lane->reader.at = (uint32_t)(ring->next - lane->reader.window);
+	if (has_next(e, lane)) {
+		merge_move(&e->merge);
+	} else {
+		merge_drop(&e->merge);
+		count(e, lane);
+	}
+}
+
+/* Those that have events for this pass. */
+static void line_up(struct engine *e)
+{
+	merge_clear(&e->merge);
+	for (size_t i = 0; i < e->open_count; i++) {
+		struct lane *lane = &e->lanes[e->open[i]];
+		struct ring_reader *r = &lane->reader;
+		struct process *p = lane->process;
+
+		if ((r->at < r->count || ring_ready(r)) && has_next(e, lane))
+			merge_add(&e->merge, r, p->pub.ended ? NULL : &p->books,
+				  &lane->books);
+	}
+}
+
+/* An event, or a half of one, that is not plain. */
+static void take_turn(struct engine *e, struct merge *m)
+{
+	const struct merge_turn *turn = &m->turns[m->at];
+	bool whole = merge_is_whole(m);
+
+	step(e, lane_of(turn->ring), turn->event,
+	     turn->event->type == WIRE_PAIR && !whole);
+	m->at += whole ? 2 : 1;
 }
 
 static void read_rings(struct engine *e)
 {
-	uint64_t stamp;
+	struct merge *m = &e->merge;
 
-	for (size_t i = 0; i < e->open_count; i++) {
-		struct lane *lane = &e->lanes[e->open[i]];
-
-		if ((lane->reader.at < lane->reader.count ||
-		     ring_ready(&lane->reader)) &&
-		    has_next(e, lane, &stamp))
-			merge_add(&e->merge, &lane->reader, stamp);
-	}
-	while (e->merge.count) {
-		struct lane *lane = (struct lane *)e->merge.heap[0];
-
-		hand_on(e, lane, merge_limit(&e->merge));
-		if (is_next(e, lane, &stamp) || has_next(e, lane, &stamp)) {
-			merge_move(&e->merge, stamp);
+	line_up(e);
+	while (m->count) {
+		if (m->count == 1) {
+			hand_on(e, merge_first(m));
 		} else {
-			merge_drop(&e->merge);
-			count(e, lane);
+			merge_plan(m, e->stamp);
+			while (!ledger_merge(&e->ledger, m))
+				take_turn(e, m);
 		}
+		look_at_first(e);
 	}
 	ledger_rest(&e->ledger);
 }

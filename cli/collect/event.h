@@ -13,6 +13,15 @@
 /* A failed realloc's end, as the ledger sees it: the old block lies there again. */
 #define EVENT_RESTORE WIRE_TYPES
 
+/* What is left of a WIRE_PAIR in its window while its block lives, but in no table: see
+ * ledger_merge(). */
+#define EVENT_HELD (WIRE_TYPES + 1)
+
+struct event_held {
+	uint64_t born_ns;
+	uint32_t site, place; /* the block's; in ledger.held */
+};
+
 struct event {		  /* one cache line, in a window */
 	uint64_t address; /* 48 bits */
 	union {
@@ -30,10 +39,13 @@ struct event {		  /* one cache line, in a window */
 		uint32_t thread; /* its number, from 1; once the ledger has it */
 	};
 	uint16_t ring;
-	uint8_t type;	/* enum wire_type, or EVENT_RESTORE */
+	uint8_t type;	/* enum wire_type, EVENT_RESTORE or EVENT_HELD */
 	bool temporary; /* a free right after the allocation, in its thread */
 
-	struct live_way way; /* found out by ledger_look_ahead() */
+	union {
+		struct live_way way; /* found out by ledger_look_ahead() */
+		struct event_held held;
+	};
 	char unused[8];
 };
 

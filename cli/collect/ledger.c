@@ -326,14 +326,38 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		look_for_sites(l, p, events, n);
 }
 
-void ledger_rest(struct ledger *l)
+/* A block that was kept beside its event comes to the table, and is freed by what is
+ * left of that. If somebody was given its address before its free, by that one's stamp,
+ * then it was free. */
+static void put_down(struct ledger *l, struct ledger_process *p, struct event *ev)
 {
-	if (l->sums.of)
-		plain_end(l);
+	struct live_block b = {
+		.size = ev->size, .site = ev->held.site, .born_ns = ev->held.born_ns};
+	struct sites_block freed = {b.size, b.born_ns, b.site};
+
+	ev->type = WIRE_FREE;
+	ev->size = 0;
+	if (!blocks_put(l, p, ev->address, &b)) {
+		blocks_book_free(l, p, &b, blocks_site_of(l, p, ev),
+				 blocks_moment(l, ev));
+		sites_temporary(&l->sites, &p->sums, &freed);
+		ev->type = WIRE_NOP;
+	}
+	ev->way = live_way(&p->live, ev->address);
 }
 
-/* Whether p's events may be summed up. */
-static bool sum_up(struct ledger *l, struct ledger_process *p)
+void ledger_rest(struct ledger *l)
+{
+	struct ledger_process *p = l->sums.of;
+
+	if (!p)
+		return;
+	plain_end(l);
+	while (l->sums.held)
+		put_down(l, p, l->held[--l->sums.held]);
+}
+
+bool ledger_sum_up(struct ledger *l, struct ledger_process *p)
 {
 	ledger_rest(l);
 	if (plain_may(l, p))
@@ -346,8 +370,7 @@ struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 			 const struct event *end, uint64_t limit)
 {
 	struct event *ev = from;
-	bool plain = l->sums.of == p || sum_up(l, p);
-
+	bool plain = l->sums.of == p || ledger_sum_up(l, p);
 	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
 		bool half = ev->type == WIRE_PAIR && ev->stamp + ev->gap > limit;
 

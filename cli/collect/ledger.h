@@ -16,6 +16,7 @@
 #include "cli/collect/lineage.h"
 #include "cli/collect/live.h"
 #include "cli/collect/maps.h"
+#include "cli/collect/merge.h"
 #include "cli/collect/park.h"
 #include "cli/collect/pools.h"
 #include "cli/collect/proofs.h"
@@ -24,6 +25,7 @@
 enum {
 	LEDGER_FREES = 1024,
 	LEDGER_LATE = 4096,
+	LEDGER_HELD_MOST = 64,
 };
 
 struct ledger_moment { /* what happened at an address last; of few addresses */
@@ -104,6 +106,7 @@ struct ledger_sums {
 	uint64_t allocs, allocated_bytes, frees;
 	struct profile_amount temporary;
 	bool is_parent;
+	uint32_t held; /* blocks that are in no table: see plain_hold() */
 };
 
 struct ledger {
@@ -114,6 +117,7 @@ struct ledger {
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
+	struct event *held[LEDGER_HELD_MOST]; /* sums.held of them */
 	struct ledger_moment frees[LEDGER_FREES];
 };
 
@@ -165,6 +169,13 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 			 struct ledger_thread *t, struct event *from,
 			 const struct event *end, uint64_t limit);
+
+/* The same of all turns that m has planned. False: the next one's event is not plain,
+ * and was not done. The sums are behind, and pairs may be half done. */
+bool ledger_merge(struct ledger *l, struct merge *m);
+
+/* Whether p's events may be summed up; from now on they are. */
+bool ledger_sum_up(struct ledger *l, struct ledger_process *p);
 
 /* All that was done shows. Before anything else than the above is asked of the ledger,
  * its processes or its sites. */

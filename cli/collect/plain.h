@@ -2,7 +2,7 @@
  * plain.h - the common case, inlined: events of the malloc domain that contradict
  * nothing, of stacks that have a site.
  *
- * For ledger.c alone. False: not this simple, and nothing was done.
+ * For ledger.c and ledger_merge.c alone. False: not this simple, and nothing was done.
  *
  * Events that come one after the other are nearly always of one process, of one epoch
  * and of one bin of the timeline. What they do to the sums is summed up itself
@@ -278,5 +278,59 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 	plain_keep(l, site);
 	plain_died(l, site, b.size, ns > b.born_ns ? ns - b.born_ns : 0, here,
 		   temporary);
+	return true;
+}
+
+/*
+ * A pair between whose two events those of other rings come. Its block is counted as
+ * any other is, at its moments; but as nobody else knows its address yet, and nobody
+ * will any more, it is kept beside its event instead of going to the table and out of
+ * it. Whatever looks into the table comes behind ledger_rest(), which puts it there.
+ */
+static inline bool plain_hold(struct ledger *l, struct ledger_process *p,
+			      struct event *ev)
+{
+	struct ledger_sums *s = &l->sums;
+	uint32_t site = plain_place(l, p, ev, ev->stack);
+	uint64_t born_ns;
+
+	if (!site || s->is_parent || s->held == LEDGER_HELD_MOST ||
+	    !plain_moment(l, ev->stamp, &born_ns) ||
+	    !live_lacks_near(&p->live, &ev->way))
+		return false;
+	s->live += ev->size;
+	plain_born(l, &l->sites.items[site], ev->size, s->live, born_ns);
+	ev->held.born_ns = born_ns;
+	ev->held.site = site;
+	ev->held.place = s->held;
+	l->held[s->held++] = ev;
+	ev->type = EVENT_HELD;
+	ev->stamp += ev->gap;
+	ev->stack = ev->freed_by;
+	return true;
+}
+
+/* Its free. */
+static inline bool plain_let_go(struct ledger *l, const struct event *ev)
+{
+	struct ledger_sums *s = &l->sums;
+	uint32_t by = plain_site(l, ev->stack), place = ev->held.place;
+	struct site *site = &l->sites.items[ev->held.site];
+	struct site *here = &l->sites.items[by];
+	uint64_t ns;
+
+	if (!by || !plain_moment(l, ev->stamp, &ns))
+		return false;
+	*blocks_death(l, ev->address) =
+		(struct ledger_moment){s->key | ev->address, ns};
+	s->live -= ev->size;
+	if (s->live < s->least)
+		s->least = s->live;
+	counting_touch(&l->sites, site);
+	counting_touch(&l->sites, here);
+	plain_keep(l, site);
+	plain_died(l, site, ev->size, ns - ev->held.born_ns, here, true);
+	l->held[place] = l->held[--s->held];
+	l->held[place]->held.place = place;
 	return true;
 }

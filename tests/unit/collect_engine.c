@@ -698,6 +698,30 @@ static void a_pair_is_alive_until_its_free(void **state)
 	}
 }
 
+/* Blocks of many threads, each of which is freed when all are there. */
+static void pairs_of_any_number_of_threads_are_alive_at_once(void **state)
+{
+	enum { MANY = 100 };
+	struct profile *p = bare_profile();
+	struct world w;
+
+	(void)state;
+	open_world(&w, 4, 0);
+	w.meanwhile = false;
+	for (uint32_t i = 0; i < MANY; i++)
+		put_pair(&w, wire_claim(w.base, 7, 1, 600 + i), (int)i, 1000 + i,
+			 2000 + i * 37 % MANY, 100);
+	w.time = 1000;
+	drain(&w);
+	assert_int_equal(engine_fill(w.engine, p), 0);
+	assert_int_equal(p->processes[0].domain[PROFILE_MALLOC].peak.blocks, MANY);
+	assert_int_equal(p->processes[0].domain[PROFILE_MALLOC].peak.bytes, 100 * MANY);
+	assert_int_equal(p->processes[0].domain[PROFILE_MALLOC].frees, MANY);
+	assert_int_equal(p->processes[0].temporary.blocks, MANY);
+	engine_close(w.engine);
+	free_profile(p);
+}
+
 /* A heap that is read between the two: with the block, or behind its free. */
 static void a_free_that_joins_what_was_read_is_read_at_the_next_pass(void **state)
 {
@@ -963,6 +987,7 @@ int main(void)
 		cmocka_unit_test(stamps_that_are_noise_leave_no_block_unexplained),
 		cmocka_unit_test(each_block_is_freed_by_who_freed_it),
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
+		cmocka_unit_test(pairs_of_any_number_of_threads_are_alive_at_once),
 		cmocka_unit_test(a_pair_is_alive_until_its_free),
 		cmocka_unit_test(
 			a_free_that_joins_what_was_read_is_read_at_the_next_pass),
