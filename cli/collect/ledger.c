@@ -371,6 +371,7 @@ struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 {
 	struct event *ev = from;
 	bool plain = l->sums.of == p || ledger_sum_up(l, p);
+
 	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
 		bool half = ev->type == WIRE_PAIR && ev->stamp + ev->gap > limit;
 
@@ -387,6 +388,12 @@ struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 			plain = plain_free(l, p, ev, ev->address == t->last_alloc);
 			if (plain)
 				t->last_alloc = 0;
+		} else if (ev->type == WIRE_REALLOC_BEGIN) {
+			if (ev + 1 == end || ev[1].stamp > limit || t->reallocs ||
+			    !plain_realloc(l, p, ev, &plain))
+				break;
+			ev++; /* which is left, if it is not plain */
+			t->last_alloc = ev->address;
 		} else {
 			plain = ev->type == WIRE_PAIR && plain_pair(l, p, ev);
 			t->events += plain;

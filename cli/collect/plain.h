@@ -255,12 +255,28 @@ static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 	return true;
 }
 
+/* A block has left the table, freed by code at site `by`. */
+static inline void plain_gone(struct ledger *l, const struct live_block *b, uint32_t by,
+			      uint64_t ns, bool temporary)
+{
+	struct site *site = &l->sites.items[b->site], *here = &l->sites.items[by];
+	struct ledger_sums *s = &l->sums;
+
+	s->live -= b->size;
+	if (s->live < s->least)
+		s->least = s->live;
+	counting_touch(&l->sites, site);
+	counting_touch(&l->sites, here);
+	plain_keep(l, site);
+	plain_died(l, site, b->size, ns > b->born_ns ? ns - b->born_ns : 0, here,
+		   temporary);
+}
+
 static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev, bool temporary)
 {
 	struct ledger_sums *s = &l->sums;
 	uint32_t by = plain_place(l, p, ev, ev->stack);
-	struct site *site, *here = &l->sites.items[by];
 	struct live_block b;
 	uint64_t ns;
 
@@ -269,15 +285,32 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
-	s->live -= b.size;
-	if (s->live < s->least)
-		s->least = s->live;
-	site = &l->sites.items[b.site];
-	counting_touch(&l->sites, site);
-	counting_touch(&l->sites, here);
-	plain_keep(l, site);
-	plain_died(l, site, b.size, ns > b.born_ns ? ns - b.born_ns : 0, here,
-		   temporary);
+	plain_gone(l, &b, by, ns, temporary);
+	return true;
+}
+
+/* A realloc that moved or resized its block, whose end follows its begin. False: of both
+ * nothing was done; *ret: the end was, too, which else is an allocation that is left. */
+static inline bool plain_realloc(struct ledger *l, struct ledger_process *p,
+				 const struct event *begin, bool *ret)
+{
+	const struct event *end = begin + 1;
+	uint32_t by;
+	struct live_block b;
+	uint64_t begin_ns, ns;
+
+	if (end->type != WIRE_REALLOC_END || !end->address || l->sums.is_parent)
+		return false;
+	by = plain_place(l, p, end, end->stack);
+	if (!by || proofs_watches(&p->proofs, begin->address) ||
+	    !plain_moment(l, begin->stamp, &begin_ns) ||
+	    !plain_moment(l, end->stamp, &ns) ||
+	    !live_take_near(&p->live, &begin->way, &b))
+		return false;
+	*blocks_death(l, begin->address) =
+		(struct ledger_moment){l->sums.key | begin->address, begin_ns};
+	plain_gone(l, &b, by, ns, false);
+	*ret = plain_allocate(l, p, end);
 	return true;
 }
 
