@@ -51,7 +51,8 @@ static const int forwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 enum { FORWARDED = sizeof(forwarded) / sizeof(*forwarded) };
 static struct sigaction before[FORWARDED + 2];
 
-/* The terminal's INT and QUIT reach the program without us: we only stay alive. */
+/* The terminal's INT and QUIT reach the program without us: we only stay alive, also
+ * behind its end, until what is recorded is told and the collector is gone. */
 static void signals_take(void)
 {
 	struct sigaction pass = {.sa_handler = forward, .sa_flags = SA_RESTART};
@@ -156,7 +157,6 @@ static int start_program(struct launch *l, char *const *argv)
 {
 	if (pipe2(l->go, O_CLOEXEC) < 0 || pipe2(l->failed, O_CLOEXEC) < 0)
 		return fail("pipe");
-	signals_take();
 	l->program = fork();
 	if (l->program < 0)
 		return fail("fork");
@@ -292,7 +292,6 @@ static void finish(struct launch *l)
 	close_both(l->failed);
 	closep(&l->listen);
 	closep(&l->output);
-	signals_give_back();
 }
 
 /* What the collector has to say: 1, the result; 0, how far it is; -1, it is gone. */
@@ -367,6 +366,13 @@ static bool hear_result(struct launch *l, struct control_result *ret, int *ret_e
 	return false;
 }
 
+static void wait_for_collector(struct launch_outcome *done)
+{
+	while (done->ending && waitpid(done->ending, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	done->ending = 0;
+}
+
 static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 {
 	struct control_root root = {.pid = l->program};
@@ -382,14 +388,13 @@ static void wait_for_program(struct launch *l, struct launch_outcome *ret)
 		ret->ending = l->collector;
 	/* It had to answer before it was sure that nobody is left. */
 	if (!ret->result.complete)
-		launch_wait(ret);
+		wait_for_collector(ret);
 }
 
 void launch_wait(struct launch_outcome *done)
 {
-	while (done->ending && waitpid(done->ending, NULL, 0) < 0 && errno == EINTR)
-		continue;
-	done->ending = 0;
+	wait_for_collector(done);
+	signals_give_back();
 }
 
 int launch(const struct launch_options *o, struct launch_outcome *ret)
@@ -404,6 +409,7 @@ int launch(const struct launch_options *o, struct launch_outcome *ret)
 	code = target_find(o->argv[0], o->own_new, &l.target);
 	if (code)
 		return code;
+	signals_take();
 	l.listen = recording_listen(l.name, sizeof(l.name));
 	if (l.listen < 0 ||
 	    getrandom(l.config.token, sizeof(l.config.token), 0) !=
@@ -423,6 +429,8 @@ int launch(const struct launch_options *o, struct launch_outcome *ret)
 	else
 		wait_for_program(&l, ret);
 	finish(&l);
+	if (code)
+		signals_give_back();
 	return code;
 }
 

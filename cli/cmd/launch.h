@@ -52,12 +52,13 @@ struct launch_outcome {
 /* "merged", "only", "native", and what is not said stays. False: it is none of them. */
 bool launch_parse_python(const char *text, uint32_t *ret);
 
-/* Runs the program to its end. 0 with *ret filled, else the exit code to leave with:
+/* Runs the program to its end. 0 with *ret filled, to be followed by launch_wait(): until
+ * then the signals that would end us are the program's. Else the exit code to leave with:
  * the program was not started, the reason has been said. */
 int launch(const struct launch_options *o, struct launch_outcome *ret);
 
 /* Waits until nothing of ours runs any more. (The collector has much memory to give back,
- * and the profile is whole: there is time to read it.) */
+ * and the profile is whole: there is time to read it, and to say what is in it.) */
 void launch_wait(struct launch_outcome *done);
 
 /* Leaves as the program left: its status, or its signal. */

@@ -185,6 +185,35 @@ class Ends(harness.Case):
             self.assertGreaterEqual(report["totals"]["allocations"], self.own_sums(sums)[0])
             os.unlink(sums)
 
+    def test_an_interrupt_behind_the_program_s_end_ends_nothing(self):
+        """It comes while heapline says what it has, which takes as long as its reader
+        does."""
+        for verb in ("run", "check"):
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+                with self.subTest(verb=verb, number=number):
+                    self.interrupt_amid_words(verb, number)
+
+    def interrupt_amid_words(self, verb, number):
+        profile, (words, full) = self.new_profile(), os.pipe()
+        with open(words, "rb") as words, open(full, "wb", 0) as full:
+            os.set_blocking(full.fileno(), False)
+            while full.write(b"." * 4096):
+                pass
+            os.set_blocking(full.fileno(), True)
+            run = subprocess.Popen(
+                [harness.HEAPLINE, verb, "-o", profile, "--", "/bin/true"], stderr=full,
+                env=self.environment(), cwd=self.dir, start_new_session=True)
+            self.wait_for(
+                lambda: harness.read_proc(run.pid, "syscall").split()[1:2] == [b"0x2"],
+                60, "its words")
+            os.killpg(run.pid, number)
+            full.close()
+            said = words.read().lstrip(b".")
+            self.assertEqual(run.wait(60), 0, said)
+            self.assertEqual(self.collectors(), [])
+        self.assertIn(b"profile: " if verb == "run" else b"checked: ", said)
+        self.assertTrue(self.report_json(profile)["complete"])
+
 
 if __name__ == "__main__":
     harness.main()
