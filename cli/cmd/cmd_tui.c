@@ -5,6 +5,7 @@
 #include "cli/cmd/gate.h"
 #include "cli/cmd/graph.h"
 #include "cli/cmd/reader.h"
+#include "cli/cmd/target.h"
 #include "cli/cmd/verb.h"
 #include "cli/tui/tui.h"
 
@@ -135,6 +136,29 @@ static int find(void *context, int which, const struct scope_options *scope,
 	return gate_find(&own->gate, own->reader->files[which].profile, &o, ret);
 }
 
+static int refuse(const struct tui_options *o, int status)
+{
+	message_help("`heapline %s` prints the same as text", tui_verb(o->first));
+	return status;
+}
+
+/* -1, or the exit status of a failure. */
+static int load_viewer(const struct tui_options *o)
+{
+	char path[4096], why[2 * 4096];
+
+	if (!tui_is_built()) {
+		message_error("this heapline was built without ncurses, and has no "
+			      "terminal viewer");
+		return refuse(o, VERB_USAGE);
+	}
+	if (!target_module("heapline-tui.so", path, sizeof(path), why, sizeof(why)) &&
+	    !tui_load(path, why, sizeof(why)))
+		return -1;
+	message_error("cannot load the terminal viewer: %s", why);
+	return refuse(o, VERB_FAILED);
+}
+
 static int explain(const struct tui_options *o, int err)
 {
 	switch (err) {
@@ -147,16 +171,11 @@ static int explain(const struct tui_options *o, int err)
 		message_error("the terminal cannot be drawn on: $TERM is not set, not "
 			      "known here, or a simple one's");
 		break;
-	case -ENOSYS:
-		message_error("this heapline was built without ncurses, and has no "
-			      "terminal viewer");
-		break;
 	default:
 		message_error("%s", strerror(-err));
 		return VERB_FAILED;
 	}
-	message_help("`heapline %s` prints the same as text", tui_verb(o->first));
-	return VERB_USAGE;
+	return refuse(o, VERB_USAGE);
 }
 
 static int show(struct reader *r, struct own *own, int argc, char **argv)
@@ -180,6 +199,8 @@ static int show(struct reader *r, struct own *own, int argc, char **argv)
 		message_help("name both: `heapline tui --view=diff A B`");
 		status = VERB_USAGE;
 	}
+	if (status < 0)
+		status = load_viewer(&o);
 	if (status >= 0) {
 		reader_close(r, 0);
 		return status;

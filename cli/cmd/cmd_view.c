@@ -103,7 +103,8 @@ static int load_server(void)
 	if (!web_is_built())
 		message_error("this heapline was built without libmicrohttpd, and "
 			      "serves nothing");
-	else if (target_view_module(path, sizeof(path), why, sizeof(why)) < 0 ||
+	else if (target_module("heapline-view.so", path, sizeof(path), why,
+			       sizeof(why)) < 0 ||
 		 web_load(path, why, sizeof(why)) < 0)
 		message_error("cannot load the server: %s", why);
 	else

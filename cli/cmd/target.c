@@ -16,15 +16,13 @@
 enum { PLACES = 3 };
 
 static const char *const shim_places[PLACES] = {
-	"/../preload/libheapline.so", "/" HEAPLINE_LIBDIR_FROM_BIN "/libheapline.so",
-	"/libheapline.so"};
-static const char *const view_places[PLACES] = {
-	"/heapline-view.so", "/" HEAPLINE_LIBDIR_FROM_BIN "/heapline/heapline-view.so",
-	NULL};
+	"/../preload", ("/" HEAPLINE_LIBDIR_FROM_BIN), ""};
+static const char *const module_places[PLACES] = {
+	"", "/" HEAPLINE_LIBDIR_FROM_BIN "/heapline", NULL};
 
 /* The first that is there. 0; -ENOENT or -EIO, with one clause in why. */
-static int find_part(const char *const places[PLACES], char *ret, size_t room,
-		     char *why, size_t why_room)
+static int find_part(const char *const places[PLACES], const char *name, char *ret,
+		     size_t room, char *why, size_t why_room)
 {
 	char self[4096], candidate[sizeof(self) + 128];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -40,20 +38,21 @@ static int find_part(const char *const places[PLACES], char *ret, size_t room,
 	for (int i = 0; i < PLACES && places[i]; i++) {
 		char real[4096];
 
-		snprintf(candidate, sizeof(candidate), "%s%s", self, places[i]);
+		snprintf(candidate, sizeof(candidate), "%s%s/%s", self, places[i],
+			 name);
 		if (!realpath(candidate, real) || strlen(real) >= room)
 			continue;
 		strcpy(ret, real);
 		return 0;
 	}
-	snprintf(why, why_room, "%s is not where it belongs beside '%s/heapline'",
-		 strrchr(places[0], '/') + 1, self);
+	snprintf(why, why_room, "%s is not where it belongs beside '%s/heapline'", name,
+		 self);
 	return -ENOENT;
 }
 
 int target_shim(char *ret, size_t room, char *why, size_t why_room)
 {
-	int err = find_part(shim_places, ret, room, why, why_room);
+	int err = find_part(shim_places, "libheapline.so", ret, room, why, why_room);
 
 	/* ld.so splits LD_PRELOAD at these. */
 	if (err || !strpbrk(ret, " :"))
@@ -65,9 +64,9 @@ int target_shim(char *ret, size_t room, char *why, size_t why_room)
 	return -EINVAL;
 }
 
-int target_view_module(char *ret, size_t room, char *why, size_t why_room)
+int target_module(const char *name, char *ret, size_t room, char *why, size_t why_room)
 {
-	return find_part(view_places, ret, room, why, why_room);
+	return find_part(module_places, name, ret, room, why, why_room);
 }
 
 static int find_shim(char *ret, size_t room)

@@ -26,5 +26,5 @@ int target_path(const char *name, char *ret, size_t room, int *ret_err);
  * -EINVAL a path that LD_PRELOAD cannot hold, -EIO no /proc. */
 int target_shim(char *ret, size_t room, char *why, size_t why_room);
 
-/* The same for the module of `heapline view`, web_load()'s. */
-int target_view_module(char *ret, size_t room, char *why, size_t why_room);
+/* The same for a file that is loaded when a verb needs it: "heapline-view.so". */
+int target_module(const char *name, char *ret, size_t room, char *why, size_t why_room);

@@ -3,10 +3,7 @@
  */
 #include "cli/serve/module.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 static const struct web_module *module; /* once loaded, as long as we live */
 
@@ -17,22 +14,12 @@ bool web_is_built(void)
 
 int web_load(const char *path, char *why, size_t room)
 {
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const struct web_module *m = library ? dlsym(library, WEB_MODULE) : NULL;
+	const struct part *p;
+	int err = part_load(path, WEB_MODULE, &p, why, room);
 
-	if (!m) {
-		const char *said = dlerror();
-
-		snprintf(why, room, "%s", said ? said : path);
-		return -ELIBACC;
-	}
-	if (strcmp(m->version, HEAPLINE_VERSION) != 0) {
-		snprintf(why, room, "%s: it is of heapline %.32s, this is %s", path,
-			 m->version, HEAPLINE_VERSION);
-		return -ELIBBAD;
-	}
-	module = m;
-	return 0;
+	if (!err)
+		module = (const struct web_module *)p;
+	return err;
 }
 
 int web_open(const struct web_options *o, struct web **ret, unsigned *ret_port)

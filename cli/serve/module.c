@@ -3,7 +3,7 @@
 extern const struct web_module heapline_web;
 
 __attribute__((visibility("default"))) const struct web_module heapline_web = {
-	.version = HEAPLINE_VERSION,
+	.part = {HEAPLINE_VERSION},
 	.open = web_open,
 	.run = web_run,
 	.watch = web_watch,

@@ -1,18 +1,18 @@
 /*
  * module.h - what the server's module has for load.c, which hands calls of web.h over.
  *
- * libmicrohttpd brings a dozen libraries along. A recording would load them twice, and
- * `heapline view` alone needs them: so web.c is in a file of its own, opened when a
- * server is.
+ * libmicrohttpd brings a dozen libraries along, and `heapline view` alone needs them: so
+ * web.c is in a file of its own (part.h).
  */
 #pragma once
 
+#include "cli/base/part.h"
 #include "cli/serve/web.h"
 
 #define WEB_MODULE "heapline_web" /* the one name that the module exports */
 
 struct web_module {
-	const char *version; /* heapline's: of another one's nothing else is read */
+	struct part part;
 	int (*open)(const struct web_options *o, struct web **ret, unsigned *ret_port);
 	int (*run)(struct web *s);
 	int (*watch)(struct web *s, int fd, void (*ready)(void *context),

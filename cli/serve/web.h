@@ -42,9 +42,8 @@ struct web_options {
 /* Whether there is a server at all: this was built with libmicrohttpd. */
 bool web_is_built(void);
 
-/* To be called first: the server is in the module at path. 0; or -errno, with one clause
- * in why: the module, or a library that it needs, cannot be loaded, or is another
- * heapline's. */
+/* To be called first: the server is in the module at path. 0; or, with one clause in why,
+ * as part_load(). */
 int web_load(const char *path, char *why, size_t room);
 
 /* *ret_port is the port. 0, -errno; -ENOSYS: nothing was loaded. */

@@ -57,7 +57,14 @@ bool tui_parse_kind(const char *word, enum tui_kind *ret);
 /* The verb whose text a view shows. */
 const char *tui_verb(enum tui_kind kind);
 
+/* Whether there is one at all: this was built with ncurses. */
+bool tui_is_built(void);
+
+/* To be called first: what draws is in the module at path. 0; or, with one clause in why,
+ * as part_load(). */
+int tui_load(const char *path, char *why, size_t room);
+
 /* Shows the profile until the user leaves. 0; -ENOTTY: standard input or output is no
  * terminal; -ENOTSUP: the terminal cannot move its cursor, or $TERM is not known;
- * -ENOSYS: built without it; -ENOMEM. */
+ * -ENOSYS: nothing was loaded; -ENOMEM. */
 int tui_run(const struct profile *p, const struct tui_options *o);

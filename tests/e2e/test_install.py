@@ -61,42 +61,49 @@ class Install(harness.Case):
         self.assertEqual({os.path.basename(f).removesuffix(".gz") for f in files
                           if "/man/man1/" in f}, pages)
         profile = self.works(binary)
-        self.one(files, "/heapline/heapline-view.so")
+        for verb in ("view", "tui"):
+            self.one(files, "/heapline/heapline-%s.so" % verb)
+        self.assertIn(b"no terminal", self.run_native([binary, "tui", profile]).stderr)
         server = Server(self, profile, binary=binary)
         self.assertEqual(server.get("")[0], 200)
         self.assertEqual(server.end()[0], 0)
 
     @harness.needs("readelf")
-    def test_a_recording_loads_no_web_server(self):
+    def test_a_recording_loads_no_web_server_and_no_terminal_s_library(self):
         """Nor what one brings along: each start would pay for it twice."""
         done = subprocess.run(["readelf", "-W", "-d", harness.HEAPLINE],
                               capture_output=True, check=True)
         needed = set(re.findall(r"NEEDED.*\[lib([a-z]+)", done.stdout.decode()))
         self.assertIn("c", needed)
-        self.assertLessEqual(needed, {"c", "m", "z", "dl", "pthread", "dw", "elf", "ncursesw",
-                                      "tinfo", "asan", "ubsan", "tsan"})
+        self.assertLessEqual(needed, {"c", "m", "z", "dl", "pthread", "dw", "elf", "asan",
+                                      "ubsan", "tsan"})
 
-    def test_without_its_module_view_says_so_and_the_rest_works(self):
+    def test_without_its_module_a_verb_says_so_and_the_rest_works(self):
         os.mkdir(self.path("preload"))
         os.mkdir(self.path("cli"))
         binary = shutil.copy(harness.HEAPLINE, self.path("cli"))
         shutil.copy(harness.SHIM, self.path("preload"))
         profile = self.works(binary)
-        module = os.path.join(os.path.dirname(harness.HEAPLINE), "heapline-view.so")
-        with open(module, "rb") as file:
-            data = file.read()
-        version = self.run_native([binary, "--version"]).stdout.split()[-1]
-        for there, why in ((None, b"heapline-view.so is not where it belongs"),
-                           (data.replace(b"libmicrohttpd.", b"libmicrohttpq."),
-                            b"libmicrohttpq.so"),
-                           (data.replace(b"heapline_web\0", b"heapline_bew\0"),
-                            b"heapline_web"),
-                           (data.replace(version + b"\0", b"9.9.9".ljust(len(version), b"9") + b"\0"),
-                            b"it is of heapline 9.9.9"),
-                           (data[:100], b"heapline-view.so")):
+        for verb, needs, name in (("view", b"libmicrohttpd.", b"heapline_web"),
+                                  ("tui", b"libncursesw.", b"heapline_screen")):
+            with self.subTest(verb=verb):
+                self.check_module(binary, profile, verb, needs, name)
+
+    def check_module(self, binary, profile, verb, needs, name):
+        file = "heapline-%s.so" % verb
+        with open(os.path.join(os.path.dirname(harness.HEAPLINE), file), "rb") as module:
+            data = module.read()
+        version = self.run_native([binary, "--version"]).stdout.split()[-1] + b"\0"
+        other_library = needs[:-2] + b"q."
+        for there, why in ((None, b"%s is not where it belongs" % file.encode()),
+                           (data.replace(needs, other_library), other_library + b"so"),
+                           (data.replace(name + b"\0", name[::-1] + b"\0"), name),
+                           (data.replace(version, b"9" * (len(version) - 1) + b"\0"),
+                            b"it is of heapline 9"),
+                           (data[:100], file.encode())):
             if there:
-                self.write("cli/heapline-view.so", there)
-            done = self.run_native([binary, "view", profile])
+                self.write("cli/" + file, there)
+            done = self.run_native([binary, verb, profile])
             self.assert_error(done, 1)
             self.assertIn(why, done.stderr)
             self.assertEqual(done.stderr.count(b"error:"), 1, done)
