@@ -20,6 +20,7 @@
  * instructions, callgrind's by --toggle-collect=drain.
  */
 #include "cli/collect/engine.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdio.h>
@@ -65,10 +66,7 @@ static double seconds(clockid_t clock)
 
 static uint64_t chance(struct bench *b, uint64_t below)
 {
-	b->random ^= b->random << 13;
-	b->random ^= b->random >> 7;
-	b->random ^= b->random << 17;
-	return (b->random >> 11) % below;
+	return chance_below(&b->random, below);
 }
 
 static uint64_t ticks(void)

@@ -10,6 +10,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/engine.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdio.h>
@@ -71,10 +72,7 @@ struct world {
 
 static uint64_t chance(struct world *w, uint64_t below)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return (w->random >> 11) % below;
+	return chance_below(&w->random, below);
 }
 
 static uint64_t address_of(int a)
@@ -92,12 +90,7 @@ static uint64_t random_size(struct world *w)
 
 static int pick(struct world *w, const bool *set, bool wanted)
 {
-	int from = (int)chance(w, ADDRESSES);
-
-	for (int i = 0; i < ADDRESSES; i++)
-		if (set[(from + i) % ADDRESSES] == wanted)
-			return (from + i) % ADDRESSES;
-	return -1;
+	return chance_pick(&w->random, set, ADDRESSES, wanted);
 }
 
 static uint64_t take_stamp(struct world *w)

@@ -7,6 +7,7 @@
 
 #include "cli/collect/fill.h"
 #include "cli/collect/ledger.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdlib.h>
@@ -40,10 +41,7 @@ struct world {
 
 static uint64_t chance(struct world *w, uint64_t below)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return (w->random >> 11) % below;
+	return chance_below(&w->random, below);
 }
 
 static int process_of(uint16_t ring)

@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/live_near.h"
+#include "tests/unit/chance.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +12,7 @@ static uint64_t random_state;
 
 static uint64_t chance(uint64_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 11) % below;
+	return chance_below(&random_state, below);
 }
 
 static uint64_t address_of(uint64_t i)

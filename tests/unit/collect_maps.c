@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/maps.h"
+#include "tests/unit/chance.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -15,10 +16,7 @@ static uint64_t random_state;
 
 static uint64_t chance(uint64_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 11) % below;
+	return chance_below(&random_state, below);
 }
 
 /* Site of each page's mapping: each mapping has a site of its own here; 0: none. */

@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/park.h"
+#include "tests/unit/chance.h"
 
 #include <stdlib.h>
 
@@ -10,10 +11,7 @@ static uint64_t random_state = 42;
 
 static uint64_t chance(uint64_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 11) % below;
+	return chance_below(&random_state, below);
 }
 
 static bool fits_type(const struct park_item *item, void *context)

@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/chunks.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdlib.h>
@@ -34,10 +35,7 @@ struct world {
 
 static uint32_t chance(struct world *w, uint32_t below)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return (uint32_t)(w->random >> 11) % below;
+	return (uint32_t)chance_below(&w->random, below);
 }
 
 /* Above 32 bits, as addresses are. */

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/ledger.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdlib.h>
@@ -29,10 +30,7 @@ struct world {
 
 static uint32_t chance(struct world *w, uint32_t below)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return (uint32_t)(w->random >> 11) % below;
+	return (uint32_t)chance_below(&w->random, below);
 }
 
 static void send(struct world *w, enum wire_type type, uint64_t at, uint64_t size)

@@ -5,6 +5,7 @@
 
 #include "cli/collect/fill.h"
 #include "cli/collect/sites.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <stdlib.h>
@@ -37,10 +38,7 @@ struct naive {
 
 static uint64_t chance(struct naive *n, uint64_t below)
 {
-	n->random ^= n->random << 13;
-	n->random ^= n->random >> 7;
-	n->random ^= n->random << 17;
-	return (n->random >> 11) % below;
+	return chance_below(&n->random, below);
 }
 
 static uint64_t sum(const struct profile_amount *parts)

@@ -11,6 +11,7 @@
 #include "cli/profile/file.h"
 #include "cli/profile/slice.h"
 #include "cli/profile/totals.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/collect_wire.h"
 
 #include <errno.h>
@@ -67,10 +68,7 @@ struct model {
 
 static uint64_t chance(struct model *m, uint64_t below)
 {
-	m->random ^= m->random << 13;
-	m->random ^= m->random >> 7;
-	m->random ^= m->random << 17;
-	return (m->random >> 11) % below;
+	return chance_below(&m->random, below);
 }
 
 /* The short way, if it is plain. */

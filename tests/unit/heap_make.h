@@ -7,6 +7,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/heap/graph.h"
+#include "tests/unit/chance.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,7 @@ static uint64_t make_state = 88172645463325252ull;
 
 static inline uint64_t make_random(void)
 {
-	make_state ^= make_state << 13;
-	make_state ^= make_state >> 7;
-	make_state ^= make_state << 17;
-	return make_state >> 11;
+	return chance_any(&make_state);
 }
 
 static inline uint32_t make_below(uint32_t n)

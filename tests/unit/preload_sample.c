@@ -7,6 +7,7 @@
 #include "cli/report/estimate.h"
 #include "preload/sample.h"
 #include "preload/wire.h"
+#include "tests/unit/chance.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,10 +23,7 @@ static uint64_t state = 88172645463325252u;
 
 static uint64_t chance(uint64_t below)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (state >> 11) % below;
+	return chance_below(&state, below);
 }
 
 static int open_tables(void **unused)

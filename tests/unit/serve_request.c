@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/serve/request.h"
+#include "tests/unit/chance.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -13,10 +14,7 @@ static uint64_t state = 88172645463325252ull;
 
 static unsigned below(unsigned n)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)(state % n);
+	return (unsigned)chance_below(&state, n);
 }
 
 /* Of a copy without a byte to spare, so that a sanitizer sees who reads on. */
