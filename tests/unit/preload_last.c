@@ -3,62 +3,17 @@
  * every event the frames of its node are what unwind_stack() and unwind_stack_full()
  * see.
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/preload_calls.h"
 
-#include "preload/arch.h"
-#include "preload/last.h"
-
-#include <alloca.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-
-static char *base;
-static struct last *last;
-static struct unwind_thread thread, other;
-static struct unwind_frame frames[UNWIND_FRAMES], full[UNWIND_FRAMES];
-static struct unwind_frame spare[UNWIND_FRAMES];
-static uint32_t seed = 1;
-static size_t events, joins;
-
-static uint32_t random_next(uint32_t below)
-{
-	seed = seed * 1103515245u + 12345u;
-	return (seed >> 16) % below;
-}
-
-static void expect_frames(uint32_t node, const struct unwind_frame *f, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct wire_node *w = wire_node(base, node);
-
-		if (!node || w->pc_flags != f[i].pc_flags || w->module != f[i].module)
-			fail_msg("event %zu: frame %zu of %zu differs", events, i, n);
-		node = w->parent;
-	}
-	assert_int_equal(node, 0);
-}
-
-/* How many frames were walked anew: the memory's far end shows it. */
-static size_t walked(void)
-{
-	size_t n = 0;
-
-	while (n < UNWIND_FRAMES && last->frames[LAST_FRAMES - 1 - n].sp != 1)
-		n++;
-	return n;
-}
+static struct unwind_frame full[UNWIND_FRAMES];
+static size_t joins;
 
 static uint32_t last_of(uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
 	uint32_t node;
 
-	for (size_t i = 1; i <= UNWIND_FRAMES; i++)
-		last->frames[LAST_FRAMES - i].sp = 1;
+	walks_begin();
 	node = last_take(last, &thread, base, pc, sp, fp, spare);
-	events++;
 	joins += last->count > walked();
 	return node;
 }
@@ -75,55 +30,14 @@ static __attribute__((noinline)) void event(void)
 
 /* ---- real stacks ----------------------------------------------------------- */
 
-enum { PLACES = 4, DEEPEST = 24 };
-
-static jmp_buf jumps[DEEPEST + 1];
-
-/* Calls itself from one of several places, leaves by longjmp at times, allocates at any
- * depth. */
-static __attribute__((noinline)) void wander(int depth)
-{
-	volatile char *more = alloca(1 + random_next(3) * 40);
-
-	more[0] = 1;
-	if (!setjmp(jumps[depth]))
-		while (random_next(8)) {
-			if (depth == DEEPEST || !random_next(3))
-				event();
-#define PLACE(i)                                                                       \
-	else if (random_next(PLACES) == (i))                                           \
-	{                                                                              \
-		wander(depth + 1);                                                     \
-		__asm__ volatile("" ::"i"(i));                                         \
-	}
-			PLACE(0)
-			PLACE(1)
-			PLACE(2)
-#undef PLACE
-			if (depth > 4 && !random_next(40))
-				longjmp(jumps[random_next((uint32_t)depth)], 1);
-		}
-	event();
-}
-
 static void any_calls_and_jumps_give_the_stack_that_there_is(void **state)
 {
 	(void)state;
 	joins = 0;
 	for (int i = 0; i < 300; i++)
-		wander(0);
+		wander(0, 24);
 	assert_true(events > 1000);
 	assert_true(joins > events / 2);
-}
-
-static __attribute__((noinline)) void at_depth(int depth)
-{
-	if (depth)
-		at_depth(depth - 1);
-	else
-		for (int i = 0; i < 2; i++)
-			event();
-	__asm__ volatile("");
 }
 
 static void an_unchanged_stack_is_not_walked(void **state)
@@ -190,8 +104,8 @@ static void a_deep_stack_is_cut_as_without_a_memory(void **state)
 	realigned(4000);
 }
 
-/* Another call inside, and all frames that are kept would be others: not here. */
-/* Two stacks that part at one frame. */
+/* Two stacks that part at one frame. (By another call inside all frames that are kept
+ * would be others: not here.) */
 static __attribute__((noinline)) void part(int left, int at)
 {
 	if (!left)
@@ -222,67 +136,16 @@ static void a_deep_recursion_takes_few_nodes(void **state)
 	assert_true(header->nodes_used - before < 12000 / UNWIND_STRIDE * 2048);
 }
 
-static ucontext_t main_context, contexts[3];
-
-static void on_signal(int number)
-{
-	(void)number;
-	event();
-	if (random_next(2))
-		at_depth(3);
-}
-
 static void handlers_on_another_stack_are_walked_through(void **state)
 {
-	static char stack[256 << 10];
-	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
-	struct sigaction a = {.sa_handler = on_signal};
-
 	(void)state;
-	sigaltstack(&alternate, &old);
-	for (int i = 0; i < 200; i++) {
-		a.sa_flags = random_next(2) ? SA_ONSTACK : 0;
-		sigaction(SIGUSR1, &a, NULL);
-		at_depth((int)random_next(4));
-		raise(SIGUSR1);
-	}
-	sigaltstack(&old, NULL);
-}
-
-static void coroutine_number(int me)
-{
-	for (;;) {
-		at_depth((int)random_next(6));
-		swapcontext(&contexts[me], &main_context);
-	}
-}
-
-/* On the stack where another one may have been. */
-static __attribute__((noinline)) void make_coroutine(int me)
-{
-	static _Alignas(64) char stacks[3][128 << 10];
-
-	memset(stacks[me], 0, sizeof(stacks[me]));
-	getcontext(&contexts[me]);
-	contexts[me].uc_stack.ss_sp = stacks[me];
-	contexts[me].uc_stack.ss_size = sizeof(stacks[me]);
-	makecontext(&contexts[me], (void (*)(void))coroutine_number, 1, me);
+	calls_by_handlers(200);
 }
 
 static void another_stack_is_never_taken_for_the_last(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 3; i++)
-		make_coroutine(i);
-	for (int i = 0; i < 300; i++) {
-		int to = (int)random_next(3);
-
-		swapcontext(&main_context, &contexts[to]);
-		if (!random_next(3))
-			event();
-		if (!random_next(10))
-			make_coroutine(to);
-	}
+	calls_by_coroutines(300);
 }
 
 /* ---- made stacks ----------------------------------------------------------- */
@@ -296,13 +159,14 @@ static uint64_t made[WORDS];
 static void make_word(size_t i, const char *code)
 {
 	uint64_t at = (uint64_t)&made[random_next(WORDS)];
+	uint64_t any = chance_any(&random_state);
 
 	switch (random_next(8)) {
 	case 0:
 		made[i] = 0;
 		break;
 	case 1:
-		made[i] = (uint64_t)seed << random_next(40);
+		made[i] = any << random_next(40);
 		break;
 	case 2:
 	case 3:
@@ -435,13 +299,5 @@ int main(void)
 		cmocka_unit_test(a_hook_that_never_came_back_ends_it),
 	};
 
-	base = mmap(NULL, WIRE_AT_DATA, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	last = mmap(NULL, sizeof(*last), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (base == MAP_FAILED || last == MAP_FAILED || unwind_init(base, 1))
-		return 1;
-	((struct wire_header *)base)->nodes_used = 1;
-	last_init(last);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return walks_open() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -3,25 +3,13 @@
  * no memory: real calls, jumps, signals and coroutines, and made stacks whose words come
  * back to what they were.
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/preload_calls.h"
 
 #include "preload/modules.h"
 #include "preload/runs_take.h"
 
-#include <alloca.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-
-static char *base;
-static struct last *last;
 static struct runs *runs;
-static struct unwind_thread thread, other;
-static struct unwind_frame frames[UNWIND_FRAMES], spare[UNWIND_FRAMES];
-static uint32_t seed = 1;
-static size_t events, hits;
+static size_t hits;
 
 /* Of real stacks. Under a sanitizer their frames are aligned as it likes, which words do
  * not prove: such stacks have no runs. */
@@ -30,12 +18,6 @@ static size_t events, hits;
 #else
 #define assert_found(condition) assert_true(condition)
 #endif
-
-static uint32_t random_next(uint32_t below)
-{
-	seed = seed * 1103515245u + 12345u;
-	return (seed >> 16) % below;
-}
 
 /* As hook_stack() asks. */
 static uint32_t take(uintptr_t pc, uintptr_t sp, uintptr_t fp)
@@ -53,17 +35,7 @@ static uint32_t take(uintptr_t pc, uintptr_t sp, uintptr_t fp)
 
 static void expect_stack(uint32_t node, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
-	size_t n = unwind_stack(&other, pc, sp, fp, frames);
-
-	for (size_t i = 0; i < n; i++) {
-		struct wire_node *w = wire_node(base, node);
-
-		if (!node || w->pc_flags != frames[i].pc_flags ||
-		    w->module != frames[i].module)
-			fail_msg("event %zu: frame %zu of %zu differs", events, i, n);
-		node = w->parent;
-	}
-	assert_int_equal(node, 0);
+	expect_frames(node, frames, unwind_stack(&other, pc, sp, fp, frames));
 }
 
 static __attribute__((noinline)) void event(void)
@@ -84,55 +56,14 @@ static void up(void)
 
 /* ---- real stacks ----------------------------------------------------------- */
 
-enum { DEEPEST = 40 };
-
-static jmp_buf jumps[DEEPEST + 1];
-
-/* Calls itself from one of several places, leaves by longjmp at times, allocates at any
- * depth; frames of two sizes. */
-static __attribute__((noinline)) void wander(int depth, int deepest)
-{
-	volatile char *more = alloca(1 + random_next(2) * 40);
-
-	more[0] = 1;
-	if (!setjmp(jumps[depth]))
-		while (random_next(6)) {
-			if (depth == deepest || !random_next(3))
-				event();
-#define PLACE(i)                                                                       \
-	else if (random_next(3) == (i))                                                \
-	{                                                                              \
-		wander(depth + 1, deepest);                                            \
-		__asm__ volatile("" ::"i"(i));                                         \
-	}
-			PLACE(0)
-			PLACE(1)
-			PLACE(2)
-#undef PLACE
-			if (depth > 4 && !random_next(40))
-				longjmp(jumps[random_next((uint32_t)depth)], 1);
-		}
-	event();
-}
-
 static void any_calls_and_jumps_give_the_stack_that_there_is(void **state)
 {
 	(void)state;
 	up();
 	for (int i = 0; i < 6000; i++)
-		wander(0, i % 2 ? 3 : DEEPEST);
+		wander(0, i % 2 ? 3 : CALLS_DEEPEST);
 	assert_true(events > 10000);
 	assert_found(hits > events / 10);
-}
-
-static __attribute__((noinline)) void at_depth(int depth)
-{
-	if (depth)
-		at_depth(depth - 1);
-	else
-		for (int i = 0; i < 3; i++)
-			event();
-	__asm__ volatile("");
 }
 
 static __attribute__((noinline)) void leaf(void)
@@ -200,69 +131,18 @@ static void stacks_that_are_cut_have_no_runs(void **state)
 	assert_found(hits > 0);
 }
 
-static void on_signal(int number)
-{
-	(void)number;
-	event();
-	if (random_next(2))
-		at_depth(3);
-}
-
 static void handlers_on_another_stack_are_no_runs_of_this(void **state)
 {
-	static char stack[256 << 10];
-	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
-	struct sigaction a = {.sa_handler = on_signal};
-
 	(void)state;
 	up();
-	sigaltstack(&alternate, &old);
-	for (int i = 0; i < 400; i++) {
-		a.sa_flags = random_next(2) ? SA_ONSTACK : 0;
-		sigaction(SIGUSR1, &a, NULL);
-		at_depth((int)random_next(4));
-		raise(SIGUSR1);
-	}
-	sigaltstack(&old, NULL);
-}
-
-static ucontext_t main_context, contexts[3];
-
-static void coroutine_number(int me)
-{
-	for (;;) {
-		at_depth((int)random_next(6));
-		swapcontext(&contexts[me], &main_context);
-	}
-}
-
-/* On the stack where another one may have been. */
-static __attribute__((noinline)) void make_coroutine(int me)
-{
-	static _Alignas(64) char stacks[3][128 << 10];
-
-	memset(stacks[me], 0, sizeof(stacks[me]));
-	getcontext(&contexts[me]);
-	contexts[me].uc_stack.ss_sp = stacks[me];
-	contexts[me].uc_stack.ss_size = sizeof(stacks[me]);
-	makecontext(&contexts[me], (void (*)(void))coroutine_number, 1, me);
+	calls_by_handlers(400);
 }
 
 static void coroutines_have_their_own_stacks(void **state)
 {
 	(void)state;
 	up();
-	for (int i = 0; i < 3; i++)
-		make_coroutine(i);
-	for (int i = 0; i < 1000; i++) {
-		int to = (int)random_next(3);
-
-		swapcontext(&main_context, &contexts[to]);
-		if (!random_next(3))
-			event();
-		if (!random_next(10))
-			make_coroutine(to);
-	}
+	calls_by_coroutines(1000);
 	assert_found(hits > events / 10);
 }
 
@@ -437,15 +317,6 @@ int main(void)
 		cmocka_unit_test(more_words_than_there_is_room_for_begin_anew),
 	};
 
-	base = mmap(NULL, WIRE_AT_DATA, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	last = mmap(NULL, sizeof(*last), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	runs = mmap(NULL, sizeof(*runs), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (base == MAP_FAILED || last == MAP_FAILED || runs == MAP_FAILED ||
-	    unwind_init(base, 1))
-		return 1;
-	((struct wire_header *)base)->nodes_used = 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	runs = walks_map(sizeof(*runs));
+	return runs && walks_open() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
