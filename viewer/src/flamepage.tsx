@@ -2,9 +2,11 @@
 // callers of a function above its callees, search and the keys of all that.
 
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { type Boxes, Directions, type Dress, Flame, LinesBox } from "./flame";
 import { SearchField } from "./parts";
+import { parseRegex } from "./scope";
+import { type Found, search } from "./search";
 import type { State } from "./state";
 import { clean } from "./units";
 
@@ -26,10 +28,8 @@ interface FlamePageProps<T extends Tree> {
   caption: ComponentChildren;
   tools?: ComponentChildren;
   dress: (tree: T) => Dress;
-  found: Uint8Array | null;
-  foundAbove: Uint8Array | null;
-  why: string; // what is searched for is none
-  said: string | null;
+  matches: (at: At<T>, regex: RegExp) => boolean; // what is searched for
+  said: (found: Found) => string;
   nameOf: (at: At<T>) => string; // of its function; "": it is of none
   sourceOf?: (at: At<T>) => Partial<State> | null; // null: its source is not known
 }
@@ -39,6 +39,11 @@ export function FlamePage<T extends Tree>(p: FlamePageProps<T>) {
   const [zoom, setZoom] = useState<At<T>>({ tree, node: 0 });
   const [selected, select] = useState<At<T>>({ tree, node: -1 });
   const find = useRef<HTMLInputElement>(null);
+  const { regex, why } = parseRegex(state.search);
+  const searched = (t: T | null) =>
+    regex && t ? search(t, (node) => p.matches({ tree: t, node }, regex)) : null;
+  const found = useMemo(() => searched(tree), [tree, state.search]);
+  const foundAbove = useMemo(() => searched(above), [above, state.search]);
   const isShown = (at: At<T>) => at.tree === tree || at.tree === above;
   const one = isShown(selected) ? selected : { tree, node: -1 };
   const name = one.node > 0 ? p.nameOf(one) : "";
@@ -53,13 +58,13 @@ export function FlamePage<T extends Tree>(p: FlamePageProps<T>) {
     else return false;
     return true;
   };
-  const flame = (t: T, upward: boolean, found: Uint8Array | null, title: string) => (
+  const flame = (t: T, upward: boolean, hits: Found | null, title: string) => (
     <Flame
       tree={t}
       dress={p.dress(t)}
       title={title}
       upward={upward}
-      found={found}
+      found={hits && hits.found}
       zoom={zoom.tree === t ? zoom.node : 0}
       selected={selected.tree === t ? selected.node : -1}
       onZoom={(node) => {
@@ -88,8 +93,8 @@ export function FlamePage<T extends Tree>(p: FlamePageProps<T>) {
         <SearchField
           field={find}
           text={state.search}
-          why={p.why}
-          said={p.said}
+          why={why}
+          said={found && p.said(found)}
           set={(text) => set({ search: text })}
         />
         <span class="actions">
@@ -118,11 +123,11 @@ export function FlamePage<T extends Tree>(p: FlamePageProps<T>) {
         <p class="remark">Nothing to show: no stack in sight has any.</p>
       ) : above ? (
         <div class="sandwich">
-          {flame(above, true, p.foundAbove, "Callers")}
-          {flame(tree, false, p.found, "Callees")}
+          {flame(above, true, foundAbove, "Callers")}
+          {flame(tree, false, found, "Callees")}
         </div>
       ) : (
-        flame(tree, state.dir === "up", p.found, p.label)
+        flame(tree, state.dir === "up", found, p.label)
       )}
     </div>
   );

@@ -5,10 +5,9 @@ import { amount, exact, metricWord, useMetricPhrase } from "./cells";
 import { useView } from "./context";
 import { type At, FlamePage } from "./flamepage";
 import { BASE, type Model, OWN } from "./model";
-import { parseRegex } from "./scope";
 import type { State } from "./state";
 import { INLINED, nodeName, RECURSIVE, type Tree } from "./tree";
-import { functionOf, labelOf, search, treeOf } from "./trees";
+import { functionOf, isCalled, labelOf, treeOf } from "./trees";
 import { clean, count, percent } from "./units";
 
 /** A shade that a name keeps wherever it stands. */
@@ -68,10 +67,6 @@ export function FlameView() {
   const root = useMemo(() => labelOf(m, state.root), [m, state.root]);
   const tree = treeOf(scope, state, state.dir === "callers" && !root, root);
   const above = root ? treeOf(scope, state, true, root) : null;
-  const { regex, why } = parseRegex(state.search);
-  const hitsOf = (t: Tree) => regex && search(m, t, state.lines, regex);
-  const found = useMemo(() => hitsOf(tree), [tree, state.search, state.lines]);
-  const foundAbove = useMemo(() => above && hitsOf(above), [above, state.search, state.lines]);
   return (
     <FlamePage
       state={state}
@@ -93,13 +88,10 @@ export function FlameView() {
         status: (node) => <Status tree={t} node={node} />,
         key: String(state.lines),
       })}
-      found={found && found.found}
-      foundAbove={foundAbove && foundAbove.found}
-      why={why}
-      said={
-        found &&
+      matches={(at, regex) => isCalled(m, at.tree, at.node, state.lines, regex)}
+      said={(found) =>
         `${count(found.nodes)} found, ${amount(found.value, state.metric)}, ` +
-          percent(found.value, tree.total)
+        percent(found.value, tree.total)
       }
       nameOf={(at) => {
         const fn = functionOf(m, at.tree, at.node);

@@ -8,7 +8,7 @@ import { amountOf } from "./pairtables";
 import { Mark, signed, Threshold, Totals, usePair, usePhrase } from "./pairparts";
 import { statusOf } from "./pairsums";
 import { type PairTree, pairTreeOf } from "./pairtree";
-import { type Metric, parseRegex } from "./scope";
+import type { Metric } from "./scope";
 import { clean, count } from "./units";
 
 /** Three shades each way by how much of the greater side changed; grey: nothing did. */
@@ -42,13 +42,6 @@ function Status(p: { tree: PairTree; node: number; metric: Metric }) {
   );
 }
 
-function hitsOf(tree: PairTree, regex: RegExp): Uint8Array {
-  const hits = new Uint8Array(tree.count);
-  for (let i = 1; i < tree.count; i++)
-    if (tree.label[i] >= 0 && regex.test(tree.name(i, true))) hits[i] = 1;
-  return hits;
-}
-
 export function PairFlameView() {
   const { pair, scopes, state, set } = usePair();
   const { metric, lines, least } = state;
@@ -56,9 +49,6 @@ export function PairFlameView() {
   const root = useMemo(() => pair.functionCalled(state.root), [pair, state.root]);
   const tree = pairTreeOf(pair, scopes, state, state.dir === "callers" && !root, root);
   const above = root ? pairTreeOf(pair, scopes, state, true, root) : null;
-  const { regex, why } = parseRegex(state.search);
-  const found = useMemo(() => regex && hitsOf(tree, regex), [tree, state.search]);
-  const foundAbove = useMemo(() => regex && above && hitsOf(above, regex), [above, state.search]);
   const most = useMemo(() => {
     let greatest = 0;
     for (let i = 0; i < tree.count; i++)
@@ -92,10 +82,8 @@ export function PairFlameView() {
         status: (node) => <Status tree={t} node={node} metric={metric} />,
         key: metric + lines + least,
       })}
-      found={found}
-      foundAbove={foundAbove}
-      why={why}
-      said={found && count(found.reduce((n, hit) => n + hit, 0)) + " found"}
+      matches={(at, regex) => regex.test(at.tree.name(at.node, true))}
+      said={(found) => count(found.nodes) + " found"}
       nameOf={(at) => {
         const fn = at.tree.functionOf(at.node);
         return fn ? pair.name("function", fn, true) : "";

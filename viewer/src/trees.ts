@@ -31,31 +31,8 @@ export function functionOf(m: Model, tree: Tree, i: number): number {
   return tree.frame[i] < 0 ? 0 : m.frame.by_function[tree.frame[i]];
 }
 
-/** By node: its name matches. And what is below matching nodes together. */
-export function search(
-  m: Model, tree: Tree, lines: boolean, regex: RegExp,
-): { found: Uint8Array; value: number; nodes: number } {
-  const known = new Map<number, boolean>();
-  const found = new Uint8Array(tree.count);
-  const inside = new Uint8Array(tree.count);
-  let value = 0;
-  let nodes = 0;
-  for (let i = 1; i < tree.count; i++) {
-    const label = tree.label[i];
-    if (label >= 0 && tree.value[i] > 0) {
-      let matches = known.get(label);
-      if (matches === undefined) {
-        const labels = lines ? m.labels.line : m.labels.function;
-        matches = regex.test(m.text(labels.full[label])) || regex.test(nodeName(m, tree, i, lines));
-        known.set(label, matches);
-      }
-      if (matches) {
-        found[i] = 1;
-        nodes++;
-        if (!inside[tree.parent[i]]) value += tree.value[i];
-      }
-    }
-    inside[i] = found[i] | inside[tree.parent[i]];
-  }
-  return { found, value, nodes };
+/** Whether the name of a node matches: in full, or as it is shown. */
+export function isCalled(m: Model, tree: Tree, i: number, lines: boolean, regex: RegExp): boolean {
+  const { full } = lines ? m.labels.line : m.labels.function;
+  return regex.test(m.text(full[tree.label[i]])) || regex.test(nodeName(m, tree, i, lines));
 }

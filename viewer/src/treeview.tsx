@@ -7,7 +7,8 @@ import { Directions, LinesBox } from "./flame";
 import { Grid } from "./grid";
 import { SearchField, TreeName } from "./parts";
 import { parseRegex } from "./scope";
-import { functionOf, search, treeOf } from "./trees";
+import { search } from "./search";
+import { functionOf, isCalled, treeOf } from "./trees";
 import { CALLED, INLINED, nodeFullName, nodeName, RECURSIVE, type Tree } from "./tree";
 import { percent } from "./units";
 
@@ -59,7 +60,7 @@ export function TreeView() {
   // With a search: what matches, and who leads there.
   const wanted = useMemo(() => {
     if (!regex) return null;
-    const { found } = search(m, tree, state.lines, regex);
+    const { found } = search(tree, (i) => isCalled(m, tree, i, state.lines, regex));
     for (let i = tree.count - 1; i > 0; i--) if (found[i]) found[tree.parent[i]] = 1;
     return found;
   }, [tree, state.search, state.lines]);
