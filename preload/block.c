@@ -2,12 +2,18 @@
 
 __thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
 
+/* Whose thread has leak checks switched off, that block is ignored. */
+static inline void put_silence(struct hook *h, enum wire_type type, const void *p)
+{
+	if (__builtin_expect(silence_thread, 0) && type != WIRE_FREE && p)
+		hook_put(h, WIRE_IGNORE, p, 0, 0);
+}
+
 void block_put(struct hook *h, enum wire_type type, void *p, size_t size,
 	       uint32_t stack)
 {
 	hook_put(h, type, p, size, stack);
-	if (__builtin_expect(silence_thread, 0) && p)
-		hook_put(h, WIRE_IGNORE, p, 0, 0);
+	put_silence(h, type, p);
 }
 
 void block_record(struct hook *h, enum wire_type type, const void *p, size_t size)
@@ -22,6 +28,5 @@ void block_record(struct hook *h, enum wire_type type, const void *p, size_t siz
 	else if (type != WIRE_FREE || !thread_may_pair(t, p) ||
 		 !thread_pair(t, p, stack))
 		thread_put_outermost(t, type, p, size, stack);
-	if (__builtin_expect(silence_thread, 0) && type != WIRE_FREE)
-		hook_put(h, WIRE_IGNORE, p, 0, 0);
+	put_silence(h, type, p);
 }
