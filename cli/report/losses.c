@@ -46,9 +46,9 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 				sizeof(why)));
 	if (!p->complete)
 		warn(colour, out,
-		     "the profile is incomplete: it holds what had been written when "
-		     "its "
-		     "collector ended;\nwhat came after is missing.");
+		     "the profile is incomplete: it holds what was written until its "
+		     "collector ended,\nor until now if that goes on (`heapline ps` "
+		     "lists it); what came after is missing.");
 	if (p->write_error)
 		warn(colour, out, "the profile could not be written in full: %s.",
 		     strerror(p->write_error < 0 ? -p->write_error : p->write_error));
