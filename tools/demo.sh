@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 install_for_demo
 say "building"
-configure build -Dwerror=true
+configure build -Dwerror=true -Dtests=auto
 build build
 
 heapline=$PWD/build/cli/heapline
