@@ -36,7 +36,8 @@ class Ends(harness.Case):
     def check_end(self, how, status, *more):
         with self.subTest(how=" ".join((how, *more))):
             report, counts = self.check(how, status, *more)
-            last = [p for p in report["processes"] if p["pid"] == counts[0].pid][-1]
+            first = report["processes"][0]["pid"]
+            last = [p for p in report["processes"] if p["pid"] == first][-1]
             truth = ("exited", status) if status >= 0 else ("signaled", 128 - status)
             self.assertEqual((last["end"], last["exit"]), truth)
             self.assertEqual(report["exit"], truth[1])
