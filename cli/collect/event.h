@@ -46,7 +46,6 @@ struct event {		  /* one cache line, in a window */
 		struct live_way way; /* found out by ledger_look_ahead() */
 		struct event_held held;
 	};
-	char unused[8];
 };
 
 static_assert(sizeof(struct event) == 64, "one line");

@@ -293,9 +293,39 @@ static int put_page(struct live *l, uint64_t page, struct live_page **ret)
 		*p = (struct live_page){.page1 = page + 1, .size = LIVE_SIZES};
 		s->used++;
 		l->pages++;
+		l->made++;
 	}
 	*ret = p;
 	return 0;
+}
+
+static void move_entry(struct live_group *from, unsigned k, struct live_group *to,
+		       unsigned empty)
+{
+	unsigned at = (unsigned)__builtin_ctz(empty);
+
+	to->when[at] = from->when[k];
+	to->size[at] = from->size[k];
+	to->site[at] = from->site[k];
+	from->when[k] = LIVE_EMPTY;
+}
+
+/* Both groups of a place are full: one of the second's own entries goes on to its second,
+ * if there is room. */
+static bool push_on(const struct live *l, const struct live_page *p, unsigned place)
+{
+	unsigned count = live_sizes[p->size], empty;
+	unsigned i = (live_home(p, place) + 1) % count, next = (i + 1) % count;
+	struct live_group *groups = live_groups(l, p);
+
+	live_match(&groups[next], 0, &empty);
+	for (unsigned k = 0; empty && count > 2 && k < LIVE_GROUP; k++)
+		if (live_home(p, (unsigned)(groups[i].when[k] >> LIVE_BORN_BITS)) ==
+		    i) {
+			move_entry(&groups[i], k, &groups[next], empty);
+			return true;
+		}
+	return false;
 }
 
 void live_open(struct live *l, uint64_t address)
@@ -322,7 +352,9 @@ int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
 			return 0;
 		if (!p->spills && live_sizes[p->size] > 1)
 			p->spills = true;
-		else if ((r = widen(l, p)) < 0)
+		else if (!p->spills || !push_on(l, p, place))
+			r = widen(l, p);
+		if (r < 0)
 			return r;
 	}
 }

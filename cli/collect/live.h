@@ -86,7 +86,8 @@ struct live_shard {
 struct live_way { /* to an address: see live_near.h */
 	uint64_t address;
 	uint32_t shard,
-		at; /* of the page, if it is still there; ~0: it leads nowhere */
+		at;    /* of the page, if it is still there; ~0: it leads nowhere */
+	uint32_t made; /* live.made then */
 };
 
 struct live_side {
@@ -97,6 +98,7 @@ struct live_side {
 struct live {
 	struct live_sized sized[LIVE_SIZES + 1]; /* the last one stays empty */
 	size_t used, pages;			 /* entries of pages; pages */
+	uint32_t made;				 /* pages that ever were, modulo 2^32 */
 	struct live_shard shard[LIVE_SHARDS];
 	struct live_side side;
 };

@@ -120,7 +120,7 @@ static inline void live_hint(const struct live *l, uint64_t address)
 static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
 	uint64_t page = address >> LIVE_PAGE_SHIFT, mixed = live_mix(page);
-	struct live_way way = {address, live_shard_of(mixed), LIVE_NOWHERE};
+	struct live_way way = {address, live_shard_of(mixed), LIVE_NOWHERE, l->made};
 	const struct live_shard *s = &l->shard[way.shard];
 
 	if (!live_is_odd(address))
@@ -137,16 +137,17 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 }
 
 /* To its end: the page; NULL: there is none. */
-static inline struct live_page *live_go(const struct live *l,
-					const struct live_way *way)
+static inline __attribute__((always_inline)) struct live_page *
+live_go(const struct live *l, const struct live_way *way)
 {
 	const struct live_shard *s = &l->shard[way->shard];
 	uint64_t page = way->address >> LIVE_PAGE_SHIFT;
 
 	if (way->at < s->room + LIVE_PROBE && s->pages[way->at].page1 == page + 1)
 		return &s->pages[way->at];
-	/* It came, or went to another place, since the way was worked out. */
-	return live_page(l, page);
+	/* Did it come, or go to another place, since the way was worked out? */
+	return way->at == LIVE_NOWHERE && way->made == l->made ? NULL
+							       : live_page(l, page);
 }
 
 static inline void live_fill(struct live *l, struct live_page *p, struct live_entry e,
@@ -182,8 +183,9 @@ static inline void live_empty(struct live *l, struct live_page *p, struct live_e
 
 /* live_add() of a block on the way to its address. False: there is one, or it takes more
  * than this; nothing was done. */
-static inline bool live_add_near(struct live *l, const struct live_way *way,
-				 const struct live_block *block)
+static inline __attribute__((always_inline)) bool
+live_add_near(struct live *l, const struct live_way *way,
+	      const struct live_block *block)
 {
 	struct live_page *p = live_go(l, way);
 	unsigned place = live_place(way->address);
@@ -198,7 +200,7 @@ static inline bool live_add_near(struct live *l, const struct live_way *way,
 }
 
 /* The entry that the way leads to; none, as far as this can see. */
-static inline struct live_entry
+static inline __attribute__((always_inline)) struct live_entry
 live_seek(const struct live *l, const struct live_way *way, struct live_page **ret)
 {
 	struct live_entry room;
@@ -209,8 +211,8 @@ live_seek(const struct live *l, const struct live_way *way, struct live_page **r
 }
 
 /* live_take() of what the way leads to. False: nothing, as far as this can see. */
-static inline bool live_take_near(struct live *l, const struct live_way *way,
-				  struct live_block *ret)
+static inline __attribute__((always_inline)) bool
+live_take_near(struct live *l, const struct live_way *way, struct live_block *ret)
 {
 	struct live_page *p;
 	struct live_entry e = live_seek(l, way, &p);
@@ -222,7 +224,8 @@ static inline bool live_take_near(struct live *l, const struct live_way *way,
 }
 
 /* Whether there is no block at the address; false: or it takes more to find out. */
-static inline bool live_lacks_near(struct live *l, const struct live_way *way)
+static inline __attribute__((always_inline)) bool
+live_lacks_near(struct live *l, const struct live_way *way)
 {
 	struct live_page *p;
 

@@ -216,7 +216,8 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 	s->temporary.bytes += size;
 }
 
-static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
+static inline __attribute__((always_inline)) bool
+plain_allocate(struct ledger *l, struct ledger_process *p,
 				  const struct event *ev)
 {
 	struct ledger_sums *s = &l->sums;
@@ -232,7 +233,8 @@ static inline bool plain_allocate(struct ledger *l, struct ledger_process *p,
 }
 
 /* What comes and goes at once has no place in the table, where nothing may lie. */
-static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
+static inline __attribute__((always_inline)) bool
+plain_pair(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev)
 {
 	struct ledger_sums *s = &l->sums;
@@ -256,7 +258,7 @@ static inline bool plain_pair(struct ledger *l, struct ledger_process *p,
 }
 
 /* A block has left the table, freed by code at site `by`. */
-static inline void plain_gone(struct ledger *l, const struct live_block *b, uint32_t by,
+static inline __attribute__((always_inline)) void plain_gone(struct ledger *l, const struct live_block *b, uint32_t by,
 			      uint64_t ns, bool temporary)
 {
 	struct site *site = &l->sites.items[b->site], *here = &l->sites.items[by];
@@ -272,7 +274,8 @@ static inline void plain_gone(struct ledger *l, const struct live_block *b, uint
 		   temporary);
 }
 
-static inline bool plain_free(struct ledger *l, struct ledger_process *p,
+static inline __attribute__((always_inline)) bool
+plain_free(struct ledger *l, struct ledger_process *p,
 			      const struct event *ev, bool temporary)
 {
 	struct ledger_sums *s = &l->sums;
@@ -291,8 +294,10 @@ static inline bool plain_free(struct ledger *l, struct ledger_process *p,
 
 /* A realloc that moved or resized its block, whose end follows its begin. False: of both
  * nothing was done; *ret: the end was, too, which else is an allocation that is left. */
-static inline bool plain_realloc(struct ledger *l, struct ledger_process *p,
-				 const struct event *begin, bool *ret)
+__attribute__((noinline, unused)) static bool plain_realloc(struct ledger *l,
+							    struct ledger_process *p,
+							    const struct event *begin,
+							    bool *ret)
 {
 	const struct event *end = begin + 1;
 	uint32_t by;
