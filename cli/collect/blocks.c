@@ -45,10 +45,12 @@ bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
 }
 
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
-		      const struct live_block *b, uint32_t by, uint64_t ns)
+		      const struct live_block *b, bool inside, uint32_t by, uint64_t ns)
 {
 	struct sites_block block = {b->size, b->born_ns, b->site};
 
+	if (inside)
+		arenas_died(&p->arenas, blocks_epoch(p), b->size);
 	sites_free(&l->sites, &p->sums, &block, 1, by, ns);
 }
 
@@ -76,6 +78,8 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 	if (!(ev->address & POOLS_CHUNK)) /* whose owners are not kept */
 		b.site = sites_owner(&l->sites, &p->sums, b.site, ev->thread);
 	blocks_put(l, p, ev->address, &b);
+	if (arenas_has(&p->arenas, ev->address))
+		arenas_born(&p->arenas, blocks_epoch(p), b.size);
 	sites_alloc(&l->sites, &p->sums, b.site, b.size, 1, b.born_ns);
 	return true;
 }
@@ -141,7 +145,7 @@ void blocks_begun(struct ledger *l, struct ledger_process *p, struct ledger_real
 	if (r->outcome == LEDGER_OPEN)
 		return;
 	if (r->outcome == LEDGER_FREED && r->held == LEDGER_HELD)
-		blocks_book_free(l, p, &r->block, r->by, r->ns);
+		blocks_book_free(l, p, &r->block, r->inside, r->by, r->ns);
 	else if (r->outcome == LEDGER_FREED && r->held == LEDGER_UNKNOWN)
 		p->unknown_frees++;
 	else if (r->outcome == LEDGER_STANDS && r->held == LEDGER_HELD)
@@ -159,7 +163,8 @@ static bool release(struct ledger *l, struct ledger_process *p, const struct eve
 	if (!blocks_take(l, p, ev->address, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
-	blocks_book_free(l, p, &b, blocks_site_of(l, p, ev), ns);
+	blocks_book_free(l, p, &b, arenas_has(&p->arenas, ev->address),
+			 blocks_site_of(l, p, ev), ns);
 	if (ev->temporary) {
 		struct sites_block block = {b.size, b.born_ns, b.site};
 
@@ -209,6 +214,7 @@ static bool begin_realloc(struct ledger *l, struct ledger_process *p,
 
 	if (blocks_take(l, p, ev->address, &r->block)) {
 		r->held = LEDGER_HELD;
+		r->inside = arenas_has(&p->arenas, ev->address);
 		blocks_leave(l, p, ev->address, &r->block, ns);
 	} else if (take_inherited(l, p, ev->address, ns, &r->block)) {
 		r->held = LEDGER_INHERITED;

@@ -56,9 +56,16 @@ uint64_t blocks_freed(struct ledger *l, const struct ledger_process *p,
 void blocks_leave(struct ledger *l, struct ledger_process *p, uint64_t address,
 		  const struct live_block *b, uint64_t ns);
 
-/* Counts a free, by code at site `by`. */
+/* Counts a free, by code at site `by`. inside: it lay in an arena. */
 void blocks_book_free(struct ledger *l, struct ledger_process *p,
-		      const struct live_block *b, uint32_t by, uint64_t ns);
+		      const struct live_block *b, bool inside, uint32_t by,
+		      uint64_t ns);
+
+/* Of the process's heap, as arenas.h wants it. */
+static inline uint64_t blocks_epoch(const struct ledger_process *p)
+{
+	return p->sums.peak[PROFILE_MALLOC].epoch;
+}
 
 /* All moments come from here: births, frees and forks are seen in one order. */
 static inline uint64_t blocks_moment(struct ledger *l, const struct event *ev)

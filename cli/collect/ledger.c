@@ -232,7 +232,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		joined(l, p, t, ev);
 		break;
 	case WIRE_GONE:
-		mappings_count_arenas(l, p);
+		arenas_end(&p->arenas);
 		settle_submit(l, p, ev, NULL);
 		break;
 	case WIRE_REALLOC_BEGIN:
@@ -338,8 +338,8 @@ static void put_down(struct ledger *l, struct ledger_process *p, struct event *e
 	ev->type = WIRE_FREE;
 	ev->size = 0;
 	if (!blocks_put(l, p, ev->address, &b)) {
-		blocks_book_free(l, p, &b, blocks_site_of(l, p, ev),
-				 blocks_moment(l, ev));
+		blocks_book_free(l, p, &b, arenas_has(&p->arenas, ev->address),
+				 blocks_site_of(l, p, ev), blocks_moment(l, ev));
 		sites_temporary(&l->sites, &p->sums, &freed);
 		ev->type = WIRE_NOP;
 	}
@@ -477,7 +477,7 @@ static void keep_all(struct ledger *l, struct ledger_process *p)
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
-	mappings_count_arenas(l, p);
+	arenas_end(&p->arenas);
 	keep_all(l, p);
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
@@ -490,6 +490,7 @@ void ledger_process_done(struct ledger_process *p)
 	live_done(&p->chunks);
 	pools_done(&p->pools);
 	maps_done(&p->maps);
+	arenas_done(&p->arenas);
 	lineage_done(&p->lineage);
 	proofs_done(&p->proofs);
 	free(p->late);

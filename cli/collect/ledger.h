@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "cli/collect/arenas.h"
 #include "cli/collect/clock.h"
 #include "cli/collect/event.h"
 #include "cli/collect/lineage.h"
@@ -42,9 +43,7 @@ struct ledger_process {
 	struct maps maps;
 	uint64_t unknown_frees, unseen_frees;
 	struct profile_amount finalised; /* see profile_process */
-	struct profile_amount arena_used;
-	uint64_t arena_bytes;
-	bool has_arenas, arenas_counted;
+	struct arenas arenas;
 	uint64_t lost; /* events that no memory was left for, or that make no sense */
 	size_t parked;
 	struct proofs proofs;
@@ -73,6 +72,7 @@ struct ledger_realloc {		     /* a realloc between its begin and its end */
 	struct live_block block;
 	enum ledger_held held;
 	enum ledger_outcome outcome;
+	bool inside; /* it lay in an arena, which may be gone before its end */
 	uint32_t by; /* site of the end, once FREED */
 	uint64_t ns;
 };

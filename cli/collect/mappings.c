@@ -2,8 +2,6 @@
 
 #include "cli/collect/blocks.h"
 
-#include <stdlib.h>
-
 #define PAGE 4096ull
 
 static bool is_arena(const struct event *ev)
@@ -35,6 +33,11 @@ static struct sites_block block_of(const struct ledger_process *p,
 	return (struct sites_block){cut->end - cut->start, m->born_ns, m->site};
 }
 
+static bool lies_in_arena(const struct ledger *l, const struct sites_block *b)
+{
+	return l->sites.items[b->site].domain == PROFILE_ARENA;
+}
+
 /* The site of the thread's last unmapping, in the domain of what it unmapped. */
 static uint32_t unmapped_by(struct ledger *l, struct ledger_process *p,
 			    const struct ledger_thread *t, const struct sites_block *b)
@@ -58,10 +61,13 @@ void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_th
 		return;
 	}
 	for (size_t i = 0; i < t->unmapped.count; i++) {
-		struct sites_block b = block_of(p, &t->unmapped.items[i]);
+		const struct maps_cut *cut = &t->unmapped.items[i];
+		struct sites_block b = block_of(p, cut);
 
-		sites_free(&l->sites, &p->sums, &b, t->unmapped.items[i].last,
-			   unmapped_by(l, p, t, &b), t->unmapped_ns);
+		if (lies_in_arena(l, &b))
+			arenas_unmap(&p->arenas, blocks_epoch(p), cut->start, cut->end);
+		sites_free(&l->sites, &p->sums, &b, cut->last, unmapped_by(l, p, t, &b),
+			   t->unmapped_ns);
 	}
 }
 
@@ -74,10 +80,12 @@ void mappings_unmap_failed(struct ledger *l, struct ledger_process *p,
 		struct sites_block b = block_of(p, cut);
 		uint32_t first;
 
-		if (maps_restore(&p->maps, cut, &first) == 0)
-			sites_unfree(&l->sites, &p->sums, &b, first,
-				     unmapped_by(l, p, t, &b), t->unmapped_ns,
-				     blocks_moment(l, ev));
+		if (maps_restore(&p->maps, cut, &first) < 0)
+			continue;
+		if (lies_in_arena(l, &b))
+			arenas_map(&p->arenas, blocks_epoch(p), cut->start, cut->end);
+		sites_unfree(&l->sites, &p->sums, &b, first, unmapped_by(l, p, t, &b),
+			     t->unmapped_ns, blocks_moment(l, ev));
 	}
 	maps_forget(&p->maps, &t->unmapped);
 }
@@ -93,11 +101,13 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	maps_forget(&p->maps, &t->unmapped);
 	if (!extent_of(ev, &start, &end))
 		return;
-	p->has_arenas |= is_arena(ev);
-	if (!site || maps_add(&p->maps, start, end, site, ns) < 0)
+	if (!site || maps_add(&p->maps, start, end, site, ns) < 0) {
 		p->lost++;
-	else
-		sites_alloc(&l->sites, &p->sums, site, end - start, 1, ns);
+		return;
+	}
+	if (is_arena(ev))
+		arenas_map(&p->arenas, blocks_epoch(p), start, end);
+	sites_alloc(&l->sites, &p->sums, site, end - start, 1, ns);
 }
 
 void mappings_keep(struct ledger *l, const struct ledger_process *p,
@@ -120,63 +130,4 @@ void mappings_keep(struct ledger *l, const struct ledger_process *p,
 
 		sites_keep(&l->sites, x, &b, 0);
 	}
-}
-
-/* ---- what lies in arenas ------------------------------------------------- */
-
-struct arenas {
-	const struct maps_piece *pieces;
-	size_t count;
-	struct profile_amount used;
-};
-
-/* The last piece that does not begin behind the address. Blocks come in no order: what
- * depends on a comparison here is no jump, which would be mispredicted. */
-static const struct maps_piece *piece_before(const struct arenas *a, uint64_t address)
-{
-	const struct maps_piece *at = a->pieces;
-
-	for (size_t n = a->count, half; n > 1; n -= half) {
-		half = n / 2;
-		at += at[half].start <= address ? half : 0;
-	}
-	return at;
-}
-
-static void see_block(void *context, uint64_t address, const struct live_block *b)
-{
-	struct arenas *a = context;
-	const struct maps_piece *piece = piece_before(a, address);
-
-	if (address < piece->start || address >= piece->end)
-		return;
-	a->used.blocks++;
-	a->used.bytes += b->size;
-}
-
-void mappings_count_arenas(struct ledger *l, struct ledger_process *p)
-{
-	const struct maps *m = &p->maps;
-	struct maps_piece *pieces;
-	struct arenas a = {0};
-
-	if (!p->has_arenas || p->arenas_counted)
-		return;
-	pieces = calloc(m->count + 1, sizeof(*pieces));
-	if (!pieces)
-		return;
-	for (size_t i = 0; i < m->count; i++) {
-		uint32_t site = m->mappings[m->pieces[i].mapping].site;
-
-		if (l->sites.items[site].domain != PROFILE_ARENA)
-			continue;
-		pieces[a.count++] = m->pieces[i];
-		p->arena_bytes += m->pieces[i].end - m->pieces[i].start;
-	}
-	a.pieces = pieces;
-	if (a.count)
-		live_each(&p->live, see_block, &a);
-	p->arena_used = a.used;
-	p->arenas_counted = true;
-	free(pieces);
 }

@@ -10,10 +10,6 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		    const struct event *ev);
 
-/* The process's arenas, and the blocks that lie in them, are counted: once, before the
- * first of them is taken down with its interpreter, or at its end. */
-void mappings_count_arenas(struct ledger *l, struct ledger_process *p);
-
 /* Tells the sites what the process leaves mapped at its end. */
 void mappings_keep(struct ledger *l, const struct ledger_process *p,
 		   const struct history_index *x);

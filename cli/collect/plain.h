@@ -216,6 +216,21 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 	s->temporary.bytes += size;
 }
 
+/* A block comes or goes in an arena: before the heap's own sums change. */
+static inline void plain_settle(struct ledger_process *p, uint64_t address,
+				uint64_t bytes)
+{
+	if (arenas_has(&p->arenas, address))
+		arenas_born(&p->arenas, blocks_epoch(p), bytes);
+}
+
+static inline void plain_leave(struct ledger_process *p, uint64_t address,
+			       uint64_t bytes)
+{
+	if (arenas_has(&p->arenas, address))
+		arenas_died(&p->arenas, blocks_epoch(p), bytes);
+}
+
 static inline __attribute__((always_inline)) bool
 plain_allocate(struct ledger *l, struct ledger_process *p,
 				  const struct event *ev)
@@ -228,6 +243,7 @@ plain_allocate(struct ledger *l, struct ledger_process *p,
 	    !live_add_near(&p->live, &ev->way, &b))
 		return false;
 	s->live += b.size;
+	plain_settle(p, ev->address, b.size);
 	plain_born(l, &l->sites.items[b.site], b.size, s->live, b.born_ns);
 	return true;
 }
@@ -249,9 +265,11 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
+	plain_settle(p, ev->address, ev->size);
 	/* At a peak, it is what the site held there. */
 	if (plain_born(l, site, ev->size, s->live + ev->size, born_ns))
 		plain_keep(l, site);
+	plain_leave(p, ev->address, ev->size);
 	counting_touch(&l->sites, here);
 	plain_died(l, site, ev->size, ns - born_ns, here, true);
 	return true;
@@ -288,6 +306,7 @@ plain_free(struct ledger *l, struct ledger_process *p,
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
+	plain_leave(p, ev->address, b.size);
 	plain_gone(l, &b, by, ns, temporary);
 	return true;
 }
@@ -314,6 +333,7 @@ __attribute__((noinline, unused)) static bool plain_realloc(struct ledger *l,
 		return false;
 	*blocks_death(l, begin->address) =
 		(struct ledger_moment){l->sums.key | begin->address, begin_ns};
+	plain_leave(p, begin->address, b.size);
 	plain_gone(l, &b, by, ns, false);
 	*ret = plain_allocate(l, p, end);
 	return true;
@@ -337,6 +357,7 @@ static inline bool plain_hold(struct ledger *l, struct ledger_process *p,
 	    !live_lacks_near(&p->live, &ev->way))
 		return false;
 	s->live += ev->size;
+	plain_settle(p, ev->address, ev->size);
 	plain_born(l, &l->sites.items[site], ev->size, s->live, born_ns);
 	ev->held.born_ns = born_ns;
 	ev->held.site = site;
@@ -361,6 +382,7 @@ static inline bool plain_let_go(struct ledger *l, const struct event *ev)
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
+	plain_leave(s->of, ev->address, ev->size);
 	s->live -= ev->size;
 	if (s->live < s->least)
 		s->least = s->live;

@@ -94,7 +94,7 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 				p->unseen_frees++;
 			blocks_leave(l, p, lot->address, &b,
 				     blocks_moment(l, &item->event));
-			blocks_book_free(l, p, &b,
+			blocks_book_free(l, p, &b, arenas_has(&p->arenas, lot->address),
 					 sites_find(&l->sites, &p->sums, 0,
 						    blocks_domain(lot->address)),
 					 blocks_moment(l, &item->event));

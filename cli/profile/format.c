@@ -62,6 +62,11 @@ static const struct format_column meta[] = {
 	PLAIN(struct profile_process, memory[m].rss_shared),                           \
 	PLAIN(struct profile_process, memory[m].rss_own)
 
+#define PROCESS_ARENAS(member)                                                         \
+	PLAIN(struct profile_process, member.bytes),                                   \
+	PLAIN(struct profile_process, member.used.blocks),                             \
+	PLAIN(struct profile_process, member.used.bytes)
+
 static const struct format_column processes[] = {
 	DELTA(struct profile_process, serial),
 	PLAIN(struct profile_process, parent_serial),
@@ -97,9 +102,8 @@ static const struct format_column processes[] = {
 	PLAIN(struct profile_process, finalised.blocks),
 	PLAIN(struct profile_process, finalised.bytes),
 	PROCESS_DOMAIN(PROFILE_ARENA),
-	PLAIN(struct profile_process, arena_bytes),
-	PLAIN(struct profile_process, arena_used.blocks),
-	PLAIN(struct profile_process, arena_used.bytes),
+	PROCESS_ARENAS(arenas),
+	PROCESS_ARENAS(arenas_at_peak),
 };
 _Static_assert(PROFILE_DOMAINS == 4, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,

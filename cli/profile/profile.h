@@ -109,10 +109,12 @@ struct profile_process {
 	/* Of what is live at the end: blocks that an interpreter freed as it was taken
 	 * down. */
 	struct profile_amount finalised;
-	/* Bytes in Python's arenas, and the heap's blocks that lay in them, as its
-	 * interpreter was about to be taken down, else at its end. */
-	uint64_t arena_bytes;
-	struct profile_amount arena_used;
+	/* Of Python's arenas: as its interpreter was about to be taken down, else at its
+	 * end; and at its heap's peak, or at that moment if the peak was later. */
+	struct profile_arenas {
+		uint64_t bytes;		    /* that they had */
+		struct profile_amount used; /* the heap's blocks that lay in them */
+	} arenas, arenas_at_peak;
 	uint64_t lost; /* events lost, see profile.lost_* for those of no process */
 	uint64_t held_back_ns;	/* sum over threads: time waited for the collector */
 	uint64_t events;

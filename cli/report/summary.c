@@ -239,18 +239,28 @@ static int put_domain(const struct page *page, enum profile_domain domain,
 	return 0;
 }
 
-/* How much of the arenas is used, where that is known. */
+static void put_use(const struct page *page, const struct profile_arenas *a,
+		    const char *when)
+{
+	if (!a->bytes)
+		return;
+	fprintf(page->out,
+		"  used         %14s  in %s: %s of the %s there were at %s\n",
+		size(page, a->used.bytes).text, blocks(a->used.blocks).text,
+		units_percent(a->used.bytes, a->bytes).text, size(page, a->bytes).text,
+		when);
+}
+
+/* How much of the arenas was used, where that is known. */
 static void put_arena_use(const struct page *page)
 {
 	struct summary_arenas a =
 		summary_arenas(page->profile, page->options->scope.pid);
 
-	if (!a.bytes)
-		return;
-	fprintf(page->out,
-		"  used         %14s  in %s: %s of the %s there were at the end\n",
-		size(page, a.used.bytes).text, blocks(a.used.blocks).text,
-		units_percent(a.used.bytes, a.bytes).text, size(page, a.bytes).text);
+	put_use(page, &a.at_peak,
+		a.processes > 1 ? "the peak of each process's heap"
+				: "the heap's peak");
+	put_use(page, &a.at_end, "the end");
 }
 
 static int put_domains(const struct page *page)

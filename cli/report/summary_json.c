@@ -59,19 +59,25 @@ static void json_exit(struct json *j, const struct profile_process *process)
 }
 
 /* Of the arenas; null: it is not known. */
-static void json_use(struct json *j, const struct profile *p, int32_t pid)
+static void json_use(struct json *j, const char *key, const struct profile_arenas *a)
 {
-	struct summary_arenas a = summary_arenas(p, pid);
-
-	json_key(j, "use");
-	if (!a.bytes) {
+	json_key(j, key);
+	if (!a->bytes) {
 		json_null(j);
 		return;
 	}
 	json_object(j);
-	json_put_unsigned(j, "bytes", a.bytes);
-	amount_json(j, "used", a.used);
+	json_put_unsigned(j, "bytes", a->bytes);
+	amount_json(j, "used", a->used);
 	json_close(j);
+}
+
+static void json_uses(struct json *j, const struct profile *p, int32_t pid)
+{
+	struct summary_arenas a = summary_arenas(p, pid);
+
+	json_use(j, "use", &a.at_end);
+	json_use(j, "use_at_peak", &a.at_peak);
 }
 
 static int json_domains(const struct profile *p, int32_t pid, struct json *j)
@@ -91,7 +97,7 @@ static int json_domains(const struct profile *p, int32_t pid, struct json *j)
 		if (d == PROFILE_MALLOC)
 			json_ranges(j, p, &s);
 		if (d == PROFILE_ARENA)
-			json_use(j, p, pid);
+			json_uses(j, p, pid);
 		json_close(j);
 	}
 	json_close(j);

@@ -90,6 +90,12 @@ int summary_of_processes(const struct scope *scope, struct summary **ret)
 	return 0;
 }
 
+static void add_arenas(struct profile_arenas *to, const struct profile_arenas *what)
+{
+	to->bytes += what->bytes;
+	add_amount(&to->used, what->used);
+}
+
 struct summary_arenas summary_arenas(const struct profile *p, int32_t pid)
 {
 	struct summary_arenas sum = {0};
@@ -102,8 +108,9 @@ struct summary_arenas summary_arenas(const struct profile *p, int32_t pid)
 
 		if ((pid && q->pid != pid) || !(q->python & PROFILE_PYTHON_OBJECTS))
 			continue;
-		sum.bytes += q->arena_bytes;
-		add_amount(&sum.used, q->arena_used);
+		add_arenas(&sum.at_end, &q->arenas);
+		add_arenas(&sum.at_peak, &q->arenas_at_peak);
+		sum.processes += q->arenas.bytes || q->arenas_at_peak.bytes;
 	}
 	return sum;
 }

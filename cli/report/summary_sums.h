@@ -13,11 +13,12 @@ int summary_of_processes(const struct scope *scope, struct summary **ret);
 /* Their sum, and the peak of all. */
 struct summary summary_total(const struct scope *scope, const struct summary *all);
 
-/* Of the processes of that pid (0: all) that tell: bytes in Python's arenas, and the blocks
- * that lay in them, as the interpreter was about to be taken down, else at the end. */
+/* Of the processes of that pid (0: all) that tell: Python's arenas, and the blocks that
+ * lay in them, as the interpreter was about to be taken down, else at the end; and at the
+ * peak of each one's heap. 0 bytes: it is not known. */
 struct summary_arenas {
-	uint64_t bytes; /* 0: it is not known */
-	struct profile_amount used;
+	struct profile_arenas at_end, at_peak;
+	size_t processes; /* that have any */
 };
 
 struct summary_arenas summary_arenas(const struct profile *p, int32_t pid);

@@ -40,9 +40,9 @@ def document():
             twice = [[[("%d.%s" % (k, n), c) for n, c in block] for k in (0, 1)]
                      for block in (blocks[1], blocks[3])]
             third, fourth = ([("%d.%s" % (k, n), c) for n, c in blocks[1]] for k in (2, 3))
-            python, pools, finalised, arenas = blocks[4:]
+            python, pools, finalised, arenas, at_peak = blocks[4:]
             blocks = [blocks[0], *twice[0], blocks[2], *twice[1], python, third, pools,
-                      finalised, fourth, arenas]
+                      finalised, fourth, arenas, at_peak]
         sections[name] = [column for block in blocks for column in block]
     return sections, types
 

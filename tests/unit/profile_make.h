@@ -139,9 +139,12 @@ static inline void make_process_fields(struct make *m, struct profile *p,
 	/* (No value of its own: all that follows would be another.) */
 	a->finalised.blocks = a->unseen_frees / 2;
 	a->finalised.bytes = a->unknown_frees / 3;
-	a->arena_bytes = a->unseen_frees / 4;
-	a->arena_used.blocks = a->unknown_frees / 5;
-	a->arena_used.bytes = a->unseen_frees / 6;
+	a->arenas.bytes = a->unseen_frees / 4;
+	a->arenas.used.blocks = a->unknown_frees / 5;
+	a->arenas.used.bytes = a->unseen_frees / 6;
+	a->arenas_at_peak.bytes = a->unknown_frees / 7;
+	a->arenas_at_peak.used.blocks = a->unseen_frees / 8;
+	a->arenas_at_peak.used.bytes = a->unknown_frees / 9;
 	a->lost = make_value(m);
 	a->held_back_ns = make_value(m);
 	a->events = make_value(m);
