@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { /* fields of objects, 3.8 to 3.13 */
+enum { /* fields of objects, 3.8 to 3.14 */
        TYPE_AT = 8,
        SIZE_AT = 16,
        STATE_AT = 32,
@@ -111,8 +111,8 @@ bool python_value(const void *object, uint64_t *ret)
 	struct extent x;
 	uint64_t hash, tail = 0;
 
-	/* (Later ones have a text's state in other bits.) */
-	if (python.layout.version > 0x30d || !has(p, TYPE_AT + sizeof(uintptr_t)) ||
+	/* (Later ones may have a text's state in other bits.) */
+	if (python.layout.version > 0x30e || !has(p, TYPE_AT + sizeof(uintptr_t)) ||
 	    !extent_of(p, &x) || x.bytes > PYTHON_VALUE_BYTES ||
 	    !has(p, x.at + x.bytes))
 		return false;
