@@ -8,6 +8,7 @@
 #include "preload/real.h"
 #include "preload/sample.h"
 #include "preload/sys.h"
+#include "preload/tables.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -37,11 +38,13 @@ static __attribute__((noinline)) void *malloc_recorded(size_t size, uintptr_t pc
 						       uintptr_t cfa, uintptr_t fp)
 {
 	struct hook h;
+	struct hook_call call = {pc, cfa, fp};
 
 	if (sample_draws(size))
 		return real.malloc(size);
-	if (!hook_enter(&h, (struct hook_call){pc, cfa, fp}))
-		return real.malloc ? real.malloc(size) : bootstrap(size, 16);
+	if (!hook_enter(&h, call))
+		return real.malloc ? tables_new(call, real.malloc(size), size)
+				   : bootstrap(size, 16);
 	return block_allocated(&h, real.malloc(size), size);
 }
 
@@ -57,14 +60,15 @@ HOOK void *malloc(size_t size)
 static __attribute__((noinline)) void *
 calloc_recorded(size_t n, size_t size, uintptr_t pc, uintptr_t cfa, uintptr_t fp)
 {
+	struct hook_call call = {pc, cfa, fp};
 	size_t bytes;
 	struct hook h;
 
 	if (sample_draws(n * size))
 		return real.calloc(n, size);
-	if (!hook_enter(&h, (struct hook_call){pc, cfa, fp})) {
+	if (!hook_enter(&h, call)) {
 		if (real.calloc)
-			return real.calloc(n, size);
+			return tables_new(call, real.calloc(n, size), n * size);
 		if (__builtin_mul_overflow(n, size, &bytes))
 			bytes = SIZE_MAX;
 		return bootstrap(bytes, 16);
@@ -225,16 +229,32 @@ static void *sampled_realloc(struct hook_call call, void *p, size_t n, size_t si
 	return to;
 }
 
+/* Inside of another hook: of a table of Python's allocators, or of what is part of the
+ * other's block. */
+static __attribute__((noinline)) void *realloc_inside(struct hook_call call, void *p,
+						      size_t size)
+{
+	struct hook h;
+	enum tables_is is = tables_leave(&h, call, p);
+	void *to;
+
+	if (is == TABLES_RECORDED)
+		return reallocated(&h, p, 1, size, false);
+	to = real.realloc ? real.realloc(p, size) : bootstrap(size, 16);
+	return !p || is == TABLES_NOTED ? tables_new(call, to, size) : to;
+}
+
 HOOK void *realloc(void *p, size_t size)
 {
+	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
 	if (__builtin_expect(p && bootstrap_owns(p), 0))
 		return leave_bootstrap(p, size);
 	if (sample_on())
-		return sampled_realloc(HOOK_CALL, p, 1, size, false);
-	if (!hook_enter(&h, HOOK_CALL))
-		return real.realloc ? real.realloc(p, size) : bootstrap(size, 16);
+		return sampled_realloc(call, p, 1, size, false);
+	if (!hook_enter(&h, call))
+		return realloc_inside(call, p, size);
 	return reallocated(&h, p, 1, size, false);
 }
 
@@ -261,13 +281,20 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 /* True: p is recorded as freed, hook_leave() must follow the real free. */
 #define FREEING(h, p) (hook_enter((h), HOOK_CALL) && block_freeing((h), (p)))
 
+/* Where the hook may be entered, or that of a table inside of another one. */
+static inline bool enter_free(struct hook *h, struct hook_call call, const void *p)
+{
+	return hook_enter(h, call) || tables_leave(h, call, p) == TABLES_RECORDED;
+}
+
 static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
 						    uintptr_t cfa, uintptr_t fp)
 {
 	struct hook h;
 
 	if (__builtin_expect(sample_keeps_free(p), 1) &&
-	    hook_enter(&h, (struct hook_call){pc, cfa, fp}) && block_freeing(&h, p)) {
+	    enter_free(&h, (struct hook_call){pc, cfa, fp}, p) &&
+	    block_freeing(&h, p)) {
 		real.free(p);
 		hook_leave(&h);
 	} else if (real.free) {

@@ -6,7 +6,8 @@
  * they map. They are wrapped by the interpreter's own means (PyMem_SetAllocator), with
  * what was there underneath: nothing is placed elsewhere than without us. A block
  * counts where it was asked for first: one that goes on to malloc is Python's, once,
- * and hook.h passes malloc's call by. Arenas are a domain of their own: the allocator that
+ * and hook.h passes malloc's call by, but for what the allocator has for itself
+ * (tables.h). Arenas are a domain of their own: the allocator that
  * they come from is wrapped as well (PyObject_SetArenaAllocator), and what that calls is
  * passed by, be it mmap or malloc.
  *
@@ -26,6 +27,7 @@
 #include "preload/sample.h"
 #include "preload/stand.h"
 #include "preload/sys.h"
+#include "preload/tables.h"
 
 #include <string.h>
 
@@ -47,17 +49,19 @@ struct allocator { /* PyMemAllocatorEx, since 3.5 */
 static struct allocator under[DOMAIN_LAST + 1][WRAPS];
 static uint32_t wraps[DOMAIN_LAST + 1];
 
-static inline bool enter(struct hook *h, struct hook_call call)
+static inline bool enter(struct hook *h, struct hook_call call,
+			 enum thread_objects objects)
 {
 	if (!hook_enter(h, call))
 		return false;
-	h->thread->hooks[h->depth].objects = true;
+	h->thread->hooks[h->depth].objects = (uint8_t)objects;
+	h->thread->hooks[h->depth].tables = 0;
 	return true;
 }
 
 static inline void leave(struct hook *h)
 {
-	h->thread->hooks[h->depth].objects = false;
+	h->thread->hooks[h->depth].objects = THREAD_NO_OBJECTS;
 	hook_leave(h);
 }
 
@@ -76,8 +80,17 @@ static inline uint32_t stack_of(struct hook *h)
 	return node ? node : stack_held(h);
 }
 
+/* The allocator has returned it. */
+static inline void *returned(struct hook *h, void *p)
+{
+	if (__builtin_expect(h->thread->hooks[h->depth].tables, 0))
+		tables_put(h, p);
+	return p;
+}
+
 static inline void *allocated(struct hook *h, void *p, size_t size)
 {
+	returned(h, p);
 	if (p && sample_admits(p))
 		thread_put_held(h->thread, WIRE_ALLOC, p, size, stack_of(h));
 	else if (p)
@@ -91,7 +104,7 @@ static void *object_malloc(void *context, size_t size)
 	const struct allocator *a = context;
 	struct hook h;
 
-	if (sample_skips(size) || !enter(&h, HOOK_CALL))
+	if (sample_skips(size) || !enter(&h, HOOK_CALL, THREAD_ASKS))
 		return a->malloc(a->context, size);
 	return allocated(&h, a->malloc(a->context, size), size);
 }
@@ -101,7 +114,7 @@ static void *object_calloc(void *context, size_t n, size_t size)
 	const struct allocator *a = context;
 	struct hook h;
 
-	if (sample_skips(n * size) || !enter(&h, HOOK_CALL))
+	if (sample_skips(n * size) || !enter(&h, HOOK_CALL, THREAD_ASKS))
 		return a->calloc(a->context, n, size);
 	return allocated(&h, a->calloc(a->context, n, size), n * size);
 }
@@ -155,10 +168,11 @@ static void object_free(void *context, void *p)
 	enum wire_type type;
 	struct hook h;
 
-	if (!p || sample_skips_free(p) || !enter(&h, HOOK_CALL)) {
+	if (!p || sample_skips_free(p) || !enter(&h, HOOK_CALL, THREAD_FREES)) {
 		a->free(a->context, p);
 		return;
 	}
+	h.thread->object = p;
 	type = freed_as();
 	if (__builtin_expect(++h.thread->frees >= VALUES_MOST, 0) && type == WIRE_FREE)
 		put_value(h.thread, h.depth, p);
@@ -179,7 +193,7 @@ static void *sampled_realloc(const struct allocator *a, struct hook_call call, v
 	struct hook h;
 	void *to;
 
-	if ((!had && !has) || !enter(&h, call))
+	if ((!had && !has) || !enter(&h, call, THREAD_RESIZES))
 		return a->realloc(a->context, p, size);
 	stack = stack_of(&h);
 	if (had)
@@ -202,12 +216,13 @@ static void *object_realloc(void *context, void *p, size_t size)
 
 	if (sample_on())
 		return sampled_realloc(a, HOOK_CALL, p, size);
-	if (!enter(&h, HOOK_CALL))
+	if (!enter(&h, HOOK_CALL, p ? THREAD_RESIZES : THREAD_ASKS))
 		return a->realloc(a->context, p, size);
+	h.thread->object = p;
 	stack = stack_of(&h);
 	if (p)
 		thread_put_held(h.thread, WIRE_REALLOC_BEGIN, p, 0, stack);
-	to = a->realloc(a->context, p, size);
+	to = returned(&h, a->realloc(a->context, p, size));
 	/* (Of size 0 it allocates, unlike malloc's: a failure is one of any size.) */
 	if (p)
 		thread_put_held(h.thread, WIRE_REALLOC_END, to, to || size ? size : 1,
@@ -271,7 +286,8 @@ static void arena_free(void *context, void *p, size_t size)
 	struct hook h;
 
 	(void)context;
-	if (size < ARENA_LEAST || !hook_enter_mapping(&h, HOOK_CALL)) {
+	/* (An interpreter that ends gives its whole table, with those that never were.) */
+	if (!p || size < ARENA_LEAST || !hook_enter_mapping(&h, HOOK_CALL)) {
 		arenas.free(arenas.context, p, size);
 		return;
 	}

@@ -22,6 +22,14 @@
 enum thread_limit {
 	THREAD_NESTING = 7, /* hooks interrupted by signal handlers, at once */
 	THREAD_BELL_BYTES = 256 << 10, /* a sleeping collector is woken that often */
+	THREAD_TABLES = 4,
+};
+
+enum thread_objects {			     /* what a hook of hooks_python.c is at */
+		      THREAD_NO_OBJECTS = 0, /* it is another one */
+		      THREAD_ASKS,
+		      THREAD_RESIZES,
+		      THREAD_FREES,
 };
 
 struct thread {
@@ -37,8 +45,10 @@ struct thread {
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
 		uint64_t started; /* ring cursor when it began */
-		bool objects; /* one of hooks_python.c: what it maps is recorded, too */
+		uint8_t objects; /* enum thread_objects: what such one maps is recorded */
+		uint8_t tables; /* how many of `tables` below are of its call */
 	} hooks[THREAD_NESTING];
+	const void *object; /* that is resized, or freed */
 	/* When the last event was. One of thread_put_held() may be of that time, too. */
 	uint64_t stamp;
 	uint64_t stamp_beat;  /* the collector's heartbeat then */
@@ -46,6 +56,10 @@ struct thread {
 	uint32_t frees;	      /* of Python's objects, but for a constant */
 	uint64_t claimed;     /* ring cursor when the thread came */
 	bool used;	  /* somebody had this memory before: it is not all zeroes */
+	struct thread_table { /* see tables.h */
+		const void *at;
+		size_t size;
+	} tables[THREAD_TABLES];
 	struct last last; /* stack of the outermost hook */
 	struct unwind_thread unwind;
 	struct unwind_frame frames[THREAD_NESTING][UNWIND_FRAMES];

@@ -33,6 +33,12 @@ const char *python_allocators(const struct profile *p)
 	return has_objects(p) ? "malloc and Python's objects" : "malloc";
 }
 
+const char *python_runtime(const struct profile *p)
+{
+	return has_objects(p) ? "libc, the loader and Python's allocator"
+			      : "libc and the loader";
+}
+
 const char *python_domain(const struct profile *p, enum profile_domain domain)
 {
 	if (domain == PROFILE_MMAP)

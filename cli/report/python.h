@@ -16,6 +16,9 @@ const char *python_why(const struct profile_process *q);
  * recorded in any process. */
 const char *python_allocators(const struct profile *p);
 
+/* Who keeps what is called runtime. */
+const char *python_runtime(const struct profile *p);
+
 /* "the heap (...)", or of mapped memory. */
 const char *python_domain(const struct profile *p, enum profile_domain domain);
 

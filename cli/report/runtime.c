@@ -192,6 +192,24 @@ static bool applies(const struct rule *rule, const struct seen *seen, size_t cou
 	return false;
 }
 
+/* What Python's object allocators have of malloc for themselves, and keep to the end: the
+ * shim's wrapping of them called (preload/tables.c), and has no name if it is stripped. */
+static bool is_python_table(const struct runtime *r, uint32_t stack)
+{
+	struct frames_walk walk = frames_of(r->profile, stack);
+	struct frames_frame frame;
+
+	while (frames_next(&walk, &frame) && kind_at(r, frame.stack) == SHIM) {
+		const char *name = frame.code ? strings_get(&r->profile->strings,
+							    frame.code->function)
+					      : "";
+
+		if (!*name || !fnmatch("object_*", name, 0))
+			return true;
+	}
+	return false;
+}
+
 const char *runtime_reason(const struct runtime *r, uint32_t stack)
 {
 	struct seen seen[REACH];
@@ -199,6 +217,8 @@ const char *runtime_reason(const struct runtime *r, uint32_t stack)
 
 	if (!count)
 		return NULL;
+	if (is_python_table(r, stack))
+		return "tables of Python's object allocator";
 	for (size_t i = 0; i < RULES; i++)
 		if (applies(&rules[i], seen, count))
 			return rules[i].reason;

@@ -195,7 +195,8 @@ static void put_figures(const struct page *page, const struct scope *scope,
 	}
 	if (s->runtime.blocks) {
 		put_figure(page, scope, "runtime", s->runtime.bytes, s->runtime.blocks);
-		fputs(" live at the end, kept by libc and the loader: no leak\n", out);
+		fprintf(out, " live at the end, kept by %s: no leak\n",
+			python_runtime(p));
 	}
 	put_figure(page, scope, "allocated", s->allocated_bytes, s->allocs);
 	fprintf(out, " %s\n", over.text);

@@ -36,7 +36,8 @@ struct summary {
 	struct profile_amount temporary;
 	struct profile_amount peak, live_at_end; /* runtime included */
 	uint64_t peak_at_ns;
-	struct profile_amount runtime; /* of live_at_end: kept by libc and the loader */
+	struct profile_amount
+		runtime; /* of live_at_end: kept by libc, the loader, ... */
 	struct profile_amount leaked;  /* live_at_end apart from runtime */
 	/* Of leaked: blocks that Python freed as it was taken down. */
 	struct profile_amount finalised;

@@ -180,7 +180,7 @@ static void put_row(const struct top_rows *r, const struct top_options *o, size_
 }
 
 static void put_totals(const struct top_rows *r, const struct top_options *o,
-		       size_t shown, FILE *out)
+		       const struct profile *p, size_t shown, FILE *out)
 {
 	struct view_sums rest = {0};
 
@@ -198,11 +198,11 @@ static void put_totals(const struct top_rows *r, const struct top_options *o,
 	text_style(out, o->colour, TEXT_PLAIN);
 	if (r->total.runtime.blocks)
 		fprintf(out,
-			"\nLive at the end as well: %s in %s block%s, kept by libc and "
-			"the loader; no leak.\n",
+			"\nLive at the end as well: %s in %s block%s, kept by %s; "
+			"no leak.\n",
 			size(o, r->total.runtime.bytes).text,
 			units_count(r->total.runtime.blocks).text,
-			r->total.runtime.blocks == 1 ? "" : "s");
+			r->total.runtime.blocks == 1 ? "" : "s", python_runtime(p));
 }
 
 static void put_order(const struct top_rows *r, const struct top_options *o,
@@ -250,7 +250,7 @@ static int sums_text(const struct profile *p, const struct top_options *o, FILE 
 		limit = r.count;
 	for (size_t i = 0; i < limit; i++)
 		put_row(&r, o, limit, i, used, out);
-	put_totals(&r, o, limit, out);
+	put_totals(&r, o, p, limit, out);
 	return 0;
 }
 

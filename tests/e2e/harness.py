@@ -87,14 +87,16 @@ class Counts:
         "inherited_frees",
         "inherited_freed_bytes",
         "pid",
+        "mapped_bytes",
+        "unmapped_bytes",
     )
 
     def __init__(self, path):
         with open(path, "rb") as file:
             data = file.read()
-        for name, value in zip(self.FIELDS, struct.unpack("8Q", data[:64])):
+        for name, value in zip(self.FIELDS, struct.unpack("10Q", data[:80])):
             setattr(self, name, value)
-        self.exe = data[64:].split(b"\0", 1)[0].decode()
+        self.exe = data[80:].split(b"\0", 1)[0].decode()
 
     def sums(self):
         return (self.allocations, self.frees, self.allocated_bytes, self.freed_bytes)

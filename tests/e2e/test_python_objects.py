@@ -350,6 +350,8 @@ class Objects(test_python.Case):
             made = [arenas.alloc(None, 3 << 20) for n in range(5)]
             for p in made[:2]:
                 arenas.free(None, p, 3 << 20)
+            # As a sub-interpreter of 3.14 that ends does with those that it never had.
+            arenas.free(None, None, 1 << 20)
             # As a program may that knows nothing of arenas; the rest is still one.
             ctypes.CDLL(None).munmap(ctypes.c_void_p(made[2]), 1 << 20)
             other = mmap.mmap(-1, 5 << 20)
@@ -377,6 +379,40 @@ class Objects(test_python.Case):
                     self.assertLessEqual(abs(some["totals"]["allocations"] -
                                              before["arena"]["totals"]["allocations"]), 1)
                     self.assertIsNone(some["use"])
+
+    def test_what_does_not_lie_in_arenas_is_what_libc_was_asked_for(self):
+        """To the last block, the allocator's own tables of its arenas included, which it
+        makes larger when there are sixteen; and to the last mapped byte."""
+        text = ("import os\nkept = [(n, str(n)) for n in range(%d)]\n"
+                "big = [bytes(600 + n) for n in range(2000)]\ndel kept[::2], big[::3]\n"
+                "os._exit(0)\n")
+        for python in PYTHONS:
+            # 256 KiB each up to 3.9, then 1 MiB.
+            size = 1 << 18 if harness.python_version(python) < (3, 10) else 1 << 20
+            for objects in (300000, 1000):
+                with self.subTest(python=python, objects=objects):
+                    script = self.write("libc.py", text % objects)
+                    result, counts = self.record_counted([python, "-B", script])
+                    (count,) = [c for c in counts if c.allocations > 1000]
+                    report = self.report_json(result)
+                    self.assert_lossless(report)
+                    self.assertEqual(
+                        [report["unknown_frees"], report["unseen_frees"]], [0, 0])
+                    self.check_libc(report["domains"], count, size)
+
+    def check_libc(self, domains, count, size):
+        heap, arena, mapped = (domains[name] for name in ("malloc", "arena", "mmap"))
+        inside, there = arena["use"]["used"], heap["live_at_end"]
+        self.assertEqual(there["blocks"] - inside["blocks"], count.allocations - count.frees)
+        # (What Python asks no bytes for is one of malloc's.)
+        self.assertIn(count.allocated_bytes - count.freed_bytes -
+                      (there["bytes"] - inside["bytes"]), range(20))
+        totals = arena["totals"]
+        for key, there in (("allocated_bytes", count.mapped_bytes),
+                           ("freed_bytes", count.unmapped_bytes)):
+            self.assertEqual(totals[key] + mapped["totals"][key], there)
+        self.assertGreater(totals["allocations"], 1)
+        self.assertEqual(totals["allocated_bytes"], size * totals["allocations"])
 
     def test_what_objects_use_of_arenas_is_told(self):
         text = "kept = [(n, str(n)) for n in range(100000)]\n%s"

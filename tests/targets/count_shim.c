@@ -12,12 +12,17 @@
  * realloc(NULL, n) is an allocation; realloc(p, 0) that returns NULL is a free; a
  * request that fails and free(NULL) are nothing. Bytes are as requested; pvalloc
  * too. The free of a block that was never seen is unknown, the free of one that the
- * parent allocated before a fork is inherited; neither is in `frees`.
+ * parent allocated before a fork is inherited; neither is in `frees`. Mappings are in
+ * whole pages, whatever lay there; those without reserve, as a profiler's own tables
+ * are, are nothing.
  *
  * No lock but at the opening: the owner of an address is alone with its slot in the
  * table, and slots are only ever added. Hence signal handlers may allocate in the
  * middle of a hook.
  */
+/* As in hooks_mmap.c: both names are defined here. */
+#undef _FILE_OFFSET_BITS
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -39,12 +45,13 @@ enum {
 	OWNER_SHIFT = 48, /* slot.value: generation above, size + 1 below */
 };
 
-/* What harness.py reads: eight words, then the executable's path. */
+/* What harness.py reads: ten words, then the executable's path. */
 struct sums {
 	_Atomic uint64_t allocations, frees, allocated_bytes, freed_bytes;
 	_Atomic uint64_t unknown_frees, inherited_frees, inherited_freed_bytes;
 	uint64_t pid;
-	char exe[4096 - 64];
+	_Atomic uint64_t mapped_bytes, unmapped_bytes;
+	char exe[4096 - 80];
 };
 _Static_assert(sizeof(struct sums) == 4096, "one page");
 
@@ -73,12 +80,17 @@ static uint64_t generation;	    /* forks between the first image and here */
 static _Atomic uint32_t *own_image; /* 1; wiped to 0 in a fork child */
 static _Atomic uint32_t opening;
 
+/* By the kernel: what is mapped here is nothing of the program's. */
+static void *map_at(size_t bytes, int flags, int fd)
+{
+	long p = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0l);
+
+	return p == -1 ? NULL : (void *)p;
+}
+
 static void *map(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
+	return map_at(bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 }
 
 /* getenv() may be the program's own (bash), and libc's may not be ready yet. */
@@ -102,7 +114,7 @@ static void find_directory(void)
 		    strlen(value) < sizeof(directory))
 			strcpy(directory, value);
 	}
-	munmap(environment, ENVIRONMENT_BYTES);
+	syscall(SYS_munmap, environment, ENVIRONMENT_BYTES);
 }
 
 static char *put_number(char *to, uint64_t number)
@@ -141,15 +153,15 @@ static int create_file(void)
 
 static struct sums *open_sums(void)
 {
-	struct sums *s = MAP_FAILED;
+	struct sums *s = NULL;
 	int fd = directory[0] ? create_file() : -1;
 
 	if (fd < 0)
 		return &discarded;
 	if (!ftruncate(fd, sizeof(*s)))
-		s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		s = map_at(sizeof(*s), MAP_SHARED, fd);
 	close(fd);
-	if (s == MAP_FAILED)
+	if (!s)
 		return &discarded;
 	s->pid = (uint64_t)getpid();
 	if (readlink("/proc/self/exe", s->exe, sizeof(s->exe) - 1) < 0)
@@ -362,4 +374,34 @@ EXPORT void free(void *p)
 	if (p)
 		freed(take(p));
 	next.free(p);
+}
+
+static uint64_t pages(size_t bytes)
+{
+	return ((uint64_t)bytes + 4095) & ~4095ull;
+}
+
+EXPORT void *mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
+{
+	long p;
+
+	enter();
+	p = syscall(SYS_mmap, at, bytes, prot, flags, fd, offset);
+	if (p != -1 && !(flags & MAP_NORESERVE))
+		add(&sums->mapped_bytes, pages(bytes));
+	return (void *)p;
+}
+
+EXPORT void *mmap64(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
+{
+	return mmap(at, bytes, prot, flags, fd, offset);
+}
+
+EXPORT int munmap(void *at, size_t bytes)
+{
+	enter();
+	if (syscall(SYS_munmap, at, bytes))
+		return -1;
+	add(&sums->unmapped_bytes, pages(bytes));
+	return 0;
 }
