@@ -479,12 +479,9 @@ struct seeing {
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address & ~POOLS_CHUNK,
-					   b->size,
-					   b->born_ns,
-					   b->site,
-					   b->ignored,
-					   (address & POOLS_CHUNK) != 0};
+	const struct engine_block block = {
+		address & ~POOLS_CHUNK,	      b->size, b->born_ns, b->site, b->ignored,
+		(address & POOLS_CHUNK) != 0, false};
 
 	s->see(s->context, &block);
 }
@@ -493,12 +490,9 @@ static void see_inherited(void *context, uint64_t address,
 			  const struct lineage_block *b, uint32_t site)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {address & ~POOLS_CHUNK,
-					   b->size,
-					   b->born_ns,
-					   site,
-					   b->ignored,
-					   (address & POOLS_CHUNK) != 0};
+	const struct engine_block block = {
+		address & ~POOLS_CHUNK,	      b->size, b->born_ns, site, b->ignored,
+		(address & POOLS_CHUNK) != 0, false};
 
 	if (!chunks_is_taken(s->books, address))
 		s->see(s->context, &block);
@@ -541,17 +535,26 @@ bool engine_look_ends(struct engine_process *p, const struct engine_suspect *los
 	return !proofs->lost;
 }
 
-void engine_each_mapping(const struct engine_process *p,
+void engine_each_mapping(struct engine *e, const struct engine_process *p,
 			 void (*see)(void *context, const struct engine_block *b),
 			 void *context)
 {
-	const struct maps *m = &((const struct process *)p)->books.maps;
+	const struct ledger_process *books = &((const struct process *)p)->books;
+	const struct maps *m = &books->maps;
+	/* What is left of Python's objects are blocks, but of a sample. */
+	bool down = books->finalised.blocks && !e->ledger.sites.sample;
 
 	for (size_t i = 0; i < m->count; i++) {
 		const struct maps_piece *x = &m->pieces[i];
 		const struct maps_mapping *of = &m->mappings[x->mapping];
-	const struct engine_block block = {x->start, x->end - x->start,
-						   of->born_ns, of->site, false, false};
+		const struct engine_block block = {
+			.address = x->start,
+			.size = x->end - x->start,
+			.born_ns = of->born_ns,
+			.number = of->site,
+			.blank = down && e->ledger.sites.items[of->site].domain ==
+						 PROFILE_ARENA,
+		};
 
 		see(context, &block);
 	}

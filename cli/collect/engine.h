@@ -64,6 +64,7 @@ struct engine_block { /* a live one */
 	uint32_t number; /* of who made it: engine_made_by() */
 	bool ignored;	 /* the program says that it is no leak */
 	bool chunk;	 /* of a pool: it lies in a block, a mapping or elsewhere */
+	bool blank;	 /* a mapping: an arena of an interpreter that was taken down */
 };
 
 struct engine_suspect {
@@ -189,6 +190,6 @@ bool engine_look_ends(struct engine_process *p, const struct engine_suspect *los
 		      size_t count);
 
 /* The same of what it made by mmap, in pieces where it unmapped parts. */
-void engine_each_mapping(const struct engine_process *p,
+void engine_each_mapping(struct engine *e, const struct engine_process *p,
 			 void (*see)(void *context, const struct engine_block *b),
 			 void *context);

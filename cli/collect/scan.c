@@ -157,7 +157,8 @@ static void see_mapping(void *context, const struct engine_block *x)
 			(struct heap_block){.address = x->address,
 					    .size = x->size,
 					    .site = x->number,
-					    .born_ns = x->born_ns};
+					    .born_ns = x->born_ns,
+					    .flags = x->blank ? HEAP_BLANK : 0};
 }
 
 /* The process stands: what it did is read to the end. */
@@ -178,7 +179,7 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 	else
 		engine_each_live(s->engine, p, see_block, j);
 	if (!j->blocks_err)
-		engine_each_mapping(p, see_mapping, j);
+		engine_each_mapping(s->engine, p, see_mapping, j);
 	sem_post(&j->go);
 }
 

@@ -303,7 +303,7 @@ static int scan_together(struct scan *s, uint32_t first, uint32_t end, uint64_t 
 		uint64_t stop = (x->address + x->size) & ~7ull;
 
 		g->first[i] = (uint32_t)g->edge_count;
-		if (at < stop)
+		if (at < stop && !(x->flags & HEAP_BLANK))
 			r = scan_words(s, s->window + (at - from) / HEAP_WORD,
 				       (size_t)(stop - at) / HEAP_WORD, at, x->address);
 		if (!r)
@@ -336,6 +336,8 @@ static int scan_large(struct scan *s, const struct heap_block *x)
 {
 	uint64_t most = s->g->block_max, len = x->size;
 
+	if (x->flags & HEAP_BLANK)
+		return 0;
 	if (most && len > most) {
 		s->g->unread_bytes += len - most;
 		len = most;

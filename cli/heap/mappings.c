@@ -62,7 +62,7 @@ int heap_mappings_add(struct heap_blocks *b, struct heap_block *items, size_t co
 		return 0;
 	qsort(items, count, sizeof(*items), compare);
 	for (size_t i = 0; i < count; i++)
-		items[i].flags = HEAP_MAPPED;
+		items[i].flags = HEAP_MAPPED | (items[i].flags & HEAP_BLANK);
 	leave_out_heaps(b, items, count);
 	for (size_t i = 0; !r && i < count; i++)
 		if (items[i].flags && counts(maps, &items[i]))

@@ -44,13 +44,14 @@ static void only_the_programs_own_are_nodes(void **state)
 	_cleanup_(heap_blocks_done) struct heap_blocks b = {0};
 
 	(void)state;
+	items[1].flags = items[3].flags = HEAP_BLANK;
 	assert_int_equal(heap_maps_parse(text, &maps), 0);
 	assert_int_equal(heap_blocks_add(&b, &block), 0);
 	assert_int_equal(
 		heap_mappings_add(&b, items, sizeof(items) / sizeof(*items), &maps), 0);
 	assert_int_equal(heap_blocks_seal(&b), 0);
 	assert_int_equal(b.count, 3);
-	expect(&b, 0, 0x12000, HEAP_MAPPED);
+	expect(&b, 0, 0x12000, HEAP_MAPPED | HEAP_BLANK);
 	expect(&b, 1, 0x47ff8, 0);
 	expect(&b, 2, 0x48000, HEAP_MAPPED);
 	assert_int_equal(b.items[0].site, 7);
