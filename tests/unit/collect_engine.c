@@ -702,8 +702,8 @@ static void pairs_of_any_number_of_threads_are_alive_at_once(void **state)
 	open_world(&w, 4, 0);
 	w.meanwhile = false;
 	for (uint32_t i = 0; i < MANY; i++)
-		put_pair(&w, wire_claim(w.base, 7, 1, 600 + i), (int)i, 1000 + i,
-			 2000 + i * 37 % MANY, 100);
+		put_pair(&w, wire_claim(w.base, 7, 1, 600 + i), (int)i * 7 /* not odd */,
+			 1000 + i, 2000 + i * 37 % MANY, 100);
 	w.time = 1000;
 	drain(&w);
 	assert_int_equal(engine_fill(w.engine, p), 0);
