@@ -276,8 +276,10 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 }
 
 /* A block has left the table, freed by code at site `by`. */
-static inline __attribute__((always_inline)) void plain_gone(struct ledger *l, const struct live_block *b, uint32_t by,
-			      uint64_t ns, bool temporary)
+static inline __attribute__((always_inline)) void plain_gone(struct ledger *l,
+							     const struct live_block *b,
+							     uint32_t by, uint64_t ns,
+							     bool temporary)
 {
 	struct site *site = &l->sites.items[b->site], *here = &l->sites.items[by];
 	struct ledger_sums *s = &l->sums;
