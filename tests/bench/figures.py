@@ -38,7 +38,7 @@ def difference(said, counted, forgiven):
     for key in ("allocations", "bytes"):
         if key in said and said[key] != counted[key]:
             by = said[key] - counted[key]
-            wrong.append("%s %+d (%.2g %%)" % (key, by, 100.0 * by / counted[key]))
+            wrong.append("%s %+d (%.2g %%)" % (key, by, 100.0 * by / max(1, counted[key])))
     return ", ".join(wrong)
 
 
