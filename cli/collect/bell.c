@@ -1,11 +1,10 @@
 #include "cli/collect/bell.h"
 
 #include "cli/base/kernel.h"
+#include "cli/base/threads.h"
 
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -45,7 +44,6 @@ static void *listen_for_rings(void *bell)
 int bell_open(_Atomic uint32_t *asleep, struct bell **ret)
 {
 	struct bell *b = calloc(1, sizeof(*b));
-	sigset_t all, old;
 	int err;
 
 	if (!b)
@@ -57,14 +55,11 @@ int bell_open(_Atomic uint32_t *asleep, struct bell **ret)
 		free(b);
 		return err;
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&b->thread, NULL, listen_for_rings, b);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err) {
+	err = threads_start(&b->thread, NULL, listen_for_rings, b);
+	if (err < 0) {
 		close(b->fd);
 		free(b);
-		return -err;
+		return err;
 	}
 	*ret = b;
 	return 0;

@@ -1,10 +1,9 @@
 #include "cli/collect/glance.h"
 
 #include "cli/base/kernel.h"
+#include "cli/base/threads.h"
 #include "cli/collect/procfs.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -29,19 +28,6 @@ static void *look(void *glance)
 	return NULL;
 }
 
-/* Signals are for the collector's own thread. */
-static bool start(struct glance *g)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&g->thread, NULL, look, g);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return !err;
-}
-
 struct glance *glance_open(pid_t pid, bool here)
 {
 	struct glance *g = calloc(1, sizeof(*g));
@@ -49,7 +35,7 @@ struct glance *glance_open(pid_t pid, bool here)
 	if (!g)
 		return NULL;
 	g->pid = pid;
-	g->here = here || !start(g);
+	g->here = here || threads_start(&g->thread, NULL, look, g) < 0;
 	if (g->here)
 		look(g);
 	return g;

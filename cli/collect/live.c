@@ -1,11 +1,10 @@
 #include "cli/collect/live.h"
 
+#include "cli/base/threads.h"
 #include "cli/collect/live_near.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -479,19 +478,14 @@ static void *give_back(void *arg)
 
 static bool start_giving_back(struct live *l)
 {
-	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int err = pthread_attr_init(&attr);
 
 	if (err)
 		return false;
-	/* Signals are for the thread that called. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = pthread_create(&thread, &attr, give_back, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = threads_start(&thread, &attr, give_back, l);
 	pthread_attr_destroy(&attr);
 	return !err;
 }

@@ -376,8 +376,8 @@ static inline bool plain_let_go(struct ledger *l, const struct event *ev)
 {
 	struct ledger_sums *s = &l->sums;
 	uint32_t by = plain_site(l, ev->stack), place = ev->held.place;
-	struct site *site = &l->sites.items[ev->held.site];
-	struct site *here = &l->sites.items[by];
+	const struct live_block b = {
+		.size = ev->size, .born_ns = ev->held.born_ns, .site = ev->held.site};
 	uint64_t ns;
 
 	if (!by || !plain_moment(l, ev->stamp, &ns))
@@ -385,13 +385,7 @@ static inline bool plain_let_go(struct ledger *l, const struct event *ev)
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
 	plain_leave(s->of, ev->address, ev->size);
-	s->live -= ev->size;
-	if (s->live < s->least)
-		s->least = s->live;
-	counting_touch(&l->sites, site);
-	counting_touch(&l->sites, here);
-	plain_keep(l, site);
-	plain_died(l, site, ev->size, ns - ev->held.born_ns, here, true);
+	plain_gone(l, &b, by, ns, true);
 	l->held[place] = l->held[--s->held];
 	l->held[place]->held.place = place;
 	return true;

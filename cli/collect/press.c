@@ -1,9 +1,8 @@
 #include "cli/collect/press.h"
 
 #include "cli/base/kernel.h"
+#include "cli/base/threads.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -29,19 +28,6 @@ static void *update(void *press)
 	return NULL;
 }
 
-/* Signals are for the collector's own thread. */
-static bool start(struct press *p)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&p->thread, NULL, update, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return !err;
-}
-
 struct press *press_open(struct profile_writer *writer, struct profile *profile)
 {
 	struct press *p = calloc(1, sizeof(*p));
@@ -50,7 +36,7 @@ struct press *press_open(struct profile_writer *writer, struct profile *profile)
 		return NULL;
 	p->writer = writer;
 	p->profile = profile;
-	p->here = !start(p);
+	p->here = threads_start(&p->thread, NULL, update, p) < 0;
 	if (p->here)
 		update(p);
 	return p;

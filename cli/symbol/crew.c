@@ -1,11 +1,10 @@
 #include "cli/symbol/crew.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/base/threads.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -135,19 +134,15 @@ static void *thread(void *arg)
 /* Signals are for the thread that called: it has handlers, and an end of its own. */
 static size_t start(struct work *w, pthread_t *threads, size_t count)
 {
-	sigset_t all, before;
 	pthread_attr_t attr;
 	size_t n = 0;
 
 	if (pthread_attr_init(&attr))
 		return 0;
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	w->threads = count;
-	while (n < count && !pthread_create(&threads[n], &attr, thread, w))
+	while (n < count && !threads_start(&threads[n], &attr, thread, w))
 		n++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_mutex_lock(&w->lock);
 	w->threads -= count - n;
