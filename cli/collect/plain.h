@@ -217,11 +217,14 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 }
 
 /* A block comes or goes in an arena: before the heap's own sums change. */
-static inline void plain_settle(struct ledger_process *p, uint64_t address,
+static inline bool plain_settle(struct ledger_process *p, uint64_t address,
 				uint64_t bytes)
 {
-	if (arenas_has(&p->arenas, address))
+	bool inside = arenas_has(&p->arenas, address);
+
+	if (inside)
 		arenas_born(&p->arenas, blocks_epoch(p), bytes);
+	return inside;
 }
 
 static inline void plain_leave(struct ledger_process *p, uint64_t address,
@@ -258,6 +261,7 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 	uint32_t by = number ? plain_place(l, p, ev, ev->freed_by) : 0;
 	struct site *site = &l->sites.items[number], *here = &l->sites.items[by];
 	uint64_t born_ns, ns;
+	bool inside;
 
 	if (!number || !by || s->is_parent || !plain_moment(l, ev->stamp, &born_ns) ||
 	    !plain_moment(l, ev->stamp + ev->gap, &ns) ||
@@ -265,11 +269,12 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
-	plain_settle(p, ev->address, ev->size);
+	inside = plain_settle(p, ev->address, ev->size);
 	/* At a peak, it is what the site held there. */
 	if (plain_born(l, site, ev->size, s->live + ev->size, born_ns))
 		plain_keep(l, site);
-	plain_leave(p, ev->address, ev->size);
+	if (inside)
+		arenas_died(&p->arenas, blocks_epoch(p), ev->size);
 	counting_touch(&l->sites, here);
 	plain_died(l, site, ev->size, ns - born_ns, here, true);
 	return true;
