@@ -212,7 +212,7 @@ static struct live_page *free_page(const struct live_shard *s, uint64_t mixed)
 /* Pages that have blocks; the others are left behind. */
 static bool move_pages(const struct live_shard *from, struct live_shard *to)
 {
-	for (size_t i = 0; from->room && i < from->room + LIVE_PROBE; i++) {
+	for (size_t i = 0; i < from->end; i++) {
 		const struct live_page *p = &from->pages[i];
 		struct live_page *place;
 
@@ -232,7 +232,7 @@ static uint32_t strip_pages(struct live *l, struct live_shard *s)
 {
 	uint32_t count = 0;
 
-	for (size_t i = 0; s->room && i < s->room + LIVE_PROBE; i++) {
+	for (size_t i = 0; i < s->end; i++) {
 		struct live_page *p = &s->pages[i];
 
 		count += p->used > 0;
@@ -253,13 +253,13 @@ static int shard_grow(struct live *l, struct live_shard *s)
 	while (room < 2 * count || (room <= s->room && count > s->used / 4 * 3))
 		room *= 2;
 	for (;; room *= 2) {
-		struct live_shard more = {.room = room};
+		struct live_shard more = {.room = room, .end = room + LIVE_PROBE};
 
 		if (room > 16 * (count + FIRST_PAGES))
 			return -EXFULL;
 		if (room >= LIVE_NOWHERE / 4)
 			return -ENOMEM;
-		more.pages = calloc(room + LIVE_PROBE, sizeof(*more.pages));
+		more.pages = calloc(more.end, sizeof(*more.pages));
 		if (!more.pages)
 			return -ENOMEM;
 		if (move_pages(s, &more)) {
@@ -584,7 +584,7 @@ void live_each(const struct live *l,
 	for (int n = 0; n < LIVE_SHARDS; n++) {
 		const struct live_shard *s = &l->shard[n];
 
-		for (size_t i = 0; s->room && i < s->room + LIVE_PROBE; i++)
+		for (size_t i = 0; i < s->end; i++)
 			if (s->pages[i].used)
 				page_each(l, &s->pages[i], see, context);
 	}
@@ -607,8 +607,6 @@ size_t live_footprint(const struct live *l)
 		bytes += bytes_of(i, l->sized[i].touched) +
 			 l->sized[i].touched * sizeof(*l->sized[i].owner);
 	for (int i = 0; i < LIVE_SHARDS; i++)
-		if (l->shard[i].room)
-			bytes += (l->shard[i].room + LIVE_PROBE) *
-				 sizeof(*l->shard[i].pages);
+		bytes += l->shard[i].end * sizeof(*l->shard[i].pages);
 	return bytes;
 }

@@ -79,8 +79,9 @@ struct live_sized {		   /* the groups of all pages that have so many */
 };
 
 struct live_shard {
-	struct live_page *pages; /* room of them and LIVE_PROBE more; or NULL */
-	uint32_t room, used;	 /* a power of two */
+	struct live_page *pages; /* `end` of them; NULL: 0 */
+	uint32_t room, end;	 /* a power of two; that, and LIVE_PROBE more */
+	uint32_t used;
 };
 
 struct live_way { /* to an address: see live_near.h */

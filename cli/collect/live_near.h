@@ -143,7 +143,7 @@ live_go(const struct live *l, const struct live_way *way)
 	const struct live_shard *s = &l->shard[way->shard];
 	uint64_t page = way->address >> LIVE_PAGE_SHIFT;
 
-	if (way->at < s->room + LIVE_PROBE && s->pages[way->at].page1 == page + 1)
+	if (way->at < s->end && s->pages[way->at].page1 == page + 1)
 		return &s->pages[way->at];
 	/* Did it come, or go to another place, since the way was worked out? */
 	return way->at == LIVE_NOWHERE && way->made == l->made ? NULL

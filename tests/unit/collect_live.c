@@ -352,6 +352,10 @@ static void a_way_from_before_it_grew_is_no_danger(void **state)
 	assert_false(live_add_near(&l, &way[1], &b));
 	assert_false(live_lacks_near(&l, &way[1]));
 	assert_true(live_has(&l, later));
+	way[1] = live_way(&l, later);
+	live_done(&l);
+	assert_false(live_take_near(&l, &way[1], &got));
+	assert_true(live_lacks_near(&l, &way[1]));
 	live_done(&l);
 }
 
