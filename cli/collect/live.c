@@ -124,27 +124,38 @@ static void give_groups(struct live *l, int size, uint32_t at)
 	sized_trim(z, size);
 }
 
+/* To the first of those that are empty. */
+static void copy_entry(struct live_group *to, unsigned empty,
+		       const struct live_group *from, unsigned k)
+{
+	unsigned at = (unsigned)__builtin_ctz(empty);
+
+	to->when[at] = from->when[k];
+	to->size[at] = from->size[k];
+	to->site[at] = from->site[k];
+}
+
+static unsigned place_of(const struct live_group *g, unsigned k)
+{
+	return (unsigned)(g->when[k] >> LIVE_BORN_BITS);
+}
+
 /* Puts an entry into groups of a size: its own or the next, which *spills tells. */
 static bool place_entry(struct live_group *groups, int size,
 			const struct live_group *from, unsigned k, bool *spills)
 {
-	unsigned count = live_sizes[size], empty, to;
-	unsigned i =
-		(unsigned)(from->when[k] >> LIVE_BORN_BITS) * count >> LIVE_PLACE_BITS;
+	unsigned count = live_sizes[size], i = live_home(count, place_of(from, k));
+	unsigned empty;
 
 	live_match(&groups[i], 0, &empty);
 	if (!empty) {
 		*spills = true;
-		i = i + 1 < count ? i + 1 : 0;
+		i = live_behind(count, i);
 		live_match(&groups[i], 0, &empty);
 	}
-	if (!empty)
-		return false;
-	to = (unsigned)__builtin_ctz(empty);
-	groups[i].when[to] = from->when[k];
-	groups[i].size[to] = from->size[k];
-	groups[i].site[to] = from->site[k];
-	return true;
+	if (empty)
+		copy_entry(&groups[i], empty, from, k);
+	return empty;
 }
 
 /* All of a page's entries. */
@@ -298,30 +309,20 @@ static int put_page(struct live *l, uint64_t page, struct live_page **ret)
 	return 0;
 }
 
-static void move_entry(struct live_group *from, unsigned k, struct live_group *to,
-		       unsigned empty)
-{
-	unsigned at = (unsigned)__builtin_ctz(empty);
-
-	to->when[at] = from->when[k];
-	to->size[at] = from->size[k];
-	to->site[at] = from->site[k];
-	from->when[k] = LIVE_EMPTY;
-}
-
 /* Both groups of a place are full: one of the second's own entries goes on to its second,
  * if there is room. */
 static bool push_on(const struct live *l, const struct live_page *p, unsigned place)
 {
 	unsigned count = live_sizes[p->size], empty;
-	unsigned i = (live_home(p, place) + 1) % count, next = (i + 1) % count;
+	unsigned i = live_behind(count, live_home(count, place));
+	unsigned next = live_behind(count, i);
 	struct live_group *groups = live_groups(l, p);
 
 	live_match(&groups[next], 0, &empty);
 	for (unsigned k = 0; empty && count > 2 && k < LIVE_GROUP; k++)
-		if (live_home(p, (unsigned)(groups[i].when[k] >> LIVE_BORN_BITS)) ==
-		    i) {
-			move_entry(&groups[i], k, &groups[next], empty);
+		if (live_home(count, place_of(&groups[i], k)) == i) {
+			copy_entry(&groups[next], empty, &groups[i], k);
+			groups[i].when[k] = LIVE_EMPTY;
 			return true;
 		}
 	return false;

@@ -45,10 +45,16 @@ static inline struct live_group *live_groups(const struct live *l,
 	return l->sized[p->size].groups + p->at;
 }
 
-/* The number of the group that an entry of this place belongs to. */
-static inline unsigned live_home(const struct live_page *p, unsigned place)
+/* The number of the group that an entry of this place belongs to, of so many. */
+static inline unsigned live_home(unsigned count, unsigned place)
 {
-	return place * live_sizes[p->size] >> LIVE_PLACE_BITS;
+	return place * count >> LIVE_PLACE_BITS;
+}
+
+/* And of the one where it lies if that is full. */
+static inline unsigned live_behind(unsigned count, unsigned i)
+{
+	return i + 1 < count ? i + 1 : 0;
 }
 
 /* Which of a group's entries are of this place, and which are empty: a bit each. */
@@ -88,7 +94,7 @@ static inline __attribute__((always_inline)) struct live_entry
 live_find(const struct live *l, const struct live_page *p, unsigned place,
 	  struct live_entry *ret_room)
 {
-	unsigned count = live_sizes[p->size], i = live_home(p, place), empty, set;
+	unsigned count = live_sizes[p->size], i = live_home(count, place), empty, set;
 	struct live_group *groups = live_groups(l, p);
 
 	*ret_room = (struct live_entry){0};
@@ -98,7 +104,7 @@ live_find(const struct live *l, const struct live_page *p, unsigned place,
 	*ret_room = live_entry(&groups[i], empty);
 	if (set || !p->spills)
 		return live_entry(&groups[i], set);
-	i = i + 1 < count ? i + 1 : 0;
+	i = live_behind(count, i);
 	set = live_match(&groups[i], place, &empty);
 	if (!ret_room->of)
 		*ret_room = live_entry(&groups[i], empty);
@@ -128,8 +134,9 @@ static inline struct live_way live_way(const struct live *l, uint64_t address)
 	if (way.at != LIVE_NOWHERE) {
 		const struct live_page *p = &s->pages[way.at];
 
-		__builtin_prefetch(
-			live_groups(l, p) + live_home(p, live_place(address)), 1);
+		__builtin_prefetch(live_groups(l, p) + live_home(live_sizes[p->size],
+								 live_place(address)),
+				   1);
 	}
 	/* Or gcc takes this for a pure function, whose calls may go: they did. */
 	__asm__ volatile("");
@@ -143,6 +150,7 @@ live_go(const struct live *l, const struct live_way *way)
 	const struct live_shard *s = &l->shard[way->shard];
 	uint64_t page = way->address >> LIVE_PAGE_SHIFT;
 
+	/* (Since then the table may have been emptied, too.) */
 	if (way->at < s->end && s->pages[way->at].page1 == page + 1)
 		return &s->pages[way->at];
 	/* Did it come, or go to another place, since the way was worked out? */

@@ -216,7 +216,7 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 	s->temporary.bytes += size;
 }
 
-/* A block comes or goes in an arena: before the heap's own sums change. */
+/* A block comes, in an arena or not: before the heap's own sums change. Whether. */
 static inline bool plain_settle(struct ledger_process *p, uint64_t address,
 				uint64_t bytes)
 {
@@ -227,27 +227,29 @@ static inline bool plain_settle(struct ledger_process *p, uint64_t address,
 	return inside;
 }
 
-static inline void plain_leave(struct ledger_process *p, uint64_t address,
-			       uint64_t bytes)
+/* A block that lives on: the process has one more, and the site. */
+static inline __attribute__((always_inline)) void
+plain_came(struct ledger *l, struct ledger_process *p, const struct event *ev,
+	   uint32_t site, uint64_t ns)
 {
-	if (arenas_has(&p->arenas, address))
-		arenas_died(&p->arenas, blocks_epoch(p), bytes);
+	struct ledger_sums *s = &l->sums;
+
+	s->live += ev->size;
+	plain_settle(p, ev->address, ev->size);
+	plain_born(l, &l->sites.items[site], ev->size, s->live, ns);
 }
 
 static inline __attribute__((always_inline)) bool
 plain_allocate(struct ledger *l, struct ledger_process *p,
 				  const struct event *ev)
 {
-	struct ledger_sums *s = &l->sums;
 	struct live_block b = {.size = ev->size,
 			       .site = plain_place(l, p, ev, ev->stack)};
 
 	if (!b.site || !plain_moment(l, ev->stamp, &b.born_ns) ||
 	    !live_add_near(&p->live, &ev->way, &b))
 		return false;
-	s->live += b.size;
-	plain_settle(p, ev->address, b.size);
-	plain_born(l, &l->sites.items[b.site], b.size, s->live, b.born_ns);
+	plain_came(l, p, ev, b.site, b.born_ns);
 	return true;
 }
 
@@ -280,15 +282,19 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 	return true;
 }
 
-/* A block has left the table, freed by code at site `by`. */
-static inline __attribute__((always_inline)) void plain_gone(struct ledger *l,
-							     const struct live_block *b,
-							     uint32_t by, uint64_t ns,
-							     bool temporary)
+/* A block that lived at address is gone, freed by code at site `by`. left_ns: since when
+ * others may be given its address. */
+static inline __attribute__((always_inline)) void
+plain_gone(struct ledger *l, uint64_t address, uint64_t left_ns,
+	   const struct live_block *b, uint32_t by, uint64_t ns, bool temporary)
 {
 	struct site *site = &l->sites.items[b->site], *here = &l->sites.items[by];
 	struct ledger_sums *s = &l->sums;
+	struct ledger_process *p = s->of;
 
+	*blocks_death(l, address) = (struct ledger_moment){s->key | address, left_ns};
+	if (arenas_has(&p->arenas, address))
+		arenas_died(&p->arenas, blocks_epoch(p), b->size);
 	s->live -= b->size;
 	if (s->live < s->least)
 		s->least = s->live;
@@ -311,10 +317,7 @@ plain_free(struct ledger *l, struct ledger_process *p,
 	if (!by || s->is_parent || proofs_watches(&p->proofs, ev->address) ||
 	    !plain_moment(l, ev->stamp, &ns) || !live_take_near(&p->live, &ev->way, &b))
 		return false;
-	*blocks_death(l, ev->address) =
-		(struct ledger_moment){s->key | ev->address, ns};
-	plain_leave(p, ev->address, b.size);
-	plain_gone(l, &b, by, ns, temporary);
+	plain_gone(l, ev->address, ns, &b, by, ns, temporary);
 	return true;
 }
 
@@ -338,10 +341,7 @@ __attribute__((noinline, unused)) static bool plain_realloc(struct ledger *l,
 	    !plain_moment(l, end->stamp, &ns) ||
 	    !live_take_near(&p->live, &begin->way, &b))
 		return false;
-	*blocks_death(l, begin->address) =
-		(struct ledger_moment){l->sums.key | begin->address, begin_ns};
-	plain_leave(p, begin->address, b.size);
-	plain_gone(l, &b, by, ns, false);
+	plain_gone(l, begin->address, begin_ns, &b, by, ns, false);
 	*ret = plain_allocate(l, p, end);
 	return true;
 }
@@ -363,9 +363,7 @@ static inline bool plain_hold(struct ledger *l, struct ledger_process *p,
 	    !plain_moment(l, ev->stamp, &born_ns) ||
 	    !live_lacks_near(&p->live, &ev->way))
 		return false;
-	s->live += ev->size;
-	plain_settle(p, ev->address, ev->size);
-	plain_born(l, &l->sites.items[site], ev->size, s->live, born_ns);
+	plain_came(l, p, ev, site, born_ns);
 	ev->held.born_ns = born_ns;
 	ev->held.site = site;
 	ev->held.place = s->held;
@@ -387,10 +385,7 @@ static inline bool plain_let_go(struct ledger *l, const struct event *ev)
 
 	if (!by || !plain_moment(l, ev->stamp, &ns))
 		return false;
-	*blocks_death(l, ev->address) =
-		(struct ledger_moment){s->key | ev->address, ns};
-	plain_leave(s->of, ev->address, ev->size);
-	plain_gone(l, &b, by, ns, true);
+	plain_gone(l, ev->address, ns, &b, by, ns, true);
 	l->held[place] = l->held[--s->held];
 	l->held[place]->held.place = place;
 	return true;
