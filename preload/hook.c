@@ -12,20 +12,29 @@
 static TLS bool busy;	  /* attaching or claiming: hooks inside it are our own */
 static TLS bool ringless; /* no ring was to be had, after a patient wait */
 
+/* A handler that jumped out of what is `busy` would leave it so for good. */
+static void busy_begin(uint64_t *ret_signals)
+{
+	sys_signals_block(ret_signals);
+	busy = true;
+}
+
+static void busy_end(const uint64_t *signals)
+{
+	busy = false;
+	sys_signals_restore(signals);
+}
+
 /* A ring for this thread; a new one in a fork child, whose copy is the parent's. */
 static struct thread *claim(void)
 {
-	uint64_t signals;
-	struct thread *t;
+	struct thread *t = thread_claim(!ringless);
 	uint32_t serial;
 
-	sys_signals_block(&signals);
-	t = thread_claim(!ringless);
 	ringless = !t;
 	thread_self = t;
 	if (t && (serial = session_untold()))
 		thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
-	sys_signals_restore(&signals);
 	if (t)
 		return t;
 	/* relaxed: counts and notes are read after the fact. */
@@ -54,16 +63,17 @@ static struct thread *lose(void)
 static struct thread *own_thread(void)
 {
 	struct thread *t = thread_self;
+	uint64_t signals;
 
 	if (t && thread_is_ours(t))
 		return t;
-	if (busy)
+	if (busy || session_is_off())
 		return NULL;
 	if (confined_is())
 		return lose();
-	busy = true;
+	busy_begin(&signals);
 	t = session_attach() ? claim() : NULL;
-	busy = false;
+	busy_end(&signals);
 	return t;
 }
 
@@ -187,9 +197,11 @@ uint32_t hook_stack(struct hook *h)
 
 __attribute__((constructor)) static void start(void)
 {
+	uint64_t signals;
+
 	if (busy || !real_init())
 		return;
-	busy = true;
+	busy_begin(&signals);
 	exec_init();
 	session_attach();
 	hooks_fork_init();
@@ -197,5 +209,5 @@ __attribute__((constructor)) static void start(void)
 	hooks_python_init();
 	if (hooks_new_init)
 		hooks_new_init();
-	busy = false;
+	busy_end(&signals);
 }

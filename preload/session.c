@@ -414,6 +414,11 @@ bool session_attach(void)
 	return ok;
 }
 
+bool session_is_off(void)
+{
+	return atomic_load_explicit(&state, memory_order_acquire) == OFF;
+}
+
 bool session_on(void)
 {
 	return session_identity &&

@@ -39,8 +39,12 @@ static inline struct wire_header *session_header(void)
 
 /* Makes the session if none was tried yet, attaches a fork child to it. False: this
  * process is not recorded. Not reentrant (the caller keeps its own thread from
- * coming back by a signal or an allocation); threads exclude each other. */
+ * coming back by an allocation, and blocks signals, whose handlers might jump out of
+ * it); threads exclude each other. */
 bool session_attach(void);
+
+/* Whether session_attach() was in vain, and would be for ever. */
+bool session_is_off(void);
 
 /* Whether there is a session here, also in a fork child that has not attached yet. */
 bool session_on(void);

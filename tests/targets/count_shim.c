@@ -27,6 +27,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -198,9 +200,13 @@ static void open_image(void)
 static void enter(void)
 {
 	int saved = errno;
+	sigset_t all, signals;
 
 	if (own_image && atomic_load_explicit(own_image, memory_order_acquire))
 		return;
+	/* A handler that allocates would wait for what it interrupted. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &signals);
 	while (atomic_exchange_explicit(&opening, 1, memory_order_acquire))
 		;
 	if (!own_image)
@@ -212,6 +218,7 @@ static void enter(void)
 		atomic_store_explicit(own_image, 1, memory_order_release);
 	}
 	atomic_store_explicit(&opening, 0, memory_order_release);
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	errno = saved;
 }
 
@@ -224,7 +231,6 @@ static size_t first_slot(uintptr_t address)
 	return (size_t)((place + (address >> 4)) % TABLE_SLOTS);
 }
 
-/* Before main, so that no signal of the program's interrupts the opening. */
 __attribute__((constructor)) static void open_early(void)
 {
 	enter();
