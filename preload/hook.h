@@ -58,6 +58,8 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool maps)
 {
 	struct thread *t = thread_self;
+	struct hook slow;
+	bool entered;
 
 	h->call = call;
 	/* relaxed: recording is a hint that takes effect when it is seen. */
@@ -69,7 +71,11 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool ma
 		hook_begin(h, t, 0);
 		return true;
 	}
-	return hook_enter_slowly(h, maps);
+	/* (A copy: what h points to may stay in registers then.) */
+	slow.call = call;
+	entered = hook_enter_slowly(&slow, maps);
+	*h = slow;
+	return entered;
 }
 
 /* Nothing is recorded at the moment: before --delay and after --duration. Asked for first

@@ -28,6 +28,7 @@
 #include "preload/stand.h"
 #include "preload/sys.h"
 #include "preload/tables.h"
+#include "preload/thread_held.h"
 
 #include <string.h>
 
@@ -65,34 +66,58 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
-static __attribute__((noinline)) uint32_t stack_held(struct hook *h)
+/* (By value, here and below: a hook whose address is taken is kept in memory.) */
+static __attribute__((noinline)) uint32_t stack_slowly(struct hook h)
 {
-	return hook_stack_held(h);
+	return hook_stack_slowly(&h, true);
 }
 
-/* Its callers hold the lock. */
-static inline uint32_t stack_of(struct hook *h)
+/* As hook_stack_held(). */
+static inline uint32_t stack_of(const struct hook *h)
 {
+	struct thread *t = h->thread;
 	uint32_t node = 0;
 
-	if (session.flags & WIRE_PYTHON_ONLY && !h->depth && python_is_on())
-		node = python_walk_alone(&h->thread->python, session.base, true);
-	return node ? node : stack_held(h);
+	if (__builtin_expect(!h->depth && python_is_on(), 1)) {
+		struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
+
+		node = session.flags & WIRE_PYTHON_ONLY
+			       ? python_walk_alone(&t->python, session.base, true)
+			       : recall_take(&t->recall, &t->last, &t->python, &c);
+	}
+	return __builtin_expect(node != 0, 1) ? node : stack_slowly(*h);
+}
+
+static inline __attribute__((always_inline)) void put(const struct hook *h,
+						      enum wire_type type,
+						      const void *p, size_t size,
+						      uint32_t stack)
+{
+	if (__builtin_expect(h->depth, 0))
+		thread_put_held(h->thread, type, p, size, stack);
+	else
+		thread_put_held_outermost(h->thread, type, p, size, stack);
+}
+
+static __attribute__((noinline)) void put_tables(struct hook h, const void *p)
+{
+	tables_put(&h, p);
 }
 
 /* The allocator has returned it. */
-static inline void *returned(struct hook *h, void *p)
+static inline void *returned(const struct hook *h, void *p)
 {
 	if (__builtin_expect(h->thread->hooks[h->depth].tables, 0))
-		tables_put(h, p);
+		put_tables(*h, p);
 	return p;
 }
 
-static inline void *allocated(struct hook *h, void *p, size_t size)
+static inline __attribute__((always_inline)) void *allocated(struct hook *h, void *p,
+							     size_t size)
 {
 	returned(h, p);
 	if (p && sample_admits(p))
-		thread_put_held(h->thread, WIRE_ALLOC, p, size, stack_of(h));
+		put(h, WIRE_ALLOC, p, size, stack_of(h));
 	else if (p)
 		sys_local_add(&h->thread->ring->lost, 1);
 	leave(h);
@@ -142,7 +167,6 @@ static inline enum wire_type freed_as(void)
  * last ones were. */
 enum { VALUES_EVERY = 128, VALUES_MOST = VALUES_EVERY + VALUES_EVERY / 4 };
 
-/* (By value: a hook whose address is taken is kept in memory.) */
 static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth,
 						const void *p)
 {
@@ -154,12 +178,12 @@ static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth
 	t->frees = (uint32_t)(t->stamp ^ (uintptr_t)p >> 4) % (VALUES_EVERY / 2);
 }
 
-static inline void put_freed(struct hook *h, enum wire_type type, void *p,
-			     uint32_t stack)
+static inline __attribute__((always_inline)) void
+put_freed(struct hook *h, enum wire_type type, void *p, uint32_t stack)
 {
 	if (type != WIRE_FREE || h->depth || !thread_may_pair(h->thread, p) ||
 	    !thread_pair_held(h->thread, p, stack))
-		thread_put_held(h->thread, type, p, 0, stack);
+		put(h, type, p, 0, stack);
 }
 
 static void object_free(void *context, void *p)

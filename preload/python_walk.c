@@ -100,6 +100,34 @@ static inline uint32_t node_of(layout l, struct python_walk *w, void *base,
 		     outside, f->id);
 }
 
+static __attribute__((noinline)) uint32_t
+fill_near(layout l, struct python_walk *w, void *base, const struct python_frame *f,
+	  bool link_outside, uint32_t outside, struct python_near *n)
+{
+	uint32_t node = node_of(l, w, base, f, link_outside, outside);
+
+	*n = (struct python_near){f->at, f->code | is_entry(l, f, link_outside),
+				  outside, w->epoch, node};
+	return node;
+}
+
+/* node_of() a frame that a stack ends in, which from one event to the next is at another
+ * place of the few that its loop has. */
+static inline __attribute__((always_inline)) uint32_t
+node_near(layout l, struct python_walk *w, void *base, const struct python_frame *f,
+	  bool link_outside, uint32_t outside)
+{
+	struct python_near *n = &w->near[(f->at >> 1) % PYTHON_NEAR];
+
+	if (__builtin_expect(
+		    n->at == f->at &&
+			    n->code == (f->code | is_entry(l, f, link_outside)) &&
+			    n->outside == outside && n->epoch == w->epoch && n->node,
+		    1))
+		return n->node;
+	return fill_near(l, w, base, f, link_outside, outside, n);
+}
+
 uint32_t python_walk_node(layout l, struct python_walk *w, void *base,
 			  const struct python_frame *f, bool link_outside,
 			  uint32_t outside)
@@ -258,14 +286,15 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 	f->at = at;
 	if (f->is_link)
 		return f->node;
-	node = node_of(l, w, base, f, last && f[-1].is_link, last ? f[-1].node : 0);
+	node = node_near(l, w, base, f, last && f[-1].is_link, last ? f[-1].node : 0);
 	if (!node)
 		w->count = 0;
 	return f->node = node;
 }
 
 /* With its layout known to the compiler, where it is a usual one. */
-static inline uint32_t take(struct python_walk *w, void *base, uintptr_t state)
+static inline __attribute__((always_inline)) uint32_t take(struct python_walk *w,
+							   void *base, uintptr_t state)
 {
 	switch (python.layout.version) {
 	case 0x30b:

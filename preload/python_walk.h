@@ -45,6 +45,7 @@ enum python_walk_limit {
 	PYTHON_NODES = 4096,
 	PYTHON_PAIRS = 1024,
 	PYTHON_LEARNT = 256,
+	PYTHON_NEAR = 64,
 };
 
 struct python_frame {
@@ -62,6 +63,13 @@ struct python_node {
 	uint32_t node;
 };
 
+/* The same of an innermost frame, by what is read of it. */
+struct python_near {
+	uintptr_t at, code; /* code: its lowest bit says whether a loop's call begins */
+	uint32_t outside, epoch;
+	uint32_t node; /* 0: free */
+};
+
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
 	uint32_t count;
@@ -74,6 +82,7 @@ struct python_walk { /* all zeroes at first */
 	uint32_t epoch;	    /* python_code_epoch that the frames hold for */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
+	struct python_near near[PYTHON_NEAR];
 	struct python_node nodes[PYTHON_NODES];
 	struct python_node pairs[PYTHON_PAIRS];
 	struct python_frame frames[PYTHON_FRAMES];

@@ -2,6 +2,7 @@
 
 #include "preload/confined.h"
 #include "preload/sys.h"
+#include "preload/thread_held.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -11,7 +12,6 @@ enum {
 	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* for signal handlers */
 	STUCK_BYTES = 16 * sizeof(struct wire_slot),  /* what hooks at once may hold */
 	NAP_NS = 20000000,
-	STAMP_SHARE = 16, /* events at most that are of one time */
 };
 
 __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
@@ -198,36 +198,7 @@ bool thread_make_room(struct thread *t, uint64_t at)
 	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at);
 }
 
-/* Who asked for the time last, of those that hold the lock. (Two may, where
- * interpreters have a lock each: then they have no order either.) */
-static _Atomic(struct thread *) held_last;
-
-/* May the next event be of the time of the last? relaxed, all of it: what other threads
- * of the lock's have done is seen by the lock; the rest is a hint. */
-static inline bool shares_stamp(struct thread *t)
-{
-	struct wire_header *h = session_header();
-
-	if (!t->stamp_share ||
-	    atomic_load_explicit(&held_last, memory_order_relaxed) != t ||
-	    atomic_load_explicit(&h->heartbeat, memory_order_relaxed) !=
-		    t->stamp_beat ||
-	    atomic_load_explicit(&h->asleep, memory_order_relaxed))
-		return false;
-	t->stamp_share--;
-	return true;
-}
-
-static inline uint64_t stamp_held(struct thread *t)
-{
-	if (__builtin_expect(shares_stamp(t), 1))
-		return t->stamp;
-	t->stamp_beat = atomic_load_explicit(&session_header()->heartbeat,
-					     memory_order_relaxed);
-	t->stamp_share = STAMP_SHARE - 1;
-	atomic_store_explicit(&held_last, t, memory_order_relaxed);
-	return t->stamp = thread_stamp();
-}
+_Atomic(struct thread *) thread_held_last;
 
 /* ---- pairs --------------------------------------------------------------- */
 
@@ -250,7 +221,7 @@ pair(struct thread *t, const void *address, uint32_t stack, bool held)
 		return false;
 	t->pairing = slot;
 	atomic_signal_fence(memory_order_seq_cst);
-	gap = (held ? stamp_held(t) : (t->stamp = thread_stamp())) - slot->stamp;
+	gap = (held ? thread_stamp_held(t) : (t->stamp = thread_stamp())) - slot->stamp;
 	/* At the ring's last owner's event the collector will not look again. */
 	if (head >> 56 == wire_lap(at) && at >= t->claimed && !(gap >> 32) &&
 	    atomic_load_explicit(&t->ring->reserved, memory_order_relaxed) == end) {
@@ -345,7 +316,7 @@ void thread_part_times(struct thread *t)
 {
 	t->stamp_share = 0;
 	/* relaxed: the lock that they hold orders it. */
-	atomic_store_explicit(&held_last, NULL, memory_order_relaxed);
+	atomic_store_explicit(&thread_held_last, NULL, memory_order_relaxed);
 }
 
 static inline __attribute__((always_inline)) bool
@@ -372,7 +343,7 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	t->fresh = address;
 	if (!held)
 		t->stamp = thread_stamp();
-	thread_fill(t, at, held ? stamp_held(t) : t->stamp,
+	thread_fill(t, at, held ? thread_stamp_held(t) : t->stamp,
 		    wire_head((uint64_t)address, type, at),
 		    pool ? size : wire_sizes(size, 0),
 		    stack | (pool ? (uint64_t)*pool << 32 : 0));

@@ -179,17 +179,6 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 		    wire_sizes(size, 0), stack);
 }
 
-/*
- * The same of a thread that holds a lock which all callers of this have in common. The
- * clock, which takes longer than all the rest, is asked now and then only: events of
- * this kind keep their order, from thread to thread too, and are never of a time before
- * what was put last; against other threads' events they may be early. That is by some
- * microseconds, and no longer than the collector takes for a pass: it must be awake, as
- * it is where events come fast.
- */
-bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
-		     size_t size, uint32_t stack);
-
 /* Behind a fork's event: what comes now, in any thread, must not be of its time, nor of
  * one before it, for the child has what was there then. */
 void thread_part_times(struct thread *t);

@@ -6,7 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "preload/sys.h"
-#include "preload/thread.h"
+#include "preload/thread_held.h"
 
 #include <pthread.h>
 #include <signal.h>
