@@ -5,7 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/collect/ledger.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,6 @@ enum {
 
 static const uint64_t first = 0x7f00001ff000; /* a span's last page */
 
-static void *base;
 
 static struct {
 	uint64_t random, stamp;
@@ -345,20 +344,10 @@ static void more_than_can_be_is_not_known(void **state)
 	ledger_process_done(&w.process);
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	(void)state;
-	base = wire_make(0);
-	for (uint32_t i = 1; base && i <= STACKS; i++)
-		wire_add_node(base, 1000 + i, 0);
-	return base ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	wire_unmake(base);
-	return 0;
+	return base_open(STACKS);
 }
 
 int main(void)
@@ -369,5 +358,5 @@ int main(void)
 		cmocka_unit_test(more_than_can_be_is_not_known),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, set_up, base_close);
 }

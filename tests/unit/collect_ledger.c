@@ -8,7 +8,7 @@
 #include "cli/collect/fill.h"
 #include "cli/collect/ledger.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,6 @@ enum {
 	PROCESSES = 2, /* the second is a fork child of the first */
 };
 
-static void *base;
 
 struct side { /* what one of the two ledgers is given */
 	struct ledger ledger;
@@ -396,17 +395,7 @@ static void a_block_is_ignored_before_its_allocation_is_understood(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	base = wire_make(0);
-	for (uint32_t i = 1; base && i <= STACKS; i++)
-		wire_add_node(base, 1000 + i, 0);
-	return base ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	wire_unmake(base);
-	return 0;
+	return base_open(STACKS);
 }
 
 int main(void)
@@ -417,5 +406,5 @@ int main(void)
 			a_block_is_ignored_before_its_allocation_is_understood),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, base_close);
 }

@@ -6,7 +6,7 @@
 
 #include "cli/collect/chunks.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,6 @@ struct model { /* of a process */
 	bool inherited[PLACES], had[POOLS];
 };
 
-static void *base;
 
 struct world {
 	uint64_t random, stamp;
@@ -309,20 +308,10 @@ static void an_order_that_cannot_be_is_mended(void **state)
 	ledger_process_done(&w.process[0]);
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	(void)state;
-	base = wire_make(0);
-	for (uint32_t i = 1; base && i <= STACKS; i++)
-		wire_add_node(base, 1000 + i, 0);
-	return base ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	wire_unmake(base);
-	return 0;
+	return base_open(STACKS);
 }
 
 int main(void)
@@ -332,5 +321,5 @@ int main(void)
 		cmocka_unit_test(an_order_that_cannot_be_is_mended),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, set_up, base_close);
 }

@@ -7,13 +7,12 @@
 
 #include "cli/collect/ledger.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <stdlib.h>
 
 enum { ADDRESSES = 12, STEPS = 400, BLOCKS = STEPS + 1 };
 
-static void *base;
 
 struct world {
 	uint64_t random, stamp, looked_ns;
@@ -177,18 +176,10 @@ static void more_than_there_is_room_for_is_said(void **state)
 	proofs_done(&p);
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	(void)state;
-	base = wire_make(0);
-	return base ? wire_add_node(base, 1000, 0) != 1 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	wire_unmake(base);
-	return 0;
+	return base_open(1);
 }
 
 int main(void)
@@ -198,5 +189,5 @@ int main(void)
 		cmocka_unit_test(more_than_there_is_room_for_is_said),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, set_up, base_close);
 }

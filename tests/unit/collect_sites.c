@@ -6,7 +6,7 @@
 #include "cli/collect/fill.h"
 #include "cli/collect/sites.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <stdlib.h>
 
@@ -17,7 +17,6 @@ enum {
 	EVENTS = 400,
 };
 
-static void *base;
 
 struct naive_block {
 	bool live;
@@ -284,17 +283,7 @@ static void hostile_nodes_end_at_the_root(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	base = wire_make(0);
-	for (uint32_t i = 1; base && i <= STACKS; i++)
-		wire_add_node(base, 1000 + i, 0);
-	return base ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	wire_unmake(base);
-	return 0;
+	return base_open(STACKS);
 }
 
 int main(void)
@@ -306,5 +295,5 @@ int main(void)
 		cmocka_unit_test(hostile_nodes_end_at_the_root),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, base_close);
 }

@@ -12,7 +12,7 @@
 #include "cli/profile/slice.h"
 #include "cli/profile/totals.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/collect_wire.h"
+#include "tests/unit/collect_base.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -30,7 +30,6 @@ enum {
 	BIG = 1 << 20,
 };
 
-static void *base;
 
 struct block {
 	int process, thread;
@@ -691,20 +690,16 @@ static int set_up(void **state)
 	static char path[] = "/tmp/heapline-slices-XXXXXX";
 	int fd = mkstemp(path);
 
-	base = wire_make(0);
-	for (uint32_t i = 1; base && i < NODES; i++)
-		wire_add_node(base, 1000 + i, 0);
 	if (fd >= 0)
 		close(fd);
 	*state = path;
-	return base && fd >= 0 ? 0 : -1;
+	return fd >= 0 ? base_open(NODES - 1) : -1;
 }
 
 static int tear_down(void **state)
 {
 	unlink(*state);
-	wire_unmake(base);
-	return 0;
+	return base_close(state);
 }
 
 int main(void)
