@@ -1,6 +1,6 @@
 /*
- * suppress_known.c - blocks of libraries that are never freed by their makers' intent,
- * each with who says so. What libc, the loader and C++'s runtime do on their own
+ * suppress_known.c - blocks of libraries and shells that are never freed by their makers'
+ * intent, each with who says so. What libc, the loader and C++'s runtime do on their own
  * account is no leak in the first place: cli/report/runtime.c.
  */
 #include "cli/gate/suppress_rules.h"
@@ -8,10 +8,17 @@
 #include <errno.h>
 #include <string.h>
 
+enum {
+	KEPT = 1u << LEAK_REACHABLE | 1u << LEAK_UNSCANNED,
+	LOST = 1u << LEAK_DEFINITE | 1u << LEAK_CYCLE | 1u << LEAK_INDIRECT |
+	       1u << LEAK_POSSIBLE,
+};
+
 /* Whoever calls these gets nothing that could be freed; so a block allocated below one
- * of them is its own. Reachable, or never freed where nobody could look. */
+ * of them is its own. Mostly reachable, or never freed where nobody could look. */
 static const struct known {
 	const char *name, *reason, *module;
+	uint32_t kinds;
 	const char *functions[8]; /* patterns for whole names */
 } known[] = {
 	{"libc's locale data",
@@ -19,11 +26,13 @@ static const struct known {
 	 "back "
 	 "(glibc: locale/setlocale.c, malloc/set-freeres.c)",
 	 "libc.so*",
+	 KEPT,
 	 {"setlocale"}},
 	{"libc's time zone",
 	 "tzset keeps the zone's rules for the process; only __libc_freeres gives them "
 	 "back (glibc: time/tzset.c, time/tzfile.c)",
 	 "libc.so*",
+	 KEPT,
 	 {"*tzset", "__tz*", "*mktime", "*strftime*"}},
 	{"libc's name services",
 	 "getpwnam and its like keep the services' modules, their configuration and "
@@ -31,6 +40,7 @@ static const struct known {
 	 "last answer; only __libc_freeres gives them back (glibc: nss/nsswitch.c, "
 	 "nss/nss_module.c, nss/getXXbyYY.c)",
 	 "libc.so*",
+	 KEPT,
 	 {"getpw*", "getgr*", "getserv*", "getproto*", "gethostby*"}},
 	{"libc's message catalogues",
 	 "bindtextdomain and gettext keep domains and translations for the process; "
@@ -38,11 +48,13 @@ static const struct known {
 	 "__libc_freeres gives them back (glibc: intl/bindtextdom.c, "
 	 "intl/dcigettext.c)",
 	 "libc.so*",
+	 KEPT,
 	 {"*textdomain*", "*gettext"}},
 	{"GObject's types",
 	 "a type that is registered statically stays registered: nothing unregisters "
 	 "it (GLib: gobject/gtype.c, g_type_register_static)",
 	 "libgobject-2.0.so*",
+	 KEPT,
 	 {"g_type_register_*", "g_type_add_interface_static",
 	  "g_*_type_register_static", "g_enum_register_static",
 	  "g_flags_register_static"}},
@@ -50,16 +62,25 @@ static const struct known {
 	 "a string that became a quark stays one: its number is good for the process's "
 	 "life (GLib: glib/gquark.c)",
 	 "libglib-2.0.so*",
+	 KEPT,
 	 {"g_quark_from_*", "g_intern_*"}},
 	{"ncurses' terminal",
 	 "descriptions of terminals and screens are kept for the process; only builds "
 	 "with --disable-leaks give them back (ncurses: curs_memleaks(3X))",
 	 "libtinfo.so*",
+	 KEPT,
 	 {"*setupterm", "tgetent*"}},
 	{"ncurses' screens",
 	 "as its descriptions of terminals (ncurses: curs_memleaks(3X))",
 	 "libncurses*.so*",
+	 KEPT,
 	 {"newterm*", "initscr"}},
+	{"bash's last command",
+	 "exit jumps out of the command that it is part of, and only the reader's frame "
+	 "held what that was parsed into (bash: eval.c, reader_loop; builtins/exit.def)",
+	 "bash",
+	 KEPT | LOST,
+	 {"read_command"}},
 };
 
 /* "..." and a frame of that function. */
@@ -70,7 +91,7 @@ static int add(struct suppress *s, const struct known *k, const char *function)
 		.name = k->name,
 		.file = "(built in)",
 		.reason = k->reason,
-		.kinds = 1u << LEAK_REACHABLE | 1u << LEAK_UNSCANNED,
+		.kinds = k->kinds,
 		.max_blocks = UINT64_MAX,
 		.max_bytes = UINT64_MAX,
 		.first = (uint32_t)s->frame_count,

@@ -276,6 +276,22 @@ int main(void)
         known = self.heapline("check", *args, "./keeper", env={"TZ": "CET-1CEST"})
         self.assertEqual([l for l in json.loads(known.stdout)["leaks"] if l["fails"]], [])
 
+    # A launcher like pyenv's: it asks another script, and then becomes the program.
+    @harness.needs("bash")
+    def test_a_shell_that_starts_the_program_fails_no_check(self):
+        self.write("asked", "#!/bin/bash\nfor i in 1 2; do\n  if [ $i = 2 ]; then\n"
+                   "    echo $i\n    exit 0\n  fi\ndone\n", 0o755)
+        self.write("launcher", "#!/bin/bash\nfound=$(./asked)\nif [ $found = 2 ]; then\n"
+                   "  exec \"$@\"\nfi\n", 0o755)
+        result = self.heapline("check", "--no-known", "--", "./launcher", "true")
+        self.assertEqual(result.status, 23, result)
+        self.assertIn(b"read_command", result.stderr + result.stdout)
+        self.assertNotIn(b"launcher", result.stderr + result.stdout)
+        result = self.heapline("check", "--", "./launcher", "true")
+        self.assertEqual(result.status, 0, result)
+        result = self.heapline("check", "--", "./launcher", harness.target("leak"), "9", "0")
+        self.assertEqual(result.status, 23, result)
+
 
 class Wrappers(GateCase):
     """Leaks are named after who called a function that allocates for others."""
