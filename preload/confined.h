@@ -10,11 +10,13 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
 /* Also in fork children: filters are inherited. An exec begins anew. */
-extern _Atomic int confined;
+extern HIDDEN _Atomic int confined;
 
 static inline bool confined_is(void)
 {

@@ -30,15 +30,15 @@ static void *bootstrap(size_t size, size_t align)
 }
 
 /*
- * What most calls are made of has two parts: the entry passes on what is not recorded,
- * and has little to save for that; the rest is a function of its own. Either's frame is
- * the hook's, since the entry jumps there.
+ * What most calls are made of has two parts: the entry passes on what is not recorded, and
+ * keeps nothing for that, not even a frame; the rest is a function of its own. The entry
+ * jumps there, so that what HOOK_CALL says there is of the entry's caller
+ * (tests/e2e/test_layout.py).
  */
-static __attribute__((noinline)) void *malloc_recorded(size_t size, uintptr_t pc,
-						       uintptr_t cfa, uintptr_t fp)
+static __attribute__((noinline)) void *malloc_recorded(size_t size)
 {
+	struct hook_call call = HOOK_CALL;
 	struct hook h;
-	struct hook_call call = {pc, cfa, fp};
 
 	if (sample_draws(size))
 		return real.malloc(size);
@@ -50,17 +50,14 @@ static __attribute__((noinline)) void *malloc_recorded(size_t size, uintptr_t pc
 
 HOOK void *malloc(size_t size)
 {
-	struct hook_call call = HOOK_CALL;
-
 	if (sample_passes(size) || hook_is_paused())
 		return real.malloc(size);
-	return malloc_recorded(size, call.pc, call.cfa, call.fp);
+	return malloc_recorded(size);
 }
 
-static __attribute__((noinline)) void *
-calloc_recorded(size_t n, size_t size, uintptr_t pc, uintptr_t cfa, uintptr_t fp)
+static __attribute__((noinline)) void *calloc_recorded(size_t n, size_t size)
 {
-	struct hook_call call = {pc, cfa, fp};
+	struct hook_call call = HOOK_CALL;
 	size_t bytes;
 	struct hook h;
 
@@ -78,11 +75,9 @@ calloc_recorded(size_t n, size_t size, uintptr_t pc, uintptr_t cfa, uintptr_t fp
 
 HOOK void *calloc(size_t n, size_t size)
 {
-	struct hook_call call = HOOK_CALL;
-
 	if (sample_passes(n * size) || hook_is_paused())
 		return real.calloc(n, size);
-	return calloc_recorded(n, size, call.pc, call.cfa, call.fp);
+	return calloc_recorded(n, size);
 }
 
 HOOK void *memalign(size_t align, size_t size)
@@ -244,18 +239,26 @@ static __attribute__((noinline)) void *realloc_inside(struct hook_call call, voi
 	return !p || is == TABLES_NOTED ? tables_new(call, to, size) : to;
 }
 
-HOOK void *realloc(void *p, size_t size)
+static __attribute__((noinline)) void *realloc_recorded(void *p, size_t size)
 {
 	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
-	if (__builtin_expect(p && bootstrap_owns(p), 0))
-		return leave_bootstrap(p, size);
 	if (sample_on())
 		return sampled_realloc(call, p, 1, size, false);
 	if (!hook_enter(&h, call))
 		return realloc_inside(call, p, size);
 	return reallocated(&h, p, 1, size, false);
+}
+
+HOOK void *realloc(void *p, size_t size)
+{
+	if (__builtin_expect(bootstrap_owns(p), 0))
+		return leave_bootstrap(p, size);
+	if (sample_on() ? sample_passes_free(p) && sample_passes(size)
+			: hook_is_paused())
+		return real.realloc(p, size);
+	return realloc_recorded(p, size);
 }
 
 HOOK void *reallocarray(void *p, size_t n, size_t size)
@@ -268,7 +271,7 @@ HOOK void *reallocarray(void *p, size_t n, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (__builtin_expect(p && bootstrap_owns(p), 0))
+	if (__builtin_expect(bootstrap_owns(p), 0))
 		return leave_bootstrap(p, bytes);
 	if (sample_on())
 		return sampled_realloc(HOOK_CALL, p, n, size, true);
@@ -287,13 +290,14 @@ static inline bool enter_free(struct hook *h, struct hook_call call, const void 
 	return hook_enter(h, call) || tables_leave(h, call, p) == TABLES_RECORDED;
 }
 
-static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
-						    uintptr_t cfa, uintptr_t fp)
+static __attribute__((noinline)) void free_recorded(void *p)
 {
+	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
-	if (__builtin_expect(sample_keeps_free(p), 1) &&
-	    enter_free(&h, (struct hook_call){pc, cfa, fp}, p) &&
+	if (!p)
+		return;
+	if (__builtin_expect(sample_keeps_free(p), 1) && enter_free(&h, call, p) &&
 	    block_freeing(&h, p)) {
 		real.free(p);
 		hook_leave(&h);
@@ -304,15 +308,12 @@ static __attribute__((noinline)) void free_recorded(void *p, uintptr_t pc,
 
 HOOK void free(void *p)
 {
-	struct hook_call call = HOOK_CALL;
-
-	if (!p || __builtin_expect(bootstrap_owns(p), 0))
+	if (__builtin_expect(bootstrap_owns(p), 0))
 		return;
-	if (sample_on() ? sample_passes_free(p) : hook_is_paused()) {
+	if (sample_on() ? sample_passes_free(p) : hook_is_paused())
 		real.free(p);
-		return;
-	}
-	free_recorded(p, call.pc, call.cfa, call.fp);
+	else
+		free_recorded(p);
 }
 
 HOOK void free_sized(void *p, size_t size)

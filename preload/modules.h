@@ -14,6 +14,7 @@
 #pragma once
 
 #include "preload/cfi.h"
+#include "preload/hidden.h"
 #include "preload/wire.h"
 
 struct module {
@@ -38,7 +39,7 @@ struct modules_clock {
 	_Atomic uint32_t closing; /* dlcloses under way */
 };
 
-extern struct modules_clock modules_clock;
+extern HIDDEN struct modules_clock modules_clock;
 
 /* False: a dlclose is under way, cache nothing and look nothing up. */
 static inline bool modules_generation(uint32_t *ret_generation)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "preload/arch.h"
+#include "preload/hidden.h"
 #include "preload/unwind.h"
 
 /* The range that the last word was in: [low, high). Empty at first. */
@@ -27,7 +28,7 @@ void probe_forget(void);
 /* Drops the ranges of this thread: they are looked at afresh. */
 void probe_drop(struct unwind_thread *t);
 
-extern _Atomic uint32_t probe_forgotten; /* grows with each probe_forget() */
+extern HIDDEN _Atomic uint32_t probe_forgotten; /* grows with each probe_forget() */
 
 /* To be called at each start of an unwinding: drops ranges that are void. */
 static inline void probe_begin(struct unwind_thread *t)

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "preload/dynsym.h"
+#include "preload/hidden.h"
 #include "preload/python_layout.h"
 #include "preload/wire.h"
 
@@ -45,7 +46,7 @@ struct python {
 	_Atomic bool started; /* it has run code */
 };
 
-extern struct python python;
+extern HIDDEN struct python python;
 
 static inline bool python_is_on(void)
 {
@@ -107,7 +108,7 @@ bool python_read(uintptr_t from, void *to, size_t bytes);
  * Python's frames are off. */
 bool python_check_slowly(uintptr_t state);
 
-extern _Atomic uint32_t python_checks; /* walks to be looked at */
+extern HIDDEN _Atomic uint32_t python_checks; /* walks to be looked at */
 
 static inline bool python_check(uintptr_t state)
 {

@@ -21,6 +21,8 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -31,7 +33,7 @@ int python_code_init(void *base);
 void python_code_watch(void);
 
 /* Grows when an address stopped to mean what it did. */
-extern _Atomic uint32_t python_code_epoch;
+extern HIDDEN _Atomic uint32_t python_code_epoch;
 
 /* The number of the code object at the address; 0: it is none, it is going, or there is
  * no room for more. outside: the number of the code that calls it, 0: none does. */

@@ -16,11 +16,11 @@ static _Atomic int resolved;
 
 /* A block is preceded by its size, in the 16 bytes before it. */
 _Alignas(4096) char bootstrap_arena[BOOTSTRAP_BYTES];
-static _Atomic size_t arena_used;
+_Atomic size_t bootstrap_used;
 
 void *bootstrap_alloc(size_t size, size_t align)
 {
-	size_t used = atomic_load_explicit(&arena_used, memory_order_relaxed), at;
+	size_t used = atomic_load_explicit(&bootstrap_used, memory_order_relaxed), at;
 
 	if (align < 16)
 		align = 16;
@@ -29,7 +29,7 @@ void *bootstrap_alloc(size_t size, size_t align)
 		if (at < used || at > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - at)
 			return NULL;
 		/* relaxed: blocks are disjoint, and handed to this thread alone. */
-	} while (!atomic_compare_exchange_weak_explicit(&arena_used, &used, at + size,
+	} while (!atomic_compare_exchange_weak_explicit(&bootstrap_used, &used, at + size,
 							memory_order_relaxed,
 							memory_order_relaxed));
 	*(size_t *)(bootstrap_arena + at - 16) = size;

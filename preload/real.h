@@ -8,8 +8,11 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
+
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,7 +58,7 @@ struct real {
 			    const posix_spawnattr_t *, char *const *, char *const *);
 };
 
-extern struct real real; /* constant after real_init() */
+extern HIDDEN struct real real; /* constant after real_init() */
 
 /* Looks all of them up, once; other callers meanwhile see false and use the
  * bootstrap arena. True when `real` is complete. Keeps errno. */
@@ -82,11 +85,17 @@ bool real_new_is_seen(void);
 void *bootstrap_alloc(size_t size, size_t align);
 
 enum { BOOTSTRAP_BYTES = 256 << 10 };
-extern char bootstrap_arena[BOOTSTRAP_BYTES];
+extern HIDDEN char bootstrap_arena[BOOTSTRAP_BYTES];
+
+extern HIDDEN _Atomic size_t bootstrap_used; /* bytes; of most processes none */
 
 static inline bool bootstrap_owns(const void *p)
 {
-	return (uintptr_t)p - (uintptr_t)bootstrap_arena < BOOTSTRAP_BYTES;
+	/* relaxed: whoever has a block of it saw that it was used. */
+	size_t used = atomic_load_explicit(&bootstrap_used, memory_order_relaxed);
+
+	return __builtin_expect(used != 0, 0) &&
+	       (uintptr_t)p - (uintptr_t)bootstrap_arena < BOOTSTRAP_BYTES;
 }
 
 /* Size that a bootstrap block was asked for. */

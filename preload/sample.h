@@ -20,6 +20,8 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,11 +45,12 @@ struct sample {
 	_Atomic uint32_t levels; /* that were ever needed */
 };
 
-extern struct sample sample;
+extern HIDDEN struct sample sample;
 
 /* Bytes to the next point; at most R, so that bigger blocks are looked at. 0: a thread
  * that has just begun. */
-extern __thread uint64_t sample_left __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread uint64_t sample_left
+	__attribute__((tls_model("initial-exec")));
 
 /* Reserves the tables. Once, before any thread's second event. 0 or -errno: then
  * nothing must be recorded. */
@@ -71,7 +74,7 @@ static inline bool sample_on(void)
 
 static inline size_t sample_hash(const void *p)
 {
-	return (size_t)(((uintptr_t)p >> 4) * 0x9e3779b97f4a7c15ull >>
+	return (size_t)((uintptr_t)p * 0x9e3779b97f4a7c15ull >>
 			(64 - SAMPLE_FILTER_BITS));
 }
 

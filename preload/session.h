@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
 #include "preload/wire.h"
 
 #include <stdbool.h>
@@ -17,10 +18,10 @@ struct session {
 	uint32_t flags; /* enum wire_flag */
 };
 
-extern struct session session;
+extern HIDDEN struct session session;
 
 /* The header's word, or one that says RECORDING where there is no session. */
-extern _Atomic uint32_t *session_recording;
+extern HIDDEN _Atomic uint32_t *session_recording;
 
 /* A page marked MADV_WIPEONFORK: all zero in a fork child. */
 struct session_identity {
@@ -30,7 +31,8 @@ struct session_identity {
 	bool untold;		 /* its fork is in nobody's events, nor its own */
 };
 
-extern struct session_identity *session_identity; /* NULL until there is a session */
+/* NULL until there is a session. */
+extern HIDDEN struct session_identity *session_identity;
 
 static inline struct wire_header *session_header(void)
 {

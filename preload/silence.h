@@ -7,4 +7,5 @@
 #include <stdint.h>
 
 /* How deep; 0: it counts. */
-extern __thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread uint32_t silence_thread
+	__attribute__((tls_model("initial-exec")));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "preload/cfi.h"
+#include "preload/hidden.h"
 #include "preload/probe.h"
 #include "preload/rows.h"
 
@@ -21,7 +22,7 @@ struct steps {
 	bool ready;
 };
 
-extern struct steps steps;
+extern HIDDEN struct steps steps;
 
 /* As unwind_init(), whose part it is. */
 int steps_init(void);

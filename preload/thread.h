@@ -69,7 +69,8 @@ struct thread {
 };
 _Static_assert(sizeof(struct thread) <= WIRE_SCRATCH_BYTES, "fits behind the ring");
 
-extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread struct thread *thread_self
+	__attribute__((tls_model("initial-exec")));
 
 /* Whether it is this process's. A fork child's copy of the pointer leads to its
  * parent's, and that may have been given back by now: all zeroes, as the child's

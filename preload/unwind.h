@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
 #include "preload/wire.h"
 
 #include <stdbool.h>
@@ -64,7 +65,7 @@ struct unwind_thread {
 /* Grows with everything that a remembered stack depends on besides the stack itself:
  * generations of modules, dlclose under way, stack pages that may have gone. Never 0.
  */
-extern _Atomic uint32_t unwind_epoch;
+extern HIDDEN _Atomic uint32_t unwind_epoch;
 
 static inline uint32_t unwind_epoch_now(void)
 {

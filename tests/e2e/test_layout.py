@@ -208,6 +208,17 @@ class Shim(unittest.TestCase):
         self.assertLessEqual(HOOKS | LSAN | API, exported, "names that are missing")
         self.assertEqual(sorted(exported - MAY_EXPORT), [], "names beside the hooks")
 
+    @harness.needs("objdump")
+    def test_entries_jump_where_they_go(self):
+        for name in ("malloc", "calloc", "realloc", "free"):
+            done = subprocess.run(["objdump", "-d", "--no-show-raw-insn",
+                                   "--disassemble=" + name, harness.SHIM],
+                                  capture_output=True, check=True).stdout.decode()
+            code = re.findall(r"(?m)^ *[0-9a-f]+:\t(\w+)", done)
+            self.assertTrue(code, name)
+            # Of x86-64 and aarch64: calls, and words put on the stack.
+            self.assertEqual(set(code) & {"call", "push", "bl", "blr", "stp"}, set(), name)
+
     @harness.needs("readelf")
     def test_its_thread_locals_are_initial_exec(self):
         relocations = self.readelf("-r")
