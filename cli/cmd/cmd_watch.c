@@ -360,10 +360,17 @@ static void say_window(const struct watch *w, size_t i)
 		     units_size(w->session.live_bytes).text);
 }
 
-/* Windows begin at equal distances, however long a look takes. */
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+}
+
+/* Windows begin at equal distances, however long a look takes, but none is shorter than
+ * half of what was asked for: when the machine is busy or asleep, a window could end as it
+ * began, with nothing that grew in it, and what grows without an end would pass. */
 static int watch(struct watch *w)
 {
-	struct timespec when;
+	struct timespec when, now;
 	int status;
 
 	listen(w);
@@ -378,6 +385,9 @@ static int watch(struct watch *w)
 		status = look(w);
 		if (status < 0)
 			say_window(w, i);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (ns_of(&now) - ns_of(&when) > w->every_ns / 2)
+			when = now;
 	}
 	return status;
 }

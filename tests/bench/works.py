@@ -231,7 +231,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def drive_redis(port):
+def drive_redis(port, requests=60000, clients=8):
     """Loads the server and shuts it down: the seconds under load."""
     end = time.monotonic() + 60
     while subprocess.run(["redis-cli", "-p", str(port), "ping"], check=False,
@@ -240,8 +240,9 @@ def drive_redis(port):
             raise RuntimeError("redis-server does not answer")
         time.sleep(0.05)
     began = time.monotonic()
-    subprocess.run(["redis-benchmark", "-p", str(port), "-q", "-n", "60000", "-c", "8",
-                    "-d", "200", "-r", "20000", "-t", "set,get,lpush,rpop,sadd,hset"],
+    subprocess.run(["redis-benchmark", "-p", str(port), "-q", "-n", str(requests),
+                    "-c", str(clients), "-d", "200", "-r", "20000",
+                    "-t", "set,get,lpush,rpop,sadd,hset"],
                    check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - began
     subprocess.run(["redis-cli", "-p", str(port), "shutdown", "nosave"], check=False,

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import harness
 
@@ -90,6 +91,21 @@ class Watch(harness.Case):
         result = self.watch(pid, "--every=0.1", "--windows=2", "--warm-up=0",
                             "--operation=USR1")
         self.assert_error(result, 70, "no such signal")
+
+    def test_a_late_look_makes_no_window_shorter(self):
+        pid = self.serve()
+        watching = subprocess.Popen(
+            [harness.HEAPLINE, "watch", pid, "--every=1", "--windows=4", "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        self.assertIn(b"window 1 of 4", watching.stderr.readline())
+        os.kill(watching.pid, signal.SIGSTOP)
+        time.sleep(3.2)  # three windows would have begun
+        os.kill(watching.pid, signal.SIGCONT)
+        out, _ = watching.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(watching.returncode, 23)
+        lengths = [w["to_ns"] - w["from_ns"] for w in json.loads(out)["windows"]]
+        self.assertEqual(len(lengths), 4)
+        self.assertGreater(min(lengths), 0.4e9, lengths)
 
     def test_what_may_grow_passes(self):
         pid = self.serve()
