@@ -16,7 +16,7 @@ enum { THREAD_STAMP_SHARE = 16 }; /* events at most that are of one time */
 
 /* Who asked for the time last, of those that hold the lock. (Two may, where
  * interpreters have a lock each: then they have no order either.) */
-extern _Atomic(struct thread *) thread_held_last;
+extern HIDDEN _Atomic(struct thread *) thread_held_last;
 
 /* May the next event be of the time of the last? relaxed, all of it: what other threads
  * of the lock's have done is seen by the lock; the rest is a hint. */
