@@ -74,7 +74,7 @@ class Viewer(harness.Case):
 
     def test_the_bundle_is_made_of_its_sources(self):
         done = subprocess.run([tool("node"), "build.mjs"], cwd=WORKSHOP,
-                              capture_output=True, timeout=120, check=False)
+                              capture_output=True, timeout=600, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         for name in ("viewer.js", "viewer.css"):
             same = filecmp.cmp(os.path.join(WORKSHOP, "bundle", name),
@@ -84,7 +84,7 @@ class Viewer(harness.Case):
 
     def test_its_sources_have_no_type_errors(self):
         done = subprocess.run([tool("node"), "node_modules/typescript/bin/tsc", "--noEmit"],
-                              cwd=WORKSHOP, capture_output=True, timeout=120, check=False)
+                              cwd=WORKSHOP, capture_output=True, timeout=600, check=False)
         self.assertEqual(done.returncode, 0, done.stdout.decode())
 
     # ---- the browser --------------------------------------------------------------
@@ -225,7 +225,7 @@ class Viewer(harness.Case):
             config["screenshots"] = os.environ["VIEWER_SCREENSHOTS"]
         path = self.write("config.json", json.dumps(config))
         done = subprocess.run([tool("node"), "tests/" + program, path], cwd=WORKSHOP,
-                              env=self.environment(), capture_output=True, timeout=280,
+                              env=self.environment(), capture_output=True, timeout=900,
                               check=False)
         results = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
         self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace")[-3000:])

@@ -218,7 +218,7 @@ class Pair(harness.Case):
         done = subprocess.run(
             [test_viewer.tool("node"), "tests/pair.mjs", config],
             cwd=test_viewer.WORKSHOP, env=self.environment(), capture_output=True,
-            timeout=400, check=False)
+            timeout=900, check=False)
         results = [json.loads(l) for l in done.stdout.decode().splitlines() if l[:1] == "{"]
         self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace")[-3000:])
         tests = [r for r in results if "name" in r]

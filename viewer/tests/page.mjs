@@ -6,6 +6,9 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** What no step takes where the machine is busy, in ms: only what hangs is to fail. */
+const PATIENCE = 60000;
+
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -23,7 +26,7 @@ export async function open(browser, file, fragment = "", options = {}) {
     viewport: { width: 1400, height: 2600 }, colorScheme: "light", ...rest,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(PATIENCE);
   page.complaints = [];
   page.on("console", (m) => page.complaints.push(`console: ${m.type()}: ${m.text()}`));
   page.on("pageerror", (e) => page.complaints.push("error: " + e.stack));
@@ -39,7 +42,7 @@ export async function open(browser, file, fragment = "", options = {}) {
       page.complaints.push("request: " + r.url().slice(0, 200));
   });
   await page.goto(address + fragment);
-  await page.waitForSelector(`html[data-${until}]`, { state: "attached", timeout: 60000 });
+  await page.waitForSelector(`html[data-${until}]`, { state: "attached" });
   return page;
 }
 
@@ -63,7 +66,7 @@ export async function settle(page) {
 
 /** Until something holds. (waitForFunction() needs eval(), which the page forbids.) */
 export async function until(page, holds, argument) {
-  for (let i = 0; i < 200; i++) {
+  for (const end = Date.now() + PATIENCE; Date.now() < end; ) {
     if (await page.evaluate(holds, argument)) return;
     await page.waitForTimeout(40);
   }
