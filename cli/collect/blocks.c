@@ -17,9 +17,8 @@ uint64_t blocks_freed(struct ledger *l, const struct ledger_process *p,
 	return m->key == blocks_key(p, address) ? m->ns : 0;
 }
 
-bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address)
+bool blocks_has(struct ledger_process *p, uint64_t address)
 {
-	(void)l;
 	return live_has(blocks_table(p, address), address & ~POOLS_CHUNK);
 }
 
@@ -37,10 +36,8 @@ bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 	return true;
 }
 
-bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
-		 struct live_block *ret)
+bool blocks_take(struct ledger_process *p, uint64_t address, struct live_block *ret)
 {
-	(void)l;
 	return live_take(blocks_table(p, address), address & ~POOLS_CHUNK, ret);
 }
 
@@ -67,7 +64,7 @@ static bool allocate(struct ledger *l, struct ledger_process *p, const struct ev
 {
 	struct live_block b = {.size = ev->size};
 
-	if (blocks_has(l, p, ev->address))
+	if (blocks_has(p, ev->address))
 		return false;
 	b.born_ns = blocks_moment(l, ev);
 	b.site = blocks_site_of(l, p, ev);
@@ -99,7 +96,7 @@ static bool peek(void *context, const struct lineage *of, uint64_t address,
 	struct ledger *l = context;
 	struct live_block b;
 
-	if (!blocks_take(l, p, address, &b))
+	if (!blocks_take(p, address, &b))
 		return false;
 	blocks_put(l, p, address, &b);
 	*ret = (struct lineage_block){b.size, b.born_ns, b.ignored};
@@ -160,7 +157,7 @@ static bool release(struct ledger *l, struct ledger_process *p, const struct eve
 	uint64_t ns = blocks_moment(l, ev);
 	struct live_block b;
 
-	if (!blocks_take(l, p, ev->address, &b))
+	if (!blocks_take(p, ev->address, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_book_free(l, p, &b, arenas_has(&p->arenas, ev->address),
@@ -198,7 +195,7 @@ static bool let_go(struct ledger *l, struct ledger_process *p, const struct even
 	uint64_t ns = blocks_moment(l, ev);
 	struct live_block b;
 
-	if (!blocks_take(l, p, ev->address, &b))
+	if (!blocks_take(p, ev->address, &b))
 		return take_inherited(l, p, ev->address, ns, &b);
 	blocks_leave(l, p, ev->address, &b, ns);
 	blocks_stray(l, p, &b);
@@ -212,7 +209,7 @@ static bool begin_realloc(struct ledger *l, struct ledger_process *p,
 {
 	uint64_t ns = blocks_moment(l, ev);
 
-	if (blocks_take(l, p, ev->address, &r->block)) {
+	if (blocks_take(p, ev->address, &r->block)) {
 		r->held = LEDGER_HELD;
 		r->inside = arenas_has(&p->arenas, ev->address);
 		blocks_leave(l, p, ev->address, &r->block, ns);

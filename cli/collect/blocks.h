@@ -19,7 +19,7 @@ static inline enum profile_domain blocks_domain(uint64_t address)
 }
 
 /* Is there a block of p at address? */
-bool blocks_has(struct ledger *l, struct ledger_process *p, uint64_t address);
+bool blocks_has(struct ledger_process *p, uint64_t address);
 
 /* The block at address, which is about to be freed, says so much: see values.h. */
 void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,
@@ -29,8 +29,7 @@ void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,
 bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b);
 /* Takes the block at address out; false: there is none. */
-bool blocks_take(struct ledger *l, struct ledger_process *p, uint64_t address,
-		 struct live_block *ret);
+bool blocks_take(struct ledger_process *p, uint64_t address, struct live_block *ret);
 
 /* What an address's latest moment is kept by, and where: neighbours meet last. */
 static inline uint64_t blocks_key(const struct ledger_process *p, uint64_t address)

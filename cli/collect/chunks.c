@@ -107,7 +107,7 @@ static void free_chunk(struct ledger *l, struct ledger_process *p, struct event 
 	ev->address |= POOLS_CHUNK;
 	ev->size = 0;
 	/* (A parent's that is gone would be found once more.) */
-	if (!blocks_has(l, p, ev->address) && chunks_is_taken(p, ev->address))
+	if (!blocks_has(p, ev->address) && chunks_is_taken(p, ev->address))
 		p->pools.wrong.frees++;
 	else
 		settle_submit(l, p, ev, NULL);
@@ -132,7 +132,7 @@ static void destroy(struct ledger *l, struct ledger_process *p, struct event *ev
 		one.type = WIRE_FREE;
 		one.address = p->pools.chunks[i].address | POOLS_CHUNK;
 		/* (Behind what waits to be understood, this one waits, too.) */
-		if (blocks_has(l, p, one.address) ||
+		if (blocks_has(p, one.address) ||
 		    (p->parked && park_find(&l->park, p, one.address)))
 			settle_submit(l, p, &one, NULL);
 	}

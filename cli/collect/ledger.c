@@ -107,7 +107,7 @@ void ledger_thread_end(struct ledger *l, struct ledger_process *p,
 			continue; /* blocks_begun() will see to it */
 		/* If somebody was given its place, it had been moved: it lives on, in
 		 * the counters, at an address that nobody learnt. */
-		if (r->held == LEDGER_HELD && !blocks_has(l, p, r->address))
+		if (r->held == LEDGER_HELD && !blocks_has(p, r->address))
 			blocks_put(l, p, r->address, &r->block);
 		else if (r->held == LEDGER_HELD)
 			blocks_stray(l, p, &r->block);
@@ -156,7 +156,7 @@ static void ignore_late(struct ledger *l, struct ledger_process *p,
 {
 	struct live_block b;
 
-	if (!blocks_take(l, p, m->key, &b))
+	if (!blocks_take(p, m->key, &b))
 		return;
 	b.ignored |= b.born_ns <= m->ns;
 	blocks_put(l, p, m->key, &b);

@@ -62,7 +62,7 @@ static void apply_legal(struct ledger *l, struct park_lot *lot)
 	struct park_item *item;
 
 	for (;;) {
-		wanted.live = blocks_has(l, p, lot->address);
+		wanted.live = blocks_has(p, lot->address);
 		item = park_pick(&l->park, lot, is_legal, &wanted);
 		if (!item || !blocks_apply(l, p, &item->event, item->realloc))
 			break;
@@ -87,7 +87,7 @@ static void apply_anyway(struct ledger *l, struct park_lot *lot, struct park_ite
 		item->realloc->held = LEDGER_UNKNOWN;
 		blocks_begun(l, p, item->realloc);
 	} else {
-		if (blocks_take(l, p, lot->address, &b)) {
+		if (blocks_take(p, lot->address, &b)) {
 			if (lot->address & POOLS_CHUNK)
 				p->pools.wrong.overlaps++;
 			else
@@ -119,7 +119,7 @@ static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 	if (needs_block(&stuck->event)) {
 		return lot->freed_ns && lot->freed_ns + DISORDER_NS >= ns;
 	}
-	if (!blocks_take(l, p, lot->address, &b))
+	if (!blocks_take(p, lot->address, &b))
 		return false;
 	blocks_put(l, p, lot->address, &b);
 	return b.born_ns + DISORDER_NS >= ns;
@@ -168,7 +168,7 @@ static void apply_pair(struct ledger *l, struct park_lot *lot, struct pair pair)
 	if (born->event.type == EVENT_RESTORE && born->realloc == dead->realloc) {
 		free(born->realloc); /* began and failed: nothing happened */
 	} else {
-		lay = blocks_take(l, p, lot->address, &aside);
+		lay = blocks_take(p, lot->address, &aside);
 		blocks_apply(l, p, &born->event, born->realloc);
 		blocks_apply(l, p, &dead->event, dead->realloc);
 		if (lay)
