@@ -376,12 +376,17 @@ bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,
 void thread_recover(struct thread *t, uint32_t depth)
 {
 	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
+	/* relaxed: only compared. */
+	uint64_t at = atomic_load_explicit(&t->ring->head, memory_order_relaxed);
 
 	if (t->pairing)
 		shut(t->pairing);
 	t->pairing = NULL;
-	for (uint64_t at = t->hooks[depth].started; at < end;
-	     at += sizeof(struct wire_slot)) {
+	/* What was read was committed; a handler may have put more than a ring holds
+	 * since the hook began, and what is there now is of another lap. */
+	if ((int64_t)(t->hooks[depth].started - at) > 0)
+		at = t->hooks[depth].started;
+	for (; (int64_t)(end - at) > 0; at += sizeof(struct wire_slot)) {
 		struct wire_slot *slot = thread_slot(t, at);
 
 		if (atomic_load_explicit(&slot->head, memory_order_relaxed) >> 56 ==
@@ -390,6 +395,12 @@ void thread_recover(struct thread *t, uint32_t depth)
 			continue;
 		atomic_store_explicit(&slot->head, wire_head(0, WIRE_NOP, at),
 				      memory_order_release);
+	}
+	/* The next hook of such a depth has not said yet what it is when a handler comes
+	 * in its first steps. */
+	for (uint32_t i = depth; i < t->nesting && i < THREAD_NESTING; i++) {
+		t->hooks[i].guard = 0;
+		t->hooks[i].objects = THREAD_NO_OBJECTS;
 	}
 	t->nesting = depth;
 }

@@ -183,6 +183,18 @@ class Exact(harness.Case):
     def test_a_handler_may_jump_out_of_a_childs_first_allocation(self):
         self.first_allocations("children")
 
+    def inside(self, *args):
+        result, counts = self.record_counted([target("interrupts"), *args],
+                                             **self.SIGNAL_SAFE)
+        self.assertEqual(result.status, 0, result)
+        return result, counts
+
+    def test_a_handler_may_put_more_than_a_ring_holds_and_jump(self):
+        result, counts = self.inside("long")
+        totals = self.assert_counts(result, counts, slack=1)["totals"]
+        self.assertEqual(totals["allocations"], 51001)
+        self.assertLess(result.seconds, 8, "nobody waits for what was read long ago")
+
     # ---- threads --------------------------------------------------------------
 
     def leak_free(self, args):
