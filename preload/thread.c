@@ -4,6 +4,7 @@
 #include "preload/sys.h"
 #include "preload/thread_held.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -34,7 +35,7 @@ static void own(struct wire_robust *owner, uint32_t tid)
 	uint64_t first, ours = (uint64_t)&owner->next;
 
 	memset(owner, 0, sizeof(*owner));
-	if (sys_call3(SYS_get_robust_list, 0, &head, &len) < 0 || !head ||
+	if (sys_call3(SYS_get_robust_list, tid, &head, &len) < 0 || !head ||
 	    len != sizeof(*head) || head->pending ||
 	    head->futex_offset != -(int64_t)offsetof(struct wire_robust, next))
 		return;
@@ -48,10 +49,28 @@ static void own(struct wire_robust *owner, uint32_t tid)
 	head->list = ours;
 }
 
-static void ring_fill(struct wire_ring *ring)
-{
-	uint32_t tid = (uint32_t)sys_call3(SYS_gettid, 0, 0, 0);
+#pragma weak pthread_getcpuclockid
 
+/*
+ * The thread whose memory this is. A vfork child is at work in its parent's, and so is the
+ * ring that it claims there, which the collector must not take for the child's: it would
+ * give it to another thread while this one goes on. libc keeps the number, and hands it
+ * out as part of a clock's. 0: not to be told.
+ */
+static uint32_t own_tid(void)
+{
+	clockid_t clock;
+
+	if (wire_process(session.base, session_identity->process)->pid ==
+	    (uint32_t)sys_call3(SYS_getpid, 0, 0, 0))
+		return (uint32_t)sys_call3(SYS_gettid, 0, 0, 0);
+	if (!pthread_getcpuclockid || pthread_getcpuclockid(pthread_self(), &clock))
+		return 0;
+	return (uint32_t)~(clock >> 3);
+}
+
+static void ring_fill(struct wire_ring *ring, uint32_t tid)
+{
 	ring->process = session_identity->process;
 	/* relaxed: this thread, or one that it waited for, stored it. */
 	ring->process_serial =
@@ -62,7 +81,7 @@ static void ring_fill(struct wire_ring *ring)
 	own(&ring->owner, tid);
 }
 
-static struct thread *ring_take(uint32_t i)
+static struct thread *ring_take(uint32_t i, uint32_t tid)
 {
 	struct wire_ring *ring = wire_ring(session.base, i);
 	struct thread *t = (struct thread *)wire_scratch(session.base, i);
@@ -80,7 +99,7 @@ static struct thread *ring_take(uint32_t i)
 				      memory_order_relaxed);
 		return NULL;
 	}
-	ring_fill(ring);
+	ring_fill(ring, tid);
 	/* Fresh memory is zero, and stays untouched where nobody needs it. */
 	if (t->used) {
 		memset(t, 0, offsetof(struct thread, last.frames));
@@ -105,7 +124,7 @@ static struct thread *ring_take(uint32_t i)
 }
 
 /* The first free ring, looking from where one was found last. */
-static struct thread *claim_any(void)
+static struct thread *claim_any(uint32_t tid)
 {
 	static _Atomic uint32_t hint;
 	uint32_t first = atomic_load_explicit(&hint, memory_order_relaxed);
@@ -118,7 +137,7 @@ static struct thread *claim_any(void)
 		/* relaxed: ring_take() looks again, with acquire. */
 		if (atomic_load_explicit(&ring->state, memory_order_relaxed) !=
 			    WIRE_RING_FREE ||
-		    !(t = ring_take(i)))
+		    !(t = ring_take(i, tid)))
 			continue;
 		/* Low rings first, to touch little memory; but no long searches where
 		 * thousands of threads start. */
@@ -131,15 +150,16 @@ static struct thread *claim_any(void)
 struct thread *thread_claim(bool patient)
 {
 	struct session_patience patience = {0};
-	struct thread *t = claim_any();
+	uint32_t tid = own_tid();
+	struct thread *t = tid ? claim_any(tid) : NULL;
 
 	/* Rings come back when the collector has seen their owners' end. */
-	for (int naps = patient ? 50 : 0; !t && naps; naps--) {
+	for (int naps = patient && tid ? 50 : 0; !t && naps; naps--) {
 		if (!session_collector_lives(&patience, 0))
 			return NULL;
 		session_ring_bell();
 		sys_futex_wait(&session_header()->asleep, 0, NAP_NS);
-		t = claim_any();
+		t = claim_any(tid);
 	}
 	return t;
 }

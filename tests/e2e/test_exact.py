@@ -195,6 +195,11 @@ class Exact(harness.Case):
         self.assertEqual(totals["allocations"], 51001)
         self.assertLess(result.seconds, 8, "nobody waits for what was read long ago")
 
+    def test_a_vfork_child_may_make_a_threads_first_allocation(self):
+        result, counts = self.inside("vfork", "8")
+        totals = self.assert_counts(result, counts)["totals"]
+        self.assertGreaterEqual(totals["allocations"], 8 * 100001)
+
     # ---- threads --------------------------------------------------------------
 
     def leak_free(self, args):
