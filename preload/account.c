@@ -50,15 +50,17 @@ void account_answer(struct hook *h)
 
 void account_at_exit(void)
 {
+	const struct hook_call call = HOOK_CALL;
 	struct thread *t = thread_self;
 	struct hook h;
 
 	/* A handler that came in the middle of an allocation and exits: the allocator
-	 * may be locked by this very thread. */
+	 * may be locked by this very thread. What is not recorded has no hook to tell. */
 	if (!t || confined_is() || !thread_is_ours(t) || t->nesting ||
 	    !real.mallinfo2 ||
 	    atomic_load_explicit(&slot()->dear, memory_order_relaxed) ||
-	    !hook_enter(&h, HOOK_CALL))
+	    unwind_may_be_handler(&t->unwind, call.pc, call.cfa, call.fp) ||
+	    !hook_enter_aside(&h, call))
 		return;
 	if (!h.depth)
 		tell(&h, WIRE_ACCOUNT_AT_EXIT);

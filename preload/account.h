@@ -6,8 +6,9 @@
 
 #include "preload/hook.h"
 
-/* The process was asked (wire_process.ask): answers, once. Only in an outermost hook:
- * within a hook, the allocator's locks may be this thread's own. */
+/* The process was asked (wire_process.ask): answers, once. Only in an outermost hook of
+ * the allocator's: within another one, or where a signal handler called what is none of
+ * the allocator's, its locks may be this thread's own. */
 void account_answer(struct hook *h);
 
 /* An arena of Python's objects was mapped, or unmapped: memory that this allocator has

@@ -43,7 +43,7 @@ static bool records(struct hook_call call)
 
 	if (is_recorded())
 		return true;
-	if (hook_enter(&h, call))
+	if (hook_enter_aside(&h, call))
 		hook_leave(&h);
 	return is_recorded();
 }
@@ -59,7 +59,7 @@ API void heapline_mark(const char *name)
 {
 	struct hook h;
 
-	if (!records(HOOK_CALL) || !hook_enter(&h, HOOK_CALL))
+	if (!records(HOOK_CALL) || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_MARK, (void *)(uintptr_t)names_number(session.base, name), 0,
 		 0);
@@ -87,7 +87,7 @@ API void heapline_ignore(const void *p)
 {
 	struct hook h;
 
-	if (!p || !hook_enter(&h, HOOK_CALL))
+	if (!p || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_IGNORE, p, 0, 0);
 	hook_leave(&h);
@@ -127,7 +127,7 @@ API void heapline_pool_create(const void *pool)
 {
 	struct hook h;
 
-	if (!pool || !hook_enter(&h, HOOK_CALL))
+	if (!pool || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_POOL_CREATE, pool, 0, 0);
 	hook_leave(&h);
@@ -137,7 +137,7 @@ API void heapline_pool_destroy(const void *pool)
 {
 	struct hook h;
 
-	if (!pool || !hook_enter(&h, HOOK_CALL))
+	if (!pool || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_POOL_DESTROY, pool, 0, hook_free_stack(&h));
 	hook_leave(&h);
@@ -147,7 +147,7 @@ API void heapline_alloc(const void *pool, const void *p, size_t bytes)
 {
 	struct hook h;
 
-	if (!pool || !p || !hook_enter(&h, HOOK_CALL))
+	if (!pool || !p || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	thread_put_chunk(h.thread, WIRE_POOL_ALLOC, pool, p, bytes, hook_stack(&h));
 	if (silence_thread)
@@ -159,7 +159,7 @@ API void heapline_free(const void *pool, const void *p)
 {
 	struct hook h;
 
-	if (!pool || !p || !hook_enter(&h, HOOK_CALL))
+	if (!pool || !p || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	thread_put_chunk(h.thread, WIRE_POOL_FREE, pool, p, 0, hook_free_stack(&h));
 	hook_leave(&h);

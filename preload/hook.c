@@ -104,7 +104,7 @@ static int depth(struct thread *t, const struct hook_call *call)
 	return (int)n;
 }
 
-bool hook_enter_slowly(struct hook *h, bool maps)
+bool hook_enter_slowly(struct hook *h, enum hook_kind kind)
 {
 	struct thread *t;
 	uint32_t recording;
@@ -130,7 +130,7 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 		/* What Python's allocators have from malloc may have been freed by
 		 * another thread just now, without their lock. */
 		t->stamp_share = 0;
-		if (maps)
+		if (kind == HOOK_MAPS)
 			below = (int)t->nesting;
 	}
 	if (below >= THREAD_NESTING)
@@ -138,7 +138,7 @@ bool hook_enter_slowly(struct hook *h, bool maps)
 	if (below < 0 || below >= THREAD_NESTING)
 		return false;
 	hook_begin(h, t, (uint32_t)below);
-	if (recording == WIRE_ASKING && !below)
+	if (recording == WIRE_ASKING && !below && kind == HOOK_ALLOCATES)
 		account_answer(h);
 	return true;
 }

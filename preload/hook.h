@@ -37,9 +37,14 @@ struct hook {
 	struct hook_call call;
 };
 
+/* What the program calls. ASIDE is what a signal handler may call, whatever it came in
+ * the middle of: also of an allocator that is at work without a hook, so it is not to be
+ * asked there. */
+enum hook_kind { HOOK_ALLOCATES, HOOK_MAPS, HOOK_ASIDE };
+
 /* Everything but the common case: no session yet, a new thread, a fork child, a hook
  * within a hook, recording paused. */
-bool hook_enter_slowly(struct hook *h, bool maps);
+bool hook_enter_slowly(struct hook *h, enum hook_kind kind);
 
 static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 {
@@ -55,7 +60,8 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool maps)
+static inline bool hook_enter_any(struct hook *h, struct hook_call call,
+				  enum hook_kind kind)
 {
 	struct thread *t = thread_self;
 	struct hook slow;
@@ -73,7 +79,7 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call, bool ma
 	}
 	/* (A copy: what h points to may stay in registers then.) */
 	slow.call = call;
-	entered = hook_enter_slowly(&slow, maps);
+	entered = hook_enter_slowly(&slow, kind);
 	*h = slow;
 	return entered;
 }
@@ -92,14 +98,20 @@ static inline bool hook_is_paused(void)
 /* True: this call is recorded, and hook_leave() must follow. */
 static inline bool hook_enter(struct hook *h, struct hook_call call)
 {
-	return hook_enter_any(h, call, false);
+	return hook_enter_any(h, call, HOOK_ALLOCATES);
+}
+
+/* The same of a call that is none of the allocator's. */
+static inline bool hook_enter_aside(struct hook *h, struct hook_call call)
+{
+	return hook_enter_any(h, call, HOOK_ASIDE);
 }
 
 /* The same of a call that maps memory: recorded also where Python's object allocators
  * call, for which it is no part of a block. */
 static inline bool hook_enter_mapping(struct hook *h, struct hook_call call)
 {
-	return !sys_is_blank_thread() && hook_enter_any(h, call, true);
+	return !sys_is_blank_thread() && hook_enter_any(h, call, HOOK_MAPS);
 }
 
 static inline void hook_leave(struct hook *h)

@@ -19,7 +19,7 @@ static __attribute__((noinline)) void prepare(void)
 {
 	struct hook h;
 
-	if (sys_is_blank_thread() || !hook_enter(&h, HOOK_CALL))
+	if (sys_is_blank_thread() || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_NOP, NULL, 0, 0);
 	hook_leave(&h);

@@ -23,7 +23,7 @@ static __attribute__((noinline)) void put_fork(uint32_t serial)
 {
 	struct hook h;
 
-	if (!hook_enter(&h, HOOK_CALL))
+	if (!hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
 	thread_part_times(h.thread);

@@ -23,7 +23,7 @@ static __attribute__((noinline)) void tell(pid_t pid, int status)
 	struct hook h;
 
 	if (pid <= 0 || (!WIFEXITED(status) && !WIFSIGNALED(status)) ||
-	    sys_is_blank_thread() || !hook_enter(&h, HOOK_CALL))
+	    sys_is_blank_thread() || !hook_enter_aside(&h, HOOK_CALL))
 		return;
 	hook_put(&h, WIRE_WAITED, (void *)(uintptr_t)pid, (uint32_t)status, 0);
 	hook_leave(&h);

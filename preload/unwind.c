@@ -39,8 +39,8 @@ int unwind_init(void *base, uint32_t process_serial)
 
 void unwind_dlclose_begin(void)
 {
-	python_dlclose_begin();
 	modules_dlclose_begin();
+	python_dlclose_begin();
 }
 
 void unwind_dlclose_end(void)
@@ -340,4 +340,29 @@ enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc,
 			return signal ? UNWIND_INTERRUPTED : UNWIND_CALLED;
 	}
 	return UNWIND_NOT_FOUND;
+}
+
+bool unwind_may_be_handler(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+			   uintptr_t fp)
+{
+	struct place p = {.t = t, .pc = pc, .sp = sp, .fp = fp};
+	uint32_t generation = 0;
+	enum outcome o = STEPPED;
+	bool cached;
+
+	if (!steps.ready)
+		return true;
+	probe_begin(t);
+	cached = modules_generation(&generation);
+	for (size_t i = 0; i < STEPS && o == STEPPED; i++) {
+		uint64_t row = step_row_at(&p, false, cached, generation);
+
+		if (row_kind(row) <= ROW_FP_WORD)
+			o = step_row(&p, row);
+		else if (row_kind(row) == ROW_END)
+			o = ENDED;
+		else /* a handler's, or one that is not known: either will do */
+			o = row_kind(row) == ROW_GUESS ? step_guess(&p) : LOST;
+	}
+	return o != ENDED;
 }

@@ -112,6 +112,11 @@ enum unwind_ancestor {
 enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc,
 				     uintptr_t sp, uintptr_t fp, uintptr_t cfa);
 
+/* Whether the frame at pc, sp, fp, which are as of unwind_stack(), is a signal handler's
+ * or called by one; also true where that cannot be told. */
+bool unwind_may_be_handler(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
+			   uintptr_t fp);
+
 /* Before and after the real dlclose(): what is known of addresses may change. */
 void unwind_dlclose_begin(void);
 void unwind_dlclose_end(void);

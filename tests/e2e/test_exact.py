@@ -195,6 +195,13 @@ class Exact(harness.Case):
         self.assertEqual(totals["allocations"], 51001)
         self.assertLess(result.seconds, 8, "nobody waits for what was read long ago")
 
+    def test_a_handler_may_exit_or_wait_in_the_middle_of_what_is_not_recorded(self):
+        # The allocator is at work, and has no hook: nobody asks it then.
+        for what, status in (("exit", 3), ("wait", 0)):
+            result = self.record([target("interrupts"), what], ("--sample", "1M"),
+                                 env={"LD_PRELOAD": harness.BUMP})
+            self.assertEqual(result.status, status, (what, result))
+
     def test_a_vfork_child_may_make_a_threads_first_allocation(self):
         result, counts = self.inside("vfork", "8")
         totals = self.assert_counts(result, counts)["totals"]
