@@ -79,12 +79,13 @@ static struct thread *own_thread(void)
 
 /*
  * Where the hook of this call stands among those that are at work: the number of those
- * below it, or -1 if one of them called it (an allocator's own doing, part of what is
- * recorded already).
+ * below it. *ret_called: the last of them called it (an allocator's own doing, part of
+ * what is recorded already). What the thread says may be another thing by then: a signal
+ * handler may have gone to another coroutine's stack, and have come back.
  */
-static int depth(struct thread *t, const struct hook_call *call)
+static uint32_t depth(struct thread *t, const struct hook_call *call, bool *ret_called)
 {
-	uint32_t n = t->nesting;
+	uint32_t nesting = t->nesting, n = nesting;
 	enum unwind_ancestor is = UNWIND_NOT_FOUND;
 
 	for (; n; n--) {
@@ -97,19 +98,17 @@ static int depth(struct thread *t, const struct hook_call *call)
 		if (is != UNWIND_NOT_FOUND)
 			break;
 	}
-	if (is == UNWIND_CALLED)
-		return -1;
-	if (n < t->nesting)
+	*ret_called = is == UNWIND_CALLED;
+	if (!*ret_called && n < nesting)
 		thread_recover(t, n);
-	return (int)n;
+	return n;
 }
 
 bool hook_enter_slowly(struct hook *h, enum hook_kind kind)
 {
 	struct thread *t;
-	uint32_t recording;
-	bool samples = sample_on();
-	int below;
+	uint32_t recording, below;
+	bool samples = sample_on(), called;
 
 	if (hook_is_paused())
 		return false;
@@ -125,19 +124,18 @@ bool hook_enter_slowly(struct hook *h, enum hook_kind kind)
 			sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	below = depth(t, &h->call);
-	if (below < 0 && t->hooks[t->nesting - 1].objects) {
+	below = depth(t, &h->call, &called);
+	if (called && t->hooks[below - 1].objects) {
 		/* What Python's allocators have from malloc may have been freed by
 		 * another thread just now, without their lock. */
 		t->stamp_share = 0;
-		if (kind == HOOK_MAPS)
-			below = (int)t->nesting;
+		called = kind != HOOK_MAPS;
 	}
-	if (below >= THREAD_NESTING)
+	if (!called && below >= THREAD_NESTING)
 		sys_local_add(&t->ring->lost, 1);
-	if (below < 0 || below >= THREAD_NESTING)
+	if (called || below >= THREAD_NESTING)
 		return false;
-	hook_begin(h, t, (uint32_t)below);
+	hook_begin(h, t, below);
 	if (recording == WIRE_ASKING && !below && kind == HOOK_ALLOCATES)
 		account_answer(h);
 	return true;

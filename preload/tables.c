@@ -8,10 +8,11 @@ static struct thread_hook *caller(void)
 {
 	struct thread *t = thread_self;
 	struct thread_hook *of;
+	uint32_t nesting;
 
-	if (!t || !thread_is_ours(t) || !t->nesting || sample_on())
+	if (!t || !thread_is_ours(t) || !(nesting = t->nesting) || sample_on())
 		return NULL;
-	of = &t->hooks[t->nesting - 1];
+	of = &t->hooks[nesting - 1];
 	return of->objects ? of : NULL;
 }
 

@@ -207,6 +207,18 @@ class Exact(harness.Case):
         totals = self.assert_counts(result, counts)["totals"]
         self.assertGreaterEqual(totals["allocations"], 8 * 100001)
 
+    @harness.unittest.skipUnless(os.path.exists(target("stepper")), "x86-64 alone")
+    def test_handlers_come_in_at_any_instruction(self):
+        # Without jumps, exactly; aligned memory is counted twice behind bump_shim.c.
+        for what, seed, threads in (("as", 1, 1), ("aslv", 2, 2), ("aajsF", 3, 2),
+                                    ("ajse", 4, 1)):
+            result, counts = self.record_counted(
+                [target("stepper"), what, str(seed), "100", str(threads)],
+                **self.SIGNAL_SAFE)
+            self.assertEqual(result.status, 0, (what, result))
+            aligned, cut = (int(n) for n in result.stderr.split()[:3:2])
+            self.assert_counts(result, counts, slack=aligned + cut)
+
     # ---- threads --------------------------------------------------------------
 
     def leak_free(self, args):
