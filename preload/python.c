@@ -97,13 +97,24 @@ void python_has_objects(void)
 
 void python_forked(struct wire_process *p)
 {
+	uint32_t looking = 1;
+
+	/* The parent's thread that looked at it, or closed a module, is not here. */
+	if (atomic_compare_exchange_strong(&self.state, &looking, 0)) {
+		modules_dlclose_begin();
+		modules_dlclose_end(); /* met again in the next generation */
+	}
+	python_dlclose_end();
 	atomic_store_explicit(&p->python,
 			      atomic_load_explicit(&self.word, memory_order_relaxed),
 			      memory_order_relaxed);
 }
 
+static _Atomic bool was_on; /* before a dlclose that is under way, or was */
+
 void python_off(uint32_t why)
 {
+	atomic_store(&was_on, false);
 	atomic_store_explicit(&python.on, false, memory_order_relaxed);
 	atomic_store_explicit(&self.state, 2, memory_order_relaxed);
 	say(python.layout.version, why);
@@ -227,17 +238,11 @@ static uint32_t look(const struct dynsym *d, uint32_t version)
 	return python_code_init(self.base) < 0 ? WIRE_PYTHON_MEMORY : WIRE_PYTHON_ON;
 }
 
-void python_meet(void *base, const struct dynsym *d)
+/* The only one to look. */
+static void meet(void *base, const struct dynsym *d)
 {
-	uint32_t none = 0, version, why;
+	uint32_t version, why;
 
-	if (session.flags & WIRE_NATIVE_ONLY || !dynsym_find(d, "Py_GetVersion") ||
-	    !dynsym_find(d, "PyCode_Type"))
-		return;
-	/* The first interpreter is the one: two in a process are not known to exist. */
-	if (!atomic_compare_exchange_strong_explicit(
-		    &self.state, &none, 1, memory_order_acquire, memory_order_relaxed))
-		return;
 	self.base = base;
 	atomic_store_explicit(&python_checks, CHECKS, memory_order_relaxed);
 	version = version_of(d);
@@ -257,18 +262,40 @@ void python_meet(void *base, const struct dynsym *d)
 	starting();
 }
 
-static _Atomic bool was_on;
+void python_meet(void *base, const struct dynsym *d)
+{
+	uint32_t none = 0;
+	uint64_t signals;
 
+	if (session.flags & WIRE_NATIVE_ONLY || !dynsym_find(d, "Py_GetVersion") ||
+	    !dynsym_find(d, "PyCode_Type"))
+		return;
+	/* A handler that jumped out of this would leave it at that. */
+	sys_signals_block(&signals);
+	/* The first interpreter is the one: two in a process are not known to exist. */
+	if (atomic_compare_exchange_strong_explicit(
+		    &self.state, &none, 1, memory_order_acquire, memory_order_relaxed))
+		meet(base, d);
+	sys_signals_restore(&signals);
+}
+
+/* Behind modules_dlclose_begin(). */
 void python_dlclose_begin(void)
 {
 	if (atomic_exchange(&python.on, false))
 		atomic_store(&was_on, true);
 }
 
+/* Behind modules_dlclose_end(). While another one is under way, its own end will do; one
+ * that has just begun says so before it switches this off. */
 void python_dlclose_end(void)
 {
-	if (atomic_load(&was_on) && modules_has(python.type_code))
-		atomic_store_explicit(&python.on, true, memory_order_release);
+	if (!atomic_load(&was_on) || atomic_load(&modules_clock.closing) ||
+	    !modules_has(python.type_code))
+		return;
+	atomic_store(&python.on, true);
+	if (atomic_load(&modules_clock.closing))
+		atomic_store(&python.on, false);
 }
 
 /* ---- the thread's state -------------------------------------------------- */

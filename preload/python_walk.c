@@ -227,7 +227,8 @@ static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *
 	if (rest || (uint32_t)(kept + 1) + n > UNWIND_FRAMES)
 		return python_deep_take(w, base, first);
 	w->count = (uint32_t)(kept + 1);
-	while (n > 0) {
+	/* (A sleeper may find another count than it left.) */
+	while (n > 0 && w->count < PYTHON_FRAMES) {
 		uintptr_t frame = w->found[--n];
 
 		*python_walk_index(w, frame) = (uint16_t)w->count;
@@ -343,9 +344,10 @@ static inline uint32_t pair(struct python_walk *w, void *base, uint32_t native,
 	return node ? node : native;
 }
 
-/* What is kept does not hold. False: another hook of this thread sleeps within this, and
- * may go on later. */
-static bool drop(struct python_walk *w)
+/* What is kept does not hold. From when a hook was met that never came back, or sleeps
+ * within this and may go on later, each walk is one anew: what the sleeper leaves here is
+ * nobody's. */
+static void drop(struct python_walk *w)
 {
 	if (w->busy)
 		w->off = 1;
@@ -355,7 +357,6 @@ static bool drop(struct python_walk *w)
 	for (uint32_t i = 0; i < w->high; i++)
 		w->frames[i].code = 0;
 	w->high = 0;
-	return !w->off;
 }
 
 /* Whether the first walks are done, and there is code that runs. */
@@ -380,8 +381,8 @@ static __attribute__((noinline)) uintptr_t enter_slowly(struct python_walk *w,
 		return 0;
 	/* acquire: pairs with forget() of python_code.c. */
 	epoch = atomic_load_explicit(&python_code_epoch, memory_order_acquire);
-	if ((w->epoch != epoch || w->busy) && !drop(w))
-		return 0;
+	if (w->epoch != epoch || w->busy)
+		drop(w);
 	w->epoch = !w->off && is_settled(state) ? epoch : 0;
 	w->busy = 1;
 	atomic_signal_fence(memory_order_seq_cst);

@@ -265,6 +265,25 @@ static void deep_stacks_keep_both_ends(void **state)
 	}
 }
 
+/* It was left by siglongjmp in the middle. */
+static void a_walk_that_never_ended_costs_no_frames(void **state)
+{
+	(void)state;
+	srand(12);
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++) {
+		up(&python_layouts[l]);
+		for (int i = 0; i < unit_rounds(3000); i++) {
+			if (i % 1000 == 500)
+				push_to(UNWIND_FRAMES + 300);
+			step();
+			walk.busy |= i % 100 == 0;
+			check_stack();
+			assert_int_equal(walk.busy, 0);
+		}
+		down();
+	}
+}
+
 /* ---- what objects say ------------------------------------------------------ */
 
 static void put_object(char *at, uintptr_t type, uintptr_t length, const char *content,
@@ -556,6 +575,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_code_has_no_number),
 		cmocka_unit_test(a_count_may_have_flags),
 		cmocka_unit_test(deep_stacks_keep_both_ends),
+		cmocka_unit_test(a_walk_that_never_ended_costs_no_frames),
 		cmocka_unit_test(equal_objects_say_the_same_and_others_do_not),
 		cmocka_unit_test(nothing_is_read_beyond_the_page),
 		cmocka_unit_test(first_walks_switch_off_at_whatever_is_wrong),
