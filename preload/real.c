@@ -1,5 +1,7 @@
 #include "preload/real.h"
 
+#include "preload/sys.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
@@ -86,13 +88,18 @@ static void next_of_allocator(void *function, const char *name)
 bool real_init(void)
 {
 	int state = RESOLVE_NOT, saved;
+	uint64_t signals;
 
 	/* acquire: pairs with the release below; `real` is complete behind it. */
 	if (atomic_load_explicit(&resolved, memory_order_acquire) == RESOLVE_DONE)
 		return true;
 	saved = errno; /* a blank thread has no place for it, but comes later */
-	if (!atomic_compare_exchange_strong(&resolved, &state, RESOLVE_NOW))
+	/* A handler that jumped out of this would leave the program without malloc. */
+	sys_signals_block(&signals);
+	if (!atomic_compare_exchange_strong(&resolved, &state, RESOLVE_NOW)) {
+		sys_signals_restore(&signals);
 		return state == RESOLVE_DONE;
+	}
 	next(&found.malloc, "malloc");
 	next(&found.free, "free");
 	next(&found.calloc, "calloc");
@@ -127,6 +134,7 @@ bool real_init(void)
 	next(&found.posix_spawnp, "posix_spawnp");
 	real = found;
 	atomic_store_explicit(&resolved, RESOLVE_DONE, memory_order_release);
+	sys_signals_restore(&signals);
 	errno = saved;
 	return true;
 }

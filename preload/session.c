@@ -42,9 +42,15 @@ struct session_identity *session_identity;
 static struct session_identity identity_pending;
 static struct bare_environment environment;
 
-enum { NEVER = 0, BUSY = 1, ON = 2, OFF = 3 };
-static _Atomic int state;
-static _Atomic long busy_pid; /* who is attaching, while BUSY */
+enum {
+	NEVER = 0,
+	MAKING = 1, /* the session, at the first event */
+	ON = 2,
+	OFF = 3,
+	ATTACHING = 4, /* a fork child to it: it is there */
+	PID_SHIFT = 3, /* with either of the two, above it: whose */
+};
+static _Atomic long state;
 
 static long own_pid(void)
 {
@@ -347,14 +353,24 @@ static struct wire_process *child_slot(void)
 			    session_last_serial(), session_stamp());
 }
 
+/* A process that is to be recorded, and is not: its events are lost, one at least. */
+static void count_unattached(void)
+{
+	/* relaxed: a count, read after the fact. */
+	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+}
+
 static bool attach_child(void)
 {
-	struct wire_process *p = NULL;
+	struct wire_process *p;
 
-	if (!(session.flags & WIRE_NO_FOLLOW))
-		p = child_slot();
-	if (!p)
+	if (session.flags & WIRE_NO_FOLLOW)
 		return false;
+	p = child_slot();
+	if (!p) {
+		count_unattached();
+		return false;
+	}
 	identity_pending.process = session_slot(p);
 	atomic_store_explicit(&identity_pending.serial, p->serial,
 			      memory_order_relaxed);
@@ -367,17 +383,34 @@ static bool attach_child(void)
 	return true;
 }
 
+static long kind_of(long is)
+{
+	return is & ((1 << PID_SHIFT) - 1);
+}
+
+static bool is_busy(long is)
+{
+	return kind_of(is) == MAKING || kind_of(is) == ATTACHING;
+}
+
+/* We were forked in the middle of it, past libc: step aside. (A vfork child, whose
+ * parent's it is, may come too late.) */
+static void give_up(long is)
+{
+	bool attaching = kind_of(is) == ATTACHING;
+
+	if (atomic_compare_exchange_strong(&state, &is, OFF) && attaching)
+		count_unattached();
+}
+
 /* Another thread is attaching, in a bounded time of its own. */
 static bool wait_for_other_thread(void)
 {
-	int is;
+	long is;
 
-	while ((is = atomic_load_explicit(&state, memory_order_acquire)) == BUSY) {
-		long pid = atomic_load_explicit(&busy_pid, memory_order_relaxed);
-
-		if (pid && pid != own_pid()) {
-			/* We were forked in the middle of it: step aside. */
-			atomic_store_explicit(&state, OFF, memory_order_relaxed);
+	while (is_busy(is = atomic_load_explicit(&state, memory_order_acquire))) {
+		if (is >> PID_SHIFT != own_pid()) {
+			give_up(is);
 			return false;
 		}
 		sys_call3(SYS_sched_yield, 0, 0, 0);
@@ -394,17 +427,17 @@ static bool attached(void)
 
 bool session_attach(void)
 {
-	int is = atomic_load_explicit(&state, memory_order_acquire), saved = errno;
+	long is = atomic_load_explicit(&state, memory_order_acquire), busy;
+	int saved = errno;
 	bool ok;
 
 	if (is == ON && attached())
 		return true;
 	if (is == OFF)
 		return false;
-	if (is == BUSY || !atomic_compare_exchange_strong(&state, &is, BUSY))
+	busy = (is == NEVER ? MAKING : ATTACHING) | own_pid() << PID_SHIFT;
+	if (is_busy(is) || !atomic_compare_exchange_strong(&state, &is, busy))
 		return wait_for_other_thread();
-	/* relaxed: read by a fork child, or by threads that only wait. */
-	atomic_store_explicit(&busy_pid, own_pid(), memory_order_relaxed);
 	if (is == NEVER)
 		ok = make();
 	else
@@ -421,8 +454,9 @@ bool session_is_off(void)
 
 bool session_on(void)
 {
-	return session_identity &&
-	       atomic_load_explicit(&state, memory_order_acquire) == ON;
+	long is = atomic_load_explicit(&state, memory_order_acquire);
+
+	return session_identity && (is == ON || kind_of(is) == ATTACHING);
 }
 
 struct wire_process *session_own_slot(void)
