@@ -64,8 +64,8 @@ void *bump_take(size_t alignment, size_t bytes)
 	return (void *)block;
 }
 
-static __thread volatile sig_atomic_t inside
-	__attribute__((tls_model("initial-exec")));
+/* (Of all threads: one's own would have the loader allocate otherwise for this library.) */
+static _Atomic int inside;
 
 EXPORT void *malloc(size_t bytes)
 {

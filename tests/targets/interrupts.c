@@ -7,8 +7,9 @@
  *				just after a block of 2 MB was allocated
  *	interrupts long		it allocates 50,000 blocks of 40 bytes, more than there is
  *				room for at once, and leaves by siglongjmp; then 1000 of 11
- *	interrupts fork N	it forks, N times; the child returns from it, allocates 10
- *				blocks of 11 bytes, frees them, and ends; the parent likewise
+ *	interrupts fork N	it forks, N times; the child returns from it, allocates
+ *				10 blocks of 11 bytes, frees them, and ends; the parent
+ *				likewise
  *	interrupts vfork N	(no signal) N threads at once whose first allocation is a
  *				vfork child's; then 100,000 of 11 bytes in each
  */

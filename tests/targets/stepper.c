@@ -8,10 +8,11 @@
  * In each round every thread allocates a little; a handler in the middle allocates, in
  * which another one may come, and does what a letter of WHAT says, by chance:
  *
- *	a	no more		j	leaves by siglongjmp	s	another coroutine's turn
- *	l	much more	e	ends the thread		v	vfork, and the child
- *	f	forks, and the child returns from the handler	allocates
- *	F	forks, and the child allocates and ends
+ *	a  no more			j  leaves by siglongjmp
+ *	l  much more			s  another coroutine's turn
+ *	e  ends the thread		v  vfork, and the child allocates
+ *	f  forks, and the child returns from the handler
+ *	F  forks, and the child allocates and ends
  *
  * Threads that end have successors. Then main's thread allocates 1000 blocks of 11 bytes.
  * Says how often it allocated aligned memory, which bump_shim.c does by a call of its own,
