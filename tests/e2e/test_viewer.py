@@ -1,7 +1,9 @@
 """The web viewer: `report --html` in Chromium, by mouse and keyboard, against what the
 verbs print for the same question; its bundle against its sources."""
 
+import fcntl
 import filecmp
+import hashlib
 import json
 import os
 import re
@@ -30,30 +32,50 @@ def missing():
     return [name for name in NEEDED if not tool(name)]
 
 
+def sources():
+    """{path in viewer/: its bytes}, without what npm and the build make."""
+    found = {}
+    for folder, folders, names in os.walk(VIEWER):
+        folders[:] = [f for f in folders if f not in ("node_modules", "bundle")]
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, VIEWER)] = file.read()
+    return found
+
+
 def npm_ci():
-    """A copy of viewer/ in the build tree, with the packages that its lock names.
-    Returns what went wrong, or None."""
-    kept = os.path.join(WORKSHOP, "node_modules")
-    lock = os.path.join(WORKSHOP, "package-lock.json")
-    fresh = os.path.exists(kept) and os.path.exists(lock) and filecmp.cmp(
-        lock, os.path.join(VIEWER, "package-lock.json"), shallow=False)
+    """A copy of viewer/ in the build tree, with the packages that its lock names: made
+    by one test, of which others wait for the end. Returns what went wrong, or None."""
+    found = sources()
+    digest = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+    stamp = os.path.join(WORKSHOP, "made-of")
     os.makedirs(WORKSHOP, exist_ok=True)
-    for name in os.listdir(VIEWER):
-        source, to = os.path.join(VIEWER, name), os.path.join(WORKSHOP, name)
-        if name in ("node_modules", "bundle"):
-            continue
-        if os.path.isdir(source):
-            shutil.rmtree(to, ignore_errors=True)
-            shutil.copytree(source, to)
-        else:
-            shutil.copy(source, to)
-    if fresh:
-        return None
+    with open(WORKSHOP + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(stamp):
+            with open(stamp, encoding="utf-8") as file:
+                if file.read() == digest:
+                    return None
+        failed = make_workshop(found)
+        if not failed:
+            with open(stamp, "w", encoding="utf-8") as file:
+                file.write(digest)
+        return failed
+
+
+def make_workshop(found):
+    shutil.rmtree(WORKSHOP)
+    for name, content in found.items():
+        path = os.path.join(WORKSHOP, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
     env = {k: v for k, v in os.environ.items() if k != "NODE_ENV"}
     done = subprocess.run(
         [tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=WORKSHOP,
         env=env, capture_output=True, timeout=300, check=False)
-    return None if not done.returncode else done.stderr.decode(errors="replace")[-2000:]
+    return done.stderr.decode(errors="replace")[-2000:] if done.returncode else None
 
 
 class Viewer(harness.Case):
