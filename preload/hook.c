@@ -5,6 +5,7 @@
 #include "preload/exec.h"
 #include "preload/real.h"
 #include "preload/sample.h"
+#include "preload/stray.h"
 #include "preload/sys.h"
 
 #define TLS __thread __attribute__((tls_model("initial-exec")))
@@ -28,13 +29,15 @@ static void busy_end(const uint64_t *signals)
 /* A ring for this thread; a new one in a fork child, whose copy is the parent's. */
 static struct thread *claim(void)
 {
-	struct thread *t = thread_claim(!ringless);
+	struct thread *t = thread_claim(!ringless), *old = thread_self;
 	uint32_t serial;
 
 	ringless = !t;
 	thread_self = t;
 	if (t && (serial = session_untold()))
 		thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
+	if (t)
+		stray_claimed(t, old);
 	if (t)
 		return t;
 	/* relaxed: counts and notes are read after the fact. */
@@ -101,6 +104,8 @@ static uint32_t depth(struct thread *t, const struct hook_call *call, bool *ret_
 	*ret_called = is == UNWIND_CALLED;
 	if (!*ret_called && n < nesting)
 		thread_recover(t, n);
+	if (!*ret_called)
+		stray_collect(t, n);
 	return n;
 }
 

@@ -8,6 +8,7 @@
 #include "preload/family.h"
 #include "preload/hook.h"
 #include "preload/sample.h"
+#include "preload/stray.h"
 #include "preload/sys.h"
 
 #include <pthread.h>
@@ -32,13 +33,16 @@ static __attribute__((noinline)) void put_fork(uint32_t serial)
 
 static void before_fork(void)
 {
+	const struct hook_call call = HOOK_CALL;
+
 	fork_serial = 0;
 	thread_forks();
-	if (!family_follows())
-		return;
-	fork_serial = family_serial();
-	put_fork(fork_serial);
-	fork_stamp = session_stamp();
+	if (family_follows()) {
+		fork_serial = family_serial();
+		put_fork(fork_serial);
+		fork_stamp = session_stamp();
+	}
+	stray_before_fork(&call);
 }
 
 static void in_child(void)
@@ -46,6 +50,7 @@ static void in_child(void)
 	struct wire_process *p;
 
 	sample_forked();
+	stray_in_child();
 	if (!fork_serial || !family_follows() || confined_is())
 		return;
 	p = family_claim(WIRE_PROCESS_BORN, (uint32_t)sys_call3(SYS_getpid, 0, 0, 0),
@@ -56,5 +61,5 @@ static void in_child(void)
 
 void hooks_fork_init(void)
 {
-	pthread_atfork(before_fork, NULL, in_child);
+	pthread_atfork(before_fork, stray_in_parent, in_child);
 }

@@ -299,6 +299,18 @@ enum outcome step_full(struct full *f)
 	return p->pc || f->interrupted ? STEPPED : ENDED;
 }
 
+enum outcome step_stub(struct place *p)
+{
+	struct full f = {.place = *p};
+	enum outcome o;
+
+	step_set_place(&f, p->pc, p->sp, p->fp);
+	f.interrupted = true;
+	o = step_full(&f);
+	*p = f.place;
+	return o == STEPPED && !(f.regs.known >> ARCH_FP & 1) ? LOST : o;
+}
+
 enum outcome step_signal(struct place *p)
 {
 	struct full f = {.place = *p};

@@ -79,6 +79,10 @@ static inline bool step_is_usual(struct place *p)
 		probe_find(p->t, &p->window, p->sp));
 }
 
+/* Past an interrupted frame that is no row, if three registers tell where its caller is:
+ * the stub of a call to another object, for one. */
+enum outcome step_stub(struct place *p);
+
 /* ---- with all registers -------------------------------------------------- */
 
 struct full {

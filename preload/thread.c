@@ -1,6 +1,7 @@
 #include "preload/thread.h"
 
 #include "preload/confined.h"
+#include "preload/stray.h"
 #include "preload/sys.h"
 #include "preload/thread_held.h"
 
@@ -137,7 +138,7 @@ static struct thread *claim_any(uint32_t tid)
 		/* relaxed: ring_take() looks again, with acquire. */
 		if (atomic_load_explicit(&ring->state, memory_order_relaxed) !=
 			    WIRE_RING_FREE ||
-		    !(t = ring_take(i, tid)))
+		    stray_has_copy(i) || !(t = ring_take(i, tid)))
 			continue;
 		/* Low rings first, to touch little memory; but no long searches where
 		 * thousands of threads start. */

@@ -331,6 +331,9 @@ enum unwind_ancestor unwind_ancestor(struct unwind_thread *t, uintptr_t pc,
 		} else if (row_kind(row) == ROW_FULL && !interrupted) {
 			o = step_signal(&p);
 			interrupted = signal = true;
+		} else if (row_kind(row) == ROW_FULL) {
+			o = step_stub(&p);
+			interrupted = false;
 		} else {
 			o = interrupted ? LOST : step_guess(&p);
 		}

@@ -202,6 +202,17 @@ class Exact(harness.Case):
                                  env={"LD_PRELOAD": harness.BUMP})
             self.assertEqual(result.status, status, (what, result))
 
+    def test_a_fork_in_the_middle_of_an_allocation_is_one_of_each_process(self):
+        result, _ = self.inside("fork", "50")
+        report = self.report_json(result)
+        self.assert_lossless(report)
+        self.assertEqual(harness.amount(report, "unknown_frees"), 0)
+        # (The counting shim goes on in its parent's name.)
+        each = sorted(map(harness.process_sums, harness.processes(report)))
+        inside = 7907
+        self.assertEqual(each, 50 * [(11, 11, 110 + inside, 110 + inside)] +
+                         [(550, 550, 50 * (110 + inside), 50 * (110 + inside))])
+
     def test_a_vfork_child_may_make_a_threads_first_allocation(self):
         result, counts = self.inside("vfork", "8")
         totals = self.assert_counts(result, counts)["totals"]
@@ -211,7 +222,7 @@ class Exact(harness.Case):
     def test_handlers_come_in_at_any_instruction(self):
         # Without jumps, exactly; aligned memory is counted twice behind bump_shim.c.
         for what, seed, threads in (("as", 1, 1), ("aslv", 2, 2), ("aajsF", 3, 2),
-                                    ("ajse", 4, 1)):
+                                    ("aajse", 4, 1), ("aaf", 5, 1)):
             result, counts = self.record_counted(
                 [target("stepper"), what, str(seed), "100", str(threads)],
                 **self.SIGNAL_SAFE)

@@ -16,7 +16,7 @@
  *
  * Threads that end have successors. Then main's thread allocates 1000 blocks of 11 bytes.
  * Says how often it allocated aligned memory, which bump_shim.c does by a call of its own,
- * and how many events may not have come to their end.
+ * and how many events may not have come to their end, or to one in each of two processes.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -102,8 +102,11 @@ static void some_by_steps(void)
 
 static void do_fork(bool returns)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (returns)
+		atomic_fetch_add(&cut_short, level + 1);
+	pid = fork();
 	if (!pid) {
 		is_child = true;
 		some();
