@@ -350,8 +350,10 @@ HOOK void free_aligned_sized(void *p, size_t align, size_t size)
 
 HOOK size_t malloc_usable_size(void *p)
 {
-	if (p && bootstrap_owns(p))
+	if (__builtin_expect(bootstrap_owns(p), 0))
 		return bootstrap_size(p);
-	real_init();
-	return real.malloc_usable_size ? real.malloc_usable_size(p) : 0;
+	if (__builtin_expect(!real.malloc_usable_size, 0) &&
+	    (!real_init() || !real.malloc_usable_size))
+		return 0;
+	return real.malloc_usable_size(p);
 }
