@@ -191,6 +191,36 @@ int main()
 """
 
 
+# What takes the compiler less time.
+LIGHT = """
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+template <int N> struct level {
+	std::map<std::string, std::vector<std::string>> rows;
+	level<N - 1> below;
+	void fill(const std::string &s)
+	{
+		rows[s].push_back(s.substr(N));
+		std::stable_sort(rows[s].begin(), rows[s].end());
+		below.fill(s);
+	}
+};
+template <> struct level<0> {
+	void fill(const std::string &) {}
+};
+
+int main()
+{
+	level<12> top;
+	top.fill("a word that is long enough");
+	return int(top.rows.size());
+}
+"""
+
+
 def history(out, commits):
     """A repository, as `git fast-import` reads it."""
     dice = random.Random(3)
@@ -280,14 +310,15 @@ def artificial(build):
     ]
 
 
-def cc1plus(inputs):
+def cc1plus(inputs, part):
     gxx = which("g++")
     if not gxx:
         return Work("cc1plus", "", None, [], packages=("g++",))
     compiler = subprocess.run([gxx, "-print-prog-name=cc1plus"], check=True,
                               capture_output=True, text=True).stdout.strip()
-    source = inputs.text("heavy.cc", HEAVY)
-    ready = inputs.file("heavy.ii", lambda path: subprocess.run(
+    name, text = ("heavy", HEAVY) if part == 1 else ("light", LIGHT)
+    source = inputs.text(name + ".cc", [text])
+    ready = inputs.file(name + ".ii", lambda path: subprocess.run(
         [gxx, "-std=c++17", "-E", "-o", path, source], check=True))
     return Work("cc1plus", "the C++ compiler on regex, map, variant; -O0",
                 os.path.realpath(compiler),
@@ -295,30 +326,39 @@ def cc1plus(inputs):
                  "/dev/null"])
 
 
-def programs(inputs):
+def programs(inputs, part=1):
+    """part: of that many, for tools that take their time."""
+    def text(name, make):
+        stem, dot, kind = name.partition(".")
+        return inputs.text("%s-%d%s%s" % (stem, part, dot, kind) if part > 1 else name, make)
+
+    def fewer(script, number):
+        assert str(number) in script
+        return [script.replace(str(number), str(number // part))]
+
     return [
         Work("jq", "group_by over 60,000 objects", which("jq"), [
             "-c", "group_by(.group) | map({g: .[0].group, n: length,"
             " s: (map(.score) | add), t: (map(.tags[0]) | unique)})",
-            inputs.text("in.json", json_lines(60000))], packages=("jq",)),
+            text("in.json", json_lines(60000 // part))], packages=("jq",)),
         Work("sqlite3", "tables, an index, joins and text functions in memory",
              which("sqlite3"), [":memory:"],
-             stdin=inputs.text("in.sql", [SQL]), packages=("sqlite3",)),
+             stdin=text("in.sql", fewer(SQL, 120000)), packages=("sqlite3",)),
         Work("python3", "objects, json, re; PYTHONMALLOC=malloc", which("python3"),
-             ["-S", "-E", "-X", "utf8", inputs.text("work.py", [PYTHON])],
+             ["-S", "-E", "-X", "utf8", text("work.py", fewer(PYTHON, 60000))],
              env={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"},
              packages=("python3",)),
         Work("perl", "hashes, lists, regular expressions", which("perl"),
-             [inputs.text("work.pl", [PERL])],
+             [text("work.pl", fewer(PERL, 120000))],
              env={"PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0"}, packages=("perl",)),
         Work("xmllint", "xmllint --noout, 40 MB", which("xmllint"),
-             ["--noout", inputs.text("in.xml", xml_lines(40 << 20))],
+             ["--noout", text("in.xml", xml_lines((40 << 20) // part))],
              packages=("libxml2-utils",)),
-        cc1plus(inputs),
+        cc1plus(inputs, part),
         Work("git", "git log -p -M, 1,500 commits", which("git"), [
             "--git-dir=" + inputs.file("repository.git", make_repository), "log", "-p",
-            "-M", "--stat"], env={"HOME": inputs.folder, "GIT_CONFIG_NOSYSTEM": "1"},
-             packages=("git",)),
+            "-M", "--stat", "-%d" % (1500 // part)],
+             env={"HOME": inputs.folder, "GIT_CONFIG_NOSYSTEM": "1"}, packages=("git",)),
         redis(),
     ]
 
