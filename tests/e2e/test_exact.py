@@ -199,7 +199,7 @@ class Exact(harness.Case):
         # The allocator is at work, and has no hook: nobody asks it then.
         for what, status in (("exit", 3), ("wait", 0)):
             result = self.record([target("interrupts"), what], ("--sample", "1M"),
-                                 env={"LD_PRELOAD": harness.BUMP})
+                                 env={"LD_PRELOAD": target("libbump_tells.so")})
             self.assertEqual(result.status, status, (what, result))
 
     def test_a_fork_in_the_middle_of_an_allocation_is_one_of_each_process(self):

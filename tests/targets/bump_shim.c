@@ -8,8 +8,9 @@
  * malloc(7907) raises SIGUSR2, from inside the allocation and hence inside
  * heapline's hook (storm.c, interrupts.c).
  *
- * It has no lock. But who asks mallinfo2() from inside malloc(7907) would wait for ever
- * for the lock of an allocator that has one: the process exits with 97.
+ * libbump_tells.so has mallinfo2(), too. There is no lock, but who asks that from inside
+ * malloc(7907) would wait for ever for the lock of an allocator that has one: the process
+ * exits with 97.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -79,6 +80,7 @@ EXPORT void *malloc(size_t bytes)
 	return bump_take(16, bytes);
 }
 
+#ifdef TELLS
 EXPORT struct mallinfo2 mallinfo2(void)
 {
 	size_t used = atomic_load(&at) - atomic_load(&arena);
@@ -87,6 +89,7 @@ EXPORT struct mallinfo2 mallinfo2(void)
 		_exit(ASKED_INSIDE);
 	return (struct mallinfo2){.arena = used, .uordblks = used};
 }
+#endif
 
 EXPORT void *calloc(size_t count, size_t each)
 {
