@@ -13,11 +13,14 @@ enum {
 	FIRST_PAGES = 8,       /* of a shard */
 	FIRST_ROOM = 64 << 10, /* bytes of groups of a size */
 	SPARE = 256 << 10, /* of memory that a size may have for nothing, at least */
-	LARGE = 8 << 20,   /* of a table: bytes that take a millisecond to give back */
+	LOOKS = 4, /* at pages that may have too much, before there is more memory */
+	ENOUGH = 1 << 20, /* entries that pages may have room for before that */
+	LARGE = 8 << 20,  /* of a table: bytes that take a millisecond to give back */
+	MANY = 4096,	  /* pages: whose groups are worth sharing */
 };
 
-const uint8_t live_sizes[LIVE_SIZES + 1] = {1,	2,  3,	4,  6,	8,  10, 12,  14, 16,
-					    20, 24, 28, 32, 48, 64, 96, 128, 0};
+const uint8_t live_sizes[LIVE_SIZES + 1] = {0,	0,  1,	2,  3,	4,  6,	8,  10, 12,
+					    14, 16, 20, 24, 28, 32, 48, 64, 96, 128};
 
 struct live_odd {
 	uint64_t address1; /* + 1; 0: free */
@@ -26,22 +29,33 @@ struct live_odd {
 
 /* ---- groups -------------------------------------------------------------- */
 
+/* Entries of a page. */
+static unsigned entries_of(int size)
+{
+	if (size < LIVE_SHARED)
+		return 1u << size;
+	return live_sizes[size] * LIVE_GROUP;
+}
+
+/* Of whole groups. */
 static size_t bytes_of(int size, size_t pages)
 {
-	return pages * live_sizes[size] * sizeof(struct live_group);
+	size_t entries = pages * entries_of(size);
+
+	return (entries + LIVE_GROUP - 1) / LIVE_GROUP * sizeof(struct live_group);
 }
 
 /* Room for one page's more. */
 static int sized_reserve(struct live_sized *z, int size)
 {
-	size_t first = FIRST_ROOM / bytes_of(size, 1),
-	       room = z->room ? 2 * z->room : first;
+	size_t first = FIRST_ROOM / sizeof(struct live_group) * LIVE_GROUP,
+	       room = z->room ? 2 * z->room : first / entries_of(size);
 	uint64_t *owner;
 	void *groups;
 
 	if (z->count < z->room)
 		return 0;
-	if (room * live_sizes[size] > UINT32_MAX)
+	if (room * entries_of(size) / LIVE_GROUP > UINT32_MAX)
 		return -ENOMEM;
 	owner = realloc(z->owner, room * sizeof(*owner));
 	if (!owner)
@@ -93,126 +107,256 @@ struct live_page *live_page(const struct live *l, uint64_t page)
 	return at == LIVE_NOWHERE ? NULL : &s->pages[at];
 }
 
-/* Empty groups of a size for a page: their place, or -ENOMEM. */
-static int64_t take_groups(struct live *l, int size, uint64_t page1)
+/* To the place of a size's page of that number, among its groups. */
+static void lead_to(struct live_page *p, int size, size_t number)
+{
+	size_t entry = number * entries_of(size);
+
+	p->size = (uint8_t)size;
+	p->at = (uint32_t)(entry / LIVE_GROUP);
+	p->first = entry % LIVE_GROUP;
+}
+
+/* And back. */
+static size_t number_of(const struct live_page *p)
+{
+	size_t first = p->size < LIVE_SHARED ? p->first : 0;
+
+	return ((size_t)p->at * LIVE_GROUP + first) / entries_of(p->size);
+}
+
+/* Of the entries that a page has room for. */
+static struct live_entry nth(const struct live *l, const struct live_page *p,
+			     unsigned n)
+{
+	unsigned i = p->size < LIVE_SHARED ? p->first + n : n;
+
+	return (struct live_entry){live_groups(l, p) + i / LIVE_GROUP, i % LIVE_GROUP};
+}
+
+static void copy_entry(struct live_entry to, struct live_entry from)
+{
+	to.of->when[to.i] = from.of->when[from.i];
+	to.of->size[to.i] = from.of->size[from.i];
+	to.of->site[to.i] = from.of->site[from.i];
+}
+
+/* Empty groups of a size for a page that has none. 0, or -ENOMEM. */
+static int take_groups(struct live *l, int size, struct live_page *p)
 {
 	struct live_sized *z = &l->sized[size];
-	size_t at = z->count * live_sizes[size];
 	int r = sized_reserve(z, size);
 
 	if (r < 0)
 		return r;
-	memset(z->groups + at, 0xff, bytes_of(size, 1));
-	z->owner[z->count++] = page1;
+	lead_to(p, size, z->count);
+	for (unsigned n = 0; size < LIVE_SHARED && n < entries_of(size); n++)
+		nth(l, p, n).of->when[nth(l, p, n).i] = LIVE_EMPTY;
+	if (size >= LIVE_SHARED)
+		memset(live_groups(l, p), 0xff, bytes_of(size, 1));
+	z->owner[z->count++] = p->page1;
 	if (z->touched < z->count)
 		z->touched = z->count;
-	return (int64_t)at;
+	l->room += entries_of(size);
+	return 0;
 }
 
 /* The page's are no more; the last one's of that size come to lie there. */
-static void give_groups(struct live *l, int size, uint32_t at)
+static void give_groups(struct live *l, const struct live_page *p)
 {
-	struct live_sized *z = &l->sized[size];
-	size_t last = --z->count, hole = at / live_sizes[size];
+	struct live_sized *z = &l->sized[p->size];
+	size_t last = --z->count, hole = number_of(p);
+	struct live_page *from;
 
 	if (hole != last) {
-		memcpy(z->groups + at, z->groups + last * live_sizes[size],
-		       bytes_of(size, 1));
+		from = live_page(l, z->owner[last] - 1);
+		if (p->size < LIVE_SHARED)
+			for (unsigned n = 0; n < entries_of(p->size); n++)
+				copy_entry(nth(l, p, n), nth(l, from, n));
+		else
+			memcpy(live_groups(l, p), live_groups(l, from),
+			       bytes_of(p->size, 1));
 		z->owner[hole] = z->owner[last];
-		live_page(l, z->owner[hole] - 1)->at = at;
+		from->at = p->at;
+		if (p->size < LIVE_SHARED)
+			from->first = p->first;
 	}
-	sized_trim(z, size);
+	l->room -= entries_of(p->size);
+	sized_trim(z, p->size);
+}
+
+/* Which of a group's entries are a page's that has it: a bit each. */
+static unsigned own_entries(const struct live_page *p)
+{
+	if (p->size < LIVE_SHARED)
+		return (p->size ? 3u : 1u) << p->first;
+	return (1u << LIVE_GROUP) - 1;
 }
 
 /* To the first of those that are empty. */
-static void copy_entry(struct live_group *to, unsigned empty,
-		       const struct live_group *from, unsigned k)
+static void put_entry(struct live_group *to, unsigned empty, struct live_entry from)
 {
-	unsigned at = (unsigned)__builtin_ctz(empty);
-
-	to->when[at] = from->when[k];
-	to->size[at] = from->size[k];
-	to->site[at] = from->site[k];
+	copy_entry((struct live_entry){to, (unsigned)__builtin_ctz(empty)}, from);
 }
 
-static unsigned place_of(const struct live_group *g, unsigned k)
+static unsigned place_of(struct live_entry e)
 {
-	return (unsigned)(g->when[k] >> LIVE_BORN_BITS);
+	return (unsigned)(e.of->when[e.i] >> LIVE_BORN_BITS);
 }
 
-/* Puts an entry into groups of a size: its own or the next, which *spills tells. */
-static bool place_entry(struct live_group *groups, int size,
-			const struct live_group *from, unsigned k, bool *spills)
+/* Puts an entry into a page: into its own group or the next, which it notes. */
+static bool place_entry(const struct live *l, struct live_page *p,
+			struct live_entry from)
 {
-	unsigned count = live_sizes[size], i = live_home(count, place_of(from, k));
+	unsigned count = live_sizes[p->size], i = live_home(count, place_of(from));
+	struct live_group *groups = live_groups(l, p);
 	unsigned empty;
 
 	live_match(&groups[i], 0, &empty);
-	if (!empty) {
-		*spills = true;
+	if (count < 2)
+		empty &= own_entries(p);
+	if (!empty && count > 1) {
+		p->spills = true;
 		i = live_behind(count, i);
 		live_match(&groups[i], 0, &empty);
 	}
 	if (empty)
-		copy_entry(&groups[i], empty, from, k);
+		put_entry(&groups[i], empty, from);
 	return empty;
 }
 
 /* All of a page's entries. */
-static bool place_all(const struct live_group *from, unsigned count,
-		      struct live_group *to, int size, bool *spills)
+static bool place_all(const struct live *l, const struct live_page *from,
+		      struct live_page *to)
 {
-	for (unsigned i = 0; i < count; i++)
-		for (unsigned k = 0; k < LIVE_GROUP; k++)
-			if (from[i].when[k] != LIVE_EMPTY &&
-			    !place_entry(to, size, &from[i], k, spills))
+	struct live_entry e = {live_groups(l, from), 0};
+	unsigned own = own_entries(from), empty;
+
+	for (unsigned n = (entries_of(from->size) + 3) / LIVE_GROUP; n; n--, e.of++) {
+		live_match(e.of, 0, &empty);
+		for (unsigned set = own & ~empty; set; set &= set - 1) {
+			e.i = (unsigned)__builtin_ctz(set);
+			if (!place_entry(l, to, e))
 				return false;
+		}
+	}
 	return true;
 }
 
-/* What a new page's blocks may come to need, as it does not matter which they are. */
-static int first_size(const struct live *l)
+/* The page's entries come to lie in other groups, of at least this size but not of
+ * `end`. 0, -ENOMEM, or -EXFULL: none of them has room. */
+static int resize(struct live *l, struct live_page *p, int size, int end)
 {
-	size_t usual = l->used / (l->pages + 1);
+	for (; size < end; size++) {
+		struct live_page other = *p;
+		int r = take_groups(l, size, &other);
+
+		if (r < 0)
+			return r;
+		if (!place_all(l, p, &other)) {
+			give_groups(l, &other);
+			continue;
+		}
+		if (p->size != LIVE_SIZES)
+			give_groups(l, p);
+		*p = other;
+		return 0;
+	}
+	return -EXFULL;
+}
+
+/* The greatest size that so many entries fill. */
+static int size_below(size_t entries)
+{
 	int size = 0;
 
-	while (size + 1 < LIVE_SIZES &&
-	       (size_t)live_sizes[size + 1] * LIVE_GROUP <= usual)
+	while (size + 1 < LIVE_SIZES && entries_of(size + 1) <= entries)
 		size++;
 	return size;
 }
 
-/* The page has more groups; how many is seen when its entries are there. */
-static int widen(struct live *l, struct live_page *p)
+/* How many blocks a new page may come to have: as many as the one before it, if that has
+ * more; of what is usual, which it is not known to be, five eighths. */
+static size_t expected(const struct live *l, uint64_t page, size_t usual)
 {
-	int old = p->size, size = old == LIVE_SIZES ? first_size(l) : old + 1;
+	const struct live_page *before = page ? live_page(l, page - 1) : NULL;
+	size_t least = (5 * usual + 4) / 8;
 
-	for (;; size++) {
-		bool spills = false;
-		int64_t at;
+	return before && before->used > least ? before->used : least;
+}
 
-		assert(size < LIVE_SIZES); /* 128 groups have room for all */
-		at = take_groups(l, size, p->page1);
-		if (at < 0)
-			return (int)at;
-		if (!place_all(live_groups(l, p), live_sizes[old],
-			       l->sized[size].groups + at, size, &spills)) {
-			give_groups(l, size, (uint32_t)at);
-			continue;
-		}
-		if (old != LIVE_SIZES)
-			give_groups(l, old, p->at);
-		p->at = (uint32_t)at;
-		p->size = (uint8_t)size;
-		p->spills = spills;
-		return 0;
+/* The size that a page begins with. A block of a page and more is likely to be the only
+ * one that begins there. */
+static int first_size(const struct live *l, const struct live_page *p, uint64_t bytes,
+		      size_t usual)
+{
+	int size = bytes > LIVE_PAGE_MASK
+			   ? 0
+			   : size_below(expected(l, p->page1 - 1, usual));
+
+	return l->pages < MANY && size < LIVE_SHARED ? LIVE_SHARED : size;
+}
+
+/* The size that a page without room gets: at least what is usual, once it has a group. */
+static int next_size(const struct live *l, const struct live_page *p, uint64_t bytes)
+{
+	size_t usual = l->used / (l->pages + 1);
+	int size = p->size < LIVE_SHARED ? 0 : size_below(usual);
+
+	if (p->size == LIVE_SIZES)
+		return first_size(l, p, bytes, usual);
+	return size > p->size ? size : p->size + 1;
+}
+
+/* Less room for a page that has far more than it needs. Whether its groups are another's
+ * by now. */
+static bool shrink(struct live *l, struct live_page *p)
+{
+	int size = 0;
+
+	if (!p->used) {
+		give_groups(l, p);
+		p->size = LIVE_SIZES;
+		return true;
 	}
+	while (entries_of(size) < p->used + p->used / 3u)
+		size++;
+	return size < p->size && resize(l, p, size, p->size) == 0;
+}
+
+/* Before a size's pages get more memory: may others do with less? */
+static void look_for_room(struct live *l)
+{
+	struct live_hand *hand = &l->hand;
+
+	if (l->room < ENOUGH)
+		return;
+	for (int i = 0; i < LOOKS && l->used < l->room / 2; i++) {
+		const struct live_sized *z = &l->sized[hand->size];
+
+		if (hand->at >= z->count)
+			*hand = (struct live_hand){(hand->size + 1) % LIVE_SIZES, 0};
+		else if (!shrink(l, live_page(l, z->owner[hand->at] - 1)))
+			hand->at++;
+	}
+}
+
+/* The page has more groups; how many is seen when its entries are there. */
+static int widen(struct live *l, struct live_page *p, uint64_t bytes)
+{
+	int size = next_size(l, p, bytes), r;
+
+	if (l->sized[size].count == l->sized[size].touched)
+		look_for_room(l);
+	r = resize(l, p, size, LIVE_SIZES);
+	assert(r != -EXFULL); /* 128 groups have room for all */
+	return r;
 }
 
 /* A place for a page that is not there; NULL: others have all that it may have. */
 static struct live_page *free_page(const struct live_shard *s, uint64_t mixed)
 {
-	struct live_page *p = s->pages + ((uint32_t)mixed & (s->room - 1));
+	struct live_page *p = s->pages + live_first(mixed, s->room);
 
 	for (int i = 0; i < LIVE_PROBE; i++)
 		if (!p[i].page1)
@@ -249,7 +393,7 @@ static uint32_t strip_pages(struct live *l, struct live_shard *s)
 		count += p->used > 0;
 		if (!p->page1 || p->used || p->size == LIVE_SIZES)
 			continue;
-		give_groups(l, p->size, p->at);
+		give_groups(l, p);
 		p->size = LIVE_SIZES;
 	}
 	return count;
@@ -261,7 +405,8 @@ static int shard_grow(struct live *l, struct live_shard *s)
 {
 	uint32_t count = strip_pages(l, s), room = FIRST_PAGES;
 
-	while (room < 2 * count || (room <= s->room && count > s->used / 4 * 3))
+	while (room < count + count / 3 * 2 ||
+	       (room <= s->room && count > s->used / 4 * 3))
 		room *= 2;
 	for (;; room *= 2) {
 		struct live_shard more = {.room = room, .end = room + LIVE_PROBE};
@@ -319,12 +464,15 @@ static bool push_on(const struct live *l, const struct live_page *p, unsigned pl
 	struct live_group *groups = live_groups(l, p);
 
 	live_match(&groups[next], 0, &empty);
-	for (unsigned k = 0; empty && count > 2 && k < LIVE_GROUP; k++)
-		if (live_home(count, place_of(&groups[i], k)) == i) {
-			copy_entry(&groups[next], empty, &groups[i], k);
-			groups[i].when[k] = LIVE_EMPTY;
+	for (unsigned k = 0; empty && count > 2 && k < LIVE_GROUP; k++) {
+		struct live_entry e = {&groups[i], k};
+
+		if (live_home(count, place_of(e)) == i) {
+			put_entry(&groups[next], empty, e);
+			e.of->when[k] = LIVE_EMPTY;
 			return true;
 		}
+	}
 	return false;
 }
 
@@ -336,8 +484,8 @@ void live_open(struct live *l, uint64_t address)
 		put_page(l, address >> LIVE_PAGE_SHIFT, &p);
 }
 
-int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
-		   struct live_entry *ret_room)
+int live_make_room(struct live *l, uint64_t address, uint64_t size,
+		   struct live_page **ret, struct live_entry *ret_room)
 {
 	unsigned place = live_place(address);
 	struct live_page *p;
@@ -350,10 +498,10 @@ int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
 		live_find(l, p, place, ret_room);
 		if (ret_room->of)
 			return 0;
-		if (!p->spills && live_sizes[p->size] > 1)
+		if (live_sizes[p->size] > 1 && !p->spills)
 			p->spills = true;
-		else if (!p->spills || !push_on(l, p, place))
-			r = widen(l, p);
+		else if (live_sizes[p->size] < 2 || !push_on(l, p, place))
+			r = widen(l, p, size);
 		if (r < 0)
 			return r;
 	}
@@ -368,7 +516,7 @@ static int page_add(struct live *l, uint64_t address, const struct live_block *b
 
 	if (p && live_find(l, p, place, &room).of)
 		return -EEXIST;
-	r = live_make_room(l, address, &p, &room);
+	r = live_make_room(l, address, b->size, &p, &room);
 	if (r == 0)
 		live_fill(l, p, room, place, b);
 	return r;
@@ -557,15 +705,25 @@ bool live_ignore(struct live *l, uint64_t address)
 	return true;
 }
 
+struct live_entry live_find_few(const struct live *l, const struct live_page *p,
+				unsigned place, bool empty)
+{
+	struct live_group *g = live_groups(l, p);
+	unsigned free, set;
+
+	if (p->size >= LIVE_SHARED)
+		return (struct live_entry){0};
+	set = live_match(g, place, &free);
+	return live_entry(g, (empty ? free : set) & own_entries(p));
+}
+
 static void page_each(const struct live *l, const struct live_page *p,
 		      void (*see)(void *context, uint64_t address,
 				  const struct live_block *b),
 		      void *context)
 {
-	struct live_group *groups = live_groups(l, p);
-
-	for (unsigned n = 0; n < live_sizes[p->size] * LIVE_GROUP; n++) {
-		struct live_entry e = {&groups[n / LIVE_GROUP], n % LIVE_GROUP};
+	for (unsigned n = 0; n < entries_of(p->size); n++) {
+		struct live_entry e = nth(l, p, n);
 		uint64_t when = e.of->when[e.i];
 		struct live_block b;
 

@@ -9,10 +9,14 @@
  * would strew them. A group is a cache line; which one of its page's an entry belongs to
  * follows from its place in the page, and where that is full it lies in the next one.
  *
- * A page has 1, 2, 3, 4, 6 .. 128 groups; where they have no room any more it gets the
- * next number of them. All pages' groups of one number are one array without holes: what
- * a page leaves there is taken by the last one. So 16 bytes an entry make at most 24
- * bytes a block, where pages have four blocks or more.
+ * A page has 1, 2, 3, 4, 6 .. 128 groups, or an entry or two of a group that it shares;
+ * where they have no room any more it gets the next number of them. All pages' groups of
+ * one number are one array without holes: what a page leaves there is taken by the last
+ * one. Where pages have far more room than blocks, some are looked at before an array
+ * gets more memory, and have less from then on.
+ *
+ *	bytes of a block	16, and what groups have free: up to a third or so
+ *	of its page		8 for who owns the groups, and 21 to 43 in its shard
  *
  * Pages are found by hashing, in 64 shards so that none takes long to grow. Blocks of
  * 4 GiB and more, odd addresses, and pages that somebody made to meet in the same places
@@ -27,13 +31,15 @@
 enum live_bits {
 	LIVE_ADDRESS_BITS = 48,
 	LIVE_PAGE_SHIFT = 12,
+	LIVE_PAGE_MASK = (1 << LIVE_PAGE_SHIFT) - 1,
 	LIVE_PLACE_BITS = 9, /* of an address / 8 in its page */
 	LIVE_BORN_BITS = 64 - LIVE_PLACE_BITS,
 	LIVE_SHARD_BITS = 6,
 	LIVE_SHARDS = 1 << LIVE_SHARD_BITS,
 	LIVE_GROUP = 4,
-	LIVE_PROBE = 32, /* places of a shard that a page may have, from its first on */
-	LIVE_SIZES = 18, /* numbers of groups that a page may have */
+	LIVE_PROBE = 64, /* places of a shard that a page may have, from its first on */
+	LIVE_SHARED = 2, /* sizes of pages that share groups: one entry, two */
+	LIVE_SIZES = 20, /* those, and numbers of groups that a page may have */
 };
 
 struct live_block {
@@ -65,10 +71,13 @@ struct live_page {
 	uint32_t at;	/* of its first group among those of its size */
 	uint16_t used;	/* entries */
 	uint8_t size;	/* of live_sizes; LIVE_SIZES: it has no groups */
-	bool spills;	/* an entry may lie behind its own group */
+	union {
+		bool spills;   /* an entry may lie behind its own group */
+		uint8_t first; /* of its entries, in a group that it shares */
+	};
 };
 
-/* How many groups; and 0. */
+/* How many groups; 0 where they are shared, and where there are none. */
 extern const uint8_t live_sizes[LIVE_SIZES + 1];
 
 struct live_sized {		   /* the groups of all pages that have so many */
@@ -76,6 +85,11 @@ struct live_sized {		   /* the groups of all pages that have so many */
 	uint64_t *owner;	   /* page1 of each page */
 	size_t count, room;	   /* pages */
 	size_t touched;		   /* that the mapping has memory for */
+};
+
+struct live_hand {
+	int size;
+	size_t at; /* of the pages of that size */
 };
 
 struct live_shard {
@@ -99,6 +113,8 @@ struct live_side {
 struct live {
 	struct live_sized sized[LIVE_SIZES + 1]; /* the last one stays empty */
 	size_t used, pages;			 /* entries of pages; pages */
+	size_t room;				 /* for entries, in pages' groups */
+	struct live_hand hand;			 /* what is looked at next */
 	uint32_t made;				 /* pages that ever were, modulo 2^32 */
 	struct live_shard shard[LIVE_SHARDS];
 	struct live_side side;
@@ -146,6 +162,12 @@ static inline uint32_t live_shard_of(uint64_t mixed)
 	return (uint32_t)(mixed >> (64 - LIVE_SHARD_BITS));
 }
 
+/* The first place that a page may have, of so many. */
+static inline uint32_t live_first(uint64_t mixed, uint32_t room)
+{
+	return (uint32_t)mixed & (room - 1);
+}
+
 /* Not for pages: in the side table, whatever its size. */
 static inline bool live_is_odd(uint64_t address)
 {
@@ -159,10 +181,14 @@ void live_open(struct live *l, uint64_t address);
 /* The page of that number (address >> LIVE_PAGE_SHIFT); NULL: there is none. */
 struct live_page *live_page(const struct live *l, uint64_t page);
 
-/* An empty entry for a block that is not there, in its page, made if need be. 0, -ENOMEM,
- * or -EXFULL: it is one for the side table. The address is not odd. */
-int live_make_room(struct live *l, uint64_t address, struct live_page **ret,
-		   struct live_entry *ret_room);
+/* An empty entry for a block of so many bytes that is not there, in its page, made if need
+ * be. 0, -ENOMEM, or -EXFULL: it is one for the side table. The address is not odd. */
+int live_make_room(struct live *l, uint64_t address, uint64_t size,
+		   struct live_page **ret, struct live_entry *ret_room);
+
+/* In a page that has no group of its own: the entry of this place, or an empty one. */
+struct live_entry live_find_few(const struct live *l, const struct live_page *p,
+				unsigned place, bool empty);
 
 /* Is there a block at address in the side table? */
 bool live_side_has(const struct live *l, uint64_t address);

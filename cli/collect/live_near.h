@@ -26,7 +26,7 @@ static inline unsigned live_place(uint64_t address)
 static inline uint32_t live_page_at(const struct live_shard *s, uint64_t page,
 				    uint64_t mixed)
 {
-	uint32_t at = (uint32_t)mixed & (s->room - 1);
+	uint32_t at = live_first(mixed, s->room);
 
 	if (!s->room)
 		return LIVE_NOWHERE;
@@ -97,9 +97,10 @@ live_find(const struct live *l, const struct live_page *p, unsigned place,
 	unsigned count = live_sizes[p->size], i = live_home(count, place), empty, set;
 	struct live_group *groups = live_groups(l, p);
 
-	*ret_room = (struct live_entry){0};
-	if (!count)
-		return *ret_room;
+	if (__builtin_expect(!count, 0)) {
+		*ret_room = live_find_few(l, p, place, true);
+		return live_find_few(l, p, place, false);
+	}
 	set = live_match(&groups[i], place, &empty);
 	*ret_room = live_entry(&groups[i], empty);
 	if (set || !p->spills)
@@ -118,7 +119,7 @@ static inline void live_hint(const struct live *l, uint64_t address)
 	const struct live_shard *s = &l->shard[live_shard_of(mixed)];
 
 	if (s->room)
-		__builtin_prefetch(&s->pages[(uint32_t)mixed & (s->room - 1)], 1);
+		__builtin_prefetch(&s->pages[live_first(mixed, s->room)], 1);
 	__asm__ volatile(""); /* see live_way() */
 }
 
@@ -201,7 +202,7 @@ live_add_near(struct live *l, const struct live_way *way,
 
 	if ((p && live_find(l, p, place, &room).of) || block->size > UINT32_MAX ||
 	    live_is_odd(way->address) || live_is_aside(l, way->address) ||
-	    (!room.of && live_make_room(l, way->address, &p, &room) < 0))
+	    (!room.of && live_make_room(l, way->address, block->size, &p, &room) < 0))
 		return false;
 	live_fill(l, p, room, place, block);
 	return true;

@@ -12,7 +12,8 @@
  *
  * Rings are filled up first and then drained: only the draining is timed, in the
  * thread's own time. The cases alternate; the median of their rounds is told, with the
- * least and the greatest. Then the blocks grow to ten millions.
+ * least and the greatest. Then the blocks grow to ten millions, and are freed and made at
+ * random in twice as many pages; and a million lie alone on their pages, or two on each.
  *
  *	bench_collector CASE [ROUNDS]
  *
@@ -357,6 +358,24 @@ static void idle(struct bench *b)
 	       (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / (double)PASSES * 1e6);
 }
 
+/* Bytes of each are those behind the first ones, which are made with what a stack needs. */
+static void sparse(struct bench *b, uint32_t each)
+{
+	double before = 0;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		if (i == SOME)
+			before = resident_mb();
+		wire_put(b->base, b->ring[0], WIRE_ALLOC,
+			 0x7f0000000000ull + i / each * 4096ull + i % each * 2048,
+			 b->stamp++, each == 1 ? 5000 : 1000, 1 + i % STACKS);
+		if (i % BURST == BURST - 1 || i == SOME - 1 || i == MANY - 1)
+			drain(b);
+	}
+	printf("memory      %6.1f bytes each of a million blocks, %u on a page\n",
+	       (resident_mb() - before) * 1e6 / (MANY - SOME), each);
+}
+
 static bool start(struct bench *b)
 {
 	*b = (struct bench){.base = wire_make(WIRE_FREE_STACKS),
@@ -372,6 +391,12 @@ static bool start(struct bench *b)
 	for (int i = 0; i < 4; i++)
 		b->ring[i] = wire_claim(b->base, 0, 1, 10 + (uint32_t)i);
 	return true;
+}
+
+static bool open_engine(struct bench *b)
+{
+	b->stamp = ticks();
+	return engine_open(b->base, -1, NULL, &b->engine) == 0;
 }
 
 static void stop(struct bench *b)
@@ -422,19 +447,26 @@ int main(int argc, char **argv)
 	if (!start(&b) || rounds < 1 || rounds > ROUNDS)
 		return 1;
 	before = resident_mb();
-	if (engine_open(b.base, -1, NULL, &b.engine) < 0)
+	if (!open_engine(&b))
 		return 1;
-	b.stamp = ticks();
 	if (argc > 1) {
 		r = one_case(&b, argv[1], rounds);
 	} else {
 		rates(&b);
 		ten_million(&b);
-		printf("memory      %6.1f MB in all, with the rings' %d MB\n",
-		       resident_mb() - before, 4 * WIRE_RING_BYTES >> 20);
+		printf("memory      %6.1f MB in all, with the rings' %d MB: %.1f bytes "
+		       "each\n",
+		       resident_mb() - before, 4 * WIRE_RING_BYTES >> 20,
+		       (resident_mb() - before) * 1e6 / MOST);
 		new_stacks(&b);
 		idle(&b);
 	}
 	stop(&b);
+	for (uint32_t each = 1; argc == 1 && each <= 2; each++) {
+		if (!start(&b) || !open_engine(&b))
+			return 1;
+		sparse(&b, each);
+		stop(&b);
+	}
 	return r;
 }

@@ -167,7 +167,7 @@ static void colliding(uint64_t *ret, size_t n)
 	for (uint64_t page = 1; n; page++) {
 		uint64_t mixed = live_mix(page);
 
-		if (live_shard_of(mixed) || mixed % 4096)
+		if (live_shard_of(mixed) || live_first(mixed, 4096))
 			continue;
 		*ret++ = page << LIVE_PAGE_SHIFT | chance(256) << 4;
 		n--;
@@ -300,6 +300,187 @@ static void what_pages_leave_is_given_back(void **state)
 	free(order);
 }
 
+/* A model of pages with a few places each: the site of what is there, or 0. */
+struct places {
+	uint32_t *site;
+	uint64_t pages, each; /* places of a page, 64 bytes apart */
+	size_t live, seen;
+};
+
+static const uint64_t places_base = 0x7f1200000000ull;
+
+static uint64_t places_address(const struct places *m, uint64_t i)
+{
+	return places_base + i / m->each * 4096 + i % m->each * 64;
+}
+
+static void places_see(void *context, uint64_t address, const struct live_block *b)
+{
+	struct places *m = context;
+	uint64_t i = (address - places_base) / 4096 * m->each + address % 4096 / 64;
+
+	assert_int_equal(m->site[i], b->site);
+	assert_int_equal(b->born_ns, b->site - 1);
+	m->seen++;
+}
+
+static void places_check(struct places *m, const struct live *l)
+{
+	m->seen = 0;
+	live_each(l, places_see, m);
+	assert_int_equal(m->seen, m->live);
+	assert_int_equal(live_count(l), m->live);
+}
+
+/* A block comes or goes, so that it is there from then on, or not. */
+static void places_step(struct places *m, struct live *l, uint64_t i, bool there,
+			uint64_t size)
+{
+	static uint32_t site = 1;
+	uint64_t address = places_address(m, i);
+	struct live_way way = live_way(l, address);
+	struct live_block b = {.size = size, .born_ns = site, .site = site + 1};
+
+	assert_int_equal(live_peek(l, &way), m->site[i]);
+	if (there == (m->site[i] != 0))
+		return;
+	if (there) {
+		assert_true(live_add_near(l, &way, &b) || !live_add(l, address, &b));
+		m->site[i] = b.site;
+		m->live++;
+		site++;
+	} else {
+		assert_true(live_take_near(l, &way, &b));
+		assert_int_equal(b.site, m->site[i]);
+		m->site[i] = 0;
+		m->live--;
+	}
+}
+
+static void places_start(struct places *m, uint64_t pages, uint64_t each)
+{
+	*m = (struct places){calloc(pages * each, 4), pages, each, 0, 0};
+}
+
+static void pages_with_a_block_or_two_share_groups(void **state)
+{
+	struct places m;
+	struct live l = {0};
+	size_t shared = 0;
+
+	(void)state;
+	random_state = 13;
+	places_start(&m, 20000, 6);
+	/* A wave of more and fewer blocks a page, most of them at its begin. */
+	for (uint64_t step = 0; step < 750000; step++) {
+		uint64_t most = 1 + step / 75000 % 5;
+		uint64_t i = chance(m.pages) * m.each + chance(1 + chance(most + 1));
+
+		places_step(&m, &l, i, chance(4) < 1 + step / 37500 % 3,
+			    chance(3) ? 100 : 5000);
+		if (step % 75000 == 0)
+			places_check(&m, &l);
+		shared += l.sized[0].count > 100 && l.sized[1].count > 100;
+	}
+	assert_true(shared > 50000);
+	places_check(&m, &l);
+	live_done(&l);
+	free(m.site);
+}
+
+/* Bytes of a block, with so many on a page. */
+static size_t bytes_each(uint64_t each, uint64_t pages_apart, uint64_t size)
+{
+	enum { N = 150000 };
+	struct live l = {0};
+	struct live_block b = {size, 1, 1, false};
+	size_t bytes;
+
+	for (uint64_t i = 0; i < N; i++)
+		assert_int_equal(live_add(&l,
+					  0x100010 + i / each * pages_apart * 4096 +
+						  i % each * 1024,
+					  &b),
+				 0);
+	assert_int_equal(l.side.used, 0);
+	bytes = live_footprint(&l) / N;
+	live_done(&l);
+	return bytes;
+}
+
+static void blocks_alone_on_their_pages_share_lines(void **state)
+{
+	/* Strides at which the one or other hash would let pages meet. */
+	static const uint64_t strides[] = {1,	2,    3,    16,	  144,	 256,  512,
+					   610, 1024, 2584, 4096, 17711, 46368};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(strides) / sizeof(*strides); i++)
+		assert_true(bytes_each(1, strides[i], 5000) <= 88);
+	assert_true(bytes_each(1, 1, 100) <= 68);
+	assert_true(bytes_each(2, 1, 100) <= 36);
+	assert_true(bytes_each(3, 1, 100) <= 40);
+}
+
+/* They were full once; before others get memory, these have less. */
+static void pages_that_lost_blocks_have_less_room(void **state)
+{
+	enum { FULL = 40000 * 64, MORE = 20000 * 64 };
+	struct places m;
+	struct live l = {0};
+
+	(void)state;
+	random_state = 17;
+	places_start(&m, (FULL + MORE) / 64, 64);
+	for (uint64_t i = 0; i < FULL; i++)
+		places_step(&m, &l, i, true, 100);
+	assert_true(l.room < FULL + FULL / 8);
+	for (uint64_t i = 0; i < FULL; i++)
+		if (chance(16))
+			places_step(&m, &l, i, false, 0);
+	for (uint64_t i = FULL; i < FULL + MORE; i++)
+		places_step(&m, &l, i, true, 100);
+	places_check(&m, &l);
+	assert_true(l.room < 2 * m.live);
+	assert_true(live_footprint(&l) < 36 * m.live);
+	for (uint64_t i = 0; i < FULL + MORE; i++)
+		places_step(&m, &l, i, chance(2), 100);
+	places_check(&m, &l);
+	live_done(&l);
+	free(m.site);
+}
+
+/* Blocks of as many pages again come while half of those that are there go, by chance. */
+static void what_is_strewn_over_more_pages_costs_half_as_much_again(void **state)
+{
+	enum { N = 1200000 };
+	uint32_t *at = calloc(2ul * N, sizeof(*at));
+	struct places m;
+	struct live l = {0};
+
+	(void)state;
+	random_state = 19;
+	places_start(&m, 2 * N / 64, 64);
+	for (uint32_t i = 0; i < 2 * N; i++)
+		at[i] = i;
+	for (uint32_t i = 0; i < N; i++)
+		places_step(&m, &l, i, true, 100);
+	for (uint32_t i = 0; i < N / 2; i++) {
+		uint32_t *out = &at[chance(N)], *in = &at[N + chance(N)], was = *out;
+
+		places_step(&m, &l, was, false, 0);
+		places_step(&m, &l, *in, true, 100);
+		*out = *in;
+		*in = was;
+		if (i % 10000 == 0)
+			assert_true(live_footprint(&l) <= 53ul * N / 2);
+	}
+	places_check(&m, &l);
+	live_done(&l);
+	free(m.site);
+	free(at);
+}
+
 static void a_way_leads_to_the_block(void **state)
 {
 	struct live l = {0};
@@ -367,6 +548,11 @@ int main(void)
 		cmocka_unit_test(pages_fill_and_empty),
 		cmocka_unit_test(pages_that_were_left_are_forgotten),
 		cmocka_unit_test(what_pages_leave_is_given_back),
+		cmocka_unit_test(pages_with_a_block_or_two_share_groups),
+		cmocka_unit_test(blocks_alone_on_their_pages_share_lines),
+		cmocka_unit_test(pages_that_lost_blocks_have_less_room),
+		cmocka_unit_test(
+			what_is_strewn_over_more_pages_costs_half_as_much_again),
 		cmocka_unit_test(a_way_leads_to_the_block),
 		cmocka_unit_test(a_way_from_before_it_grew_is_no_danger),
 		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
