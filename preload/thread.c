@@ -356,11 +356,8 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	}
 	if (__builtin_expect(t->pairing != NULL, 0))
 		pass_pairing(t);
-	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
-	if (__builtin_expect(!thread_has_room(t, at), 0)) {
-		sys_local_add(&t->ring->lost, 1);
+	if (!thread_reserve(t, &at))
 		return false;
-	}
 	t->fresh = address;
 	if (!held)
 		t->stamp = thread_stamp();

@@ -138,6 +138,16 @@ static inline bool thread_has_room(struct thread *t, uint64_t at)
 	       thread_make_room(t, at);
 }
 
+/* A slot for the next event. False: it is lost, and counted. */
+static inline bool thread_reserve(struct thread *t, uint64_t *ret_at)
+{
+	*ret_at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	if (__builtin_expect(thread_has_room(t, *ret_at), 1))
+		return true;
+	sys_local_add(&t->ring->lost, 1);
+	return false;
+}
+
 /* The slot at cursor `at`, which there is room for, becomes an event. */
 static inline void thread_fill(struct thread *t, uint64_t at, uint64_t stamp,
 			       uint64_t head, uint64_t sizes, uint64_t stacks)
@@ -169,11 +179,8 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 		thread_put(t, type, address, size, stack);
 		return;
 	}
-	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
-	if (__builtin_expect(!thread_has_room(t, at), 0)) {
-		sys_local_add(&t->ring->lost, 1);
+	if (!thread_reserve(t, &at))
 		return;
-	}
 	t->fresh = address;
 	t->stamp = sys_ticks();
 	thread_fill(t, at, t->stamp, wire_head((uint64_t)address, type, at),

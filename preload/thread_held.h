@@ -61,11 +61,8 @@ thread_put_held_outermost(struct thread *t, enum wire_type type,
 		thread_put_held(t, type, address, size, stack);
 		return;
 	}
-	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
-	if (__builtin_expect(!thread_has_room(t, at), 0)) {
-		sys_local_add(&t->ring->lost, 1);
+	if (!thread_reserve(t, &at))
 		return;
-	}
 	t->fresh = address;
 	thread_fill(t, at, thread_stamp_held(t),
 		    wire_head((uint64_t)address, type, at), wire_sizes(size, 0), stack);
