@@ -34,14 +34,14 @@ static struct thread *claim(void)
 
 	ringless = !t;
 	thread_self = t;
-	if (t && (serial = session_untold()))
-		thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
-	if (t)
+	if (t) {
+		if ((serial = session_untold()))
+			thread_put(t, WIRE_FORK, (void *)(uintptr_t)serial, 0, 0);
 		stray_claimed(t, old);
-	if (t)
 		return t;
-	/* relaxed: counts and notes are read after the fact. */
-	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+	}
+	session_count_unrung();
+	/* relaxed: notes are read after the fact. */
 	atomic_fetch_or_explicit(
 		&wire_process(session.base, session_identity->process)->notes,
 		WIRE_NOTE_NO_RING, memory_order_relaxed);
@@ -55,8 +55,8 @@ static struct thread *lose(void)
 
 	if (!session_on())
 		return NULL;
-	/* relaxed: counts and notes are read after the fact. */
-	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+	session_count_unrung();
+	/* relaxed: notes are read after the fact. */
 	if (own)
 		atomic_fetch_or_explicit(&own->notes, WIRE_NOTE_CONFINED,
 					 memory_order_relaxed);
@@ -102,10 +102,11 @@ static uint32_t depth(struct thread *t, const struct hook_call *call, bool *ret_
 			break;
 	}
 	*ret_called = is == UNWIND_CALLED;
-	if (!*ret_called && n < nesting)
+	if (*ret_called)
+		return n;
+	if (n < nesting)
 		thread_recover(t, n);
-	if (!*ret_called)
-		stray_collect(t, n);
+	stray_collect(t, n);
 	return n;
 }
 

@@ -143,17 +143,23 @@ static inline uint32_t hook_stack_usual(struct hook *h)
 uint32_t hook_stack(struct hook *h);
 
 /* The same where Python's lock is held, as in its allocators. */
-static inline uint32_t hook_stack_held(struct hook *h)
+static inline uint32_t hook_stack_held(const struct hook *h)
 {
 	struct thread *t = h->thread;
-	struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
-	uint32_t node;
+	uint32_t node = 0;
+	struct hook slow;
 
-	if (__builtin_expect(h->depth || !python_is_on(), 0) ||
-	    session.flags & WIRE_PYTHON_ONLY)
-		return hook_stack_slowly(h, true);
-	node = recall_take(&t->recall, &t->last, &t->python, &c);
-	return __builtin_expect(node != 0, 1) ? node : hook_stack_slowly(h, true);
+	if (__builtin_expect(!h->depth && python_is_on(), 1)) {
+		struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
+
+		node = session.flags & WIRE_PYTHON_ONLY
+			       ? python_walk_alone(&t->python, session.base, true)
+			       : recall_take(&t->recall, &t->last, &t->python, &c);
+	}
+	if (__builtin_expect(node != 0, 1))
+		return node;
+	slow = *h; /* as in hook_enter_any() */
+	return hook_stack_slowly(&slow, true);
 }
 
 static inline uint32_t hook_free_stack(struct hook *h)

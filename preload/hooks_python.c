@@ -66,28 +66,6 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
-/* (By value, here and below: a hook whose address is taken is kept in memory.) */
-static __attribute__((noinline)) uint32_t stack_slowly(struct hook h)
-{
-	return hook_stack_slowly(&h, true);
-}
-
-/* As hook_stack_held(). */
-static inline uint32_t stack_of(const struct hook *h)
-{
-	struct thread *t = h->thread;
-	uint32_t node = 0;
-
-	if (__builtin_expect(!h->depth && python_is_on(), 1)) {
-		struct recall_call c = {h->call.pc, h->call.cfa, h->call.fp};
-
-		node = session.flags & WIRE_PYTHON_ONLY
-			       ? python_walk_alone(&t->python, session.base, true)
-			       : recall_take(&t->recall, &t->last, &t->python, &c);
-	}
-	return __builtin_expect(node != 0, 1) ? node : stack_slowly(*h);
-}
-
 static inline __attribute__((always_inline)) void put(const struct hook *h,
 						      enum wire_type type,
 						      const void *p, size_t size,
@@ -99,6 +77,7 @@ static inline __attribute__((always_inline)) void put(const struct hook *h,
 		thread_put_held_outermost(h->thread, type, p, size, stack);
 }
 
+/* (By value: a hook whose address is taken is kept in memory.) */
 static __attribute__((noinline)) void put_tables(struct hook h, const void *p)
 {
 	tables_put(&h, p);
@@ -117,7 +96,7 @@ static inline __attribute__((always_inline)) void *allocated(struct hook *h, voi
 {
 	returned(h, p);
 	if (p && sample_admits(p))
-		put(h, WIRE_ALLOC, p, size, stack_of(h));
+		put(h, WIRE_ALLOC, p, size, hook_stack_held(h));
 	else if (p)
 		sys_local_add(&h->thread->ring->lost, 1);
 	leave(h);
@@ -201,8 +180,9 @@ static void object_free(void *context, void *p)
 	if (__builtin_expect(++h.thread->frees >= VALUES_MOST, 0) && type == WIRE_FREE)
 		put_value(h.thread, h.depth, p);
 	put_freed(&h, type, p,
-		  type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? stack_of(&h)
-									: 0);
+		  type == WIRE_FREE && session.flags & WIRE_FREE_STACKS
+			  ? hook_stack_held(&h)
+			  : 0);
 	a->free(a->context, p);
 	leave(&h);
 }
@@ -219,7 +199,7 @@ static void *sampled_realloc(const struct allocator *a, struct hook_call call, v
 
 	if ((!had && !has) || !enter(&h, call, THREAD_RESIZES))
 		return a->realloc(a->context, p, size);
-	stack = stack_of(&h);
+	stack = hook_stack_held(&h);
 	if (had)
 		thread_put_held(h.thread, WIRE_FREE, p, 0, stack);
 	to = a->realloc(a->context, p, size);
@@ -243,7 +223,7 @@ static void *object_realloc(void *context, void *p, size_t size)
 	if (!enter(&h, HOOK_CALL, p ? THREAD_RESIZES : THREAD_ASKS))
 		return a->realloc(a->context, p, size);
 	h.thread->object = p;
-	stack = stack_of(&h);
+	stack = hook_stack_held(&h);
 	if (p)
 		thread_put_held(h.thread, WIRE_REALLOC_BEGIN, p, 0, stack);
 	to = returned(&h, a->realloc(a->context, p, size));

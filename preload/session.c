@@ -353,13 +353,6 @@ static struct wire_process *child_slot(void)
 			    session_last_serial(), session_stamp());
 }
 
-/* A process that is to be recorded, and is not: its events are lost, one at least. */
-static void count_unattached(void)
-{
-	/* relaxed: a count, read after the fact. */
-	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
-}
-
 static bool attach_child(void)
 {
 	struct wire_process *p;
@@ -367,8 +360,8 @@ static bool attach_child(void)
 	if (session.flags & WIRE_NO_FOLLOW)
 		return false;
 	p = child_slot();
-	if (!p) {
-		count_unattached();
+	if (!p) { /* its events are lost, one at least */
+		session_count_unrung();
 		return false;
 	}
 	identity_pending.process = session_slot(p);
@@ -400,7 +393,7 @@ static void give_up(long is)
 	bool attaching = kind_of(is) == ATTACHING;
 
 	if (atomic_compare_exchange_strong(&state, &is, OFF) && attaching)
-		count_unattached();
+		session_count_unrung();
 }
 
 /* Another thread is attaching, in a bounded time of its own. */

@@ -55,6 +55,13 @@ bool session_on(void);
  * NULL: none. */
 struct wire_process *session_own_slot(void);
 
+/* An event of a process or a thread that has no ring is lost. There is a session. */
+static inline void session_count_unrung(void)
+{
+	/* relaxed: a count, read after the fact. */
+	atomic_fetch_add_explicit(&session_header()->unrung, 1, memory_order_relaxed);
+}
+
 /* Serial of this process, or of the last one above it that had one. */
 uint32_t session_last_serial(void);
 

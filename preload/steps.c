@@ -299,29 +299,30 @@ enum outcome step_full(struct full *f)
 	return p->pc || f->interrupted ? STEPPED : ENDED;
 }
 
-enum outcome step_stub(struct place *p)
+/* By all registers, of which three are known before and must be behind. */
+static enum outcome step_place(struct place *p, bool interrupted)
 {
 	struct full f = {.place = *p};
 	enum outcome o;
 
 	step_set_place(&f, p->pc, p->sp, p->fp);
-	f.interrupted = true;
+	f.interrupted = interrupted;
 	o = step_full(&f);
 	*p = f.place;
 	return o == STEPPED && !(f.regs.known >> ARCH_FP & 1) ? LOST : o;
 }
 
+enum outcome step_stub(struct place *p)
+{
+	return step_place(p, true);
+}
+
 enum outcome step_signal(struct place *p)
 {
-	struct full f = {.place = *p};
 	struct module m;
 	struct cfi_row row;
-	enum outcome o;
 
 	if (!is_sigreturn(p->pc) && (look_up(p->pc, false, &m, &row) || !row.signal))
 		return NEEDS_FULL;
-	step_set_place(&f, p->pc, p->sp, p->fp);
-	o = step_full(&f);
-	*p = f.place;
-	return o == STEPPED && !(f.regs.known >> ARCH_FP & 1) ? LOST : o;
+	return step_place(p, false);
 }

@@ -57,14 +57,6 @@ static bool is_in_hook(struct thread *t, const struct hook_call *c)
 	       UNWIND_INTERRUPTED;
 }
 
-static bool is_filled(const struct thread *t, uint64_t at)
-{
-	/* relaxed: this thread's own. */
-	return atomic_load_explicit(&thread_slot(t, at)->head, memory_order_relaxed) >>
-		       56 ==
-	       wire_lap(at);
-}
-
 void stray_before_fork(const struct hook_call *call)
 {
 	struct thread *t = thread_self, *to;
@@ -180,7 +172,7 @@ static void collect(struct stray *s, uint32_t left)
 	uint64_t end = atomic_load_explicit(&ring->reserved, memory_order_relaxed);
 
 	for (; (int64_t)(end - s->at) > 0; s->at += sizeof(struct wire_slot))
-		if (is_filled(s->of, s->at))
+		if (thread_is_filled(s->of, s->at))
 			put_again(s, thread_slot(s->of, s->at));
 		else if (left)
 			break;

@@ -325,10 +325,7 @@ static __attribute__((noinline, cold)) bool is_stuck(const struct thread *t)
 		return false;
 	for (uint64_t at = head; at < end && at - head < STUCK_BYTES;
 	     at += sizeof(struct wire_slot))
-		if (atomic_load_explicit(&thread_slot(t, at)->head,
-					 memory_order_relaxed) >>
-			    56 !=
-		    wire_lap(at))
+		if (!thread_is_filled(t, at))
 			return true;
 	return false;
 }
@@ -405,14 +402,10 @@ void thread_recover(struct thread *t, uint32_t depth)
 	if ((int64_t)(t->hooks[depth].started - at) > 0)
 		at = t->hooks[depth].started;
 	for (; (int64_t)(end - at) > 0; at += sizeof(struct wire_slot)) {
-		struct wire_slot *slot = thread_slot(t, at);
-
-		if (atomic_load_explicit(&slot->head, memory_order_relaxed) >> 56 ==
-			    wire_lap(at) ||
-		    !thread_has_room(t, at))
+		if (thread_is_filled(t, at) || !thread_has_room(t, at))
 			continue;
-		atomic_store_explicit(&slot->head, wire_head(0, WIRE_NOP, at),
-				      memory_order_release);
+		atomic_store_explicit(&thread_slot(t, at)->head,
+				      wire_head(0, WIRE_NOP, at), memory_order_release);
 	}
 	/* The next hook of such a depth has not said yet what it is when a handler comes
 	 * in its first steps. */

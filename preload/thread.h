@@ -119,6 +119,16 @@ static inline struct wire_slot *thread_slot(const struct thread *t, uint64_t at)
 	return (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
 }
 
+/* Whether the slot at cursor `at` is an event by now. */
+static inline bool thread_is_filled(const struct thread *t, uint64_t at)
+{
+	/* relaxed: this thread's own. */
+	uint64_t head =
+		atomic_load_explicit(&thread_slot(t, at)->head, memory_order_relaxed);
+
+	return head >> 56 == wire_lap(at);
+}
+
 /* session_stamp(), without a call for what nearly all processors have. */
 static inline uint64_t thread_stamp(void)
 {

@@ -51,9 +51,8 @@ bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 
 /* The same by the outermost hook: nothing of the thread's is half done then. */
 static inline __attribute__((always_inline)) void
-thread_put_held_outermost(struct thread *t, enum wire_type type,
-					     const void *address, size_t size,
-					     uint32_t stack)
+thread_put_held_outermost(struct thread *t, enum wire_type type, const void *address,
+			  size_t size, uint32_t stack)
 {
 	uint64_t at;
 

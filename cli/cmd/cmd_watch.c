@@ -3,6 +3,7 @@
  * end.
  */
 #include "cli/base/cleanup.h"
+#include "cli/base/kernel.h"
 #include "cli/base/message.h"
 #include "cli/base/quantity.h"
 #include "cli/base/units.h"
@@ -344,9 +345,12 @@ static int look(struct watch *w)
 	return r < 0 ? unwatched(strerror(-r)) : -1;
 }
 
-static void wait_until(const struct timespec *when)
+static void wait_until(uint64_t ns)
 {
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, when, NULL) == EINTR)
+	const struct timespec when = {(time_t)(ns / 1000000000u),
+				      (long)(ns % 1000000000u)};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
 		;
 }
 
@@ -360,33 +364,25 @@ static void say_window(const struct watch *w, size_t i)
 		     units_size(w->session.live_bytes).text);
 }
 
-static uint64_t ns_of(const struct timespec *t)
-{
-	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
-}
-
 /* Windows begin at equal distances, however long a look takes, but none is shorter than
  * half of what was asked for: when the machine is busy or asleep, a window could end as it
  * began, with nothing that grew in it, and what grows without an end would pass. */
 static int watch(struct watch *w)
 {
-	struct timespec when, now;
+	uint64_t when, now;
 	int status;
 
 	listen(w);
 	status = look(w);
-	clock_gettime(CLOCK_MONOTONIC, &when);
+	when = kernel_monotonic_ns();
 	for (size_t i = 1; status < 0 && i <= w->windows; i++) {
-		uint64_t ns = (uint64_t)when.tv_nsec + w->every_ns;
-
-		when.tv_sec += (time_t)(ns / 1000000000u);
-		when.tv_nsec = (long)(ns % 1000000000u);
-		wait_until(&when);
+		when += w->every_ns;
+		wait_until(when);
 		status = look(w);
 		if (status < 0)
 			say_window(w, i);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (ns_of(&now) - ns_of(&when) > w->every_ns / 2)
+		now = kernel_monotonic_ns();
+		if (now - when > w->every_ns / 2)
 			when = now;
 	}
 	return status;
