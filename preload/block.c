@@ -25,8 +25,7 @@ void block_record(struct hook *h, enum wire_type type, const void *p, size_t siz
 		stack = hook_stack_usual(h);
 	if (__builtin_expect(h->depth, 0))
 		hook_put(h, type, p, size, stack);
-	else if (type != WIRE_FREE || !thread_may_pair(t, p) ||
-		 !thread_pair(t, p, stack))
+	else
 		thread_put_outermost(t, type, p, size, stack);
 	put_silence(h, type, p);
 }

@@ -36,7 +36,6 @@ static void before_fork(void)
 	const struct hook_call call = HOOK_CALL;
 
 	fork_serial = 0;
-	thread_forks();
 	if (family_follows()) {
 		fork_serial = family_serial();
 		put_fork(fork_serial);

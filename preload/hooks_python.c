@@ -157,14 +157,6 @@ static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth
 	t->frees = (uint32_t)(t->stamp ^ (uintptr_t)p >> 4) % (VALUES_EVERY / 2);
 }
 
-static inline __attribute__((always_inline)) void
-put_freed(struct hook *h, enum wire_type type, void *p, uint32_t stack)
-{
-	if (type != WIRE_FREE || h->depth || !thread_may_pair(h->thread, p) ||
-	    !thread_pair_held(h->thread, p, stack))
-		put(h, type, p, 0, stack);
-}
-
 static void object_free(void *context, void *p)
 {
 	const struct allocator *a = context;
@@ -179,10 +171,9 @@ static void object_free(void *context, void *p)
 	type = freed_as();
 	if (__builtin_expect(++h.thread->frees >= VALUES_MOST, 0) && type == WIRE_FREE)
 		put_value(h.thread, h.depth, p);
-	put_freed(&h, type, p,
-		  type == WIRE_FREE && session.flags & WIRE_FREE_STACKS
-			  ? hook_stack_held(&h)
-			  : 0);
+	put(&h, type, p, 0,
+	    type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? hook_stack_held(&h)
+								  : 0);
 	a->free(a->context, p);
 	leave(&h);
 }

@@ -496,7 +496,8 @@ bool session_stop_clock(void)
 {
 	if (!(session.flags & WIRE_CLOCK_TSC))
 		return false;
-	atomic_store_explicit(&last_stamp, sys_ticks(), memory_order_relaxed);
+	atomic_store_explicit(&last_stamp, wire_stamp(sys_ticks()),
+			      memory_order_relaxed);
 	session.flags &= ~(uint32_t)WIRE_CLOCK_TSC;
 	return true;
 }
@@ -511,11 +512,11 @@ uint64_t session_stamp(void)
 	uint64_t now;
 
 	if (session.flags & WIRE_CLOCK_TSC)
-		return sys_ticks();
+		return wire_stamp(sys_ticks());
 	/* relaxed: stamps are not trusted. */
 	if (confined_is())
 		return atomic_load_explicit(&last_stamp, memory_order_relaxed);
-	now = sys_monotonic_ns();
+	now = wire_stamp(sys_monotonic_ns());
 	atomic_store_explicit(&last_stamp, now, memory_order_relaxed);
 	return now;
 }

@@ -67,7 +67,6 @@ void stray_before_fork(const struct hook_call *call)
 		return;
 	memcpy(copy, page_of(t->ring), PAGE);
 	to = memcpy(copy + PAGE, t, sizeof(*t));
-	to->pairing = NULL;
 	if (to->nesting)
 		return;
 	/* relaxed: this thread's own. */
@@ -148,20 +147,28 @@ static enum wire_type type_of(struct stray *s, enum wire_type type, const void *
 	return WIRE_NOP;
 }
 
-static void put_again(struct stray *s, const struct wire_slot *slot)
+/* The event at cursor `at`, which is filled; its bytes. */
+static uint64_t put_again(struct stray *s, uint64_t at)
 {
+	const struct wire_slot *slot = thread_slot(s->of, at), *more;
 	/* relaxed, all: nobody else's. */
 	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
-	uint64_t size = atomic_load_explicit(&slot->size, memory_order_relaxed);
-	uint64_t stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
+	uint64_t rest = atomic_load_explicit(&slot->rest, memory_order_relaxed);
+	uint64_t size = wire_short_size(rest), bytes = sizeof(*slot);
 	const void *address = (const void *)(uintptr_t)(head & WIRE_PC_MASK);
-	enum wire_type type = (enum wire_type)(head >> 48 & 0xff);
+	enum wire_type type = (enum wire_type)(head >> 48 & 0xff & ~WIRE_LONG);
 
-	size &= WIRE_SIZE_MASK;
+	if (head >> 48 & WIRE_LONG) {
+		more = thread_slot(s->of, at + bytes);
+		size = atomic_load_explicit(&more->head, memory_order_relaxed) &
+		       WIRE_SIZE_MASK;
+		rest = atomic_load_explicit(&more->rest, memory_order_relaxed);
+		bytes = WIRE_LONG_BYTES;
+	}
 	type = type_of(s, type, address, size);
-	if (type != WIRE_NOP)
-		thread_put(heir, type, address, size,
-			   (uint32_t)stacks & WIRE_STACK_MASK);
+	if (type != WIRE_NOP && type != WIRE_MORE)
+		thread_put(heir, type, address, size, (uint32_t)rest & WIRE_STACK_MASK);
+	return bytes;
 }
 
 /* What is there was put by this process: the slots were empty. One that is not filled is
@@ -171,11 +178,13 @@ static void collect(struct stray *s, uint32_t left)
 	struct wire_ring *ring = s->of->ring;
 	uint64_t end = atomic_load_explicit(&ring->reserved, memory_order_relaxed);
 
-	for (; (int64_t)(end - s->at) > 0; s->at += sizeof(struct wire_slot))
-		if (thread_is_filled(s->of, s->at))
-			put_again(s, thread_slot(s->of, s->at));
-		else if (left)
+	while ((int64_t)(end - s->at) > 0) {
+		bool filled = thread_is_filled(s->of, s->at);
+
+		if (!filled && left)
 			break;
+		s->at += filled ? put_again(s, s->at) : sizeof(struct wire_slot);
+	}
 	sys_local_add(&heir->ring->lost,
 		      atomic_exchange_explicit(&ring->lost, 0, memory_order_relaxed));
 }

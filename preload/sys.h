@@ -53,19 +53,6 @@ static inline bool sys_is_blank_thread(void)
 	return !self;
 }
 
-/* Stores `to` where *v is `from`; true if it did. Atomic and no more, as above; what
- * was stored before is seen before it. */
-static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)
-{
-	bool done;
-
-	__asm__ volatile("cmpxchgq %3, %1"
-			 : "=@cce"(done), "+m"(*v), "+a"(from)
-			 : "r"(to)
-			 : "memory");
-	return done;
-}
-
 #elif defined(__aarch64__)
 
 static inline long sys_call6(long n, long a, long b, long c, long d, long e, long f)
@@ -101,12 +88,6 @@ static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)
 static inline bool sys_is_blank_thread(void)
 {
 	return !*(const uintptr_t *)__builtin_thread_pointer(); /* libc's first word */
-}
-
-static inline bool sys_local_exchange(_Atomic uint64_t *v, uint64_t from, uint64_t to)
-{
-	return atomic_compare_exchange_strong_explicit(
-		v, &from, to, memory_order_release, memory_order_relaxed);
 }
 
 #else

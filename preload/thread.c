@@ -11,8 +11,8 @@
 #include <sys/prctl.h>
 
 enum {
-	MARGIN_BYTES = 64 * sizeof(struct wire_slot), /* for signal handlers */
-	STUCK_BYTES = 16 * sizeof(struct wire_slot),  /* what hooks at once may hold */
+	MARGIN_BYTES = 64 * WIRE_LONG_BYTES, /* for signal handlers */
+	STUCK_BYTES = 16 * WIRE_LONG_BYTES,  /* what hooks at once may hold */
 	NAP_NS = 20000000,
 };
 
@@ -114,6 +114,7 @@ static struct thread *ring_take(uint32_t i, uint32_t tid)
 	last_init(&t->last);
 	t->serial = ring->process_serial;
 	t->stamp_share = 0;
+	t->base = WIRE_NO_BASE;
 	t->ring = ring;
 	t->slots = wire_data(session.base, i);
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -165,8 +166,9 @@ struct thread *thread_claim(bool patient)
 	return t;
 }
 
-/* Waits until the slot at cursor `at` is free. False: it will not be. */
-static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint64_t at)
+/* Waits until the slots below cursor `end` are free. False: they will not be. */
+static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t,
+							  uint64_t end)
 {
 	struct wire_ring *ring = t->ring;
 	struct session_patience patience = {0};
@@ -180,7 +182,7 @@ static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint
 		 * before it looks at `waiting`: one of the two sees the other. */
 		atomic_store_explicit(&ring->waiting, 1, memory_order_seq_cst);
 		t->head_seen = atomic_load_explicit(&ring->head, memory_order_seq_cst);
-		there = at + sizeof(struct wire_slot) - t->head_seen <= WIRE_RING_BYTES;
+		there = end - t->head_seen <= WIRE_RING_BYTES;
 		if (there || !session_collector_lives(&patience, t->head_seen))
 			break;
 		session_ring_bell();
@@ -210,104 +212,14 @@ static bool has_room(struct thread *t)
 	return false;
 }
 
-bool thread_make_room(struct thread *t, uint64_t at)
+bool thread_make_room(struct thread *t, uint64_t end)
 {
-	uint64_t end = at + sizeof(struct wire_slot);
-
 	/* acquire: pairs with the consumer's release: it is done with those slots. */
 	t->head_seen = atomic_load_explicit(&t->ring->head, memory_order_acquire);
-	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at);
+	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, end);
 }
 
 _Atomic(struct thread *) thread_held_last;
-
-/* ---- pairs --------------------------------------------------------------- */
-
-/*
- * The last event, an allocation, becomes a pair by one instruction, which fails where
- * it is the last no more. For what a signal handler puts in the middle begins with
- * shut(), whose instruction is no other one's middle.
- */
-static inline __attribute__((always_inline)) bool
-pair(struct thread *t, const void *address, uint32_t stack, bool held)
-{
-	/* relaxed, all: this thread's own. */
-	uint64_t end = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
-	uint64_t at = end - sizeof(struct wire_slot), sizes, stacks, gap;
-	struct wire_slot *slot = thread_slot(t, at);
-	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
-	bool done = false;
-
-	if ((head ^ wire_head((uint64_t)address, WIRE_ALLOC, 0)) << 8)
-		return false;
-	t->pairing = slot;
-	atomic_signal_fence(memory_order_seq_cst);
-	gap = (held ? thread_stamp_held(t) : (t->stamp = thread_stamp())) - slot->stamp;
-	/* At the ring's last owner's event the collector will not look again. */
-	if (head >> 56 == wire_lap(at) && at >= t->claimed && !(gap >> 32) &&
-	    atomic_load_explicit(&t->ring->reserved, memory_order_relaxed) == end) {
-		sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
-		stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
-		atomic_store_explicit(&slot->size, sizes | wire_sizes(0, gap),
-				      memory_order_relaxed);
-		atomic_store_explicit(&slot->stacks,
-				      stacks | wire_stacks(0, stack, gap),
-				      memory_order_relaxed);
-		done = sys_local_exchange(
-			&slot->head, head,
-			head + ((uint64_t)(WIRE_PAIR - WIRE_ALLOC) << 48));
-	}
-	atomic_signal_fence(memory_order_seq_cst);
-	t->pairing = NULL;
-	return done;
-}
-
-bool thread_pair(struct thread *t, const void *address, uint32_t stack)
-{
-	return pair(t, address, stack, false);
-}
-
-bool thread_pair_held(struct thread *t, const void *address, uint32_t stack)
-{
-	return pair(t, address, stack, true);
-}
-
-/* It will not become a pair any more. */
-static void shut(struct wire_slot *slot)
-{
-	/* relaxed: this thread's own. */
-	uint64_t head = atomic_load_explicit(&slot->head, memory_order_relaxed);
-
-	if ((head >> 48 & 0xff) == WIRE_ALLOC)
-		sys_local_exchange(&slot->head, head,
-				   head + ((uint64_t)(WIRE_SHUT - WIRE_ALLOC) << 48));
-}
-
-void thread_forks(void)
-{
-	struct thread *t = thread_self;
-
-	if (t && thread_is_ours(t) && t->pairing)
-		shut(t->pairing);
-}
-
-/* In the middle of pair(). Its slot, come round again, is left out: it would be
- * written to. */
-static __attribute__((noinline, cold)) void pass_pairing(struct thread *t)
-{
-	struct wire_slot *slot = t->pairing;
-	uint64_t at;
-
-	shut(slot);
-	/* relaxed: this thread's own. */
-	at = atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
-	if (thread_slot(t, at) != slot)
-		return;
-	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
-	if (thread_has_room(t, at))
-		atomic_store_explicit(&thread_slot(t, at)->head,
-				      wire_head(0, WIRE_NOP, at), memory_order_release);
-}
 
 /* ---- events -------------------------------------------------------------- */
 
@@ -337,55 +249,78 @@ void thread_part_times(struct thread *t)
 	atomic_store_explicit(&thread_held_last, NULL, memory_order_relaxed);
 }
 
+/* Of two slots. */
+static inline __attribute__((always_inline)) bool
+put_long(struct thread *t, enum wire_type type, const void *address, size_t size,
+	 uint32_t stack, uint64_t stamp, uint64_t pool)
+{
+	struct wire_slot *slot;
+	uint64_t at, more;
+
+	t->base = stamp;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!thread_reserve(t, WIRE_LONG_BYTES, &at))
+		return false;
+	more = at + sizeof(*slot);
+	slot = thread_slot(t, more);
+	/* relaxed, all: the first head's release covers them. */
+	atomic_store_explicit(&slot->rest, wire_long_rest(stack, pool),
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->head,
+			      wire_head(wire_long_size(size, pool), WIRE_MORE, more),
+			      memory_order_relaxed);
+	atomic_store_explicit(&thread_slot(t, at)->rest, stamp, memory_order_relaxed);
+	thread_commit(t, at, WIRE_LONG_BYTES,
+		      wire_head((uint64_t)address, type, at) | (uint64_t)WIRE_LONG
+								       << 48);
+	return true;
+}
+
 static inline __attribute__((always_inline)) bool
 put(struct thread *t, enum wire_type type, const void *address, size_t size,
-    uint32_t stack, bool held, const uint32_t *pool)
+    uint32_t stack, bool held, uint64_t pool)
 {
-	uint64_t at;
+	bool lossy = session.flags & WIRE_LOSSY, handler = t->nesting > 1, whole;
+	enum thread_done done = THREAD_LONG;
+	uint64_t end = thread_reserved(t), stamp;
 
-	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) && !has_room(t)) {
+	if (__builtin_expect(lossy, 0) && !has_room(t)) {
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	if (__builtin_expect(t->nesting > 1, 0) && is_stuck(t)) {
+	if (__builtin_expect(handler, 0) && is_stuck(t)) {
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
-	if (__builtin_expect(t->pairing != NULL, 0))
-		pass_pairing(t);
-	if (!thread_reserve(t, &at))
-		return false;
-	t->fresh = address;
-	if (!held)
-		t->stamp = thread_stamp();
-	thread_fill(t, at, held ? thread_stamp_held(t) : t->stamp,
-		    wire_head((uint64_t)address, type, at),
-		    pool ? size : wire_sizes(size, 0),
-		    stack | (pool ? (uint64_t)*pool << 32 : 0));
-	return true;
+	stamp = held ? thread_stamp_held(t) : (t->stamp = thread_stamp());
+	if (!pool && !handler && !lossy)
+		done = thread_put_short(t, end, stamp, type, address, size, stack);
+	if (done != THREAD_LONG)
+		return done == THREAD_PUT;
+	whole = put_long(t, type, address, size, stack, stamp, pool);
+	/* The hook that a handler's interrupted may be in the middle of its own; and
+	 * another coroutine of this thread may have put some in the middle of this. */
+	if (handler || t->base != stamp)
+		t->base = WIRE_NO_BASE;
+	return whole;
 }
 
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack)
 {
-	return put(t, type, address, size, stack, false, NULL);
+	return put(t, type, address, size, stack, false, 0);
 }
 
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack)
 {
-	return put(t, type, address, size, stack, true, NULL);
+	return put(t, type, address, size, stack, true, 0);
 }
 
 bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,
 		      const void *address, size_t size, uint32_t stack)
 {
-	uint64_t which = (uint64_t)pool & WIRE_PC_MASK;
-	uint32_t low = (uint32_t)which;
-
-	/* (Larger ones can't be.) */
-	size = size < WIRE_POOL_SIZE ? size : WIRE_POOL_SIZE - 1;
-	return put(t, type, address, size | which >> 32 << 48, stack, false, &low);
+	return put(t, type, address, size, stack, false, (uint64_t)pool & WIRE_PC_MASK);
 }
 
 void thread_recover(struct thread *t, uint32_t depth)
@@ -394,19 +329,15 @@ void thread_recover(struct thread *t, uint32_t depth)
 	/* relaxed: only compared. */
 	uint64_t at = atomic_load_explicit(&t->ring->head, memory_order_relaxed);
 
-	if (t->pairing)
-		shut(t->pairing);
-	t->pairing = NULL;
+	t->base = WIRE_NO_BASE;
 	/* What was read was committed; a handler may have put more than a ring holds
 	 * since the hook began, and what is there now is of another lap. */
 	if ((int64_t)(t->hooks[depth].started - at) > 0)
 		at = t->hooks[depth].started;
-	for (; (int64_t)(end - at) > 0; at += sizeof(struct wire_slot)) {
-		if (thread_is_filled(t, at) || !thread_has_room(t, at))
-			continue;
-		atomic_store_explicit(&thread_slot(t, at)->head,
-				      wire_head(0, WIRE_NOP, at), memory_order_release);
-	}
+	for (; (int64_t)(end - at) > 0; at += sizeof(struct wire_slot))
+		if (!thread_is_filled(t, at) &&
+		    thread_has_room(t, at + sizeof(struct wire_slot)))
+			thread_leave_out(t, at);
 	/* The next hook of such a depth has not said yet what it is when a handler comes
 	 * in its first steps. */
 	for (uint32_t i = depth; i < t->nesting && i < THREAD_NESTING; i++) {

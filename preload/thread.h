@@ -21,7 +21,7 @@
 
 enum thread_limit {
 	THREAD_NESTING = 7, /* hooks interrupted by signal handlers, at once */
-	THREAD_BELL_BYTES = 256 << 10, /* a sleeping collector is woken that often */
+	THREAD_BELL_BYTES = 128 << 10, /* a sleeping collector is woken that often */
 	THREAD_TABLES = 4,
 };
 
@@ -39,8 +39,7 @@ struct thread {
 	struct wire_ring *ring;
 	unsigned char *slots;	   /* the ring's WIRE_RING_BYTES */
 	uint64_t head_seen;	   /* ring->head as last read */
-	struct wire_slot *pairing; /* a slot that is being made a pair, see thread.c */
-	const void *fresh; /* what the last event was of: only that can become a pair */
+	uint64_t base;		   /* stamp of the ring's last event, or WIRE_NO_BASE */
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
@@ -93,22 +92,6 @@ struct thread *thread_claim(bool patient);
  * them). */
 void thread_recover(struct thread *t, uint32_t depth);
 
-/* The free of a block, before the real one, by the outermost hook: the last event
- * becomes a pair, if it is the block's allocation. False: it is not, or did not. */
-bool thread_pair(struct thread *t, const void *address, uint32_t stack);
-bool thread_pair_held(struct thread *t, const void *address, uint32_t stack);
-
-/* False: there is no use in trying. */
-static inline bool thread_may_pair(const struct thread *t, const void *address)
-{
-	return t->fresh == address;
-}
-
-/* Before a fork, whether it is recorded or not: if a signal handler makes it, in the
- * middle of thread_pair(), then that fails in the parent and in the child, which comes
- * back to its parent's ring. */
-void thread_forks(void);
-
 /* Appends one event. Waits for room unless the session is lossy; false if the event
  * was lost (and counted). */
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
@@ -132,47 +115,88 @@ static inline bool thread_is_filled(const struct thread *t, uint64_t at)
 /* session_stamp(), without a call for what nearly all processors have. */
 static inline uint64_t thread_stamp(void)
 {
-	return __builtin_expect(session.flags & WIRE_CLOCK_TSC, 1) ? sys_ticks()
-								   : session_stamp();
+	return __builtin_expect(session.flags & WIRE_CLOCK_TSC, 1)
+		       ? wire_stamp(sys_ticks())
+		       : session_stamp();
 }
 
 /* thread_has_room() where none was seen. */
-bool thread_make_room(struct thread *t, uint64_t at);
+bool thread_make_room(struct thread *t, uint64_t end);
 
-/* Whether the slot at cursor `at` may be written, after waiting if need be. */
-static inline bool thread_has_room(struct thread *t, uint64_t at)
+/* Whether the slots below cursor `end` may be written, after waiting if need be. */
+static inline bool thread_has_room(struct thread *t, uint64_t end)
 {
-	return __builtin_expect(at + sizeof(struct wire_slot) - t->head_seen <=
-					WIRE_RING_BYTES,
-				1) ||
-	       thread_make_room(t, at);
+	return __builtin_expect(end - t->head_seen <= WIRE_RING_BYTES, 1) ||
+	       thread_make_room(t, end);
 }
 
-/* A slot for the next event. False: it is lost, and counted. */
-static inline bool thread_reserve(struct thread *t, uint64_t *ret_at)
+/* Slots for the next event. False: it is lost, and counted. */
+static inline bool thread_reserve(struct thread *t, uint64_t bytes, uint64_t *ret_at)
 {
-	*ret_at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
-	if (__builtin_expect(thread_has_room(t, *ret_at), 1))
+	*ret_at = sys_local_add(&t->ring->reserved, bytes);
+	if (__builtin_expect(thread_has_room(t, *ret_at + bytes), 1))
 		return true;
+	t->base = WIRE_NO_BASE;
 	sys_local_add(&t->ring->lost, 1);
 	return false;
 }
 
-/* The slot at cursor `at`, which there is room for, becomes an event. */
-static inline void thread_fill(struct thread *t, uint64_t at, uint64_t stamp,
-			       uint64_t head, uint64_t sizes, uint64_t stacks)
+/* The slots from cursor `at` on, the first of which is filled now, are an event. */
+static inline void thread_commit(struct thread *t, uint64_t at, uint64_t bytes,
+				 uint64_t head)
 {
-	struct wire_slot *slot = thread_slot(t, at);
-
-	slot->stamp = stamp;
-	/* relaxed: the head's release covers them. */
-	atomic_store_explicit(&slot->size, sizes, memory_order_relaxed);
-	atomic_store_explicit(&slot->stacks, stacks, memory_order_relaxed);
-	/* release: the slot's words, then the one that says they are there. Also
+	/* release: the slots' words, then the one that says they are there. Also
 	 * whatever of the tree and the modules this stack names. */
-	atomic_store_explicit(&slot->head, head, memory_order_release);
-	if (__builtin_expect(!(at & (THREAD_BELL_BYTES - 1)), 0))
+	atomic_store_explicit(&thread_slot(t, at)->head, head, memory_order_release);
+	if (__builtin_expect(((at + bytes) & (THREAD_BELL_BYTES - 1)) < bytes, 0))
 		session_ring_bell();
+}
+
+/* The slot at cursor `at` is nobody's. */
+static inline void thread_leave_out(struct thread *t, uint64_t at)
+{
+	atomic_store_explicit(&thread_slot(t, at)->head, wire_head(0, WIRE_NOP, at),
+			      memory_order_release);
+}
+
+enum thread_done { THREAD_PUT, THREAD_LOST, THREAD_LONG };
+
+/*
+ * Appends an event of one slot, behind what lies below cursor `end`: that was
+ * ring->reserved before the stamp was taken. THREAD_LONG: it needs two, or a signal
+ * handler has put something in between. (One that comes later leaves no base behind: the
+ * next event's time does not count from what it put.)
+ */
+static inline __attribute__((always_inline)) enum thread_done
+thread_put_short(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type type,
+		 const void *address, size_t size, uint32_t stack)
+{
+	uint64_t at, bytes = sizeof(struct wire_slot);
+
+	/* The look at `reserved`, then the one at the base. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(!wire_is_short(stamp, t->base, size), 0))
+		return THREAD_LONG;
+	t->base = stamp;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!thread_reserve(t, bytes, &at))
+		return THREAD_LOST;
+	if (__builtin_expect(at != end, 0)) {
+		t->base = WIRE_NO_BASE;
+		thread_leave_out(t, at);
+		return THREAD_LONG;
+	}
+	/* relaxed: the head's release covers it. */
+	atomic_store_explicit(&thread_slot(t, at)->rest, wire_short(stamp, size, stack),
+			      memory_order_relaxed);
+	thread_commit(t, at, bytes, wire_head((uint64_t)address, type, at));
+	return THREAD_PUT;
+}
+
+static inline uint64_t thread_reserved(const struct thread *t)
+{
+	/* relaxed: this thread's own. */
+	return atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 }
 
 /* thread_put() by the outermost hook, which most events are of: nothing of the thread's
@@ -181,7 +205,7 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 					const void *address, size_t size,
 					uint32_t stack)
 {
-	uint64_t at;
+	uint64_t end = thread_reserved(t);
 
 	if (__builtin_expect((session.flags & (WIRE_LOSSY | WIRE_CLOCK_TSC)) !=
 				     WIRE_CLOCK_TSC,
@@ -189,12 +213,11 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 		thread_put(t, type, address, size, stack);
 		return;
 	}
-	if (!thread_reserve(t, &at))
-		return;
-	t->fresh = address;
-	t->stamp = sys_ticks();
-	thread_fill(t, at, t->stamp, wire_head((uint64_t)address, type, at),
-		    wire_sizes(size, 0), stack);
+	t->stamp = wire_stamp(sys_ticks());
+	if (__builtin_expect(thread_put_short(t, end, t->stamp, type, address, size,
+					      stack) == THREAD_LONG,
+			     0))
+		thread_put(t, type, address, size, stack);
 }
 
 /* Behind a fork's event: what comes now, in any thread, must not be of its time, nor of

@@ -54,15 +54,10 @@ static inline __attribute__((always_inline)) void
 thread_put_held_outermost(struct thread *t, enum wire_type type, const void *address,
 			  size_t size, uint32_t stack)
 {
-	uint64_t at;
+	uint64_t end = thread_reserved(t);
 
-	if (__builtin_expect(session.flags & WIRE_LOSSY, 0)) {
+	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) ||
+	    thread_put_short(t, end, thread_stamp_held(t), type, address, size,
+			     stack) == THREAD_LONG)
 		thread_put_held(t, type, address, size, stack);
-		return;
-	}
-	if (!thread_reserve(t, &at))
-		return;
-	t->fresh = address;
-	thread_fill(t, at, thread_stamp_held(t),
-		    wire_head((uint64_t)address, type, at), wire_sizes(size, 0), stack);
 }

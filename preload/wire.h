@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -31,22 +31,23 @@
 #define WIRE_COLLECTOR_FD 3 /* the socket that a started collector finds open */
 
 enum wire_limit {
-	WIRE_PROCESSES = 4096,	   /* process slots; reused after a process ended */
-	WIRE_RINGS = 4096,	   /* concurrent recorded threads of the whole tree */
-	WIRE_MODULES = 4096,	   /* distinct (file, address) pairs ever seen */
-	WIRE_NAMES = 1024,	   /* distinct names that programs give to moments */
-	WIRE_NAME_BYTES = 60,	   /* of one, its NUL included; the rest is cut off */
-	WIRE_REGIONS = 4096,	   /* root regions of one process at once */
-	WIRE_NODES = 1 << 23,	   /* stack tree nodes */
-	WIRE_RING_BYTES = 1 << 20, /* event slots of one ring */
+	WIRE_PROCESSES = 4096,	     /* process slots; reused after a process ended */
+	WIRE_RINGS = 4096,	     /* concurrent recorded threads of the whole tree */
+	WIRE_MODULES = 4096,	     /* distinct (file, address) pairs ever seen */
+	WIRE_NAMES = 1024,	     /* distinct names that programs give to moments */
+	WIRE_NAME_BYTES = 60,	     /* of one, its NUL included; the rest is cut off */
+	WIRE_REGIONS = 4096,	     /* root regions of one process at once */
+	WIRE_NODES = 1 << 23,	     /* stack tree nodes */
+	WIRE_RING_BYTES = 512 << 10, /* event slots of one ring */
 	WIRE_SCRATCH_BYTES = 1792 << 10, /* behind each ring: its producer's own */
 	WIRE_TOKEN_BYTES = 16,
 	WIRE_SESSION_BYTES = 192,
 	WIRE_BUILD_ID_BYTES = 32,
 	WIRE_THREAD_NAME_BYTES = 16,
-	WIRE_PROBE = 8, /* tree index slots looked at in each level */
+	WIRE_PROBE = 8,	  /* tree index slots looked at in each level */
 	WIRE_LOOPS = 512, /* functions that run Python code */
-	WIRE_CODES = 1 << 18, /* distinct Python code objects; number 0 is "not known" */
+	WIRE_CODES =
+		1 << 18, /* distinct Python code objects; number 0 is "not known" */
 	WIRE_CODE_SLOTS = 1 << 19,
 	WIRE_CODE_BYTES = 64 << 20, /* of all of them */
 	WIRE_CODE_MAX = 256 << 10,  /* of one */
@@ -360,7 +361,7 @@ struct wire_code {
 };
 
 /* ---- events --------------------------------------------------------------
- * A ring is an array of slots. Its producer reserves the next slot by adding to
+ * A ring is an array of slots. Its producer reserves the next one or two by adding to
  * `reserved` (one instruction, so that a signal handler may do the same in between),
  * fills it, and commits by storing its first word with release. The first word
  * carries the lap: whatever an earlier lap left there does not count. The consumer
@@ -368,29 +369,28 @@ struct wire_code {
  * came back by siglongjmp (it writes WIRE_NOP), there is none left over.
  *
  *	word 0	address (48 bits) | type (8 bits) | lap (8 bits)
+ *	word 1	stack, a node id (24 bits) | size (18 bits) | time (22 bits)
+ *
+ * Of the stamp, in units of WIRE_TIME_UNIT ticks, the time has the lower bits: it is less
+ * than WIRE_TIME_RANGE behind that of the ring's event before. What is larger, or later,
+ * or an owner's first event, or comes behind one that was lost or a signal handler's,
+ * takes two slots. The type of the first has WIRE_LONG, and it is committed last:
+ *
  *	word 1	stamp
- *	word 2	size, bytes (48 bits) | gap, its lower 16 bits
- *	word 3	stack, a node id (24 bits) | stack of the free (24) | gap, its upper 16
+ *	word 2	size (48 bits) | WIRE_MORE | lap
+ *	word 3	stack (24 bits)
  *
- * Of a chunk's event, the gap's places have its pool: its upper 16 bits in word 2, its
- * lower 32 in word 3.
- *
- * What is committed stays as it is, but for one case. While an allocation is the last
- * event of its thread, its free need be no event of its own: the producer adds the gap
- * (ticks from stamp to stamp) and the stack of the free to words 2 and 3, of which the
- * rest stays as it is, and commits the slot again as WIRE_PAIR. So the consumer has to
- * look at a WIRE_ALLOC once more when the next slot is committed, or nothing will be,
- * and until then must not give its slot back. A signal handler that comes in the
- * middle makes it a WIRE_SHUT before it reserves a slot, and the producer's
- * compare-and-exchange then fails.
+ * Of a chunk's event the size has 40 bits; above it and above the stack are the upper 8
+ * and the lower 40 bits of its pool. A slot of WIRE_MORE by itself means nothing: its
+ * first one was never committed.
  */
 struct wire_slot {
 	_Atomic uint64_t head;
-	uint64_t stamp;
-	_Atomic uint64_t size;
-	_Atomic uint64_t stacks;
+	_Atomic uint64_t rest;
 };
-_Static_assert(sizeof(struct wire_slot) == 32, "two slots a cache line");
+_Static_assert(sizeof(struct wire_slot) == 16, "four slots a cache line");
+
+enum { WIRE_LONG_BYTES = 2 * sizeof(struct wire_slot) };
 
 enum wire_type {
 	WIRE_NOP = 0,
@@ -404,8 +404,8 @@ enum wire_type {
 	 * is realloc(p, 0) that freed p; address 0 with size > 0 is a failure, and
 	 * the old block stands. */
 	WIRE_REALLOC_END = 4,
-	WIRE_MMAP = 5,	       /* address, size: after; replaces what it overlaps */
-	WIRE_MUNMAP = 6,       /* address, size: before */
+	WIRE_MMAP = 5,		/* address, size: after; replaces what it overlaps */
+	WIRE_MUNMAP = 6,	/* address, size: before */
 	WIRE_MUNMAP_FAILED = 7, /* the same thread's last WIRE_MUNMAP did nothing */
 	/* address: serial of the child to be; before the fork. Or the process's own:
 	 * nobody told of its fork, which was before this. */
@@ -417,7 +417,8 @@ enum wire_type {
 	WIRE_ACCOUNT_AT_EXIT = 11,
 	/* The block at address is no leak, nor what it alone holds: until it is freed. */
 	WIRE_IGNORE = 12,
-	WIRE_MARK = 13, /* address: index of a wire_name. The program names the moment */
+	WIRE_MARK =
+		13, /* address: index of a wire_name. The program names the moment */
 	/* address: a block that is taken down with its owner, an interpreter, before the
 	 * real free. It was alive at the end, and stays in the counters. */
 	WIRE_GONE = 14,
@@ -425,29 +426,20 @@ enum wire_type {
 	 * program chose; of these two it is in `address`. */
 	WIRE_POOL_CREATE = 15,
 	WIRE_POOL_DESTROY = 16, /* and all its chunks are free */
-	/* address: the chunk, size: its size below WIRE_POOL_SIZE; pool: see wire_pool(). */
+	/* address: the chunk, size: below 1 << WIRE_POOL_BITS; and its pool. Two slots. */
 	WIRE_POOL_ALLOC = 17, /* before the program has it */
 	WIRE_POOL_FREE = 18,  /* before anybody else can */
-	WIRE_PAIR = 19, /* a WIRE_ALLOC and, right behind it, the block's WIRE_FREE */
-	WIRE_SHUT = 20, /* a WIRE_ALLOC that will not become a pair */
+	WIRE_MORE = 19,	      /* the second slot of an event */
 	/* An arena of Python's for its objects, however it was had: address, size, to the
 	 * byte. Else as WIRE_MMAP and WIRE_MUNMAP, which may take one away as well. */
-	WIRE_ARENA = 21,
-	WIRE_ARENA_FREE = 22,
+	WIRE_ARENA = 20,
+	WIRE_ARENA_FREE = 21,
 	/* address: a block that is freed next, size: what the Python object in it says
 	 * (python_value.h). Of some frees. */
-	WIRE_VALUE = 23,
-	WIRE_TYPES
+	WIRE_VALUE = 22,
+	WIRE_TYPES,
+	WIRE_LONG = 128, /* added to it: the event has a second slot */
 };
-
-/* The pool of a chunk's event: its low half is a word of its own, its high 16 bits are
- * above the size. */
-#define WIRE_POOL_SIZE (1ull << 48)
-
-static inline uint64_t wire_pool(uint64_t size, uint32_t pool)
-{
-	return size >> 48 << 32 | pool;
-}
 
 #define WIRE_SIZE_BITS 48
 #define WIRE_SIZE_MASK ((1ull << WIRE_SIZE_BITS) - 1)
@@ -455,20 +447,73 @@ static inline uint64_t wire_pool(uint64_t size, uint32_t pool)
 #define WIRE_STACK_MASK ((1u << WIRE_STACK_BITS) - 1)
 _Static_assert(WIRE_NODES <= WIRE_STACK_MASK, "a node id is a stack");
 
-/* Words 2 and 3 as their parts. gap < 1 << 32. */
-static inline uint64_t wire_sizes(uint64_t size, uint64_t gap)
+/* An event of one slot: sizes below this, and times. What the stamp counter counts in some
+ * 10 nanoseconds is a unit; other architectures' counters are as slow as that. */
+#define WIRE_SHORT_BITS 18
+#define WIRE_SHORT_SIZE (1ull << WIRE_SHORT_BITS)
+#define WIRE_TIME_AT (WIRE_STACK_BITS + WIRE_SHORT_BITS)
+#ifdef __x86_64__
+#define WIRE_TIME_SHIFT 4
+#else
+#define WIRE_TIME_SHIFT 0
+#endif
+#define WIRE_TIME_UNIT (1ull << WIRE_TIME_SHIFT)
+#define WIRE_TIME_RANGE (1ull << (64 - WIRE_TIME_AT + WIRE_TIME_SHIFT))
+
+/* Stamps are whole units: one that was told by its lower bits is what it was. */
+static inline uint64_t wire_stamp(uint64_t ticks)
 {
-	return (size < WIRE_SIZE_MASK ? size : WIRE_SIZE_MASK) | gap << WIRE_SIZE_BITS;
+	return ticks & ~(WIRE_TIME_UNIT - 1);
 }
 
-static inline uint64_t wire_stacks(uint32_t stack, uint32_t of_free, uint64_t gap)
+/* In the place of the stamp before that is not known: none is within the range of it. */
+#define WIRE_NO_BASE (1ull << 63)
+
+/* May it be an event of one slot? before: the stamp of the one before. */
+static inline bool wire_is_short(uint64_t stamp, uint64_t before, uint64_t size)
 {
-	return stack | (uint64_t)of_free << WIRE_STACK_BITS | gap >> 16 << 48;
+	return stamp - before < WIRE_TIME_RANGE && size < WIRE_SHORT_SIZE;
 }
 
-static inline uint64_t wire_gap(uint64_t sizes, uint64_t stacks)
+static inline uint64_t wire_short(uint64_t stamp, uint64_t size, uint32_t stack)
 {
-	return sizes >> WIRE_SIZE_BITS | stacks >> 48 << 16;
+	return stack | size << WIRE_STACK_BITS |
+	       stamp >> WIRE_TIME_SHIFT << WIRE_TIME_AT;
+}
+
+static inline uint64_t wire_short_size(uint64_t rest)
+{
+	return rest >> WIRE_STACK_BITS & (WIRE_SHORT_SIZE - 1);
+}
+
+static inline uint64_t wire_short_stamp(uint64_t rest, uint64_t before)
+{
+	uint64_t later = (rest >> WIRE_TIME_AT) - (before >> WIRE_TIME_SHIFT);
+
+	return before + (later << WIRE_TIME_AT >> (WIRE_TIME_AT - WIRE_TIME_SHIFT));
+}
+
+/* Words 2 and 3 of one of two slots, the former but for what wire_head() adds. pool: 0,
+ * or a chunk's. */
+#define WIRE_POOL_BITS 40 /* of a chunk's size, and of a pool's lower part */
+#define WIRE_CHUNK_MASK ((1ull << WIRE_POOL_BITS) - 1)
+
+static inline uint64_t wire_long_size(uint64_t size, uint64_t pool)
+{
+	uint64_t most = pool ? WIRE_CHUNK_MASK : WIRE_SIZE_MASK;
+
+	return (size < most ? size : most) | pool >> WIRE_POOL_BITS << WIRE_POOL_BITS;
+}
+
+static inline uint64_t wire_long_rest(uint32_t stack, uint64_t pool)
+{
+	return stack | pool << WIRE_STACK_BITS;
+}
+
+static inline uint64_t wire_long_pool(uint64_t size, uint64_t rest)
+{
+	return (size & WIRE_SIZE_MASK) >> WIRE_POOL_BITS << WIRE_POOL_BITS |
+	       rest >> WIRE_STACK_BITS;
 }
 
 /* Lap of the slot at byte cursor c: 128..255, so that fresh zeroes never match. */

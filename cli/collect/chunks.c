@@ -81,10 +81,10 @@ static uint32_t pool_for(struct ledger_process *p, uint64_t handle)
 
 static void allocate(struct ledger *l, struct ledger_process *p, struct event *ev)
 {
-	uint64_t handle = wire_pool(ev->size, ev->pool);
+	uint64_t handle = event_pool(ev->size, ev->pool);
 	uint32_t pool = pool_for(p, handle);
 
-	ev->size &= WIRE_POOL_SIZE - 1;
+	ev->size &= EVENT_POOL_SIZE - 1;
 	if (!pool || pools_join(&p->pools, pool, ev->address, ev->size) < 0) {
 		fail(l, p);
 		return;
@@ -96,7 +96,7 @@ static void allocate(struct ledger *l, struct ledger_process *p, struct event *e
 
 static void free_chunk(struct ledger *l, struct ledger_process *p, struct event *ev)
 {
-	uint64_t handle = wire_pool(ev->size, ev->pool);
+	uint64_t handle = event_pool(ev->size, ev->pool);
 	uint32_t of = pools_of(&p->pools, ev->address);
 
 	if (of && p->pools.pools[of].handle != handle)

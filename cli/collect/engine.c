@@ -53,7 +53,7 @@ static void apply(struct engine *e, struct lane *lane, struct event *ev)
 		e->hooks.waited(e->hooks.context, (int32_t)ev->address,
 				(int32_t)ev->size);
 	else if (p->pub.ended)
-		p->books.lost += ev->type == WIRE_PAIR ? 2 : 1;
+		p->books.lost += ev->type == EVENT_PAIR ? 2 : 1;
 	else if ((ev->type == WIRE_ACCOUNT || ev->type == WIRE_ACCOUNT_AT_EXIT) &&
 		 e->hooks.account)
 		hear_account(e, p, ev);
@@ -78,7 +78,7 @@ static void split(struct engine *e, struct lane *lane, struct event *ev)
 /* One that is not plain; half: of a pair, the allocation alone. */
 static void step(struct engine *e, struct lane *lane, struct event *ev, bool half)
 {
-	lane->books.events += ev->type == WIRE_PAIR && !half ? 2 : 1;
+	lane->books.events += ev->type == EVENT_PAIR && !half ? 2 : 1;
 	if (half)
 		split(e, lane, ev);
 	else
@@ -105,7 +105,7 @@ static void hand_on(struct engine *e, struct merge_ring *ring)
 					ring->end, e->stamp);
 		if (to == ring->end || to->stamp > e->stamp)
 			break;
-		half = to->type == WIRE_PAIR && to->stamp + to->gap > e->stamp;
+		half = to->type == EVENT_PAIR && to->stamp + to->gap > e->stamp;
 		step(e, lane, to, half);
 		to += !half;
 		if (to == ring->end)
@@ -191,7 +191,7 @@ static void take_turn(struct engine *e, struct merge *m)
 	bool whole = merge_is_whole(m);
 
 	step(e, lane_of(turn->ring), turn->event,
-	     turn->event->type == WIRE_PAIR && !whole);
+	     turn->event->type == EVENT_PAIR && !whole);
 	m->at += whole ? 2 : 1;
 }
 

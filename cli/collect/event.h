@@ -13,7 +13,10 @@
 /* A failed realloc's end, as the ledger sees it: the old block lies there again. */
 #define EVENT_RESTORE WIRE_TYPES
 
-/* What is left of a WIRE_PAIR in its window while its block lives, but in no table: see
+/* An allocation and, right behind it in its ring, the block's free. */
+#define EVENT_PAIR (WIRE_TYPES + 2)
+
+/* What is left of an EVENT_PAIR in its window while its block lives, but in no table: see
  * ledger_merge(). */
 #define EVENT_HELD (WIRE_TYPES + 1)
 
@@ -31,15 +34,15 @@ struct event {		  /* one cache line, in a window */
 	uint64_t size;
 	uint32_t stack; /* wire node, below WIRE_NODES and what was handed out */
 	union {
-		uint32_t freed_by; /* of a WIRE_PAIR: the free's stack */
-		uint32_t pool;	   /* of a chunk's event: see wire_pool() */
+		uint32_t freed_by; /* of an EVENT_PAIR: the free's stack */
+		uint32_t pool;	   /* of a chunk's event: see event_pool() */
 	};
 	union {
-		uint32_t gap; /* of a WIRE_PAIR: how much later the free's stamp is */
+		uint32_t gap; /* of an EVENT_PAIR: how much later the free's stamp is */
 		uint32_t thread; /* its number, from 1; once the ledger has it */
 	};
 	uint16_t ring;
-	uint8_t type;	/* enum wire_type, EVENT_RESTORE or EVENT_HELD */
+	uint8_t type;	/* enum wire_type, or one of those above */
 	bool temporary; /* a free right after the allocation, in its thread */
 
 	union {
@@ -48,9 +51,18 @@ struct event {		  /* one cache line, in a window */
 	};
 };
 
+/* The pool of a chunk's event: its low half is a word of its own, its high 16 bits are
+ * above the size. */
+#define EVENT_POOL_SIZE (1ull << 48)
+
+static inline uint64_t event_pool(uint64_t size, uint32_t pool)
+{
+	return size >> 48 << 32 | pool;
+}
+
 static_assert(sizeof(struct event) == 64, "one line");
 
-/* Of a WIRE_PAIR, or of the allocation that was made of it, the free is left. */
+/* Of an EVENT_PAIR, or of the allocation that was made of it, the free is left. */
 static inline void event_free(struct event *ev)
 {
 	ev->type = WIRE_FREE;

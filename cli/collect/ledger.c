@@ -228,7 +228,7 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		ev->temporary = ev->address == last_alloc;
 		settle_submit(l, p, ev, NULL);
 		break;
-	case WIRE_PAIR:
+	case EVENT_PAIR:
 		joined(l, p, t, ev);
 		break;
 	case WIRE_GONE:
@@ -285,12 +285,12 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 
 	for (const struct event *ev = events; ev < events + n; ev++) {
 		sites_prefetch_index(s, ev->stack);
-		if (ev->type == WIRE_PAIR)
+		if (ev->type == EVENT_PAIR)
 			sites_prefetch_index(s, ev->freed_by);
 	}
 	for (const struct event *ev = events; ev < events + n; ev++) {
 		sites_prefetch(s, sites_peek(s, &p->sums, ev->stack));
-		if (ev->type == WIRE_PAIR)
+		if (ev->type == EVENT_PAIR)
 			sites_prefetch(s, sites_peek(s, &p->sums, ev->freed_by));
 		else if (ev->type == WIRE_FREE)
 			sites_prefetch(s,
@@ -373,7 +373,7 @@ struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 	bool plain = l->sums.of == p || ledger_sum_up(l, p);
 
 	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
-		bool half = ev->type == WIRE_PAIR && ev->stamp + ev->gap > limit;
+		bool half = ev->type == EVENT_PAIR && ev->stamp + ev->gap > limit;
 
 		if (ev->type == WIRE_ALLOC || half) {
 			plain = plain_allocate(l, p, ev);
@@ -395,7 +395,7 @@ struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 			ev++; /* which is left, if it is not plain */
 			t->last_alloc = ev->address;
 		} else {
-			plain = ev->type == WIRE_PAIR && plain_pair(l, p, ev);
+			plain = ev->type == EVENT_PAIR && plain_pair(l, p, ev);
 			t->events += plain;
 			if (plain)
 				t->last_alloc = 0;

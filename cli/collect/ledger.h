@@ -163,7 +163,7 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 
 /* The same as ledger_event() of each, for events that have been looked ahead for, up to
  * the first that is not plain, or later than the limit. Returns that one, or the end,
- * and counts what was done as the thread's: a WIRE_PAIR twice, unless its free is later
+ * and counts what was done as the thread's: an EVENT_PAIR twice, unless its free is later
  * than the limit: that may be what is left of it. The sums are behind until
  * ledger_rest() or ledger_event(). */
 struct event *ledger_run(struct ledger *l, struct ledger_process *p,

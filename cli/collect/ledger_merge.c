@@ -16,20 +16,20 @@ static inline bool take_turn(struct ledger *l, struct merge *m,
 
 	if (type == EVENT_HELD && plain_let_go(l, ev)) {
 		t->last_alloc = 0;
-	} else if (type == WIRE_PAIR && merge_is_whole(m) && plain_pair(l, p, ev)) {
+	} else if (type == EVENT_PAIR && merge_is_whole(m) && plain_pair(l, p, ev)) {
 		t->last_alloc = 0;
 		t->events++;
 		m->at++;
-	} else if (type == WIRE_PAIR && !m->mixed && !merge_is_whole(m) &&
+	} else if (type == EVENT_PAIR && !m->mixed && !merge_is_whole(m) &&
 		   plain_hold(l, p, ev)) {
 		t->last_alloc = ev->address;
 	} else if (type == WIRE_FREE &&
 		   plain_free(l, p, ev, ev->address == t->last_alloc)) {
 		t->last_alloc = 0;
-	} else if ((type == WIRE_ALLOC || (type == WIRE_PAIR && !merge_is_whole(m))) &&
+	} else if ((type == WIRE_ALLOC || (type == EVENT_PAIR && !merge_is_whole(m))) &&
 		   plain_allocate(l, p, ev)) {
 		t->last_alloc = ev->address;
-		if (type == WIRE_PAIR)
+		if (type == EVENT_PAIR)
 			event_free(ev);
 	} else {
 		return false;

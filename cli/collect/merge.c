@@ -93,7 +93,7 @@ static inline bool plan_run(struct merge *m, uint64_t limit, struct merge_turn *
 		next->event = ev;
 		next->ring = ring;
 		next++;
-		half = ev->type == WIRE_PAIR && !half;
+		half = ev->type == EVENT_PAIR && !half;
 		if (half)
 			stamp = ev->stamp + ev->gap;
 		else if (++ev < ring->end)

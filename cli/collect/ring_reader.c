@@ -9,17 +9,21 @@
 
 #define SLOT sizeof(struct wire_slot)
 #define PAGE 4096ull
-#define AHEAD 16
-#define ROUND_EVENTS 3 /* of one slot and the open one before it, at most */
+#define AHEAD 32
 #define HELD_MAX (WIRE_RING_BYTES / 4 * 3)
 #define WAKE_BYTES (WIRE_RING_BYTES / 4)
 
+static inline const struct wire_slot *slot_at(const struct ring_reader *r,
+					      uint64_t cursor)
+{
+	return (const struct wire_slot *)(const void *)(r->data +
+							cursor % WIRE_RING_BYTES);
+}
+
 static void look_at(struct ring_reader *r, uint64_t cursor)
 {
-	const void *slot = r->data + cursor % WIRE_RING_BYTES;
-
 	r->read = cursor;
-	r->slot = &((const struct wire_slot *)slot)->head;
+	r->slot = &slot_at(r, cursor)->head;
 	r->lap = wire_lap(cursor);
 }
 
@@ -57,12 +61,6 @@ void ring_bury(struct ring_reader *r)
 	r->dead = true;
 }
 
-/* The first slot that is not given back before it was looked at again. */
-static uint64_t kept(const struct ring_reader *r)
-{
-	return r->open ? r->read - SLOT : r->read;
-}
-
 static uint32_t nodes_used(void *base)
 {
 	struct wire_header *h = base;
@@ -72,96 +70,118 @@ static uint32_t nodes_used(void *base)
 	return used < WIRE_NODES ? used : WIRE_NODES;
 }
 
-/* Of a slot with no address, or of no type that there is: does it make sense? */
-static bool is_sense(struct ring_reader *r, uint8_t type)
-{
-	if (type == WIRE_NOP)
-		return false;
-	if (type == WIRE_REALLOC_END || (type >= WIRE_MMAP && type < WIRE_PAIR))
-		return true;
-	r->bad++;
-	return false;
-}
-
 static inline uint8_t type_of(uint64_t head)
 {
 	return (uint8_t)(head >> 48);
 }
 
-/* nodes: those known to be used. */
-static inline uint32_t check_stack(void *base, uint32_t stack, uint32_t *nodes)
+/* Nothing to hand on, if not. */
+static bool is_sense(struct ring_reader *r, uint64_t address, uint8_t type)
 {
+	if (type == WIRE_NOP || type == WIRE_MORE)
+		return false;
+	if (type < WIRE_TYPES && (address || type == WIRE_REALLOC_END ||
+				  (type >= WIRE_MMAP && type < WIRE_MORE)))
+		return true;
+	r->bad++;
+	return false;
+}
+
+/* nodes: those known to be used. */
+static inline uint32_t check_stack(void *base, uint64_t rest, uint32_t *nodes)
+{
+	uint32_t stack = rest & WIRE_STACK_MASK;
+
 	if (stack >= *nodes)
 		*nodes = nodes_used(base);
 	return stack < *nodes ? stack : 0;
 }
 
-/* The rest of a copy, for those that are no plain allocation or free. */
-static inline bool copy_other(struct ring_reader *r, uint8_t type, uint64_t sizes,
-			      uint64_t stacks, void *base, uint32_t *nodes,
-			      struct event *ev)
+/* What one call has got to. */
+struct filling {
+	void *base;
+	uint64_t read, end; /* cursors: of the next slot; where it ends at the latest */
+	uint64_t stamp;	    /* of the last event */
+	struct event *to;
+	uint32_t nodes; /* known to be used: none is that no event has named */
+};
+
+/* An event's fields, but for those that are found out later: see ledger_look_ahead(). */
+static inline void put(struct filling *f, uint16_t ring, uint64_t head, uint8_t type,
+		       uint64_t stamp, uint64_t size, uint64_t rest)
 {
-	if (type == WIRE_PAIR) {
-		ev->freed_by = check_stack(
-			base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
-		ev->gap = (uint32_t)wire_gap(sizes, stacks);
-		if (ev->address)
-			return true;
-	} else if (type == WIRE_SHUT) {
-		ev->type = WIRE_ALLOC;
-	} else if (type == WIRE_POOL_ALLOC || type == WIRE_POOL_FREE) {
-		ev->size = sizes;
-		ev->pool = (uint32_t)(stacks >> 32);
+	struct event *ev = f->to;
+
+	ev->address = head & WIRE_PC_MASK;
+	ev->type = type;
+	ev->stamp = f->stamp = stamp;
+	ev->size = size;
+	ev->stack = check_stack(f->base, rest, &f->nodes);
+	ev->ring = ring;
+}
+
+/* An event of two slots, of which f->read is the first one. Whether it is one. */
+static bool put_long(struct ring_reader *r, struct filling *f, uint64_t head,
+		     uint64_t stamp)
+{
+	const struct wire_slot *slot = slot_at(r, f->read + SLOT);
+	/* relaxed, both: the first slot's head was acquired. */
+	uint64_t more = atomic_load_explicit(&slot->head, memory_order_relaxed);
+	uint64_t rest = atomic_load_explicit(&slot->rest, memory_order_relaxed);
+	uint8_t type = type_of(head) & (uint8_t)~WIRE_LONG;
+	uint64_t pool = wire_long_pool(more, rest);
+
+	if (more >> 56 != wire_lap(f->read + SLOT) || type_of(more) != WIRE_MORE ||
+	    (r->dead && r->end - f->read < WIRE_LONG_BYTES)) {
+		r->bad++;
+		return false;
 	}
-	if (!ev->address || (uint8_t)(ev->type - 1) >= WIRE_TYPES - 1)
-		return is_sense(r, ev->type);
+	f->read += SLOT;
+	if (!is_sense(r, head & WIRE_PC_MASK, type))
+		return false;
+	put(f, r->index, head, type, stamp, more & WIRE_SIZE_MASK, rest);
+	if (type != WIRE_POOL_ALLOC && type != WIRE_POOL_FREE)
+		return true;
+	f->to->size = (more & WIRE_CHUNK_MASK) | pool >> 32 << 48;
+	f->to->pool = (uint32_t)pool;
 	return true;
 }
 
-/* A checked copy of a slot. False: nothing to hand on. */
-static inline bool copy(struct ring_reader *r, const struct wire_slot *slot,
-			uint64_t head, void *base, uint32_t *nodes, struct event *ev)
+/* A slot that is no allocation or free of its own. False: nothing is there yet. */
+static __attribute__((noinline)) bool
+put_other(struct ring_reader *r, struct filling *f, uint64_t head, uint64_t rest)
 {
-	/* relaxed, both: the head was acquired. What a producer may be adding to them
-	 * is above what is taken here. */
-	uint64_t sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
-	uint64_t stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
-	uint64_t address = head & WIRE_PC_MASK;
 	uint8_t type = type_of(head);
 
-	/* Its other fields are found out later: see ledger_look_ahead(), and whoever
-	 * reads them. */
-	ev->address = address;
-	ev->type = type;
-	ev->stamp = slot->stamp;
-	ev->size = sizes & WIRE_SIZE_MASK;
-	ev->stack = check_stack(base, stacks & WIRE_STACK_MASK, nodes);
-	ev->ring = r->index;
-	return (address && (type == WIRE_ALLOC || type == WIRE_FREE)) ||
-	       copy_other(r, type, sizes, stacks, base, nodes, ev);
+	if (head >> 56 != wire_lap(f->read)) {
+		/* A dead one's is a hole, as if there were nothing in it. */
+		f->read += r->dead ? SLOT : 0;
+		return r->dead;
+	}
+	if (type & WIRE_LONG) {
+		f->to += put_long(r, f, head, rest);
+	} else if (is_sense(r, head & WIRE_PC_MASK, type)) {
+		put(f, r->index, head, type, wire_short_stamp(rest, f->stamp),
+		    wire_short_size(rest), rest);
+		f->to++;
+	}
+	f->read += SLOT;
+	return true;
 }
 
-/* What has become of a slot with an allocation. If it was freed, that event; whether. */
-static inline bool copy_free(struct ring_reader *r, const struct wire_slot *slot,
-			     void *base, uint32_t *nodes, struct event *ev)
+/* Right behind an allocation, f->to[-1], the free of its block: they are one event. */
+static inline bool join(struct filling *f, uint64_t rest)
 {
-	/* acquire: pairs with the producer's release when it made it a pair. */
-	uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
-	uint64_t sizes, stacks;
+	uint64_t stamp = wire_short_stamp(rest, f->stamp);
+	struct event *ev = f->to - 1;
 
-	if (type_of(head) != WIRE_PAIR)
+	if (stamp - ev->stamp > UINT32_MAX)
 		return false;
-	/* relaxed, both: the head was acquired. */
-	sizes = atomic_load_explicit(&slot->size, memory_order_relaxed);
-	stacks = atomic_load_explicit(&slot->stacks, memory_order_relaxed);
-	ev->address = head & WIRE_PC_MASK;
-	ev->type = WIRE_FREE;
-	ev->stamp = slot->stamp + wire_gap(sizes, stacks);
-	ev->size = 0;
-	ev->stack =
-		check_stack(base, stacks >> WIRE_STACK_BITS & WIRE_STACK_MASK, nodes);
-	ev->ring = r->index;
-	return ev->address;
+	ev->type = EVENT_PAIR;
+	ev->freed_by = check_stack(f->base, rest, &f->nodes);
+	ev->gap = (uint32_t)(stamp - ev->stamp);
+	f->stamp = stamp;
+	return true;
 }
 
 /* Gives the slots below `to` back, and wakes the producer if it waits for room. */
@@ -193,10 +213,10 @@ static void give(struct ring_reader *r)
 		     atomic_load_explicit(&r->control->waiting, memory_order_relaxed);
 
 	/* Woken for every few slots, who waits would do little else. */
-	if (r->dead || (waits && (kept(r) - r->given >= WAKE_BYTES || !ring_ready(r))))
-		publish(r, kept(r));
+	if (r->dead || (waits && (r->read - r->given >= WAKE_BYTES || !ring_ready(r))))
+		publish(r, r->read);
 	else if (!waits && used > HELD_MAX)
-		publish(r, to - r->given < kept(r) - r->given ? to : kept(r));
+		publish(r, to - r->given < r->read - r->given ? to : r->read);
 }
 
 static void punch(int fd, const struct ring_reader *r, uint64_t at, uint64_t len)
@@ -209,12 +229,12 @@ static void punch(int fd, const struct ring_reader *r, uint64_t at, uint64_t len
 
 bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 {
-	uint64_t from = (r->given + PAGE - 1) & ~(PAGE - 1), to = kept(r) & ~(PAGE - 1);
+	uint64_t from = (r->given + PAGE - 1) & ~(PAGE - 1), to = r->read & ~(PAGE - 1);
 	uint64_t at = from % WIRE_RING_BYTES, len, first;
 
 	/* relaxed: seen at the next look otherwise. */
 	if (atomic_load_explicit(&r->control->waiting, memory_order_relaxed)) {
-		publish(r, kept(r));
+		publish(r, r->read);
 		return false;
 	}
 	if (to <= from || to - from < least)
@@ -228,72 +248,75 @@ bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 	return true;
 }
 
-/* Nothing is committed behind the open slot, if there is one: how many events it makes
- * now. It stays open if it is what it was at this one look. */
-static size_t look_again(struct ring_reader *r, const struct wire_slot **open,
-			 void *base, uint32_t *nodes, struct event *ev)
+/* As far as the ring's memory goes on. False: there is no more. (A copy of `all`, whose
+ * address nobody has, is kept in registers.) */
+static inline bool fill(struct ring_reader *r, struct filling *all)
 {
-	const struct wire_slot *slot = *open;
-	/* acquire: see copy_free(). */
-	uint64_t head =
-		slot ? atomic_load_explicit(&slot->head, memory_order_acquire) : 0;
+	struct filling f = *all;
+	const struct event *full = r->window + RING_WINDOW;
+	const struct wire_slot *slot = slot_at(r, f.read);
+	uint64_t left = WIRE_RING_BYTES - f.read % WIRE_RING_BYTES;
+	uint64_t stop = f.end - f.read < left ? f.end : f.read + left;
+	uint64_t alloc = wire_head(0, WIRE_ALLOC, f.read) >> 48;
+	uint64_t joins = 0; /* head of a free that the last event is one with */
+	bool more = true;
 
-	if (type_of(head) != WIRE_ALLOC)
-		*open = NULL;
-	return type_of(head) == WIRE_PAIR && copy_free(r, slot, base, nodes, ev);
-}
-
-size_t ring_fill(struct ring_reader *r, void *base)
-{
-	uint64_t start = r->read, read = start, stop = start + WIRE_RING_BYTES / 4;
-	const struct wire_slot *slot = (const struct wire_slot *)r->slot,
-			       *open = r->open;
-	struct event *to = r->window, *end = to + RING_WINDOW - ROUND_EVENTS;
-	uint32_t nodes = 0; /* none is used that no event has named */
-	uint64_t lap = r->lap;
-	bool dead = r->dead;
-
-	r->window_start = kept(r);
-	if (dead && stop - start > r->end - start)
-		stop = r->end;
-	while (to < end && read != stop) {
+	while (more && f.to < full && (int64_t)(stop - f.read) > 0) {
 		/* acquire: pairs with the producer's release of the head word, so that
-		 * the slot's other words are read as they were before it, and the
-		 * count of nodes as it was when the event named one. The slot before
-		 * is what it will be, too. */
+		 * the event's other words are read as they were before it, and the
+		 * count of nodes as it was when the event named one. */
 		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
+		/* relaxed: behind that. */
+		uint64_t rest = atomic_load_explicit(&slot->rest, memory_order_relaxed);
+		uint64_t type = (head >> 48) - alloc + WIRE_ALLOC;
 
 		/* Another processor's cache has them: one by one they would cost more
 		 * than all that is done with them. */
 		__builtin_prefetch(slot + AHEAD);
-		if (head >> 56 != lap) {
-			if (!dead)
-				break;
-			head = 0; /* a hole, as if there were nothing in it */
+		if (__builtin_expect(type - WIRE_ALLOC > 1 || !(head & WIRE_PC_MASK),
+				     0)) {
+			*all = f;
+			more = put_other(r, all, head, rest);
+			f = *all;
+			slot = slot_at(r, f.read);
+			joins = 0;
+			continue;
 		}
-		if (open && copy_free(r, open, base, &nodes, to))
-			to++;
-		open = NULL;
-		if (copy(r, slot, head, base, &nodes, to)) {
-			to++;
-			open = type_of(head) == WIRE_ALLOC ? slot : NULL;
+		if (head == joins && join(&f, rest)) {
+			joins = 0;
+		} else {
+			put(&f, r->index, head, (uint8_t)type,
+			    wire_short_stamp(rest, f.stamp), wire_short_size(rest),
+			    rest);
+			f.to++;
+			joins = type == WIRE_ALLOC ? head + (1ull << 48) : 0;
 		}
-		read += SLOT;
+		f.read += SLOT;
 		slot++;
-		if (read % WIRE_RING_BYTES == 0) {
-			look_at(r, read);
-			slot = (const struct wire_slot *)r->slot;
-			lap = r->lap;
-		}
 	}
-	to += look_again(r, &open, base, &nodes, to);
-	r->read = read;
-	r->slot = &slot->head;
-	/* Of a dead ring that was the last time. */
-	r->open = dead && read == r->end ? NULL : open;
+	*all = f;
+	return more && f.to < full && (int64_t)(f.end - f.read) > 0;
+}
+
+size_t ring_fill(struct ring_reader *r, void *base)
+{
+	uint64_t start = r->read, end = start + WIRE_RING_BYTES / 4;
+	struct filling f = {.base = base,
+			    .read = start,
+			    .end = end,
+			    .stamp = r->stamp,
+			    .to = r->window};
+
+	if (r->dead && end - start > r->end - start)
+		f.end = r->end;
+	while (fill(r, &f))
+		continue;
+	look_at(r, f.read);
+	r->stamp = f.stamp;
+	r->window_start = start;
 	r->at = 0;
-	r->count = (uint32_t)(to - r->window);
-	if (kept(r) != r->window_start)
+	r->count = (uint32_t)(f.to - r->window);
+	if (f.read != start)
 		give(r);
 	return r->count;
 }

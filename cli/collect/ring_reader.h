@@ -7,13 +7,12 @@
  * would have to wait for them: until then they are ours, and if the thread falls idle
  * their pages can be punched out of the memory, with nobody near them.
  *
- * An allocation at the end of what is committed is handed on like any other, but its
- * slot is looked at again, and not given back until that has been for the last time.
+ * An allocation and the free of its block right behind it become one event, if they come
+ * to lie in the same window. Whoever applies them must not depend on it.
  *
  *	done <= read <= done + WIRE_RING_BYTES
- *	given <= kept, the open slot or else `read`; given <= reserved; the producer
- *		writes from reserved up to given + WIRE_RING_BYTES and to the open
- *		slot, never in [given, kept)
+ *	given <= read; given <= reserved; the producer writes from reserved up to
+ *		given + WIRE_RING_BYTES, never in [given, read)
  */
 #pragma once
 
@@ -34,8 +33,7 @@ struct ring_reader { /* the first line is all that an idle ring costs a pass */
 	bool dead; /* the owner writes no more: all is read up to `end`, but for holes
 		    */
 	uint64_t end;
-	/* The slot before `read`, if it is an allocation that may yet become a pair. */
-	const struct wire_slot *open;
+	uint64_t stamp; /* of the last event */
 
 	uint64_t given; /* the wire's head: slots below it are the producer's again */
 	uint64_t window_start; /* cursor of the window's first slot */
@@ -61,16 +59,13 @@ static inline uint64_t ring_done(const struct ring_reader *r)
 	return r->at < r->count ? r->window_start : r->read;
 }
 
-/* Is there a slot to read, or is the open one no more what it was? */
+/* Is there a slot to read? */
 static inline bool ring_ready(const struct ring_reader *r)
 {
 	if (r->dead)
-		return r->read < r->end || r->open;
+		return r->read < r->end;
 	/* Relaxed: only an answer. ring_fill() acquires before it reads more. */
-	return atomic_load_explicit(r->slot, memory_order_relaxed) >> 56 == r->lap ||
-	       (r->open &&
-		(uint8_t)(atomic_load_explicit(&r->open->head, memory_order_relaxed) >>
-			  48) != WIRE_ALLOC);
+	return atomic_load_explicit(r->slot, memory_order_relaxed) >> 56 == r->lap;
 }
 
 /* Fills the window, which is empty, with what is committed.

@@ -2,8 +2,8 @@
  * collector.c - events a second that one core of the collector handles, and its memory.
  *
  *	warm	random frees and allocations among N live blocks, 1,000 stacks
- *	pairs	malloc and free of the same address at once, as one event: each counts
- *	apart	the same, as two
+ *	pairs	malloc and free of the same address at once, which become one: each counts
+ *	apart	the same of two addresses at a time, which do not
  *	cross	4 rings; each frees what the previous one allocated
  *	three	3 rings with pairs, each of which goes on while the others' begin and end
  *	tangled	the same of threads that do not keep step
@@ -36,7 +36,7 @@ enum {
 	MANY = 1000000,
 	MOST = 10000000,
 	STACKS = 1000,
-	BURST = WIRE_RING_BYTES / (int)sizeof(struct wire_slot) - 8,
+	BURST = WIRE_RING_BYTES / (int)sizeof(struct wire_slot) - 16,
 	ROUNDS = 9,
 	BURSTS = 30, /* a round */
 };
@@ -88,8 +88,9 @@ static void put(struct bench *b, int ring, enum wire_type type, uint32_t block)
 {
 	uint64_t size = type == WIRE_ALLOC ? 16 + block % 500 : 0;
 
-	wire_put(b->base, b->ring[ring], type, address_of(block), b->stamp++, size,
+	wire_put(b->base, b->ring[ring], type, address_of(block), b->stamp, size,
 		 1 + (block * 2654435761u) % STACKS);
+	b->stamp += WIRE_TIME_UNIT;
 }
 
 /* Thread CPU time: other programs on this machine do not count. */
@@ -101,7 +102,7 @@ __attribute__((noinline)) static void drain(struct bench *b)
 	while ((n = engine_pass(b->engine)))
 		b->events += n;
 	b->seconds += seconds(CLOCK_THREAD_CPUTIME_ID) - start;
-	b->stamp = ticks() - 1000000;
+	b->stamp = wire_stamp(ticks() - 100000000);
 }
 
 static void note(struct bench *b, struct result *r)
@@ -161,15 +162,16 @@ static void warm(struct bench *b, struct result *r)
 static void pairs(struct bench *b, struct result *r, bool joined)
 {
 	for (int burst = 0; burst < BURSTS; burst++) {
-		for (int i = 0; i < BURST / 2; i++) {
-			uint32_t block = 3 * MOST + (uint32_t)chance(b, 64);
+		for (int i = 0; i < BURST / 2; i += 2) {
+			uint32_t one = 3 * MOST + (uint32_t)chance(b, 64);
+			uint32_t other = 3 * MOST + 64 + (uint32_t)chance(b, 64);
 
-			put(b, 0, WIRE_ALLOC, block);
-			if (joined)
-				wire_join(b->base, b->ring[0], address_of(block),
-					  b->stamp++, 1 + block % STACKS);
-			else
-				put(b, 0, WIRE_FREE, block);
+			put(b, 0, WIRE_ALLOC, one);
+			put(b, 0, joined ? WIRE_FREE : WIRE_ALLOC,
+			    joined ? one : other);
+			put(b, 0, joined ? WIRE_ALLOC : WIRE_FREE,
+			    joined ? other : one);
+			put(b, 0, WIRE_FREE, other);
 		}
 		drain(b);
 	}
@@ -197,15 +199,15 @@ static void three(struct bench *b, struct result *r)
 	for (int burst = 0; burst < BURSTS / 3; burst++) {
 		uint64_t at = b->stamp;
 
-		for (int i = 0; i < BURST; i++)
-			for (uint32_t ring = 0; ring < 3; ring++, at += 10) {
+		for (int i = 0; i < BURST / 2; i++)
+			for (uint32_t ring = 0; ring < 3; ring++, at += 160) {
 				uint32_t block =
 					3 * MOST + 64 * ring + (uint32_t)chance(b, 64);
 
 				b->stamp = at;
 				put(b, (int)ring, WIRE_ALLOC, block);
-				wire_join(b->base, b->ring[ring], address_of(block),
-					  at + 15, 1 + block % STACKS);
+				b->stamp = at + 240;
+				put(b, (int)ring, WIRE_FREE, block);
 			}
 		drain(b);
 	}
@@ -219,18 +221,17 @@ static void tangled(struct bench *b, struct result *r)
 		uint64_t start = b->stamp, end = start;
 
 		for (uint32_t ring = 0; ring < 3; ring++) {
-			uint64_t at = start + chance(b, 40);
+			uint64_t at = start + 16 * chance(b, 40);
 
-			for (int i = 0; i < BURST; i++) {
+			for (int i = 0; i < BURST / 2; i++) {
 				uint32_t block =
 					3 * MOST + 64 * ring + (uint32_t)chance(b, 64);
 
 				b->stamp = at;
 				put(b, (int)ring, WIRE_ALLOC, block);
-				at += 10 + chance(b, 10);
-				wire_join(b->base, b->ring[ring], address_of(block), at,
-					  1 + block % STACKS);
-				at += 20 + chance(b, 20);
+				b->stamp = at += 16 * (10 + chance(b, 10));
+				put(b, (int)ring, WIRE_FREE, block);
+				at += 16 * (20 + chance(b, 20));
 			}
 			end = at > end ? at : end;
 		}
@@ -250,8 +251,9 @@ static void fresh(struct bench *b, struct result *r)
 			for (int frame = 0; frame < 3; frame++)
 				node = wire_add_node(b->base, b->stamp * 4, node);
 			wire_put(b->base, b->ring[0], WIRE_ALLOC,
-				 address_of(4 * MOST + b->fresh++), b->stamp++, 100,
+				 address_of(4 * MOST + b->fresh++), b->stamp, 100,
 				 node);
+			b->stamp += WIRE_TIME_UNIT;
 		}
 		drain(b);
 	}
@@ -369,7 +371,8 @@ static void sparse(struct bench *b, uint32_t each)
 			before = resident_mb();
 		wire_put(b->base, b->ring[0], WIRE_ALLOC,
 			 0x7f0000000000ull + i / each * 4096ull + i % each * 2048,
-			 b->stamp++, each == 1 ? 5000 : 1000, 1 + i % STACKS);
+			 b->stamp, each == 1 ? 5000 : 1000, 1 + i % STACKS);
+		b->stamp += WIRE_TIME_UNIT;
 		if (i % BURST == BURST - 1 || i == SOME - 1 || i == MANY - 1)
 			drain(b);
 	}
@@ -396,7 +399,7 @@ static bool start(struct bench *b)
 
 static bool open_engine(struct bench *b)
 {
-	b->stamp = ticks();
+	b->stamp = wire_stamp(ticks() - 100000000);
 	return engine_open(b->base, -1, NULL, &b->engine) == 0;
 }
 

@@ -186,7 +186,7 @@ static void block(int i)
 		send(WIRE_ALLOC, address, size);
 		born(i, address, size);
 	} else if (!w.blocks[i].is) {
-		send(WIRE_PAIR, address, size);
+		send(EVENT_PAIR, address, size);
 		born(i, address, size);
 		died(i);
 	} else if (chance(3)) {

@@ -102,7 +102,7 @@ static struct op planned(struct world *w, int ring)
 	w->plan[ring] = (struct plan){0};
 	if (plan.type == WIRE_FREE) {
 		w->taken[p][plan.at] = false;
-		op.joins = plan.alone && chance(w, 5);
+		op.joins = plan.alone;
 	} else {
 		w->live[p][plan.at] = true;
 	}
@@ -187,12 +187,8 @@ static void open_side(const struct world *w, struct side *s)
 
 static void put(struct side *s, int ring, const struct op *op)
 {
-	if (op->joins)
-		assert_true(wire_join(s->base, s->ring[ring], op->address, op->stamp,
-				      op->stack));
-	else
-		wire_put(s->base, s->ring[ring], op->type, op->address, op->stamp,
-			 op->size, op->stack);
+	wire_put(s->base, s->ring[ring], op->type, op->address, op->stamp, op->size,
+		 op->stack);
 }
 
 static void close_side(struct side *s, int processes, uint64_t now, const char *path)

@@ -96,7 +96,7 @@ static bool free_last(struct world *w, struct event *born, struct event *ret)
 		ev.ring = (uint16_t)chance(w, RINGS);
 	w->live[process_of(ev.ring)][(ev.address - 0x1000) / 40] = false;
 	if (ev.ring == born->ring && chance(w, 2)) {
-		born->type = WIRE_PAIR;
+		born->type = EVENT_PAIR;
 		born->gap = (uint32_t)(ev.stamp - born->stamp);
 		born->freed_by = ev.stack;
 		return false;
@@ -153,7 +153,7 @@ static void give_singly(struct side *s, const struct event *events, size_t n)
 
 static uint64_t last_stamp(const struct event *ev)
 {
-	return ev->stamp + (ev->type == WIRE_PAIR ? ev->gap : 0);
+	return ev->stamp + (ev->type == EVENT_PAIR ? ev->gap : 0);
 }
 
 /* How many the slots stand for. */
@@ -162,7 +162,7 @@ static size_t number(const struct event *events, size_t n)
 	size_t all = n;
 
 	for (size_t i = 0; i < n; i++)
-		all += events[i].type == WIRE_PAIR;
+		all += events[i].type == EVENT_PAIR;
 	return all;
 }
 

@@ -202,7 +202,7 @@ static void pair(struct model *m, int p, int t, int by, int slot)
 	m->now += chance(m, 1ull << chance(m, 20));
 	dead = event_of(m, p, by, WIRE_FREE, slot, b.freed_node);
 	if (t == by && chance(m, 2)) {
-		born.type = WIRE_PAIR;
+		born.type = EVENT_PAIR;
 		born.gap = (uint32_t)(dead.stamp - born.stamp);
 		born.freed_by = dead.stack;
 		ledger_look_ahead(&m->ledger, &m->process[p], &born, 1);

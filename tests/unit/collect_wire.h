@@ -85,6 +85,12 @@ static inline void wire_add_process(void *base, uint32_t slot, uint32_t serial,
 	atomic_store(&p->state, WIRE_PROCESS_LIVE);
 }
 
+/* The stamp of the ring's last event, or WIRE_NO_BASE; in the ring's scratch memory. */
+static inline uint64_t *wire_last_stamp(void *base, uint32_t ring)
+{
+	return (uint64_t *)(void *)wire_scratch(base, ring);
+}
+
 /* Claims that ring, as a new thread, without a word about it. False: it is not free. */
 static inline bool wire_claim_at(void *base, uint32_t i, uint32_t slot, uint32_t serial,
 				 uint32_t tid)
@@ -97,6 +103,7 @@ static inline bool wire_claim_at(void *base, uint32_t i, uint32_t slot, uint32_t
 	r->process = slot;
 	r->process_serial = serial;
 	r->tid = tid;
+	*wire_last_stamp(base, i) = WIRE_NO_BASE;
 	atomic_store(&r->owner.word, tid);
 	atomic_store(&r->state, WIRE_RING_LIVE);
 	return true;
@@ -117,41 +124,15 @@ static inline uint32_t wire_claim(void *base, uint32_t slot, uint32_t serial,
 	return UINT32_MAX;
 }
 
-/* Is there room for n more slots? */
+/* Is there room for n more events? */
 static inline bool wire_room(void *base, uint32_t ring, uint64_t n)
 {
 	struct wire_ring *r = wire_ring(base, ring);
 
 	return atomic_load_explicit(&r->reserved, memory_order_relaxed) -
 		       atomic_load_explicit(&r->head, memory_order_acquire) +
-		       n * sizeof(struct wire_slot) <=
+		       n * WIRE_LONG_BYTES <=
 	       WIRE_RING_BYTES;
-}
-
-static inline uint64_t wire_reserve(void *base, uint32_t ring)
-{
-	struct wire_ring *r = wire_ring(base, ring);
-	uint64_t cursor = atomic_load_explicit(&r->reserved, memory_order_relaxed);
-
-	atomic_store_explicit(&r->reserved, cursor + sizeof(struct wire_slot),
-			      memory_order_relaxed);
-	return cursor;
-}
-
-static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
-			       enum wire_type type, uint64_t address, uint64_t stamp,
-			       uint64_t size, uint32_t stack)
-{
-	struct wire_slot *slot = (struct wire_slot *)(void *)(wire_data(base, ring) +
-							      cursor % WIRE_RING_BYTES);
-
-	slot->stamp = stamp;
-	atomic_store_explicit(&slot->size, wire_sizes(size, 0), memory_order_relaxed);
-	atomic_store_explicit(&slot->stacks, stack & WIRE_STACK_MASK,
-			      memory_order_relaxed);
-	/* release: pairs with the reader's acquire in ring_fill(). */
-	atomic_store_explicit(&slot->head, wire_head(address, type, cursor),
-			      memory_order_release);
 }
 
 static inline struct wire_slot *wire_slot_at(void *base, uint32_t ring, uint64_t cursor)
@@ -160,52 +141,73 @@ static inline struct wire_slot *wire_slot_at(void *base, uint32_t ring, uint64_t
 					    cursor % WIRE_RING_BYTES);
 }
 
-/* Is the ring's last slot an allocation of that address, which may become a pair? */
-static inline bool wire_may_join(void *base, uint32_t ring, uint64_t address)
+static inline uint64_t wire_reserve_bytes(void *base, uint32_t ring, uint64_t bytes)
 {
-	uint64_t cursor = atomic_load_explicit(&wire_ring(base, ring)->reserved,
-					       memory_order_relaxed) -
-			  sizeof(struct wire_slot);
+	struct wire_ring *r = wire_ring(base, ring);
+	uint64_t cursor = atomic_load_explicit(&r->reserved, memory_order_relaxed);
 
-	return atomic_load_explicit(&wire_slot_at(base, ring, cursor)->head,
-				    memory_order_relaxed) ==
-	       wire_head(address, WIRE_ALLOC, cursor);
+	atomic_store_explicit(&r->reserved, cursor + bytes, memory_order_relaxed);
+	return cursor;
 }
 
-/* It does, if its stamp allows. */
-static inline bool wire_join(void *base, uint32_t ring, uint64_t address,
-			     uint64_t stamp, uint32_t stack)
+/* Of two slots, for wire_commit(), at any time. */
+static inline uint64_t wire_reserve(void *base, uint32_t ring)
 {
-	uint64_t cursor = atomic_load_explicit(&wire_ring(base, ring)->reserved,
-					       memory_order_relaxed) -
-			  sizeof(struct wire_slot);
+	*wire_last_stamp(base, ring) = WIRE_NO_BASE;
+	return wire_reserve_bytes(base, ring, WIRE_LONG_BYTES);
+}
+
+static inline void wire_commit(void *base, uint32_t ring, uint64_t cursor,
+			       enum wire_type type, uint64_t address, uint64_t stamp,
+			       uint64_t size, uint32_t stack)
+{
+	uint64_t behind = cursor + sizeof(struct wire_slot);
 	struct wire_slot *slot = wire_slot_at(base, ring, cursor);
-	uint64_t gap = stamp - slot->stamp;
+	struct wire_slot *more = wire_slot_at(base, ring, behind);
 
-	if (gap >> 32 || !wire_may_join(base, ring, address))
-		return false;
-	atomic_fetch_or_explicit(&slot->size, wire_sizes(0, gap), memory_order_relaxed);
-	atomic_fetch_or_explicit(&slot->stacks, wire_stacks(0, stack, gap),
-				 memory_order_relaxed);
-	/* release: pairs with the reader's acquire when it looks again. */
-	atomic_store_explicit(&slot->head, wire_head(address, WIRE_PAIR, cursor),
+	atomic_store_explicit(&more->rest, wire_long_rest(stack & WIRE_STACK_MASK, 0),
+			      memory_order_relaxed);
+	atomic_store_explicit(&more->head,
+			      wire_head(wire_long_size(size, 0), WIRE_MORE, behind),
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->rest, stamp, memory_order_relaxed);
+	/* release: pairs with the reader's acquire in ring_fill(). */
+	atomic_store_explicit(&slot->head,
+			      wire_head(address, type, cursor) | (uint64_t)WIRE_LONG
+									 << 48,
 			      memory_order_release);
-	return true;
 }
 
-/* It will not. */
-static inline void wire_shut(void *base, uint32_t ring, uint64_t address,
-			     uint64_t cursor)
+/* The same of one slot: wire_is_short(), and `stamp` is a whole unit. */
+static inline void wire_commit_short(void *base, uint32_t ring, uint64_t cursor,
+				     enum wire_type type, uint64_t address,
+				     uint64_t stamp, uint64_t size, uint32_t stack)
 {
-	atomic_store_explicit(&wire_slot_at(base, ring, cursor)->head,
-			      wire_head(address, WIRE_SHUT, cursor),
+	struct wire_slot *slot = wire_slot_at(base, ring, cursor);
+
+	atomic_store_explicit(&slot->rest,
+			      wire_short(stamp, size, stack & WIRE_STACK_MASK),
+			      memory_order_relaxed);
+	/* release: as above. */
+	atomic_store_explicit(&slot->head, wire_head(address, type, cursor),
 			      memory_order_release);
 }
 
+/* Of one slot where that will do, as producers choose. */
 static inline void wire_put(void *base, uint32_t ring, enum wire_type type,
 			    uint64_t address, uint64_t stamp, uint64_t size,
 			    uint32_t stack)
 {
-	wire_commit(base, ring, wire_reserve(base, ring), type, address, stamp, size,
-		    stack);
+	uint64_t *last = wire_last_stamp(base, ring);
+
+	if (stamp != wire_stamp(stamp) || !wire_is_short(stamp, *last, size)) {
+		wire_commit(base, ring, wire_reserve(base, ring), type, address, stamp,
+			    size, stack);
+		*last = wire_stamp(stamp) == stamp ? stamp : WIRE_NO_BASE;
+		return;
+	}
+	*last = stamp;
+	wire_commit_short(base, ring,
+			  wire_reserve_bytes(base, ring, sizeof(struct wire_slot)),
+			  type, address, stamp, size, stack);
 }

@@ -48,10 +48,16 @@ static void session_down(void)
 	munmap(session.base, WIRE_AT_DATA + RINGS * WIRE_DATA_STRIDE);
 }
 
+struct seen { /* an event */
+	enum wire_type type;
+	uint64_t address, stamp, size;
+	uint32_t stack;
+};
+
 struct consumer {
 	struct wire_ring *ring;
 	unsigned char *data;
-	uint64_t at, allocs, frees, shut;
+	uint64_t at, stamp, allocs, frees, left_out, two;
 	bool in_order;
 };
 
@@ -62,34 +68,56 @@ static struct consumer consumer(uint32_t ring)
 				 .in_order = true};
 }
 
-static bool is(uint64_t head, enum wire_type type)
+static struct wire_slot *slot_at(const struct consumer *c, uint64_t at)
 {
-	return (head >> 48 & 0xff) == type;
+	return (struct wire_slot *)(c->data + (at & (WIRE_RING_BYTES - 1)));
+}
+
+/* The next slot, or two. False: it is not committed. */
+static bool take(struct consumer *c, struct seen *ret)
+{
+	const struct wire_slot *slot = slot_at(c, c->at), *more;
+	/* acquire: pairs with thread_commit()'s release. */
+	uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire), rest;
+	uint32_t type = head >> 48 & 0xff;
+
+	if (head >> 56 != wire_lap(c->at))
+		return false;
+	rest = atomic_load_explicit(&slot->rest, memory_order_relaxed);
+	*ret = (struct seen){.type = (enum wire_type)(type & ~(uint32_t)WIRE_LONG),
+			     .address = head & WIRE_PC_MASK,
+			     .stamp = wire_short_stamp(rest, c->stamp),
+			     .size = wire_short_size(rest),
+			     .stack = rest & WIRE_STACK_MASK};
+	c->at += sizeof(*slot);
+	if (type & WIRE_LONG) {
+		more = slot_at(c, c->at);
+		head = atomic_load_explicit(&more->head, memory_order_relaxed);
+		assert_int_equal(head >> 48, WIRE_MORE | wire_lap(c->at) << 8);
+		ret->stamp = rest;
+		ret->size = head & WIRE_SIZE_MASK;
+		ret->stack = (uint32_t)more->rest & WIRE_STACK_MASK;
+		c->at += sizeof(*slot);
+		c->two++;
+	}
+	if (ret->type != WIRE_NOP && ret->type != WIRE_MORE)
+		c->stamp = ret->stamp;
+	return true;
 }
 
 /* All that is committed now; how many. */
 static size_t consume(struct consumer *c)
 {
+	struct seen s;
 	size_t n = 0;
 
-	for (;; n++) {
-		struct wire_slot *slot =
-			(struct wire_slot *)(c->data + (c->at & (WIRE_RING_BYTES - 1)));
-		/* acquire: pairs with thread_put()'s release. */
-		uint64_t head = atomic_load_explicit(&slot->head, memory_order_acquire);
-
-		if (head >> 56 != wire_lap(c->at))
-			break;
-		c->frees += is(head, WIRE_PAIR) ||
-			    (is(head, WIRE_FREE) && head & WIRE_PC_MASK);
-		c->shut += is(head, WIRE_SHUT);
-		if (is(head, WIRE_ALLOC) || is(head, WIRE_PAIR) ||
-		    is(head, WIRE_SHUT)) {
-			c->in_order &= (slot->size & WIRE_SIZE_MASK) == c->allocs &&
-				       (slot->stacks & WIRE_STACK_MASK) == 7;
+	for (; take(c, &s); n++) {
+		c->left_out += s.type == WIRE_NOP || s.type == WIRE_MORE;
+		c->frees += s.type == WIRE_FREE && s.address;
+		if (s.type == WIRE_ALLOC) {
+			c->in_order &= s.size == c->allocs && s.stack == 7;
 			c->allocs++;
 		}
-		c->at += sizeof(*slot);
 	}
 	/* release: done with the slots; pairs with the producer's acquire. */
 	atomic_store_explicit(&c->ring->head, c->at, memory_order_seq_cst);
@@ -132,7 +160,13 @@ static void every_event_arrives_once_and_in_order(void **state)
 /* The stamp of the ring's event i. */
 static uint64_t stamp_of(uint32_t ring, size_t i)
 {
-	return ((struct wire_slot *)(void *)wire_data(session.base, ring))[i].stamp;
+	struct consumer c = consumer(ring);
+	struct seen s;
+
+	do
+		assert_true(take(&c, &s));
+	while (i--);
+	return s.stamp;
 }
 
 /* Two threads and a lock, taken in turns of 1 to 40 events: the stamps never go back. */
@@ -164,15 +198,21 @@ static void who_holds_the_lock_stamps_in_its_order(void **state)
 	session_down();
 }
 
-static size_t different_stamps(struct thread *t, size_t events, bool passes)
+static size_t different_stamps(struct thread *t, struct consumer *c, size_t events,
+			       bool passes)
 {
 	struct wire_header *h = session.base;
-	uint64_t first = atomic_load(&t->ring->reserved) / sizeof(struct wire_slot);
+	uint64_t last = 0;
+	struct seen s;
 	size_t n = 0;
 
 	for (size_t i = 0; i < events; i++) {
 		thread_put_held(t, WIRE_ALLOC, &n, i, 1);
-		n += !i || stamp_of(0, first + i) != stamp_of(0, first + i - 1);
+		assert_true(take(c, &s));
+		n += s.stamp != last;
+		last = s.stamp;
+		while (wire_stamp(sys_ticks()) == last)
+			continue;
 		if (passes)
 			h->heartbeat++;
 	}
@@ -182,18 +222,20 @@ static size_t different_stamps(struct thread *t, size_t events, bool passes)
 static void a_stamp_is_shared_while_the_collector_is_at_a_pass(void **state)
 {
 	struct wire_header *h;
+	struct consumer c;
 	struct thread *t;
 
 	(void)state;
 	session_up(WIRE_CLOCK_TSC);
 	h = session.base;
+	c = consumer(0);
 	t = thread_claim(true);
-	assert_uint_in_range(different_stamps(t, 160, false), 10, 11);
-	assert_int_equal(different_stamps(t, 160, true), 160);
+	assert_uint_in_range(different_stamps(t, &c, 160, false), 10, 11);
+	assert_int_equal(different_stamps(t, &c, 160, true), 160);
 	h->asleep = 1;
-	assert_int_equal(different_stamps(t, 160, false), 160);
+	assert_int_equal(different_stamps(t, &c, 160, false), 160);
 	h->asleep = 0;
-	assert_uint_in_range(different_stamps(t, 160, false), 10, 11);
+	assert_uint_in_range(different_stamps(t, &c, 160, false), 10, 11);
 	session_down();
 }
 
@@ -227,6 +269,7 @@ static void lossy_drops_and_counts_without_waiting(void **state)
 		put += thread_put(t, WIRE_ALLOC, NULL, put, 7);
 	assert_int_equal(put + t->ring->lost, 100000);
 	assert_uint_in_range(put, WIRE_RING_BYTES / 32 - 64, WIRE_RING_BYTES / 32);
+	assert_int_equal(atomic_load(&t->ring->reserved), put * WIRE_LONG_BYTES);
 	consume(&c);
 	assert_int_equal(c.allocs, put);
 	assert_true(thread_put(t, WIRE_ALLOC, NULL, put, 7));
@@ -246,7 +289,7 @@ static void a_dead_collector_ends_recording_at_once(void **state)
 	h->collector.word |= FUTEX_OWNER_DIED;
 	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
 		put++;
-	assert_int_equal(put, WIRE_RING_BYTES / 32);
+	assert_int_equal(put, WIRE_RING_BYTES / 16 - 1);
 	assert_int_equal(h->recording, WIRE_ABANDONED);
 	assert_int_equal(t->ring->lost, 1);
 	session_down();
@@ -274,6 +317,7 @@ static void holes_of_hooks_that_never_returned_are_filled(void **state)
 {
 	struct consumer c;
 	struct thread *t;
+	uint64_t at;
 
 	(void)state;
 	session_up(WIRE_CLOCK_TSC);
@@ -288,7 +332,17 @@ static void holes_of_hooks_that_never_returned_are_filled(void **state)
 	assert_int_equal(consume(&c), 1);
 	thread_recover(t, 0);
 	assert_int_equal(consume(&c), 2);
-	assert_int_equal(c.allocs, 2);
+	/* The same of an event of two slots, of which the second was written. */
+	t->hooks[0].started = atomic_load(&t->ring->reserved);
+	at = sys_local_add(&t->ring->reserved, WIRE_LONG_BYTES) + 16;
+	slot_at(&c, at)->head = wire_head(4096, WIRE_MORE, at);
+	thread_put(t, WIRE_ALLOC, NULL, 2, 7);
+	assert_int_equal(consume(&c), 0);
+	thread_recover(t, 0);
+	assert_int_equal(consume(&c), 3);
+	assert_int_equal(c.left_out, 3);
+	assert_int_equal(c.allocs, 3);
+	assert_true(c.in_order);
 	session_down();
 }
 
@@ -312,8 +366,9 @@ static void a_handler_does_not_wait_for_what_it_interrupted(void **state)
 	while (n < 2 * WIRE_RING_BYTES / sizeof(struct wire_slot) &&
 	       thread_put(t, WIRE_ALLOC, NULL, n + 1, 7))
 		n++;
-	assert_uint_in_range(n, WIRE_RING_BYTES / sizeof(struct wire_slot) - 100,
-			     WIRE_RING_BYTES / sizeof(struct wire_slot));
+	/* (Handlers' events take two slots.) */
+	assert_uint_in_range(n, WIRE_RING_BYTES / WIRE_LONG_BYTES - 100,
+			     WIRE_RING_BYTES / WIRE_LONG_BYTES);
 	assert_int_equal(h->recording, WIRE_RECORDING);
 	assert_int_equal(t->ring->lost, 1);
 	/* Once it goes on, so does all else. */
@@ -330,11 +385,18 @@ static void a_handler_does_not_wait_for_what_it_interrupted(void **state)
 static struct thread *storm_thread;
 static volatile size_t storm_puts;
 
+/* As hooks do. It may take longer than times of one slot can tell. */
 static void storm(int signal)
 {
+	uint64_t late = sys_ticks() + 2 * WIRE_TIME_RANGE;
+
 	(void)signal;
+	storm_thread->nesting = 2;
+	while (storm_puts % 1000 == 999 && sys_ticks() < late)
+		continue;
 	thread_put(storm_thread, WIRE_FREE, NULL, 0, 0);
 	storm_puts++;
+	storm_thread->nesting = 1;
 }
 
 static void a_handler_may_put_in_the_middle_of_a_put(void **state)
@@ -342,31 +404,33 @@ static void a_handler_may_put_in_the_middle_of_a_put(void **state)
 	struct sigaction action = {.sa_handler = storm}, old;
 	struct itimerval often = {{0, 200}, {0, 200}}, never = {0};
 	struct consumer c;
-	size_t total = 0;
+	size_t n = 0, total = 0;
 
 	(void)state;
 	session_up(WIRE_CLOCK_TSC);
 	storm_thread = thread_claim(true);
+	storm_thread->nesting = 1;
 	c = consumer(0);
 	sigaction(SIGALRM, &action, &old);
 	setitimer(ITIMER_REAL, &often, NULL);
-	for (size_t i = 0; i < 2000000; i++) {
-		thread_put(storm_thread, WIRE_ALLOC, NULL, i, 7);
-		if (!(i % 1000))
-			total += consume(&c);
+	for (; n < 2000000; n++) {
+		uint64_t before = sys_ticks();
+
+		thread_put_outermost(storm_thread, WIRE_ALLOC, NULL, n, 7);
+		if (n % 1000)
+			continue;
+		total += consume(&c);
+		/* The last one's, which nothing was put behind. */
+		assert_uint_in_range(c.stamp, wire_stamp(before), sys_ticks());
 	}
 	setitimer(ITIMER_REAL, &never, NULL);
 	total += consume(&c);
 	assert_true(storm_puts > 0);
-	assert_int_equal(total, 2000000 + storm_puts);
+	assert_int_equal(total - c.left_out, n + storm_puts);
+	assert_int_equal(c.allocs, n);
 	assert_true(c.in_order);
 	sigaction(SIGALRM, &old, NULL);
 	session_down();
-}
-
-static uint64_t stamp_at(const struct thread *t, size_t i)
-{
-	return ((struct wire_slot *)t->slots)[i].stamp;
 }
 
 /* Else the child would not have what its parent freed later. */
@@ -383,147 +447,122 @@ static void no_time_is_shared_across_a_fork(void **state)
 	thread_part_times(t);
 	thread_put_held(t, WIRE_FREE, (void *)16, 0, 0);
 	thread_put_held(t, WIRE_ALLOC, (void *)16, 1, 0);
-	assert_true(stamp_at(t, 1) < stamp_at(t, 2));
-	assert_true(stamp_at(t, 2) == stamp_at(t, 3));
+	assert_true(stamp_of(0, 1) < stamp_of(0, 2));
+	assert_true(stamp_of(0, 2) == stamp_of(0, 3));
 	/* The other one forks; who asked for the time last is t. */
 	thread_put(other, WIRE_FORK, (void *)3, 0, 0);
 	thread_part_times(other);
 	thread_put_held(t, WIRE_FREE, (void *)16, 0, 0);
-	assert_true(stamp_at(other, 0) < stamp_at(t, 4));
+	assert_true(stamp_of(1, 0) < stamp_of(0, 4));
 	session_down();
 }
 
-static void what_is_freed_at_once_takes_one_slot(void **state)
+/* Two slots where one does not say it all; what comes behind is told from it. */
+static void what_is_large_or_late_takes_two_slots(void **state)
 {
-	void *one = (void *)0x1000, *other = (void *)0x2000;
+	static const struct {
+		size_t size;
+		bool late, forgets;
+		uint64_t two;
+	} cases[] = {{0, false, false, 1}, /* a thread's first */
+		     {0, false, false, 0},
+		     {WIRE_SHORT_SIZE - 1, false, false, 0},
+		     {WIRE_SHORT_SIZE, false, false, 1},
+		     {WIRE_SIZE_MASK + 5, false, false, 1},
+		     {7, false, false, 0},
+		     {7, true, false, 1},
+		     {7, false, false, 0},
+		     {7, false, true, 1},
+		     {7, false, false, 0}};
 	struct consumer c;
 	struct thread *t;
+	struct seen s;
 
 	(void)state;
 	session_up(WIRE_CLOCK_TSC);
 	t = thread_claim(true);
 	c = consumer(0);
-	assert_false(thread_pair(t, one, 9));
-	thread_put(t, WIRE_ALLOC, one, 0, 7);
-	assert_false(thread_pair(t, other, 9));
-	assert_true(thread_pair(t, one, 9));
-	assert_false(thread_pair(t, one, 9));
-	thread_put(t, WIRE_ALLOC, one, 1, 7);
-	thread_put(t, WIRE_ALLOC, other, 2, 7);
-	assert_false(thread_pair(t, one, 9));
-	assert_true(thread_pair(t, other, 9));
-	assert_int_equal(consume(&c), 3);
-	assert_true(c.in_order);
-	assert_int_equal(c.allocs, 3);
-	assert_int_equal(c.frees, 2);
-	session_down();
-}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint64_t two = c.two, now = sys_ticks();
 
-static void a_threads_first_free_joins_no_other_threads_allocation(void **state)
-{
-	void *one = (void *)0x1000;
-	struct thread *t;
-
-	(void)state;
-	session_up(WIRE_CLOCK_TSC);
-	t = thread_claim(true);
-	thread_put(t, WIRE_ALLOC, one, 0, 7);
-	/* The collector gives the ring back, and does not get to punching it. */
-	t->ring->head = t->ring->reserved;
-	t->ring->state = WIRE_RING_FREE;
-	assert_ptr_equal(thread_claim(true), t);
-	assert_false(thread_pair(t, one, 9));
-	thread_put(t, WIRE_ALLOC, one, 1, 7);
-	assert_true(thread_pair(t, one, 9));
-	session_down();
-}
-
-/* A long enough time, and its slot would be another event's. */
-static void a_hook_left_in_the_middle_of_a_pair_makes_none(void **state)
-{
-	void *one = (void *)0x1000;
-	struct consumer c;
-	struct thread *t;
-
-	(void)state;
-	session_up(WIRE_CLOCK_TSC);
-	t = thread_claim(true);
-	c = consumer(0);
-	thread_put(t, WIRE_ALLOC, one, 0, 7);
-	t->pairing = (struct wire_slot *)t->slots;
-	for (size_t i = 1; i < WIRE_RING_BYTES / 32; i++)
-		thread_put(t, WIRE_ALLOC, one, i, 7);
-	assert_int_equal(consume(&c), WIRE_RING_BYTES / 32);
-	assert_int_equal(c.shut, 1);
-	thread_put(t, WIRE_ALLOC, one, WIRE_RING_BYTES / 32, 7);
-	/* It was left out, and the next one taken. */
-	assert_int_equal(consume(&c), 2);
-	assert_true(is(((struct wire_slot *)t->slots)->head, WIRE_NOP));
-	assert_int_equal(c.allocs, WIRE_RING_BYTES / 32 + 1);
-	t->hooks[0].started = atomic_load(&t->ring->reserved);
-	thread_recover(t, 0);
-	assert_null(t->pairing);
-	assert_true(thread_pair(t, one, 9));
-	session_down();
-}
-
-/* Recorded or not: the child of a handler's fork has the ring, and its own time. */
-static void a_fork_in_the_middle_of_a_pair_makes_none(void **state)
-{
-	void *one = (void *)0x1000;
-	struct thread *t;
-
-	(void)state;
-	session_up(WIRE_CLOCK_TSC);
-	t = thread_claim(true);
-	thread_put(t, WIRE_ALLOC, one, 0, 7);
-	thread_self = t;
-	thread_forks();
-	assert_true(thread_pair(t, one, 9));
-	thread_put(t, WIRE_ALLOC, one, 1, 7);
-	t->pairing = (struct wire_slot *)t->slots + 1;
-	thread_forks();
-	assert_true(is(t->pairing->head, WIRE_SHUT));
-	assert_false(thread_pair(t, one, 9));
-	thread_self = NULL;
-	session_down();
-}
-
-static void a_handler_may_put_in_the_middle_of_a_pair(void **state)
-{
-	struct sigaction action = {.sa_handler = storm}, old;
-	struct itimerval often = {{0, 200}, {0, 200}}, never = {0};
-	struct consumer c;
-	size_t n = 0, total = 0, pairs = 0;
-
-	(void)state;
-	session_up(WIRE_CLOCK_TSC);
-	storm_thread = thread_claim(true);
-	storm_puts = 0;
-	c = consumer(0);
-	sigaction(SIGALRM, &action, &old);
-	setitimer(ITIMER_REAL, &often, NULL);
-	/* Until it has happened, and some more. */
-	for (; n < 2000000 || (c.shut < 3 && n < 200000000); n++) {
-		void *p = (void *)(16 + n % 100 * 16);
-		bool paired;
-
-		thread_put(storm_thread, WIRE_ALLOC, p, n, 7);
-		paired = thread_pair(storm_thread, p, 9);
-		pairs += paired;
-		if (!paired)
-			thread_put(storm_thread, WIRE_FREE, p, 0, 0);
-		if (!(n % 1000))
-			total += consume(&c);
+		while (cases[i].late && sys_ticks() - now < WIRE_TIME_RANGE)
+			continue;
+		now = sys_ticks();
+		if (cases[i].forgets)
+			thread_recover(t, 0);
+		thread_put_outermost(t, WIRE_ALLOC, (void *)0x1230, cases[i].size, 9);
+		assert_true(take(&c, &s));
+		assert_int_equal(s.type, WIRE_ALLOC);
+		assert_int_equal(s.address, 0x1230);
+		assert_int_equal(s.size, cases[i].size < WIRE_SIZE_MASK
+						 ? cases[i].size
+						 : WIRE_SIZE_MASK);
+		assert_int_equal(s.stack, 9);
+		assert_uint_in_range(s.stamp, wire_stamp(now), sys_ticks());
+		assert_int_equal(c.two - two, cases[i].two);
 	}
-	setitimer(ITIMER_REAL, &never, NULL);
-	total += consume(&c);
-	assert_true(c.shut > 0);
-	assert_true(c.in_order);
-	assert_int_equal(c.allocs, n);
-	assert_int_equal(c.frees, n);
-	assert_int_equal(total, n + (n - pairs) + storm_puts);
-	sigaction(SIGALRM, &old, NULL);
+	assert_int_equal(c.at, atomic_load(&t->ring->reserved));
+	session_down();
+}
+
+/* Between the look at where it will lie and that place's reservation. */
+static void what_a_handler_put_first_makes_an_event_tell_its_own_stamp(void **state)
+{
+	struct consumer c;
+	struct thread *t;
+	struct seen s;
+	uint64_t end, stamp;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	thread_put_outermost(t, WIRE_ALLOC, NULL, 0, 7);
+	end = thread_reserved(t);
+	stamp = thread_stamp();
+	assert_int_equal(thread_put_short(t, end, stamp, WIRE_ALLOC, NULL, 1, 7),
+			 THREAD_PUT);
+	assert_int_equal(thread_put_short(t, end, stamp, WIRE_ALLOC, NULL, 2, 7),
+			 THREAD_LONG);
+	consume(&c);
+	assert_int_equal(c.left_out, 1);
+	assert_int_equal(c.two, 1);
+	/* A handler that comes behind the reservation leaves no base. */
+	t->nesting = 2;
+	thread_put(t, WIRE_FREE, (void *)16, 0, 7);
+	t->nesting = 1;
+	stamp = thread_stamp();
+	assert_int_equal(
+		thread_put_short(t, thread_reserved(t), stamp, WIRE_ALLOC, NULL, 2, 7),
+		THREAD_LONG);
+	thread_put_outermost(t, WIRE_ALLOC, NULL, 2, 7);
+	assert_true(take(&c, &s));
+	assert_true(take(&c, &s));
+	assert_int_equal(s.type, WIRE_ALLOC);
+	assert_int_equal(c.two, 3);
+	assert_uint_in_range(s.stamp, stamp, sys_ticks());
+	session_down();
+}
+
+static void a_chunk_has_its_pool(void **state)
+{
+	void *pool = (void *)0x7fedcba98765, *chunk = (void *)0x1000;
+	const struct wire_slot *slots;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	slots = (const struct wire_slot *)t->slots;
+	assert_true(thread_put_chunk(t, WIRE_POOL_ALLOC, pool, chunk, 77, 9));
+	assert_true(thread_put_chunk(t, WIRE_POOL_ALLOC, pool, chunk, 1ull << 47, 9));
+	for (int i = 0; i < 4; i += 2) {
+		uint64_t size = slots[i + 1].head, rest = slots[i + 1].rest;
+
+		assert_int_equal(wire_long_pool(size, rest), pool);
+		assert_int_equal(size & WIRE_CHUNK_MASK, i ? WIRE_CHUNK_MASK : 77);
+		assert_int_equal(rest & WIRE_STACK_MASK, 9);
+	}
 	session_down();
 }
 
@@ -567,12 +606,10 @@ int main(void)
 		cmocka_unit_test(a_handler_does_not_wait_for_what_it_interrupted),
 		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_put),
 		cmocka_unit_test(no_time_is_shared_across_a_fork),
-		cmocka_unit_test(what_is_freed_at_once_takes_one_slot),
+		cmocka_unit_test(what_is_large_or_late_takes_two_slots),
 		cmocka_unit_test(
-			a_threads_first_free_joins_no_other_threads_allocation),
-		cmocka_unit_test(a_hook_left_in_the_middle_of_a_pair_makes_none),
-		cmocka_unit_test(a_fork_in_the_middle_of_a_pair_makes_none),
-		cmocka_unit_test(a_handler_may_put_in_the_middle_of_a_pair),
+			what_a_handler_put_first_makes_an_event_tell_its_own_stamp),
+		cmocka_unit_test(a_chunk_has_its_pool),
 		cmocka_unit_test(rings_are_handed_out_once),
 	};
 
