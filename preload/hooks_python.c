@@ -154,7 +154,8 @@ static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth
 	if (!depth && python_is_on() && python_value(p, &value))
 		thread_put_held(t, WIRE_VALUE, p, value, 0);
 	/* From 97 to 160 frees: not always the same of a loop's. */
-	t->frees = (uint32_t)(t->stamp ^ (uintptr_t)p >> 4) % (VALUES_EVERY / 2);
+	t->frees = (uint32_t)(t->stamp >> WIRE_TIME_SHIFT ^ (uintptr_t)p >> 4) %
+		   (VALUES_EVERY / 2);
 }
 
 static void object_free(void *context, void *p)
