@@ -66,6 +66,34 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
+/* Whether this is the outermost hook of a thread that has been seen, and all is recorded.
+ * Then what is below is known beforehand; else hooks go on by enter() and leave(). */
+static inline bool is_usual(const struct thread *t)
+{
+	/* relaxed: as in hook_enter_any(). */
+	return __builtin_expect(
+		t && thread_is_ours(t) && !t->nesting &&
+			atomic_load_explicit(session_recording, memory_order_relaxed) ==
+				WIRE_RECORDING &&
+			!sample_on(),
+		1);
+}
+
+static inline void begin_usual(struct hook *h, enum thread_objects objects)
+{
+	hook_begin(h, h->thread, 0);
+	h->thread->hooks[0].objects = (uint8_t)objects;
+	h->thread->hooks[0].tables = 0;
+}
+
+static inline void leave_usual(struct thread *t)
+{
+	struct hook h = {.thread = t};
+
+	t->hooks[0].objects = THREAD_NO_OBJECTS;
+	hook_leave(&h);
+}
+
 static inline __attribute__((always_inline)) void put(const struct hook *h,
 						      enum wire_type type,
 						      const void *p, size_t size,
@@ -103,14 +131,35 @@ static inline __attribute__((always_inline)) void *allocated(struct hook *h, voi
 	return p;
 }
 
+static __attribute__((noinline)) void *malloc_slowly(const struct allocator *a,
+						     struct hook_call call, size_t size)
+{
+	struct hook h;
+
+	if (sample_skips(size) || !enter(&h, call, THREAD_ASKS))
+		return a->malloc(a->context, size);
+	return allocated(&h, a->malloc(a->context, size), size);
+}
+
+/* (A hook is made where it is used: nothing of it is kept meanwhile.) */
 static void *object_malloc(void *context, size_t size)
 {
 	const struct allocator *a = context;
-	struct hook h;
+	struct thread *t = thread_self;
+	void *p;
 
-	if (sample_skips(size) || !enter(&h, HOOK_CALL, THREAD_ASKS))
-		return a->malloc(a->context, size);
-	return allocated(&h, a->malloc(a->context, size), size);
+	if (!is_usual(t))
+		return malloc_slowly(a, HOOK_CALL, size);
+	begin_usual(&(struct hook){.thread = t, .call = HOOK_CALL}, THREAD_ASKS);
+	p = a->malloc(a->context, size);
+	if (__builtin_expect(t->hooks[0].tables, 0))
+		put_tables((struct hook){.thread = t, .call = HOOK_CALL}, p);
+	if (p)
+		thread_put_held_outermost(t, WIRE_ALLOC, p, size,
+					  hook_stack_held(&(struct hook){
+						  .thread = t, .call = HOOK_CALL}));
+	leave_usual(t);
+	return p;
 }
 
 static void *object_calloc(void *context, size_t n, size_t size)
@@ -134,9 +183,14 @@ static __attribute__((noinline)) void finalizing(void)
 		      0);
 }
 
+static inline bool is_finalizing(void)
+{
+	return python_is_on() && python_finalizes();
+}
+
 static inline enum wire_type freed_as(void)
 {
-	if (__builtin_expect(!python_is_on() || !python_finalizes(), 1))
+	if (__builtin_expect(!is_finalizing(), 1))
 		return WIRE_FREE;
 	finalizing();
 	return WIRE_GONE;
@@ -158,25 +212,51 @@ static __attribute__((noinline)) void put_value(struct thread *t, uint32_t depth
 		   (VALUES_EVERY / 2);
 }
 
-static void object_free(void *context, void *p)
+static inline void put_value_of_some(struct thread *t, uint32_t depth, const void *p)
 {
-	const struct allocator *a = context;
+	if (__builtin_expect(++t->frees >= VALUES_MOST, 0))
+		put_value(t, depth, p);
+}
+
+static __attribute__((noinline)) void free_slowly(const struct allocator *a,
+						  struct hook_call call, void *p)
+{
 	enum wire_type type;
 	struct hook h;
 
-	if (!p || sample_skips_free(p) || !enter(&h, HOOK_CALL, THREAD_FREES)) {
+	if (!p || sample_skips_free(p) || !enter(&h, call, THREAD_FREES)) {
 		a->free(a->context, p);
 		return;
 	}
 	h.thread->object = p;
 	type = freed_as();
-	if (__builtin_expect(++h.thread->frees >= VALUES_MOST, 0) && type == WIRE_FREE)
-		put_value(h.thread, h.depth, p);
+	if (type == WIRE_FREE)
+		put_value_of_some(h.thread, h.depth, p);
 	put(&h, type, p, 0,
 	    type == WIRE_FREE && session.flags & WIRE_FREE_STACKS ? hook_stack_held(&h)
 								  : 0);
 	a->free(a->context, p);
 	leave(&h);
+}
+
+static void object_free(void *context, void *p)
+{
+	const struct allocator *a = context;
+	struct thread *t = thread_self;
+	uint32_t stack = 0;
+
+	if (!p || !is_usual(t) || __builtin_expect(is_finalizing(), 0)) {
+		free_slowly(a, HOOK_CALL, p);
+		return;
+	}
+	begin_usual(&(struct hook){.thread = t, .call = HOOK_CALL}, THREAD_FREES);
+	t->object = p;
+	put_value_of_some(t, 0, p);
+	if (session.flags & WIRE_FREE_STACKS)
+		stack = hook_stack_held(&(struct hook){.thread = t, .call = HOOK_CALL});
+	thread_put_held_outermost(t, WIRE_FREE, p, 0, stack);
+	a->free(a->context, p);
+	leave_usual(t);
 }
 
 /* Of a sampled recording: as a free and an allocation, each of which may be passed by;

@@ -27,7 +27,9 @@ static inline uintptr_t python_outside(layout l, uintptr_t frame)
 
 static inline uintptr_t python_code(layout l, uintptr_t frame)
 {
-	return python_load(frame, l->frame_code) & ~7ul;
+	uintptr_t code = python_load(frame, l->frame_code);
+
+	return l->version >= 0x30d ? code & ~7ul : code;
 }
 
 /* Where in its code a frame is: an address, or up to 3.10 an index. */

@@ -100,32 +100,45 @@ static inline uint32_t node_of(layout l, struct python_walk *w, void *base,
 		     outside, f->id);
 }
 
-static __attribute__((noinline)) uint32_t
-fill_near(layout l, struct python_walk *w, void *base, const struct python_frame *f,
-	  bool link_outside, uint32_t outside, struct python_near *n)
-{
-	uint32_t node = node_of(l, w, base, f, link_outside, outside);
+#define KEY (1ull << 63) /* in every key of a python_near */
 
-	*n = (struct python_near){f->at, f->code | is_entry(l, f, link_outside),
-				  outside, w->epoch, node};
+/* What the node of the innermost frame is made of, but for the place in its code: that is
+ * told by an address, which holds as long as the epoch does. */
+static uint64_t key_of(layout l, const struct python_walk *w)
+{
+	const struct python_frame *f = &w->frames[w->count - 1];
+	bool has_outside = w->count > 1;
+	uint64_t outside = has_outside ? f[-1].node : 0;
+
+	return KEY | outside << 32 |
+	       (uint64_t)is_entry(l, f, has_outside && f[-1].is_link) << 31 | f->id;
+}
+_Static_assert(WIRE_CODES <= 1u << 31, "a code's number has its place in a key");
+
+/* node_of() the innermost frame. */
+static __attribute__((noinline)) uint32_t fill_near(layout l, struct python_walk *w,
+						    void *base, struct python_near *n)
+{
+	const struct python_frame *f = &w->frames[w->plain - 1];
+	bool has_outside = w->plain > 1;
+	uint32_t node = node_of(l, w, base, f, has_outside && f[-1].is_link,
+				has_outside ? f[-1].node : 0);
+
+	if (node)
+		*n = (struct python_near){f->at, w->key, node};
 	return node;
 }
 
-/* node_of() a frame that a stack ends in, which from one event to the next is at another
- * place of the few that its loop has. */
+/* The same, which from one event to the next is at another place of the few that its loop
+ * has. */
 static inline __attribute__((always_inline)) uint32_t
-node_near(layout l, struct python_walk *w, void *base, const struct python_frame *f,
-	  bool link_outside, uint32_t outside)
+node_near(layout l, struct python_walk *w, void *base, uintptr_t at)
 {
-	struct python_near *n = &w->near[(f->at >> 1) % PYTHON_NEAR];
+	struct python_near *n = &w->near[(at >> 1) % PYTHON_NEAR];
 
-	if (__builtin_expect(
-		    n->at == f->at &&
-			    n->code == (f->code | is_entry(l, f, link_outside)) &&
-			    n->outside == outside && n->epoch == w->epoch && n->node,
-		    1))
+	if (__builtin_expect(n->at == at && n->key == w->key, 1))
 		return n->node;
-	return fill_near(l, w, base, f, link_outside, outside, n);
+	return fill_near(l, w, base, n);
 }
 
 uint32_t python_walk_node(layout l, struct python_walk *w, void *base,
@@ -242,9 +255,7 @@ static __attribute__((noinline)) uint32_t take_new(struct python_walk *w, void *
 	return w->count ? w->frames[w->count - 1].node : 0;
 }
 
-/* Where more than the place in the innermost frame is another than before. */
-static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
-						       void *base, uintptr_t first)
+static uint32_t take_verified(struct python_walk *w, void *base, uintptr_t first)
 {
 	layout l = &python.layout;
 	int last = (int)w->count - 1, changed;
@@ -262,6 +273,18 @@ static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
 	return w->frames[last].node;
 }
 
+/* Where more than the place in the innermost frame is another than before. */
+static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
+						       void *base, uintptr_t first)
+{
+	uint32_t node = take_verified(w, base, first);
+
+	w->plain = w->cut ? 0 : w->count;
+	if (w->plain)
+		w->key = key_of(&python.layout, w);
+	return node;
+}
+
 /* The node of the Python stack that `state` has; 0: none. */
 static inline __attribute__((always_inline)) uint32_t
 take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
@@ -270,9 +293,9 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 	struct python_frame *f;
 	uint32_t last, node;
 
-	if (__builtin_expect(!w->count || w->cut, 0))
+	if (__builtin_expect(!w->plain, 0))
 		return take_changed(w, base, first);
-	last = w->count - 1;
+	last = w->plain - 1;
 	f = &w->frames[last];
 	outside = f->frame == first ? python_outside(l, first) : 0;
 	if (__builtin_expect(
@@ -282,14 +305,14 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 		    0))
 		return take_changed(w, base, first);
 	at = python_at(l, first);
-	if (at == f->at)
+	if (at == f->at || (l->version >= 0x30c && f->is_link)) {
+		f->at = at;
 		return f->node;
+	}
 	f->at = at;
-	if (f->is_link)
-		return f->node;
-	node = node_near(l, w, base, f, last && f[-1].is_link, last ? f[-1].node : 0);
+	node = node_near(l, w, base, at);
 	if (!node)
-		w->count = 0;
+		w->count = w->plain = 0;
 	return f->node = node;
 }
 
@@ -352,7 +375,8 @@ static void drop(struct python_walk *w)
 	if (w->busy)
 		w->off = 1;
 	w->epoch = 0;
-	w->count = 0;
+	w->count = w->plain = 0;
+	memset(w->near, 0, sizeof(w->near));
 	/* What their codes' numbers were. */
 	for (uint32_t i = 0; i < w->high; i++)
 		w->frames[i].code = 0;

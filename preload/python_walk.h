@@ -63,15 +63,16 @@ struct python_node {
 	uint32_t node;
 };
 
-/* The same of an innermost frame, by what is read of it. */
+/* The same of an innermost frame, by where it is; key: what else it is made of. */
 struct python_near {
-	uintptr_t at, code; /* code: its lowest bit says whether a loop's call begins */
-	uint32_t outside, epoch;
-	uint32_t node; /* 0: free */
+	uintptr_t at;
+	uint64_t key; /* of a python_walk; 0: free */
+	uint32_t node;
 };
 
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
+	uint32_t plain; /* count, where there is no cut; else 0 */
 	uint32_t count;
 	uint32_t cut;	  /* that the frames' nodes hold for; 0: none */
 	uint32_t gone;	  /* frames in the gap */
@@ -80,6 +81,7 @@ struct python_walk { /* all zeroes at first */
 	uint32_t forgotten; /* probe_forgotten that the outermost were there in */
 	uint32_t high;	    /* below it, frames may have the code that they had once */
 	uint32_t epoch;	    /* python_code_epoch that the frames hold for */
+	uint64_t key;	    /* of the innermost frame where `plain` is not 0 */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
 	struct python_near near[PYTHON_NEAR];
