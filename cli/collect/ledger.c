@@ -274,21 +274,70 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 enum { /* so many are in the caches by themselves */
        FEW_SITES = 2048,
        FEW_PAGES = 4096,
+       /* Of a batch, and batches in which all are looked at once one was cold. */
+       FEW_FREES = 4,
+       WARY_BATCHES = 8,
 };
+
+/* Whether it was not looked for lately, so that it may be in no cache. */
+static inline bool is_cold(uint32_t *warm, uint32_t number)
+{
+	uint32_t *last = &warm[number % LEDGER_WARM];
+
+	if (*last == number)
+		return false;
+	*last = number;
+	return true;
+}
+
+/* The events of which a site may be cold. What a free's block is of is dear to find out: as
+ * long as those of a few in each batch are not, it is not done for the others. */
+static size_t find_cold(struct ledger *l, struct ledger_process *p,
+			const struct event *events, size_t n, const struct event **ret)
+{
+	struct ledger_warm *w = &l->warm;
+	int looks = w->wary ? (int)n : FEW_FREES;
+	bool seen = false;
+	size_t cold = 0;
+
+	for (const struct event *ev = events; ev < events + n; ev++) {
+		bool is = is_cold(w->stacks, ev->stack);
+		uint32_t owner;
+
+		if (ev->type == EVENT_PAIR)
+			is |= is_cold(w->stacks, ev->freed_by);
+		if (ev->type == WIRE_FREE && looks-- > 0) {
+			owner = live_peek(&p->live, &ev->way);
+			if (owner && is_cold(w->owners, owner))
+				is = seen = true;
+		}
+		if (is)
+			ret[cold++] = ev;
+	}
+	if (seen)
+		w->wary = WARY_BATCHES;
+	else if (w->wary)
+		w->wary--;
+	return cold;
+}
 
 /* Each loop asks for what the one before it was told where to find: so many misses are
  * under way at once. */
 static void look_for_sites(const struct ledger *l, struct ledger_process *p,
-			   const struct event *events, size_t n)
+			   const struct event *const *events, size_t n)
 {
 	const struct sites *s = &l->sites;
 
-	for (const struct event *ev = events; ev < events + n; ev++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct event *ev = events[i];
+
 		sites_prefetch_index(s, ev->stack);
 		if (ev->type == EVENT_PAIR)
 			sites_prefetch_index(s, ev->freed_by);
 	}
-	for (const struct event *ev = events; ev < events + n; ev++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct event *ev = events[i];
+
 		sites_prefetch(s, sites_peek(s, &p->sums, ev->stack));
 		if (ev->type == EVENT_PAIR)
 			sites_prefetch(s, sites_peek(s, &p->sums, ev->freed_by));
@@ -296,7 +345,8 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 			sites_prefetch(s,
 				       sites_number(s, live_peek(&p->live, &ev->way)));
 	}
-	for (const struct event *ev = events; ev < events + n; ev++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct event *ev = events[i];
 		uint32_t site = sites_peek(s, &p->sums, ev->stack);
 
 		if (ev->type == WIRE_FREE)
@@ -309,9 +359,12 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 	}
 }
 
-void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
-		       struct event *events, size_t n)
+void ledger_look_ahead(struct ledger *l, struct ledger_process *p, struct event *events,
+		       size_t n)
 {
+	const struct event *cold[RING_WINDOW];
+
+	assert(n <= RING_WINDOW);
 	if (p->live.pages > FEW_PAGES)
 		for (const struct event *ev = events; ev < events + n; ev++)
 			live_hint(&p->live, ev->address);
@@ -323,7 +376,7 @@ void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
 		}
 	}
 	if (l->sites.count > FEW_SITES)
-		look_for_sites(l, p, events, n);
+		look_for_sites(l, p, cold, find_cold(l, p, events, n, cold));
 }
 
 /* A block that was kept beside its event comes to the table, and is freed by what is

@@ -109,6 +109,13 @@ struct ledger_sums {
 	uint32_t held; /* blocks that are in no table: see plain_hold() */
 };
 
+enum { LEDGER_WARM = 512 }; /* a power of two */
+
+struct ledger_warm { /* for ledger_look_ahead(): what it looked for lately */
+	uint32_t stacks[LEDGER_WARM], owners[LEDGER_WARM];
+	int wary; /* batches of which all frees are looked at */
+};
+
 struct ledger {
 	struct sites sites;
 	struct ledger_sums sums;
@@ -119,6 +126,7 @@ struct ledger {
 	uint64_t round; /* of parking, counted on by the engine */
 	struct event *held[LEDGER_HELD_MOST]; /* sums.held of them */
 	struct ledger_moment frees[LEDGER_FREES];
+	struct ledger_warm warm;
 };
 
 int ledger_open(struct ledger *l, void *base, const struct stamp_clock *clock);
@@ -157,9 +165,9 @@ void ledger_event(struct ledger *l, struct ledger_process *p, struct ledger_thre
 		  struct event *ev);
 
 /* Finds out the ways to the blocks of events that will come soon, and asks for the
- * memory that they will need. Nothing else is changed. */
-void ledger_look_ahead(const struct ledger *l, struct ledger_process *p,
-		       struct event *events, size_t n);
+ * memory that they will need. Nothing else is changed. n: RING_WINDOW at most. */
+void ledger_look_ahead(struct ledger *l, struct ledger_process *p, struct event *events,
+		       size_t n);
 
 /* The same as ledger_event() of each, for events that have been looked ahead for, up to
  * the first that is not plain, or later than the limit. Returns that one, or the end,
