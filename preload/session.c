@@ -527,8 +527,9 @@ void session_ring_bell(void)
 
 	/* relaxed: the collector never sleeps long, a bell that is missed costs a
 	 * little time and nothing else. */
-	if (atomic_load_explicit(asleep, memory_order_relaxed) && !confined_is() &&
-	    atomic_exchange_explicit(asleep, 0, memory_order_relaxed))
+	if (atomic_load_explicit(asleep, memory_order_relaxed) == WIRE_ASLEEP &&
+	    !confined_is() &&
+	    atomic_exchange_explicit(asleep, WIRE_AWAKE, memory_order_relaxed))
 		sys_futex_wake(asleep);
 }
 

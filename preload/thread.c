@@ -157,10 +157,15 @@ struct thread *thread_claim(bool patient)
 
 	/* Rings come back when the collector has seen their owners' end. */
 	for (int naps = patient && tid ? 50 : 0; !t && naps; naps--) {
+		_Atomic uint32_t *asleep = &session_header()->asleep;
+
 		if (!session_collector_lives(&patience, 0))
 			return NULL;
 		session_ring_bell();
-		sys_futex_wait(&session_header()->asleep, 0, NAP_NS);
+		/* relaxed: only to have something to wait at. */
+		sys_futex_wait(asleep,
+			       atomic_load_explicit(asleep, memory_order_relaxed),
+			       NAP_NS);
 		t = claim_any(tid);
 	}
 	return t;

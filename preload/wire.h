@@ -120,8 +120,9 @@ struct wire_header {
 	_Alignas(64) struct wire_robust collector; /* held for the collector's life */
 	_Atomic uint64_t heartbeat;		   /* grows with every pass */
 
-	/* A futex. 1: the collector sleeps. A producer that crosses a doorbell mark
-	 * in its ring, or waits for room, swaps it to 0 and wakes the collector. */
+	/* A futex. WIRE_ASLEEP: the collector sleeps. A producer that crosses a doorbell
+	 * mark in its ring, or waits for room, swaps it to 0 and wakes the collector.
+	 * WIRE_NAPS: it will be back before a ring is full. */
 	_Alignas(64) _Atomic uint32_t asleep;
 
 	/* Written by the targets. */
@@ -535,6 +536,8 @@ static inline uint64_t wire_weight(uint64_t interval, uint64_t size)
 		return 1;
 	return (interval + size - 1) / size;
 }
+
+enum wire_sleep { WIRE_AWAKE = 0, WIRE_ASLEEP = 1, WIRE_NAPS = 2 };
 
 enum wire_ring_state {
 	WIRE_RING_FREE = 0,

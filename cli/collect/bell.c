@@ -2,7 +2,7 @@
 
 #include "cli/base/kernel.h"
 #include "cli/base/threads.h"
-
+#include "preload/wire.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -30,8 +30,9 @@ static void *listen_for_rings(void *bell)
 			kernel_futex_wait(&b->armed, 0, FOR_LONG_NS);
 			continue;
 		}
-		if (atomic_load(b->asleep) == 1 && !atomic_load(&b->closing)) {
-			kernel_futex_wait(b->asleep, 1, FOR_LONG_NS);
+		if (atomic_load(b->asleep) == WIRE_ASLEEP &&
+		    !atomic_load(&b->closing)) {
+			kernel_futex_wait(b->asleep, WIRE_ASLEEP, FOR_LONG_NS);
 			continue;
 		}
 		atomic_store(&b->armed, 0);
@@ -72,7 +73,7 @@ void bell_close(struct bell *b)
 	atomic_store(&b->closing, true);
 	atomic_store(&b->armed, 1);
 	kernel_futex_wake(&b->armed);
-	atomic_store(b->asleep, 0);
+	atomic_store(b->asleep, WIRE_AWAKE);
 	kernel_futex_wake(b->asleep);
 	pthread_join(b->thread, NULL);
 	close(b->fd);
@@ -91,12 +92,18 @@ void bell_arm(struct bell *b)
 	/* What was rung before is answered by the pass that follows. */
 	while (read(b->fd, &rings, sizeof(rings)) > 0)
 		continue;
-	atomic_store(b->asleep, 1);
+	atomic_store(b->asleep, WIRE_ASLEEP);
 	atomic_store(&b->armed, 1);
 	kernel_futex_wake(&b->armed);
 }
 
+void bell_nap(struct bell *b)
+{
+	/* Nobody acts on it but to know that he is not watched meanwhile. */
+	atomic_store_explicit(b->asleep, WIRE_NAPS, memory_order_relaxed);
+}
+
 void bell_disarm(struct bell *b)
 {
-	atomic_store(b->asleep, 0);
+	atomic_store(b->asleep, WIRE_AWAKE);
 }

@@ -16,6 +16,8 @@ void bell_close(struct bell *b);
 /* Readable after a producer rang. */
 int bell_fd(const struct bell *b);
 
-/* Before the owner sleeps: from now on producers ring. After: they need not. */
+/* Before the owner sleeps: from now on producers ring. Or for so short a time that nobody
+ * needs to, which costs less. After either: they need not. */
 void bell_arm(struct bell *b);
+void bell_nap(struct bell *b);
 void bell_disarm(struct bell *b);

@@ -630,8 +630,10 @@ static int attend(struct server *s, uint64_t nap_us)
 		return -ENOMEM;
 	fds = s->fds;
 	n = poll_fill(s, fds);
-	if (nap_us)
+	if (nap_us > NAP_MIN_US)
 		bell_arm(s->bell);
+	else if (nap_us)
+		bell_nap(s->bell);
 	if (ppoll(fds, n, &nap, NULL) < 0 && errno != EINTR)
 		return -errno;
 	if (nap_us)
