@@ -48,14 +48,12 @@ is_native(const struct recall_stack *s, uintptr_t sp)
 }
 
 static inline __attribute__((always_inline)) bool
-is_frame(layout l, const struct recall_stack *s, uint32_t i)
+is_frame(layout l, const struct recall_frame *f, uint8_t entry)
 {
-	const struct recall_frame *f = &s->frame[i];
-
 	return word_at(f->frame + (uintptr_t)l->frame_code) == f->code &&
 	       (l->code_start >= 0 ? word_at(f->frame + (uintptr_t)l->frame_at)
 				   : python_at(l, f->frame)) == f->at &&
-	       python_byte(f->frame, l->frame_entry) == s->entry[i];
+	       python_byte(f->frame, l->frame_entry) == entry;
 }
 
 static inline __attribute__((always_inline)) bool is_rest(layout l,
@@ -79,14 +77,20 @@ static inline __attribute__((always_inline)) bool is_rest(layout l,
 static inline __attribute__((always_inline)) bool
 is_python(layout l, const struct recall_stack *s, const struct python_walk *w)
 {
-	uint32_t last = s->frames - 1u;
+	const struct recall_frame *f = s->frame, *end = f + s->frames;
+	const uint8_t *entry = s->entry;
+	uintptr_t outside;
 
-	for (uint32_t i = 0; i < last; i++)
-		if (!is_frame(l, s, i) ||
-		    python_outside(l, s->frame[i].frame) != s->frame[i + 1].frame)
+	for (;;) {
+		if (!is_frame(l, f, *entry))
 			return false;
-	return is_frame(l, s, last) &&
-	       is_rest(l, s, w, python_outside(l, s->frame[last].frame));
+		outside = python_outside(l, f->frame);
+		if (++f == end)
+			return is_rest(l, s, w, outside);
+		if (outside != f->frame)
+			return false;
+		entry++;
+	}
 }
 
 static inline __attribute__((always_inline)) bool
@@ -104,14 +108,15 @@ static __attribute__((noinline)) uint32_t
 look_up(layout l, struct recall *r, const struct last *last,
 	const struct python_walk *w, uintptr_t frame, const struct recall_call *c)
 {
-	uint32_t i = place_of(c, frame, python_at(l, frame));
+	struct recall_stack *s = &r->stacks[place_of(c, frame, python_at(l, frame))];
 
-	for (uint32_t end = i + RECALL_WAYS; i < end; i++) {
-		if (!is_it(l, &r->stacks[i], last, w, frame, c))
+	for (const struct recall_stack *end = s + RECALL_WAYS; s < end; s++) {
+		if (!is_it(l, s, last, w, frame, c))
 			continue;
-		r->stacks[r->at].next = (uint16_t)i;
-		r->at = (uint16_t)i;
-		return r->stacks[i].node;
+		if (r->at)
+			r->at->next = s;
+		r->at = s;
+		return s->node;
 	}
 	return 0;
 }
@@ -122,14 +127,14 @@ find(layout l, struct recall *r, const struct last *last, const struct python_wa
      uintptr_t state, const struct recall_call *c)
 {
 	uintptr_t frame = python_innermost(l, state);
-	uint16_t next = r->stacks[r->at].next;
-	const struct recall_stack *s = &r->stacks[next];
+	struct recall_stack *s = r->at;
 
 	if (!frame)
 		return 0;
-	if (__builtin_expect(!is_it(l, s, last, w, frame, c), 0))
+	if (__builtin_expect(!s || !(s = s->next) || !is_it(l, s, last, w, frame, c),
+			     0))
 		return look_up(l, r, last, w, frame, c);
-	r->at = next;
+	r->at = s;
 	return s->node;
 }
 

@@ -50,19 +50,17 @@ struct recall_stack {
 	uint32_t node;
 	uint32_t python_node; /* of the frame where the rest begins */
 	uint16_t python;      /* its place, from 1; 0: there is no rest */
-	uint16_t next;	      /* what came behind it the last time */
 	bool fp_lives, rest_is_link;
 	uint8_t words, frames; /* words: a multiple of RECALL_STEP */
 	uint8_t entry[RECALL_FRAMES];
+	struct recall_stack *next; /* what came behind it the last time, or NULL */
 	struct recall_frame frame[RECALL_FRAMES]; /* the innermost first */
 	uint32_t word_at[RECALL_WORDS];		  /* bytes above sp */
 	uintptr_t word[RECALL_WORDS];
 };
-_Static_assert(sizeof(struct recall_stack) == 512, "found by a shift");
-
 struct recall { /* all zeroes at first */
 	bool used;
-	uint16_t at; /* what was taken last */
+	struct recall_stack *at; /* what was taken last, or NULL */
 	/* The node that was met last in this place, and whether it cannot be kept. */
 	uint32_t met[RECALL_STACKS];
 	struct recall_stack stacks[RECALL_STACKS];
