@@ -259,23 +259,24 @@ static inline __attribute__((always_inline)) bool
 put_long(struct thread *t, enum wire_type type, const void *address, size_t size,
 	 uint32_t stack, uint64_t stamp, uint64_t pool)
 {
-	struct wire_slot *slot;
+	struct wire_slot *first, *second;
 	uint64_t at, more;
 
 	t->base = stamp;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (!thread_reserve(t, WIRE_LONG_BYTES, &at))
 		return false;
-	more = at + sizeof(*slot);
-	slot = thread_slot(t, more);
+	more = at + sizeof(*first);
+	first = thread_slot(t, at);
+	second = thread_slot(t, more);
 	/* relaxed, all: the first head's release covers them. */
-	atomic_store_explicit(&slot->rest, wire_long_rest(stack, pool),
+	atomic_store_explicit(&second->rest, wire_long_rest(stack, pool),
 			      memory_order_relaxed);
-	atomic_store_explicit(&slot->head,
+	atomic_store_explicit(&second->head,
 			      wire_head(wire_long_size(size, pool), WIRE_MORE, more),
 			      memory_order_relaxed);
-	atomic_store_explicit(&thread_slot(t, at)->rest, stamp, memory_order_relaxed);
-	thread_commit(t, at, WIRE_LONG_BYTES,
+	atomic_store_explicit(&first->rest, stamp, memory_order_relaxed);
+	thread_commit(first, at, WIRE_LONG_BYTES,
 		      wire_head((uint64_t)address, type, at) | (uint64_t)WIRE_LONG
 								       << 48);
 	return true;

@@ -142,12 +142,12 @@ static inline bool thread_reserve(struct thread *t, uint64_t bytes, uint64_t *re
 }
 
 /* The slots from cursor `at` on, the first of which is filled now, are an event. */
-static inline void thread_commit(struct thread *t, uint64_t at, uint64_t bytes,
+static inline void thread_commit(struct wire_slot *first, uint64_t at, uint64_t bytes,
 				 uint64_t head)
 {
 	/* release: the slots' words, then the one that says they are there. Also
 	 * whatever of the tree and the modules this stack names. */
-	atomic_store_explicit(&thread_slot(t, at)->head, head, memory_order_release);
+	atomic_store_explicit(&first->head, head, memory_order_release);
 	if (__builtin_expect(((at + bytes) & (THREAD_BELL_BYTES - 1)) < bytes, 0))
 		session_ring_bell();
 }
@@ -172,6 +172,7 @@ thread_put_short(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type 
 		 const void *address, size_t size, uint32_t stack)
 {
 	uint64_t at, bytes = sizeof(struct wire_slot);
+	struct wire_slot *slot;
 
 	/* The look at `reserved`, then the one at the base. */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -186,10 +187,11 @@ thread_put_short(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type 
 		thread_leave_out(t, at);
 		return THREAD_LONG;
 	}
+	slot = thread_slot(t, at);
 	/* relaxed: the head's release covers it. */
-	atomic_store_explicit(&thread_slot(t, at)->rest, wire_short(stamp, size, stack),
+	atomic_store_explicit(&slot->rest, wire_short(stamp, size, stack),
 			      memory_order_relaxed);
-	thread_commit(t, at, bytes, wire_head((uint64_t)address, type, at));
+	thread_commit(slot, at, bytes, wire_head((uint64_t)address, type, at));
 	return THREAD_PUT;
 }
 
