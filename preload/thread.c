@@ -171,13 +171,22 @@ struct thread *thread_claim(bool patient)
 	return t;
 }
 
-/* Waits until the slots below cursor `end` are free. False: they will not be. */
-static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t,
+/* What was reserved from cursor `from` to cursor `to` is left out where it is no event. */
+static void fill_holes(struct thread *t, uint64_t from, uint64_t to)
+{
+	for (; (int64_t)(to - from) > 0; from += sizeof(struct wire_slot))
+		if (!thread_is_filled(t, from) &&
+		    thread_has_room(t, from, sizeof(struct wire_slot)))
+			thread_leave_out(t, from);
+}
+
+/* Waits until the slots from cursor `at` to `end` are free. False: they will not be. */
+static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t, uint64_t at,
 							  uint64_t end)
 {
 	struct wire_ring *ring = t->ring;
 	struct session_patience patience = {0};
-	uint64_t began = session_stamp();
+	uint64_t began = session_stamp(), stood = UINT64_MAX;
 	bool there;
 
 	for (;;) {
@@ -190,6 +199,12 @@ static __attribute__((noinline, cold)) bool wait_for_room(struct thread *t,
 		there = end - t->head_seen <= WIRE_RING_BYTES;
 		if (there || !session_collector_lives(&patience, t->head_seen))
 			break;
+		/* The consumer may stand before a slot of a handler's hook, which another
+		 * handler has left for good. The outermost hook has none below its own
+		 * that will be filled. */
+		if (t->head_seen == stood && t->nesting <= 1)
+			fill_holes(t, stood, at);
+		stood = t->head_seen;
 		session_ring_bell();
 		if (confined_is())
 			confined_rest();
@@ -217,11 +232,11 @@ static bool has_room(struct thread *t)
 	return false;
 }
 
-bool thread_make_room(struct thread *t, uint64_t end)
+bool thread_make_room(struct thread *t, uint64_t at, uint64_t end)
 {
 	/* acquire: pairs with the consumer's release: it is done with those slots. */
 	t->head_seen = atomic_load_explicit(&t->ring->head, memory_order_acquire);
-	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, end);
+	return end - t->head_seen <= WIRE_RING_BYTES || wait_for_room(t, at, end);
 }
 
 _Atomic(struct thread *) thread_held_last;
@@ -340,10 +355,7 @@ void thread_recover(struct thread *t, uint32_t depth)
 	 * since the hook began, and what is there now is of another lap. */
 	if ((int64_t)(t->hooks[depth].started - at) > 0)
 		at = t->hooks[depth].started;
-	for (; (int64_t)(end - at) > 0; at += sizeof(struct wire_slot))
-		if (!thread_is_filled(t, at) &&
-		    thread_has_room(t, at + sizeof(struct wire_slot)))
-			thread_leave_out(t, at);
+	fill_holes(t, at, end);
 	/* The next hook of such a depth has not said yet what it is when a handler comes
 	 * in its first steps. */
 	for (uint32_t i = depth; i < t->nesting && i < THREAD_NESTING; i++) {

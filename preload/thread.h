@@ -121,20 +121,20 @@ static inline uint64_t thread_stamp(void)
 }
 
 /* thread_has_room() where none was seen. */
-bool thread_make_room(struct thread *t, uint64_t end);
+bool thread_make_room(struct thread *t, uint64_t at, uint64_t end);
 
-/* Whether the slots below cursor `end` may be written, after waiting if need be. */
-static inline bool thread_has_room(struct thread *t, uint64_t end)
+/* Whether so much from cursor `at` on may be written, after waiting if need be. */
+static inline bool thread_has_room(struct thread *t, uint64_t at, uint64_t bytes)
 {
-	return __builtin_expect(end - t->head_seen <= WIRE_RING_BYTES, 1) ||
-	       thread_make_room(t, end);
+	return __builtin_expect(at + bytes - t->head_seen <= WIRE_RING_BYTES, 1) ||
+	       thread_make_room(t, at, at + bytes);
 }
 
 /* Slots for the next event. False: it is lost, and counted. */
 static inline bool thread_reserve(struct thread *t, uint64_t bytes, uint64_t *ret_at)
 {
 	*ret_at = sys_local_add(&t->ring->reserved, bytes);
-	if (__builtin_expect(thread_has_room(t, *ret_at + bytes), 1))
+	if (__builtin_expect(thread_has_room(t, *ret_at, bytes), 1))
 		return true;
 	t->base = WIRE_NO_BASE;
 	sys_local_add(&t->ring->lost, 1);

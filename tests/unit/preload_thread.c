@@ -544,6 +544,44 @@ static void what_a_handler_put_first_makes_an_event_tell_its_own_stamp(void **st
 	session_down();
 }
 
+static void *put_around_a_hole(void *hole)
+{
+	struct thread *t = thread_claim(true);
+
+	t->hooks[0].started = thread_reserved(t);
+	t->nesting = 1;
+	thread_put_outermost(t, WIRE_ALLOC, (void *)16, 0, 7);
+	sys_local_add(&t->ring->reserved, (uintptr_t)hole);
+	for (size_t i = 1; i < EVENTS; i++)
+		thread_put_outermost(t, WIRE_ALLOC, (void *)16, i, 7);
+	return NULL;
+}
+
+/* Of a handler's hook that was left for good, to a handler that then returned. */
+static void a_hole_below_it_is_filled_by_who_would_wait_for_room(void **state)
+{
+	struct wire_header *h;
+	struct consumer c;
+	pthread_t thread;
+
+	(void)state;
+	for (uintptr_t slots = 1; slots <= 2; slots++) {
+		session_up(WIRE_CLOCK_TSC);
+		h = session.base;
+		c = consumer(0);
+		pthread_create(&thread, NULL, put_around_a_hole,
+			       (void *)(slots * sizeof(struct wire_slot)));
+		while (c.allocs < EVENTS && h->recording == WIRE_RECORDING)
+			consume(&c);
+		pthread_join(thread, NULL);
+		assert_int_equal(h->recording, WIRE_RECORDING);
+		assert_true(c.in_order);
+		assert_int_equal(c.left_out, slots);
+		assert_int_equal(c.ring->lost, 0);
+		session_down();
+	}
+}
+
 static void a_chunk_has_its_pool(void **state)
 {
 	void *pool = (void *)0x7fedcba98765, *chunk = (void *)0x1000;
@@ -609,6 +647,7 @@ int main(void)
 		cmocka_unit_test(what_is_large_or_late_takes_two_slots),
 		cmocka_unit_test(
 			what_a_handler_put_first_makes_an_event_tell_its_own_stamp),
+		cmocka_unit_test(a_hole_below_it_is_filled_by_who_would_wait_for_room),
 		cmocka_unit_test(a_chunk_has_its_pool),
 		cmocka_unit_test(rings_are_handed_out_once),
 	};
