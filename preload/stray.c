@@ -115,7 +115,7 @@ void stray_in_child(void)
 	if (!copy)
 		return;
 	sys_signals_block(&signals);
-	if (map(t->slots, WIRE_RING_BYTES, MAP_FIXED) &&
+	if (map(thread_slots(t), WIRE_RING_BYTES, MAP_FIXED) &&
 	    put_at(copy + PAGE, t, THREAD_BYTES) &&
 	    put_at(copy, page_of(t->ring), PAGE))
 		begin(t);

@@ -116,7 +116,6 @@ static struct thread *ring_take(uint32_t i, uint32_t tid)
 	t->stamp_share = 0;
 	t->base = WIRE_NO_BASE;
 	t->ring = ring;
-	t->slots = wire_data(session.base, i);
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	t->claimed = atomic_load_explicit(&ring->reserved, memory_order_relaxed);
 	/* release: the fields, then LIVE; pairs with the collector's acquire. */
@@ -269,16 +268,14 @@ void thread_part_times(struct thread *t)
 	atomic_store_explicit(&thread_held_last, NULL, memory_order_relaxed);
 }
 
-/* Of two slots. */
+/* Of two slots. end: the ring's, before the stamp was taken. */
 static inline __attribute__((always_inline)) bool
-put_long(struct thread *t, enum wire_type type, const void *address, size_t size,
-	 uint32_t stack, uint64_t stamp, uint64_t pool)
+put_long(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type type,
+	 const void *address, size_t size, uint32_t stack, uint64_t pool)
 {
 	struct wire_slot *first, *second;
 	uint64_t at, more;
 
-	t->base = stamp;
-	atomic_signal_fence(memory_order_seq_cst);
 	if (!thread_reserve(t, WIRE_LONG_BYTES, &at))
 		return false;
 	more = at + sizeof(*first);
@@ -294,6 +291,10 @@ put_long(struct thread *t, enum wire_type type, const void *address, size_t size
 	thread_commit(first, at, WIRE_LONG_BYTES,
 		      wire_head((uint64_t)address, type, at) | (uint64_t)WIRE_LONG
 								       << 48);
+	if (at == end)
+		thread_based(t, stamp, at + WIRE_LONG_BYTES);
+	else /* it is later than what lies before it, perhaps */
+		t->base = WIRE_NO_BASE;
 	return true;
 }
 
@@ -301,9 +302,9 @@ static inline __attribute__((always_inline)) bool
 put(struct thread *t, enum wire_type type, const void *address, size_t size,
     uint32_t stack, bool held, uint64_t pool)
 {
-	bool lossy = session.flags & WIRE_LOSSY, handler = t->nesting > 1, whole;
+	bool lossy = session.flags & WIRE_LOSSY, handler = t->nesting > 1;
 	enum thread_done done = THREAD_LONG;
-	uint64_t end = thread_reserved(t), stamp;
+	uint64_t end, stamp;
 
 	if (__builtin_expect(lossy, 0) && !has_room(t)) {
 		sys_local_add(&t->ring->lost, 1);
@@ -313,17 +314,14 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		sys_local_add(&t->ring->lost, 1);
 		return false;
 	}
+	end = thread_reserved(t);
+	atomic_signal_fence(memory_order_seq_cst);
 	stamp = held ? thread_stamp_held(t) : (t->stamp = thread_stamp());
 	if (!pool && !handler && !lossy)
-		done = thread_put_short(t, end, stamp, type, address, size, stack);
+		done = thread_put_short(t, stamp, type, address, size, stack);
 	if (done != THREAD_LONG)
 		return done == THREAD_PUT;
-	whole = put_long(t, type, address, size, stack, stamp, pool);
-	/* The hook that a handler's interrupted may be in the middle of its own; and
-	 * another coroutine of this thread may have put some in the middle of this. */
-	if (handler || t->base != stamp)
-		t->base = WIRE_NO_BASE;
-	return whole;
+	return put_long(t, end, stamp, type, address, size, stack, pool);
 }
 
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,

@@ -37,9 +37,10 @@ struct thread {
 	uint32_t serial;  /* of the process that owns it */
 	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
 	struct wire_ring *ring;
-	unsigned char *slots;	   /* the ring's WIRE_RING_BYTES */
-	uint64_t head_seen;	   /* ring->head as last read */
-	uint64_t base;		   /* stamp of the ring's last event, or WIRE_NO_BASE */
+	uint64_t head_seen; /* ring->head as last read */
+	/* Stamp of the event below cursor `base_end`, or of one before it, or
+	 * WIRE_NO_BASE: what begins there may count from it. */
+	uint64_t base, base_end;
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
@@ -97,9 +98,15 @@ void thread_recover(struct thread *t, uint32_t depth);
 bool thread_put(struct thread *t, enum wire_type type, const void *address, size_t size,
 		uint32_t stack);
 
+/* The ring's slots lie before its scratch memory. */
+static inline unsigned char *thread_slots(const struct thread *t)
+{
+	return (unsigned char *)t - WIRE_RING_BYTES;
+}
+
 static inline struct wire_slot *thread_slot(const struct thread *t, uint64_t at)
 {
-	return (struct wire_slot *)(t->slots + (at & (WIRE_RING_BYTES - 1)));
+	return (struct wire_slot *)(thread_slots(t) + (at & (WIRE_RING_BYTES - 1)));
 }
 
 /* Whether the slot at cursor `at` is an event by now. */
@@ -136,7 +143,6 @@ static inline bool thread_reserve(struct thread *t, uint64_t bytes, uint64_t *re
 	*ret_at = sys_local_add(&t->ring->reserved, bytes);
 	if (__builtin_expect(thread_has_room(t, *ret_at, bytes), 1))
 		return true;
-	t->base = WIRE_NO_BASE;
 	sys_local_add(&t->ring->lost, 1);
 	return false;
 }
@@ -159,27 +165,39 @@ static inline void thread_leave_out(struct thread *t, uint64_t at)
 			      memory_order_release);
 }
 
+/*
+ * The event that was just committed, which ends at cursor `end`, is one that the next one's
+ * time may count from. Nothing was reserved since before its stamp was taken, but itself.
+ *
+ * Others may put events in the middle of a put: signal handlers, which may leave it for
+ * good by siglongjmp, and other coroutines of the thread, which may come back into the
+ * middle of theirs. Either word may be stored late, then: an end that something lies
+ * behind does for nobody, and a base of before is as good as the right one, for no stamp
+ * of what was reserved later is less than it.
+ */
+static inline void thread_based(struct thread *t, uint64_t stamp, uint64_t end)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	t->base = stamp;
+	atomic_signal_fence(memory_order_seq_cst);
+	t->base_end = end;
+}
+
 enum thread_done { THREAD_PUT, THREAD_LOST, THREAD_LONG };
 
-/*
- * Appends an event of one slot, behind what lies below cursor `end`: that was
- * ring->reserved before the stamp was taken. THREAD_LONG: it needs two, or a signal
- * handler has put something in between. (One that comes later leaves no base behind: the
- * next event's time does not count from what it put.)
- */
+/* Appends an event of one slot. THREAD_LONG: it needs two, or somebody has put something
+ * since the base, or in between. */
 static inline __attribute__((always_inline)) enum thread_done
-thread_put_short(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type type,
+thread_put_short(struct thread *t, uint64_t stamp, enum wire_type type,
 		 const void *address, size_t size, uint32_t stack)
 {
-	uint64_t at, bytes = sizeof(struct wire_slot);
+	uint64_t at, bytes = sizeof(struct wire_slot), end = t->base_end;
 	struct wire_slot *slot;
 
-	/* The look at `reserved`, then the one at the base. */
+	/* The end, then the base. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (__builtin_expect(!wire_is_short(stamp, t->base, size), 0))
 		return THREAD_LONG;
-	t->base = stamp;
-	atomic_signal_fence(memory_order_seq_cst);
 	if (!thread_reserve(t, bytes, &at))
 		return THREAD_LOST;
 	if (__builtin_expect(at != end, 0)) {
@@ -192,6 +210,7 @@ thread_put_short(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type 
 	atomic_store_explicit(&slot->rest, wire_short(stamp, size, stack),
 			      memory_order_relaxed);
 	thread_commit(slot, at, bytes, wire_head((uint64_t)address, type, at));
+	thread_based(t, stamp, at + bytes);
 	return THREAD_PUT;
 }
 
@@ -207,8 +226,6 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 					const void *address, size_t size,
 					uint32_t stack)
 {
-	uint64_t end = thread_reserved(t);
-
 	if (__builtin_expect((session.flags & (WIRE_LOSSY | WIRE_CLOCK_TSC)) !=
 				     WIRE_CLOCK_TSC,
 			     0)) {
@@ -216,7 +233,7 @@ static inline void thread_put_outermost(struct thread *t, enum wire_type type,
 		return;
 	}
 	t->stamp = wire_stamp(sys_ticks());
-	if (__builtin_expect(thread_put_short(t, end, t->stamp, type, address, size,
+	if (__builtin_expect(thread_put_short(t, t->stamp, type, address, size,
 					      stack) == THREAD_LONG,
 			     0))
 		thread_put(t, type, address, size, stack);

@@ -54,10 +54,8 @@ static inline __attribute__((always_inline)) void
 thread_put_held_outermost(struct thread *t, enum wire_type type, const void *address,
 			  size_t size, uint32_t stack)
 {
-	uint64_t end = thread_reserved(t);
-
 	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) ||
-	    thread_put_short(t, end, thread_stamp_held(t), type, address, size,
-			     stack) == THREAD_LONG)
+	    thread_put_short(t, thread_stamp_held(t), type, address, size, stack) ==
+		    THREAD_LONG)
 		thread_put_held(t, type, address, size, stack);
 }

@@ -374,8 +374,9 @@ struct wire_code {
  *
  * Of the stamp, in units of WIRE_TIME_UNIT ticks, the time has the lower bits: it is less
  * than WIRE_TIME_RANGE behind that of the ring's event before. What is larger, or later,
- * or an owner's first event, or comes behind one that was lost or a signal handler's,
- * takes two slots. The type of the first has WIRE_LONG, and it is committed last:
+ * or an owner's first event, or a signal handler's, or comes behind one that others were
+ * put in the middle of, takes two slots. The type of the first has WIRE_LONG, and it is
+ * committed last:
  *
  *	word 1	stamp
  *	word 2	size (48 bits) | WIRE_MORE | lap
