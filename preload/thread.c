@@ -317,7 +317,7 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	end = thread_reserved(t);
 	atomic_signal_fence(memory_order_seq_cst);
 	stamp = held ? thread_stamp_held(t) : (t->stamp = thread_stamp());
-	if (!pool && !handler && !lossy)
+	if (!pool && !handler)
 		done = thread_put_short(t, stamp, type, address, size, stack);
 	if (done != THREAD_LONG)
 		return done == THREAD_PUT;
