@@ -14,6 +14,8 @@
 
 #include <linux/futex.h>
 
+#include "preload/wire.h"
+
 #if defined(__x86_64__)
 
 static inline long sys_call6(long n, long a, long b, long c, long d, long e, long f)
@@ -72,12 +74,13 @@ static inline long sys_call6(long n, long a, long b, long c, long d, long e, lon
 	return x0;
 }
 
+/* In sixteenths of a tick: see wire.h. */
 static inline uint64_t sys_ticks(void)
 {
 	uint64_t ticks;
 
 	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks;
+	return ticks << WIRE_TIME_SHIFT;
 }
 
 static inline uint64_t sys_local_add(_Atomic uint64_t *v, uint64_t n)

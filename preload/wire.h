@@ -75,7 +75,7 @@ enum wire_index {
 enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_FREE_STACKS = 1u << 0, /* record stacks of frees too */
 	WIRE_LOSSY = 1u << 1,	    /* a full ring drops and counts, never waits */
-	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc / cntvct, else monotonic ns */
+	WIRE_CLOCK_TSC = 1u << 2,   /* stamps are rdtsc, or 16 cntvct, else ns */
 	WIRE_NO_FOLLOW = 1u << 3,   /* fork children are not recorded */
 	WIRE_SCAN_AT_EXIT = 1u << 4, /* who ends waits for its memory to be read */
 	WIRE_NATIVE_ONLY = 1u << 5,  /* no Python frames */
@@ -449,16 +449,15 @@ enum wire_type {
 #define WIRE_STACK_MASK ((1u << WIRE_STACK_BITS) - 1)
 _Static_assert(WIRE_NODES <= WIRE_STACK_MASK, "a node id is a stack");
 
-/* An event of one slot: sizes below this, and times. What the stamp counter counts in some
- * 10 nanoseconds is a unit; other architectures' counters are as slow as that. */
+/* An event of one slot: sizes below this, and times. Some 5 to 16 nanoseconds are a unit:
+ * 16 of the stamp counter's ticks, or of the kernel's clock. Others' counters are as slow
+ * as that by themselves, so their stamps are sixteenths of a tick: what is here must not
+ * depend on the machine, for a shim may be another one's (by way of an emulator) than its
+ * collector. */
 #define WIRE_SHORT_BITS 18
 #define WIRE_SHORT_SIZE (1ull << WIRE_SHORT_BITS)
 #define WIRE_TIME_AT (WIRE_STACK_BITS + WIRE_SHORT_BITS)
-#ifdef __x86_64__
 #define WIRE_TIME_SHIFT 4
-#else
-#define WIRE_TIME_SHIFT 0
-#endif
 #define WIRE_TIME_UNIT (1ull << WIRE_TIME_SHIFT)
 #define WIRE_TIME_RANGE (1ull << (64 - WIRE_TIME_AT + WIRE_TIME_SHIFT))
 

@@ -1,5 +1,7 @@
 #include "cli/collect/clock.h"
 
+#include "preload/wire.h"
+
 #include <errno.h>
 #include <time.h>
 #if defined(__x86_64__)
@@ -30,6 +32,7 @@ uint64_t clock_stamp(const struct stamp_clock *c)
 	_mm_lfence(); /* or the loads after it might run before it */
 #elif defined(__aarch64__)
 	__asm__ volatile("mrs %0, cntvct_el0\n\tisb" : "=r"(now)::"memory");
+	now <<= WIRE_TIME_SHIFT; /* as the shim has it */
 #else
 	now = mono_ns();
 #endif

@@ -25,6 +25,25 @@ BUILDS = {
 }
 
 
+WIRE = """
+#include "preload/wire.h"
+#include <stdio.h>
+int main(void)
+{
+	uint64_t stamp = 0x123456789abcdef, more = wire_stamp(stamp + 123456789);
+	uint64_t rest = wire_short(more, 4711, 815);
+
+	printf("%llx %llx %zx %llx %llx %llx %llx %llx\\n",
+	       (unsigned long long)WIRE_BYTES, (unsigned long long)WIRE_AT_DATA,
+	       sizeof(struct wire_process), (unsigned long long)WIRE_TIME_RANGE,
+	       (unsigned long long)wire_stamp(stamp), (unsigned long long)rest,
+	       (unsigned long long)wire_short_stamp(rest, stamp),
+	       (unsigned long long)wire_head(stamp, WIRE_FREE, stamp));
+	return 0;
+}
+"""
+
+
 def folded(chain):
     """A stack of functions, the outermost first, as the tree has it: recursion is one
     call."""
@@ -76,6 +95,18 @@ class Aarch64(Case):
         done = self.heapline(verb, "--json", *options, profile)
         self.assertEqual(done.status, 0, done)
         return json.loads(done.stdout)
+
+    def test_a_collector_of_another_machine_reads_the_same(self):
+        """Sizes, places, and what becomes of a stamp."""
+        source = self.write("wire.c", WIRE)
+        said = []
+        for compiler, before in ((GCC, [QEMU, "-L", ROOT]), ("gcc", [])):
+            exe = self.path("wire")
+            done = self.run_native([compiler, "-std=gnu17", "-I", SOURCE, "-o", exe, source])
+            self.assertEqual(done.status, 0, done)
+            said.append(self.run_native([*before, exe]).stdout)
+        self.assertEqual(said[0], said[1])
+        self.assertEqual(said[0].count(b" "), 7, said)
 
     def test_the_numbers_are_those_of_this_machine(self):
         """demo.c, line by line."""
