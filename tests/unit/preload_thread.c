@@ -551,7 +551,12 @@ static void age(struct thread *t, struct consumer *c)
 	c->stamp -= 2 * WIRE_TIME_RANGE;
 }
 
-#ifdef __x86_64__
+/* (ThreadSanitizer holds a signal back until its program calls what it knows.) */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define MAY_STEP 1
+#endif
+
+#ifdef MAY_STEP
 
 enum { TRAP = 0x100 };
 
@@ -841,7 +846,7 @@ int main(void)
 		cmocka_unit_test(no_time_is_shared_across_a_fork),
 		cmocka_unit_test(what_is_large_or_late_takes_two_slots),
 		cmocka_unit_test(an_event_counts_from_what_ends_where_it_begins),
-#ifdef __x86_64__
+#ifdef MAY_STEP
 		cmocka_unit_test(a_handlers_put_may_be_left_anywhere),
 		cmocka_unit_test(puts_may_be_in_the_middle_of_a_put),
 #endif
