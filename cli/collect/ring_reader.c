@@ -204,9 +204,11 @@ static void publish(struct ring_reader *r, uint64_t to)
  * a quarter of its ring ahead of it, as of this look; then half of it again. */
 static void give(struct ring_reader *r)
 {
-	/* Relaxed: a lower bound; what it says later is for the next look. */
-	uint64_t reserved =
+	/* Relaxed: a lower bound; what it says later is for the next look. Less than what
+	 * was read is a lie. */
+	uint64_t said =
 		atomic_load_explicit(&r->control->reserved, memory_order_relaxed);
+	uint64_t reserved = (int64_t)(said - r->read) < 0 ? r->read : said;
 	uint64_t used = reserved - r->given, half = WIRE_RING_BYTES / 2;
 	uint64_t to = (reserved - half) & ~(PAGE - 1);
 	bool waits = used > WIRE_RING_BYTES ||

@@ -328,10 +328,19 @@ static void rival_writes(uint64_t most)
 	}
 }
 
+static struct {
+	off_t from, to; /* if `to` is not 0, what may be punched */
+	uint64_t beyond;
+} punches;
+
 /* In place of libc's. */
 int fallocate(int fd, int mode, off_t at, off_t len)
 {
 	rival_writes(UINT64_MAX);
+	if (punches.to && (at < punches.from || len > punches.to - at)) {
+		punches.beyond++;
+		return -1;
+	}
 	return (int)syscall(SYS_fallocate, fd, mode, at, len);
 }
 
@@ -363,6 +372,237 @@ static void no_slot_is_punched_that_may_be_written(void **state)
 	assert_true(trimmed > 200);
 	wire_unmake(rival.base);
 	rival.base = NULL;
+	close(fd);
+}
+
+/* ---- whatever may lie there ------------------------------------------------ */
+
+enum { PAGE = 4096, RING = 1 }; /* ring 0's memory lies before it */
+
+/* The memory of a target that writes what it likes, while it is read: mostly what
+ * nearly makes sense, where it will be read next. */
+struct scribbler {
+	void *base;
+	_Atomic uint64_t near; /* the reader's cursor */
+	_Atomic bool done;
+	uint64_t random;
+};
+
+static uint64_t bits(uint64_t *random)
+{
+	return chance_any(random) << 32 ^ chance_any(random);
+}
+
+static void scribble_slot(struct scribbler *s)
+{
+	static const uint8_t types[] = {WIRE_ALLOC,
+					WIRE_ALLOC,
+					WIRE_FREE,
+					WIRE_FREE,
+					WIRE_MORE,
+					WIRE_NOP,
+					WIRE_ALLOC | WIRE_LONG,
+					WIRE_POOL_ALLOC | WIRE_LONG,
+					WIRE_MORE | WIRE_LONG,
+					WIRE_TYPES,
+					WIRE_REALLOC_END,
+					WIRE_LONG};
+	uint64_t *random = &s->random, type = types[chance_below(random, 12)];
+	uint64_t cursor =
+		atomic_load_explicit(&s->near, memory_order_relaxed) +
+		16 * chance_below(random, chance_below(random, 64) ? 40 : 40000);
+	struct wire_slot *slot = wire_slot_at(s->base, RING, cursor);
+	uint64_t address = chance_below(random, 3), rest = bits(random);
+
+	if (!chance_below(random, 8))
+		type = chance_below(random, 256);
+	if (!chance_below(random, 8))
+		address = some(random, 48);
+	if (!chance_below(random, 200))
+		cursor += WIRE_RING_BYTES * (chance_below(random, 3) - 1);
+	atomic_store_explicit(&slot->rest, rest, memory_order_relaxed);
+	atomic_store_explicit(&slot->head,
+			      chance_below(random, 50)
+				      ? wire_head(address, (enum wire_type)type, cursor)
+				      : bits(random),
+			      memory_order_release);
+}
+
+static void scribble_control(struct scribbler *s)
+{
+	struct wire_header *h = s->base;
+	struct wire_ring *c = wire_ring(s->base, RING);
+	uint64_t *random = &s->random,
+		 near = atomic_load_explicit(&s->near, memory_order_relaxed), value;
+
+	value = chance_below(random, 2)
+			? bits(random)
+			: near + chance_below(random, 2 << 20) - (1 << 20);
+	switch (chance_below(random, 5)) {
+	case 0:
+		atomic_store_explicit(&c->reserved, value, memory_order_relaxed);
+		break;
+	case 1: /* as it would be of one who tells the truth */
+		atomic_store_explicit(&c->reserved,
+				      near + 16 * chance_below(random, 40000),
+				      memory_order_relaxed);
+		break;
+	case 2:
+		atomic_store_explicit(&c->head, value, memory_order_relaxed);
+		break;
+	case 3:
+		atomic_store_explicit(&c->waiting, (uint32_t)chance_below(random, 2),
+				      memory_order_relaxed);
+		break;
+	default:
+		atomic_store_explicit(&h->nodes_used, (uint32_t)bits(random),
+				      memory_order_relaxed);
+	}
+}
+
+static void *scribble(void *context)
+{
+	struct scribbler *s = context;
+
+	while (!atomic_load_explicit(&s->done, memory_order_relaxed)) {
+		for (int i = 0; i < 1000; i++)
+			scribble_slot(s);
+		scribble_control(s);
+	}
+	return NULL;
+}
+
+/* Made of a slot, and nothing that is not checked. */
+static void is_an_event(const struct event *ev)
+{
+	bool chunk = ev->type == WIRE_POOL_ALLOC || ev->type == WIRE_POOL_FREE;
+
+	assert_true((ev->type > WIRE_NOP && ev->type < WIRE_TYPES &&
+		     ev->type != WIRE_MORE) ||
+		    ev->type == EVENT_PAIR);
+	assert_true(ev->address <= WIRE_PC_MASK);
+	assert_true(ev->address || ev->type > WIRE_FREE);
+	assert_true(ev->address || ev->type != EVENT_PAIR);
+	assert_true(ev->size <= WIRE_SIZE_MASK || chunk);
+	assert_true(ev->stack < WIRE_NODES);
+	assert_true(ev->type != EVENT_PAIR || ev->freed_by < WIRE_NODES);
+	assert_int_equal(ev->ring, RING);
+}
+
+static void read_what_is_there(struct ring_reader *r, struct scribbler *s)
+{
+	uint64_t start = r->read, given = r->given;
+	size_t n = ring_fill(r, s->base);
+
+	atomic_store_explicit(&s->near, r->read, memory_order_relaxed);
+	assert_true(n <= RING_WINDOW);
+	assert_int_equal(r->count, n);
+	assert_true(r->read - start <= WIRE_RING_BYTES / 4 + sizeof(struct wire_slot));
+	assert_true(!r->dead || (int64_t)(r->end - r->read) >= 0);
+	assert_int_equal(r->read % sizeof(struct wire_slot), 0);
+	assert_true(r->read - r->given <= WIRE_RING_BYTES);
+	assert_true((int64_t)(r->given - given) >= 0);
+	for (; r->at < r->count; r->at++)
+		is_an_event(&r->window[r->at]);
+}
+
+/* A process that ends: what it has is read to its end, in so many steps and no more. */
+static void read_to_the_end(struct ring_reader *r, struct scribbler *s)
+{
+	ring_bury(r);
+	assert_true(r->end - r->read <= WIRE_RING_BYTES);
+	for (uint64_t last; ring_ready(r);) {
+		last = r->read;
+		read_what_is_there(r, s);
+		assert_true(r->read > last);
+	}
+	assert_int_equal(r->read, r->end);
+	ring_release(r);
+}
+
+static void guard(void *at)
+{
+	assert_int_equal(mprotect(at, PAGE, PROT_NONE), 0);
+}
+
+static void whatever_lies_there_is_read_within_bounds(void **state)
+{
+	struct scribbler s = {.random = 4711};
+	struct ring_reader r;
+	uint64_t random = 815, bad = 0;
+	unsigned char *window;
+	pthread_t thread;
+	size_t events = 0;
+	int fd;
+
+	(void)state;
+	s.base = wire_make_shared(0, &fd);
+	window = mmap(NULL, RING_WINDOW * sizeof(struct event) + PAGE,
+		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(s.base && window != MAP_FAILED);
+	guard(window + RING_WINDOW * sizeof(struct event));
+	guard(wire_data(s.base, RING) - PAGE);
+	guard(wire_scratch(s.base, RING));
+	punches.from = (off_t)(WIRE_AT_DATA + RING * WIRE_DATA_STRIDE);
+	punches.to = punches.from + WIRE_RING_BYTES;
+	assert_int_equal(pthread_create(&thread, NULL, scribble, &s), 0);
+	for (int owner = unit_rounds(600); owner; owner--) {
+		ring_open(&r, s.base, RING);
+		r.window = (struct event *)(void *)window;
+		atomic_store_explicit(&s.near, r.read, memory_order_relaxed);
+		for (uint64_t n = chance_below(&random, 2000); n; n--) {
+			if (ring_ready(&r) || !chance_below(&random, 100))
+				read_what_is_there(&r, &s);
+			else /* what it does not get beyond is written anew */
+				sched_yield();
+			events += r.count;
+			assert_true(ring_done(&r) == r.read);
+			assert_true(ring_bound(&r) - r.read <= WIRE_RING_BYTES);
+			if (!chance_below(&random, 100))
+				ring_trim(&r, fd, PAGE);
+		}
+		bad += r.bad;
+		read_to_the_end(&r, &s);
+	}
+	atomic_store_explicit(&s.done, true, memory_order_relaxed);
+	pthread_join(thread, NULL);
+	assert_true(events > 1000);
+	assert_true(bad > 100);
+	assert_int_equal(punches.beyond, 0);
+	punches.to = 0;
+	munmap(window, RING_WINDOW * sizeof(struct event) + PAGE);
+	wire_unmake(s.base);
+	close(fd);
+}
+
+/* Who says that it has reserved nothing, and writes on: no more is kept back than there is
+ * in a ring, nor punched. */
+static void a_reservation_that_lags_holds_nothing_up(void **state)
+{
+	struct event window[RING_WINDOW];
+	struct ring_reader r;
+	void *base;
+	int fd;
+
+	(void)state;
+	base = wire_make_shared(0, &fd);
+	assert_non_null(base);
+	punches.from = (off_t)(WIRE_AT_DATA + RING * WIRE_DATA_STRIDE);
+	punches.to = punches.from + WIRE_RING_BYTES;
+	ring_open(&r, base, RING);
+	r.window = window;
+	while (r.read < 5 * WIRE_RING_BYTES / 2) {
+		if (!ring_ready(&r))
+			for (uint64_t at = r.read; at < r.read + 4096; at += 16)
+				wire_commit_short(base, RING, at, WIRE_ALLOC, 4096, 0,
+						  1, 0);
+		ring_fill(&r, base);
+		assert_true(r.read - r.given <= WIRE_RING_BYTES);
+	}
+	assert_true(ring_trim(&r, fd, 1));
+	assert_int_equal(punches.beyond, 0);
+	punches.to = 0;
+	wire_unmake(base);
 	close(fd);
 }
 
@@ -448,6 +688,8 @@ int main(void)
 		cmocka_unit_test(half_an_event_is_none),
 		cmocka_unit_test(trimming_takes_nothing_from_a_producer_at_work),
 		cmocka_unit_test(no_slot_is_punched_that_may_be_written),
+		cmocka_unit_test(whatever_lies_there_is_read_within_bounds),
+		cmocka_unit_test(a_reservation_that_lags_holds_nothing_up),
 		cmocka_unit_test(nonsense_is_counted_and_skipped),
 		cmocka_unit_test(who_waits_for_room_is_not_woken_for_a_few_slots),
 		cmocka_unit_test(a_reservation_beyond_reason_is_bounded),
