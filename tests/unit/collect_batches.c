@@ -21,7 +21,7 @@ enum {
 	ADDRESSES = 600,
 	STACKS = 500, /* a fifth of them are equal to others */
 	EVENTS = 3000,
-	START = 1000,
+	START = 1024, /* a whole unit: events of one slot alone are joined */
 	GRACE = 1 << 20, /* ticks; no event is that far ahead */
 };
 
@@ -50,6 +50,7 @@ struct plan {
 struct world {
 	int rings, processes;
 	bool forks; /* the first process does, now and then */
+	bool gaps;  /* some slots of the heaps' are no events */
 	uint64_t random, stamp;
 	uint64_t pairs;
 	bool taken[PROCESSES][ADDRESSES]; /* by the allocator */
@@ -87,9 +88,10 @@ static struct op op_of(struct world *w, enum wire_type type, int at)
 	return (struct op){.type = type,
 			   .address = at < 0 ? 0 : address_of(at),
 			   .stamp = w->stamp,
-			   .size = type == WIRE_FREE || type == WIRE_REALLOC_BEGIN
+			   .size = type == WIRE_FREE || type == WIRE_GONE ||
+						   type == WIRE_REALLOC_BEGIN
 					   ? 0
-					   : chance(w, 1000),
+					   : chance(w, chance(w, 20) ? 1000 : 1 << 20),
 			   .stack = (uint32_t)chance(w, STACKS + 1)};
 }
 
@@ -121,6 +123,26 @@ static struct op allocate(struct world *w, int ring)
 	return op_of(w, WIRE_ALLOC, at);
 }
 
+/* What is no block's birth or end. */
+static struct op beside(struct world *w, int ring, int at)
+{
+	static const enum wire_type types[] = {WIRE_MMAP, WIRE_MUNMAP, WIRE_ARENA,
+					       WIRE_ARENA_FREE};
+	struct plan *plan = &w->plan[ring];
+	struct op op;
+
+	/* Of the block that will be freed right behind, too. */
+	if (plan->type == WIRE_FREE && !chance(w, 3))
+		at = plan->at;
+	plan->alone = false;
+	if (at >= 0 && chance(w, 2))
+		return op_of(w, WIRE_IGNORE, at);
+	op = op_of(w, types[chance(w, 4)], -1);
+	op.address = 0x7f0000000000ull + (chance(w, 16) << 20);
+	op.size = (1 + chance(w, 4)) << 20;
+	return op;
+}
+
 static struct op next(struct world *w, int ring)
 {
 	int p = process_of(w, ring), at = pick(w, w->live[p], true);
@@ -130,6 +152,8 @@ static struct op next(struct world *w, int ring)
 		return planned(w, ring);
 	if (w->plan[ring].type == WIRE_REALLOC_END)
 		return op_of(w, WIRE_VALUE, w->plan[ring].at);
+	if (!chance(w, 20))
+		return beside(w, ring, at);
 	w->plan[ring].alone = false;
 	if (more >= 0 && !w->plan[ring].type && (at < 0 || chance(w, 100) < 55))
 		return allocate(w, ring);
@@ -138,7 +162,7 @@ static struct op next(struct world *w, int ring)
 	w->live[p][at] = false;
 	if (w->plan[ring].type || more < 0 || chance(w, 20)) {
 		w->taken[p][at] = false;
-		return op_of(w, WIRE_FREE, at);
+		return op_of(w, chance(w, 30) ? WIRE_FREE : WIRE_GONE, at);
 	}
 	/* Its old place is its own until the end. */
 	if (chance(w, 2))
@@ -189,6 +213,16 @@ static void put(struct side *s, int ring, const struct op *op)
 {
 	wire_put(s->base, s->ring[ring], op->type, op->address, op->stamp, op->size,
 		 op->stack);
+}
+
+/* One that was left out: what is on both sides of it does not join. */
+static void put_nothing(struct side *s, int ring)
+{
+	uint32_t r = s->ring[ring];
+
+	wire_commit_short(s->base, r,
+			  wire_reserve_bytes(s->base, r, sizeof(struct wire_slot)),
+			  WIRE_NOP, 0, 0, 0, 0);
 }
 
 static void close_side(struct side *s, int processes, uint64_t now, const char *path)
@@ -262,6 +296,7 @@ static void one_stream(struct world *w, uint64_t seed, const char *a, const char
 			    .rings = seed % 7 ? RINGS : RINGS_MOST,
 			    .processes = seed % 3 ? 1 : PROCESSES,
 			    .forks = seed % 5 == 0,
+			    .gaps = seed % 2,
 			    .stamp = START,
 			    .pairs = w->pairs,
 			    .single.base = w->single.base,
@@ -276,6 +311,8 @@ static void one_stream(struct world *w, uint64_t seed, const char *a, const char
 		w->pairs += op.joins;
 		put(&w->single, ring, &op);
 		pass(&w->single, w->stamp);
+		if (w->gaps && !chance(w, 9))
+			put_nothing(&w->heaps, ring);
 		put(&w->heaps, ring, &op);
 		/* Some of it may have to wait for the next one. */
 		if (!chance(w, heap))

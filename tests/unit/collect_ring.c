@@ -460,6 +460,14 @@ static void scribble_control(struct scribbler *s)
 	}
 }
 
+static void scribble_some(struct scribbler *s, uint64_t near)
+{
+	atomic_store_explicit(&s->near, near, memory_order_relaxed);
+	for (int i = 0; i < 20; i++)
+		scribble_slot(s);
+	scribble_control(s);
+}
+
 static void *scribble(void *context)
 {
 	struct scribbler *s = context;
@@ -527,7 +535,7 @@ static void guard(void *at)
 
 static void whatever_lies_there_is_read_within_bounds(void **state)
 {
-	struct scribbler s = {.random = 4711};
+	struct scribbler s = {.random = 4711}, own = {.random = 4712};
 	struct ring_reader r;
 	uint64_t random = 815, bad = 0;
 	unsigned char *window;
@@ -537,6 +545,7 @@ static void whatever_lies_there_is_read_within_bounds(void **state)
 
 	(void)state;
 	s.base = wire_make_shared(0, &fd);
+	own.base = s.base;
 	window = mmap(NULL, RING_WINDOW * sizeof(struct event) + PAGE,
 		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(s.base && window != MAP_FAILED);
@@ -546,15 +555,15 @@ static void whatever_lies_there_is_read_within_bounds(void **state)
 	punches.from = (off_t)(WIRE_AT_DATA + RING * WIRE_DATA_STRIDE);
 	punches.to = punches.from + WIRE_RING_BYTES;
 	assert_int_equal(pthread_create(&thread, NULL, scribble, &s), 0);
-	for (int owner = unit_rounds(600); owner; owner--) {
+	for (int owner = unit_rounds(200); owner; owner--) {
 		ring_open(&r, s.base, RING);
 		r.window = (struct event *)(void *)window;
 		atomic_store_explicit(&s.near, r.read, memory_order_relaxed);
-		for (uint64_t n = chance_below(&random, 2000); n; n--) {
+		for (uint64_t n = chance_below(&random, 1000); n; n--) {
 			if (ring_ready(&r) || !chance_below(&random, 100))
 				read_what_is_there(&r, &s);
 			else /* what it does not get beyond is written anew */
-				sched_yield();
+				scribble_some(&own, r.read);
 			events += r.count;
 			assert_true(ring_done(&r) == r.read);
 			assert_true(ring_bound(&r) - r.read <= WIRE_RING_BYTES);
