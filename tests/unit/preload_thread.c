@@ -270,8 +270,9 @@ static void lossy_drops_and_counts_without_waiting(void **state)
 	for (size_t i = 0; i < 100000; i++)
 		put += thread_put(t, WIRE_ALLOC, NULL, put, 7);
 	assert_int_equal(put + t->ring->lost, 100000);
-	assert_uint_in_range(put, WIRE_RING_BYTES / 16 - 129, WIRE_RING_BYTES / 16);
-	assert_int_equal(atomic_load(&t->ring->reserved), (put + 1) * 16);
+	/* (On a busy machine, some may come so late that they take two slots.) */
+	assert_uint_in_range(put, WIRE_RING_BYTES / 16 - 149, WIRE_RING_BYTES / 16);
+	assert_uint_in_range(atomic_load(&t->ring->reserved) / 16, put + 1, put + 21);
 	consume(&c);
 	assert_int_equal(c.allocs, put);
 	assert_true(thread_put(t, WIRE_ALLOC, NULL, put, 7));
@@ -291,7 +292,8 @@ static void a_dead_collector_ends_recording_at_once(void **state)
 	h->collector.word |= FUTEX_OWNER_DIED;
 	while (thread_put(t, WIRE_ALLOC, NULL, 0, 7))
 		put++;
-	assert_int_equal(put, WIRE_RING_BYTES / 16 - 1);
+	/* (On a busy machine, some may come so late that they take two slots.) */
+	assert_uint_in_range(put, WIRE_RING_BYTES / 16 - 20, WIRE_RING_BYTES / 16 - 1);
 	assert_int_equal(h->recording, WIRE_ABANDONED);
 	assert_int_equal(t->ring->lost, 1);
 	session_down();
@@ -486,7 +488,7 @@ static void what_is_large_or_late_takes_two_slots(void **state)
 	t = thread_claim(true);
 	c = consumer(0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		uint64_t two = c.two, now = sys_ticks();
+		uint64_t two = c.two, last = c.stamp, now = sys_ticks();
 
 		while (cases[i].late && sys_ticks() - now < WIRE_TIME_RANGE)
 			continue;
@@ -502,7 +504,9 @@ static void what_is_large_or_late_takes_two_slots(void **state)
 						 : WIRE_SIZE_MASK);
 		assert_int_equal(s.stack, 9);
 		assert_uint_in_range(s.stamp, wire_stamp(now), sys_ticks());
-		assert_int_equal(c.two - two, cases[i].two);
+		/* (Whatever a busy machine makes late is.) */
+		if (cases[i].two || s.stamp - last < WIRE_TIME_RANGE)
+			assert_int_equal(c.two - two, cases[i].two);
 	}
 	assert_int_equal(c.at, atomic_load(&t->ring->reserved));
 	session_down();
@@ -511,37 +515,36 @@ static void what_is_large_or_late_takes_two_slots(void **state)
 /* Whatever was put since the base, or in between. */
 static void an_event_counts_from_what_ends_where_it_begins(void **state)
 {
+	uint64_t began, now;
 	struct consumer c;
 	struct thread *t;
-	struct seen s;
-	uint64_t now;
 
 	(void)state;
-	session_up(WIRE_CLOCK_TSC);
-	t = thread_claim(true);
-	c = consumer(0);
-	thread_put_outermost(t, WIRE_ALLOC, (void *)16, 0, 7);
-	thread_put_outermost(t, WIRE_ALLOC, (void *)16, 1, 7);
-	consume(&c);
-	assert_int_equal(c.two, 1);
-	t->base_end -= sizeof(struct wire_slot);
-	now = sys_ticks();
-	thread_put_outermost(t, WIRE_ALLOC, (void *)16, 2, 7);
-	consume(&c);
+	do {
+		session_up(WIRE_CLOCK_TSC);
+		t = thread_claim(true);
+		c = consumer(0);
+		began = sys_ticks();
+		thread_put_outermost(t, WIRE_ALLOC, (void *)16, 0, 7);
+		thread_put_outermost(t, WIRE_ALLOC, (void *)16, 1, 7);
+		t->base_end -= sizeof(struct wire_slot);
+		now = sys_ticks();
+		thread_put_outermost(t, WIRE_ALLOC, (void *)16, 2, 7);
+		consume(&c);
+		assert_uint_in_range(c.stamp, wire_stamp(now), sys_ticks());
+		/* A handler's tells its own, and the next one may count from it. */
+		t->nesting = 2;
+		thread_put(t, WIRE_FREE, (void *)16, 0, 7);
+		t->nesting = 1;
+		thread_put_outermost(t, WIRE_ALLOC, (void *)16, 3, 7);
+		consume(&c);
+		now = sys_ticks();
+		session_down();
+	} while (now - began >= WIRE_TIME_RANGE); /* some may have been late */
 	assert_int_equal(c.left_out, 1);
-	assert_int_equal(c.two, 2);
-	assert_uint_in_range(c.stamp, wire_stamp(now), sys_ticks());
-	/* A handler's tells its own, and the next one may count from it. */
-	t->nesting = 2;
-	thread_put(t, WIRE_FREE, (void *)16, 0, 7);
-	t->nesting = 1;
-	thread_put_outermost(t, WIRE_ALLOC, (void *)16, 3, 7);
-	assert_true(take(&c, &s));
 	assert_int_equal(c.two, 3);
-	assert_true(take(&c, &s));
-	assert_int_equal(c.two, 3);
-	assert_int_equal(s.size, 3);
-	session_down();
+	assert_int_equal(c.allocs, 4);
+	assert_true(c.in_order);
 }
 
 /* Any time passes: all stamps that are known are of long ago. */
@@ -551,12 +554,9 @@ static void age(struct thread *t, struct consumer *c)
 	c->stamp -= 2 * WIRE_TIME_RANGE;
 }
 
-/* (ThreadSanitizer holds a signal back until its program calls what it knows.) */
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-#define MAY_STEP 1
-#endif
-
-#ifdef MAY_STEP
+/* (By steps a sanitizer's own instructions take too long.) */
+#if defined(__x86_64__) && !defined(UNIT_SANITIZED)
+#define BY_STEPS 1
 
 enum { TRAP = 0x100 };
 
@@ -846,7 +846,7 @@ int main(void)
 		cmocka_unit_test(no_time_is_shared_across_a_fork),
 		cmocka_unit_test(what_is_large_or_late_takes_two_slots),
 		cmocka_unit_test(an_event_counts_from_what_ends_where_it_begins),
-#ifdef MAY_STEP
+#ifdef BY_STEPS
 		cmocka_unit_test(a_handlers_put_may_be_left_anywhere),
 		cmocka_unit_test(puts_may_be_in_the_middle_of_a_put),
 #endif
