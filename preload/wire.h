@@ -459,7 +459,7 @@ _Static_assert(WIRE_NODES <= WIRE_STACK_MASK, "a node id is a stack");
 #define WIRE_TIME_AT (WIRE_STACK_BITS + WIRE_SHORT_BITS)
 #define WIRE_TIME_SHIFT 4
 #define WIRE_TIME_UNIT (1ull << WIRE_TIME_SHIFT)
-#define WIRE_TIME_RANGE (1ull << (64 - WIRE_TIME_AT + WIRE_TIME_SHIFT))
+#define WIRE_TIME_RANGE (1ull << (63 - WIRE_TIME_AT + WIRE_TIME_SHIFT))
 
 /* Stamps are whole units: one that was told by its lower bits is what it was. */
 static inline uint64_t wire_stamp(uint64_t ticks)
@@ -491,7 +491,9 @@ static inline uint64_t wire_short_stamp(uint64_t rest, uint64_t before)
 {
 	uint64_t later = (rest >> WIRE_TIME_AT) - (before >> WIRE_TIME_SHIFT);
 
-	return before + (later << WIRE_TIME_AT >> (WIRE_TIME_AT - WIRE_TIME_SHIFT));
+	/* Or a little earlier, if the base was not the last event's. */
+	return before + ((int64_t)(later << WIRE_TIME_AT) >>
+			 (WIRE_TIME_AT - WIRE_TIME_SHIFT));
 }
 
 /* Words 2 and 3 of one of two slots, the former but for what wire_head() adds. pool: 0,
