@@ -39,8 +39,9 @@ struct thread {
 	struct wire_ring *ring;
 	uint64_t head_seen; /* ring->head as last read */
 	/* Stamp of the event below cursor `base_end`, or of one before it, or
-	 * WIRE_NO_BASE: what begins there may count from it. */
-	uint64_t base, base_end;
+	 * WIRE_NO_BASE: what begins there may count from it. (Volatile: clang reads the
+	 * base before the end, signal fence or not.) */
+	volatile uint64_t base, base_end;
 	/* Of the hooks at work, the outermost first. */
 	struct thread_hook {
 		uintptr_t guard;  /* 0: it is just beginning or ending */
