@@ -60,6 +60,15 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Whether the thread has been seen, none of its hooks is at work, and all is recorded. */
+static inline bool hook_is_usual(const struct thread *t)
+{
+	/* relaxed: recording is a hint that takes effect when it is seen. */
+	return t && thread_is_ours(t) && !t->nesting &&
+	       atomic_load_explicit(session_recording, memory_order_relaxed) ==
+		       WIRE_RECORDING;
+}
+
 static inline bool hook_enter_any(struct hook *h, struct hook_call call,
 				  enum hook_kind kind)
 {
@@ -68,12 +77,7 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call,
 	bool entered;
 
 	h->call = call;
-	/* relaxed: recording is a hint that takes effect when it is seen. */
-	if (__builtin_expect(t && thread_is_ours(t) && !t->nesting &&
-				     atomic_load_explicit(session_recording,
-							  memory_order_relaxed) ==
-					     WIRE_RECORDING,
-			     1)) {
+	if (__builtin_expect(hook_is_usual(t), 1)) {
 		hook_begin(h, t, 0);
 		return true;
 	}

@@ -66,17 +66,10 @@ static inline void leave(struct hook *h)
 	hook_leave(h);
 }
 
-/* Whether this is the outermost hook of a thread that has been seen, and all is recorded.
- * Then what is below is known beforehand; else hooks go on by enter() and leave(). */
+/* Whether what is below is known beforehand; else hooks go on by enter() and leave(). */
 static inline bool is_usual(const struct thread *t)
 {
-	/* relaxed: as in hook_enter_any(). */
-	return __builtin_expect(
-		t && thread_is_ours(t) && !t->nesting &&
-			atomic_load_explicit(session_recording, memory_order_relaxed) ==
-				WIRE_RECORDING &&
-			!sample_on(),
-		1);
+	return __builtin_expect(hook_is_usual(t) && !sample_on(), 1);
 }
 
 static inline void begin_usual(struct hook *h, enum thread_objects objects)
@@ -90,8 +83,7 @@ static inline void leave_usual(struct thread *t)
 {
 	struct hook h = {.thread = t};
 
-	t->hooks[0].objects = THREAD_NO_OBJECTS;
-	hook_leave(&h);
+	leave(&h);
 }
 
 static inline __attribute__((always_inline)) void put(const struct hook *h,
