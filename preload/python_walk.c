@@ -119,8 +119,8 @@ _Static_assert(WIRE_CODES <= 1u << 31, "a code's number has its place in a key")
 static __attribute__((noinline)) uint32_t fill_near(layout l, struct python_walk *w,
 						    void *base, struct python_near *n)
 {
-	const struct python_frame *f = &w->frames[w->plain - 1];
-	bool has_outside = w->plain > 1;
+	const struct python_frame *f = &w->frames[w->count - 1];
+	bool has_outside = w->count > 1;
 	uint32_t node = node_of(l, w, base, f, has_outside && f[-1].is_link,
 				has_outside ? f[-1].node : 0);
 
@@ -279,8 +279,7 @@ static __attribute__((noinline)) uint32_t take_changed(struct python_walk *w,
 {
 	uint32_t node = take_verified(w, base, first);
 
-	w->plain = w->cut ? 0 : w->count;
-	if (w->plain)
+	if (w->count && !w->cut)
 		w->key = key_of(&python.layout, w);
 	return node;
 }
@@ -293,9 +292,9 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 	struct python_frame *f;
 	uint32_t last, node;
 
-	if (__builtin_expect(!w->plain, 0))
+	if (__builtin_expect(!w->count || w->cut, 0))
 		return take_changed(w, base, first);
-	last = w->plain - 1;
+	last = w->count - 1;
 	f = &w->frames[last];
 	outside = f->frame == first ? python_outside(l, first) : 0;
 	if (__builtin_expect(
@@ -312,7 +311,7 @@ take_by(layout l, struct python_walk *w, void *base, uintptr_t state)
 	f->at = at;
 	node = node_near(l, w, base, at);
 	if (!node)
-		w->count = w->plain = 0;
+		w->count = 0;
 	return f->node = node;
 }
 
@@ -375,7 +374,7 @@ static void drop(struct python_walk *w)
 	if (w->busy)
 		w->off = 1;
 	w->epoch = 0;
-	w->count = w->plain = 0;
+	w->count = 0;
 	memset(w->near, 0, sizeof(w->near));
 	/* What their codes' numbers were. */
 	for (uint32_t i = 0; i < w->high; i++)

@@ -72,7 +72,6 @@ struct python_near {
 
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
-	uint32_t plain; /* count, where there is no cut; else 0 */
 	uint32_t count;
 	uint32_t cut;	  /* that the frames' nodes hold for; 0: none */
 	uint32_t gone;	  /* frames in the gap */
@@ -81,7 +80,7 @@ struct python_walk { /* all zeroes at first */
 	uint32_t forgotten; /* probe_forgotten that the outermost were there in */
 	uint32_t high;	    /* below it, frames may have the code that they had once */
 	uint32_t epoch;	    /* python_code_epoch that the frames hold for */
-	uint64_t key;	    /* of the innermost frame where `plain` is not 0 */
+	uint64_t key;	    /* of the innermost frame, where there is no cut */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
 	struct python_near near[PYTHON_NEAR];

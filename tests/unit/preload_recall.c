@@ -81,7 +81,7 @@ static __attribute__((noinline)) void event(void)
 	uint32_t node;
 
 	/* Without a memory of its own. */
-	walk_anew.plain = walk_anew.count = 0;
+	walk_anew.count = 0;
 	node = python_walk_take(&walk_anew, fake.base, native, &no_last, true);
 	assert_int_not_equal(native, 0);
 	assert_int_equal(take(&c), node);
