@@ -22,6 +22,11 @@ bool blocks_has(struct ledger_process *p, uint64_t address)
 	return live_has(blocks_table(p, address), address & ~POOLS_CHUNK);
 }
 
+bool blocks_look(struct ledger_process *p, uint64_t address, struct live_block *ret)
+{
+	return live_look(blocks_table(p, address), address & ~POOLS_CHUNK, ret);
+}
+
 bool blocks_put(struct ledger *l, struct ledger_process *p, uint64_t address,
 		const struct live_block *b)
 {

@@ -18,8 +18,15 @@ static inline enum profile_domain blocks_domain(uint64_t address)
 	return address & POOLS_CHUNK ? PROFILE_POOL : PROFILE_MALLOC;
 }
 
+enum {
+	BLOCKS_SKEW_NS = 100, /* processors' clocks agree better than that */
+};
+
 /* Is there a block of p at address? */
 bool blocks_has(struct ledger_process *p, uint64_t address);
+
+/* The same, and which one; it stays. */
+bool blocks_look(struct ledger_process *p, uint64_t address, struct live_block *ret);
 
 /* The block at address, which is about to be freed, says so much: see values.h. */
 void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,

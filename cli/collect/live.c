@@ -680,6 +680,20 @@ int live_add(struct live *l, uint64_t address, const struct live_block *b)
 	return r == -EXFULL ? side_add(&l->side, address, b) : r;
 }
 
+bool live_look(const struct live *l, uint64_t address, struct live_block *ret)
+{
+	struct live_page *p;
+	struct live_entry e = seek(l, address, &p);
+
+	if (e.of)
+		live_unpack(e, ret);
+	else if (side_has(&l->side, address))
+		*ret = l->side.slots[side_seek(&l->side, address)].block;
+	else
+		return false;
+	return true;
+}
+
 bool live_take(struct live *l, uint64_t address, struct live_block *ret)
 {
 	struct live_page *p;

@@ -133,6 +133,9 @@ bool live_has(const struct live *l, uint64_t address);
 /* Adds a block: 0, -EEXIST if one is there, or -ENOMEM. */
 int live_add(struct live *l, uint64_t address, const struct live_block *b);
 
+/* The block at address, which stays. False: there is none, *ret is untouched. */
+bool live_look(const struct live *l, uint64_t address, struct live_block *ret);
+
 /* Takes the block at address out. False: there is none, *ret is untouched. */
 bool live_take(struct live *l, uint64_t address, struct live_block *ret);
 

@@ -219,14 +219,16 @@ live_seek(const struct live *l, const struct live_way *way, struct live_page **r
 		    : (struct live_entry){0};
 }
 
-/* live_take() of what the way leads to. False: nothing, as far as this can see. */
+/* live_take() of what the way leads to, unless it was born behind `last_ns`. False:
+ * nothing, as far as this can see. */
 static inline __attribute__((always_inline)) bool
-live_take_near(struct live *l, const struct live_way *way, struct live_block *ret)
+live_take_near(struct live *l, const struct live_way *way, uint64_t last_ns,
+	       struct live_block *ret)
 {
 	struct live_page *p;
 	struct live_entry e = live_seek(l, way, &p);
 
-	if (!e.of)
+	if (!e.of || (e.of->when[e.i] & LIVE_BORN_MASK) > last_ns)
 		return false;
 	live_empty(l, p, e, ret);
 	return true;

@@ -315,7 +315,8 @@ plain_free(struct ledger *l, struct ledger_process *p,
 	uint64_t ns;
 
 	if (!by || s->is_parent || proofs_watches(&p->proofs, ev->address) ||
-	    !plain_moment(l, ev->stamp, &ns) || !live_take_near(&p->live, &ev->way, &b))
+	    !plain_moment(l, ev->stamp, &ns) ||
+	    !live_take_near(&p->live, &ev->way, ns + BLOCKS_SKEW_NS, &b))
 		return false;
 	plain_gone(l, ev->address, ns, &b, by, ns, temporary);
 	return true;
@@ -339,7 +340,7 @@ __attribute__((noinline, unused)) static bool plain_realloc(struct ledger *l,
 	if (!by || proofs_watches(&p->proofs, begin->address) ||
 	    !plain_moment(l, begin->stamp, &begin_ns) ||
 	    !plain_moment(l, end->stamp, &ns) ||
-	    !live_take_near(&p->live, &begin->way, &b))
+	    !live_take_near(&p->live, &begin->way, begin_ns + BLOCKS_SKEW_NS, &b))
 		return false;
 	plain_gone(l, begin->address, begin_ns, &b, by, ns, false);
 	*ret = plain_allocate(l, p, end);

@@ -15,6 +15,7 @@ enum {
 struct wanted {
 	bool live;
 	uint64_t final; /* latest round that counts */
+	uint64_t stamp; /* latest that counts */
 };
 
 static bool needs_block(const struct event *ev)
@@ -30,6 +31,13 @@ static bool is_legal(const struct park_item *item, void *context)
 	if (item->event.type == EVENT_RESTORE && item->realloc->held != LEDGER_HELD)
 		return item->realloc->held != LEDGER_WAITING;
 	return needs_block(&item->event) == w->live;
+}
+
+static bool is_stuck_before(const struct park_item *item, void *context)
+{
+	const struct wanted *w = context;
+
+	return item->event.stamp < w->stamp && !is_legal(item, context);
 }
 
 static bool is_final(const struct park_item *item, void *context)
@@ -55,19 +63,56 @@ static void remember_free(struct ledger *l, struct park_lot *lot)
 		lot->freed_ns = ns;
 }
 
+static struct park_item *find_legal(struct ledger *l, const struct park_lot *lot)
+{
+	struct wanted wanted = {.live = blocks_has(lot->process, lot->address)};
+
+	return park_pick(&l->park, lot, is_legal, &wanted);
+}
+
+static bool apply(struct ledger *l, struct park_lot *lot, struct park_item *item)
+{
+	if (!blocks_apply(l, lot->process, &item->event, item->realloc))
+		return false;
+	drop(l, lot, item);
+	return true;
+}
+
+/* Does this end a block, but not the one that is there, which is younger? (What a pool's
+ * chunks do is told by the program, in any order.) */
+static bool ends_another(struct ledger *l, struct ledger_process *p,
+			 const struct event *ev)
+{
+	struct live_block b;
+
+	return needs_block(ev) && !(ev->address & POOLS_CHUNK) &&
+	       blocks_look(p, ev->address, &b) &&
+	       b.born_ns > blocks_moment(l, ev) + BLOCKS_SKEW_NS;
+}
+
+/* Is there something older that is stuck, and not by a clock's fault? Then what explains
+ * it is yet to be read: this one may be of a later time than what is there now. */
+static bool is_early(struct ledger *l, const struct park_lot *lot,
+		     const struct park_item *item)
+{
+	uint64_t skew = clock_ticks(l->clock, BLOCKS_SKEW_NS);
+	uint64_t stamp = item->event.stamp;
+	struct wanted wanted = {.live = blocks_has(lot->process, lot->address),
+				.stamp = stamp > skew ? stamp - skew : 0};
+
+	if (lot->address & POOLS_CHUNK)
+		return false;
+	return ends_another(l, lot->process, &item->event) ||
+	       park_pick(&l->park, lot, is_stuck_before, &wanted);
+}
+
 static void apply_legal(struct ledger *l, struct park_lot *lot)
 {
-	struct ledger_process *p = lot->process;
-	struct wanted wanted = {0};
 	struct park_item *item;
 
-	for (;;) {
-		wanted.live = blocks_has(p, lot->address);
-		item = park_pick(&l->park, lot, is_legal, &wanted);
-		if (!item || !blocks_apply(l, p, &item->event, item->realloc))
+	while ((item = find_legal(l, lot)) && !is_early(l, lot, item))
+		if (!apply(l, lot, item))
 			break;
-		drop(l, lot, item);
-	}
 	remember_free(l, lot);
 }
 
@@ -119,10 +164,7 @@ static bool is_suspect(struct ledger *l, const struct park_lot *lot,
 	if (needs_block(&stuck->event)) {
 		return lot->freed_ns && lot->freed_ns + DISORDER_NS >= ns;
 	}
-	if (!blocks_take(p, lot->address, &b))
-		return false;
-	blocks_put(l, p, lot->address, &b);
-	return b.born_ns + DISORDER_NS >= ns;
+	return blocks_look(p, lot->address, &b) && b.born_ns + DISORDER_NS >= ns;
 }
 
 /* Two events that followed each other in one ring, the first of the stuck kind. */
@@ -203,6 +245,18 @@ static bool explain(struct ledger *l, struct park_lot *lot,
 	return true;
 }
 
+/* It has waited for long enough: what explains it comes first, then what may be. */
+static void resolve(struct ledger *l, struct park_lot *lot, struct park_item *item)
+{
+	struct park_item *legal = find_legal(l, lot);
+
+	if ((legal != item || ends_another(l, lot->process, &item->event)) &&
+	    explain(l, lot, item))
+		return;
+	if (!legal || !apply(l, lot, legal))
+		apply_anyway(l, lot, item);
+}
+
 static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 {
 	struct wanted wanted = {.final = final};
@@ -214,8 +268,7 @@ static void settle_lot(struct ledger *l, struct park_lot *lot, uint64_t final)
 		wanted.final = final > PATIENCE ? final - PATIENCE : 0;
 	apply_legal(l, lot);
 	while ((item = park_pick(&l->park, lot, is_final, &wanted))) {
-		if (!explain(l, lot, item))
-			apply_anyway(l, lot, item);
+		resolve(l, lot, item);
 		apply_legal(l, lot);
 	}
 	if (!lot->first)
@@ -261,6 +314,6 @@ void settle_submit(struct ledger *l, struct ledger_process *p, const struct even
 		   struct ledger_realloc *r)
 {
 	if ((p->parked && park_find(&l->park, p, ev->address)) ||
-	    !blocks_apply(l, p, ev, r))
+	    ends_another(l, p, ev) || !blocks_apply(l, p, ev, r))
 		settle_park(l, p, ev, r);
 }

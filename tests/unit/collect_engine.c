@@ -539,7 +539,7 @@ static uint64_t seeds(void)
 {
 	const char *wanted = getenv("HEAPLINE_TEST_SEEDS");
 
-	return wanted ? strtoull(wanted, NULL, 10) : (uint64_t)unit_rounds(1500);
+	return wanted ? strtoull(wanted, NULL, 10) : (uint64_t)unit_rounds(2000);
 }
 
 static void the_live_set_is_the_truth_whatever_the_interleaving(void **state)
@@ -703,6 +703,53 @@ static void pairs_of_any_number_of_threads_are_alive_at_once(void **state)
 	assert_int_equal(p->processes[0].temporary.blocks, MANY);
 	engine_close(w.engine);
 	free_profile(p);
+}
+
+/*
+ * A handler came between a reservation and its commit, freed a block and allocated another
+ * one in its place: that is in a ring which cannot be read further. Meanwhile somebody is
+ * seen to free there, and somebody to allocate: before the ring goes on, or behind it.
+ */
+static void what_a_hook_holds_up(bool behind)
+{
+	struct profile *p = bare_profile();
+	uint64_t held;
+	uint32_t ring;
+	struct world w;
+
+	open_world(&w, 4, 0);
+	w.meanwhile = false;
+	for (uint32_t i = 0; i < 3; i++)
+		w.thread[i].ring = wire_claim(w.base, 7, 1, 600 + i);
+	ring = w.thread[1].ring;
+	wire_put(w.base, w.thread[0].ring, WIRE_ALLOC, address_of(1), 1024, 10, 1);
+	held = wire_reserve_bytes(w.base, ring, WIRE_LONG_BYTES);
+	wire_put(w.base, ring, WIRE_FREE, address_of(1), 1600, 0, 2);
+	wire_put(w.base, ring, WIRE_ALLOC, address_of(1), 3200, 20, 3);
+	wire_put(w.base, w.thread[2].ring, WIRE_FREE, address_of(1), 4800, 0, 4);
+	if (!behind)
+		wire_put(w.base, w.thread[2].ring, WIRE_ALLOC, address_of(1), 6400, 30,
+			 5);
+	w.time = 10000;
+	assert_int_equal(engine_pass(w.engine), behind ? 2 : 3);
+	wire_commit(w.base, ring, held, WIRE_ALLOC, address_of(2), 1520, 7, 6);
+	if (behind)
+		wire_put(w.base, w.thread[2].ring, WIRE_ALLOC, address_of(1), 6400, 30,
+			 5);
+	drain(&w);
+	w.truth[1] = (struct block){.live = true, .size = 30, .stack = 5};
+	w.truth[2] = (struct block){.live = true, .size = 7, .stack = 6};
+	assert_int_equal(engine_fill(w.engine, p), 0);
+	check_live(&w, p, true);
+	engine_close(w.engine);
+	free_profile(p);
+}
+
+static void what_a_hook_holds_up_was_before_what_came_meanwhile(void **state)
+{
+	(void)state;
+	what_a_hook_holds_up(false);
+	what_a_hook_holds_up(true);
 }
 
 /* A heap that is read between the two: with the block, or behind its free. */
@@ -972,6 +1019,7 @@ int main(void)
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
 		cmocka_unit_test(pairs_of_any_number_of_threads_are_alive_at_once),
 		cmocka_unit_test(a_pair_is_alive_until_its_free),
+		cmocka_unit_test(what_a_hook_holds_up_was_before_what_came_meanwhile),
 		cmocka_unit_test(a_free_behind_what_was_read_is_read_at_the_next_pass),
 		cmocka_unit_test(
 			a_childs_free_of_its_parents_block_is_unknown_and_no_more),

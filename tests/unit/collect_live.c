@@ -55,7 +55,7 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
 		assert_false(live_take(l, address_of(i), &got));
-		assert_false(live_take_near(l, &way, &got));
+		assert_false(live_take_near(l, &way, UINT64_MAX, &got));
 		assert_int_equal(live_peek(l, &way), 0);
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
@@ -65,7 +65,7 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 	}
 	assert_false(live_lacks_near(l, &way));
 	assert_false(live_add_near(l, &way, b));
-	assert_true((chance(2) && live_take_near(l, &way, &got)) ||
+	assert_true((chance(2) && live_take_near(l, &way, UINT64_MAX, &got)) ||
 		    live_take(l, address_of(i), &got));
 	assert_int_equal(got.size, b->size);
 	assert_int_equal(got.site, b->site);
@@ -230,7 +230,7 @@ static void pages_fill_and_empty(void **state)
 			site[i] = b.site;
 			count++;
 		} else if (!put && site[i]) {
-			assert_true(live_take_near(&l, &way, &b));
+			assert_true(live_take_near(&l, &way, UINT64_MAX, &b));
 			assert_int_equal(b.site, site[i]);
 			assert_int_equal(b.born_ns, site[i] - 1);
 			site[i] = 0;
@@ -350,7 +350,11 @@ static void places_step(struct places *m, struct live *l, uint64_t i, bool there
 		m->live++;
 		site++;
 	} else {
-		assert_true(live_take_near(l, &way, &b));
+		assert_true(live_look(l, address, &b));
+		assert_int_equal(b.site, m->site[i]);
+		assert_true(!b.born_ns || !live_take_near(l, &way, b.born_ns - 1, &b));
+		assert_true(live_take_near(l, &way, b.born_ns, &b));
+		assert_false(live_look(l, address, &b));
 		assert_int_equal(b.site, m->site[i]);
 		m->site[i] = 0;
 		m->live--;
@@ -503,9 +507,9 @@ static void a_way_leads_to_the_block(void **state)
 		struct live_block got;
 
 		assert_int_equal(live_peek(&l, &way), i + 1);
-		assert_true(live_take_near(&l, &way, &got));
+		assert_true(live_take_near(&l, &way, UINT64_MAX, &got));
 		assert_int_equal(got.size, i);
-		assert_false(live_take_near(&l, &way, &got));
+		assert_false(live_take_near(&l, &way, UINT64_MAX, &got));
 	}
 	assert_int_equal(live_count(&l), 0);
 	live_done(&l);
@@ -526,8 +530,9 @@ static void a_way_from_before_it_grew_is_no_danger(void **state)
 	for (uint64_t i = 0; i < 100000; i++)
 		assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
 	/* (Places may be the same by chance.) */
-	assert_true(live_take_near(&l, &way[0], &got) || live_take(&l, there, &got));
-	assert_false(live_take_near(&l, &way[0], &got));
+	assert_true(live_take_near(&l, &way[0], UINT64_MAX, &got) ||
+		    live_take(&l, there, &got));
+	assert_false(live_take_near(&l, &way[0], UINT64_MAX, &got));
 	assert_false(live_has(&l, there));
 	assert_true(live_add_near(&l, &way[1], &b) || !live_add(&l, later, &b));
 	assert_false(live_add_near(&l, &way[1], &b));
@@ -535,7 +540,7 @@ static void a_way_from_before_it_grew_is_no_danger(void **state)
 	assert_true(live_has(&l, later));
 	way[1] = live_way(&l, later);
 	live_done(&l);
-	assert_false(live_take_near(&l, &way[1], &got));
+	assert_false(live_take_near(&l, &way[1], UINT64_MAX, &got));
 	assert_true(live_lacks_near(&l, &way[1]));
 	live_done(&l);
 }

@@ -28,8 +28,8 @@ enum {
 	CUTS = 12,
 	MAPPED = 8, /* of the slots, those for mappings */
 	BIG = 1 << 20,
+	SKEW = 100, /* ns that stamps may be late by */
 };
-
 
 struct block {
 	int process, thread;
@@ -87,7 +87,7 @@ static void give(struct model *m, int p, int t, struct event *ev)
 static uint64_t event(struct model *m, int p, int t, uint8_t type, uint64_t address,
 		      uint64_t size, uint32_t node)
 {
-	uint64_t stamp = m->now > 500 ? m->now - chance(m, 500) : m->now;
+	uint64_t stamp = m->now > SKEW ? m->now - chance(m, SKEW) : m->now;
 	uint64_t booked = sites_moment(&m->ledger.sites, stamp);
 	struct event ev = {.address = address,
 			   .stamp = stamp,
@@ -96,7 +96,7 @@ static uint64_t event(struct model *m, int p, int t, uint8_t type, uint64_t addr
 			   .ring = (uint16_t)(p * THREADS + t),
 			   .type = type};
 
-	assert_true(booked >= stamp && booked - stamp <= 500);
+	assert_true(booked >= stamp && booked - stamp <= SKEW);
 	if (chance(m, 2)) {
 		ledger_look_ahead(&m->ledger, &m->process[p], &ev, 1);
 		give(m, p, t, &ev);
