@@ -13,9 +13,40 @@
 void block_put(struct hook *h, enum wire_type type, void *p, size_t size,
 	       uint32_t stack);
 
-/* An allocation, or a free. One function for all hooks: what every event runs through
- * drives the program's own code out of the processor's cache. */
+/* An allocation, or a free. */
 void block_record(struct hook *h, enum wire_type type, const void *p, size_t size);
+
+/*
+ * The same where hook_is_plain(), with its stack, and in registers alone. One function for
+ * all hooks: what every event runs through drives the program's own code out of the
+ * processor's cache.
+ */
+void block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
+			uintptr_t cfa, uintptr_t fp);
+
+/* A free without its stack. */
+void block_record_bare(struct thread *t, const void *p);
+
+/* block_record_plain() of what the real function has made, and the hook's end. */
+static inline void *block_made_plain(struct thread *t, struct hook_call call, void *p,
+				     size_t size)
+{
+	if (__builtin_expect(p != NULL, 1))
+		block_record_plain(t, thread_event(WIRE_ALLOC, p), size, call.pc,
+				   call.cfa, call.fp);
+	hook_unguard(t, 0);
+	return p;
+}
+
+/* Before the real free. */
+static inline void block_ends_plain(struct thread *t, struct hook_call call, void *p)
+{
+	if (session.flags & WIRE_FREE_STACKS)
+		block_record_plain(t, thread_event(WIRE_FREE, p), 0, call.pc, call.cfa,
+				   call.fp);
+	else
+		block_record_bare(t, p);
+}
 
 /* Records an allocation that the real function has made, and ends the hook. */
 static inline void *block_allocated(struct hook *h, void *p, size_t size)

@@ -196,7 +196,13 @@ uint32_t hook_stack_slowly(struct hook *h, bool locked)
 
 uint32_t hook_stack(struct hook *h)
 {
-	return hook_stack_usual(h);
+	struct thread *t = h->thread;
+	uint32_t node = 0;
+
+	if (!h->depth && !python_is_on())
+		node = runs_take(&t->runs, &t->last, h->call.pc, h->call.cfa,
+				 h->call.fp);
+	return node ? node : hook_stack_slowly(h, false);
 }
 
 __attribute__((constructor)) static void start(void)

@@ -46,18 +46,32 @@ enum hook_kind { HOOK_ALLOCATES, HOOK_MAPS, HOOK_ASIDE };
  * within a hook, recording paused. */
 bool hook_enter_slowly(struct hook *h, enum hook_kind kind);
 
-static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
+/* The thread is at work in a hook from now on, until hook_unguard(). */
+static inline void hook_guard(struct thread *t, uint32_t depth, uintptr_t cfa)
 {
-	h->thread = t;
-	h->depth = depth;
 	/* A signal handler may come between any two of these: see thread.h. */
 	t->hooks[depth].started =
 		atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	t->nesting = depth + 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	t->hooks[depth].guard = h->call.cfa;
+	t->hooks[depth].guard = cfa;
 	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void hook_unguard(struct thread *t, uint32_t depth)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	t->hooks[depth].guard = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	t->nesting = depth;
+}
+
+static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
+{
+	h->thread = t;
+	h->depth = depth;
+	hook_guard(t, depth, h->call.cfa);
 }
 
 /* Whether the thread has been seen, none of its hooks is at work, and all is recorded. */
@@ -67,6 +81,21 @@ static inline bool hook_is_usual(const struct thread *t)
 	return t && thread_is_ours(t) && !t->nesting &&
 	       atomic_load_explicit(session_recording, memory_order_relaxed) ==
 		       WIRE_RECORDING;
+}
+
+/*
+ * Whether a hook needs nothing that struct hook is for: what most of malloc() and free()
+ * is, in few instructions and registers.
+ *
+ *	if (!hook_is_plain(t))
+ *		...					// hook_enter()
+ *	hook_guard(t, 0, call.cfa);
+ *	...						// block_record_plain()
+ *	hook_unguard(t, 0);
+ */
+static inline bool hook_is_plain(const struct thread *t)
+{
+	return hook_is_usual(t) && session_is_plain();
 }
 
 static inline bool hook_enter_any(struct hook *h, struct hook_call call,
@@ -120,28 +149,11 @@ static inline bool hook_enter_mapping(struct hook *h, struct hook_call call)
 
 static inline void hook_leave(struct hook *h)
 {
-	struct thread *t = h->thread;
-
-	atomic_signal_fence(memory_order_seq_cst);
-	t->hooks[h->depth].guard = 0;
-	atomic_signal_fence(memory_order_seq_cst);
-	t->nesting = h->depth;
+	hook_unguard(h->thread, h->depth);
 }
 
 /* What hook_stack() cannot have from the thread's runs; locked: Python's lock is held. */
 uint32_t hook_stack_slowly(struct hook *h, bool locked);
-
-/* hook_stack(), inlined where every event passes: for block.c. */
-static inline uint32_t hook_stack_usual(struct hook *h)
-{
-	struct thread *t = h->thread;
-	uint32_t node;
-
-	if (__builtin_expect(h->depth || python_is_on(), 0))
-		return hook_stack_slowly(h, false);
-	node = runs_take(&t->runs, &t->last, h->call.pc, h->call.cfa, h->call.fp);
-	return __builtin_expect(node != 0, 1) ? node : hook_stack_slowly(h, false);
-}
 
 /* The node of the caller's stack. */
 uint32_t hook_stack(struct hook *h);

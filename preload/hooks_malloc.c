@@ -35,9 +35,8 @@ static void *bootstrap(size_t size, size_t align)
  * jumps there, so that what HOOK_CALL says there is of the entry's caller
  * (tests/e2e/test_layout.py).
  */
-static __attribute__((noinline)) void *malloc_recorded(size_t size)
+static __attribute__((noinline)) void *malloc_slowly(struct hook_call call, size_t size)
 {
-	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
 	if (sample_draws(size))
@@ -48,6 +47,19 @@ static __attribute__((noinline)) void *malloc_recorded(size_t size)
 	return block_allocated(&h, real.malloc(size), size);
 }
 
+static __attribute__((noinline)) void *malloc_recorded(size_t size)
+{
+	struct thread *t = thread_self;
+	void *p;
+
+	if (__builtin_expect(!hook_is_plain(t), 0))
+		return malloc_slowly(HOOK_CALL, size);
+	hook_guard(t, 0, HOOK_CALL.cfa);
+	p = real.malloc(size);
+	/* HOOK_CALL anew: nothing is kept meanwhile. */
+	return block_made_plain(t, HOOK_CALL, p, size);
+}
+
 HOOK void *malloc(size_t size)
 {
 	if (sample_passes(size) || hook_is_paused())
@@ -55,9 +67,9 @@ HOOK void *malloc(size_t size)
 	return malloc_recorded(size);
 }
 
-static __attribute__((noinline)) void *calloc_recorded(size_t n, size_t size)
+static __attribute__((noinline)) void *calloc_slowly(struct hook_call call, size_t n,
+						     size_t size)
 {
-	struct hook_call call = HOOK_CALL;
 	size_t bytes;
 	struct hook h;
 
@@ -71,6 +83,18 @@ static __attribute__((noinline)) void *calloc_recorded(size_t n, size_t size)
 		return bootstrap(bytes, 16);
 	}
 	return block_allocated(&h, real.calloc(n, size), n * size);
+}
+
+static __attribute__((noinline)) void *calloc_recorded(size_t n, size_t size)
+{
+	struct thread *t = thread_self;
+	void *p;
+
+	if (__builtin_expect(!hook_is_plain(t), 0))
+		return calloc_slowly(HOOK_CALL, n, size);
+	hook_guard(t, 0, HOOK_CALL.cfa);
+	p = real.calloc(n, size);
+	return block_made_plain(t, HOOK_CALL, p, n * size);
 }
 
 HOOK void *calloc(size_t n, size_t size)
@@ -290,13 +314,10 @@ static inline bool enter_free(struct hook *h, struct hook_call call, const void 
 	return hook_enter(h, call) || tables_leave(h, call, p) == TABLES_RECORDED;
 }
 
-static __attribute__((noinline)) void free_recorded(void *p)
+static __attribute__((noinline)) void free_slowly(struct hook_call call, void *p)
 {
-	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
-	if (!p)
-		return;
 	if (__builtin_expect(sample_keeps_free(p), 1) && enter_free(&h, call, p) &&
 	    block_freeing(&h, p)) {
 		real.free(p);
@@ -304,6 +325,22 @@ static __attribute__((noinline)) void free_recorded(void *p)
 	} else if (real.free) {
 		real.free(p);
 	}
+}
+
+static __attribute__((noinline)) void free_recorded(void *p)
+{
+	struct thread *t = thread_self;
+
+	if (!p)
+		return;
+	if (__builtin_expect(!hook_is_plain(t), 0)) {
+		free_slowly(HOOK_CALL, p);
+		return;
+	}
+	hook_guard(t, 0, HOOK_CALL.cfa);
+	block_ends_plain(t, HOOK_CALL, p);
+	real.free(p);
+	hook_unguard(t, 0);
 }
 
 HOOK void free(void *p)

@@ -187,6 +187,7 @@ static bool shake_hands(int fd, const unsigned char token[WIRE_TOKEN_BYTES])
 		unmap();
 		return false;
 	}
+	session.flags |= interval ? SESSION_SAMPLES : 0;
 	if (!environment.session[0] &&
 	    memchr(welcome.session, '\0', sizeof(welcome.session)))
 		strcpy(environment.session, welcome.session);

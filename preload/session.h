@@ -15,10 +15,21 @@
 struct session {
 	void *base; /* the mapping; constant once `on` */
 	uint32_t rings; /* how many of its rings are mapped */
-	uint32_t flags; /* enum wire_flag */
+	uint32_t flags; /* enum wire_flag, and SESSION_SAMPLES */
+};
+
+enum {
+	SESSION_SAMPLES = 1u << 31, /* sample_on() */
 };
 
 extern HIDDEN struct session session;
+
+/* Whether everything is recorded, waits for room, and has its time from the counter. */
+static inline bool session_is_plain(void)
+{
+	return (session.flags & (SESSION_SAMPLES | WIRE_LOSSY | WIRE_CLOCK_TSC)) ==
+	       WIRE_CLOCK_TSC;
+}
 
 /* The header's word, or one that says RECORDING where there is no session. */
 extern HIDDEN _Atomic uint32_t *session_recording;

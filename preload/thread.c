@@ -330,6 +330,13 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 	return put(t, type, address, size, stack, false, 0);
 }
 
+void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+{
+	const void *address = (const void *)(event & WIRE_PC_MASK);
+
+	put(t, event >> 48, address, size, stack, false, 0);
+}
+
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack)
 {

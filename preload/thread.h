@@ -221,23 +221,25 @@ static inline uint64_t thread_reserved(const struct thread *t)
 	return atomic_load_explicit(&t->ring->reserved, memory_order_relaxed);
 }
 
-/* thread_put() by the outermost hook, which most events are of: nothing of the thread's
- * is half done then. */
-static inline void thread_put_outermost(struct thread *t, enum wire_type type,
-					const void *address, size_t size,
-					uint32_t stack)
+/* An event's type above its address: what a hook that has few registers says of it. */
+static inline uint64_t thread_event(enum wire_type type, const void *address)
 {
-	if (__builtin_expect((session.flags & (WIRE_LOSSY | WIRE_CLOCK_TSC)) !=
-				     WIRE_CLOCK_TSC,
-			     0)) {
-		thread_put(t, type, address, size, stack);
-		return;
-	}
+	return ((uint64_t)address & WIRE_PC_MASK) | (uint64_t)type << 48;
+}
+
+void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t stack);
+
+/* thread_put() by the outermost hook where session_is_plain(), as most events are: nothing
+ * of the thread's is half done then. */
+static inline __attribute__((always_inline)) void
+thread_put_plain(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+{
 	t->stamp = wire_stamp(sys_ticks());
-	if (__builtin_expect(thread_put_short(t, t->stamp, type, address, size,
-					      stack) == THREAD_LONG,
+	if (__builtin_expect(thread_put_short(t, t->stamp, event >> 48,
+					      (const void *)(event & WIRE_PC_MASK),
+					      size, stack) == THREAD_LONG,
 			     0))
-		thread_put(t, type, address, size, stack);
+		thread_put_event(t, event, size, stack);
 }
 
 /* Behind a fork's event: what comes now, in any thread, must not be of its time, nor of

@@ -35,6 +35,15 @@ static __attribute__((noinline)) void allocate(void)
 	sink = NULL;
 }
 
+/* No word that was left by calls stays where later ones lie. */
+static __attribute__((noinline)) void wipe(void)
+{
+	volatile char room[16384];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+}
+
 static void *ends_group(void *unused)
 {
 	(void)unused;
@@ -167,6 +176,7 @@ int main(int argc, char **argv)
 	self = argv[0];
 	setvbuf(stdout, NULL, _IONBF, 0);
 	allocate();
+	wipe();
 	if (!strcmp(what, "exit_group"))
 		ends_group(NULL);
 	if (!strcmp(what, "exit"))
