@@ -38,13 +38,19 @@ static void tell(struct hook *h, enum wire_type type)
 
 void account_answer(struct hook *h)
 {
+	uint32_t asking = WIRE_ASKING;
 	struct wire_process *p = slot();
 
 	/* relaxed: one of the threads answers, whichever. Behind a filter none does:
 	 * the allocator may have to wait, and time is not to be had. */
-	if (!confined_is() && atomic_load_explicit(&p->ask, memory_order_relaxed) &&
-	    atomic_exchange_explicit(&p->ask, 0, memory_order_relaxed) &&
-	    real.mallinfo2)
+	if (confined_is() || !atomic_load_explicit(&p->ask, memory_order_relaxed) ||
+	    !atomic_exchange_explicit(&p->ask, 0, memory_order_relaxed))
+		return;
+	/* For hooks to be usual again. Who else is asked will be asked again. */
+	atomic_compare_exchange_strong_explicit(&session_header()->recording, &asking,
+						WIRE_RECORDING, memory_order_relaxed,
+						memory_order_relaxed);
+	if (real.mallinfo2)
 		tell(h, WIRE_ACCOUNT);
 }
 

@@ -401,9 +401,10 @@ void accounts_tick(struct accounts *a, uint64_t now)
 	for (struct engine_process *p = NULL; (p = engine_process_next(a->engine, p));)
 		if (!p->ended)
 			look_at(a, p, now, &awaited, &due);
+	/* (Who has answered has taken the question back for all.) */
 	if (a->asking && !awaited)
 		accounts_hush(a);
-	else if (due)
-		a->asking = atomic_compare_exchange_strong(&header(a)->recording,
-							   &recording, WIRE_ASKING);
+	else if (due || awaited)
+		a->asking |= atomic_compare_exchange_strong(&header(a)->recording,
+							    &recording, WIRE_ASKING);
 }

@@ -214,6 +214,14 @@ static uint32_t *seek(const struct history_index *x, const struct history *h,
 	}
 }
 
+/* The latest row of a site; 0: there is none, or nothing that was allocated there lives. */
+static uint32_t first_kept(const struct sites *s, uint32_t site)
+{
+	struct profile_amount live = sites_live(&s->items[site]);
+
+	return live.blocks || live.bytes ? s->items[site].row : 0;
+}
+
 int history_index_open(struct history_index *x, const struct sites *s,
 		       const struct sites_process *p)
 {
@@ -222,7 +230,7 @@ int history_index_open(struct history_index *x, const struct sites *s,
 
 	*x = (struct history_index){0};
 	for (uint32_t i = p->first_site; i; i = s->items[i].next)
-		for (uint32_t r = s->items[i].row; r; r = h->rows[r - 1].before)
+		for (uint32_t r = first_kept(s, i); r; r = h->rows[r - 1].before)
 			rows++;
 	while (room < rows * 2)
 		room *= 2;
@@ -233,7 +241,7 @@ int history_index_open(struct history_index *x, const struct sites *s,
 		return -ENOMEM;
 	x->room = room;
 	for (uint32_t i = p->first_site; i; i = s->items[i].next)
-		for (uint32_t r = s->items[i].row; r; r = h->rows[r - 1].before)
+		for (uint32_t r = first_kept(s, i); r; r = h->rows[r - 1].before)
 			*seek(x, h, i, history_number(h, h->rows[r - 1].epoch)) = r;
 	return 0;
 }

@@ -16,6 +16,7 @@ enum {
 	LOOKS = 4, /* at pages that may have too much, before there is more memory */
 	ENOUGH = 1 << 20, /* entries that pages may have room for before that */
 	LARGE = 8 << 20,  /* of a table: bytes that take a millisecond to give back */
+	PIECE = 1 << 20,  /* that is given back at a time */
 	MANY = 4096,	  /* pages: whose groups are worth sharing */
 };
 
@@ -616,10 +617,22 @@ void live_done(struct live *l)
 	*l = (struct live){0};
 }
 
+/* Piece by piece: who maps memory meanwhile waits for one of them at most. */
+static void sized_empty(const struct live_sized *z, int size)
+{
+	size_t bytes = bytes_of(size, z->touched);
+
+	for (size_t at = 0; at < bytes; at += PIECE)
+		madvise((char *)z->groups + at, bytes - at < PIECE ? bytes - at : PIECE,
+			MADV_DONTNEED);
+}
+
 static void *give_back(void *arg)
 {
 	struct live *l = arg;
 
+	for (int i = 0; i < LIVE_SIZES; i++)
+		sized_empty(&l->sized[i], i);
 	live_done(l);
 	free(l);
 	return NULL;
@@ -736,13 +749,16 @@ static void page_each(const struct live *l, const struct live_page *p,
 				  const struct live_block *b),
 		      void *context)
 {
-	for (unsigned n = 0; n < entries_of(p->size); n++) {
+	unsigned left = p->used;
+
+	for (unsigned n = 0; left && n < entries_of(p->size); n++) {
 		struct live_entry e = nth(l, p, n);
 		uint64_t when = e.of->when[e.i];
 		struct live_block b;
 
 		if (when == LIVE_EMPTY)
 			continue;
+		left--;
 		live_unpack(e, &b);
 		see(context,
 		    (p->page1 - 1) << LIVE_PAGE_SHIFT | when >> LIVE_BORN_BITS << 3,
