@@ -37,22 +37,28 @@ static inline uint32_t take_stack(struct thread *t, struct hook_call call)
 /* Of the thread that has leak checks switched off. */
 static __attribute__((noinline)) void ignore_block(struct thread *t, uint64_t event)
 {
-	if (event >> 48 == WIRE_ALLOC)
+	bool is_new = event >> 48 == WIRE_ALLOC || event >> 48 == WIRE_REALLOC_END;
+
+	if (is_new && event & WIRE_PC_MASK)
 		thread_put_event(t, thread_event(WIRE_IGNORE, (void *)event), 0, 0);
 }
 
-void block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
-			uintptr_t cfa, uintptr_t fp)
+uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
+			    uintptr_t cfa, uintptr_t fp)
 {
-	thread_put_plain(t, event, size,
-			 take_stack(t, (struct hook_call){pc, cfa, fp}));
+	uint32_t stack = take_stack(t, (struct hook_call){pc, cfa, fp});
+
+	thread_put_plain(t, event, size, stack);
 	if (__builtin_expect(silence_thread, 0))
 		ignore_block(t, event);
+	return stack;
 }
 
-void block_record_bare(struct thread *t, const void *p)
+void block_record_known(struct thread *t, uint64_t event, size_t size, uint32_t stack)
 {
-	thread_put_plain(t, thread_event(WIRE_FREE, p), 0, 0);
+	thread_put_plain(t, event, size, stack);
+	if (__builtin_expect(silence_thread, 0))
+		ignore_block(t, event);
 }
 
 void block_record(struct hook *h, enum wire_type type, const void *p, size_t size)

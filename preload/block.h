@@ -17,15 +17,15 @@ void block_put(struct hook *h, enum wire_type type, void *p, size_t size,
 void block_record(struct hook *h, enum wire_type type, const void *p, size_t size);
 
 /*
- * The same where hook_is_plain(), with its stack, and in registers alone. One function for
- * all hooks: what every event runs through drives the program's own code out of the
- * processor's cache.
+ * The same where hook_is_plain(), with its stack, which it returns, and in registers alone.
+ * One function for all hooks: what every event runs through drives the program's own code
+ * out of the processor's cache.
  */
-void block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
-			uintptr_t cfa, uintptr_t fp);
+uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
+			    uintptr_t cfa, uintptr_t fp);
 
-/* A free without its stack. */
-void block_record_bare(struct thread *t, const void *p);
+/* The same with a stack that is known, or none: 0. */
+void block_record_known(struct thread *t, uint64_t event, size_t size, uint32_t stack);
 
 /* block_record_plain() of what the real function has made, and the hook's end. */
 static inline void *block_made_plain(struct thread *t, struct hook_call call, void *p,
@@ -45,7 +45,23 @@ static inline void block_ends_plain(struct thread *t, struct hook_call call, voi
 		block_record_plain(t, thread_event(WIRE_FREE, p), 0, call.pc, call.cfa,
 				   call.fp);
 	else
-		block_record_bare(t, p);
+		block_record_known(t, thread_event(WIRE_FREE, p), 0, 0);
+}
+
+/* Before the real realloc of a block: returns the stack, for what follows. */
+static inline uint32_t block_moves_plain(struct thread *t, struct hook_call call,
+					 void *p)
+{
+	return block_record_plain(t, thread_event(WIRE_REALLOC_BEGIN, p), 0, call.pc,
+				  call.cfa, call.fp);
+}
+
+static inline void *block_moved_plain(struct thread *t, uint32_t stack, void *to,
+				      size_t size)
+{
+	block_record_known(t, thread_event(WIRE_REALLOC_END, to), size, stack);
+	hook_unguard(t, 0);
+	return to;
 }
 
 /* Records an allocation that the real function has made, and ends the hook. */

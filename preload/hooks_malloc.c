@@ -263,9 +263,9 @@ static __attribute__((noinline)) void *realloc_inside(struct hook_call call, voi
 	return !p || is == TABLES_NOTED ? tables_new(call, to, size) : to;
 }
 
-static __attribute__((noinline)) void *realloc_recorded(void *p, size_t size)
+static __attribute__((noinline)) void *realloc_slowly(struct hook_call call, void *p,
+						      size_t size)
 {
-	struct hook_call call = HOOK_CALL;
 	struct hook h;
 
 	if (sample_on())
@@ -273,6 +273,25 @@ static __attribute__((noinline)) void *realloc_recorded(void *p, size_t size)
 	if (!hook_enter(&h, call))
 		return realloc_inside(call, p, size);
 	return reallocated(&h, p, 1, size, false);
+}
+
+/* As reallocated() does. */
+static __attribute__((noinline)) void *realloc_recorded(void *p, size_t size)
+{
+	struct thread *t = thread_self;
+	uint32_t stack;
+	void *to;
+
+	if (__builtin_expect(!hook_is_plain(t), 0))
+		return realloc_slowly(HOOK_CALL, p, size);
+	hook_guard(t, 0, HOOK_CALL.cfa);
+	if (!p) {
+		to = real.realloc(p, size);
+		return block_made_plain(t, HOOK_CALL, to, size);
+	}
+	stack = block_moves_plain(t, HOOK_CALL, p);
+	to = real.realloc(p, size);
+	return block_moved_plain(t, stack, to, size);
 }
 
 HOOK void *realloc(void *p, size_t size)
