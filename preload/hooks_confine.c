@@ -1,7 +1,7 @@
 /*
  * hooks_confine.c - the calls by which a process confines itself: prctl(), and
  * syscall() for the one that libc has no name for. From before they return, see
- * confined.h.
+ * confined.h. prctl() also takes the stamp counter away.
  */
 #include "preload/confined.h"
 #include "preload/hook.h"
@@ -54,6 +54,18 @@ static long confine(long n, const long a[5], bool strict)
 	return answer(result);
 }
 
+/* This thread, and those that it starts, would be killed by what reads the counter. It is
+ * not read again where somebody allows it to, for others may not. */
+static long take_counter(const long a[5])
+{
+	bool stopped = session_stop_clock();
+	long result = sys_call6(SYS_prctl, a[0], a[1], a[2], a[3], a[4], 0);
+
+	if (result < 0 && stopped)
+		session_start_clock();
+	return answer(result);
+}
+
 HOOK int prctl(int option, ...)
 {
 	long a[5] = {option};
@@ -63,6 +75,8 @@ HOOK int prctl(int option, ...)
 	for (int i = 1; i < 5; i++)
 		a[i] = va_arg(args, long);
 	va_end(args);
+	if (option == PR_SET_TSC && a[1] == PR_TSC_SIGSEGV)
+		return (int)take_counter(a);
 	if (option == PR_SET_SECCOMP)
 		return (int)confine(SYS_prctl, a, a[1] == SECCOMP_MODE_STRICT);
 	return (int)answer(sys_call6(SYS_prctl, a[0], a[1], a[2], a[3], a[4], 0));

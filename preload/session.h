@@ -24,11 +24,10 @@ enum {
 
 extern HIDDEN struct session session;
 
-/* Whether everything is recorded, waits for room, and has its time from the counter. */
+/* Whether everything is recorded, and waits for room. */
 static inline bool session_is_plain(void)
 {
-	return (session.flags & (SESSION_SAMPLES | WIRE_LOSSY | WIRE_CLOCK_TSC)) ==
-	       WIRE_CLOCK_TSC;
+	return !(session.flags & (SESSION_SAMPLES | WIRE_LOSSY));
 }
 
 /* The header's word, or one that says RECORDING where there is no session. */
@@ -91,7 +90,8 @@ const char *session_name(void);
 bool session_is_apart(void);
 
 /* The stamp counter is to be read no more: stamps stay what they are now. True if it was
- * read so far; then it may be again. */
+ * read so far; then it may be again. (In the middle of a hook, by a signal handler: who
+ * reads it asks right before that.) */
 bool session_stop_clock(void);
 void session_start_clock(void);
 

@@ -234,11 +234,15 @@ void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t st
 static inline __attribute__((always_inline)) void
 thread_put_plain(struct thread *t, uint64_t event, size_t size, uint32_t stack)
 {
-	t->stamp = wire_stamp(sys_ticks());
-	if (__builtin_expect(thread_put_short(t, t->stamp, event >> 48,
-					      (const void *)(event & WIRE_PC_MASK),
-					      size, stack) == THREAD_LONG,
-			     0))
+	enum thread_done done = THREAD_LONG;
+
+	if (__builtin_expect(session.flags & WIRE_CLOCK_TSC, 1)) {
+		t->stamp = wire_stamp(sys_ticks());
+		done = thread_put_short(t, t->stamp, event >> 48,
+					(const void *)(event & WIRE_PC_MASK), size,
+					stack);
+	}
+	if (__builtin_expect(done == THREAD_LONG, 0))
 		thread_put_event(t, event, size, stack);
 }
 

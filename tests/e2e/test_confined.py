@@ -64,6 +64,15 @@ class Confined(harness.Case):
             self.assertEqual((worker["end"], worker["exit"]), ("exited", 7), how)
             self.assertEqual((unfollowed, losses["events"]), ([], 0), how)
 
+    def test_who_may_not_read_the_stamp_counter(self):
+        for how, processes, unfollowed, losses in self.each(
+                ("counter", *["counter-by-handler"] * 8)):
+            worker, = processes
+            self.assertGreaterEqual(worker["totals"]["allocations"], 10 + WORK, how)
+            self.assertEqual(worker["live_at_end"], {"bytes": 2500, "blocks": 13}, how)
+            self.assertEqual((worker["end"], worker["exit"]), ("exited", 7), how)
+            self.assertEqual((unfollowed, losses["events"]), ([], 0), how)
+
     def test_what_begins_behind_a_filter_is_counted_as_lost(self):
         for how, processes, unfollowed, losses in self.each(("odd+thread", "ours+thread")):
             self.assertEqual(len(processes), 1, how)

@@ -25,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,26 @@ static void by_kernel(const char *how)
 	}
 }
 
+static volatile sig_atomic_t taken;
+
+static void take_counter(int signal)
+{
+	(void)signal;
+	must(!prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0));
+	taken = 1;
+}
+
+/* In the middle of an allocation, most likely. */
+static void be_interrupted(void)
+{
+	const struct itimerval soon = {.it_value.tv_usec = 1000};
+
+	must(signal(SIGALRM, take_counter) != SIG_ERR);
+	must(!setitimer(ITIMER_REAL, &soon, NULL));
+	while (!taken)
+		free(malloc(100000));
+}
+
 static void by_privilege(const char *how)
 {
 	if (!strcmp(how, "exit"))
@@ -193,6 +214,10 @@ static void by_privilege(const char *how)
 		must(!setgid(65534) && !setuid(65534));
 	else if (!strcmp(how, "dumpable"))
 		must(!prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+	else if (!strcmp(how, "counter"))
+		take_counter(0);
+	else if (!strcmp(how, "counter-by-handler"))
+		be_interrupted();
 	else if (!strcmp(how, "no-new"))
 		must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	else if (!strcmp(how, "capabilities"))
