@@ -1,7 +1,8 @@
-/* Sums over the kernel's list of mappings. */
+/* Sums over the kernel's list of mappings, and questions to allocators. */
 #include "cli/collect/accounts.h"
 #include "cli/collect/glance.h"
 #include "cli/collect/procfs.h"
+#include "tests/unit/collect_wire.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -130,6 +131,48 @@ static void what_the_kernel_counts_is_near_a_look(void **state)
 	assert_false(procfs_pages(0, &after));
 }
 
+static pid_t nobody(void *context, const struct engine_process *p)
+{
+	(void)context;
+	(void)p;
+	return 0;
+}
+
+/* Whoever answers takes the question back, so that its hooks are usual again. */
+static void who_has_not_answered_is_asked_again(void **state)
+{
+	const uint64_t tick = 11000000;
+	void *base = wire_make(0);
+	struct wire_header *h = base;
+	static struct accounts *a; /* as long as the process lives */
+	struct engine *e;
+	uint64_t now = 1000000000;
+
+	(void)state;
+	assert_non_null(base);
+	atomic_store(&h->recording, WIRE_RECORDING);
+	for (uint32_t i = 1; i <= 2; i++) {
+		wire_add_process(base, i, i, 0);
+		wire_put(base, wire_claim(base, i, i, 500 + i), WIRE_ALLOC, 4096 * i,
+			 16, 1000000, 0);
+	}
+	assert_int_equal(engine_open(base, -1, NULL, &e), 0);
+	assert_int_equal(engine_pass(e), 2);
+	assert_int_equal(accounts_open(e, base, nobody, NULL, &a), 0);
+	accounts_tick(a, now);
+	for (uint32_t i = 1; i <= 2; i++) {
+		assert_int_equal(atomic_load(&h->recording), WIRE_ASKING);
+		assert_int_equal(atomic_load(&wire_process(base, i)->ask), 1);
+		/* As account_answer() does. */
+		atomic_store(&wire_process(base, i)->ask, 0);
+		atomic_store(&h->recording, WIRE_RECORDING);
+		accounts_tick(a, now += tick);
+	}
+	assert_int_equal(atomic_load(&h->recording), WIRE_RECORDING);
+	engine_close(e);
+	wire_unmake(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +180,7 @@ int main(void)
 		cmocka_unit_test(the_parts_are_the_whole_of_any_text),
 		cmocka_unit_test(a_look_finds_the_same_from_any_thread),
 		cmocka_unit_test(what_the_kernel_counts_is_near_a_look),
+		cmocka_unit_test(who_has_not_answered_is_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
