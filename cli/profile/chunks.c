@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- one chunk --------------------------------------------------------------- */
 
@@ -40,12 +41,20 @@ static bool deflate_payload(struct chunk *chunk, int level)
 	return true;
 }
 
+static bool is_same(const struct bytes *a, const struct bytes *b)
+{
+	return !b->failed && a->len == b->len && !memcmp(a->data, b->data, b->len);
+}
+
 static void make(const struct chunks *c, struct chunk *chunk)
 {
 	static const unsigned char place[FORMAT_CHUNK_HEADER_BYTES];
 
 	if (chunk->make)
 		chunk->make(chunk);
+	chunk->same = chunk->was && is_same(chunk->was, &chunk->payload);
+	if (chunk->same)
+		return;
 	bytes_put(&chunk->stored, place, sizeof(place));
 	if (chunk->piece) {
 		bytes_put(&chunk->stored, chunk->piece->data, chunk->piece->stored);
@@ -105,6 +114,7 @@ int chunks_next(struct chunks *c, enum format_chunk type, struct chunk **ret)
 	chunk->plain = false;
 	chunk->make = NULL;
 	chunk->piece = NULL;
+	chunk->was = NULL;
 	*ret = chunk;
 	return 0;
 }

@@ -29,12 +29,14 @@ struct chunk {
 	const struct profile *profile;
 	const void *items;
 	const struct profile_piece *piece; /* it is this, stored as it is; or NULL */
+	const struct bytes *was; /* a payload that need not be put out again, or NULL */
 	void *scratch; /* rows or numbers of rows; owned, of scratch_room bytes */
 	size_t scratch_room, first, count;
 	struct bytes payload;
 
 	/* What came of it: a header's place, and the payload, deflated or not. */
 	struct bytes stored;
+	bool same; /* as `was`: nothing is stored */
 	bool deflated;
 	uint32_t raw; /* bytes once inflated */
 

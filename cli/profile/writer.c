@@ -22,8 +22,9 @@
 #include <zlib.h>
 
 enum {
-	LEVEL = 3,	/* 6 is 1 % smaller and half as slow again (bench) */
-	PART = 1 << 20, /* bytes of a long string's parts */
+	LEVEL = 3,	  /* 6 is 1 % smaller and half as slow again (bench) */
+	PART = 1 << 20,	  /* bytes of a long string's parts */
+	KEPT = 256 << 10, /* bytes of a section that is compared with what it was */
 	ROW_HEADER = 3 * BYTES_VARINT_MAX,
 };
 
@@ -46,9 +47,18 @@ struct profile_writer {
 	uint32_t *codes; /* of each stack, as the file has it; room codes_room */
 	size_t codes_room;
 	struct chunks chunks; /* under way */
+	/* Payloads of sections that are replaced whole, as the file has them; none: not
+	 * known, or too large. What is the same is not written again. */
+	struct bytes was[FORMAT_CHUNKS];
 };
 
 static int write_chunk(void *context, struct chunk *chunk);
+
+static void forget(struct profile_writer *w)
+{
+	for (size_t i = 0; i < FORMAT_CHUNKS; i++)
+		bytes_done(&w->was[i]);
+}
 
 int profile_writer_open(int fd, struct profile_writer **ret)
 {
@@ -83,6 +93,7 @@ void profile_writer_close(struct profile_writer *w)
 	if (!w)
 		return;
 	chunks_done(&w->chunks);
+	forget(w);
 	close(w->fd);
 	free(w->codes);
 	free(w);
@@ -140,6 +151,7 @@ static int roll_back(struct profile_writer *w, int r)
 {
 	bool moved = w->now.at != w->done.at;
 
+	forget(w);
 	if (moved && !w->can_cut) {
 		w->broken = r;
 		return r;
@@ -169,6 +181,18 @@ static void pad(const struct profile_writer *w, struct chunk *chunk)
 	}
 }
 
+/* The section is this chunk alone. Without memory it is not known then. */
+static void remember(struct profile_writer *w, const struct chunk *chunk)
+{
+	struct bytes *was = &w->was[chunk->type];
+
+	bytes_done(was);
+	if (chunk->payload.len <= KEPT)
+		bytes_put(was, chunk->payload.data, chunk->payload.len);
+	if (was->failed)
+		bytes_done(was);
+}
+
 /* The next one of the file: its header goes where its place was kept. */
 static int write_chunk(void *context, struct chunk *chunk)
 {
@@ -177,6 +201,10 @@ static int write_chunk(void *context, struct chunk *chunk)
 	size_t header = FORMAT_CHUNK_HEADER_BYTES;
 	struct bytes head;
 
+	if (chunk->same)
+		return 0;
+	if (chunk->was)
+		remember(w, chunk);
 	assert(chunk->raw <= FORMAT_RAW_MAX);
 	if (chunk->deflated) {
 		h.flags |= FORMAT_DEFLATED;
@@ -247,6 +275,10 @@ static int put_rows(struct profile_writer *w, enum format_chunk type, const void
 		struct chunk *chunk;
 		int r = chunks_next(&w->chunks, type, &chunk);
 
+		if (!r && s->whole && n == end)
+			chunk->was = &w->was[type];
+		else if (!r && s->whole)
+			bytes_done(&w->was[type]);
 		if (!r)
 			r = go_rows(w, chunk, at, first, n);
 		if (r < 0)

@@ -7,6 +7,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/profile/file.h"
 #include "cli/profile/format.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/profile_make.h"
 
 #include <errno.h>
@@ -120,6 +121,50 @@ static void a_full_disk_leaves_the_last_commit_and_a_later_update_goes_on(void *
 }
 
 /* The first update fails: the file is empty again, its header too. */
+/* What a file has grown by with this update, and is the profile then. */
+static uint64_t grown(struct profile_writer *w, struct profile *p)
+{
+	uint64_t before = profile_writer_bytes(w);
+
+	assert_int_equal(profile_writer_update(w, p), 0);
+	loads_as(path_of("full"), p);
+	return profile_writer_bytes(w) - before;
+}
+
+static void what_has_not_changed_is_not_written_again(void **state)
+{
+	enum { BINS = 4000, LARGE = 2 * BINS, SMALL = 600 };
+	struct make m = {.state = 22, .size = 6};
+	_cleanup_(profile_closep) struct profile *p = profile_new();
+	struct profile_writer *w;
+	uint64_t random = 1;
+
+	(void)state;
+	make_more(&m, p);
+	p->bin_room = p->bin_count = BINS;
+	free(p->bins);
+	p->bins = calloc(BINS, sizeof(*p->bins));
+	for (size_t i = 0; i < BINS; i++) {
+		p->bins[i].at_ns = i;
+		p->bins[i].allocs = chance_below(&random, 1 << 30);
+	}
+	unlink(path_of("full"));
+	w = open_writer(path_of("full"), 0);
+	assert_true(grown(w, p) > LARGE);
+	assert_true(grown(w, p) < SMALL);
+	p->bins[BINS / 2].allocs++;
+	assert_true(grown(w, p) > LARGE);
+	assert_true(grown(w, p) < SMALL);
+	p->bin_count--;
+	assert_true(grown(w, p) > LARGE);
+	p->bin_count = 0;
+	grown(w, p);
+	grown(w, p);
+	p->bin_count = BINS;
+	assert_true(grown(w, p) > LARGE);
+	profile_writer_close(w);
+}
+
 static void a_disk_full_from_the_start_leaves_an_empty_file(void **state)
 {
 	struct make m = {.state = 4, .size = 20};
@@ -613,6 +658,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			a_full_disk_leaves_the_last_commit_and_a_later_update_goes_on),
+		cmocka_unit_test(what_has_not_changed_is_not_written_again),
 		cmocka_unit_test(a_disk_full_from_the_start_leaves_an_empty_file),
 		cmocka_unit_test(a_tiny_tmpfs_fills_and_empties),
 		cmocka_unit_test(a_full_device_says_so_each_time),
