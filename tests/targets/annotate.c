@@ -16,6 +16,7 @@
  *	annotate late	asks from a signal handler, in the middle of an allocation
  */
 #include "preload/heapline.h"
+#include "tests/targets/wipe.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -50,14 +51,6 @@ static NOINLINE void *volatile *hidden(size_t size)
 	sink = (void *)p;
 	sink = NULL;
 	return p;
-}
-
-static NOINLINE void wipe(void)
-{
-	volatile char dead[16384];
-
-	for (size_t i = 0; i < sizeof(dead); i++)
-		dead[i] = 0;
 }
 
 static NOINLINE void lose(size_t size)

@@ -9,6 +9,8 @@
  *	ends execs	a thread executes the program again
  *	ends signals	many signals, and what they interrupt
  */
+#include "tests/targets/wipe.h"
+
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -33,15 +35,6 @@ static __attribute__((noinline)) void allocate(void)
 	held = malloc(4321);
 	sink = calloc(1, 1234);
 	sink = NULL;
-}
-
-/* No word that was left by calls stays where later ones lie. */
-static __attribute__((noinline)) void wipe(void)
-{
-	volatile char room[16384];
-
-	for (size_t i = 0; i < sizeof(room); i++)
-		room[i] = 0;
 }
 
 static void *ends_group(void *unused)

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "tests/targets/wipe.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,15 +27,6 @@ static NOINLINE void *make(const char *name, size_t size)
 	memset(p, 1, size);
 	printf("%s 0x%lx\n", name, (unsigned long)p);
 	return p;
-}
-
-/* Calls whose frames lie where others did, so that no word of those stays. */
-static NOINLINE void wipe(void)
-{
-	volatile char room[16384];
-
-	for (size_t i = 0; i < sizeof(room); i++)
-		room[i] = 0;
 }
 
 /* libc's pause(), but that it leaves its caller's registers in the registers: from
