@@ -10,7 +10,7 @@
 #include "preload/sys.h"
 
 /* An event of a new block; ignored if the thread has leak checks switched off. */
-void block_put(struct hook *h, enum wire_type type, void *p, size_t size,
+void block_put(struct hook *h, enum wire_type type, const void *p, size_t size,
 	       uint32_t stack);
 
 /* An allocation, or a free. */

@@ -196,13 +196,8 @@ uint32_t hook_stack_slowly(struct hook *h, bool locked)
 
 uint32_t hook_stack(struct hook *h)
 {
-	struct thread *t = h->thread;
-	uint32_t node = 0;
-
-	if (!h->depth && !python_is_on())
-		node = runs_take(&t->runs, &t->last, h->call.pc, h->call.cfa,
-				 h->call.fp);
-	return node ? node : hook_stack_slowly(h, false);
+	return h->depth ? hook_stack_slowly(h, false)
+			: hook_stack_outermost(h->thread, h->call);
 }
 
 __attribute__((constructor)) static void start(void)

@@ -34,35 +34,32 @@ static long answer(long result)
 	return -1;
 }
 
+/* A call behind which this thread, and those that it starts, are killed by what reads the
+ * stamp counter. It is not read again where somebody allows it to, for others may not. */
+static long take_counter(long n, const long a[5])
+{
+	bool stopped = session_stop_clock();
+	long result = sys_call6(n, a[0], a[1], a[2], a[3], a[4], 0);
+
+	if (result < 0 && stopped)
+		session_start_clock();
+	return result;
+}
+
 /* Confined before the kernel knows: between the two no call may slip through. */
 static long confine(long n, const long a[5], bool strict)
 {
 	int was = atomic_load_explicit(&confined, memory_order_relaxed);
-	bool stopped;
 	long result;
 
 	if (!was)
 		prepare();
 	atomic_store_explicit(&confined, 1, memory_order_relaxed);
-	stopped = strict && session_stop_clock();
-	result = sys_call6(n, a[0], a[1], a[2], a[3], a[4], 0);
+	result = strict ? take_counter(n, a)
+			: sys_call6(n, a[0], a[1], a[2], a[3], a[4], 0);
 	if (result >= 0)
 		return result;
 	atomic_store_explicit(&confined, was, memory_order_relaxed);
-	if (stopped)
-		session_start_clock();
-	return answer(result);
-}
-
-/* This thread, and those that it starts, would be killed by what reads the counter. It is
- * not read again where somebody allows it to, for others may not. */
-static long take_counter(const long a[5])
-{
-	bool stopped = session_stop_clock();
-	long result = sys_call6(SYS_prctl, a[0], a[1], a[2], a[3], a[4], 0);
-
-	if (result < 0 && stopped)
-		session_start_clock();
 	return answer(result);
 }
 
@@ -76,7 +73,7 @@ HOOK int prctl(int option, ...)
 		a[i] = va_arg(args, long);
 	va_end(args);
 	if (option == PR_SET_TSC && a[1] == PR_TSC_SIGSEGV)
-		return (int)take_counter(a);
+		return (int)answer(take_counter(SYS_prctl, a));
 	if (option == PR_SET_SECCOMP)
 		return (int)confine(SYS_prctl, a, a[1] == SECCOMP_MODE_STRICT);
 	return (int)answer(sys_call6(SYS_prctl, a[0], a[1], a[2], a[3], a[4], 0));

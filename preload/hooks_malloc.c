@@ -30,10 +30,10 @@ static void *bootstrap(size_t size, size_t align)
 }
 
 /*
- * What most calls are made of has two parts: the entry passes on what is not recorded, and
- * keeps nothing for that, not even a frame; the rest is a function of its own. The entry
- * jumps there, so that what HOOK_CALL says there is of the entry's caller
- * (tests/e2e/test_layout.py).
+ * What most calls are made of has three parts: the entry passes on what is not recorded,
+ * and keeps nothing for that, not even a frame; what is hook_is_plain() is a function of
+ * its own, and so is the rest. The entry jumps there, so that what HOOK_CALL says there is
+ * of the entry's caller (tests/e2e/test_layout.py).
  */
 static __attribute__((noinline)) void *malloc_slowly(struct hook_call call, size_t size)
 {

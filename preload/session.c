@@ -492,7 +492,6 @@ const char *session_name(void)
 
 /* Time stands still where it can't be asked for. */
 static _Atomic uint64_t last_stamp;
-static _Atomic bool stopped;
 
 bool session_stop_clock(void)
 {
@@ -500,7 +499,6 @@ bool session_stop_clock(void)
 		return false;
 	atomic_store_explicit(&last_stamp, wire_stamp(sys_ticks()),
 			      memory_order_relaxed);
-	atomic_store_explicit(&stopped, true, memory_order_relaxed);
 	session.flags &= ~(uint32_t)WIRE_CLOCK_TSC;
 	return true;
 }
@@ -508,7 +506,6 @@ bool session_stop_clock(void)
 void session_start_clock(void)
 {
 	session.flags |= WIRE_CLOCK_TSC;
-	atomic_store_explicit(&stopped, false, memory_order_relaxed);
 }
 
 uint64_t session_stamp(void)
@@ -518,7 +515,7 @@ uint64_t session_stamp(void)
 	if (session.flags & WIRE_CLOCK_TSC)
 		return wire_stamp(sys_ticks());
 	/* relaxed: stamps are not trusted. */
-	if (confined_is() || atomic_load_explicit(&stopped, memory_order_relaxed))
+	if (confined_is() || session_header()->flags & WIRE_CLOCK_TSC) /* stopped */
 		return atomic_load_explicit(&last_stamp, memory_order_relaxed);
 	now = wire_stamp(sys_monotonic_ns());
 	atomic_store_explicit(&last_stamp, now, memory_order_relaxed);

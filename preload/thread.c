@@ -332,9 +332,7 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 
 void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t stack)
 {
-	const void *address = (const void *)(event & WIRE_PC_MASK);
-
-	put(t, event >> 48, address, size, stack, false, 0);
+	thread_put(t, event >> 48, (const void *)(event & WIRE_PC_MASK), size, stack);
 }
 
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,

@@ -275,7 +275,7 @@ static int put_rows(struct profile_writer *w, enum format_chunk type, const void
 		struct chunk *chunk;
 		int r = chunks_next(&w->chunks, type, &chunk);
 
-		if (!r && s->whole && n == end)
+		if (!r && s->whole && n == end) /* in one piece */
 			chunk->was = &w->was[type];
 		else if (!r && s->whole)
 			bytes_done(&w->was[type]);

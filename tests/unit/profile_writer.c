@@ -120,7 +120,6 @@ static void a_full_disk_leaves_the_last_commit_and_a_later_update_goes_on(void *
 	assert_true(byte > 500);
 }
 
-/* The first update fails: the file is empty again, its header too. */
 /* What a file has grown by with this update, and is the profile then. */
 static uint64_t grown(struct profile_writer *w, struct profile *p)
 {
@@ -165,6 +164,7 @@ static void what_has_not_changed_is_not_written_again(void **state)
 	profile_writer_close(w);
 }
 
+/* The first update fails: the file is empty again, its header too. */
 static void a_disk_full_from_the_start_leaves_an_empty_file(void **state)
 {
 	struct make m = {.state = 4, .size = 20};
