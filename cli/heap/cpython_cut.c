@@ -109,11 +109,14 @@ static bool is_loose(const struct cpython_kind *k, const struct heap_what *w,
 }
 
 /* Whether a pointer into a block is at the links of its object: in front of it, or of a
- * task (3.14) those inside by which a thread has a list of all. */
+ * task (3.14) those inside by which a thread has a list of all. (What is no object any
+ * more is in no list. Something else may be there that was given its memory, and begins
+ * where its links were.) */
 static bool is_link(const struct cpython_scan *s, const struct heap_what *w,
 		    uint16_t how)
 {
-	if (!w->type || !(w->state & HEAP_COLLECTED) || heap_how(how) == HEAP_DEAD)
+	if (!w->type || !(w->state & HEAP_COLLECTED) || w->state & HEAP_UNUSED ||
+	    heap_how(how) == HEAP_DEAD)
 		return false;
 	if (heap_how(how) == HEAP_INTERIOR && heap_into(how) > w->at)
 		return s->kinds[s->kind_of[w->type]].family == CPYTHON_A_TASK;

@@ -92,6 +92,13 @@ static uint64_t values_of(struct cpython_scan *s, const struct cpython_kind *k,
 	return at & 1 ? at + 1 : 0;
 }
 
+/* Of a deque's blocks the first and the last have places where nothing is. */
+static void disown_ends(struct cpython_scan *s, uint64_t object)
+{
+	disown(s, word_of(s, object, DEQUE_LEFT), false);
+	disown(s, word_of(s, object, DEQUE_RIGHT), false);
+}
+
 void cpython_disown(struct cpython_scan *s)
 {
 	const struct heap_blocks *b = &s->g->blocks;
@@ -113,6 +120,8 @@ void cpython_disown(struct cpython_scan *s)
 			disown(s, word_of(s, object, ARRAY_ITEMS), false);
 		else if (k->family == CPYTHON_A_DICT)
 			disown(s, word_of(s, object, DICT_KEYS), false);
+		else if (k->family == CPYTHON_A_DEQUE)
+			disown_ends(s, object);
 		disown(s, values_of(s, k, object), s->shape->version < 0x30d);
 	}
 }

@@ -55,6 +55,22 @@ lose()
 """
 
 
+# A block that has the head of an object that was freed, as a deque's has where a frame
+# was, and the only pointer to it: at its start, where the collector's links would be.
+LEFT = """\
+import ctypes
+c = ctypes.CDLL(None)
+c.malloc.restype = ctypes.c_void_p
+def keep():
+    kept = c.malloc(1016)
+    head = (ctypes.c_void_p * 4)(kept + 128, kept + 128, 0, id(tuple))
+    ctypes.memset(kept, 0, 1016)
+    ctypes.memmove(kept, head, 32)
+    ctypes.c_void_p.in_dll(c, "argp_program_version_hook").value = %s
+keep()
+"""
+
+
 class Check(harness.Case):
     def check(self, python, text, status, *options):
         script = self.write("script.py", text)
@@ -87,6 +103,13 @@ class Check(harness.Case):
                 said = self.check(python, ALIKE, 23)
                 self.assertRegex(said, r"1016 B in 1 block|1\.0 KiB in 1 block")
                 self.assertRegex(said, r"lose\s+script\.py:6")
+
+    def test_what_looks_like_an_object_that_was_freed_is_held_by_its_start(self):
+        for python in PYTHONS:
+            with self.subTest(python=python):
+                self.check(python, LEFT % "kept", 0)
+                said = self.check(python, LEFT % "0", 23)
+                self.assertRegex(said, r"1016 B in 1 block|1\.0 KiB in 1 block")
 
 
 if __name__ == "__main__":

@@ -257,10 +257,23 @@ class Types(Case):
 class Own(list): __slots__ = ()
 class Map(dict): __slots__ = ()
 class Set(set): __slots__ = ()
-kept = [Own(range(n)) for n in range(0, 300, 7)], [Map.fromkeys(range(n)) for n in
-        range(0, 300, 7)], [Set(range(n)) for n in range(0, 300, 7)]
+class Ends(collections.deque): __slots__ = ()
+# Memory of what were tuples, as far as can be seen, for deques that have nothing in it.
+ctypes.pythonapi.PyMem_Malloc.restype = ctypes.c_void_p
+old = [ctypes.c_void_p(ctypes.pythonapi.PyMem_Malloc(528)) for _ in range(30)]
+for at in old:
+    ctypes.memset(at, 0, 528)
+    ctypes.memmove(at.value + 16, (ctypes.c_void_p * 2)(0, id(tuple)), 16)
+for at in old:
+    ctypes.pythonapi.PyMem_Free(at)
+empty = [Ends() for _ in range(30)]
+kinds = [Own, Map, Set, Ends]
+def made(kind, n):
+    return kind(zip(range(n), range(n)) if kind is Map else range(n))
+kept = [[made(kind, n) for n in range(0, 300, 7)] for kind in kinds]
+kept[3] += empty
 snapshot(sizes={kind.__name__: [len(all), sum(map(sys.getsizeof, all))] for kind, all in
-                zip((Own, Map, Set), kept)})
+                zip(kinds, kept)})
 """)
         rows = self.types(profile)
         for name, (count, size) in said["sizes"].items():
