@@ -21,7 +21,7 @@ enum {
 	SIZE_AT = 16,
 	BASIC_SIZE_AT = 32, /* of a type, since 2.x */
 	FLOAT_BYTES = 24,   /* a usual build's: two words, and the number */
-	DEBUG_WORDS = 40,
+	DEBUG_WORDS = 48,
 };
 
 struct python python;
@@ -205,8 +205,9 @@ static bool agrees_with_itself(const struct dynsym *d)
 {
 	const struct python_layout *l = &python.layout;
 	uintptr_t runtime = dynsym_find(d, "_PyRuntime");
-	uint64_t word[DEBUG_WORDS], *state;
+	uint64_t word[DEBUG_WORDS], *state, *frame;
 	size_t interpreter = l->version == 0x30d ? 13 : 16;
+	size_t thread = l->version < 0x30f ? 9 : 17; /* with an exception's */
 
 	if (l->version < 0x30d)
 		return true;
@@ -214,11 +215,12 @@ static bool agrees_with_itself(const struct dynsym *d)
 	    memcmp(word, "xdebugpy", 8) != 0 || word[1] >> 16 != l->version || word[2])
 		return false;
 	state = word + 3 + 3 + interpreter;
+	frame = state + thread;
 	return state[4] == (uint64_t)l->state_frame &&
-	       state[9 + 1] == (uint64_t)l->frame_outside &&
-	       state[9 + 2] == (uint64_t)l->frame_code &&
-	       state[9 + 3] == (uint64_t)l->frame_at &&
-	       state[9 + 5] == (uint64_t)l->frame_owner;
+	       frame[1] == (uint64_t)l->frame_outside &&
+	       frame[2] == (uint64_t)l->frame_code &&
+	       frame[3] == (uint64_t)l->frame_at &&
+	       frame[5] == (uint64_t)l->frame_owner;
 }
 
 static uint32_t look(const struct dynsym *d, uint32_t version)

@@ -6,7 +6,7 @@
  * a module for the first time (modules.c), its exported symbols are looked at; whatever
  * allocates from Python has the interpreter on its stack, so an interpreter that was
  * loaded late is met as well, by whatever name it was loaded. The layouts of 3.8 to
- * 3.14 are in a table. The first walks check every step (python_check()): code objects
+ * 3.15 are in a table. The first walks check every step (python_check()): code objects
  * are of the type that the interpreter exports, instructions are inside of them, the
  * chain ends. Whatever is unknown or fails switches Python's frames off for good in
  * this process; native stacks stay. The process's slot says what became of it.

@@ -192,7 +192,7 @@ static void put_character(struct draft *d, uint32_t c)
 	put(d, utf8, n);
 }
 
-/* A str, as UTF-8. (How its characters are kept is the same in 3.8 to 3.14: kind in
+/* A str, as UTF-8. (How its characters are kept is the same in 3.8 to 3.15: kind in
  * bits 2 to 4, compact in bit 5, ASCII in bit 6.) */
 static uint32_t put_text(struct draft *d, uintptr_t text)
 {

@@ -25,7 +25,8 @@ struct python_layout {
 };
 
 /* Of all 64-bit builds that do not change how an object begins: as their own headers
- * say (offsetof() over 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0 and 3.14.10). */
+ * say (offsetof() over 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and
+ * 3.15.2). */
 static const struct python_layout python_layouts[] = {
 	/* version, thread state, link, frame, code, text, tuple */
 	{0x308, 24,  176, -1,  -1, 32, 24, 104, -1, -1,
@@ -42,7 +43,15 @@ static const struct python_layout python_layouts[] = {
 	 112,	128, 68,  136, 200, -1, 40, 56, 24, 24},
 	{0x30e, 72,  152, -1,  -1,  0,	8,  56, -1, 74,
 	 112,	128, 68,  136, 208, -1, 40, 56, 24, 32},
+	{0x30f, 72,  176, -1,  -1,  0,	8,  56, -1, 74,
+	 112,	128, 68,  136, 208, -1, 40, 56, 24, 32},
 };
 
 /* Places in it. */
-enum { PYTHON_3_11 = 3, PYTHON_3_12 = 4, PYTHON_3_13 = 5, PYTHON_3_14 = 6 };
+enum {
+	PYTHON_3_11 = 3,
+	PYTHON_3_12,
+	PYTHON_3_13,
+	PYTHON_3_14,
+	PYTHON_3_15,
+};

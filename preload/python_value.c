@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { /* fields of objects, 3.8 to 3.14 */
+enum { /* fields of objects, 3.8 to 3.15 */
        TYPE_AT = 8,
        SIZE_AT = 16,
        STATE_AT = 32,
@@ -112,7 +112,7 @@ bool python_value(const void *object, uint64_t *ret)
 	uint64_t hash, tail = 0;
 
 	/* (Later ones may have a text's state in other bits.) */
-	if (python.layout.version > 0x30e || !has(p, TYPE_AT + sizeof(uintptr_t)) ||
+	if (python.layout.version > 0x30f || !has(p, TYPE_AT + sizeof(uintptr_t)) ||
 	    !extent_of(p, &x) || x.bytes > PYTHON_VALUE_BYTES ||
 	    !has(p, x.at + x.bytes))
 		return false;

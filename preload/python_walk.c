@@ -328,6 +328,8 @@ static inline __attribute__((always_inline)) uint32_t take(struct python_walk *w
 		return take_by(&python_layouts[PYTHON_3_13], w, base, state);
 	case 0x30e:
 		return take_by(&python_layouts[PYTHON_3_14], w, base, state);
+	case 0x30f:
+		return take_by(&python_layouts[PYTHON_3_15], w, base, state);
 	default:
 		return take_by(&python.layout, w, base, state);
 	}

@@ -149,6 +149,8 @@ find_any(struct recall *r, const struct last *last, const struct python_walk *w,
 		return find(&python_layouts[PYTHON_3_13], r, last, w, state, c);
 	case 0x30e:
 		return find(&python_layouts[PYTHON_3_14], r, last, w, state, c);
+	case 0x30f:
+		return find(&python_layouts[PYTHON_3_15], r, last, w, state, c);
 	default:
 		return find(&python.layout, r, last, w, state, c);
 	}

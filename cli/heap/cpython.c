@@ -8,19 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0 and 3.14.10 have
- * it. */
+/* As the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and 3.15.2
+ * have it. */
 static const struct cpython_shape shapes[] = {
 	/* version; text; type: qualified name, keys; function's, code's name; old;
 	 * code: names, count, stack; frame: code, locals; generator's frame;
-	 * frame's words; tuple's items */
-	{0x308, 48, 72, 864, 872, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24},
-	{0x309, 48, 72, 856, 864, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24},
-	{0x30a, 48, 72, 864, 872, 40, 112, true, 72, 28, 32, 32, 352, 0, 0, 24},
-	{0x30b, 48, 72, 864, 872, 40, 120, false, 96, 76, 68, 32, 72, 80, 9, 24},
-	{0x30c, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24},
-	{0x30d, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24},
-	{0x30e, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 10, 32},
+	 * frame's words; tuple's items; module's name; bytearray's bytes */
+	{0x308, 48, 72, 864, 872, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24, 48,
+	 32},
+	{0x309, 48, 72, 856, 864, 104, 112, true, 72, 28, 32, 32, 360, 0, 0, 24, 48,
+	 32},
+	{0x30a, 48, 72, 864, 872, 40, 112, true, 72, 28, 32, 32, 352, 0, 0, 24, 48, 32},
+	{0x30b, 48, 72, 864, 872, 40, 120, false, 96, 76, 68, 32, 72, 80, 9, 24, 48,
+	 32},
+	{0x30c, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24, 48, 32},
+	{0x30d, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 9, 24, 48, 32},
+	{0x30e, 40, 56, 872, 880, 40, 120, false, 96, 72, 64, 0, 72, 72, 10, 32, 48,
+	 32},
+	{0x30f, 40, 56, 880, 888, 40, 120, false, 96, 72, 64, 0, 72, 72, 10, 32, 40,
+	 56},
 };
 
 enum {
@@ -149,7 +155,8 @@ static enum cpython_family family_of(struct cpython_scan *s, uint64_t type,
 	static const struct {
 		const char *name;
 		enum cpython_family family;
-	} known[] = {{"set", CPYTHON_A_SET},
+	} known[] = {{"frozendict", CPYTHON_A_DICT}, /* 3.15; its hash is behind it */
+		     {"set", CPYTHON_A_SET},
 		     {"frozenset", CPYTHON_A_SET},
 		     {"module", CPYTHON_A_MODULE},
 		     {"function", CPYTHON_A_FUNCTION},

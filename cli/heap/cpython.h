@@ -9,7 +9,7 @@
  * and what is in front of it the type's flags tell. A block is taken for an object
  * where all of that fits: the type is one whose own type leads to `type`, whose size is
  * that of the block, and which puts its objects where this one is. Layouts are those of
- * 3.8 to 3.14, of usual builds; none of it needs symbols or the interpreter's help.
+ * 3.8 to 3.15, of usual builds; none of it needs symbols or the interpreter's help.
  *
  * All that is read was written by the program, and may be anything: each list has a
  * most, each name a length, and nothing is followed for longer.

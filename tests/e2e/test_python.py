@@ -473,7 +473,7 @@ class Unknown(Case):
                             harness.SOURCE, "tests", "targets", "fake_python.c"),
                             encoding="utf-8").read())][0], 2)
                 shown = self.heapline("report", result.profile).stdout.decode()
-                self.assertRegex(shown, "WARNING: Python 3.1[15]: native stacks only.*"
+                self.assertRegex(shown, "WARNING: Python 3.1[16]: native stacks only.*"
                                  + word)
                 info = self.read_json("info", result.profile)
                 python = info["processes"][0]["python"]

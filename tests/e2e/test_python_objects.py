@@ -341,9 +341,9 @@ class Objects(test_python.Case):
             import ctypes, mmap
             class Arenas(ctypes.Structure):
                 _fields_ = [("context", ctypes.c_void_p),
-                            ("alloc", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p,
+                            ("alloc", ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p,
                                                        ctypes.c_size_t)),
-                            ("free", ctypes.CFUNCTYPE(None, ctypes.c_void_p,
+                            ("free", ctypes.PYFUNCTYPE(None, ctypes.c_void_p,
                                                       ctypes.c_void_p, ctypes.c_size_t))]
             arenas = Arenas()
             ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(arenas))

@@ -257,6 +257,7 @@ class Types(Case):
 class Own(list): __slots__ = ()
 class Map(dict): __slots__ = ()
 class Set(set): __slots__ = ()
+class Bytes(bytearray): __slots__ = ()
 class Ends(collections.deque): __slots__ = ()
 # Memory of what were tuples, as far as can be seen, for deques that have nothing in it.
 ctypes.pythonapi.PyMem_Malloc.restype = ctypes.c_void_p
@@ -267,11 +268,15 @@ for at in old:
 for at in old:
     ctypes.pythonapi.PyMem_Free(at)
 empty = [Ends() for _ in range(30)]
-kinds = [Own, Map, Set, Ends]
+kinds = [Own, Map, Set, Bytes, Ends]
+if sys.version_info >= (3, 15):
+    class Frozen(frozendict): __slots__ = ()
+    kinds.append(Frozen)
 def made(kind, n):
-    return kind(zip(range(n), range(n)) if kind is Map else range(n))
+    pairs = kind is Map or kind.__name__ == "Frozen"
+    return kind(zip(range(n), range(n)) if pairs else [i % 256 for i in range(n)])
 kept = [[made(kind, n) for n in range(0, 300, 7)] for kind in kinds]
-kept[3] += empty
+kept[4] += empty
 snapshot(sizes={kind.__name__: [len(all), sum(map(sys.getsizeof, all))] for kind, all in
                 zip(kinds, kept)})
 """)
