@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
+#include "cli/heap/guards.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -102,6 +103,7 @@ int heap_maps_read(pid_t pid, struct heap_maps *ret)
 	char path[64];
 	size_t room = 0;
 	ssize_t n;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	in = fopen(path, "re");
@@ -111,7 +113,13 @@ int heap_maps_read(pid_t pid, struct heap_maps *ret)
 	n = getdelim(&text, &room, '\0', in); /* all of it: there is no NUL */
 	if (n <= 0)
 		return errno ? -errno : -ESRCH;
-	return heap_maps_parse(text, ret);
+	r = heap_maps_parse(text, ret);
+	if (r < 0)
+		return r;
+	r = heap_guards_split(pid, ret);
+	if (r < 0)
+		heap_maps_done(ret);
+	return r;
 }
 
 const struct heap_map *heap_maps_find(const struct heap_maps *m, uint64_t address)

@@ -25,7 +25,8 @@ struct heap_maps { /* ascending, disjoint */
 	size_t count, room;
 };
 
-/* 0, -ENOMEM, -E2BIG, or -errno: the process is gone, or not ours to look at. */
+/* In pieces where there are guards (guards.h). 0, -ENOMEM, -E2BIG, or -errno: the process
+ * is gone, or not ours to look at. */
 int heap_maps_read(pid_t pid, struct heap_maps *ret);
 
 /* The same from a text, which is changed. -EBADMSG: it makes no sense. */

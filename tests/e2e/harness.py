@@ -453,6 +453,11 @@ def python_version(python):
     return tuple(map(int, said.stdout.split()))
 
 
+def kernel_version():
+    """(major, minor) of the kernel."""
+    return tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
+
+
 def at_ease():
     """Signals as a program at a terminal finds them: whoever started the tests in the
     background, or under nohup, had some ignored, and what is ignored is inherited.

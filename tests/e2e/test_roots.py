@@ -161,6 +161,16 @@ class ThreadLocal(Roots):
             "key-many": ("tls", "sure", "pthread key 50 of thread", self.THREAD)})
 
 
+class Guards(Roots):
+    def test_a_mapping_ends_where_a_guard_is(self):
+        found = self.scan_roots("guards")
+        if not found or harness.kernel_version() < (6, 15):
+            self.skipTest("Linux installs guards from 6.13 on, and tells of them from 6.15")
+        self.check(found, {
+            "beside": ("mapping", "sure", "mapping"),
+            "on-guarded": ("stack", "sure", "guarded() local `local` of thread")})
+
+
 class Coroutines(Roots):
     def test_stacks_of_those_that_wait_and_that_work(self):
         self.check(self.scan_roots("coroutines"), {

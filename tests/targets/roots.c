@@ -17,6 +17,7 @@
  *	roots coroutines	on stacks of coroutines that wait, in a block and in a
  *			mapping, and of one that a thread is on
  *	roots places	variables of the program and of a library, and registers
+ *	roots guards	on a stack and beside it, in one mapping with a guard between
  *	roots kernel	data of an epoll descriptor, and the value of a timer
  */
 #include "tests/targets/held.h"
@@ -25,6 +26,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 
@@ -230,6 +232,44 @@ static int mappings(void)
 	munmap(lost + 2 * PAGE, PAGE); /* in two pieces, the one holds the other */
 	put(lost + 16, lost + 3 * PAGE);
 	lost = inner = gone = NULL;
+	wipe();
+	return 0;
+}
+
+/* ---- guards ------------------------------------------------------------------ */
+
+enum { GUARD_INSTALL = 102, GUARD_AT = 64 * PAGE, GUARDED = 4096 * PAGE };
+
+static void *guarded(void *context)
+{
+	void *volatile local = make("on-guarded", 1001);
+
+	pthread_barrier_wait(&ready);
+	pause();
+	free(local);
+	return context;
+}
+
+/* A stack and what is below it are one mapping, nobody's as far as can be seen; between
+ * them is a guard. */
+static int guards(void)
+{
+	char *low = (char *)syscall(SYS_mmap, NULL, GUARDED, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack = low + GUARD_AT + PAGE;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (low == MAP_FAILED || madvise(low + GUARD_AT, PAGE, GUARD_INSTALL))
+		return 0; /* nothing is said */
+	put(low + 8 * PAGE, make("beside", 1002));
+	put(stack + PAGE, make("gone-below", 1003));
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, (size_t)(low + GUARDED - stack));
+	if (pthread_create(&thread, &attr, guarded, NULL))
+		abort();
+	pthread_barrier_wait(&ready);
+	low = stack = NULL;
 	wipe();
 	return 0;
 }
@@ -513,6 +553,8 @@ int main(int argc, char **argv)
 		return places();
 	if (!strcmp(what, "mappings"))
 		return mappings();
+	if (!strcmp(what, "guards"))
+		return guards();
 	if (!strcmp(what, "kernel"))
 		return kernel();
 	local = make("main", 202);

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static void lines_are_read_as_the_kernel_writes_them(void **state)
@@ -100,6 +102,51 @@ static void our_own_are_there(void **state)
 	assert_int_equal(heap_maps_read(0x7ffffff0, &m), -ESRCH);
 }
 
+enum { PAGES = 2000, GUARD_INSTALL = 102 };
+
+/* More of them than are asked for at once. */
+static void guards_are_mappings_of_their_own(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t start = (uint64_t)(uintptr_t)p;
+	bool guard[PAGES] = {false};
+	struct utsname is;
+	int major = 0, minor = 0;
+	struct heap_maps m;
+
+	(void)state;
+	assert_true(p != MAP_FAILED && !uname(&is));
+	sscanf(is.release, "%d.%d", &major, &minor);
+	if (major * 100 + minor < 615) /* they are not told of */
+		skip();
+	for (int i = 0; i < PAGES; i++) {
+		guard[i] = make_below(3) == 0;
+		if (guard[i] && madvise(p + (size_t)i * page, page, GUARD_INSTALL))
+			skip();
+		if (!guard[i] && make_below(2))
+			p[(size_t)i * page] = 1;
+	}
+	assert_int_equal(heap_maps_read(getpid(), &m), 0);
+	for (size_t i = 1; i < m.count; i++)
+		assert_true(m.items[i - 1].end <= m.items[i].start);
+	for (int i = 0; i < PAGES; i++) {
+		const struct heap_map *x =
+			heap_maps_find(&m, start + (uint64_t)i * page);
+
+		assert_non_null(x);
+		assert_int_equal(x->read, !guard[i]);
+		assert_int_equal(heap_map_holds(x), !guard[i]);
+		if (i && guard[i] != guard[i - 1])
+			assert_int_equal(x->start, start + (uint64_t)i * page);
+		else if (i)
+			assert_true(x->start < start + (uint64_t)i * page);
+	}
+	heap_maps_done(&m);
+	munmap(p, PAGES * page);
+}
+
 enum { SPACE = 64 };
 
 /* Against a bit for each address. */
@@ -145,6 +192,7 @@ int main(void)
 		cmocka_unit_test(reserved_memory_is_not_looked_at),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(our_own_are_there),
+		cmocka_unit_test(guards_are_mappings_of_their_own),
 		cmocka_unit_test(what_ranges_leave_is_what_nobody_has),
 	};
 

@@ -51,6 +51,7 @@ static void the_kept_layouts_are_those_of_their_versions(void **state)
 	assert_int_equal(python_layouts[PYTHON_3_12].version, 0x30c);
 	assert_int_equal(python_layouts[PYTHON_3_13].version, 0x30d);
 	assert_int_equal(python_layouts[PYTHON_3_14].version, 0x30e);
+	assert_int_equal(python_layouts[PYTHON_3_15].version, 0x30f);
 }
 
 /* The innermost of three frames goes to a place of its code. */
@@ -325,7 +326,7 @@ static void equal_objects_say_the_same_and_others_do_not(void **state)
 	b[0] = 0;
 	b[8] = 1; /* of another type */
 	assert_false(python_value(b, &y));
-	for (size_t l = 0; l <= PYTHON_3_14; l++) {
+	for (size_t l = 0; l <= PYTHON_3_15; l++) {
 		python.layout = python_layouts[l];
 		assert_true(python_value(a, &y));
 		assert_int_equal(x, y);
