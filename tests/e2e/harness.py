@@ -453,6 +453,11 @@ def python_version(python):
     return tuple(map(int, said.stdout.split()))
 
 
+# Names as Rust mangles them by default up to 1.9x, which later ones call unstable.
+LEGACY_RUST = ["-Z", "unstable-options", "-C", "symbol-mangling-version=legacy"]
+UNSTABLE_RUST = {"RUSTC_BOOTSTRAP": "1"}
+
+
 def kernel_version():
     """(major, minor) of the kernel."""
     return tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))

@@ -424,7 +424,8 @@ class Rust(harness.Case):
         app = self.path("names")
         done = self.run_native(
             ["rustc", "-g", "-C", "opt-level=1", *mangling, "-o", app,
-             os.path.join(harness.SOURCE, "tests", "targets", "symbol_names.rs")])
+             os.path.join(harness.SOURCE, "tests", "targets", "symbol_names.rs")],
+            env=harness.UNSTABLE_RUST)
         self.assertEqual(done.status, 0, done)
         result = self.record([app])
         self.assertEqual(result.status, 0, result)
@@ -438,7 +439,7 @@ class Rust(harness.Case):
             self.assertNotRegex(name, r"^_R|^_ZN|17h[0-9a-f]{16}")
 
     def test_legacy_names(self):
-        self.check([], "symbol_names::main", "symbol_names::closure_user",
+        self.check(harness.LEGACY_RUST, "symbol_names::main", "symbol_names::closure_user",
                    "<[u32] as symbol_names::Fill>::fill",
                    "symbol_names::main::{{closure}}")
 

@@ -433,8 +433,10 @@ class Manners(harness.Case):
         server = Server(self, self.profile())
         for path in ("api/", "api", "api//lines", "api/lines/", "api/%6cines",
                      "columns/%2e%2e", "./", "a" * 5000,
-                     "api/lines%00", "api/help", "api/--version"):
+                     "api/help", "api/--version"):
             self.assertEqual(server.get(path)[0], 404, path)
+        # (libmicrohttpd 1 refuses this one itself.)
+        self.assertIn(server.get("api/lines%00")[0], (400, 404))
         for path in ("", "..", "x" * 63, "x" * 80, "all.b.texts", "all.all.texts", "b.b.texts"):
             self.assertEqual(server.get("columns/" + path)[0], 204, path)
         for query in ("=", "focus=%", "focus=%0", "focus=%zz", "focus=%00", "&", "nosuch=1",

@@ -27,9 +27,10 @@ class Golden(harness.Case):
         driver = "g++" if sources[0].endswith(".cc") else "gcc"
         if sources[0].endswith(".rs"):
             driver = "/usr/bin/rustc"  # Debian's: the texts are by its release
-            flags = ["-g", "-C", "opt-level=0"]
+            flags = ["-g", "-C", "opt-level=0", *harness.LEGACY_RUST]
         names = [n for n in sources if not n.endswith(".h")]
-        subprocess.run([driver, *flags, *names, "-o", program], cwd=self.dir, check=True)
+        subprocess.run([driver, *flags, *names, "-o", program], cwd=self.dir, check=True,
+                       env={**os.environ, **harness.UNSTABLE_RUST})
         return self.path(program)
 
     def pool(self):
