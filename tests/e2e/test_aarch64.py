@@ -11,7 +11,9 @@ import unittest
 from harness import BUILD, HEAPLINE, SOURCE, Case, main
 
 GCC, GXX = "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"
-QEMU, ROOT = "qemu-aarch64-static", "/usr/aarch64-linux-gnu"
+# (Debian 14 has no static one.)
+QEMU = shutil.which("qemu-aarch64-static") or "qemu-aarch64"
+ROOT = "/usr/aarch64-linux-gnu"
 CROSS = os.path.join(BUILD, "aarch64")  # a build tree of its own
 SHIM = os.path.join(CROSS, "preload", "libheapline.so")
 HAVE = all(map(shutil.which, (GCC, GXX, QEMU, "meson"))) and os.path.isdir(ROOT)

@@ -23,7 +23,7 @@ export async function launch(executablePath) {
 export async function open(browser, file, fragment = "", options = {}) {
   const { until = "whole", ...rest } = options;
   const context = await browser.newContext({
-    viewport: { width: 1400, height: 2600 }, colorScheme: "light", ...rest,
+    viewport: { width: 1400, height: 3600 }, colorScheme: "light", ...rest,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
