@@ -15,9 +15,12 @@ enum {			/* offsets in objects, of all these versions */
        DICT_VALUES = 40,
        SET_TABLE = 40,
        SET_SMALL = 64,
+       BYTEARRAY_BYTES = 32,
+       BYTEARRAY_OBJECT = 56, /* of its bytes, since 3.15 */
        ARRAY_ITEMS = 24,
        MODULE_DICT = 16,
-       DEQUE_LEFT = 24, /* blocks */
+       MODULE_NAME = 48, /* since 3.15: a word before */
+       DEQUE_LEFT = 24,	 /* blocks */
        DEQUE_RIGHT = 32,
        DEQUE_FIRST = 40, /* items */
        DEQUE_LAST = 48,
@@ -73,11 +76,17 @@ static void disown(struct cpython_scan *s, uint64_t address, bool inside)
 		*w = (struct heap_what){0};
 }
 
-/* Where a bytearray's bytes are. Since 3.15 they are an object, but nobody else has it: a
- * part then. */
-static void disown_bytes(struct cpython_scan *s, uint64_t address)
+/* Where a bytearray's bytes are. */
+static uint64_t bytes_of(struct cpython_scan *s, uint64_t object)
 {
-	uint64_t into = 0;
+	return word_of(s, object,
+		       s->shape->version >= 0x30f ? BYTEARRAY_OBJECT : BYTEARRAY_BYTES);
+}
+
+/* They are a part, also where they are an object, unless somebody else has it too. */
+static void disown_bytes(struct cpython_scan *s, uint64_t object)
+{
+	uint64_t into = 0, address = bytes_of(s, object);
 	uint32_t block = address ? cpython_block(s, address, &into) : HEAP_NONE;
 	struct heap_what *w = block == HEAP_NONE ? NULL : &s->g->types.what[block];
 
@@ -125,7 +134,7 @@ void cpython_disown(struct cpython_scan *s)
 		else if (k->family == CPYTHON_A_SET)
 			disown(s, word_of(s, object, SET_TABLE), false);
 		else if (k->family == CPYTHON_A_BYTEARRAY)
-			disown_bytes(s, word_of(s, object, s->shape->bytearray_bytes));
+			disown_bytes(s, object);
 		else if (k->family == CPYTHON_AN_ARRAY)
 			disown(s, word_of(s, object, ARRAY_ITEMS), false);
 		else if (k->family == CPYTHON_A_DICT)
@@ -472,7 +481,8 @@ static int see_name(struct cpython_scan *s, uint32_t block, uint64_t text)
 /* Its dictionary, by which frames hold it, is called so as well. */
 static int see_module(struct cpython_scan *s, uint32_t block, uint64_t object)
 {
-	uint64_t into, text = word_of(s, object, s->shape->module_name);
+	int64_t at = s->shape->version >= 0x30f ? MODULE_NAME - WORD : MODULE_NAME;
+	uint64_t into, text = word_of(s, object, at);
 	char name[CPYTHON_NAME_MAX], dict[CPYTHON_NAME_MAX + 16];
 	struct heap_called c;
 	int r = see_name(s, block, text);
@@ -518,8 +528,7 @@ static int see_object(struct cpython_scan *s, uint32_t block,
 	case CPYTHON_A_SET:
 		return see_set(s, block, k, object);
 	case CPYTHON_A_BYTEARRAY:
-		claim(s, k->type, word_of(s, object, s->shape->bytearray_bytes),
-		      HEAP_BUFFER, false);
+		claim(s, k->type, bytes_of(s, object), HEAP_BUFFER, false);
 		return 0;
 	case CPYTHON_AN_ARRAY:
 		claim(s, k->type, word_of(s, object, ARRAY_ITEMS), HEAP_BUFFER, false);

@@ -19,8 +19,6 @@ struct cpython_shape { /* offsets, bytes */
 	uint16_t generator_frame; /* since 3.11 */
 	uint16_t frame_words;	  /* a frame's own, in front of its variables */
 	uint16_t tuple_items;
-	uint16_t module_name;
-	uint16_t bytearray_bytes; /* since 3.15 they are an object */
 };
 
 enum cpython_flag { /* tp_flags, since 3.8 but where it is said */

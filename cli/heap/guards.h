@@ -9,6 +9,6 @@
 #include "cli/heap/maps.h"
 
 /* Takes mappings apart at their guards, which become mappings that cannot be read. A
- * kernel that has guards but does not tell of them (before 6.15) leaves them whole. 0 or
- * -ENOMEM. */
+ * kernel that has guards but does not tell of them (before 6.15) leaves them whole; beyond
+ * 65,536 guards what follows stays whole. 0 or -ENOMEM. */
 int heap_guards_split(pid_t pid, struct heap_maps *m);
