@@ -139,6 +139,13 @@ static enum joined elsewhere(struct deep *d, int at)
 	return at < 0 ? JOINED : ANEW;
 }
 
+/* In the gap: behind a strange frame there may be any number of others. */
+static void pass_strange(struct deep *d, uintptr_t frame)
+{
+	if (d->total && is_strange(d->l, frame))
+		d->total = 0;
+}
+
 /* What is behind the gap is all as it was, and more is wanted: *frame is where to go on. */
 static enum joined enter_gap(struct deep *d, int kept, uintptr_t *frame)
 {
@@ -149,6 +156,7 @@ static enum joined enter_gap(struct deep *d, int kept, uintptr_t *frame)
 		w->found[d->n++] = w->frames[i].frame;
 	d->stop = d->n + WINDOW;
 	d->limit = OUTER;
+	pass_strange(d, w->frames[OUTER].frame);
 	*frame = python_outside(d->l, w->frames[OUTER].frame);
 	return GO_ON;
 }
@@ -253,6 +261,7 @@ static int walk(struct deep *d, const uintptr_t first)
 		if (d->n == PYTHON_FRAMES)
 			make_room(d);
 		d->w->found[d->n++] = frame;
+		pass_strange(d, frame);
 		frame = python_outside(d->l, frame);
 	}
 	d->w->forgotten = d->forgotten;

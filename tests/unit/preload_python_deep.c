@@ -210,6 +210,30 @@ static void generators_are_resumed_from_anywhere(void **state)
 	}
 }
 
+/* They called, and are resumed by themselves from ten thousand calls further in. */
+static void generators_are_resumed_from_elsewhere_in_the_gap(void **state)
+{
+	(void)state;
+	for (size_t l = 0; l < sizeof(python_layouts) / sizeof(*python_layouts); l++) {
+		up(&python_layouts[l]);
+		for (int n = 0; n < unit_rounds(60); n++) {
+			int has = 4000 + 29 * n;
+
+			pop_to(fake.depth < has ? fake.depth : has);
+			push_to(has);
+			push_generators(1500);
+			call_more(has, 1000 + 7 * n);
+			check();
+			pop_to(has);
+			push_to(has + 10000);
+			push_generators(1500);
+			check();
+			pop_to(has);
+		}
+		unforge();
+	}
+}
+
 static bool is_cut(const struct wire_node *n)
 {
 	return n->pc_flags >> WIRE_PC_BITS & WIRE_NODE_CUT;
@@ -358,6 +382,7 @@ int main(void)
 		cmocka_unit_test(an_unchanged_stack_of_any_depth_is_not_walked),
 		cmocka_unit_test(a_deep_recursion_walks_what_has_changed),
 		cmocka_unit_test(generators_are_resumed_from_anywhere),
+		cmocka_unit_test(generators_are_resumed_from_elsewhere_in_the_gap),
 		cmocka_unit_test(
 			a_middle_that_changed_unseen_is_still_between_both_ends),
 		cmocka_unit_test(outermost_frames_may_have_gone),
