@@ -276,25 +276,28 @@ static int size_below(size_t entries)
 	return size;
 }
 
-/* How many blocks a new page may come to have: as many as the one before it, if that has
- * more; of what is usual, which it is not known to be, five eighths. */
-static size_t expected(const struct live *l, uint64_t page, size_t usual)
+/* The least size, from that one on, that so many entries fit into. */
+static int size_for(size_t entries, int size)
 {
-	const struct live_page *before = page ? live_page(l, page - 1) : NULL;
-	size_t least = (5 * usual + 4) / 8;
-
-	return before && before->used > least ? before->used : least;
+	while (size + 1 < LIVE_SIZES && entries_of(size) < entries)
+		size++;
+	return size;
 }
 
-/* The size that a page begins with. A block of a page and more is likely to be the only
- * one that begins there. */
+/* The size that a page begins with: with room for as many blocks as the one before it
+ * has, or for five eighths of what is usual, which it is not known to be. One that has a
+ * block of a page and more is likely to have no other. */
 static int first_size(const struct live *l, const struct live_page *p, uint64_t bytes,
 		      size_t usual)
 {
-	int size = bytes > LIVE_PAGE_MASK
-			   ? 0
-			   : size_below(expected(l, p->page1 - 1, usual));
+	const struct live_page *before =
+		p->page1 > 1 ? live_page(l, p->page1 - 2) : NULL;
+	int size = size_below((5 * usual + 4) / 8);
 
+	if (bytes > LIVE_PAGE_MASK)
+		size = 0;
+	else if (before)
+		size = size_for(before->used, size);
 	return l->pages < MANY && size < LIVE_SHARED ? LIVE_SHARED : size;
 }
 

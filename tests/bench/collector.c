@@ -7,6 +7,7 @@
  *	cross	4 rings; each frees what the previous one allocated
  *	three	3 rings with pairs, each of which goes on while the others' begin and end
  *	tangled	the same of threads that do not keep step
+ *	tree	blocks side by side, all of which stay until the last one is there
  *	fresh	a stack that was never seen, 3 frames below one that was, for each block
  *	native	for scale: a malloc and its free, without us
  *
@@ -260,6 +261,30 @@ static void fresh(struct bench *b, struct result *r)
 	note(b, r);
 }
 
+static uint64_t tree_size(uint32_t block)
+{
+	return 24 + block * 2654435761u % 11 * 16;
+}
+
+/* As a document's: freed in the order in which it was made. */
+static void tree(struct bench *b, struct result *r)
+{
+	for (int type = WIRE_ALLOC; type <= WIRE_FREE; type++) {
+		uint64_t address = address_of(3 * MOST) + 16;
+
+		for (uint32_t block = 0; block < BURSTS / 2u * BURST; block++) {
+			wire_put(b->base, b->ring[0], (enum wire_type)type, address,
+				 b->stamp, type == WIRE_ALLOC ? tree_size(block) : 0,
+				 1 + block % 7);
+			b->stamp += WIRE_TIME_UNIT;
+			address += tree_size(block) + 8;
+			if (block % BURST == BURST - 1)
+				drain(b);
+		}
+	}
+	note(b, r);
+}
+
 /* Of sizes and numbers that glibc serves from its lists. */
 static void native(struct bench *b, struct result *r)
 {
@@ -280,6 +305,7 @@ static void rates(struct bench *b)
 {
 	struct result some = {0}, many = {0}, joined = {0}, apart = {0};
 	struct result crossed = {0}, threefold = {0}, random = {0}, alone = {0};
+	struct result whole = {0};
 
 	grow_to(b, SOME);
 	for (int i = 0; i < ROUNDS; i++)
@@ -294,6 +320,7 @@ static void rates(struct bench *b)
 		cross(b, &crossed);
 		three(b, &threefold);
 		tangled(b, &random);
+		tree(b, &whole);
 		native(b, &alone);
 	}
 	tell(&some, "warm 0.1 M");
@@ -303,6 +330,7 @@ static void rates(struct bench *b)
 	tell(&crossed, "cross");
 	tell(&threefold, "three");
 	tell(&random, "tangled");
+	tell(&whole, "tree");
 	tell(&alone, "native");
 }
 
@@ -447,6 +475,8 @@ static int one_case(struct bench *b, const char *name, int rounds)
 			three(b, &r);
 		else if (strcmp(name, "tangled") == 0)
 			tangled(b, &r);
+		else if (strcmp(name, "tree") == 0)
+			tree(b, &r);
 		else if (strcmp(name, "fresh") == 0)
 			fresh(b, &r);
 		else if (b->count)
