@@ -95,6 +95,13 @@ struct ledger_stray { /* a block that lives on where nobody knows */
 
 /* What ledger_run() has done, and the sums of the process and the tree do not show yet.
  * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
+/* Of maxima that follow each other, the last one; it is noted late: plain_top(). */
+struct ledger_climb {
+	uint64_t until;	     /* bytes: beyond them it is another climb; 0: it is none */
+	uint64_t blocks, ns; /* at sums.most: more than before the sums; when */
+	bool keeps; /* the timeline's bin alone climbs: sites are kept for the peaks */
+};
+
 struct ledger_sums {
 	struct ledger_process *of; /* NULL: nothing; the rest is worthless */
 	uint64_t tag, key;	   /* how its entries in sites.direct begin, its keys */
@@ -104,6 +111,7 @@ struct ledger_sums {
 	uint64_t epochs;	   /* both peaks' together */
 	uint64_t others;	   /* bytes of the rest of the tree */
 	uint64_t allocs, allocated_bytes, frees;
+	struct ledger_climb climb;
 	struct profile_amount temporary;
 	bool is_parent;
 	uint32_t held; /* blocks that are in no table: see plain_hold() */

@@ -7,8 +7,9 @@
  * Events that come one after the other are nearly always of one process, of one epoch
  * and of one bin of the timeline. What they do to the sums is summed up itself
  * (ledger.sums), and put where it belongs when something else happens: plain_end().
- * A site is counted at once, but the three maxima that a sum may be are one limit, which
- * is seldom passed.
+ * A site is counted at once, but the three maxima that a sum may be are one limit. While
+ * a heap grows each allocation passes it: of those that follow each other the last one is
+ * the maximum.
  */
 #pragma once
 
@@ -33,15 +34,23 @@ static inline struct profile_bin *plain_bin(struct ledger *l)
 	return &l->sites.timeline.bins[l->sites.timeline.count - 1];
 }
 
-/* What the process may hold before something is greater than it ever was. */
+/* What the process may hold for the tree to hold so much. */
+static inline uint64_t plain_share(const struct ledger *l, uint64_t tree)
+{
+	return tree > l->sums.others ? tree - l->sums.others : 0;
+}
+
+/* What it may hold before one of the peaks is passed. */
+static inline uint64_t plain_peaks(const struct ledger *l)
+{
+	return plain_lesser(l->sums.of->sums.peak[PROFILE_MALLOC].max.bytes,
+			    plain_share(l, l->sites.tree_peak.max.bytes));
+}
+
+/* Before anything is greater than it ever was. */
 static inline uint64_t plain_most(struct ledger *l)
 {
-	const struct ledger_sums *s = &l->sums;
-	uint64_t tree =
-		plain_lesser(l->sites.tree_peak.max.bytes, plain_bin(l)->max_bytes);
-
-	return plain_lesser(s->of->sums.peak[PROFILE_MALLOC].max.bytes,
-			    tree > s->others ? tree - s->others : 0);
+	return plain_lesser(plain_peaks(l), plain_share(l, plain_bin(l)->max_bytes));
 }
 
 /* Of both peaks. Each only grows: this is as it was while both are. */
@@ -71,6 +80,34 @@ static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 	l->sums.epochs = plain_epochs(l);
 }
 
+/* The maximum that it has climbed to goes where it belongs. */
+static inline void plain_top(struct ledger *l)
+{
+	struct ledger_sums *s = &l->sums;
+	struct sites_process *p = &s->of->sums;
+	struct peak_total *own = &p->peak[PROFILE_MALLOC], *tree = &l->sites.tree_peak;
+	struct ledger_climb *climb = &s->climb;
+
+	if (!climb->until)
+		return;
+	climb->until = 0;
+	plain_bin(l)->max_bytes = s->most + s->others;
+	if (climb->keeps)
+		return;
+	own->max.blocks = p->live[PROFILE_MALLOC].blocks + climb->blocks;
+	own->max.bytes = s->most;
+	tree->max.blocks = l->sites.tree_live.blocks + climb->blocks;
+	tree->max.bytes = s->most + s->others;
+	own->at_ns = tree->at_ns = climb->ns;
+}
+
+/* Something will be kept as it was at the peaks: another maximum is of a new epoch. */
+static inline void plain_stay(struct ledger *l)
+{
+	if (!l->sums.climb.keeps)
+		plain_top(l);
+}
+
 static inline void plain_end(struct ledger *l)
 {
 	struct ledger_sums *s = &l->sums;
@@ -79,6 +116,7 @@ static inline void plain_end(struct ledger *l)
 	struct profile_amount *tree = &l->sites.tree_live;
 	struct profile_bin *b = plain_bin(l);
 
+	plain_top(l);
 	p->allocs[PROFILE_MALLOC] += s->allocs;
 	p->allocated_bytes[PROFILE_MALLOC] += s->allocated_bytes;
 	p->frees[PROFILE_MALLOC] += s->frees;
@@ -135,13 +173,14 @@ static inline uint32_t plain_place(struct ledger *l, struct ledger_process *p,
 }
 
 /* Before a site's counters change, when the sums are no maximum. */
-static inline void plain_keep(const struct ledger *l, struct site *site)
+static inline void plain_keep(struct ledger *l, struct site *site)
 {
 	const struct peak_total *own = &l->sums.of->sums.peak[PROFILE_MALLOC];
 	const struct peak_total *tree = &l->sites.tree_peak;
 
 	if (__builtin_expect(site->kept == l->sums.epochs, 1))
 		return;
+	plain_stay(l);
 	site->kept = l->sums.epochs;
 	if (site->peak.saved_in != own->epoch)
 		site->peak = (struct peak_part){own->epoch, sites_live(site)};
@@ -149,9 +188,19 @@ static inline void plain_keep(const struct ledger *l, struct site *site)
 		site->tree_peak = (struct peak_part){tree->epoch, sites_live(site)};
 }
 
+/* How far it may rise from here on before there is more to do than to note that. */
+static inline void plain_climb(struct ledger *l, bool own, bool tree)
+{
+	struct ledger_climb *climb = &l->sums.climb;
+
+	climb->keeps = !own;
+	if (own == tree)
+		climb->until = own ? UINT64_MAX : plain_peaks(l);
+}
+
 /* The process holds more than what was the limit. */
-static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live,
-			      uint64_t ns)
+__attribute__((noinline)) static void plain_rise(struct ledger *l, struct site *site,
+						 uint64_t live, uint64_t ns)
 {
 	struct ledger_sums *s = &l->sums;
 	struct sites_process *p = &s->of->sums;
@@ -160,6 +209,8 @@ static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live
 	struct profile_amount tree = {l->sites.tree_live.blocks + more,
 				      live + s->others};
 	struct profile_bin *b = plain_bin(l);
+	bool own_rises = live > p->peak[PROFILE_MALLOC].max.bytes;
+	bool tree_rises = tree.bytes > l->sites.tree_peak.max.bytes;
 
 	peak_change(&p->peak[PROFILE_MALLOC], &site->peak, sites_live(site), sum, ns);
 	peak_change(&l->sites.tree_peak, &site->tree_peak, sites_live(site), tree, ns);
@@ -167,6 +218,21 @@ static inline void plain_rise(struct ledger *l, struct site *site, uint64_t live
 		b->max_bytes = tree.bytes;
 	s->most = plain_most(l);
 	s->epochs = plain_epochs(l);
+	s->climb = (struct ledger_climb){.blocks = more, .ns = ns};
+	plain_climb(l, own_rises, tree_rises);
+}
+
+/* Or as much as it has climbed to, and no other limit. */
+static inline void plain_step(struct ledger *l, struct site *site, uint64_t live,
+			      uint64_t ns)
+{
+	struct ledger_sums *s = &l->sums;
+
+	s->most = live;
+	s->climb.blocks = s->allocs - s->frees;
+	s->climb.ns = ns;
+	if (s->climb.keeps)
+		plain_keep(l, site);
 }
 
 /* The process now holds `live`, and the site a block more. Whether it rose. */
@@ -181,10 +247,13 @@ static inline __attribute__((always_inline)) bool plain_born(struct ledger *l,
 	s->allocs++;
 	s->allocated_bytes += size;
 	counting_touch(&l->sites, site);
-	if (rises)
-		plain_rise(l, site, live, ns);
-	else
+	if (!rises) {
 		plain_keep(l, site);
+	} else if (live <= s->climb.until) {
+		plain_step(l, site, live, ns);
+	} else {
+		plain_rise(l, site, live, ns);
+	}
 	counting_born(site, ns);
 	site->allocs++;
 	site->allocated_bytes += size;
@@ -217,14 +286,16 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 }
 
 /* A block comes, in an arena or not: before the heap's own sums change. Whether. */
-static inline bool plain_settle(struct ledger_process *p, uint64_t address,
-				uint64_t bytes)
+static inline bool plain_settle(struct ledger *l, struct ledger_process *p,
+				uint64_t address, uint64_t bytes)
 {
 	bool inside = arenas_has(&p->arenas, address);
 
-	if (inside)
-		arenas_born(&p->arenas, blocks_epoch(p), bytes);
-	return inside;
+	if (!inside)
+		return false;
+	plain_stay(l);
+	arenas_born(&p->arenas, blocks_epoch(p), bytes);
+	return true;
 }
 
 /* A block that lives on: the process has one more, and the site. */
@@ -235,7 +306,7 @@ plain_came(struct ledger *l, struct ledger_process *p, const struct event *ev,
 	struct ledger_sums *s = &l->sums;
 
 	s->live += ev->size;
-	plain_settle(p, ev->address, ev->size);
+	plain_settle(l, p, ev->address, ev->size);
 	plain_born(l, &l->sites.items[site], ev->size, s->live, ns);
 }
 
@@ -271,7 +342,7 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
-	inside = plain_settle(p, ev->address, ev->size);
+	inside = plain_settle(l, p, ev->address, ev->size);
 	/* At a peak, it is what the site held there. */
 	if (plain_born(l, site, ev->size, s->live + ev->size, born_ns))
 		plain_keep(l, site);
