@@ -355,7 +355,7 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 			__builtin_prefetch(s->items[site].sizes, 1);
 		if (ev->type != WIRE_ALLOC)
 			__builtin_prefetch(s->items[site].lives, 1);
-		__asm__ volatile(""); /* see live_way() */
+		__asm__ volatile(""); /* see live_ask() */
 	}
 }
 
@@ -363,17 +363,22 @@ void ledger_look_ahead(struct ledger *l, struct ledger_process *p, struct event 
 		       size_t n)
 {
 	const struct event *cold[RING_WINDOW];
+	struct live_way way = {.at = LIVE_NOWHERE};
+	uint64_t last = 0;
 
 	assert(n <= RING_WINDOW);
 	if (p->live.pages > FEW_PAGES)
-		for (const struct event *ev = events; ev < events + n; ev++)
-			live_hint(&p->live, ev->address);
-	for (struct event *ev = events; ev < events + n; ev++) {
-		ev->way = live_way(&p->live, ev->address);
-		if (ev->way.at == LIVE_NOWHERE && ev->type == WIRE_ALLOC) {
-			live_open(&p->live, ev->address);
-			ev->way = live_way(&p->live, ev->address);
+		for (const struct event *ev = events; ev < events + n; ev++) {
+			live_hint(&p->live, ev->address, last);
+			last = ev->address;
 		}
+	for (struct event *ev = events; ev < events + n; ev++) {
+		way = live_way_behind(&p->live, ev->address, &way);
+		if (way.at == LIVE_NOWHERE && ev->type == WIRE_ALLOC) {
+			live_open(&p->live, ev->address);
+			way = live_way(&p->live, ev->address);
+		}
+		ev->way = way;
 	}
 	if (l->sites.count > FEW_SITES)
 		look_for_sites(l, p, cold, find_cold(l, p, events, n, cold));

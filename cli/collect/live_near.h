@@ -112,35 +112,59 @@ live_find(const struct live *l, const struct live_page *p, unsigned place,
 	return live_entry(&groups[i], set);
 }
 
-/* Before live_way(): asks for the memory that that will look at. */
-static inline void live_hint(const struct live *l, uint64_t address)
+static inline bool live_same_page(uint64_t a, uint64_t b)
+{
+	return (a ^ b) >> LIVE_PAGE_SHIFT == 0;
+}
+
+/* Before live_way(): asks for the memory that that will look at. The last one that this was
+ * done for is likely to lie beside it. */
+static inline void live_hint(const struct live *l, uint64_t address, uint64_t last)
 {
 	uint64_t mixed = live_mix(address >> LIVE_PAGE_SHIFT);
 	const struct live_shard *s = &l->shard[live_shard_of(mixed)];
 
-	if (s->room)
+	if (!live_same_page(address, last) && s->room)
 		__builtin_prefetch(&s->pages[live_first(mixed, s->room)], 1);
-	__asm__ volatile(""); /* see live_way() */
+	__asm__ volatile(""); /* see live_ask() */
 }
 
-/* The way to an address; asks for the memory that a search will look at. */
+/* Asks for the memory that a search at the end of the way will look at. */
+static inline void live_ask(const struct live *l, const struct live_way *way)
+{
+	const struct live_page *p = &l->shard[way->shard].pages[way->at];
+
+	__builtin_prefetch(live_groups(l, p) + live_home(live_sizes[p->size],
+							 live_place(way->address)),
+			   1);
+	/* Or gcc takes this for a pure function, whose calls may go: they did. */
+	__asm__ volatile("");
+}
+
+/* The way to an address; asks for memory as above. */
 static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
 	uint64_t page = address >> LIVE_PAGE_SHIFT, mixed = live_mix(page);
 	struct live_way way = {address, live_shard_of(mixed), LIVE_NOWHERE, l->made};
-	const struct live_shard *s = &l->shard[way.shard];
 
 	if (!live_is_odd(address))
-		way.at = live_page_at(s, page, mixed);
-	if (way.at != LIVE_NOWHERE) {
-		const struct live_page *p = &s->pages[way.at];
+		way.at = live_page_at(&l->shard[way.shard], page, mixed);
+	if (way.at != LIVE_NOWHERE)
+		live_ask(l, &way);
+	return way;
+}
 
-		__builtin_prefetch(live_groups(l, p) + live_home(live_sizes[p->size],
-								 live_place(address)),
-				   1);
-	}
-	/* Or gcc takes this for a pure function, whose calls may go: they did. */
-	__asm__ volatile("");
+/* The same, behind another one, to what is likely to lie on the same page. */
+static inline struct live_way live_way_behind(const struct live *l, uint64_t address,
+					      const struct live_way *last)
+{
+	struct live_way way = *last;
+
+	if (!live_same_page(address, last->address) || last->at == LIVE_NOWHERE ||
+	    live_is_odd(address))
+		return live_way(l, address);
+	way.address = address;
+	live_ask(l, &way);
 	return way;
 }
 

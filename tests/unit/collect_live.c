@@ -488,13 +488,14 @@ static void what_is_strewn_over_more_pages_costs_half_as_much_again(void **state
 static void a_way_leads_to_the_block(void **state)
 {
 	struct live l = {0};
+	struct live_way way = {.at = LIVE_NOWHERE};
 	uint64_t n = 5000, at_once = 0, lacking = 0;
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++) {
 		struct live_block b = {.size = i, .site = (uint32_t)i + 1};
-		struct live_way way = live_way(&l, 4096 + i * 16);
 
+		way = live_way_behind(&l, 4096 + i * 16, &way);
 		lacking += live_lacks_near(&l, &way);
 		if (live_add_near(&l, &way, &b))
 			at_once++;
@@ -503,15 +504,32 @@ static void a_way_leads_to_the_block(void **state)
 	}
 	assert_true(at_once > n / 2 && lacking >= at_once);
 	for (uint64_t i = 0; i < n; i++) {
-		struct live_way way = live_way(&l, 4096 + i * 16);
 		struct live_block got;
 
+		way = live_way_behind(&l, 4096 + i * 16, &way);
 		assert_int_equal(live_peek(&l, &way), i + 1);
 		assert_true(live_take_near(&l, &way, UINT64_MAX, &got));
 		assert_int_equal(got.size, i);
 		assert_false(live_take_near(&l, &way, UINT64_MAX, &got));
 	}
 	assert_int_equal(live_count(&l), 0);
+	live_done(&l);
+}
+
+static void beside_a_block_lies_none_at_an_odd_address(void **state)
+{
+	struct live l = {0};
+	struct live_block b = {.size = 1, .site = 1}, got;
+	struct live_way way;
+
+	(void)state;
+	assert_int_equal(live_add(&l, 4096, &b), 0);
+	way = live_way(&l, 4096);
+	assert_int_not_equal(way.at, LIVE_NOWHERE);
+	way = live_way_behind(&l, 4097, &way);
+	assert_false(live_take_near(&l, &way, UINT64_MAX, &got));
+	way = live_way_behind(&l, 4096, &way);
+	assert_true(live_take_near(&l, &way, UINT64_MAX, &got));
 	live_done(&l);
 }
 
@@ -559,6 +577,7 @@ int main(void)
 		cmocka_unit_test(
 			what_is_strewn_over_more_pages_costs_half_as_much_again),
 		cmocka_unit_test(a_way_leads_to_the_block),
+		cmocka_unit_test(beside_a_block_lies_none_at_an_odd_address),
 		cmocka_unit_test(a_way_from_before_it_grew_is_no_danger),
 		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
 		cmocka_unit_test(a_table_that_was_left_is_empty_small_or_large),
