@@ -43,16 +43,19 @@ static void publish(void *base, uint32_t module, uint64_t start, uint64_t end)
 	atomic_store_explicit(&l->ready, 1, memory_order_release);
 }
 
-/* pc is inside the function, which is one of the loop's. */
-static void learn(void *base, uintptr_t pc)
+/* pc is inside the function, which is one of the loop's. Whether it is known now. */
+static bool learn(void *base, uintptr_t pc)
 {
 	struct module m;
 	struct fde f;
 
-	if (is_known(base, pc) || modules_find(pc, &m) < 0 || !m.index || !m.has_cfi ||
+	if (is_known(base, pc))
+		return true;
+	if (modules_find(pc, &m) < 0 || !m.index || !m.has_cfi ||
 	    fde_find(&m.cfi, pc, &f) < 0)
-		return;
+		return false;
 	publish(base, m.index, f.low, f.high);
+	return true;
 }
 
 void python_loop_init(void *base, uintptr_t function)
@@ -63,17 +66,27 @@ void python_loop_init(void *base, uintptr_t function)
 
 /* The kept native frame around an address of the stack, from frame *at outwards: its
  * own are those from its stack pointer to the one of the frame outside. Only those that
- * are told are what is there. */
-static void learn_around(void *base, const struct last *last, uint32_t *at,
-			 uintptr_t record)
+ * are told are what is there. Mostly it is the one that it was the last time. */
+static void learn_around(void *base, struct python_walk *w, const struct last *last,
+			 uint32_t *at, uintptr_t record)
 {
+	struct python_seen *seen = &w->seen[record / sizeof(record) % PYTHON_SEEN];
+	const struct last_frame *f = &last->frames[seen->at];
+
+	if (seen->record == record && seen->generation == last->generation &&
+	    seen->at <= *at && seen->pc == f->pc && seen->sp == f->sp) {
+		*at = seen->at;
+		return;
+	}
 	while (*at > 1 && last->frames[*at - 1].sp <= record)
 		*at = last_outside(last, *at);
-	if (*at > 1 && last->frames[*at].sp <= record)
-		learn(base, last->frames[*at].pc - 1);
+	f = &last->frames[*at];
+	if (*at > 1 && f->sp <= record && learn(base, f->pc - 1))
+		*seen = (struct python_seen){record, f->sp, f->pc, *at,
+					     last->generation};
 }
 
-void python_loop_learn(void *base, uintptr_t state, const struct python_walk *w,
+void python_loop_learn(void *base, uintptr_t state, struct python_walk *w,
 		       const struct last *last)
 {
 	const struct python_layout *l = &python.layout;
@@ -85,7 +98,7 @@ void python_loop_learn(void *base, uintptr_t state, const struct python_walk *w,
 			if (w->cut && i + w->gone + 1 == w->cut)
 				i = UNWIND_OUTER - 1;
 			if (w->frames[i].is_link)
-				learn_around(base, last, &at, w->frames[i].frame);
+				learn_around(base, w, last, &at, w->frames[i].frame);
 		}
 		return;
 	}
@@ -93,7 +106,7 @@ void python_loop_learn(void *base, uintptr_t state, const struct python_walk *w,
 		return;
 	link = probe_load(state + (uintptr_t)l->state_frame);
 	for (size_t i = 0; link && at && i < LINKS_MAX; i++) {
-		learn_around(base, last, &at, link);
+		learn_around(base, w, last, &at, link);
 		link = probe_load(link + (uintptr_t)l->link_outside);
 	}
 }

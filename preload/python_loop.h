@@ -19,5 +19,5 @@ void python_loop_init(void *base, uintptr_t function);
 
 /* Looks at a pair of stacks for loops that are not known yet: the Python stack that
  * `state` has and w keeps, and the native one that `last` keeps. */
-void python_loop_learn(void *base, uintptr_t state, const struct python_walk *w,
+void python_loop_learn(void *base, uintptr_t state, struct python_walk *w,
 		       const struct last *last);

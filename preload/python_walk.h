@@ -46,6 +46,7 @@ enum python_walk_limit {
 	PYTHON_PAIRS = 1024,
 	PYTHON_LEARNT = 256,
 	PYTHON_NEAR = 64,
+	PYTHON_SEEN = 16,
 };
 
 struct python_frame {
@@ -70,6 +71,13 @@ struct python_near {
 	uint32_t node;
 };
 
+/* A record of the interpreter's on the native stack, and the frame that it was found in:
+ * stack pointer, return address, number; and of the modules then. */
+struct python_seen {
+	uintptr_t record, sp, pc;
+	uint32_t at, generation;
+};
+
 struct python_walk { /* all zeroes at first */
 	uint32_t busy, off;
 	uint32_t count;
@@ -83,6 +91,7 @@ struct python_walk { /* all zeroes at first */
 	uint64_t key;	    /* of the innermost frame, where there is no cut */
 	uint16_t index[PYTHON_INDEX];	/* of a frame's address: where it may be kept */
 	uint32_t learnt[PYTHON_LEARNT]; /* native stacks whose loops are known */
+	struct python_seen seen[PYTHON_SEEN]; /* by the record; whose loops are known */
 	struct python_near near[PYTHON_NEAR];
 	struct python_node nodes[PYTHON_NODES];
 	struct python_node pairs[PYTHON_PAIRS];
