@@ -39,19 +39,28 @@ enum {			/* offsets in objects, of all these versions */
 
 /* ---- parts --------------------------------------------------------------- */
 
+/* What the block around an address is; NULL: there is none, or it begins before and not
+ * `inside`. *ret: its number, *ret_into: how far before. */
+static struct heap_what *what_at(struct cpython_scan *s, uint64_t address, bool inside,
+				 uint32_t *ret, uint64_t *ret_into)
+{
+	*ret_into = 0;
+	*ret = address ? cpython_block(s, address, ret_into) : HEAP_NONE;
+	if (*ret == HEAP_NONE || (*ret_into && !inside))
+		return NULL;
+	return &s->g->types.what[*ret];
+}
+
 /* The block around an address is part of an object of the type, if it is nothing else
  * yet. inside: it may begin before. Its number, or HEAP_NONE. */
 static uint32_t claim(struct cpython_scan *s, uint32_t type, uint64_t address,
 		      enum heap_part part, bool inside)
 {
-	struct heap_what *w;
-	uint64_t into = 0;
-	uint32_t block = address ? cpython_block(s, address, &into) : HEAP_NONE;
+	uint32_t block;
+	uint64_t into;
+	struct heap_what *w = what_at(s, address, inside, &block, &into);
 
-	if (block == HEAP_NONE || (into && !inside) || into > UINT16_MAX)
-		return HEAP_NONE;
-	w = &s->g->types.what[block];
-	if (w->type)
+	if (!w || into > UINT16_MAX || w->type)
 		return HEAP_NONE;
 	*w = (struct heap_what){
 		.type = type, .at = (uint16_t)into, .part = (uint8_t)part};
@@ -67,11 +76,10 @@ static uint64_t word_of(struct cpython_scan *s, uint64_t object, int64_t offset)
  * where nothing is yet. inside: they may begin behind the block's first word. */
 static void disown(struct cpython_scan *s, uint64_t address, bool inside)
 {
-	uint64_t into = 0;
-	uint32_t block = address ? cpython_block(s, address, &into) : HEAP_NONE;
-	struct heap_what *w;
+	uint32_t block;
+	uint64_t into;
+	struct heap_what *w = what_at(s, address, inside, &block, &into);
 
-	w = block != HEAP_NONE && (inside || !into) ? &s->g->types.what[block] : NULL;
 	if (w && (w->at != into || w->state & HEAP_UNUSED))
 		*w = (struct heap_what){0};
 }
@@ -86,9 +94,9 @@ static uint64_t bytes_of(struct cpython_scan *s, uint64_t object)
 /* They are a part, also where they are an object, unless somebody else has it too. */
 static void disown_bytes(struct cpython_scan *s, uint64_t object)
 {
-	uint64_t into = 0, address = bytes_of(s, object);
-	uint32_t block = address ? cpython_block(s, address, &into) : HEAP_NONE;
-	struct heap_what *w = block == HEAP_NONE ? NULL : &s->g->types.what[block];
+	uint32_t block;
+	uint64_t into;
+	struct heap_what *w = what_at(s, bytes_of(s, object), true, &block, &into);
 
 	if (w && (w->at != into || w->count <= 1))
 		*w = (struct heap_what){0};
