@@ -89,20 +89,29 @@ static void show(const char *what, pid_t child, int options)
 
 static int stops(void)
 {
-	pid_t child = fork();
+	int seen[2];
+	pid_t child;
 
+	if (pipe(seen) < 0)
+		return 1;
+	child = fork();
 	if (!child) {
 		free(malloc(10));
 		/* For the collector to hear of it. */
 		nanosleep(&(struct timespec){0, 600000000}, NULL);
 		raise(SIGSTOP);
 		free(malloc(10));
+		/* Who has stopped again was never seen to go on. */
+		if (read(seen[0], &(char){0}, 1) != 1)
+			_exit(1);
 		raise(SIGTSTP);
 		raise(SIGTERM);
 	}
 	show("first", child, WUNTRACED);
 	kill(child, SIGCONT);
 	show("then", child, WCONTINUED);
+	if (write(seen[1], "", 1) != 1)
+		return 1;
 	show("second", child, WUNTRACED);
 	kill(child, SIGCONT);
 	show("end", child, 0);
