@@ -93,8 +93,6 @@ struct ledger_stray { /* a block that lives on where nobody knows */
 	struct live_block block;
 };
 
-/* What ledger_run() has done, and the sums of the process and the tree do not show yet.
- * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
 /* Of maxima that follow each other, the last one; it is noted late: plain_top(). */
 struct ledger_climb {
 	uint64_t until;	     /* bytes: beyond them it is another climb; 0: it is none */
@@ -102,6 +100,8 @@ struct ledger_climb {
 	bool keeps; /* the timeline's bin alone climbs: sites are kept for the peaks */
 };
 
+/* What ledger_run() has done, and the sums of the process and the tree do not show yet.
+ * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
 struct ledger_sums {
 	struct ledger_process *of; /* NULL: nothing; the rest is worthless */
 	uint64_t tag, key;	   /* how its entries in sites.direct begin, its keys */
