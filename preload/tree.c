@@ -5,16 +5,17 @@
  * when they were made, one behind the other; so a node's children are chained, in the
  * order in which they were made, from words beside it:
  *
- *	node	| heads, by the child's hash	| next of its own chain
+ *	node	| first child	| next of its parent's
  *
  * The first CHAIN_MAX of a chain are all in it, those behind them are in the index, which
- * has them anywhere. A pair is a child of its Python stack here; where that has many
- * native ones, of the native one, and where that has many of Python too, in the index.
+ * has them anywhere. (By more chains of a node they would be found in fewer steps, but in
+ * more memory.) A pair is a child of its Python stack here; where that has many native
+ * ones, of the native one, and where that has many of Python too, in the index.
  *
  * A word of either: a node's number, and bits of its key's hash, so that others' nodes,
  * each a line of memory far away, need not be looked at. 0: free.
  */
-enum { HEADS = WIRE_LINKS - 1, NEXT = HEADS, CHAIN_MAX = 8 };
+enum { FIRST, NEXT, CHAIN_MAX = 8 };
 enum { TAG_BITS = 9, NUMBER_BITS = 32 - TAG_BITS };
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 _Static_assert(WIRE_NODES <= 1u << NUMBER_BITS, "a number fits");
@@ -105,12 +106,11 @@ static __attribute__((noinline)) uint32_t find(void *base, const struct wire_nod
 	return 0;
 }
 
-/* Is the key's node in the chains of `from`, or is now? */
+/* Is the key's node in the chain of `from`, or is now? */
 static inline bool follow(void *base, uint32_t from, const struct wire_node *key,
 			  uint64_t h, uint32_t *fresh, uint32_t *ret_word)
 {
-	_Atomic uint32_t *link =
-		wire_links(base, from & NUMBER_MASK) + (h >> 32 & UINT16_MAX) % HEADS;
+	_Atomic uint32_t *link = wire_links(base, from & NUMBER_MASK) + FIRST;
 
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		if (take(base, key, tag_of(h), link, fresh, ret_word))

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -67,7 +67,7 @@ enum wire_index {
 	WIRE_INDEX_LEVELS = 4,
 	WIRE_INDEX_FIRST_BITS = 14, /* slots of level 0, log2; +3 for each level */
 	WIRE_INDEX_SLOTS = (1 << 14) + (1 << 17) + (1 << 20) + (1 << 23),
-	WIRE_LINKS = 4, /* words beside each node */
+	WIRE_LINKS = 2, /* words beside each node: see tree.c */
 };
 
 /* ---- the header ---------------------------------------------------------- */
