@@ -316,15 +316,13 @@ static int next_size(const struct live *l, const struct live_page *p, uint64_t b
  * by now. */
 static bool shrink(struct live *l, struct live_page *p)
 {
-	int size = 0;
+	int size = size_for(p->used + p->used / 3u, 0);
 
 	if (!p->used) {
 		give_groups(l, p);
 		p->size = LIVE_SIZES;
 		return true;
 	}
-	while (entries_of(size) < p->used + p->used / 3u)
-		size++;
 	return size < p->size && resize(l, p, size, p->size) == 0;
 }
 

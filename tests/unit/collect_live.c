@@ -454,6 +454,28 @@ static void pages_that_lost_blocks_have_less_room(void **state)
 	free(m.site);
 }
 
+/* What is looked at then may be as full as a page can be. */
+static void pages_that_are_full_keep_their_blocks(void **state)
+{
+	enum { PAGES = 4096, MORE = 64, BLOCKS = 512 };
+	const uint64_t base = 0x7f1234567000ull;
+	struct live_block b = {.size = 7, .site = 1};
+	struct live l = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < PAGES * BLOCKS; i++)
+		assert_int_equal(live_add(&l, base + i * 8, &b), 0);
+	for (uint64_t i = 0; i < PAGES * BLOCKS; i++)
+		if (i / BLOCKS % 4)
+			assert_true(live_take(&l, base + i * 8, &b));
+	for (uint64_t i = PAGES * BLOCKS; i < (PAGES + MORE) * BLOCKS; i++)
+		assert_int_equal(live_add(&l, base + i * 8, &b), 0);
+	assert_int_equal(live_count(&l), (PAGES / 4 + MORE) * BLOCKS);
+	for (uint64_t i = 0; i < PAGES * BLOCKS; i++)
+		assert_int_equal(live_has(&l, base + i * 8), i / BLOCKS % 4 == 0);
+	live_done(&l);
+}
+
 /* Blocks of as many pages again come while half of those that are there go, by chance. */
 static void what_is_strewn_over_more_pages_costs_half_as_much_again(void **state)
 {
@@ -574,6 +596,7 @@ int main(void)
 		cmocka_unit_test(pages_with_a_block_or_two_share_groups),
 		cmocka_unit_test(blocks_alone_on_their_pages_share_lines),
 		cmocka_unit_test(pages_that_lost_blocks_have_less_room),
+		cmocka_unit_test(pages_that_are_full_keep_their_blocks),
 		cmocka_unit_test(
 			what_is_strewn_over_more_pages_costs_half_as_much_again),
 		cmocka_unit_test(a_way_leads_to_the_block),
