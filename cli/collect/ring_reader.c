@@ -103,6 +103,7 @@ struct filling {
 	uint64_t read, end; /* cursors: of the next slot; where it ends at the latest */
 	uint64_t stamp;	    /* of the last event */
 	struct event *to;
+	uint64_t last;	/* head of to[-1]; 0: its free can't follow, or has */
 	uint32_t nodes; /* known to be used: none is that no event has named */
 };
 
@@ -250,20 +251,21 @@ bool ring_trim(struct ring_reader *r, int fd, uint64_t least)
 	return true;
 }
 
-/* As far as the ring's memory goes on. False: there is no more. (A copy of `all`, whose
- * address nobody has, is kept in registers.) */
+/* As far as the ring's memory goes on, or up to so many slots as the window has room for.
+ * False: there is no more. (A copy of `all`, whose address nobody has, is kept in
+ * registers.) */
 static inline bool fill(struct ring_reader *r, struct filling *all)
 {
 	struct filling f = *all;
 	const struct event *full = r->window + RING_WINDOW;
-	const struct wire_slot *slot = slot_at(r, f.read);
-	uint64_t left = WIRE_RING_BYTES - f.read % WIRE_RING_BYTES;
-	uint64_t stop = f.end - f.read < left ? f.end : f.read + left;
+	uint64_t left = WIRE_RING_BYTES - f.read % WIRE_RING_BYTES, room;
+	const struct wire_slot *from = slot_at(r, f.read), *slot = from, *end;
 	uint64_t alloc = wire_head(0, WIRE_ALLOC, f.read) >> 48;
-	uint64_t joins = 0; /* head of a free that the last event is one with */
-	bool more = true;
 
-	while (more && f.to < full && (int64_t)(stop - f.read) > 0) {
+	room = (uint64_t)(full - f.to) * SLOT;
+	left = left < room ? left : room;
+	left = f.end - f.read < left ? f.end - f.read : left;
+	for (end = from + left / SLOT; slot != end; slot++) {
 		/* acquire: pairs with the producer's release of the head word, so that
 		 * the event's other words are read as they were before it, and the
 		 * count of nodes as it was when the event named one. */
@@ -277,27 +279,26 @@ static inline bool fill(struct ring_reader *r, struct filling *all)
 		__builtin_prefetch(slot + AHEAD);
 		if (__builtin_expect(type - WIRE_ALLOC > 1 || !(head & WIRE_PC_MASK),
 				     0)) {
+			f.read += (uint64_t)(slot - from) * SLOT;
+			f.last = 0;
 			*all = f;
-			more = put_other(r, all, head, rest);
-			f = *all;
-			slot = slot_at(r, f.read);
-			joins = 0;
+			return put_other(r, all, head, rest) && all->to < full &&
+			       (int64_t)(all->end - all->read) > 0;
+		}
+		/* The free of that block, in the same lap: all else is as it was. */
+		if (head - f.last == (uint64_t)(WIRE_FREE - WIRE_ALLOC) << 48 &&
+		    join(&f, rest)) {
+			f.last = 0;
 			continue;
 		}
-		if (head == joins && join(&f, rest)) {
-			joins = 0;
-		} else {
-			put(&f, r->index, head, (uint8_t)type,
-			    wire_short_stamp(rest, f.stamp), wire_short_size(rest),
-			    rest);
-			f.to++;
-			joins = type == WIRE_ALLOC ? head + (1ull << 48) : 0;
-		}
-		f.read += SLOT;
-		slot++;
+		put(&f, r->index, head, (uint8_t)type, wire_short_stamp(rest, f.stamp),
+		    wire_short_size(rest), rest);
+		f.to++;
+		f.last = head;
 	}
+	f.read += (uint64_t)(slot - from) * SLOT;
 	*all = f;
-	return more && f.to < full && (int64_t)(f.end - f.read) > 0;
+	return f.to < full && (int64_t)(f.end - f.read) > 0;
 }
 
 size_t ring_fill(struct ring_reader *r, void *base)
