@@ -188,7 +188,7 @@ void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,
 		  uint64_t value)
 {
 	struct live_way way = live_way(&p->live, address);
-	uint32_t owner = live_peek(&p->live, &way);
+	uint32_t owner = live_peek(&p->live, &way, address);
 
 	if (owner)
 		values_note(&l->sites.values, sites_number(&l->sites, owner), value);

@@ -307,7 +307,7 @@ static size_t find_cold(struct ledger *l, struct ledger_process *p,
 		if (ev->type == EVENT_PAIR)
 			is |= is_cold(w->stacks, ev->freed_by);
 		if (ev->type == WIRE_FREE && looks-- > 0) {
-			owner = live_peek(&p->live, &ev->way);
+			owner = live_peek(&p->live, &ev->way, ev->address);
 			if (owner && is_cold(w->owners, owner))
 				is = seen = true;
 		}
@@ -342,15 +342,16 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 		if (ev->type == EVENT_PAIR)
 			sites_prefetch(s, sites_peek(s, &p->sums, ev->freed_by));
 		else if (ev->type == WIRE_FREE)
-			sites_prefetch(s,
-				       sites_number(s, live_peek(&p->live, &ev->way)));
+			sites_prefetch(s, sites_number(s, live_peek(&p->live, &ev->way,
+								    ev->address)));
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct event *ev = events[i];
 		uint32_t site = sites_peek(s, &p->sums, ev->stack);
 
 		if (ev->type == WIRE_FREE)
-			site = sites_number(s, live_peek(&p->live, &ev->way));
+			site = sites_number(s,
+					    live_peek(&p->live, &ev->way, ev->address));
 		else
 			__builtin_prefetch(s->items[site].sizes, 1);
 		if (ev->type != WIRE_ALLOC)
@@ -363,7 +364,7 @@ void ledger_look_ahead(struct ledger *l, struct ledger_process *p, struct event 
 		       size_t n)
 {
 	const struct event *cold[RING_WINDOW];
-	struct live_way way = {.at = LIVE_NOWHERE};
+	struct live_ahead ahead = {0};
 	uint64_t last = 0;
 
 	assert(n <= RING_WINDOW);
@@ -373,12 +374,12 @@ void ledger_look_ahead(struct ledger *l, struct ledger_process *p, struct event 
 			last = ev->address;
 		}
 	for (struct event *ev = events; ev < events + n; ev++) {
-		way = live_way_behind(&p->live, ev->address, &way);
-		if (way.at == LIVE_NOWHERE && ev->type == WIRE_ALLOC) {
-			live_open(&p->live, ev->address);
-			way = live_way(&p->live, ev->address);
+		ev->way = live_way_ahead(&p->live, ev->address, &ahead);
+		if (__builtin_expect(!ev->way.page, 0) && ev->type == WIRE_ALLOC) {
+			live_open(&p->live, ev->address, ev->size);
+			ahead = (struct live_ahead){0};
+			ev->way = live_way_ahead(&p->live, ev->address, &ahead);
 		}
-		ev->way = way;
 	}
 	if (l->sites.count > FEW_SITES)
 		look_for_sites(l, p, cold, find_cold(l, p, events, n, cold));
@@ -423,40 +424,56 @@ bool ledger_sum_up(struct ledger *l, struct ledger_process *p)
 	return l->sums.of;
 }
 
+/* Of a pair, or what is left of it. True: all of it was done. */
+static bool run_pair(struct ledger *l, struct ledger_process *p,
+		     struct ledger_thread *t, struct event *ev, uint64_t limit)
+{
+	if (ev->stamp + ev->gap <= limit) {
+		if (!plain_pair(l, p, ev))
+			return false;
+		t->last_alloc = 0;
+		t->events++;
+		return true;
+	}
+	if (plain_allocate(l, p, ev)) {
+		t->last_alloc = ev->address;
+		t->events++;
+		event_free(ev); /* its free is left */
+	}
+	return false;
+}
+
 struct event *ledger_run(struct ledger *l, struct ledger_process *p,
 			 struct ledger_thread *t, struct event *from,
 			 const struct event *end, uint64_t limit)
 {
 	struct event *ev = from;
-	bool plain = l->sums.of == p || ledger_sum_up(l, p);
 
-	for (; plain && ev < end && ev->stamp <= limit; ev += plain) {
-		bool half = ev->type == EVENT_PAIR && ev->stamp + ev->gap > limit;
-
-		if (ev->type == WIRE_ALLOC || half) {
-			plain = plain_allocate(l, p, ev);
-			if (plain)
-				t->last_alloc = ev->address;
-			if (plain && half) { /* its free is left */
-				event_free(ev);
-				t->events++;
+	if (l->sums.of != p && !ledger_sum_up(l, p))
+		return from;
+	for (; ev < end && ev->stamp <= limit; ev++) {
+		if (ev->type == WIRE_ALLOC) {
+			if (!plain_allocate(l, p, ev))
 				break;
-			}
-		} else if (ev->type == WIRE_FREE) {
-			plain = plain_free(l, p, ev, ev->address == t->last_alloc);
-			if (plain)
-				t->last_alloc = 0;
-		} else if (ev->type == WIRE_REALLOC_BEGIN) {
-			if (ev + 1 == end || ev[1].stamp > limit || t->reallocs ||
-			    !plain_realloc(l, p, ev, &plain))
-				break;
-			ev++; /* which is left, if it is not plain */
 			t->last_alloc = ev->address;
+		} else if (ev->type == WIRE_FREE) {
+			if (!plain_free(l, p, ev, ev->address == t->last_alloc))
+				break;
+			t->last_alloc = 0;
+		} else if (ev->type == EVENT_PAIR) {
+			if (!run_pair(l, p, t, ev, limit))
+				break;
 		} else {
-			plain = ev->type == EVENT_PAIR && plain_pair(l, p, ev);
-			t->events += plain;
-			if (plain)
-				t->last_alloc = 0;
+			bool both;
+
+			if (ev->type != WIRE_REALLOC_BEGIN || ev + 1 == end ||
+			    ev[1].stamp > limit || t->reallocs ||
+			    !plain_realloc(l, p, ev, &both))
+				break;
+			ev++;
+			t->last_alloc = ev->address;
+			if (!both)
+				break; /* the end is left */
 		}
 	}
 	t->events += (size_t)(ev - from);

@@ -18,6 +18,7 @@ enum {
 	LARGE = 8 << 20,  /* of a table: bytes that take a millisecond to give back */
 	PIECE = 1 << 20,  /* that is given back at a time */
 	MANY = 4096,	  /* pages: whose groups are worth sharing */
+	BEFORE = 8, /* pages before one: which may tell how many blocks it will have */
 };
 
 const uint8_t live_sizes[LIVE_SIZES + 1] = {0,	0,  1,	2,  3,	4,  6,	8,  10, 12,
@@ -146,10 +147,12 @@ static void copy_entry(struct live_entry to, struct live_entry from)
 static int take_groups(struct live *l, int size, struct live_page *p)
 {
 	struct live_sized *z = &l->sized[size];
+	const struct live_group *was = z->groups;
 	int r = sized_reserve(z, size);
 
 	if (r < 0)
 		return r;
+	l->moved += z->groups != was;
 	lead_to(p, size, z->count);
 	for (unsigned n = 0; size < LIVE_SHARED && n < entries_of(size); n++)
 		nth(l, p, n).of->when[nth(l, p, n).i] = LIVE_EMPTY;
@@ -169,6 +172,7 @@ static void give_groups(struct live *l, const struct live_page *p)
 	size_t last = --z->count, hole = number_of(p);
 	struct live_page *from;
 
+	l->moved++;
 	if (hole != last) {
 		from = live_page(l, z->owner[last] - 1);
 		if (p->size < LIVE_SHARED)
@@ -217,7 +221,7 @@ static bool place_entry(const struct live *l, struct live_page *p,
 	if (count < 2)
 		empty &= own_entries(p);
 	if (!empty && count > 1) {
-		p->spills = true;
+		p->spills |= live_eighth(place_of(from));
 		i = live_behind(count, i);
 		live_match(&groups[i], 0, &empty);
 	}
@@ -284,20 +288,36 @@ static int size_for(size_t entries, int size)
 	return size;
 }
 
+/* How many entries the fuller one has of the last two pages before this one that have any:
+ * those between may be as new as this, and of the blocks of the last one some may be to
+ * come. 0: not known. */
+static unsigned used_before(const struct live *l, const struct live_page *p)
+{
+	unsigned most = 0, seen = 0;
+
+	for (uint64_t i = 1; i <= BEFORE && i < p->page1 && seen < 2; i++) {
+		const struct live_page *before = live_page(l, p->page1 - 1 - i);
+
+		if (!before)
+			break;
+		most = before->used > most ? before->used : most;
+		seen += before->used > 0;
+	}
+	return most;
+}
+
 /* The size that a page begins with: with room for as many blocks as the one before it
  * has, or for five eighths of what is usual, which it is not known to be. One that has a
  * block of a page and more is likely to have no other. */
 static int first_size(const struct live *l, const struct live_page *p, uint64_t bytes,
 		      size_t usual)
 {
-	const struct live_page *before =
-		p->page1 > 1 ? live_page(l, p->page1 - 2) : NULL;
 	int size = size_below((5 * usual + 4) / 8);
 
 	if (bytes > LIVE_PAGE_MASK)
 		size = 0;
-	else if (before)
-		size = size_for(before->used, size);
+	else
+		size = size_for(used_before(l, p), size);
 	return l->pages < MANY && size < LIVE_SHARED ? LIVE_SHARED : size;
 }
 
@@ -422,6 +442,7 @@ static int shard_grow(struct live *l, struct live_shard *s)
 			return -ENOMEM;
 		if (move_pages(s, &more)) {
 			l->pages -= s->used - more.used;
+			l->moved += LIVE_GROWN;
 			free(s->pages);
 			*s = more;
 			return 0;
@@ -458,7 +479,7 @@ static int put_page(struct live *l, uint64_t page, struct live_page **ret)
 
 /* Both groups of a place are full: one of the second's own entries goes on to its second,
  * if there is room. */
-static bool push_on(const struct live *l, const struct live_page *p, unsigned place)
+static bool push_on(const struct live *l, struct live_page *p, unsigned place)
 {
 	unsigned count = live_sizes[p->size], empty;
 	unsigned i = live_behind(count, live_home(count, place));
@@ -471,6 +492,7 @@ static bool push_on(const struct live *l, const struct live_page *p, unsigned pl
 
 		if (live_home(count, place_of(e)) == i) {
 			put_entry(&groups[next], empty, e);
+			p->spills |= live_eighth(place_of(e));
 			e.of->when[k] = LIVE_EMPTY;
 			return true;
 		}
@@ -478,16 +500,17 @@ static bool push_on(const struct live *l, const struct live_page *p, unsigned pl
 	return false;
 }
 
-void live_open(struct live *l, uint64_t address)
+void live_open(struct live *l, uint64_t address, uint64_t size)
 {
 	struct live_page *p;
 
-	if (!live_is_odd(address))
-		put_page(l, address >> LIVE_PAGE_SHIFT, &p);
+	if (!live_is_odd(address) && put_page(l, address >> LIVE_PAGE_SHIFT, &p) == 0 &&
+	    p->size == LIVE_SIZES)
+		widen(l, p, size);
 }
 
 int live_make_room(struct live *l, uint64_t address, uint64_t size,
-		   struct live_page **ret, struct live_entry *ret_room)
+		   struct live_page **ret, struct live_spot *ret_room)
 {
 	unsigned place = live_place(address);
 	struct live_page *p;
@@ -497,11 +520,11 @@ int live_make_room(struct live *l, uint64_t address, uint64_t size,
 		return r;
 	*ret = p;
 	for (;;) {
-		live_find(l, p, place, ret_room);
-		if (ret_room->of)
+		*ret_room = live_find(l, p, place);
+		if (ret_room->empty)
 			return 0;
-		if (live_sizes[p->size] > 1 && !p->spills)
-			p->spills = true;
+		if (live_sizes[p->size] > 1 && !(p->spills & live_eighth(place)))
+			p->spills |= live_eighth(place);
 		else if (live_sizes[p->size] < 2 || !push_on(l, p, place))
 			r = widen(l, p, size);
 		if (r < 0)
@@ -513,14 +536,15 @@ static int page_add(struct live *l, uint64_t address, const struct live_block *b
 {
 	unsigned place = live_place(address);
 	struct live_page *p = live_page(l, address >> LIVE_PAGE_SHIFT);
-	struct live_entry room;
-	int r;
+	struct live_spot spot = p ? live_find(l, p, place) : (struct live_spot){0};
+	int r = 0;
 
-	if (p && live_find(l, p, place, &room).of)
+	if (spot.set)
 		return -EEXIST;
-	r = live_make_room(l, address, b->size, &p, &room);
+	if (!spot.empty)
+		r = live_make_room(l, address, b->size, &p, &spot);
 	if (r == 0)
-		live_fill(l, p, room, place, b);
+		live_fill(l, p, live_first_of(spot.of, spot.empty), place, b);
 	return r;
 }
 
@@ -528,11 +552,12 @@ static int page_add(struct live *l, uint64_t address, const struct live_block *b
 static struct live_entry seek(const struct live *l, uint64_t address,
 			      struct live_page **ret)
 {
-	struct live_entry room;
+	struct live_spot spot = {0};
 
 	*ret = live_is_odd(address) ? NULL : live_page(l, address >> LIVE_PAGE_SHIFT);
-	return *ret ? live_find(l, *ret, live_place(address), &room)
-		    : (struct live_entry){0};
+	if (*ret)
+		spot = live_find(l, *ret, live_place(address));
+	return spot.set ? live_first_of(spot.of, spot.set) : (struct live_entry){0};
 }
 
 /* ---- the side table ------------------------------------------------------ */
@@ -608,6 +633,12 @@ static bool side_take(struct live_side *t, uint64_t address, struct live_block *
 
 /* ---- the table ----------------------------------------------------------- */
 
+/* Empties the struct: no way leads there any more. */
+static void forget(struct live *l)
+{
+	*l = (struct live){.made = l->made + 1, .moved = l->moved + LIVE_GROWN + 1};
+}
+
 void live_done(struct live *l)
 {
 	for (int i = 0; i < LIVE_SIZES; i++)
@@ -615,7 +646,7 @@ void live_done(struct live *l)
 	for (int i = 0; i < LIVE_SHARDS; i++)
 		free(l->shard[i].pages);
 	free(l->side.slots);
-	*l = (struct live){0};
+	forget(l);
 }
 
 /* Piece by piece: who maps memory meanwhile waits for one of them at most. */
@@ -659,7 +690,7 @@ void live_leave(struct live *l)
 
 	if (own) {
 		*own = *l;
-		*l = (struct live){0};
+		forget(l);
 	}
 	if (!own)
 		live_done(l);
@@ -733,16 +764,17 @@ bool live_ignore(struct live *l, uint64_t address)
 	return true;
 }
 
-struct live_entry live_find_few(const struct live *l, const struct live_page *p,
-				unsigned place, bool empty)
+struct live_spot live_find_few(const struct live *l, const struct live_page *p,
+			       unsigned place)
 {
-	struct live_group *g = live_groups(l, p);
-	unsigned free, set;
+	struct live_spot spot = {0};
 
 	if (p->size >= LIVE_SHARED)
-		return (struct live_entry){0};
-	set = live_match(g, place, &free);
-	return live_entry(g, (empty ? free : set) & own_entries(p));
+		return spot;
+	spot.of = live_groups(l, p);
+	spot.set = live_match(spot.of, place, &spot.empty) & own_entries(p);
+	spot.empty &= own_entries(p);
+	return spot;
 }
 
 static void page_each(const struct live *l, const struct live_page *p,

@@ -62,6 +62,11 @@ struct live_entry {
 	unsigned i;
 };
 
+struct live_spot {	       /* in a group, of all entries that are its page's */
+	struct live_group *of; /* NULL: there is none */
+	unsigned set, empty; /* those of a place, and those that are free: a bit each */
+};
+
 #define LIVE_IGNORED (1u << 31)
 /* Above all moments: the upper half of an empty entry's is no other's. */
 #define LIVE_BORN_MOST ((1ull << LIVE_BORN_BITS) - (1ull << 32))
@@ -72,7 +77,7 @@ struct live_page {
 	uint16_t used;	/* entries */
 	uint8_t size;	/* of live_sizes; LIVE_SIZES: it has no groups */
 	union {
-		bool spills;   /* an entry may lie behind its own group */
+		uint8_t spills; /* see live_eighth(): of which one lies behind its group */
 		uint8_t first; /* of its entries, in a group that it shares */
 	};
 };
@@ -98,12 +103,17 @@ struct live_shard {
 	uint32_t used;
 };
 
-struct live_way { /* to an address: see live_near.h */
-	uint64_t address;
-	uint32_t shard,
-		at;    /* of the page, if it is still there; ~0: it leads nowhere */
-	uint32_t made; /* live.made then */
+struct live_way {		 /* to an address: see live_near.h */
+	struct live_page *page;	 /* NULL: there is none */
+	struct live_group *home; /* of the address */
+	/* live.moved then; less where no group is known; LIVE_UNMADE and live.made where
+	 * there was no page. */
+	uint64_t moved;
 };
+
+#define LIVE_UNMADE (UINT64_MAX << 32)
+/* In live.moved: a shard's pages came to lie elsewhere. */
+#define LIVE_GROWN (1ull << 32)
 
 struct live_side {
 	struct live_odd *slots; /* linear probing; room is a power of two */
@@ -115,7 +125,10 @@ struct live {
 	size_t used, pages;			 /* entries of pages; pages */
 	size_t room;				 /* for entries, in pages' groups */
 	struct live_hand hand;			 /* what is looked at next */
-	uint32_t made;				 /* pages that ever were, modulo 2^32 */
+	/* For ways to tell whether they still lead there: how often groups came to lie
+	 * elsewhere, and LIVE_GROWN for each time that pages did. */
+	uint64_t moved;
+	uint32_t made; /* pages that ever were, modulo 2^32 */
 	struct live_shard shard[LIVE_SHARDS];
 	struct live_side side;
 };
@@ -177,21 +190,22 @@ static inline bool live_is_odd(uint64_t address)
 	return address & (7 | ~0ull << LIVE_ADDRESS_BITS);
 }
 
-/* Makes the page of an address, if it is not odd and there is none: a way that is worked
- * out from now on leads there. (Without memory it does not.) */
-void live_open(struct live *l, uint64_t address);
+/* Makes the page of a block of so many bytes, with room for more, if the address is not
+ * odd and there is none: a way that is worked out from now on leads there. (Without memory
+ * it does not.) */
+void live_open(struct live *l, uint64_t address, uint64_t size);
 
 /* The page of that number (address >> LIVE_PAGE_SHIFT); NULL: there is none. */
 struct live_page *live_page(const struct live *l, uint64_t page);
 
-/* An empty entry for a block of so many bytes that is not there, in its page, made if need
+/* Empty entries for a block of so many bytes that is not there, in its page, made if need
  * be. 0, -ENOMEM, or -EXFULL: it is one for the side table. The address is not odd. */
 int live_make_room(struct live *l, uint64_t address, uint64_t size,
-		   struct live_page **ret, struct live_entry *ret_room);
+		   struct live_page **ret, struct live_spot *ret_room);
 
-/* In a page that has no group of its own: the entry of this place, or an empty one. */
-struct live_entry live_find_few(const struct live *l, const struct live_page *p,
-				unsigned place, bool empty);
+/* Of a page that has no group of its own. */
+struct live_spot live_find_few(const struct live *l, const struct live_page *p,
+			       unsigned place);
 
 /* Is there a block at address in the side table? */
 bool live_side_has(const struct live *l, uint64_t address);

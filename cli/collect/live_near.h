@@ -3,7 +3,8 @@
  *
  * For live.c, blocks.c and plain.h alone. A way is worked out some time before it is
  * taken, and asks for the memory that it leads to. Whatever happens to the table
- * meanwhile: a page tells itself whether it is still there.
+ * meanwhile: it counts when pages and groups come to lie elsewhere, and the way knows what
+ * the count was.
  */
 #pragma once
 
@@ -57,6 +58,12 @@ static inline unsigned live_behind(unsigned count, unsigned i)
 	return i + 1 < count ? i + 1 : 0;
 }
 
+/* The eighth of a page that a place is in: a bit of live_page.spills. */
+static inline uint8_t live_eighth(unsigned place)
+{
+	return (uint8_t)(1u << (place >> (LIVE_PLACE_BITS - 3)));
+}
+
 /* Which of a group's entries are of this place, and which are empty: a bit each. */
 static inline unsigned live_match(const struct live_group *g, unsigned place,
 				  unsigned *ret_empty)
@@ -83,33 +90,50 @@ static inline unsigned live_match(const struct live_group *g, unsigned place,
 #endif
 }
 
-static inline struct live_entry live_entry(struct live_group *g, unsigned set)
+/* The second group of a place, behind its own. */
+static inline struct live_group *live_next(const struct live *l,
+					   const struct live_page *p,
+					   const struct live_group *home)
 {
-	return (struct live_entry){set ? g : NULL, (unsigned)__builtin_ctz(set | 16)};
-}
-
-/* The entry of this place; if there is none, *ret_room is an empty one for it, if there
- * is any. */
-static inline __attribute__((always_inline)) struct live_entry
-live_find(const struct live *l, const struct live_page *p, unsigned place,
-	  struct live_entry *ret_room)
-{
-	unsigned count = live_sizes[p->size], i = live_home(count, place), empty, set;
 	struct live_group *groups = live_groups(l, p);
 
-	if (__builtin_expect(!count, 0)) {
-		*ret_room = live_find_few(l, p, place, true);
-		return live_find_few(l, p, place, false);
-	}
-	set = live_match(&groups[i], place, &empty);
-	*ret_room = live_entry(&groups[i], empty);
-	if (set || !p->spills)
-		return live_entry(&groups[i], set);
-	i = live_behind(count, i);
-	set = live_match(&groups[i], place, &empty);
-	if (!ret_room->of)
-		*ret_room = live_entry(&groups[i], empty);
-	return live_entry(&groups[i], set);
+	return groups + live_behind(live_sizes[p->size], (unsigned)(home - groups));
+}
+
+static inline struct live_group *live_home_of(const struct live *l,
+					      const struct live_page *p, unsigned place)
+{
+	return live_groups(l, p) + live_home(live_sizes[p->size], place);
+}
+
+/* Where a place's entry is, if it is there, or may be. home: its own group. */
+static inline __attribute__((always_inline)) struct live_spot
+live_search(const struct live *l, const struct live_page *p, struct live_group *home,
+	    unsigned place)
+{
+	struct live_spot spot = {.of = home}, next;
+
+	spot.set = live_match(home, place, &spot.empty);
+	if (spot.set || !(p->spills & live_eighth(place)))
+		return spot;
+	next.of = live_next(l, p, home);
+	next.set = live_match(next.of, place, &next.empty);
+	return next.set || !spot.empty ? next : spot;
+}
+
+/* The same where the group is not known. */
+static inline __attribute__((always_inline)) struct live_spot
+live_find(const struct live *l, const struct live_page *p, unsigned place)
+{
+	if (__builtin_expect(!live_sizes[p->size], 0))
+		return live_find_few(l, p, place);
+	return live_search(l, p, live_home_of(l, p, place), place);
+}
+
+/* The first of a group's entries that are meant, of which there is one. */
+static inline struct live_entry live_first_of(struct live_group *of, unsigned set)
+{
+	return (struct live_entry){of, (unsigned)__builtin_ctz(set)};
 }
 
 static inline bool live_same_page(uint64_t a, uint64_t b)
@@ -117,8 +141,8 @@ static inline bool live_same_page(uint64_t a, uint64_t b)
 	return (a ^ b) >> LIVE_PAGE_SHIFT == 0;
 }
 
-/* Before live_way(): asks for the memory that that will look at. The last one that this was
- * done for is likely to lie beside it. */
+/* Before live_way_ahead(): asks for the memory that that will look at. The last one that
+ * this was done for is likely to lie beside it. */
 static inline void live_hint(const struct live *l, uint64_t address, uint64_t last)
 {
 	uint64_t mixed = live_mix(address >> LIVE_PAGE_SHIFT);
@@ -130,57 +154,95 @@ static inline void live_hint(const struct live *l, uint64_t address, uint64_t la
 }
 
 /* Asks for the memory that a search at the end of the way will look at. */
-static inline void live_ask(const struct live *l, const struct live_way *way)
+static inline void live_ask(const struct live_group *home)
 {
-	const struct live_page *p = &l->shard[way->shard].pages[way->at];
-
-	__builtin_prefetch(live_groups(l, p) + live_home(live_sizes[p->size],
-							 live_place(way->address)),
-			   1);
+	__builtin_prefetch(home, 1);
 	/* Or gcc takes this for a pure function, whose calls may go: they did. */
 	__asm__ volatile("");
 }
 
-/* The way to an address; asks for memory as above. */
-static inline struct live_way live_way(const struct live *l, uint64_t address)
+/* Are pages where they were? Groups may be elsewhere. */
+static inline bool live_stays(const struct live *l, const struct live_way *way)
+{
+	return (way->moved ^ l->moved) < LIVE_GROWN;
+}
+
+/* What ways to addresses of the same page have in common, worked out for the last one. All
+ * zeroes at first, and whenever the table has changed. */
+struct live_ahead {
+	uint64_t last;
+	struct live_page *page; /* NULL: there is none */
+	struct live_group *groups;
+	unsigned count; /* of groups; 0: the page has none of its own */
+	uint64_t moved; /* see live_way */
+};
+
+static inline __attribute__((always_inline)) void
+live_turn(const struct live *l, uint64_t address, struct live_ahead *ahead)
 {
 	uint64_t page = address >> LIVE_PAGE_SHIFT, mixed = live_mix(page);
-	struct live_way way = {address, live_shard_of(mixed), LIVE_NOWHERE, l->made};
+	const struct live_shard *s = &l->shard[live_shard_of(mixed)];
+	uint32_t at =
+		live_is_odd(address) ? LIVE_NOWHERE : live_page_at(s, page, mixed);
 
-	if (!live_is_odd(address))
-		way.at = live_page_at(&l->shard[way.shard], page, mixed);
-	if (way.at != LIVE_NOWHERE)
-		live_ask(l, &way);
+	ahead->last = address;
+	ahead->page = NULL;
+	ahead->moved = LIVE_UNMADE | l->made;
+	if (at == LIVE_NOWHERE)
+		return;
+	ahead->page = &s->pages[at];
+	ahead->groups = live_groups(l, ahead->page);
+	ahead->count = live_sizes[ahead->page->size];
+	ahead->moved = l->moved - !ahead->count;
+}
+
+/* The way to an address, which is likely to lie on the page of the one before; asks for
+ * memory as above. */
+static inline __attribute__((always_inline)) struct live_way
+live_way_ahead(const struct live *l, uint64_t address, struct live_ahead *ahead)
+{
+	struct live_way way;
+
+	if (!live_same_page(address, ahead->last) || !ahead->page ||
+	    live_is_odd(address))
+		live_turn(l, address, ahead);
+	way = (struct live_way){ahead->page, ahead->groups, ahead->moved};
+	if (!way.page)
+		return way;
+	way.home += live_home(ahead->count, live_place(address));
+	live_ask(way.home);
 	return way;
 }
 
-/* The same, behind another one, to what is likely to lie on the same page. */
-static inline struct live_way live_way_behind(const struct live *l, uint64_t address,
-					      const struct live_way *last)
+static inline struct live_way live_way(const struct live *l, uint64_t address)
 {
-	struct live_way way = *last;
+	struct live_ahead ahead = {0};
 
-	if (!live_same_page(address, last->address) || last->at == LIVE_NOWHERE ||
-	    live_is_odd(address))
-		return live_way(l, address);
-	way.address = address;
-	live_ask(l, &way);
-	return way;
+	return live_way_ahead(l, address, &ahead);
 }
 
 /* To its end: the page; NULL: there is none. */
 static inline __attribute__((always_inline)) struct live_page *
-live_go(const struct live *l, const struct live_way *way)
+live_go(const struct live *l, const struct live_way *way, uint64_t address)
 {
-	const struct live_shard *s = &l->shard[way->shard];
-	uint64_t page = way->address >> LIVE_PAGE_SHIFT;
-
-	/* (Since then the table may have been emptied, too.) */
-	if (way->at < s->end && s->pages[way->at].page1 == page + 1)
-		return &s->pages[way->at];
+	if (way->page ? live_stays(l, way) : way->moved == (LIVE_UNMADE | l->made))
+		return way->page;
 	/* Did it come, or go to another place, since the way was worked out? */
-	return way->at == LIVE_NOWHERE && way->made == l->made ? NULL
-							       : live_page(l, page);
+	return live_is_odd(address) ? NULL : live_page(l, address >> LIVE_PAGE_SHIFT);
+}
+
+/* To what is there: an empty spot, of no group, if the page is not. */
+static inline __attribute__((always_inline)) struct live_spot
+live_seek(const struct live *l, const struct live_way *way, uint64_t address,
+	  struct live_page **ret)
+{
+	unsigned place = live_place(address);
+
+	*ret = way->page;
+	if (__builtin_expect(way->moved == l->moved, 1))
+		return live_search(l, way->page, way->home, place);
+	*ret = live_go(l, way, address);
+	return *ret ? live_find(l, *ret, place) : (struct live_spot){0};
 }
 
 static inline void live_fill(struct live *l, struct live_page *p, struct live_entry e,
@@ -217,42 +279,42 @@ static inline void live_empty(struct live *l, struct live_page *p, struct live_e
 /* live_add() of a block on the way to its address. False: there is one, or it takes more
  * than this; nothing was done. */
 static inline __attribute__((always_inline)) bool
-live_add_near(struct live *l, const struct live_way *way,
+live_add_near(struct live *l, const struct live_way *way, uint64_t address,
 	      const struct live_block *block)
 {
-	struct live_page *p = live_go(l, way);
-	unsigned place = live_place(way->address);
-	struct live_entry room = {0};
+	struct live_page *p;
+	struct live_spot spot = live_seek(l, way, address, &p);
 
-	if ((p && live_find(l, p, place, &room).of) || block->size > UINT32_MAX ||
-	    live_is_odd(way->address) || live_is_aside(l, way->address) ||
-	    (!room.of && live_make_room(l, way->address, block->size, &p, &room) < 0))
+	if (spot.set || block->size > UINT32_MAX || live_is_aside(l, address))
 		return false;
-	live_fill(l, p, room, place, block);
+	if (__builtin_expect(!spot.empty, 0)) {
+		struct live_page *page; /* (Copies: those above stay in registers.) */
+		struct live_spot room;
+
+		if (live_is_odd(address) ||
+		    live_make_room(l, address, block->size, &page, &room) < 0)
+			return false;
+		p = page;
+		spot = room;
+	}
+	live_fill(l, p, live_first_of(spot.of, spot.empty), live_place(address), block);
 	return true;
-}
-
-/* The entry that the way leads to; none, as far as this can see. */
-static inline __attribute__((always_inline)) struct live_entry
-live_seek(const struct live *l, const struct live_way *way, struct live_page **ret)
-{
-	struct live_entry room;
-
-	*ret = live_go(l, way);
-	return *ret ? live_find(l, *ret, live_place(way->address), &room)
-		    : (struct live_entry){0};
 }
 
 /* live_take() of what the way leads to, unless it was born behind `last_ns`. False:
  * nothing, as far as this can see. */
 static inline __attribute__((always_inline)) bool
-live_take_near(struct live *l, const struct live_way *way, uint64_t last_ns,
-	       struct live_block *ret)
+live_take_near(struct live *l, const struct live_way *way, uint64_t address,
+	       uint64_t last_ns, struct live_block *ret)
 {
 	struct live_page *p;
-	struct live_entry e = live_seek(l, way, &p);
+	struct live_spot spot = live_seek(l, way, address, &p);
+	struct live_entry e;
 
-	if (!e.of || (e.of->when[e.i] & LIVE_BORN_MASK) > last_ns)
+	if (!spot.set)
+		return false;
+	e = live_first_of(spot.of, spot.set);
+	if ((e.of->when[e.i] & LIVE_BORN_MASK) > last_ns)
 		return false;
 	live_empty(l, p, e, ret);
 	return true;
@@ -260,19 +322,19 @@ live_take_near(struct live *l, const struct live_way *way, uint64_t last_ns,
 
 /* Whether there is no block at the address; false: or it takes more to find out. */
 static inline __attribute__((always_inline)) bool
-live_lacks_near(struct live *l, const struct live_way *way)
+live_lacks_near(struct live *l, const struct live_way *way, uint64_t address)
 {
 	struct live_page *p;
 
-	return !live_seek(l, way, &p).of && !live_is_odd(way->address) &&
-	       !live_is_aside(l, way->address);
+	return !live_seek(l, way, address, &p).set && !live_is_aside(l, address);
 }
 
 /* The site of what the way leads to; 0: nothing, as far as this can see. */
-static inline uint32_t live_peek(const struct live *l, const struct live_way *way)
+static inline uint32_t live_peek(const struct live *l, const struct live_way *way,
+				 uint64_t address)
 {
 	struct live_page *p;
-	struct live_entry e = live_seek(l, way, &p);
+	struct live_spot spot = live_seek(l, way, address, &p);
 
-	return e.of ? e.of->site[e.i] & ~LIVE_IGNORED : 0;
+	return spot.set ? spot.of->site[__builtin_ctz(spot.set)] & ~LIVE_IGNORED : 0;
 }

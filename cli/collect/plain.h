@@ -146,8 +146,9 @@ static inline uint32_t plain_site(const struct ledger *l, uint32_t node)
 {
 	uint64_t entry = l->sites.direct[node] ^ l->sums.tag;
 
-	return entry > UINT32_MAX ? sites_peek(&l->sites, &l->sums.of->sums, node)
-				  : (uint32_t)entry;
+	if (__builtin_expect(entry - 1 < UINT32_MAX, 1))
+		return (uint32_t)entry;
+	return entry ? sites_peek(&l->sites, &l->sums.of->sums, node) : 0;
 }
 
 /* Of a stack that the process has not met. A site is made for events that count, and
@@ -158,8 +159,8 @@ __attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
 						     uint32_t node)
 {
 	bool legal = ev->type == WIRE_FREE
-			     ? live_peek(&p->live, &ev->way)
-			     : live_lacks_near(&p->live, &ev->way);
+			     ? live_peek(&p->live, &ev->way, ev->address)
+			     : live_lacks_near(&p->live, &ev->way, ev->address);
 
 	return legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
 }
@@ -286,8 +287,10 @@ static inline void plain_died(struct ledger *l, struct site *site, uint64_t size
 }
 
 /* A block comes, in an arena or not: before the heap's own sums change. Whether. */
-static inline bool plain_settle(struct ledger *l, struct ledger_process *p,
-				uint64_t address, uint64_t bytes)
+static inline __attribute__((always_inline)) bool plain_settle(struct ledger *l,
+							       struct ledger_process *p,
+							       uint64_t address,
+							       uint64_t bytes)
 {
 	bool inside = arenas_has(&p->arenas, address);
 
@@ -318,7 +321,7 @@ plain_allocate(struct ledger *l, struct ledger_process *p,
 			       .site = plain_place(l, p, ev, ev->stack)};
 
 	if (!b.site || !plain_moment(l, ev->stamp, &b.born_ns) ||
-	    !live_add_near(&p->live, &ev->way, &b))
+	    !live_add_near(&p->live, &ev->way, ev->address, &b))
 		return false;
 	plain_came(l, p, ev, b.site, b.born_ns);
 	return true;
@@ -338,7 +341,7 @@ plain_pair(struct ledger *l, struct ledger_process *p,
 
 	if (!number || !by || s->is_parent || !plain_moment(l, ev->stamp, &born_ns) ||
 	    !plain_moment(l, ev->stamp + ev->gap, &ns) ||
-	    !live_lacks_near(&p->live, &ev->way))
+	    !live_lacks_near(&p->live, &ev->way, ev->address))
 		return false;
 	*blocks_death(l, ev->address) =
 		(struct ledger_moment){s->key | ev->address, ns};
@@ -387,7 +390,7 @@ plain_free(struct ledger *l, struct ledger_process *p,
 
 	if (!by || s->is_parent || proofs_watches(&p->proofs, ev->address) ||
 	    !plain_moment(l, ev->stamp, &ns) ||
-	    !live_take_near(&p->live, &ev->way, ns + BLOCKS_SKEW_NS, &b))
+	    !live_take_near(&p->live, &ev->way, ev->address, ns + BLOCKS_SKEW_NS, &b))
 		return false;
 	plain_gone(l, ev->address, ns, &b, by, ns, temporary);
 	return true;
@@ -411,7 +414,8 @@ __attribute__((noinline, unused)) static bool plain_realloc(struct ledger *l,
 	if (!by || proofs_watches(&p->proofs, begin->address) ||
 	    !plain_moment(l, begin->stamp, &begin_ns) ||
 	    !plain_moment(l, end->stamp, &ns) ||
-	    !live_take_near(&p->live, &begin->way, begin_ns + BLOCKS_SKEW_NS, &b))
+	    !live_take_near(&p->live, &begin->way, begin->address,
+			    begin_ns + BLOCKS_SKEW_NS, &b))
 		return false;
 	plain_gone(l, begin->address, begin_ns, &b, by, ns, false);
 	*ret = plain_allocate(l, p, end);
@@ -433,7 +437,7 @@ static inline bool plain_hold(struct ledger *l, struct ledger_process *p,
 
 	if (!site || s->is_parent || s->held == LEDGER_HELD_MOST ||
 	    !plain_moment(l, ev->stamp, &born_ns) ||
-	    !live_lacks_near(&p->live, &ev->way))
+	    !live_lacks_near(&p->live, &ev->way, ev->address))
 		return false;
 	plain_came(l, p, ev, site, born_ns);
 	ev->held.born_ns = born_ns;

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 enum { ADDRESSES = 4000 };
 
@@ -42,7 +44,7 @@ static void see(void *context, uint64_t address, const struct live_block *b)
 static bool add(struct live *l, uint64_t i, const struct live_way *way,
 		const struct live_block *b)
 {
-	return (chance(2) && live_add_near(l, way, b)) ||
+	return (chance(2) && live_add_near(l, way, address_of(i), b)) ||
 	       live_add(l, address_of(i), b) == 0;
 }
 
@@ -55,17 +57,18 @@ static void random_step(struct live *l, struct expected *x, uint64_t now)
 	assert_int_equal(live_has(l, address_of(i)), b->site != 0);
 	if (!b->site) {
 		assert_false(live_take(l, address_of(i), &got));
-		assert_false(live_take_near(l, &way, UINT64_MAX, &got));
-		assert_int_equal(live_peek(l, &way), 0);
+		assert_false(live_take_near(l, &way, address_of(i), UINT64_MAX, &got));
+		assert_int_equal(live_peek(l, &way, address_of(i)), 0);
 		*b = (struct live_block){chance(20) ? chance(5000)
 						    : UINT32_MAX + chance(9),
 					 now, 1 + (uint32_t)chance(1000), false};
 		assert_true(add(l, i, &way, b));
 		return;
 	}
-	assert_false(live_lacks_near(l, &way));
-	assert_false(live_add_near(l, &way, b));
-	assert_true((chance(2) && live_take_near(l, &way, UINT64_MAX, &got)) ||
+	assert_false(live_lacks_near(l, &way, address_of(i)));
+	assert_false(live_add_near(l, &way, address_of(i), b));
+	assert_true((chance(2) &&
+		     live_take_near(l, &way, address_of(i), UINT64_MAX, &got)) ||
 		    live_take(l, address_of(i), &got));
 	assert_int_equal(got.size, b->size);
 	assert_int_equal(got.site, b->site);
@@ -223,14 +226,15 @@ static void pages_fill_and_empty(void **state)
 		struct live_way way = live_way(&l, base + i * 8);
 		bool put = chance(10) < 2 + 6 * fill;
 
-		assert_int_equal(live_peek(&l, &way), site[i]);
+		assert_int_equal(live_peek(&l, &way, base + i * 8), site[i]);
 		if (put && !site[i]) {
-			if (!live_add_near(&l, &way, &b))
+			if (!live_add_near(&l, &way, base + i * 8, &b))
 				assert_int_equal(live_add(&l, base + i * 8, &b), 0);
 			site[i] = b.site;
 			count++;
 		} else if (!put && site[i]) {
-			assert_true(live_take_near(&l, &way, UINT64_MAX, &b));
+			assert_true(
+				live_take_near(&l, &way, base + i * 8, UINT64_MAX, &b));
 			assert_int_equal(b.site, site[i]);
 			assert_int_equal(b.born_ns, site[i] - 1);
 			site[i] = 0;
@@ -341,19 +345,21 @@ static void places_step(struct places *m, struct live *l, uint64_t i, bool there
 	struct live_way way = live_way(l, address);
 	struct live_block b = {.size = size, .born_ns = site, .site = site + 1};
 
-	assert_int_equal(live_peek(l, &way), m->site[i]);
+	assert_int_equal(live_peek(l, &way, address), m->site[i]);
 	if (there == (m->site[i] != 0))
 		return;
 	if (there) {
-		assert_true(live_add_near(l, &way, &b) || !live_add(l, address, &b));
+		assert_true(live_add_near(l, &way, address, &b) ||
+			    !live_add(l, address, &b));
 		m->site[i] = b.site;
 		m->live++;
 		site++;
 	} else {
 		assert_true(live_look(l, address, &b));
 		assert_int_equal(b.site, m->site[i]);
-		assert_true(!b.born_ns || !live_take_near(l, &way, b.born_ns - 1, &b));
-		assert_true(live_take_near(l, &way, b.born_ns, &b));
+		assert_true(!b.born_ns ||
+			    !live_take_near(l, &way, address, b.born_ns - 1, &b));
+		assert_true(live_take_near(l, &way, address, b.born_ns, &b));
 		assert_false(live_look(l, address, &b));
 		assert_int_equal(b.site, m->site[i]);
 		m->site[i] = 0;
@@ -510,29 +516,32 @@ static void what_is_strewn_over_more_pages_costs_half_as_much_again(void **state
 static void a_way_leads_to_the_block(void **state)
 {
 	struct live l = {0};
-	struct live_way way = {.at = LIVE_NOWHERE};
+	struct live_ahead ahead = {0};
 	uint64_t n = 5000, at_once = 0, lacking = 0;
+	struct live_way way;
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++) {
 		struct live_block b = {.size = i, .site = (uint32_t)i + 1};
+		uint64_t address = 4096 + i * 16;
 
-		way = live_way_behind(&l, 4096 + i * 16, &way);
-		lacking += live_lacks_near(&l, &way);
-		if (live_add_near(&l, &way, &b))
+		way = live_way(&l, address);
+		lacking += live_lacks_near(&l, &way, address);
+		if (live_add_near(&l, &way, address, &b))
 			at_once++;
 		else
-			assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
+			assert_int_equal(live_add(&l, address, &b), 0);
 	}
 	assert_true(at_once > n / 2 && lacking >= at_once);
 	for (uint64_t i = 0; i < n; i++) {
+		uint64_t address = 4096 + i * 16;
 		struct live_block got;
 
-		way = live_way_behind(&l, 4096 + i * 16, &way);
-		assert_int_equal(live_peek(&l, &way), i + 1);
-		assert_true(live_take_near(&l, &way, UINT64_MAX, &got));
+		way = live_way_ahead(&l, address, &ahead);
+		assert_int_equal(live_peek(&l, &way, address), i + 1);
+		assert_true(live_take_near(&l, &way, address, UINT64_MAX, &got));
 		assert_int_equal(got.size, i);
-		assert_false(live_take_near(&l, &way, UINT64_MAX, &got));
+		assert_false(live_take_near(&l, &way, address, UINT64_MAX, &got));
 	}
 	assert_int_equal(live_count(&l), 0);
 	live_done(&l);
@@ -542,16 +551,17 @@ static void beside_a_block_lies_none_at_an_odd_address(void **state)
 {
 	struct live l = {0};
 	struct live_block b = {.size = 1, .site = 1}, got;
+	struct live_ahead ahead = {0};
 	struct live_way way;
 
 	(void)state;
 	assert_int_equal(live_add(&l, 4096, &b), 0);
-	way = live_way(&l, 4096);
-	assert_int_not_equal(way.at, LIVE_NOWHERE);
-	way = live_way_behind(&l, 4097, &way);
-	assert_false(live_take_near(&l, &way, UINT64_MAX, &got));
-	way = live_way_behind(&l, 4096, &way);
-	assert_true(live_take_near(&l, &way, UINT64_MAX, &got));
+	way = live_way_ahead(&l, 4096, &ahead);
+	assert_non_null(way.page);
+	way = live_way_ahead(&l, 4097, &ahead);
+	assert_false(live_take_near(&l, &way, 4097, UINT64_MAX, &got));
+	way = live_way_ahead(&l, 4096, &ahead);
+	assert_true(live_take_near(&l, &way, 4096, UINT64_MAX, &got));
 	live_done(&l);
 }
 
@@ -569,19 +579,135 @@ static void a_way_from_before_it_grew_is_no_danger(void **state)
 	way[1] = live_way(&l, later);
 	for (uint64_t i = 0; i < 100000; i++)
 		assert_int_equal(live_add(&l, 4096 + i * 16, &b), 0);
-	/* (Places may be the same by chance.) */
-	assert_true(live_take_near(&l, &way[0], UINT64_MAX, &got) ||
-		    live_take(&l, there, &got));
-	assert_false(live_take_near(&l, &way[0], UINT64_MAX, &got));
+	assert_true(live_take_near(&l, &way[0], there, UINT64_MAX, &got));
+	assert_false(live_take_near(&l, &way[0], there, UINT64_MAX, &got));
 	assert_false(live_has(&l, there));
-	assert_true(live_add_near(&l, &way[1], &b) || !live_add(&l, later, &b));
-	assert_false(live_add_near(&l, &way[1], &b));
-	assert_false(live_lacks_near(&l, &way[1]));
+	assert_true(live_add_near(&l, &way[1], later, &b));
+	assert_false(live_add_near(&l, &way[1], later, &b));
+	assert_false(live_lacks_near(&l, &way[1], later));
 	assert_true(live_has(&l, later));
 	way[1] = live_way(&l, later);
 	live_done(&l);
-	assert_false(live_take_near(&l, &way[1], UINT64_MAX, &got));
-	assert_true(live_lacks_near(&l, &way[1]));
+	assert_false(live_take_near(&l, &way[1], later, UINT64_MAX, &got));
+	assert_true(live_lacks_near(&l, &way[1], later));
+	live_done(&l);
+}
+
+enum { OLD_WAYS = 512, OLD_BLOCKS = 1 << 16, OLD_STEPS = 2000000 };
+
+/* Ways are kept for any time, while pages are filled and left, in waves. */
+static void old_ways_lead_to_what_is_there(void **state)
+{
+	static uint32_t site[OLD_BLOCKS];
+	struct live l = {0};
+	struct {
+		struct live_way way;
+		uint64_t i;
+	} old[OLD_WAYS];
+
+	(void)state;
+	random_state = 23;
+	memset(site, 0, sizeof(site));
+	for (int k = 0; k < OLD_WAYS; k++)
+		old[k].way = live_way(&l, 4096 + 16 * (old[k].i = chance(OLD_BLOCKS)));
+	for (uint32_t step = 1; step < OLD_STEPS; step++) {
+		size_t k = chance(OLD_WAYS);
+		uint64_t i = old[k].i, address = 4096 + 16 * i;
+		struct live_block b = {.size = step, .site = step}, got;
+		bool fills = chance(8) < (step >> 17 & 1 ? 7 : 2);
+
+		if (step == OLD_STEPS / 2) {
+			live_done(&l);
+			memset(site, 0, sizeof(site));
+		}
+		assert_int_equal(live_peek(&l, &old[k].way, address), site[i]);
+		assert_int_equal(live_lacks_near(&l, &old[k].way, address), !site[i]);
+		if (site[i] && !fills) {
+			assert_true(live_take_near(&l, &old[k].way, address, UINT64_MAX,
+						   &got));
+			assert_int_equal(got.site, site[i]);
+			site[i] = 0;
+		} else if (!site[i] && fills) {
+			assert_true(live_add_near(&l, &old[k].way, address, &b));
+			site[i] = step;
+		}
+		old[k].i = (chance(4) ? i + 1 : chance(OLD_BLOCKS)) % OLD_BLOCKS;
+		old[k].way = live_way(&l, 4096 + 16 * old[k].i);
+	}
+	live_done(&l);
+}
+
+enum { WINDOW = 128 };
+
+/* Blocks that follow each other, of which the pages are opened a window ahead. */
+static void add_ahead(struct live *l, uint64_t from, uint64_t n, uint64_t step)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t address = from + i * step;
+		const struct live_block b = {.size = step, .site = 1};
+		struct live_way way;
+
+		for (uint64_t k = i; i % WINDOW == 0 && k < i + WINDOW && k < n; k++)
+			live_open(l, from + k * step, step);
+		way = live_way(l, address);
+		assert_true(live_add_near(l, &way, address, &b));
+	}
+}
+
+static void pages_that_are_opened_ahead_have_room(void **state)
+{
+	struct live l = {0};
+	uint64_t n = 200000, moved;
+
+	(void)state;
+	add_ahead(&l, 1 << 20, n, 112);
+	moved = (uint32_t)l.moved;
+	assert_in_range(moved, 0, l.pages / 20);
+	live_done(&l);
+}
+
+static size_t sized_bytes(const struct live *l, int size)
+{
+	return l->sized[size].room * live_sizes[size] * sizeof(struct live_group);
+}
+
+/* A page of memory behind each size's groups: they can't grow where they are. */
+static void hem_in(const struct live *l, void *wall[LIVE_SIZES])
+{
+	for (int i = LIVE_SHARED; i < LIVE_SIZES; i++) {
+		char *end = (char *)l->sized[i].groups + sized_bytes(l, i);
+
+		if (l->sized[i].room && wall[i] != end)
+			wall[i] = mmap(end, 4096, PROT_NONE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+				       0);
+	}
+}
+
+static void ways_find_groups_that_the_system_moved(void **state)
+{
+	struct live l = {0};
+	void *wall[LIVE_SIZES] = {0};
+	const struct live_block b = {.size = 1, .site = 7};
+	uint64_t at = 1 << 20, n = 0;
+	struct live_way way;
+
+	(void)state;
+	add_ahead(&l, at, 256, 16);
+	for (uint64_t page = 1; page < 20000; page++) {
+		const struct live_group *was;
+
+		hem_in(&l, wall);
+		way = live_way(&l, at);
+		was = way.home;
+		add_ahead(&l, at + page * 4096, 256, 16);
+		assert_int_equal(live_peek(&l, &way, at), 1);
+		n += live_way(&l, at).home != was;
+	}
+	assert_true(n > 0);
+	assert_true(live_take(&l, at, &(struct live_block){0}));
+	assert_true(live_add_near(&l, &way, at, &b));
+	assert_int_equal(live_peek(&l, &way, at), 7);
 	live_done(&l);
 }
 
@@ -602,6 +728,9 @@ int main(void)
 		cmocka_unit_test(a_way_leads_to_the_block),
 		cmocka_unit_test(beside_a_block_lies_none_at_an_odd_address),
 		cmocka_unit_test(a_way_from_before_it_grew_is_no_danger),
+		cmocka_unit_test(old_ways_lead_to_what_is_there),
+		cmocka_unit_test(pages_that_are_opened_ahead_have_room),
+		cmocka_unit_test(ways_find_groups_that_the_system_moved),
 		cmocka_unit_test(blocks_stay_ignored_while_the_table_grows),
 		cmocka_unit_test(a_table_that_was_left_is_empty_small_or_large),
 		cmocka_unit_test(a_block_costs_at_most_24_bytes_at_any_size),
