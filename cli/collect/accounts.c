@@ -23,7 +23,8 @@ enum {
 	LEAST_LIVE = 64 << 10, /* bytes: below it nothing is worth a question */
 	ANSWER_SHARE = 200,  /* answers take at most one part in so many of the time */
 	FREE_CHUNK_NS = 200, /* what a free block may cost the allocator to answer */
-	LONG_NS = 5000000, /* an answer at exit, or past a peak, may take */
+	LONG_NS = 5000000,   /* an answer at exit, or past a peak, may take */
+	LEAST_CHUNK = 32,    /* bytes: of glibc */
 };
 
 struct account {
@@ -305,6 +306,13 @@ static uint64_t freed_since(const struct account *i, const struct engine_heap *h
 	return heap->frees - i->asked_at.frees;
 }
 
+/* Blocks that may have been freed without one of them being recorded: one in so many
+ * bytes is. */
+static uint64_t unseen(const struct accounts *a)
+{
+	return header(a)->sample / LEAST_CHUNK;
+}
+
 static bool is_due(const struct account *i, const struct engine_heap *heap,
 		   uint64_t now)
 {
@@ -376,7 +384,7 @@ static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 		return;
 	*awaited |= is_awaited(a, i, p, now);
 	atomic_store_explicit(&wire_process(a->base, p->slot)->dear,
-			      may_take(i, freed_since(i, &heap)) > LONG_NS,
+			      may_take(i, freed_since(i, &heap) + unseen(a)) > LONG_NS,
 			      memory_order_relaxed);
 	if (now >= i->smaps_at && heap.live_bytes && !a->look.glance) {
 		struct look l = {.p = p, .said.live_bytes = heap.live_bytes};

@@ -173,6 +173,36 @@ static void who_has_not_answered_is_asked_again(void **state)
 	wire_unmake(base);
 }
 
+/* A sample of few blocks tells little of how many are free. */
+static void who_may_have_much_free_is_not_asked_at_its_end(void **state)
+{
+	const struct {
+		uint64_t sample;
+		bool dear;
+	} cases[] = {{0, false}, {512 << 10, false}, {512 << 20, true}, {0, false}};
+	void *base = wire_make(0);
+	struct wire_header *h = base;
+	static struct accounts *a; /* as above */
+	uint64_t now = 1000000000;
+	struct engine *e;
+
+	(void)state;
+	assert_non_null(base);
+	wire_add_process(base, 1, 1, 0);
+	wire_put(base, wire_claim(base, 1, 1, 501), WIRE_ALLOC, 4096, 16, 1000000, 0);
+	assert_int_equal(engine_open(base, -1, NULL, &e), 0);
+	assert_int_equal(engine_pass(e), 1);
+	assert_int_equal(accounts_open(e, base, nobody, NULL, &a), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		h->sample = cases[i].sample;
+		accounts_tick(a, now += 11000000);
+		assert_int_equal(atomic_load(&wire_process(base, 1)->dear),
+				 cases[i].dear);
+	}
+	engine_close(e);
+	wire_unmake(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +211,7 @@ int main(void)
 		cmocka_unit_test(a_look_finds_the_same_from_any_thread),
 		cmocka_unit_test(what_the_kernel_counts_is_near_a_look),
 		cmocka_unit_test(who_has_not_answered_is_asked_again),
+		cmocka_unit_test(who_may_have_much_free_is_not_asked_at_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
