@@ -38,6 +38,12 @@ static inline uint64_t clock_ns(const struct stamp_clock *c, uint64_t stamp)
 	return (uint64_t)(((unsigned __int128)ticks * c->rate) >> 32);
 }
 
+/* The same of one that is not before the start; of such a one, it is far in the future. */
+static inline uint64_t clock_ns_since(const struct stamp_clock *c, uint64_t stamp)
+{
+	return (uint64_t)(((unsigned __int128)(stamp - c->stamp0) * c->rate) >> 32);
+}
+
 /* The stamps that ns take. */
 static inline uint64_t clock_ticks(const struct stamp_clock *c, uint64_t ns)
 {

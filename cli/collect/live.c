@@ -532,8 +532,9 @@ int live_make_room(struct live *l, uint64_t address, uint64_t size,
 	}
 }
 
-static int page_add(struct live *l, uint64_t address, const struct live_block *b)
+static int page_add(struct live *l, uint64_t address, const struct live_block *block)
 {
+	struct live_block b = *block;
 	unsigned place = live_place(address);
 	struct live_page *p = live_page(l, address >> LIVE_PAGE_SHIFT);
 	struct live_spot spot = p ? live_find(l, p, place) : (struct live_spot){0};
@@ -542,9 +543,10 @@ static int page_add(struct live *l, uint64_t address, const struct live_block *b
 	if (spot.set)
 		return -EEXIST;
 	if (!spot.empty)
-		r = live_make_room(l, address, b->size, &p, &spot);
+		r = live_make_room(l, address, b.size, &p, &spot);
+	b.born_ns = b.born_ns < LIVE_BORN_MOST ? b.born_ns : LIVE_BORN_MOST;
 	if (r == 0)
-		live_fill(l, p, live_first_of(spot.of, spot.empty), place, b);
+		live_fill(l, p, live_first_of(spot.of, spot.empty), place, &b);
 	return r;
 }
 

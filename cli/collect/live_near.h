@@ -248,9 +248,7 @@ live_seek(const struct live *l, const struct live_way *way, uint64_t address,
 static inline void live_fill(struct live *l, struct live_page *p, struct live_entry e,
 			     unsigned place, const struct live_block *b)
 {
-	uint64_t born = b->born_ns < LIVE_BORN_MOST ? b->born_ns : LIVE_BORN_MOST;
-
-	e.of->when[e.i] = (uint64_t)place << LIVE_BORN_BITS | born;
+	e.of->when[e.i] = (uint64_t)place << LIVE_BORN_BITS | b->born_ns;
 	e.of->size[e.i] = (uint32_t)b->size;
 	e.of->site[e.i] = b->site | (b->ignored ? LIVE_IGNORED : 0);
 	p->used++;
@@ -276,8 +274,8 @@ static inline void live_empty(struct live *l, struct live_page *p, struct live_e
 	l->used--;
 }
 
-/* live_add() of a block on the way to its address. False: there is one, or it takes more
- * than this; nothing was done. */
+/* live_add() of a block, born before LIVE_BORN_MOST, on the way to its address. False:
+ * there is one, or it takes more than this; nothing was done. */
 static inline __attribute__((always_inline)) bool
 live_add_near(struct live *l, const struct live_way *way, uint64_t address,
 	      const struct live_block *block)

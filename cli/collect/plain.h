@@ -65,6 +65,8 @@ static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 	uint64_t live = p->sums.live[PROFILE_MALLOC].bytes;
 	uint64_t end = plain_lesser(h->end_ns, l->sites.timeline.end_ns);
 
+	end = plain_lesser(end, LIVE_BORN_MOST); /* as live_add_near() asks */
+
 	l->sums = (struct ledger_sums){
 		.of = p,
 		.tag = (uint64_t)p->sums.index << 32,
@@ -137,7 +139,7 @@ static inline void plain_end(struct ledger *l)
 /* The moment of a stamp, if nothing begins before it. */
 static inline bool plain_moment(const struct ledger *l, uint64_t stamp, uint64_t *ret)
 {
-	*ret = clock_ns(l->clock, stamp);
+	*ret = clock_ns_since(l->clock, stamp);
 	return *ret - l->sums.from_ns < l->sums.span_ns;
 }
 
