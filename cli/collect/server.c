@@ -3,36 +3,20 @@
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
 #include "cli/base/kernel.h"
-#include "cli/collect/accounts.h"
-#include "cli/collect/bell.h"
-#include "cli/collect/engine.h"
-#include "cli/collect/marks.h"
-#include "cli/collect/members.h"
-#include "cli/collect/press.h"
-#include "cli/collect/procfs.h"
-#include "cli/collect/recording.h"
-#include "cli/collect/scan.h"
-#include "cli/collect/schedule.h"
-#include "cli/profile/file.h"
-#include "cli/symbol/symbols.h"
+#include "cli/collect/callers.h"
+#include "cli/collect/server_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <fnmatch.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 enum {
-	CALLERS = 64,	    /* connections that have not said hello yet */
 	BUSY_EVENTS = 4096, /* a pass that found more is followed at once */
 	NAP_MIN_US = 500,
 	NAP_MAX_US = 250000,
@@ -41,47 +25,9 @@ enum {
 	CHECKPOINT_FIRST_NS = 250000000,
 	CHECKPOINT_MAX_NS = 10000000000u / 2,
 	CHECKPOINT_SHARE =
-		20, /* of the time since the last, at most one part is spent */
+		20,	    /* of the time since the last, at most one part is spent */
 	MANY_STACKS = 2000, /* worth writing by several threads */
 	GRACE_NS = 100000000, /* for what the program left behind to end as well */
-};
-
-struct server {
-	struct server_options *o;
-	struct recording memory;
-	struct bell *bell;
-	struct engine *engine;
-	struct profile *profile; /* by profile_of() alone */
-	struct profile_writer *writer;
-	struct press *press; /* has both of them now; or NULL */
-	struct symbols *symbols;
-
-	struct accounts *accounts;
-	struct members *members;
-	struct scans *scans;
-	struct marks marks;
-	struct schedule schedule;
-	size_t modules;		  /* seen */
-	size_t snapshots;	  /* written */
-	uint32_t watched, newest; /* serials of processes: seen to */
-
-	int callers[CALLERS];
-	size_t caller_count;
-
-	struct control_result result; /* about the root */
-	struct control_root root;     /* pid 0: not ended yet */
-	bool launcher_gone, answered;
-	int stopper; /* who asked us to stop, waiting for the answer; -1: nobody */
-	uint32_t unwanted; /* programs kept out by --no-follow and --only */
-	bool strangers;	   /* some process has the memory mapped that we do not know */
-	bool opened, closing_time; /* --delay is over, --duration is */
-	bool finalizing;
-
-	struct pollfd *fds;
-	size_t fds_room;
-	uint64_t events_since; /* the last checkpoint */
-	uint64_t began_ns, root_ended_ns, nap_us;
-	uint64_t rss_at, reap_at, checkpoint_at, checkpoint_every, checkpoint_took;
 };
 
 static struct wire_header *header(struct server *s)
@@ -102,41 +48,15 @@ static void end_press(struct server *s)
 	s->checkpoint_at = kernel_monotonic_ns() + pause;
 }
 
-static struct profile *profile_of(struct server *s)
+struct profile *server_profile(struct server *s)
 {
 	if (s->press)
 		end_press(s);
 	return s->profile;
 }
 
-/* ---- connections --------------------------------------------------------- */
-
-static void callers_add(struct server *s, int fd)
-{
-	if (s->caller_count < CALLERS)
-		s->callers[s->caller_count++] = fd;
-	else
-		close(fd);
-}
-
-/* --no-follow and --only. */
-static bool is_wanted(const struct server *s, const struct recording_peer *peer)
-{
-	const struct control_config *c = &s->o->config;
-	char exe[4096];
-	const char *slash;
-
-	if (c->no_follow && c->root_pid && peer->pid != c->root_pid)
-		return false;
-	if (!*c->only)
-		return true;
-	procfs_exe(peer->pid, exe, sizeof(exe));
-	slash = strrchr(exe, '/');
-	return !fnmatch(c->only, exe, 0) || (slash && !fnmatch(c->only, slash + 1, 0));
-}
-
 /* Those that have come since the last look. */
-static void watch_new(struct server *s)
+void server_watch_new(struct server *s)
 {
 	struct engine_process *p = NULL;
 
@@ -148,196 +68,6 @@ static void watch_new(struct server *s)
 			s->newest = p->serial > s->newest ? p->serial : s->newest;
 		}
 	s->watched = s->newest;
-}
-
-/* A process wants to come in. What /proc tells is asked while it waits for us. */
-static void let_in(struct server *s, int caller, struct recording_peer *peer)
-{
-	bool root = peer->pid == s->o->config.root_pid;
-
-	if (!is_wanted(s, peer)) {
-		s->result.attached |= root;
-		s->unwanted++;
-		members_unwanted(s->members, peer->pid);
-		recording_refuse(caller, WIRE_NOT_WANTED);
-		return;
-	}
-	if (!recording_claim(&s->memory, caller, peer))
-		return;
-	if (members_welcome(s->members, peer) < 0) {
-		recording_refuse(caller, WIRE_FULL);
-		return;
-	}
-	watch_new(s); /* while it waits for us */
-	s->result.attached |= members_root_serial(s->members) == peer->serial;
-	recording_admit(&s->memory, caller, peer);
-}
-
-/* For `heapline ps`: as of the last pass. */
-static void fill_status(struct server *s, struct control_status *ret)
-{
-	struct engine_process *first = engine_process_next(s->engine, NULL);
-	struct profile_amount live = engine_live(s->engine);
-
-	*ret = (struct control_status){
-		.magic = CONTROL_QUERY_MAGIC,
-		.version = WIRE_VERSION,
-		.collector = getpid(),
-		.root = s->o->config.root_pid ? s->o->config.root_pid
-			: first		      ? first->pid
-					      : 0,
-		.alive = (uint32_t)members_count(s->members),
-		.live_bytes = live.bytes,
-		.wall_ns = engine_now_ns(s->engine),
-		.lossless = !engine_error(s->engine),
-		.err = profile_of(s)->write_error,
-	};
-	for (struct engine_process *p = first; p;
-	     p = engine_process_next(s->engine, p)) {
-		ret->processes++;
-		ret->events += p->events;
-	}
-	snprintf(ret->profile, sizeof(ret->profile), "%s", s->o->config.profile);
-	snprintf(ret->command, sizeof(ret->command), "%s",
-		 first && first->command ? first->command : "");
-}
-
-static void send_status(struct server *s, int to)
-{
-	struct control_status status;
-
-	fill_status(s, &status);
-	send(to, &status, sizeof(status), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static void write_profile(struct server *s);
-
-/* What the targets have done up to now is in the file once the answer is. */
-static void update(struct server *s, int caller)
-{
-	s->events_since += engine_pass(s->engine);
-	write_profile(s);
-	send_status(s, caller);
-}
-
-struct asker { /* waits for a snapshot */
-	struct server *server;
-	int fd; /* owned */
-};
-
-static void tell_snapshot(void *context, int result)
-{
-	struct asker *a = context;
-	const struct profile *p = profile_of(a->server);
-	struct control_snapshot answer = {.magic = CONTROL_QUERY_MAGIC,
-					  .err = result < 0 ? result : 0};
-
-	if (result >= 0) {
-		const struct profile_snapshot *row = &p->snapshots[result];
-
-		write_profile(a->server);
-		answer.number = (uint32_t)result + 1;
-		answer.blocks = row->blocks;
-		answer.bytes = row->bytes;
-		answer.edges = row->edges;
-		answer.roots = row->roots;
-		answer.pause_ns = row->pause_ns;
-		answer.scan_ns = row->scan_ns;
-		answer.threads = row->threads;
-		answer.running = row->running;
-		snprintf(answer.cause, sizeof(answer.cause), "%s",
-			 strings_get(&p->strings, row->cause));
-	}
-	snprintf(answer.profile, sizeof(answer.profile), "%s",
-		 a->server->o->config.profile);
-	send(a->fd, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(a->fd);
-	free(a);
-}
-
-/* The living process of that pid; 0: the program, or the first that lives. */
-static struct engine_process *process_of(struct server *s, int32_t pid)
-{
-	struct engine_process *p = NULL;
-
-	if (!pid)
-		pid = s->o->config.root_pid;
-	while ((p = engine_process_next(s->engine, p)))
-		if (!p->ended && (!pid || p->pid == pid))
-			return p;
-	return NULL;
-}
-
-/* The caller is answered later: it is kept open. */
-static void take_snapshot(struct server *s, int caller, struct control_query *q)
-{
-	struct engine_process *p = process_of(s, q->pid);
-	struct asker *a = malloc(sizeof(*a));
-
-	if (!a) {
-		close(caller);
-		return;
-	}
-	*a = (struct asker){s, caller};
-	q->name[sizeof(q->name) - 1] = '\0';
-	if (!p || scans_ask(s->scans, p, q->name, q->contents, tell_snapshot, a) < 0)
-		tell_snapshot(a, p ? -EBUSY : -ESRCH);
-}
-
-/* A question, not a hello? 1: yes, it is answered, or will be (*kept); 0: no;
- * -EAGAIN: nothing there yet. */
-static int hear_query(struct server *s, int caller, bool *kept)
-{
-	struct control_query q;
-	struct ucred who;
-	socklen_t len = sizeof(who);
-	ssize_t n = recv(caller, &q, sizeof(q), MSG_DONTWAIT | MSG_PEEK);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n < (ssize_t)sizeof(q) || q.magic != CONTROL_QUERY_MAGIC)
-		return 0;
-	recv(caller, &q, sizeof(q), MSG_DONTWAIT); /* unread, it would be a reset */
-	if (getsockopt(caller, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ||
-	    (who.uid != geteuid() && who.uid != 0) || q.version != WIRE_VERSION)
-		return 1;
-	if (q.kind == CONTROL_STATUS)
-		send_status(s, caller);
-	if (q.kind == CONTROL_UPDATE)
-		update(s, caller);
-	if (q.kind == CONTROL_SNAPSHOT) {
-		take_snapshot(s, caller, &q);
-		*kept = true;
-	}
-	if (q.kind == CONTROL_STOP && s->stopper < 0) {
-		s->stopper = caller;
-		*kept = true;
-	}
-	return 1;
-}
-
-static void callers_hear(struct server *s)
-{
-	for (size_t i = 0; i < s->caller_count;) {
-		bool trusted = s->callers[i] == s->o->first, kept = false;
-		struct recording_peer peer;
-		int answer = hear_query(s, s->callers[i], &kept);
-
-		if (answer > 0)
-			answer = 0;
-		else if (!answer)
-			answer = recording_hear(&s->memory, s->callers[i], trusted,
-						&peer);
-		if (answer == -EAGAIN) {
-			i++;
-			continue;
-		}
-		if (answer > 0)
-			let_in(s, s->callers[i], &peer);
-		if (!kept)
-			close(s->callers[i]);
-		s->callers[i] = s->callers[--s->caller_count];
-	}
 }
 
 /* ---- the profile --------------------------------------------------------- */
@@ -394,7 +124,7 @@ static bool alive(void *context, int32_t pid, int32_t tid)
 
 static void describe(struct server *s)
 {
-	struct profile *p = profile_of(s);
+	struct profile *p = server_profile(s);
 	char host[256] = "";
 	struct timespec now;
 
@@ -409,7 +139,7 @@ static void describe(struct server *s)
 static struct profile *fill_profile(void *context, int *ret_err)
 {
 	struct server *s = context;
-	struct profile *p = profile_of(s);
+	struct profile *p = server_profile(s);
 
 	accounts_settle(s->accounts);
 	*ret_err = engine_fill(s->engine, p);
@@ -420,7 +150,7 @@ static struct profile *fill_profile(void *context, int *ret_err)
 	return p;
 }
 
-static void write_profile(struct server *s)
+void server_write(struct server *s)
 {
 	int err;
 	struct profile *p = fill_profile(s, &err);
@@ -457,7 +187,7 @@ static void checkpoint(struct server *s, uint64_t now)
 
 static void say_stopped(struct server *s, const char *why)
 {
-	struct profile *p = profile_of(s);
+	struct profile *p = server_profile(s);
 
 	p->stopped = strings_add(&p->strings, why);
 }
@@ -469,7 +199,7 @@ static void finalize(struct server *s)
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
 	scans_end(s->scans, fill_profile, s);
-	p = profile_of(s);
+	p = server_profile(s);
 	members_end_all(s->members);
 	if (s->o->config.scan_at_exit)
 		scans_tell_missing(s->scans, p);
@@ -478,7 +208,7 @@ static void finalize(struct server *s)
 			       "answer in time");
 	s->finalizing = true;
 	/* All but the names, in case that we do not come to the end of those. */
-	write_profile(s);
+	server_write(s);
 	/* Without memory for them, the options that need them will say so. */
 	engine_fill_shares(s->engine, p);
 	if (!symbols_resolve(s->symbols, p)) {
@@ -487,14 +217,14 @@ static void finalize(struct server *s)
 		p->symbolised = true;
 	}
 	p->complete = true;
-	write_profile(s);
+	server_write(s);
 }
 
 /* ---- the launcher -------------------------------------------------------- */
 
 static void summarize(struct server *s)
 {
-	const struct profile *p = profile_of(s);
+	const struct profile *p = server_profile(s);
 	struct control_result *r = &s->result;
 
 	r->complete = p->complete;
@@ -543,7 +273,7 @@ static void leave_launcher(struct server *s, uint64_t now)
 {
 	if (!s->root.pid || s->answered || now - s->root_ended_ns < GRACE_NS)
 		return;
-	write_profile(s);
+	server_write(s);
 	answer(s);
 }
 
@@ -679,7 +409,7 @@ static void keep_snapshots(struct server *s)
 	if (s->snapshots == s->profile->snapshot_count)
 		return;
 	s->snapshots = s->profile->snapshot_count;
-	write_profile(s);
+	server_write(s);
 }
 
 /* No longer than until a snapshot is due. */
@@ -702,7 +432,7 @@ static int serve(struct server *s)
 		atomic_fetch_add_explicit(&header(s)->heartbeat, 1,
 					  memory_order_relaxed);
 		members_look(s->members);
-		watch_new(s);
+		server_watch_new(s);
 		schedule_tick(&s->schedule, s->engine, s->scans,
 			      engine_now_ns(s->engine));
 		scans_look(s->scans, fill_profile, s);
@@ -861,7 +591,7 @@ int server_run(struct server_options *o)
 		finalize(&s);
 		answer(&s);
 		if (s.stopper >= 0)
-			send_status(&s, s.stopper);
+			callers_send_status(&s, s.stopper);
 	}
 	leave(&s);
 	return err;
