@@ -16,7 +16,7 @@ struct aside {
 	void (*work)(void *context);
 	void *context;
 	pthread_t thread;
-	bool here; /* there is no thread: it was done at once */
+	bool joined; /* there is no thread: it was done at once, or has been waited for */
 	uint64_t took_ns;
 	_Atomic bool done;
 };
@@ -25,6 +25,9 @@ struct aside {
 void aside_begin(struct aside *a, void (*work)(void *), void *context, bool here);
 
 bool aside_is_done(const struct aside *a);
+
+/* Waits for it, for so long at most. False: it is not done. */
+bool aside_wait(struct aside *a, uint64_t ns);
 
 /* Waits for it. How long it took. */
 uint64_t aside_join(struct aside *a);

@@ -418,6 +418,14 @@ uint32_t members_root_serial(const struct members *m)
 	return m->root_serial;
 }
 
+bool members_root_ends(struct members *m)
+{
+	const struct member *i =
+		m->root_serial ? members_find_serial(m, m->root_serial) : NULL;
+
+	return i && i->kind == MEMBER_RECORDED && members_own_word(m, i) >= 0;
+}
+
 /* The program's end is the launcher's to tell, with its status. */
 static bool is_watched(const struct members *m, const struct member *i)
 {

@@ -65,6 +65,9 @@ bool members_had_any(const struct members *m);
 /* Serial of the root's image of now, or the last; 0: it never came. */
 uint32_t members_root_serial(const struct members *m);
 
+/* Whether it has said that it is about to end of its own will, and has not yet. */
+bool members_root_ends(struct members *m);
+
 /* Descriptors to poll for, at most members_count(); then what poll() said of them. */
 size_t members_poll(const struct members *m, struct pollfd *fds);
 void members_polled(struct members *m, const struct pollfd *fds, size_t n);

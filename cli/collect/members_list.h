@@ -65,6 +65,9 @@ static inline struct wire_header *members_header(const struct members *m)
 	return (struct wire_header *)m->memory->base;
 }
 
+/* The status that a process said it would end with, or -1. */
+int members_own_word(const struct members *m, const struct member *i);
+
 struct member *members_find_pid(struct members *m, pid_t pid);
 struct member *members_find_serial(struct members *m, uint32_t serial);
 

@@ -89,8 +89,7 @@ int members_record(struct members *m, struct member *i, uint32_t slot, uint32_t 
 
 /* ---- ends ---------------------------------------------------------------- */
 
-/* The status that a process said it would end with, or -1. */
-static int own_word(const struct members *m, const struct member *i)
+int members_own_word(const struct members *m, const struct member *i)
 {
 	uint32_t is = atomic_load_explicit(
 		&wire_process(m->memory->base, i->slot)->exited, memory_order_relaxed);
@@ -120,7 +119,7 @@ void members_end_recorded(struct members *m, struct member *i, enum profile_end 
 			  int status)
 {
 	struct engine_process *p = i->process;
-	int own = own_word(m, i), wait_status;
+	int own = members_own_word(m, i), wait_status;
 
 	engine_process_end(m->engine, p, how, status);
 	if (i->fresh && !(p->notes & WIRE_NOTE_MAPPED) && p->exe)

@@ -28,6 +28,7 @@ enum {
 		20,	    /* of the time since the last, at most one part is spent */
 	MANY_STACKS = 2000, /* worth writing by several threads */
 	GRACE_NS = 100000000, /* for what the program left behind to end as well */
+	NAMES_NS = 20000000, /* how long names are waited for with all else unwritten */
 };
 
 static struct wire_header *header(struct server *s)
@@ -155,12 +156,7 @@ void server_write(struct server *s)
 	int err;
 	struct profile *p = fill_profile(s, &err);
 
-	/* The program needs the processors no more. */
-	if (s->finalizing && p->stack_count > MANY_STACKS)
-		profile_writer_use_threads(s->writer);
-	if (!err)
-		err = profile_writer_update(s->writer, p);
-	p->write_error = err;
+	p->write_error = err ? err : profile_writer_update(s->writer, p);
 }
 
 /* At the first events, then now and then, all that is known goes to the file, so that
@@ -192,6 +188,46 @@ static void say_stopped(struct server *s, const char *why)
 	p->stopped = strings_add(&p->strings, why);
 }
 
+/* The program says that it ends, and its memory takes the kernel a while: what it has
+ * called by now is looked up meanwhile. */
+static void foresee_end(struct server *s)
+{
+	int err;
+
+	if (s->foreseen || s->press || !members_root_ends(s->members))
+		return;
+	s->foreseen = true;
+	fill_profile(s, &err);
+	symbols_begin(s->symbols, s->profile);
+}
+
+/* Written once, or where its names take long to find once before, without them, in case
+ * that we do not come to the end. 0 or -errno. */
+static int finish_profile(struct server *s, struct profile *p)
+{
+	int err;
+
+	fill_profile(s, &err);
+	if (err)
+		return err;
+	/* The program needs the processors no more. */
+	if (p->stack_count > MANY_STACKS)
+		profile_writer_use_threads(s->writer);
+	/* (Without memory for it the names are looked up later.) */
+	symbols_begin(s->symbols, p);
+	/* Without memory for them, the options that need them will say so. */
+	engine_fill_shares(s->engine, p);
+	if (!symbols_wait(s->symbols, NAMES_NS))
+		profile_writer_update(s->writer, p);
+	if (!symbols_resolve(s->symbols, p)) {
+		if (!s->o->config.no_source)
+			symbols_sources(s->symbols, p, NULL);
+		p->symbolised = true;
+	}
+	p->complete = true;
+	return profile_writer_update(s->writer, p);
+}
+
 static void finalize(struct server *s)
 {
 	struct profile *p;
@@ -206,18 +242,7 @@ static void finalize(struct server *s)
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		say_stopped(s, "the collector was stopped or starved and did not "
 			       "answer in time");
-	s->finalizing = true;
-	/* All but the names, in case that we do not come to the end of those. */
-	server_write(s);
-	/* Without memory for them, the options that need them will say so. */
-	engine_fill_shares(s->engine, p);
-	if (!symbols_resolve(s->symbols, p)) {
-		if (!s->o->config.no_source)
-			symbols_sources(s->symbols, p, NULL);
-		p->symbolised = true;
-	}
-	p->complete = true;
-	server_write(s);
+	p->write_error = finish_profile(s, p);
 }
 
 /* ---- the launcher -------------------------------------------------------- */
@@ -445,6 +470,8 @@ static int serve(struct server *s)
 		checkpoint(s, now);
 		leave_launcher(s, now);
 		adapt_nap(s, events);
+		if (!events)
+			foresee_end(s);
 		err = attend(s, nap_of(s));
 		if (err < 0)
 			return err;

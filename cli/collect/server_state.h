@@ -50,7 +50,7 @@ struct server {
 	uint32_t unwanted; /* programs kept out by --no-follow and --only */
 	bool strangers;	   /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
-	bool finalizing;
+	bool foreseen;		   /* the program's end */
 
 	struct pollfd *fds;
 	size_t fds_room;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +17,7 @@ struct work {
 	struct turn {
 		size_t job, size;
 	} * order;	     /* the largest first */
+	size_t jobs;	     /* in it */
 	size_t addresses;    /* of all jobs */
 	_Atomic size_t next; /* in order */
 	_Atomic size_t done; /* addresses */
@@ -30,15 +32,22 @@ struct work {
 
 /* ---- one job -------------------------------------------------------------- */
 
-/* Answers from disk, if they are from the same files; else none. */
-static int recall(struct work *w, struct crew_job *job, char key[CACHE_KEY])
+static void make_key(const struct crew_job *job, char key[CACHE_KEY])
 {
 	const char *stamp = "symbols " HEAPLINE_VERSION " " CACHE_FORMAT "\n";
 	size_t len = strlen(stamp);
 
 	memcpy(key, stamp, len);
 	module_stamp(job->module, key + len);
-	if (!cache_get(w->crew->cache, module_id(job->module), key, &job->answers))
+}
+
+/* Answers from disk, if they are from the same files; else none, unless there are some. */
+static int recall(struct work *w, struct crew_job *job, const char *key)
+{
+	if (job->answers.profile)
+		return 0;
+	if (key &&
+	    !cache_get(w->crew->cache, module_id(job->module), key, &job->answers))
 		return 0;
 	return answers_open(&job->answers);
 }
@@ -81,12 +90,14 @@ static int ask(struct work *w, struct crew_job *job)
 {
 	char key[CACHE_KEY];
 	bool cached = w->crew->cache && module_id(job->module)->len >= CACHE_NAME_MIN;
-	int r = cached ? recall(w, job, key) : answers_open(&job->answers);
 	_cleanup_(freep) uint64_t *missing = calloc(job->count + 1, sizeof(*missing));
 	uint64_t weight;
 	size_t count;
+	int r;
 
-	if (r || !missing)
+	if (cached)
+		make_key(job, key);
+	if (!missing || recall(w, job, cached ? key : NULL))
 		return -ENOMEM;
 	count = list_missing(job, missing);
 	/* relaxed: only shown to people. */
@@ -113,7 +124,7 @@ static void work(struct work *w)
 	/* relaxed: a job's bytes were there before the threads were, and are read
 	 * after they were joined. */
 	while ((i = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) <
-	       w->crew->count)
+	       w->jobs)
 		if (ask(w, &w->crew->jobs[w->order[i].job]))
 			atomic_store_explicit(&w->failed, -ENOMEM,
 					      memory_order_relaxed);
@@ -174,7 +185,17 @@ static void watch(struct work *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static size_t threads_for(const struct crew *c)
+static bool is_answered(const struct crew_job *job)
+{
+	size_t i = 0;
+
+	while (job->answers.profile && i < job->count &&
+	       answers_find(&job->answers, job->addresses[i]) != SIZE_MAX)
+		i++;
+	return i == job->count;
+}
+
+static size_t threads_for(size_t jobs)
 {
 	cpu_set_t cpus;
 	size_t n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0
@@ -182,7 +203,7 @@ static size_t threads_for(const struct crew *c)
 			   : (size_t)CPU_COUNT(&cpus);
 
 	n = n < CREW_MAX_THREADS ? n : CREW_MAX_THREADS;
-	return n < c->count ? n : c->count;
+	return n < jobs ? n : jobs;
 }
 
 static int largest_first(const void *a, const void *b)
@@ -190,6 +211,15 @@ static int largest_first(const void *a, const void *b)
 	const struct turn *x = a, *y = b;
 
 	return x->size > y->size ? -1 : x->size < y->size;
+}
+
+void crew_jobs_done(struct crew_jobs *j)
+{
+	for (size_t i = 0; i < j->count; i++)
+		answers_done(&j->items[i].answers);
+	free(j->items);
+	free(j->addresses);
+	*j = (struct crew_jobs){0};
 }
 
 int crew_run(struct crew *c)
@@ -205,11 +235,13 @@ int crew_run(struct crew *c)
 	if (!w.order)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->count; i++) {
-		w.order[i] = (struct turn){i, c->jobs[i].count};
+		if (is_answered(&c->jobs[i]))
+			continue;
+		w.order[w.jobs++] = (struct turn){i, c->jobs[i].count};
 		w.addresses += c->jobs[i].count;
 	}
-	qsort(w.order, c->count, sizeof(*w.order), largest_first);
-	count = start(&w, threads, threads_for(c));
+	qsort(w.order, w.jobs, sizeof(*w.order), largest_first);
+	count = start(&w, threads, threads_for(w.jobs));
 	if (!count)
 		work(&w); /* no threads to be had */
 	if (c->progress)

@@ -17,8 +17,18 @@ struct crew_job {
 	struct module *module; /* of this job alone */
 	const uint64_t *addresses;
 	size_t count;
-	struct answers answers; /* out: the caller's to end */
+	struct answers
+		answers; /* in: what is known, or none; out: the caller's to end */
 };
+
+struct crew_jobs {
+	struct crew_job *items;
+	size_t count;
+	uint64_t *addresses; /* of all of them */
+};
+
+/* Frees what they hold, answers too. */
+void crew_jobs_done(struct crew_jobs *j);
 
 struct crew {
 	struct crew_job *jobs;
@@ -28,5 +38,5 @@ struct crew {
 	void *progress_arg;
 };
 
-/* Does all jobs. 0 or -ENOMEM: some have no answers. */
+/* Does all jobs, those that lack an answer. 0 or -ENOMEM: some still do. */
 int crew_run(struct crew *c);

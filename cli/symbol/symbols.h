@@ -5,7 +5,7 @@
  *
  * Local files alone are read, unless symbols_ask_servers() is called. One object serves
  * one profile, from one thread; it looks into several files at a time, in threads of
- * its own that end with the call.
+ * its own that end with the call, or with the next one to wait for them.
  */
 #pragma once
 
@@ -58,6 +58,17 @@ int symbols_module(struct symbols *s, size_t index, const char *path, const char
  * even then, and knows less.
  */
 int symbols_resolve(struct symbols *s, struct profile *p);
+
+/*
+ * Begins to look up what symbols_resolve() will ask about p's stacks, beside the calling
+ * thread: p may change meanwhile, and symbols_module() be called. The next
+ * symbols_resolve() waits for it, takes what was found and asks about the rest. 0;
+ * -EALREADY: what was begun is not taken yet; -ENOMEM.
+ */
+int symbols_begin(struct symbols *s, struct profile *p);
+
+/* Waits for what was begun, for so long at most. False: it is not done. */
+bool symbols_wait(struct symbols *s, uint64_t ns);
 
 /* How many units of .dwo files were wanted for p->modules[index], and missing: lines
  * are known without them, inlined functions are not. */

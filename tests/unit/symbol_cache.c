@@ -511,6 +511,82 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 	help_profile_done(&single);
 }
 
+/* Stacks in so many copies of a program, which s knows from now on. */
+static void ask_copies(struct symbols *s, struct profile *p, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++) {
+		char name[16];
+
+		assert_int_equal(help_run("cp \"$D/prog\" \"$D/begun%u\"", i), 0);
+		snprintf(name, sizeof(name), "begun%u", i);
+		assert_int_equal(symbols_module(s, i, help_path(name), NULL, ""), 0);
+		for (uint64_t at = 0; at < 800; at++)
+			help_stack(p, 0x1000 + 40 * (at % 400) + i, i + 1,
+				   PROFILE_STACK_EXACT);
+	}
+}
+
+/* What is begun early is not asked again: by then the first files are of no use. What has
+ * come since, places and files, is. */
+static void what_is_begun_gives_what_one_call_does(void **state)
+{
+	enum { FILES = 6, BEGUN = 4, RUINED = 2 };
+	struct profile p, single;
+	struct symbols *s;
+
+	(void)state;
+	if (!compile())
+		skip();
+	unsetenv("XDG_CACHE_HOME");
+	unsetenv("HOME");
+	help_profile(&p, FILES);
+	assert_int_equal(symbols_open(&s), 0);
+	assert_true(symbols_wait(s, 0));
+	assert_int_equal(symbols_begin(s, &p), 0); /* there is nothing to do */
+	ask_copies(s, &p, 0, BEGUN);
+	assert_int_equal(symbols_begin(s, &p), 0);
+	assert_int_equal(symbols_begin(s, &p), -EALREADY);
+	for (size_t i = 1; i < p.stack_count; i++)
+		assert_int_equal(p.stacks[i].code, 0);
+	assert_true(symbols_wait(s, 600000000000));
+	for (uint32_t i = 0; i < RUINED; i++)
+		assert_int_equal(help_run("dd if=/dev/zero of=\"$D/begun%u\" bs=64K "
+					  "count=1 conv=notrunc 2>/dev/null",
+					  i),
+				 0);
+	for (uint64_t at = 0; at < 100; at++)
+		help_stack(&p, 0x1010 + 40 * at, BEGUN, PROFILE_STACK_EXACT);
+	ask_copies(s, &p, BEGUN, FILES);
+	assert_int_equal(symbols_resolve(s, &p), 0);
+	/* And again, of the same object. */
+	assert_int_equal(symbols_begin(s, &p), 0);
+	assert_int_equal(symbols_resolve(s, &p), 0);
+	symbols_close(s);
+	help_profile(&single, 1);
+	for (size_t i = 1; i < p.stack_count; i++)
+		help_stack(&single, p.stacks[i].pc, 1, PROFILE_STACK_EXACT);
+	resolve_all(&single, help_path("prog"), false);
+	assert_equal_frames(&p, &single);
+	help_profile_done(&p);
+	help_profile_done(&single);
+}
+
+static void what_is_begun_need_not_be_taken(void **state)
+{
+	struct profile p;
+	struct symbols *s;
+
+	(void)state;
+	if (!compile())
+		skip();
+	help_profile(&p, 1);
+	assert_int_equal(symbols_open(&s), 0);
+	ask_copies(s, &p, 0, 1);
+	assert_int_equal(symbols_begin(s, &p), 0);
+	symbols_close(s);
+	help_profile_done(&p);
+}
+
 /* Larger than what is read at a time, each of them and together. */
 static void large_files_wait_for_each_other(void **state)
 {
@@ -561,6 +637,8 @@ int main(void)
 		cmocka_unit_test(answers_change_with_the_files),
 		cmocka_unit_test(answers_from_split_debug_information_are_not_kept),
 		cmocka_unit_test(many_files_at_a_time_give_what_one_at_a_time_does),
+		cmocka_unit_test(what_is_begun_gives_what_one_call_does),
+		cmocka_unit_test(what_is_begun_need_not_be_taken),
 		cmocka_unit_test(large_files_wait_for_each_other),
 	};
 
