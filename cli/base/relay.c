@@ -1,15 +1,16 @@
 #include "cli/base/relay.h"
 
+#include "cli/base/threads.h"
+
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 
 void relay_init(struct relay *r, void (*work)(void *, void *),
 		int (*end)(void *, void *), void *context)
 {
 	*r = (struct relay){.work = work, .end = end, .context = context};
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->changed, NULL);
+	pthread_cond_init(&r->worked, NULL);
 }
 
 void relay_use_threads(struct relay *r, size_t most)
@@ -21,69 +22,57 @@ void relay_use_threads(struct relay *r, size_t most)
 
 	most = most < RELAY_THREADS ? most : RELAY_THREADS;
 	r->wanted = n < most ? n : most;
-	if (!r->threads)
-		r->size = r->next = 0; /* to begin anew */
+	r->size = r->next = 0; /* to begin anew */
 }
 
 /* ---- threads ------------------------------------------------------------------- */
 
 static void *run(void *arg)
 {
-	const struct relay_place *place = arg;
+	struct relay_place *place = arg;
 	struct relay *r = place->relay;
-	size_t i = place->i;
+	void *item = r->item[place - r->place];
 
 	pthread_mutex_lock(&r->lock);
 	for (;;) {
-		while (!r->stopping && r->state[i] != RELAY_READY)
-			pthread_cond_wait(&r->changed, &r->lock);
+		while (!r->stopping && place->state != RELAY_READY)
+			pthread_cond_wait(&place->ready, &r->lock);
 		if (r->stopping)
 			break;
 		pthread_mutex_unlock(&r->lock);
-		r->work(r->context, r->item[i]);
+		r->work(r->context, item);
 		pthread_mutex_lock(&r->lock);
-		r->state[i] = RELAY_WORKED;
-		pthread_cond_broadcast(&r->changed);
+		place->state = RELAY_WORKED;
+		pthread_cond_signal(&r->worked);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }
 
-static bool start_one(struct relay *r)
+/* Whether the place has a thread, or may have one now. */
+static bool has_thread(struct relay *r, struct relay_place *place)
 {
-	size_t i = r->threads;
-
-	r->place[i] = (struct relay_place){r, i};
-	if (pthread_create(&r->thread[i], NULL, run, &r->place[i]))
-		return false;
-	r->threads++;
-	return true;
-}
-
-/* Signals are for the thread that called. */
-static void begin(struct relay *r)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (r->wanted > 1)
-		while (r->threads < r->wanted && start_one(r))
-			;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	r->size = r->threads ? r->threads : 1;
+	if (place->has_thread || r->size == 1)
+		return place->has_thread;
+	place->relay = r;
+	pthread_cond_init(&place->ready, NULL);
+	place->has_thread = !threads_start(&place->thread, NULL, run, place);
+	if (!place->has_thread)
+		pthread_cond_destroy(&place->ready);
+	return place->has_thread;
 }
 
 /* Waits for what lies there, and ends it unless one before it failed. */
 static void clear(struct relay *r, size_t i)
 {
+	struct relay_place *place = &r->place[i];
 	bool worked;
 
 	pthread_mutex_lock(&r->lock);
-	while (r->state[i] == RELAY_READY)
-		pthread_cond_wait(&r->changed, &r->lock);
-	worked = r->state[i] == RELAY_WORKED;
-	r->state[i] = RELAY_FREE;
+	while (place->state == RELAY_READY)
+		pthread_cond_wait(&r->worked, &r->lock);
+	worked = place->state == RELAY_WORKED;
+	place->state = RELAY_FREE;
 	pthread_mutex_unlock(&r->lock);
 	if (worked && !r->failed)
 		r->failed = r->end(r->context, r->item[i]);
@@ -94,7 +83,7 @@ static void clear(struct relay *r, size_t i)
 int relay_next(struct relay *r, void **ret)
 {
 	if (!r->size)
-		begin(r);
+		r->size = r->wanted > 1 ? r->wanted : 1;
 	clear(r, r->next);
 	if (r->failed)
 		return r->failed;
@@ -102,19 +91,37 @@ int relay_next(struct relay *r, void **ret)
 	return 0;
 }
 
-int relay_go(struct relay *r)
+static void pass_on(struct relay *r)
+{
+	r->next = (r->next + 1) % r->size;
+}
+
+int relay_do(struct relay *r)
 {
 	size_t i = r->next;
 
-	r->next = (i + 1) % r->size;
-	if (!r->threads) {
-		r->work(r->context, r->item[i]);
+	pass_on(r);
+	r->work(r->context, r->item[i]);
+	if (r->size == 1) {
 		r->failed = r->end(r->context, r->item[i]);
 		return r->failed;
 	}
 	pthread_mutex_lock(&r->lock);
-	r->state[i] = RELAY_READY;
-	pthread_cond_broadcast(&r->changed);
+	r->place[i].state = RELAY_WORKED;
+	pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+int relay_go(struct relay *r)
+{
+	struct relay_place *place = &r->place[r->next];
+
+	if (!has_thread(r, place))
+		return relay_do(r);
+	pass_on(r);
+	pthread_mutex_lock(&r->lock);
+	place->state = RELAY_READY;
+	pthread_cond_signal(&place->ready);
 	pthread_mutex_unlock(&r->lock);
 	return 0;
 }
@@ -123,7 +130,7 @@ int relay_flush(struct relay *r)
 {
 	for (size_t i = 0; i < r->size; i++) {
 		clear(r, r->next);
-		r->next = (r->next + 1) % r->size;
+		pass_on(r);
 	}
 	return r->failed;
 }
@@ -140,10 +147,16 @@ void relay_done(struct relay *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->stopping = true;
-	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
-	for (size_t i = 0; i < r->threads; i++)
-		pthread_join(r->thread[i], NULL);
+	for (size_t i = 0; i < RELAY_THREADS; i++) {
+		struct relay_place *place = &r->place[i];
+
+		if (!place->has_thread)
+			continue;
+		pthread_cond_signal(&place->ready);
+		pthread_join(place->thread, NULL);
+		pthread_cond_destroy(&place->ready);
+	}
 	pthread_mutex_destroy(&r->lock);
-	pthread_cond_destroy(&r->changed);
+	pthread_cond_destroy(&r->worked);
 }

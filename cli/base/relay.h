@@ -7,7 +7,7 @@
  *	...
  *	e = relay_next(r, &item);		// may end one that was begun before
  *	...					// says what is to be done
- *	e = relay_go(r);
+ *	e = relay_go(r);			// or relay_do(r), if that is little
  *	...
  *	e = relay_flush(r);			// all have ended
  *
@@ -36,15 +36,15 @@ struct relay {
 	size_t wanted; /* threads */
 	int failed;
 
-	enum { RELAY_FREE, RELAY_READY, RELAY_WORKED } state[RELAY_THREADS];
-	struct relay_place { /* what a thread is told */
+	struct relay_place {
 		struct relay *relay;
-		size_t i;
+		enum { RELAY_FREE, RELAY_READY, RELAY_WORKED } state;
+		bool has_thread;
+		pthread_t thread;     /* works on this item alone; from its first on */
+		pthread_cond_t ready; /* for it */
 	} place[RELAY_THREADS];
-	size_t threads;
-	pthread_t thread[RELAY_THREADS]; /* the i-th works on item[i] */
-	pthread_mutex_t lock;		 /* state[], stopping */
-	pthread_cond_t changed;
+	pthread_mutex_t lock;  /* states, stopping */
+	pthread_cond_t worked; /* for the one that calls */
 	bool stopping;
 };
 
@@ -60,6 +60,9 @@ int relay_next(struct relay *r, void **ret);
 
 /* Has it worked on and ended, now or later. 0 or -errno. */
 int relay_go(struct relay *r);
+
+/* The same, worked on by this thread: for what takes less time than to wake another. */
+int relay_do(struct relay *r);
 
 /* Ends all that are under way. 0, or -errno of the first that failed. */
 int relay_flush(struct relay *r);

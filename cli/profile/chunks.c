@@ -129,9 +129,17 @@ void *chunks_scratch(struct chunk *chunk, size_t count, size_t row_bytes)
 	return chunk->scratch;
 }
 
-int chunks_go(struct chunks *c)
+/* Numbers that it is made of, as far as that can be told before. */
+static size_t cells(const struct chunk *chunk)
 {
-	return relay_go(&c->relay);
+	return chunk->payload.len +
+	       (chunk->make ? chunk->count * format_sections[chunk->type].column_count
+			    : 0);
+}
+
+int chunks_go(struct chunks *c, const struct chunk *chunk)
+{
+	return cells(chunk) < CHUNKS_FEW ? relay_do(&c->relay) : relay_go(&c->relay);
 }
 
 int chunks_flush(struct chunks *c)

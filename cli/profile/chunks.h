@@ -4,7 +4,7 @@
  *
  *	r = chunks_next(c, &chunk);	// may put out one that was made meanwhile
  *	chunk->make = ..., chunk->items = ...
- *	r = chunks_go(c);
+ *	r = chunks_go(c, chunk);
  *	...
  *	r = chunks_flush(c);		// all are out
  *
@@ -19,6 +19,10 @@
 #include "cli/profile/format.h"
 
 #include <zlib.h>
+
+/* Less than this many numbers are made at once: a tenth of a millisecond or two, which
+ * it takes until another thread is awake. */
+enum { CHUNKS_FEW = 4096 };
 
 struct chunk {
 	uint16_t type; /* enum format_chunk */
@@ -70,8 +74,9 @@ int chunks_next(struct chunks *c, enum format_chunk type, struct chunk **ret);
 /* count rows of room in chunk->scratch; NULL without memory. */
 void *chunks_scratch(struct chunk *chunk, size_t count, size_t row_bytes);
 
-/* Makes and puts out the chunk that chunks_next() gave, now or later. */
-int chunks_go(struct chunks *c);
+/* Makes and puts out the chunk that chunks_next() gave, now or later: by the thread that
+ * calls where that is less work than to wake another. */
+int chunks_go(struct chunks *c, const struct chunk *chunk);
 
 /* Puts out all that are under way. 0, or -errno of the first that failed. */
 int chunks_flush(struct chunks *c);

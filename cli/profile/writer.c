@@ -252,7 +252,7 @@ static int go_rows(struct profile_writer *w, struct chunk *chunk, const void *it
 	chunk->items = items;
 	chunk->first = first;
 	chunk->count = n;
-	return chunks_go(&w->chunks);
+	return chunks_go(&w->chunks, chunk);
 }
 
 /* Rows that fit a chunk whatever their values. */
@@ -302,7 +302,7 @@ static int put_parts(struct profile_writer *w, const char **text, size_t *len)
 		if (r < 0)
 			return r;
 		bytes_put(&chunk->payload, *text, PART);
-		r = chunks_go(&w->chunks);
+		r = chunks_go(&w->chunks, chunk);
 		if (r < 0)
 			return r;
 		*text += PART;
@@ -342,7 +342,7 @@ static int put_some_strings(struct profile_writer *w, const struct strings *stri
 		bytes_put(payload, strings->items[*first + i],
 			  strlen(strings->items[*first + i]));
 	*first += n;
-	return chunks_go(&w->chunks);
+	return chunks_go(&w->chunks, chunk);
 }
 
 static int put_strings(struct profile_writer *w, const struct strings *strings)
@@ -505,7 +505,7 @@ static int put_sites(struct profile_writer *w, const struct profile *p)
 		chunk->make = make_sites;
 		chunk->profile = p;
 		chunk->count = pick_sites(p, &at, picks);
-		r = chunk->count ? chunks_go(&w->chunks) : 0;
+		r = chunk->count ? chunks_go(&w->chunks, chunk) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -524,7 +524,7 @@ static int put_snapshot_pieces(struct profile_writer *w, const struct profile *p
 		if (r < 0)
 			return r;
 		chunk->piece = &p->pieces[i];
-		r = chunks_go(&w->chunks);
+		r = chunks_go(&w->chunks, chunk);
 		if (r < 0)
 			return r;
 	}
@@ -727,7 +727,7 @@ static int put_commit(struct profile_writer *w)
 	bytes_put_varint(&chunk->payload, ++w->now.commits);
 	bytes_put_varint(&chunk->payload, w->now.chunks - w->done.chunks);
 	bytes_put_u32(&chunk->payload, w->now.crc);
-	r = chunks_go(&w->chunks);
+	r = chunks_go(&w->chunks, chunk);
 	return r < 0 ? r : chunks_flush(&w->chunks);
 }
 

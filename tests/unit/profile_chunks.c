@@ -59,7 +59,17 @@ static int send(struct chunks *c, uint32_t number)
 	assert_non_null(scratch);
 	*scratch = number;
 	chunk->make = make_number;
-	return chunks_go(c);
+	/* Both ways, as they come. */
+	return number % 3 ? relay_go(&c->relay) : relay_do(&c->relay);
+}
+
+static size_t threads_of(const struct chunks *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		n += c->relay.place[i].has_thread;
+	return n;
 }
 
 /* As many as a machine of RELAY_THREADS processors would have. */
@@ -85,10 +95,38 @@ static void they_come_out_whole_and_in_their_order(void **state)
 				assert_int_equal(sink.count, i + 1);
 			}
 		}
-		assert_int_equal(c.relay.threads, threads ? RELAY_THREADS : 0);
+		assert_int_equal(threads_of(&c), threads ? RELAY_THREADS : 0);
 		for (uint32_t i = 0; i < CHUNKS; i++)
 			assert_int_equal(sink.numbers[i], i);
 		assert_true(sink.whole);
+		chunks_done(&c);
+	}
+}
+
+/* A thread is for what takes longer than to wake one. */
+static void what_is_little_is_made_by_the_caller(void **state)
+{
+	const struct {
+		size_t count, threads;
+	} of[] = {{CHUNKS_FEW / 100, 0}, {CHUNKS_FEW, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct sink sink = {.whole = true};
+		uint32_t number = 5;
+		struct chunk *chunk;
+		struct chunks c;
+
+		begin(&c, &sink, true);
+		assert_int_equal(chunks_next(&c, FORMAT_SITES, &chunk), 0);
+		*(uint32_t *)chunks_scratch(chunk, 1, sizeof(number)) = number;
+		chunk->make = make_number;
+		chunk->count = of[i].count;
+		assert_int_equal(chunks_go(&c, chunk), 0);
+		assert_int_equal(sink.count, 0);
+		assert_int_equal(chunks_flush(&c), 0);
+		assert_int_equal(sink.count, 1);
+		assert_int_equal(threads_of(&c), of[i].threads);
 		chunks_done(&c);
 	}
 }
@@ -144,7 +182,7 @@ enum { UPDATES = 4 };
  * freed. */
 static size_t write_updates(uint64_t seed, int threads, unsigned char **ret)
 {
-	struct make m = {.state = seed, .size = 200};
+	struct make m = {.state = seed, .size = seed % 4 ? 200 : 3000};
 	struct profile *p = profile_new();
 	struct profile_writer *w = NULL;
 	int fd = memfd_create("profile", 0);
@@ -186,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_come_out_whole_and_in_their_order),
+		cmocka_unit_test(what_is_little_is_made_by_the_caller),
 		cmocka_unit_test(
 			nothing_comes_out_after_a_failure_until_it_is_forgotten),
 		cmocka_unit_test(what_is_under_way_is_waited_for_when_it_ends),
