@@ -96,6 +96,8 @@ API void heapline_ignore(const void *p)
 API void heapline_disable(void)
 {
 	silence_thread++;
+	if (thread_self && thread_is_ours(thread_self))
+		thread_stir(thread_self);
 }
 
 API void heapline_enable(void)

@@ -1,7 +1,5 @@
 #include "preload/block.h"
 
-__thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
-
 static __attribute__((noinline)) void ignore_block(struct thread *t, uint64_t event)
 {
 	bool is_new = event >> 48 == WIRE_ALLOC || event >> 48 == WIRE_REALLOC_END;
@@ -24,20 +22,45 @@ void block_put(struct hook *h, enum wire_type type, const void *p, size_t size,
 	put_silence(h->thread, thread_event(type, p));
 }
 
-uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
-			    uintptr_t cfa, uintptr_t fp)
+/* What is left of the two below where anything is to be asked. Called last, so that they
+ * have nothing to keep. */
+static __attribute__((noinline)) uint32_t put_slowly(struct thread *t, uint64_t event,
+						     size_t size, uint32_t stack)
 {
-	uint32_t stack = hook_stack_outermost(t, (struct hook_call){pc, cfa, fp});
-
-	thread_put_plain(t, event, size, stack);
+	thread_put_event(t, event, size, stack);
 	put_silence(t, event);
 	return stack;
 }
 
-void block_record_known(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+static __attribute__((noinline)) uint32_t record_slowly(struct thread *t,
+							uint64_t event, size_t size,
+							uintptr_t pc, uintptr_t cfa,
+							uintptr_t fp)
 {
-	thread_put_plain(t, event, size, stack);
-	put_silence(t, event);
+	struct hook h = {.thread = t, .call = {pc, cfa, fp}};
+
+	return put_slowly(t, event, size, hook_stack(&h));
+}
+
+uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
+			    uintptr_t cfa, uintptr_t fp)
+{
+	uint32_t stack;
+
+	if (__builtin_expect(
+		    !hook_stack_again(t, (struct hook_call){pc, cfa, fp}, &stack), 0))
+		return record_slowly(t, event, size, pc, cfa, fp);
+	if (__builtin_expect(!thread_put_quickly(t, event, size, stack), 0))
+		return put_slowly(t, event, size, stack);
+	return stack;
+}
+
+uint32_t block_record_known(struct thread *t, uint64_t event, size_t size,
+			    uint32_t stack)
+{
+	if (__builtin_expect(!thread_put_quickly(t, event, size, stack), 0))
+		return put_slowly(t, event, size, stack);
+	return stack;
 }
 
 void block_record(struct hook *h, enum wire_type type, const void *p, size_t size)

@@ -25,7 +25,8 @@ uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintp
 			    uintptr_t cfa, uintptr_t fp);
 
 /* The same with a stack that is known, or none: 0. */
-void block_record_known(struct thread *t, uint64_t event, size_t size, uint32_t stack);
+uint32_t block_record_known(struct thread *t, uint64_t event, size_t size,
+			    uint32_t stack);
 
 /* block_record_plain() of what the real function has made, and the hook's end. */
 static inline void *block_made_plain(struct thread *t, struct hook_call call, void *p,

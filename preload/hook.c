@@ -116,7 +116,7 @@ bool hook_enter_slowly(struct hook *h, enum hook_kind kind)
 	uint32_t recording, below;
 	bool samples = sample_on(), called;
 
-	if (hook_is_paused())
+	if (hook_recording() == WIRE_PAUSED)
 		return false;
 	if (busy || !real_init() || !(t = own_thread()))
 		return false;

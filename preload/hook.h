@@ -74,18 +74,30 @@ static inline void hook_begin(struct hook *h, struct thread *t, uint32_t depth)
 	hook_guard(t, depth, h->call.cfa);
 }
 
-/* Whether the thread has been seen, none of its hooks is at work, and all is recorded. */
+/* What is to be done now, of enum wire_recording. Asked for first of all, with as little
+ * as can be: who has not been seen yet will be when it matters. */
+static inline uint32_t hook_recording(void)
+{
+	/* relaxed: a hint that takes effect when it is seen. */
+	return atomic_load_explicit(session_recording, memory_order_relaxed);
+}
+
+/* Whether the thread has been seen, and none of its hooks is at work. */
+static inline bool hook_is_outermost(const struct thread *t)
+{
+	return t && thread_is_ours(t) && !t->nesting;
+}
+
+/* The same, and all is recorded. */
 static inline bool hook_is_usual(const struct thread *t)
 {
-	/* relaxed: recording is a hint that takes effect when it is seen. */
-	return t && thread_is_ours(t) && !t->nesting &&
-	       atomic_load_explicit(session_recording, memory_order_relaxed) ==
-		       WIRE_RECORDING;
+	return hook_is_outermost(t) && hook_recording() == WIRE_RECORDING;
 }
 
 /*
  * Whether a hook needs nothing that struct hook is for: what most of malloc() and free()
- * is, in few instructions and registers.
+ * is, in few instructions and registers. hook_recording() was WIRE_RECORDING, or not asked
+ * for as samples are taken.
  *
  *	if (!hook_is_plain(t))
  *		...					// hook_enter()
@@ -95,7 +107,7 @@ static inline bool hook_is_usual(const struct thread *t)
  */
 static inline bool hook_is_plain(const struct thread *t)
 {
-	return hook_is_usual(t) && session_is_plain();
+	return hook_is_outermost(t) && session_is_plain();
 }
 
 static inline bool hook_enter_any(struct hook *h, struct hook_call call,
@@ -115,17 +127,6 @@ static inline bool hook_enter_any(struct hook *h, struct hook_call call,
 	entered = hook_enter_slowly(&slow, kind);
 	*h = slow;
 	return entered;
-}
-
-/* Nothing is recorded at the moment: before --delay and after --duration. Asked for first
- * of all, with as little as can be: who has not been seen yet will be when it matters. */
-static inline bool hook_is_paused(void)
-{
-	/* relaxed: as below. */
-	return __builtin_expect(atomic_load_explicit(session_recording,
-						     memory_order_relaxed) ==
-					WIRE_PAUSED,
-				0);
 }
 
 /* True: this call is recorded, and hook_leave() must follow. */
@@ -155,8 +156,16 @@ static inline void hook_leave(struct hook *h)
 /* What hook_stack() cannot have from the thread's runs; locked: Python's lock is held. */
 uint32_t hook_stack_slowly(struct hook *h, bool locked);
 
-/* hook_stack() of a thread's outermost hook, inlined where every event passes: for block.c
- * and hook.c. */
+/* hook_stack() of a thread's outermost hook, without a call, if it is what it was the last
+ * time: for block.c. False: hook_stack() is to be asked. */
+static inline bool hook_stack_again(struct thread *t, struct hook_call call,
+				    uint32_t *ret)
+{
+	return __builtin_expect(!python_is_on(), 1) &&
+	       runs_again(&t->runs, &t->last, call.pc, call.cfa, call.fp, ret);
+}
+
+/* hook_stack() of a thread's outermost hook: for hook.c. */
 static inline uint32_t hook_stack_outermost(struct thread *t, struct hook_call call)
 {
 	uint32_t node = 0;

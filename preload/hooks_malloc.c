@@ -32,8 +32,9 @@ static void *bootstrap(size_t size, size_t align)
 /*
  * What most calls are made of has three parts: the entry passes on what is not recorded,
  * and keeps nothing for that, not even a frame; what is hook_is_plain() is a function of
- * its own, and so is the rest. The entry jumps there, so that what HOOK_CALL says there is
- * of the entry's caller (tests/e2e/test_layout.py).
+ * its own, and so is the rest, for which malloc_asked() and the like find the call. The
+ * entry jumps there, so that what HOOK_CALL says there is of the entry's caller
+ * (tests/e2e/test_layout.py).
  */
 static __attribute__((noinline)) void *malloc_slowly(struct hook_call call, size_t size)
 {
@@ -60,11 +61,22 @@ static __attribute__((noinline)) void *malloc_recorded(size_t size)
 	return block_made_plain(t, HOOK_CALL, p, size);
 }
 
+static __attribute__((noinline)) void *malloc_asked(size_t size)
+{
+	return malloc_slowly(HOOK_CALL, size);
+}
+
 HOOK void *malloc(size_t size)
 {
-	if (sample_passes(size) || hook_is_paused())
+	uint32_t recording;
+
+	if (sample_passes(size))
 		return real.malloc(size);
-	return malloc_recorded(size);
+	recording = hook_recording();
+	if (__builtin_expect(recording < WIRE_RECORDING, 0))
+		return real.malloc(size);
+	return __builtin_expect(recording == WIRE_RECORDING, 1) ? malloc_recorded(size)
+								: malloc_asked(size);
 }
 
 static __attribute__((noinline)) void *calloc_slowly(struct hook_call call, size_t n,
@@ -97,11 +109,23 @@ static __attribute__((noinline)) void *calloc_recorded(size_t n, size_t size)
 	return block_made_plain(t, HOOK_CALL, p, n * size);
 }
 
+static __attribute__((noinline)) void *calloc_asked(size_t n, size_t size)
+{
+	return calloc_slowly(HOOK_CALL, n, size);
+}
+
 HOOK void *calloc(size_t n, size_t size)
 {
-	if (sample_passes(n * size) || hook_is_paused())
+	uint32_t recording;
+
+	if (sample_passes(n * size))
 		return real.calloc(n, size);
-	return calloc_recorded(n, size);
+	recording = hook_recording();
+	if (__builtin_expect(recording < WIRE_RECORDING, 0))
+		return real.calloc(n, size);
+	return __builtin_expect(recording == WIRE_RECORDING, 1)
+		       ? calloc_recorded(n, size)
+		       : calloc_asked(n, size);
 }
 
 HOOK void *memalign(size_t align, size_t size)
@@ -294,14 +318,27 @@ static __attribute__((noinline)) void *realloc_recorded(void *p, size_t size)
 	return block_moved_plain(t, stack, to, size);
 }
 
+static __attribute__((noinline)) void *realloc_asked(void *p, size_t size)
+{
+	return realloc_slowly(HOOK_CALL, p, size);
+}
+
 HOOK void *realloc(void *p, size_t size)
 {
+	uint32_t recording;
+
 	if (__builtin_expect(bootstrap_owns(p), 0))
 		return leave_bootstrap(p, size);
-	if (sample_on() ? sample_passes_free(p) && sample_passes(size)
-			: hook_is_paused())
+	if (sample_on())
+		return sample_passes_free(p) && sample_passes(size)
+			       ? real.realloc(p, size)
+			       : realloc_recorded(p, size);
+	recording = hook_recording();
+	if (__builtin_expect(recording < WIRE_RECORDING, 0))
 		return real.realloc(p, size);
-	return realloc_recorded(p, size);
+	return __builtin_expect(recording == WIRE_RECORDING, 1)
+		       ? realloc_recorded(p, size)
+		       : realloc_asked(p, size);
 }
 
 HOOK void *reallocarray(void *p, size_t n, size_t size)
@@ -362,14 +399,32 @@ static __attribute__((noinline)) void free_recorded(void *p)
 	hook_unguard(t, 0);
 }
 
+static __attribute__((noinline)) void free_asked(void *p)
+{
+	if (p)
+		free_slowly(HOOK_CALL, p);
+}
+
 HOOK void free(void *p)
 {
+	uint32_t recording;
+
 	if (__builtin_expect(bootstrap_owns(p), 0))
 		return;
-	if (sample_on() ? sample_passes_free(p) : hook_is_paused())
+	if (sample_on()) {
+		if (sample_passes_free(p))
+			real.free(p);
+		else
+			free_recorded(p);
+		return;
+	}
+	recording = hook_recording();
+	if (__builtin_expect(recording < WIRE_RECORDING, 0))
 		real.free(p);
-	else
+	else if (__builtin_expect(recording == WIRE_RECORDING, 1))
 		free_recorded(p);
+	else
+		free_asked(p);
 }
 
 HOOK void free_sized(void *p, size_t size)

@@ -83,28 +83,67 @@ uint32_t runs_look_further(struct runs *runs, uint64_t name, struct last *l,
 void runs_watch(uint32_t node, uintptr_t pc, uintptr_t sp, uintptr_t fp);
 #endif
 
+/* The run that was right the last time, of those that have the name. */
+static inline __attribute__((always_inline)) const struct run *
+runs_first(const struct runs *runs, uint64_t name)
+{
+	size_t place = runs_place(name);
+
+	return &runs->of[place + runs->first[place / RUNS_WAYS]];
+}
+
+static inline void runs_begin(struct last *l)
+{
+	l->busy = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void runs_end(struct last *l)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	l->busy = 0;
+}
+
+/* The node of a stack, if it ends in the run that did so the last time, without a call.
+ * False: runs_take() is to be asked. */
+static inline __attribute__((always_inline)) bool
+runs_again(const struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp,
+	   uintptr_t fp, uint32_t *ret)
+{
+	const struct run *r;
+	bool same;
+
+	if (__builtin_expect(!runs_may_be(l, sp), 0))
+		return false;
+	runs_begin(l);
+	r = runs_first(runs, runs_name(l, pc, sp));
+	same = runs_is(runs, r, l, pc, sp, fp);
+	*ret = r->node;
+	runs_end(l);
+#ifdef RUNS_WATCHED
+	runs_watch(same ? *ret : 0, pc, sp, fp);
+#endif
+	return __builtin_expect(same, 1);
+}
+
 /* The node of a stack, if it ends in a run; else 0: last_take() is to be asked, and
  * what it says handed on to runs_keep(). */
-static inline __attribute__((always_inline)) uint32_t
-runs_take(struct runs *runs, struct last *l, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+static inline uint32_t runs_take(struct runs *runs, struct last *l, uintptr_t pc,
+				 uintptr_t sp, uintptr_t fp)
 {
 	const struct run *r;
 	uint64_t name;
 	uint32_t node;
-	size_t place;
 
 	if (__builtin_expect(!runs_may_be(l, sp), 0))
 		return 0;
-	l->busy = 1;
-	atomic_signal_fence(memory_order_seq_cst);
+	runs_begin(l);
 	name = runs_name(l, pc, sp);
-	place = runs_place(name);
-	r = &runs->of[place + runs->first[place / RUNS_WAYS]];
+	r = runs_first(runs, name);
 	node = __builtin_expect(runs_is(runs, r, l, pc, sp, fp), 1)
 		       ? r->node
 		       : runs_look_further(runs, name, l, pc, sp, fp);
-	atomic_signal_fence(memory_order_seq_cst);
-	l->busy = 0;
+	runs_end(l);
 #ifdef RUNS_WATCHED
 	runs_watch(node, pc, sp, fp);
 #endif

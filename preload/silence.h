@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "preload/hidden.h"
+
 #include <stdint.h>
 
 /* How deep; 0: it counts. */

@@ -1,6 +1,7 @@
 #include "preload/thread.h"
 
 #include "preload/confined.h"
+#include "preload/silence.h"
 #include "preload/stray.h"
 #include "preload/sys.h"
 #include "preload/thread_held.h"
@@ -17,6 +18,7 @@ enum {
 };
 
 __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
+__thread uint32_t silence_thread __attribute__((tls_model("initial-exec")));
 
 struct robust_head { /* of the kernel's robust-futex ABI */
 	uint64_t list;
@@ -115,6 +117,7 @@ static struct thread *ring_take(uint32_t i, uint32_t tid)
 	t->serial = ring->process_serial;
 	t->stamp_share = 0;
 	t->base = WIRE_NO_BASE;
+	thread_stir(t);
 	t->ring = ring;
 	t->head_seen = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	t->claimed = atomic_load_explicit(&ring->reserved, memory_order_relaxed);
@@ -330,15 +333,34 @@ bool thread_put(struct thread *t, enum wire_type type, const void *address, size
 	return put(t, type, address, size, stack, false, 0);
 }
 
+/* Calm until the ring may be full, or the bell's next mark. A handler may come between any
+ * two of these, and go on by itself: what it puts is no more calm than what is put here. */
+static void calm_down(struct thread *t)
+{
+	uint64_t end = t->base_end, full = t->head_seen + WIRE_RING_BYTES;
+	uint64_t mark = (end | (THREAD_BELL_BYTES - 1)) + 1 - sizeof(struct wire_slot);
+
+	t->calm = full < mark ? full : mark;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (silence_thread)
+		thread_stir(t);
+}
+
 void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t stack)
 {
-	thread_put(t, event >> 48, (const void *)(event & WIRE_PC_MASK), size, stack);
+	put(t, event >> 48, (const void *)(event & WIRE_PC_MASK), size, stack, false,
+	    0);
+	calm_down(t);
 }
 
 bool thread_put_held(struct thread *t, enum wire_type type, const void *address,
 		     size_t size, uint32_t stack)
 {
-	return put(t, type, address, size, stack, true, 0);
+	bool done = put(t, type, address, size, stack, true, 0);
+
+	if (t->nesting == 1)
+		calm_down(t);
+	return done;
 }
 
 bool thread_put_chunk(struct thread *t, enum wire_type type, const void *pool,

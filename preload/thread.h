@@ -37,7 +37,9 @@ struct thread {
 	uint32_t serial;  /* of the process that owns it */
 	uint32_t nesting; /* hooks at work, 0 to THREAD_NESTING */
 	struct wire_ring *ring;
-	uint64_t head_seen; /* ring->head as last read */
+	/* An event that begins below this cursor has room, and no bell to ring, and is
+	 * not to be ignored: nothing is to be asked for it. */
+	uint64_t calm;
 	/* Stamp of the event below cursor `base_end`, or of one before it, or
 	 * WIRE_NO_BASE: what begins there may count from it. (Volatile: clang reads the
 	 * base before the end, signal fence or not.) */
@@ -49,6 +51,7 @@ struct thread {
 		uint8_t objects; /* enum thread_objects: what such one maps is recorded */
 		uint8_t tables; /* how many of `tables` below are of its call */
 	} hooks[THREAD_NESTING];
+	uint64_t head_seen; /* ring->head as last read */
 	const void *object; /* that is resized, or freed */
 	/* When the last event was. One of thread_put_held() may be of that time, too. */
 	uint64_t stamp;
@@ -227,22 +230,64 @@ static inline uint64_t thread_event(enum wire_type type, const void *address)
 	return ((uint64_t)address & WIRE_PC_MASK) | (uint64_t)type << 48;
 }
 
+/* thread_put() by the outermost hook; the next events may be calm, from here on. */
 void thread_put_event(struct thread *t, uint64_t event, size_t size, uint32_t stack);
 
-/* thread_put() by the outermost hook where session_is_plain(), as most events are: nothing
- * of the thread's is half done then. */
-static inline __attribute__((always_inline)) void
-thread_put_plain(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+/* No event is calm until thread_put_event() finds that they are: its thread has begun to
+ * ignore what it allocates. */
+static inline void thread_stir(struct thread *t)
 {
-	enum thread_done done = THREAD_LONG;
+	t->calm = 0;
+}
 
-	if (__builtin_expect(session.flags & WIRE_CLOCK_TSC, 1)) {
-		t->stamp = wire_stamp(sys_ticks());
-		done = thread_put_short(t, t->stamp, event >> 48,
-					(const void *)(event & WIRE_PC_MASK), size,
-					stack);
+/*
+ * The same of an event of the outermost hook for which nothing is to be asked, as most
+ * are: so nothing is called here, and who calls this last needs to keep nothing. False: it
+ * is not put; thread_put_event() is to do it.
+ */
+static inline __attribute__((always_inline)) bool
+thread_put_calm(struct thread *t, uint64_t stamp, uint64_t event, size_t size,
+		uint32_t stack)
+{
+	uint64_t at, end = t->base_end;
+	struct wire_slot *slot;
+
+	/* The end, then the base: as thread_put_short(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(end >= t->calm || !wire_is_short(stamp, t->base, size), 0))
+		return false;
+	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
+	if (__builtin_expect(at != end, 0)) {
+		t->base = WIRE_NO_BASE;
+		thread_leave_out(t, at);
+		return false;
 	}
-	if (__builtin_expect(done == THREAD_LONG, 0))
+	slot = thread_slot(t, at);
+	/* relaxed: the head's release covers it. */
+	atomic_store_explicit(&slot->rest, wire_short(stamp, size, stack),
+			      memory_order_relaxed);
+	/* release: as thread_commit(). */
+	atomic_store_explicit(&slot->head, event | wire_lap(at) << 56,
+			      memory_order_release);
+	thread_based(t, stamp, at + sizeof(*slot));
+	return true;
+}
+
+/* thread_put() by the outermost hook where session_is_plain(), as most events are: nothing
+ * of the thread's is half done then. False: as thread_put_calm(). */
+static inline __attribute__((always_inline)) bool
+thread_put_quickly(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+{
+	if (__builtin_expect(!(session.flags & WIRE_CLOCK_TSC), 0))
+		return false;
+	t->stamp = wire_stamp(sys_ticks());
+	return thread_put_calm(t, t->stamp, event, size, stack);
+}
+
+static inline void thread_put_plain(struct thread *t, uint64_t event, size_t size,
+				    uint32_t stack)
+{
+	if (!thread_put_quickly(t, event, size, stack))
 		thread_put_event(t, event, size, stack);
 }
 

@@ -55,7 +55,7 @@ thread_put_held_outermost(struct thread *t, enum wire_type type, const void *add
 			  size_t size, uint32_t stack)
 {
 	if (__builtin_expect(session.flags & WIRE_LOSSY, 0) ||
-	    thread_put_short(t, thread_stamp_held(t), type, address, size, stack) ==
-		    THREAD_LONG)
+	    !thread_put_calm(t, thread_stamp_held(t), thread_event(type, address), size,
+			     stack))
 		thread_put_held(t, type, address, size, stack);
 }

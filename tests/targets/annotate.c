@@ -82,6 +82,27 @@ static NOINLINE void lose_silently(size_t size)
 	lose(size + 16);
 }
 
+static NOINLINE void take(size_t size)
+{
+	sink = malloc(size);
+}
+
+/* By one call, which the thread knows well when ignoring begins. */
+static NOINLINE void lose_in_a_loop(size_t size)
+{
+	volatile int loop = 0;
+
+	for (; loop < 63; loop++) {
+		if (loop == 62)
+			HEAPLINE(heapline_disable, ());
+		take(size);
+		if (loop < 62)
+			free(sink);
+	}
+	sink = NULL;
+	HEAPLINE(heapline_enable, ());
+}
+
 static void **region;
 
 /* A file's: nobody looks for pointers there. */
@@ -115,6 +136,7 @@ static int leaks(void)
 	lose_pair(300, true);
 	check("pairs");
 	lose_silently(400);
+	lose_in_a_loop(450);
 	check("silent");
 	fill_region(500);
 	check("shared");

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "preload/silence.h"
 #include "preload/sys.h"
 #include "preload/thread_held.h"
 
@@ -783,6 +784,107 @@ static void a_hole_below_it_is_filled_by_who_would_wait_for_room(void **state)
 	}
 }
 
+/* ---- calm ------------------------------------------------------------------- */
+
+static bool put_quickly(struct thread *t)
+{
+	uint64_t before = atomic_load(&t->ring->reserved);
+	bool put = thread_put_quickly(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+
+	/* All of it, or nothing. (A machine may be so busy that it is late.) */
+	assert_int_equal(atomic_load(&t->ring->reserved) - before,
+			 put ? sizeof(struct wire_slot) : 0);
+	return put;
+}
+
+/* Where the collector sleeps, the event that ends at a mark wakes it, and no other. */
+static void a_sleeping_collector_is_woken_at_each_mark(void **state)
+{
+	struct consumer c;
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	for (uint64_t mark = 1; mark < 2 * WIRE_RING_BYTES / THREAD_BELL_BYTES + 2;
+	     mark++) {
+		_Atomic uint32_t *asleep = &session_header()->asleep;
+		uint64_t end = 0;
+
+		atomic_store(asleep, WIRE_ASLEEP);
+		while (atomic_load(asleep) && end < (mark + 1) * THREAD_BELL_BYTES) {
+			thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+			end = atomic_load(&t->ring->reserved);
+			consume(&c);
+		}
+		assert_uint_in_range(end, mark * THREAD_BELL_BYTES,
+				     mark * THREAD_BELL_BYTES +
+					     sizeof(struct wire_slot));
+	}
+	session_down();
+}
+
+/* An event that would lie where one was not read yet has to ask, wherever that is. */
+static void a_full_ring_is_not_calm(void **state)
+{
+	const size_t slot = sizeof(struct wire_slot);
+	struct consumer c;
+	struct thread *t;
+	uint64_t end;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	c = consumer(0);
+	for (int i = 0; i < 5000; i++) {
+		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+		if (i % 700 == 0)
+			consume(&c);
+	}
+	for (;;) {
+		end = atomic_load(&t->ring->reserved);
+		assert_true(end <= c.at + WIRE_RING_BYTES);
+		if (put_quickly(t))
+			continue;
+		if (end + 2 * slot > c.at + WIRE_RING_BYTES)
+			break;
+		/* It was late, or at a mark. */
+		thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	}
+	consume(&c);
+	assert_int_equal(c.at, atomic_load(&t->ring->reserved));
+	thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	while (!put_quickly(t)) /* unless it was late */
+		thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	session_down();
+}
+
+/* Who has ignoring switched on has every event looked at. */
+static void what_is_ignored_is_not_calm(void **state)
+{
+	struct thread *t;
+
+	(void)state;
+	session_up(WIRE_CLOCK_TSC);
+	t = thread_claim(true);
+	assert_false(put_quickly(t));
+	thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	while (!put_quickly(t))
+		thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	silence_thread = 1;
+	thread_stir(t);
+	for (int i = 0; i < 3; i++) {
+		assert_false(put_quickly(t));
+		thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	}
+	silence_thread = 0;
+	do
+		thread_put_event(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	while (!put_quickly(t));
+	session_down();
+}
+
 static void a_chunk_has_its_pool(void **state)
 {
 	void *pool = (void *)0x7fedcba98765, *chunk = (void *)0x1000;
@@ -852,6 +954,9 @@ int main(void)
 		cmocka_unit_test(puts_may_be_in_the_middle_of_a_put),
 #endif
 		cmocka_unit_test(a_hole_below_it_is_filled_by_who_would_wait_for_room),
+		cmocka_unit_test(a_sleeping_collector_is_woken_at_each_mark),
+		cmocka_unit_test(a_full_ring_is_not_calm),
+		cmocka_unit_test(what_is_ignored_is_not_calm),
 		cmocka_unit_test(a_chunk_has_its_pool),
 		cmocka_unit_test(rings_are_handed_out_once),
 	};
