@@ -210,104 +210,6 @@ int fill_sites(struct sites *s, struct profile *p)
 	return r;
 }
 
-/* Room for so many shares and no more: there may be a million. Pages that nobody writes
- * cost nothing. */
-static int make_room(struct profile_share **shares, size_t *room, size_t need)
-{
-	struct profile_share *more = calloc(need, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	free(*shares);
-	*shares = more;
-	*room = need;
-	return 0;
-}
-
-/* ---- epochs -------------------------------------------------------------- */
-
-/* What lies between two moments of a site; died is not known here. */
-static struct profile_share between(const struct history_counts *a,
-				    const struct history_counts *b)
-{
-	return (struct profile_share){
-		.allocs = b->allocs - a->allocs,
-		.allocated_bytes = b->allocated_bytes - a->allocated_bytes,
-		.frees = b->frees - a->frees,
-		.freed_bytes = b->freed_bytes - a->freed_bytes,
-		.freed_here = b->freed_here - a->freed_here,
-		.freed_here_bytes = b->freed_here_bytes - a->freed_here_bytes,
-		.temporary = {b->temporary.blocks - a->temporary.blocks,
-			      b->temporary.bytes - a->temporary.bytes},
-		.last_rank = b->last_rank,
-		.last_live_bytes = b->last_live_bytes,
-	};
-}
-
-/* false: more is kept than was allocated, so that the process has not ended. */
-static bool add_share(const struct sites *s, const struct site *site, uint32_t epoch,
-		      struct profile_share part, struct profile_amount kept,
-		      struct profile *p)
-{
-	part.process_serial = s->processes[site->process]->serial;
-	part.stack = site->stack;
-	part.domain = site->domain;
-	part.value = epoch;
-	part.died.blocks = part.allocs - kept.blocks;
-	part.died.bytes = part.allocated_bytes - kept.bytes;
-	p->times[p->time_count++] = part;
-	return kept.blocks <= part.allocs && kept.bytes <= part.allocated_bytes;
-}
-
-/* Its rows, and the last epoch, which is what they leave of it. */
-static bool add_shares(const struct sites *s, const struct site *site,
-		       struct profile *p)
-{
-	const struct history *h = &s->history;
-	struct history_row rows[HISTORY_EPOCHS];
-	struct history_counts before = {0}, now = history_now(site);
-	struct profile_amount left = sites_live(site);
-	size_t count = history_rows(s, site, rows);
-	struct profile_share part;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct history_row *row = &rows[i];
-
-		part = between(&before, &row->until);
-		if (!add_share(s, site, history_number(h, row->epoch), part, row->kept,
-			       p))
-			return false;
-		before = row->until;
-		left.blocks -= row->kept.blocks;
-		left.bytes -= row->kept.bytes;
-	}
-	part = between(&before, &now);
-	return add_share(s, site, history_number(h, site->epoch), part, left, p);
-}
-
-int fill_history(const struct sites *s, struct profile *p)
-{
-	size_t epochs = history_number(&s->history, s->history.epoch) + 1ul;
-	bool whole = true;
-
-	p->time_count = p->epoch_count = 0;
-	if (make_room(&p->times, &p->time_room, s->history.count + s->count) < 0 ||
-	    array_reserve(&p->epochs, &p->epoch_room, epochs) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < epochs; i++)
-		p->epochs[i].at_ns = (uint64_t)i << history_shift(&s->history);
-	p->epoch_count = epochs;
-	for (size_t i = 1; i < s->count; i++)
-		if (s->items[i].allocs || s->items[i].last_rank)
-			whole &= add_shares(s, &s->items[i], p);
-	if (whole)
-		p->dimensions |= PROFILE_TIMES;
-	else
-		p->time_count = p->epoch_count = 0;
-	p->shares_new = true;
-	return 0;
-}
-
 /* ---- shares ---------------------------------------------------------------- */
 
 static struct profile_share share_of(const struct sites *s, const struct site *site,
@@ -363,7 +265,7 @@ int fill_sizes(const struct sites *s, struct profile *p)
 	p->size_count = 0;
 	if (s->divisions.shares_lost)
 		return 0;
-	if (make_room(&p->sizes, &p->size_room, s->divisions.shares + s->count) < 0)
+	if (fill_room(&p->sizes, &p->size_room, s->divisions.shares + s->count) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 1; i < s->count; i++)
 		if (s->items[i].domain == PROFILE_MALLOC)
@@ -421,7 +323,7 @@ int fill_owners(const struct sites *s, struct profile *p)
 	if (o->lost)
 		return 0;
 	order = calloc(o->count, sizeof(*order));
-	if (!order || make_room(&p->owners, &p->owner_room, o->count + s->count) < 0) {
+	if (!order || fill_room(&p->owners, &p->owner_room, o->count + s->count) < 0) {
 		free(order);
 		return -ENOMEM;
 	}

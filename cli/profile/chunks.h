@@ -36,6 +36,7 @@ struct chunk {
 	const struct bytes *was; /* a payload that need not be put out again, or NULL */
 	void *scratch; /* rows or numbers of rows; owned, of scratch_room bytes */
 	size_t scratch_room, first, count;
+	bool goes_on; /* its last row and what is behind it are of one site */
 	struct bytes payload;
 
 	/* What came of it: a header's place, and the payload, deflated or not. */

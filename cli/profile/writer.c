@@ -571,12 +571,6 @@ int profile_pieces_add(struct profile *p, struct profile_piece *pieces, size_t c
 
 /* ---- shares ---------------------------------------------------------------- */
 
-/* Whether rows i and i + 1 are of one site. */
-static bool goes_on(const struct profile_share *rows, size_t count, size_t i)
-{
-	return i + 1 < count && profile_share_same_site(&rows[i], &rows[i + 1]);
-}
-
 /* The last row of a site comes of the others: what is behind its key need not be
  * kept, and costs least if it is like the row before. */
 static void blank(struct profile_share *row, uint64_t last_rank, uint64_t last_live)
@@ -591,6 +585,32 @@ static void blank(struct profile_share *row, uint64_t last_rank, uint64_t last_l
 	};
 }
 
+static void make_shares(struct chunk *chunk)
+{
+	const struct profile_share *rows = chunk->items;
+	struct profile_share *to = chunks_scratch(chunk, chunk->count, sizeof(*to));
+	uint64_t last_rank = 0, last_live = 0;
+
+	if (!to && chunk->count) {
+		chunk->payload.failed = true;
+		return;
+	}
+	for (size_t i = 0; i < chunk->count; i++) {
+		bool goes_on =
+			i + 1 == chunk->count
+				? chunk->goes_on
+				: profile_share_same_site(&rows[i], &rows[i + 1]);
+
+		to[i] = rows[i];
+		if (!goes_on)
+			blank(&to[i], last_rank, last_live);
+		last_rank = to[i].last_rank;
+		last_live = to[i].last_live_bytes;
+	}
+	chunk->items = to;
+	make_rows(chunk);
+}
+
 static int put_shares(struct profile_writer *w, enum format_chunk type,
 		      const struct profile_share *rows, size_t count)
 {
@@ -599,25 +619,20 @@ static int put_shares(struct profile_writer *w, enum format_chunk type,
 
 	do {
 		size_t n = count - first < room ? count - first : room;
-		uint64_t last_rank = 0, last_live = 0;
-		struct profile_share *batch;
 		struct chunk *chunk;
 
 		r = chunks_next(&w->chunks, type, &chunk);
 		if (r < 0)
 			return r;
-		batch = chunks_scratch(chunk, room, sizeof(*batch));
-		if (!batch)
-			return -ENOMEM;
-		for (size_t i = 0; i < n; i++) {
-			batch[i] = rows[first + i];
-			if (!goes_on(rows, count, first + i))
-				blank(&batch[i], last_rank, last_live);
-			last_rank = batch[i].last_rank;
-			last_live = batch[i].last_live_bytes;
-		}
-		r = go_rows(w, chunk, batch, first, n);
+		chunk->make = make_shares;
+		chunk->items = rows + first;
+		chunk->first = first;
+		chunk->count = n;
 		first += n;
+		chunk->goes_on =
+			n && first < count &&
+			profile_share_same_site(&rows[first - 1], &rows[first]);
+		r = chunks_go(&w->chunks, chunk);
 	} while (r >= 0 && first < count);
 	return r;
 }
