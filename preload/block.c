@@ -22,13 +22,21 @@ void block_put(struct hook *h, enum wire_type type, const void *p, size_t size,
 	put_silence(h->thread, thread_event(type, p));
 }
 
-/* What is left of the two below where anything is to be asked. Called last, so that they
- * have nothing to keep. */
+/* What is left where anything is to be asked is called last, so that nothing is to be kept
+ * for it. */
 static __attribute__((noinline)) uint32_t put_slowly(struct thread *t, uint64_t event,
 						     size_t size, uint32_t stack)
 {
 	thread_put_event(t, event, size, stack);
 	put_silence(t, event);
+	return stack;
+}
+
+uint32_t block_record_known(struct thread *t, uint64_t event, size_t size,
+			    uint32_t stack)
+{
+	if (__builtin_expect(!thread_put_quickly(t, event, size, stack), 0))
+		return put_slowly(t, event, size, stack);
 	return stack;
 }
 
@@ -39,7 +47,7 @@ static __attribute__((noinline)) uint32_t record_slowly(struct thread *t,
 {
 	struct hook h = {.thread = t, .call = {pc, cfa, fp}};
 
-	return put_slowly(t, event, size, hook_stack(&h));
+	return block_record_known(t, event, size, hook_stack(&h));
 }
 
 uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintptr_t pc,
@@ -50,14 +58,6 @@ uint32_t block_record_plain(struct thread *t, uint64_t event, size_t size, uintp
 	if (__builtin_expect(
 		    !hook_stack_again(t, (struct hook_call){pc, cfa, fp}, &stack), 0))
 		return record_slowly(t, event, size, pc, cfa, fp);
-	if (__builtin_expect(!thread_put_quickly(t, event, size, stack), 0))
-		return put_slowly(t, event, size, stack);
-	return stack;
-}
-
-uint32_t block_record_known(struct thread *t, uint64_t event, size_t size,
-			    uint32_t stack)
-{
 	if (__builtin_expect(!thread_put_quickly(t, event, size, stack), 0))
 		return put_slowly(t, event, size, stack);
 	return stack;
