@@ -474,6 +474,21 @@ static void answers_from_split_debug_information_are_not_kept(void **state)
 	compare(300, 5);
 }
 
+/* Stacks in so many copies of a program, which s knows from now on. */
+static void ask_copies(struct symbols *s, struct profile *p, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++) {
+		char name[16];
+
+		assert_int_equal(help_run("cp \"$D/prog\" \"$D/copy%u\"", i), 0);
+		snprintf(name, sizeof(name), "copy%u", i);
+		assert_int_equal(symbols_module(s, i, help_path(name), NULL, ""), 0);
+		for (uint64_t at = 0; at < 800; at++)
+			help_stack(p, 0x1000 + 40 * (at % 400) + i, i + 1,
+				   PROFILE_STACK_EXACT);
+	}
+}
+
 /* One file is one thread's: many files, many threads, the answers of one. */
 static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 {
@@ -487,19 +502,8 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 	unsetenv("XDG_CACHE_HOME");
 	unsetenv("HOME");
 	help_profile(&together, FILES);
-	for (uint32_t i = 0; i < FILES; i++) {
-		assert_int_equal(help_run("cp \"$D/prog\" \"$D/copy%u\"", i), 0);
-		for (uint64_t at = 0; at < 400; at++)
-			help_stack(&together, 0x1000 + 40 * at + i, i + 1,
-				   PROFILE_STACK_EXACT);
-	}
 	assert_int_equal(symbols_open(&s), 0);
-	for (uint32_t i = 0; i < FILES; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "copy%u", i);
-		assert_int_equal(symbols_module(s, i, help_path(name), NULL, ""), 0);
-	}
+	ask_copies(s, &together, 0, FILES);
 	assert_int_equal(symbols_resolve(s, &together), 0);
 	symbols_close(s);
 	help_profile(&single, 1);
@@ -509,21 +513,6 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 	assert_equal_frames(&together, &single);
 	help_profile_done(&together);
 	help_profile_done(&single);
-}
-
-/* Stacks in so many copies of a program, which s knows from now on. */
-static void ask_copies(struct symbols *s, struct profile *p, uint32_t from, uint32_t to)
-{
-	for (uint32_t i = from; i < to; i++) {
-		char name[16];
-
-		assert_int_equal(help_run("cp \"$D/prog\" \"$D/begun%u\"", i), 0);
-		snprintf(name, sizeof(name), "begun%u", i);
-		assert_int_equal(symbols_module(s, i, help_path(name), NULL, ""), 0);
-		for (uint64_t at = 0; at < 800; at++)
-			help_stack(p, 0x1000 + 40 * (at % 400) + i, i + 1,
-				   PROFILE_STACK_EXACT);
-	}
 }
 
 /* What is begun early is not asked again: by then the first files are of no use. What has
@@ -550,7 +539,7 @@ static void what_is_begun_gives_what_one_call_does(void **state)
 		assert_int_equal(p.stacks[i].code, 0);
 	assert_true(symbols_wait(s, 600000000000));
 	for (uint32_t i = 0; i < RUINED; i++)
-		assert_int_equal(help_run("dd if=/dev/zero of=\"$D/begun%u\" bs=64K "
+		assert_int_equal(help_run("dd if=/dev/zero of=\"$D/copy%u\" bs=64K "
 					  "count=1 conv=notrunc 2>/dev/null",
 					  i),
 				 0);
