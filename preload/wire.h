@@ -86,13 +86,11 @@ enum wire_flag { /* wire_header.flags, constant once the memfd is handed over */
 	WIRE_SCAN_FINALISATION = 1u << 9,
 };
 
-enum wire_recording { /* wire_header.recording */
-		      WIRE_PAUSED =
-			      0, /* before --delay, after --duration; below all others */
-		      WIRE_RECORDING = 1,
-		      WIRE_ABANDONED =
-			      2, /* a target declared the collector unresponsive: final */
-		      WIRE_ASKING = 3, /* recording, and some process's `ask` is set */
+enum wire_recording { /* wire_header.recording; PAUSED is below all others */
+	WIRE_PAUSED = 0,    /* before --delay, after --duration */
+	WIRE_RECORDING = 1,
+	WIRE_ABANDONED = 2, /* a target declared the collector unresponsive: final */
+	WIRE_ASKING = 3,    /* recording, and some process's `ask` is set */
 };
 
 /*
