@@ -196,8 +196,12 @@ uint32_t hook_stack_slowly(struct hook *h, bool locked)
 
 uint32_t hook_stack(struct hook *h)
 {
-	return h->depth ? hook_stack_slowly(h, false)
-			: hook_stack_outermost(h->thread, h->call);
+	uint32_t node = 0;
+
+	if (__builtin_expect(!h->depth && !python_is_on(), 1))
+		node = runs_take(&h->thread->runs, &h->thread->last, h->call.pc,
+				 h->call.cfa, h->call.fp);
+	return node ? node : hook_stack_slowly(h, false);
 }
 
 __attribute__((constructor)) static void start(void)

@@ -165,20 +165,6 @@ static inline bool hook_stack_again(struct thread *t, struct hook_call call,
 	       runs_again(&t->runs, &t->last, call.pc, call.cfa, call.fp, ret);
 }
 
-/* hook_stack() of a thread's outermost hook: for hook.c. */
-static inline uint32_t hook_stack_outermost(struct thread *t, struct hook_call call)
-{
-	uint32_t node = 0;
-	struct hook h;
-
-	if (__builtin_expect(!python_is_on(), 1))
-		node = runs_take(&t->runs, &t->last, call.pc, call.cfa, call.fp);
-	if (__builtin_expect(node != 0, 1))
-		return node;
-	h = (struct hook){.thread = t, .call = call};
-	return hook_stack_slowly(&h, false);
-}
-
 /* The node of the caller's stack. */
 uint32_t hook_stack(struct hook *h);
 

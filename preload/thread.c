@@ -271,6 +271,27 @@ void thread_part_times(struct thread *t)
 	atomic_store_explicit(&thread_held_last, NULL, memory_order_relaxed);
 }
 
+enum done { PUT, LOST, LONG };
+
+/* Of one slot. LONG: it needs two, or somebody has put something since the base, or in
+ * between. */
+static inline __attribute__((always_inline)) enum done
+put_short(struct thread *t, uint64_t stamp, uint64_t event, size_t size, uint32_t stack)
+{
+	uint64_t at, bytes = sizeof(struct wire_slot), end = t->base_end;
+
+	/* The end, then the base. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(!wire_is_short(stamp, t->base, size), 0))
+		return LONG;
+	if (!thread_reserve(t, bytes, &at))
+		return LOST;
+	if (!thread_fill(t, at, end, stamp, event, size, stack))
+		return LONG;
+	thread_ring(at, bytes);
+	return PUT;
+}
+
 /* Of two slots. end: the ring's, before the stamp was taken. */
 static inline __attribute__((always_inline)) bool
 put_long(struct thread *t, uint64_t end, uint64_t stamp, enum wire_type type,
@@ -306,7 +327,7 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
     uint32_t stack, bool held, uint64_t pool)
 {
 	bool lossy = session.flags & WIRE_LOSSY, handler = t->nesting > 1;
-	enum thread_done done = THREAD_LONG;
+	enum done done = LONG;
 	uint64_t end, stamp;
 
 	if (__builtin_expect(lossy, 0) && !has_room(t)) {
@@ -321,9 +342,9 @@ put(struct thread *t, enum wire_type type, const void *address, size_t size,
 	atomic_signal_fence(memory_order_seq_cst);
 	stamp = held ? thread_stamp_held(t) : (t->stamp = thread_stamp());
 	if (!pool && !handler)
-		done = thread_put_short(t, stamp, type, address, size, stack);
-	if (done != THREAD_LONG)
-		return done == THREAD_PUT;
+		done = put_short(t, stamp, thread_event(type, address), size, stack);
+	if (done != LONG)
+		return done == PUT;
 	return put_long(t, end, stamp, type, address, size, stack, pool);
 }
 

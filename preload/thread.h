@@ -151,6 +151,13 @@ static inline bool thread_reserve(struct thread *t, uint64_t bytes, uint64_t *re
 	return false;
 }
 
+/* Rings, if an event of so many bytes from cursor `at` on ends at a mark or behind it. */
+static inline void thread_ring(uint64_t at, uint64_t bytes)
+{
+	if (__builtin_expect(((at + bytes) & (THREAD_BELL_BYTES - 1)) < bytes, 0))
+		session_ring_bell();
+}
+
 /* The slots from cursor `at` on, the first of which is filled now, are an event. */
 static inline void thread_commit(struct wire_slot *first, uint64_t at, uint64_t bytes,
 				 uint64_t head)
@@ -158,8 +165,7 @@ static inline void thread_commit(struct wire_slot *first, uint64_t at, uint64_t 
 	/* release: the slots' words, then the one that says they are there. Also
 	 * whatever of the tree and the modules this stack names. */
 	atomic_store_explicit(&first->head, head, memory_order_release);
-	if (__builtin_expect(((at + bytes) & (THREAD_BELL_BYTES - 1)) < bytes, 0))
-		session_ring_bell();
+	thread_ring(at, bytes);
 }
 
 /* The slot at cursor `at` is nobody's. */
@@ -187,35 +193,29 @@ static inline void thread_based(struct thread *t, uint64_t stamp, uint64_t end)
 	t->base_end = end;
 }
 
-enum thread_done { THREAD_PUT, THREAD_LOST, THREAD_LONG };
-
-/* Appends an event of one slot. THREAD_LONG: it needs two, or somebody has put something
- * since the base, or in between. */
-static inline __attribute__((always_inline)) enum thread_done
-thread_put_short(struct thread *t, uint64_t stamp, enum wire_type type,
-		 const void *address, size_t size, uint32_t stack)
+/* Fills the slot at cursor `at`, which was just reserved, with a short event whose time
+ * counts from the base, which ends at `end`. False: somebody has put something since, or in
+ * between; nothing is in the slot. event: thread_event()'s. */
+static inline __attribute__((always_inline)) bool
+thread_fill(struct thread *t, uint64_t at, uint64_t end, uint64_t stamp, uint64_t event,
+	    size_t size, uint32_t stack)
 {
-	uint64_t at, bytes = sizeof(struct wire_slot), end = t->base_end;
 	struct wire_slot *slot;
 
-	/* The end, then the base. */
-	atomic_signal_fence(memory_order_seq_cst);
-	if (__builtin_expect(!wire_is_short(stamp, t->base, size), 0))
-		return THREAD_LONG;
-	if (!thread_reserve(t, bytes, &at))
-		return THREAD_LOST;
 	if (__builtin_expect(at != end, 0)) {
 		t->base = WIRE_NO_BASE;
 		thread_leave_out(t, at);
-		return THREAD_LONG;
+		return false;
 	}
 	slot = thread_slot(t, at);
 	/* relaxed: the head's release covers it. */
 	atomic_store_explicit(&slot->rest, wire_short(stamp, size, stack),
 			      memory_order_relaxed);
-	thread_commit(slot, at, bytes, wire_head((uint64_t)address, type, at));
-	thread_based(t, stamp, at + bytes);
-	return THREAD_PUT;
+	/* release: as thread_commit(). */
+	atomic_store_explicit(&slot->head, event | wire_lap(at) << 56,
+			      memory_order_release);
+	thread_based(t, stamp, at + sizeof(*slot));
+	return true;
 }
 
 static inline uint64_t thread_reserved(const struct thread *t)
@@ -241,36 +241,22 @@ static inline void thread_stir(struct thread *t)
 }
 
 /*
- * The same of an event of the outermost hook for which nothing is to be asked, as most
- * are: so nothing is called here, and who calls this last needs to keep nothing. False: it
- * is not put; thread_put_event() is to do it.
+ * Appends an event of the outermost hook for which nothing is to be asked, as most are: so
+ * nothing is called here, and who calls this last needs to keep nothing. False: it is not
+ * put; thread_put_event() is to do it.
  */
 static inline __attribute__((always_inline)) bool
 thread_put_calm(struct thread *t, uint64_t stamp, uint64_t event, size_t size,
 		uint32_t stack)
 {
 	uint64_t at, end = t->base_end;
-	struct wire_slot *slot;
 
-	/* The end, then the base: as thread_put_short(). */
+	/* The end, then the base. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (__builtin_expect(end >= t->calm || !wire_is_short(stamp, t->base, size), 0))
 		return false;
-	at = sys_local_add(&t->ring->reserved, sizeof(*slot));
-	if (__builtin_expect(at != end, 0)) {
-		t->base = WIRE_NO_BASE;
-		thread_leave_out(t, at);
-		return false;
-	}
-	slot = thread_slot(t, at);
-	/* relaxed: the head's release covers it. */
-	atomic_store_explicit(&slot->rest, wire_short(stamp, size, stack),
-			      memory_order_relaxed);
-	/* release: as thread_commit(). */
-	atomic_store_explicit(&slot->head, event | wire_lap(at) << 56,
-			      memory_order_release);
-	thread_based(t, stamp, at + sizeof(*slot));
-	return true;
+	at = sys_local_add(&t->ring->reserved, sizeof(struct wire_slot));
+	return thread_fill(t, at, end, stamp, event, size, stack);
 }
 
 /* thread_put() by the outermost hook where session_is_plain(), as most events are: nothing
@@ -282,13 +268,6 @@ thread_put_quickly(struct thread *t, uint64_t event, size_t size, uint32_t stack
 		return false;
 	t->stamp = wire_stamp(sys_ticks());
 	return thread_put_calm(t, t->stamp, event, size, stack);
-}
-
-static inline void thread_put_plain(struct thread *t, uint64_t event, size_t size,
-				    uint32_t stack)
-{
-	if (!thread_put_quickly(t, event, size, stack))
-		thread_put_event(t, event, size, stack);
 }
 
 /* Behind a fork's event: what comes now, in any thread, must not be of its time, nor of

@@ -212,6 +212,18 @@ int fill_sites(struct sites *s, struct profile *p)
 
 /* ---- shares ---------------------------------------------------------------- */
 
+int fill_room(struct profile_share **shares, size_t *room, size_t need)
+{
+	struct profile_share *more = calloc(need + !need, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	free(*shares);
+	*shares = more;
+	*room = need;
+	return 0;
+}
+
 static struct profile_share share_of(const struct sites *s, const struct site *site,
 				     uint32_t value, const struct share *share)
 {

@@ -27,7 +27,8 @@ int fill_sites(struct sites *s, struct profile *p);
  * of all processes. */
 int fill_history(const struct sites *s, struct profile *p);
 
-/* Room for so many shares and no more, zeroes. Pages that nobody writes cost nothing. */
+/* Room for so many shares and no more, zeroes: there may be a million. Pages that nobody
+ * writes cost nothing. */
 int fill_room(struct profile_share **shares, size_t *room, size_t need);
 
 /* What they counted by threads, likewise, and which threads are mixed. After the

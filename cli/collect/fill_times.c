@@ -14,20 +14,6 @@
 
 enum { SPAN_ROWS = 16384 }; /* at least, of a thread's turn */
 
-/* Room for so many shares and no more: there may be a million. Pages that nobody writes
- * cost nothing. */
-int fill_room(struct profile_share **shares, size_t *room, size_t need)
-{
-	struct profile_share *more = calloc(need + !need, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	free(*shares);
-	*shares = more;
-	*room = need;
-	return 0;
-}
-
 /* What lies between two moments of a site; died is not known here. */
 static struct profile_share between(const struct history_counts *a,
 				    const struct history_counts *b)

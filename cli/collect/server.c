@@ -219,11 +219,8 @@ static int finish_profile(struct server *s, struct profile *p)
 	engine_fill_shares(s->engine, p);
 	if (!symbols_wait(s->symbols, NAMES_NS))
 		profile_writer_update(s->writer, p);
-	if (!symbols_resolve(s->symbols, p)) {
-		if (!s->o->config.no_source)
-			symbols_sources(s->symbols, p, NULL);
-		p->symbolised = true;
-	}
+	if (!symbols_resolve(s->symbols, p) && !s->o->config.no_source)
+		symbols_sources(s->symbols, p, NULL);
 	p->complete = true;
 	return profile_writer_update(s->writer, p);
 }

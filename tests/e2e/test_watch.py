@@ -65,11 +65,15 @@ class Watch(harness.Case):
         text = result.stdout.decode()
         self.assertRegex(text, r"(?m)^2 sites grew in each of 4 windows, .* of warm-up$")
         self.assertRegex(text, r"(?m)^Operations in them: [\d,]+ of request$")
-        # (The first window may begin in the middle of an operation, and the last end so.)
-        for size in LEAKED:
-            self.assertRegex(text, r"(?m)^\+[\d,]+ B  [\d,]+ B/s  "
-                                   r"(%d\.[0-4]|%d\.[5-9]) B an operation  [\d,]+ blocks "
-                                   r"live  leak \(serving\.c:\d+\)$" % (size, size - 1))
+        operations = self.number(text, r"(?m)^Operations in them: ([\d,]+) of request$")
+        found = re.findall(r"(?m)^\+([\d,]+) B  [\d,]+ B/s  ([\d.]+) B an operation  "
+                           r"[\d,]+ blocks live  leak \(serving\.c:\d+\)$", text)
+        self.assertEqual(len(found), len(LEAKED), text)
+        # To the byte: one operation more or less, where a window begins or ends in one.
+        for size, (gained, each) in zip(sorted(LEAKED, reverse=True), found):
+            gained = int(gained.replace(",", ""))
+            self.assertIn(gained, [size * (operations + k) for k in (-1, 0, 1)], text)
+            self.assertEqual(each, "%.1f" % (gained / operations))
         self.assertIn(b"window 5 of 5", result.stderr)
 
     def test_an_operation_may_be_a_signal(self):

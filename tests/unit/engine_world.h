@@ -110,7 +110,7 @@ static inline uint32_t stack_of(uint64_t address, uint64_t size)
 	return (uint32_t)(1 + (size + address / 32) % STACKS);
 }
 
-/* Of one slot mostly, where that may be: see thread_put_short() and put(). */
+/* Of one slot mostly, where that may be: see put_short() and put() in thread.c. */
 static inline void reserve(struct world *w, struct thread *t, struct hook *h)
 {
 	bool handler = t->depth > 1;

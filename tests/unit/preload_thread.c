@@ -51,6 +51,13 @@ static void session_down(void)
 	munmap(session.base, WIRE_AT_DATA + RINGS * WIRE_DATA_STRIDE);
 }
 
+/* As hooks do (preload/block.c). */
+static void put_plain(struct thread *t, uint64_t event, size_t size, uint32_t stack)
+{
+	if (!thread_put_quickly(t, event, size, stack))
+		thread_put_event(t, event, size, stack);
+}
+
 struct seen { /* an event */
 	enum wire_type type;
 	uint64_t address, stamp, size;
@@ -422,7 +429,7 @@ static void a_handler_may_put_in_the_middle_of_a_put(void **state)
 	for (; n < 2000000; n++) {
 		uint64_t before = sys_ticks();
 
-		thread_put_plain(storm_thread, thread_event(WIRE_ALLOC, NULL), n, 7);
+		put_plain(storm_thread, thread_event(WIRE_ALLOC, NULL), n, 7);
 		if (n % 1000)
 			continue;
 		total += consume(&c);
@@ -496,8 +503,8 @@ static void what_is_large_or_late_takes_two_slots(void **state)
 		now = sys_ticks();
 		if (cases[i].forgets)
 			thread_recover(t, 0);
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)0x1230),
-				 cases[i].size, 9);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)0x1230), cases[i].size,
+			  9);
 		assert_true(take(&c, &s));
 		assert_int_equal(s.type, WIRE_ALLOC);
 		assert_int_equal(s.address, 0x1230);
@@ -527,18 +534,18 @@ static void an_event_counts_from_what_ends_where_it_begins(void **state)
 		t = thread_claim(true);
 		c = consumer(0);
 		began = sys_ticks();
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 0, 7);
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 0, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 		t->base_end -= sizeof(struct wire_slot);
 		now = sys_ticks();
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 2, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 2, 7);
 		consume(&c);
 		assert_uint_in_range(c.stamp, wire_stamp(now), sys_ticks());
 		/* A handler's tells its own, and the next one may count from it. */
 		t->nesting = 2;
 		thread_put(t, WIRE_FREE, (void *)16, 0, 7);
 		t->nesting = 1;
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 3, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 3, 7);
 		consume(&c);
 		now = sys_ticks();
 		session_down();
@@ -603,7 +610,7 @@ static bool put_by_steps(struct thread *t, int steps, bool outermost)
 	if (!sigsetjmp(out_of_steps, 1)) {
 		STEP();
 		if (outermost)
-			thread_put_plain(t, thread_event(WIRE_FREE, (void *)32), 0, 7);
+			put_plain(t, thread_event(WIRE_FREE, (void *)32), 0, 7);
 		else
 			thread_put(t, WIRE_FREE, (void *)32, 0, 7);
 		STEP_NO_MORE();
@@ -633,7 +640,7 @@ static void a_handlers_put_may_be_left_anywhere(void **state)
 	t = thread_claim(true);
 	c = consumer(0);
 	sigaction(SIGTRAP, &action, &old);
-	thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+	put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 	for (int step = 1; within; step++) {
 		uint64_t now;
 
@@ -644,7 +651,7 @@ static void a_handlers_put_may_be_left_anywhere(void **state)
 		within = put_by_steps(t, step, false);
 		t->nesting = 1;
 		now = sys_ticks();
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 		if (c.at != thread_reserved(t) && !thread_is_filled(t, c.at))
 			thread_recover(t, 0);
 		do
@@ -682,9 +689,9 @@ static void meddle(void)
 		thread_put(t, WIRE_REALLOC_BEGIN, (void *)48, 0, 7);
 		t->nesting--;
 	} else if (meddler.kind == 1) { /* of another coroutine's outermost hook */
-		thread_put_plain(t, thread_event(WIRE_REALLOC_BEGIN, (void *)48), 0, 7);
+		put_plain(t, thread_event(WIRE_REALLOC_BEGIN, (void *)48), 0, 7);
 	} else {
-		thread_put_plain(t, thread_event(WIRE_REALLOC_BEGIN, (void *)48), 0, 7);
+		put_plain(t, thread_event(WIRE_REALLOC_BEGIN, (void *)48), 0, 7);
 		thread_put(t, WIRE_REALLOC_BEGIN, (void *)48, 1 << 20, 7);
 		meddler.puts++;
 	}
@@ -730,12 +737,12 @@ static void puts_may_be_in_the_middle_of_a_put(void **state)
 		for (int step = 1; within; step++) {
 			uint64_t since = sys_ticks();
 
-			thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+			put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 			assert_int_equal(seen_since(&c, t, since), 1);
 			since = sys_ticks();
 			meddler.puts = 0;
 			within = put_by_steps(t, step, kind % 2);
-			thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+			put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 			assert_int_equal(seen_since(&c, t, since), 2 + meddler.puts);
 			assert_true(step < 10000);
 		}
@@ -752,10 +759,10 @@ static void *put_around_a_hole(void *hole)
 
 	t->hooks[0].started = thread_reserved(t);
 	t->nesting = 1;
-	thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 0, 7);
+	put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 0, 7);
 	sys_local_add(&t->ring->reserved, (uintptr_t)hole);
 	for (size_t i = 1; i < EVENTS; i++)
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), i, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), i, 7);
 	return NULL;
 }
 
@@ -814,7 +821,7 @@ static void a_sleeping_collector_is_woken_at_each_mark(void **state)
 
 		atomic_store(asleep, WIRE_ASLEEP);
 		while (atomic_load(asleep) && end < (mark + 1) * THREAD_BELL_BYTES) {
-			thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+			put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 			end = atomic_load(&t->ring->reserved);
 			consume(&c);
 		}
@@ -838,7 +845,7 @@ static void a_full_ring_is_not_calm(void **state)
 	t = thread_claim(true);
 	c = consumer(0);
 	for (int i = 0; i < 5000; i++) {
-		thread_put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
+		put_plain(t, thread_event(WIRE_ALLOC, (void *)16), 1, 7);
 		if (i % 700 == 0)
 			consume(&c);
 	}

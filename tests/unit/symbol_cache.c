@@ -489,11 +489,25 @@ static void ask_copies(struct symbols *s, struct profile *p, uint32_t from, uint
 	}
 }
 
+/* Has the frames that its addresses have in the program alone; p is done with. */
+static void assert_as_in_one(struct profile *p)
+{
+	struct profile single;
+
+	help_profile(&single, 1);
+	for (size_t i = 1; i < p->stack_count; i++)
+		help_stack(&single, p->stacks[i].pc, 1, PROFILE_STACK_EXACT);
+	resolve_all(&single, help_path("prog"), false);
+	assert_equal_frames(p, &single);
+	help_profile_done(&single);
+	help_profile_done(p);
+}
+
 /* One file is one thread's: many files, many threads, the answers of one. */
 static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 {
 	enum { FILES = 24 };
-	struct profile together, single;
+	struct profile together;
 	struct symbols *s;
 
 	(void)state;
@@ -506,13 +520,7 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 	ask_copies(s, &together, 0, FILES);
 	assert_int_equal(symbols_resolve(s, &together), 0);
 	symbols_close(s);
-	help_profile(&single, 1);
-	for (size_t i = 1; i < together.stack_count; i++)
-		help_stack(&single, together.stacks[i].pc, 1, PROFILE_STACK_EXACT);
-	resolve_all(&single, help_path("prog"), false);
-	assert_equal_frames(&together, &single);
-	help_profile_done(&together);
-	help_profile_done(&single);
+	assert_as_in_one(&together);
 }
 
 /* What is begun early is not asked again: by then the first files are of no use. What has
@@ -520,7 +528,7 @@ static void many_files_at_a_time_give_what_one_at_a_time_does(void **state)
 static void what_is_begun_gives_what_one_call_does(void **state)
 {
 	enum { FILES = 6, BEGUN = 4, RUINED = 2 };
-	struct profile p, single;
+	struct profile p;
 	struct symbols *s;
 
 	(void)state;
@@ -551,13 +559,7 @@ static void what_is_begun_gives_what_one_call_does(void **state)
 	assert_int_equal(symbols_begin(s, &p), 0);
 	assert_int_equal(symbols_resolve(s, &p), 0);
 	symbols_close(s);
-	help_profile(&single, 1);
-	for (size_t i = 1; i < p.stack_count; i++)
-		help_stack(&single, p.stacks[i].pc, 1, PROFILE_STACK_EXACT);
-	resolve_all(&single, help_path("prog"), false);
-	assert_equal_frames(&p, &single);
-	help_profile_done(&p);
-	help_profile_done(&single);
+	assert_as_in_one(&p);
 }
 
 static void what_is_begun_need_not_be_taken(void **state)
