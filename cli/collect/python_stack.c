@@ -1,22 +1,20 @@
 #include "cli/collect/python_stack.h"
 
-#include <stdbool.h>
-
 static uint32_t flags_of(const struct wire_node *n)
 {
 	return (uint32_t)(n->pc_flags >> WIRE_PC_BITS);
 }
 
-static bool is_loop(const struct wire_node *n, const struct wire_loop *loops,
-		    size_t count)
+bool python_stack_is_loop(const struct wire_node *native, const struct wire_loop *loops,
+			  size_t count)
 {
-	uint64_t pc = n->pc_flags & WIRE_PC_MASK;
+	uint64_t pc = native->pc_flags & WIRE_PC_MASK;
 
-	if (flags_of(n) & WIRE_NODE_CUT)
+	if (flags_of(native) & WIRE_NODE_CUT)
 		return false;
-	pc -= !(flags_of(n) & WIRE_NODE_EXACT); /* a return address */
+	pc -= !(flags_of(native) & WIRE_NODE_EXACT); /* a return address */
 	for (size_t i = 0; i < count; i++)
-		if (n->module == loops[i].module &&
+		if (native->module == loops[i].module &&
 		    pc - loops[i].start < loops[i].end - loops[i].start)
 			return true;
 	return false;
@@ -27,15 +25,17 @@ static bool is_cut(const struct wire_node *n)
 	return flags_of(n) & WIRE_NODE_CUT;
 }
 
+bool python_stack_ends_run(const struct wire_node *python)
+{
+	return flags_of(python) & WIRE_NODE_ENTRY || is_cut(python);
+}
+
 /* The end of the run that begins at `at`, one behind its last frame. */
 static size_t run_end(const struct python_stack *s, size_t at)
 {
-	while (at < s->python_count) {
-		const struct wire_node *n = &s->python[at++];
-
-		if (flags_of(n) & WIRE_NODE_ENTRY || is_cut(n))
+	while (at < s->python_count)
+		if (python_stack_ends_run(&s->python[at++]))
 			break;
-	}
 	return at;
 }
 
@@ -54,7 +54,7 @@ static size_t count_loops(const struct python_stack *s, const struct wire_loop *
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->native_count; i++)
-		n += is_loop(&s->native[i], loops, count);
+		n += python_stack_is_loop(&s->native[i], loops, count);
 	return n;
 }
 
@@ -100,7 +100,7 @@ size_t python_stack_merge(const struct python_stack *s, const struct wire_loop *
 
 	for (size_t i = 0; i < s->native_count; i++) {
 		const struct wire_node *native = &s->native[i];
-		bool loop = is_loop(native, loops, count);
+		bool loop = python_stack_is_loop(native, loops, count);
 
 		if (flags_of(native) & WIRE_NODE_GUESSED)
 			n += put_loopless(s, &left, to + n);

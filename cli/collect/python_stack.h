@@ -6,6 +6,7 @@
 
 #include "preload/wire.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { PYTHON_STACK_MAX = 1 << 14 }; /* frames of either; longer ones are cut */
@@ -19,3 +20,10 @@ struct python_stack { /* both innermost first; owned by the caller */
  * Returns their number. loops: count of them, private copies. */
 size_t python_stack_merge(const struct python_stack *s, const struct wire_loop *loops,
 			  size_t count, struct wire_node *to);
+
+/* Is it the frame of an evaluation loop? */
+bool python_stack_is_loop(const struct wire_node *native, const struct wire_loop *loops,
+			  size_t count);
+
+/* Is a Python frame the last of its run? */
+bool python_stack_ends_run(const struct wire_node *python);

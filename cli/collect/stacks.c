@@ -7,12 +7,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CHAIN = 4 }; /* children of a node that are found by themselves */
+enum {
+	CHAIN = 4,	 /* children of a node that are found by themselves */
+	PAIRS_BITS = 15, /* of the number of pairs that are known */
+};
 
 /* A node met on the way up, to be copied on the way down again. */
 struct stacks_step {
 	struct wire_node node;
-	uint32_t number;
+	uint64_t number; /* of a pair's: both_of() */
+};
+
+struct stacks_pair {
+	uint64_t both; /* 0: free */
+	uint32_t copy;
 };
 
 int stacks_open(struct stacks *s, void *base)
@@ -41,6 +49,7 @@ void stacks_done(struct stacks *s)
 	free(s->loops);
 	free(s->path);
 	free(s->frames);
+	free(s->pairs);
 	table_done(&s->known);
 	*s = (struct stacks){0};
 }
@@ -118,6 +127,7 @@ static int look_at_loops(struct stacks *s)
 {
 	struct wire_header *h = s->base;
 	uint32_t used = atomic_load_explicit(&h->loops_used, memory_order_relaxed);
+	uint32_t before = s->loop_count;
 
 	used = used < WIRE_LOOPS ? used : WIRE_LOOPS;
 	if (used == s->loops_seen)
@@ -140,7 +150,16 @@ static int look_at_loops(struct stacks *s)
 		to->end = from->end;
 		s->loop_count++;
 	}
+	/* What was put together knew other loops. */
+	if (s->pairs && s->loop_count != before)
+		memset(s->pairs, 0, sizeof(*s->pairs) << PAIRS_BITS);
 	return 0;
+}
+
+/* Parents are smaller than their children, or there is none. */
+static uint32_t parent_of(const struct wire_node *n, uint32_t node)
+{
+	return n->parent < node ? n->parent : 0;
 }
 
 /* The frames of a chain of wire nodes, innermost first; their number. */
@@ -148,10 +167,9 @@ static size_t read_chain(const struct stacks *s, uint32_t node, struct wire_node
 {
 	size_t n = 0;
 
-	while (node && n < PYTHON_STACK_MAX) {
+	for (; node && n < PYTHON_STACK_MAX; n++) {
 		to[n] = read_node(s, node);
-		node = to[n].parent < node ? to[n].parent : 0;
-		n++;
+		node = parent_of(&to[n], node);
 	}
 	return n;
 }
@@ -196,44 +214,132 @@ static int copy_below(struct stacks *s, uint32_t node, const struct wire_node *w
 	return r;
 }
 
-/* Both chains of a pair, put together. A Python stack may stand for itself. */
-static size_t read_pair(struct stacks *s, uint32_t node, const struct wire_node *w,
-			struct wire_node *room, struct wire_node *frames)
+/* A pair's two nodes. A Python stack may stand for itself. */
+static void read_pair(const struct stacks *s, uint32_t node, const struct wire_node *w,
+		      uint32_t *ret_native, uint32_t *ret_python)
 {
-	struct python_stack both = {.native = room, .python = room + PYTHON_STACK_MAX};
 	struct wire_header *h = s->base;
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
-	uint64_t python = node;
+	uint64_t python = w->pc_flags & WIRE_PC_MASK;
 
-	if (!is_python(w)) {
-		python = w->pc_flags & WIRE_PC_MASK;
-		both.native_count = read_chain(s, w->parent, room);
+	*ret_native = is_python(w) ? 0 : parent_of(w, node);
+	*ret_python = python < used && python < WIRE_NODES ? (uint32_t)python : 0;
+	if (is_python(w))
+		*ret_python = node;
+}
+
+/* One frame further in. */
+static int copy_frame(struct stacks *s, const struct wire_node *w, uint32_t *copy)
+{
+	struct stacks_node n = checked(w);
+
+	n.parent = *copy;
+	s->has_python |= n.flags == STACKS_PYTHON;
+	return intern(s, &n, copy);
+}
+
+/* Both chains as a whole. */
+static int copy_whole(struct stacks *s, uint32_t native, uint32_t python, uint32_t *ret)
+{
+	const size_t bytes = 4 * PYTHON_STACK_MAX * sizeof(*s->frames);
+	struct python_stack both;
+	struct wire_node *frames;
+	size_t n;
+	int r = 0;
+
+	if (!s->frames && !(s->frames = malloc(bytes)))
+		return -ENOMEM;
+	frames = s->frames + 2 * PYTHON_STACK_MAX;
+	both.native = s->frames;
+	both.native_count = read_chain(s, native, s->frames);
+	both.python = s->frames + PYTHON_STACK_MAX;
+	both.python_count = read_chain(s, python, s->frames + PYTHON_STACK_MAX);
+	n = python_stack_merge(&both, s->loops, s->loop_count, frames);
+	for (*ret = 0; r == 0 && n-- > 0;)
+		r = copy_frame(s, &frames[n], ret);
+	return r;
+}
+
+/* A pair's innermost frame, and what is outside of it. False: frames were left out, or
+ * guessed; then what is outside does not tell where it belongs (python_stack_merge()). */
+static bool step_out(const struct stacks *s, uint32_t *native, uint32_t *python,
+		     struct wire_node *ret)
+{
+	struct wire_node n = {0};
+	uint32_t outer = 0;
+
+	if (*native) {
+		n = read_node(s, *native);
+		outer = parent_of(&n, *native);
+		if (n.pc_flags >> WIRE_PC_BITS & (WIRE_NODE_GUESSED | WIRE_NODE_CUT))
+			return false;
+		if (!*python || !python_stack_is_loop(&n, s->loops, s->loop_count)) {
+			*ret = n;
+			*native = outer;
+			return true;
+		}
 	}
-	if (python < used && python < WIRE_NODES)
-		both.python_count =
-			read_chain(s, (uint32_t)python, room + PYTHON_STACK_MAX);
-	return python_stack_merge(&both, s->loops, s->loop_count, frames);
+	*ret = read_node(s, *python);
+	*python = parent_of(ret, *python);
+	if (!*python || python_stack_ends_run(ret))
+		*native = outer;
+	return true;
+}
+
+static uint64_t both_of(uint32_t native, uint32_t python)
+{
+	return (uint64_t)native << 32 | python;
+}
+
+static struct stacks_pair *find_pair(const struct stacks *s, uint64_t both)
+{
+	return &s->pairs[both * 0x9e3779b97f4a7c15ull >> (64 - PAIRS_BITS)];
+}
+
+/* Frame by frame, behind what is known of them. */
+static int copy_both(struct stacks *s, uint32_t native, uint32_t python, uint32_t *ret)
+{
+	uint32_t n = native, p = python;
+	size_t depth = 0;
+	int r = 0;
+
+	for (*ret = 0; n || p; depth++) {
+		struct stacks_step step = {.number = both_of(n, p)};
+		const struct stacks_pair *known = find_pair(s, step.number);
+
+		if (known->both == step.number) {
+			*ret = known->copy;
+			break;
+		}
+		if (depth == PYTHON_STACK_MAX || !step_out(s, &n, &p, &step.node))
+			return copy_whole(s, native, python, ret);
+		if (depth >= s->path_room)
+			r = array_room(&s->path, &s->path_room, depth + 1);
+		if (r < 0)
+			return r;
+		s->path[depth] = step;
+	}
+	while (r == 0 && depth-- > 0) {
+		const struct stacks_step *step = &s->path[depth];
+
+		r = copy_frame(s, &step->node, ret);
+		if (r == 0)
+			*find_pair(s, step->number) =
+				(struct stacks_pair){step->number, *ret};
+	}
+	return r;
 }
 
 static int copy_pair(struct stacks *s, uint32_t node, const struct wire_node *w)
 {
-	const size_t bytes = 4 * PYTHON_STACK_MAX * sizeof(*s->frames);
-	uint32_t copy = 0;
-	struct wire_node *frames;
-	size_t n;
+	uint32_t native, python, copy = 0;
 	int r;
 
-	if ((!s->frames && !(s->frames = malloc(bytes))) || look_at_loops(s) < 0)
+	if ((!s->pairs && !(s->pairs = calloc(1u << PAIRS_BITS, sizeof(*s->pairs)))) ||
+	    look_at_loops(s) < 0)
 		return -ENOMEM;
-	frames = s->frames + 2 * PYTHON_STACK_MAX;
-	n = read_pair(s, node, w, s->frames, frames);
-	for (r = 0; r == 0 && n-- > 0;) {
-		struct stacks_node next = checked(&frames[n]);
-
-		next.parent = copy;
-		s->has_python |= next.flags == STACKS_PYTHON;
-		r = intern(s, &next, &copy);
-	}
+	read_pair(s, node, w, &native, &python);
+	r = copy_both(s, native, python, &copy);
 	if (r == 0)
 		s->copies[node] = copy + 1;
 	return r;
@@ -260,21 +366,19 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 		return r;
 	}
 	while (r == 0 && !s->copies[node]) {
-		uint32_t parent;
-
 		if (depth >= s->path_room)
 			r = array_room(&s->path, &s->path_room, depth + 1);
 		if (r < 0)
 			break;
 		s->path[depth] = (struct stacks_step){read_node(s, node), node};
-		parent = s->path[depth++].node.parent;
-		node = parent < node ? parent : 0;
+		node = parent_of(&s->path[depth++].node, node);
 	}
 	while (r == 0 && depth-- > 0) {
 		const struct stacks_step *step = &s->path[depth];
 
-		r = copy_below(s, step->number, &step->node, s->copies[node] - 1);
-		node = step->number;
+		r = copy_below(s, (uint32_t)step->number, &step->node,
+			       s->copies[node] - 1);
+		node = (uint32_t)step->number;
 	}
 	if (r == 0)
 		*ret = s->copies[node] - 1;

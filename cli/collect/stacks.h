@@ -9,7 +9,8 @@
  * what they are: most nodes have few. The others are in a table.
  *
  * A pair of a native and a Python stack (wire.h) is copied as the one stack that it
- * stands for.
+ * stands for. What lies outside of its innermost frame is, mostly, a pair that was put
+ * together before: so that is looked for first, frame by frame.
  */
 #pragma once
 
@@ -40,6 +41,7 @@ struct stacks {
 	struct stacks_step *path; /* room for the way up to a node that is known */
 	size_t path_room;
 	struct wire_node *frames; /* likewise, for pairs; NULL at first */
+	struct stacks_pair *pairs; /* put together lately; NULL at first */
 	struct wire_loop *loops; /* copies of those that are ready */
 	uint32_t loop_count, loops_seen;
 	bool has_python;

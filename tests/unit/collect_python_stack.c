@@ -3,6 +3,7 @@
 
 #include "cli/collect/stacks.h"
 #include "preload/tree.h"
+#include "tests/unit/chance.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -228,6 +229,122 @@ static void a_pair_that_names_nothing_is_its_native_stack(void **state)
 	stacks_done(&s);
 }
 
+/* The target can write there what it likes. */
+static void a_pair_whose_native_stack_is_nowhere_is_its_python_stack(void **state)
+{
+	uint32_t python = child(0, 44, WIRE_NODE_PYTHON | WIRE_NODE_ENTRY, 7);
+	uint32_t pair = child(0, python, WIRE_NODE_PAIR, 0), copy;
+	struct stacks s;
+
+	(void)state;
+	wire_node(base, pair)->parent = UINT32_MAX;
+	assert_int_equal(stacks_open(&s, base), 0);
+	assert_int_equal(stacks_copy(&s, pair, &copy), 0);
+	assert_int_equal(s.nodes[copy].pc, 44);
+	assert_int_equal(s.nodes[copy].parent, 0);
+	stacks_done(&s);
+}
+
+enum { GROWN = 300, PAIRS = 20000 };
+
+struct grown { /* stacks that share what is outside; of[0] is none */
+	struct wire_node frame[GROWN];
+	uint32_t outside[GROWN]; /* its number here */
+	uint32_t node[GROWN];
+};
+
+/* Mostly, each is called by the one before. */
+static void grow(struct grown *g, const char *letters, const char *marks,
+		 uint64_t *random)
+{
+	*g = (struct grown){0};
+	for (uint32_t i = 1; i < GROWN; i++) {
+		char letter = letters[chance_below(random, strlen(letters))];
+		uint32_t outside = (uint32_t)chance_below(random, i);
+
+		if (chance_below(random, 8))
+			outside = i - 1;
+		g->frame[i] =
+			node_of(letter, marks[chance_below(random, strlen(marks))]);
+		g->outside[i] = outside;
+		g->node[i] =
+			child(g->node[outside], g->frame[i].pc_flags & WIRE_PC_MASK,
+			      g->frame[i].pc_flags >> WIRE_PC_BITS, 1);
+	}
+}
+
+static size_t chain_of(const struct grown *g, uint32_t i, struct wire_node *to)
+{
+	size_t n = 0;
+
+	for (; i; i = g->outside[i])
+		to[n++] = g->frame[i];
+	return n;
+}
+
+static void assert_same_stack(const struct stacks *s, uint32_t copy,
+			      const struct wire_node *expected, size_t n)
+{
+	for (size_t i = 0; i < n; i++, copy = s->nodes[copy].parent) {
+		assert_int_equal(s->nodes[copy].pc,
+				 expected[i].pc_flags & WIRE_PC_MASK);
+		assert_int_equal(
+			s->nodes[copy].flags == STACKS_PYTHON,
+			(expected[i].pc_flags >> WIRE_PC_BITS & WIRE_NODE_PYTHON) != 0);
+	}
+	assert_int_equal(copy, 0);
+}
+
+/* So many of them at random, but for those that were copied before. */
+static void compare_pairs(struct stacks *s, const struct grown *native,
+			  const struct grown *python, size_t loops, uint64_t *random)
+{
+	static struct wire_node one[GROWN], other[GROWN], to[2 * GROWN];
+	const struct wire_loop known[2] = {*wire_loop(base, 0), *wire_loop(base, 1)};
+	struct python_stack both = {.native = one, .python = other};
+
+	for (int i = 0; i < PAIRS; i++) {
+		uint32_t n = (uint32_t)chance_below(random, GROWN), copy;
+		uint32_t p = (uint32_t)chance_below(random, GROWN);
+		uint32_t pair =
+			child(native->node[n], python->node[p], WIRE_NODE_PAIR, 0);
+		size_t count;
+
+		if (s->copies[pair])
+			continue;
+		both.native_count = chain_of(native, n, one);
+		both.python_count = chain_of(python, p, other);
+		count = python_stack_merge(&both, known, loops, to);
+		assert_int_equal(stacks_copy(s, pair, &copy), 0);
+		assert_same_stack(s, copy, to, count);
+	}
+}
+
+/* Whether or not what is outside was put together before; also where a loop becomes
+ * known in between. */
+static void a_pair_is_what_both_its_stacks_are_as_a_whole(void **state)
+{
+	static struct grown native, python;
+	uint64_t random = 11;
+	struct stacks s;
+
+	(void)state;
+	*wire_loop(base, 0) = the_loop;
+	*wire_loop(base, 1) = (struct wire_loop){1, 1, 0x4fff + 'M', 0x5000 + 'M'};
+	for (int round = 0; round < 6; round++) {
+		/* In half of them nothing is guessed or left out. */
+		grow(&native, round % 2 ? "ABLLM" : "AABBLLMMA-",
+		     round % 2 ? "." : "..............?", &random);
+		grow(&python, "abcd-", "..!", &random);
+		assert_int_equal(stacks_open(&s, base), 0);
+		for (uint32_t loops = 1; loops <= 2; loops++) {
+			atomic_store(&((struct wire_header *)base)->loops_used, loops);
+			compare_pairs(&s, &native, &python, loops, &random);
+		}
+		stacks_done(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +361,11 @@ int main(void)
 			pairs_with_the_same_frames_are_one_stack, map, unmap),
 		cmocka_unit_test_setup_teardown(
 			a_pair_that_names_nothing_is_its_native_stack, map, unmap),
+		cmocka_unit_test_setup_teardown(
+			a_pair_whose_native_stack_is_nowhere_is_its_python_stack, map,
+			unmap),
+		cmocka_unit_test_setup_teardown(
+			a_pair_is_what_both_its_stacks_are_as_a_whole, map, unmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
