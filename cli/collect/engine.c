@@ -303,7 +303,7 @@ void engine_reap(struct engine *e)
 	}
 }
 
-static void look_at_modules(struct engine *e)
+void engine_look_at_modules(struct engine *e)
 {
 	if (modules_poll(&e->modules, e->base) < 0)
 		engine_fail(e);
@@ -324,7 +324,7 @@ size_t engine_pass(struct engine *e)
 	e->slack = e->hooks.now ? 0 : clock_ticks(&e->clock, SLACK_NS);
 	e->stamp = engine_stamp(e);
 	lanes_look_at_claims(e, false);
-	look_at_modules(e);
+	engine_look_at_modules(e);
 	read_rings(e);
 	settle_all(e);
 	lanes_look_around(e);

@@ -150,6 +150,10 @@ void engine_process_end(struct engine *e, struct engine_process *p,
 /* Resident bytes of all processes, now. */
 void engine_rss_sample(struct engine *e, uint64_t bytes);
 
+/* Does a part of what the next engine_fill() would have to, so that it takes not long:
+ * nothing of it shows before, but for stacks. False: there is more of it. */
+bool engine_fill_ahead(struct engine *e, struct profile *p);
+
 /* Brings the profile, always the same one, up to date. New stacks have code 0. 0 or
  * -ENOMEM; then it is whole, but older in parts. */
 int engine_fill(struct engine *e, struct profile *p);

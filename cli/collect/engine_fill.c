@@ -12,6 +12,11 @@
 #include <assert.h>
 #include <errno.h>
 
+enum { /* of engine_fill_ahead(): half a millisecond or so */
+       AHEAD_STACKS = 4096,
+       AHEAD_SITES = 1024,
+};
+
 static uint64_t losses(const struct engine *e, const struct process *p,
 		       uint64_t *ret_held_back)
 {
@@ -190,17 +195,41 @@ static int fill_proofs(const struct engine *e, struct profile *p)
 	return 0;
 }
 
+/* So many stacks more at most, and what they name. */
+static int fill_code(struct engine *e, struct profile *p, size_t most)
+{
+	const struct stacks *s = &e->ledger.sites.stacks;
+	int r;
+
+	/* A module may have come behind the pass's look at them, and then an event. */
+	engine_look_at_modules(e);
+	r = s->has_python ? modules_add_python(&e->modules) : 0;
+	if (r == 0)
+		r = fill_modules(&e->modules, exe_of, e, p);
+	if (r == 0)
+		r = fill_stacks(s, &e->modules, &e->codes, e->base, p, most);
+	return r;
+}
+
+bool engine_fill_ahead(struct engine *e, struct profile *p)
+{
+	struct sites *s = &e->ledger.sites;
+
+	assert(!e->ledger.sums.of); /* all that was done shows */
+	if (p->stack_count < s->stacks.count && fill_code(e, p, AHEAD_STACKS) < 0)
+		return true;
+	if (s->rows < s->count - 1 && fill_rows(s, p, AHEAD_SITES) < 0)
+		return true;
+	return p->stack_count == s->stacks.count && s->rows == s->count - 1;
+}
+
 int engine_fill(struct engine *e, struct profile *p)
 {
 	struct sites *s = &e->ledger.sites;
 	struct wire_header *h = engine_header(e);
-	int r = s->stacks.has_python ? modules_add_python(&e->modules) : 0;
+	int r = fill_code(e, p, SIZE_MAX);
 
 	assert(!e->ledger.sums.of); /* all that was done shows */
-	if (r == 0)
-		r = fill_modules(&e->modules, exe_of, e, p);
-	if (r == 0)
-		r = fill_stacks(&s->stacks, &e->modules, &e->codes, e->base, p);
 	if (r == 0)
 		r = fill_sites(s, p);
 	if (r == 0)

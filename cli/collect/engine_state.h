@@ -76,6 +76,9 @@ struct engine {
 	uint64_t lost; /* events of rings that no process owns */
 };
 
+/* Takes in the modules that were published by now: all that any event names. */
+void engine_look_at_modules(struct engine *e);
+
 static inline struct wire_header *engine_header(const struct engine *e)
 {
 	return e->base;

@@ -54,11 +54,14 @@ static int fill_python(const struct stacks_node *from, const struct modules *m,
 }
 
 int fill_stacks(const struct stacks *s, const struct modules *m, struct codes *codes,
-		void *base, struct profile *p)
+		void *base, struct profile *p, size_t most)
 {
-	if (array_reserve(&p->stacks, &p->stack_room, s->count) < 0)
+	size_t left = s->count - p->stack_count;
+	size_t end = p->stack_count + (left < most ? left : most);
+
+	if (array_room(&p->stacks, &p->stack_room, end) < 0)
 		return -ENOMEM;
-	for (; p->stack_count < s->count; p->stack_count++) {
+	for (; p->stack_count < end; p->stack_count++) {
 		const struct stacks_node *from = &s->nodes[p->stack_count];
 		uint32_t module;
 
@@ -181,10 +184,34 @@ static bool moved(const struct sites *s, const struct site *site,
 	       !same(as_filled->tree_peak, tree_peak_of(s, site));
 }
 
+/* Empty rows up to so many. (More than there are sites would be memory touched for
+ * nothing.) */
+static int make_rows(struct sites *s, struct profile *p, size_t count)
+{
+	int r = array_room(&p->sites, &p->site_room, count);
+
+	if (r < 0 || count <= s->rows)
+		return r;
+	memset(p->sites + s->rows, 0, (count - s->rows) * sizeof(*p->sites));
+	s->rows = count;
+	return 0;
+}
+
+int fill_rows(struct sites *s, struct profile *p, size_t most)
+{
+	size_t from = s->rows, left = s->count - 1 - from;
+	size_t end = from + (left < most ? left : most);
+	int r = make_rows(s, p, end);
+
+	for (size_t i = from; r == 0 && i < end; i++)
+		r = fill_site(s, &s->items[i + 1], &p->sites[i]);
+	return r;
+}
+
 int fill_sites(struct sites *s, struct profile *p)
 {
 	size_t kept = 0, i;
-	int r = array_reserve(&p->sites, &p->site_room, s->count - 1);
+	int r = make_rows(s, p, s->count - 1);
 
 	if (r < 0)
 		return r;

@@ -16,12 +16,17 @@ int fill_modules(const struct modules *m,
 		 const char *(*exe_of)(void *, uint32_t serial), void *context,
 		 struct profile *p);
 
-/* base: the wire, of which the Python frames' codes are read. */
+/* So many more at most, which never change. base: the wire, of which the Python frames'
+ * codes are read. */
 int fill_stacks(const struct stacks *s, const struct modules *m, struct codes *codes,
-		void *base, struct profile *p);
+		void *base, struct profile *p, size_t most);
 
 /* Sites that changed, and those whose share of a peak may have. */
 int fill_sites(struct sites *s, struct profile *p);
+
+/* Of sites that have no rows yet so many at most get them, as they are now: no part of
+ * the profile before fill_sites(), which then finds most of its work done. */
+int fill_rows(struct sites *s, struct profile *p, size_t most);
 
 /* What sites counted by epochs, all anew: once, after the last fill_sites() and the end
  * of all processes. */

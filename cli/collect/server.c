@@ -159,6 +159,15 @@ void server_write(struct server *s)
 	p->write_error = err ? err : profile_writer_update(s->writer, p);
 }
 
+/* A part of what is to be done when the profile is next filled, so that the program has
+ * not to wait for it then. False: there is more of it. */
+static bool fill_ahead(struct server *s)
+{
+	if (s->press && press_is_done(s->press))
+		end_press(s);
+	return s->press || engine_fill_ahead(s->engine, s->profile);
+}
+
 /* At the first events, then now and then, all that is known goes to the file, so that
  * our own death costs little. Most of the time belongs to draining. */
 static void checkpoint(struct server *s, uint64_t now)
@@ -166,9 +175,10 @@ static void checkpoint(struct server *s, uint64_t now)
 	struct profile *p;
 	int err;
 
-	if (s->press && press_is_done(s->press))
-		end_press(s);
 	if (s->press || now < s->checkpoint_at || !s->events_since)
+		return;
+	/* New stacks may come faster than that. */
+	if (!s->ahead && now - s->checkpoint_at < s->checkpoint_every)
 		return;
 	s->events_since = 0;
 	p = fill_profile(s, &err);
@@ -418,7 +428,7 @@ static void adapt_nap(struct server *s, size_t events)
 {
 	if (events > BUSY_EVENTS)
 		s->nap_us = 0;
-	else if (events || !s->nap_us)
+	else if (events || !s->nap_us || !s->ahead)
 		s->nap_us = NAP_MIN_US;
 	else if (s->nap_us < NAP_MAX_US)
 		s->nap_us *= 2;
@@ -464,6 +474,8 @@ static int serve(struct server *s)
 		if (events)
 			sample_rss(s, now);
 		accounts_tick(s->accounts, now);
+		if (events <= BUSY_EVENTS || now >= s->checkpoint_at)
+			s->ahead = fill_ahead(s);
 		checkpoint(s, now);
 		leave_launcher(s, now);
 		adapt_nap(s, events);

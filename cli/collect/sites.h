@@ -89,6 +89,7 @@ struct sites {
 
 	uint32_t *changed; /* sites to look at when the profile is next filled */
 	size_t changed_count, changed_room;
+	size_t rows; /* in the profile: of so many of the first sites, but for site 0 */
 
 	struct profile_amount tree_live;
 	struct peak_total tree_peak;
