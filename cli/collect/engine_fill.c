@@ -12,9 +12,10 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { /* of engine_fill_ahead(): half a millisecond or so */
-       AHEAD_STACKS = 4096,
+enum {			    /* of engine_fill_ahead() */
+       AHEAD_STACKS = 4096, /* half a millisecond or so, both */
        AHEAD_SITES = 1024,
+       AHEAD_PARTS = 32, /* or of what is left one in so many */
 };
 
 static uint64_t losses(const struct engine *e, const struct process *p,
@@ -211,15 +212,21 @@ static int fill_code(struct engine *e, struct profile *p, size_t most)
 	return r;
 }
 
+/* Who has many new stacks soon has more of them: where there is more to do, more is. */
+static size_t part_of(size_t left, size_t least)
+{
+	return left / AHEAD_PARTS > least ? left / AHEAD_PARTS : least;
+}
+
 bool engine_fill_ahead(struct engine *e, struct profile *p)
 {
 	struct sites *s = &e->ledger.sites;
+	size_t stacks = s->stacks.count - p->stack_count, rows = s->count - 1 - s->rows;
 
 	assert(!e->ledger.sums.of); /* all that was done shows */
-	if (p->stack_count < s->stacks.count && fill_code(e, p, AHEAD_STACKS) < 0)
-		return true;
-	if (s->rows < s->count - 1 && fill_rows(s, p, AHEAD_SITES) < 0)
-		return true;
+	if ((stacks && fill_code(e, p, part_of(stacks, AHEAD_STACKS)) < 0) ||
+	    (rows && fill_rows(s, p, part_of(rows, AHEAD_SITES)) < 0))
+		return true; /* without memory */
 	return p->stack_count == s->stacks.count && s->rows == s->count - 1;
 }
 
