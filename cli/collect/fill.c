@@ -1,6 +1,7 @@
 #include "cli/collect/fill.h"
 
 #include "cli/base/array.h"
+#include "cli/base/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -186,7 +187,7 @@ static bool moved(const struct sites *s, const struct site *site,
 
 /* Empty rows up to so many. (More than there are sites would be memory touched for
  * nothing.) */
-static int make_rows(struct sites *s, struct profile *p, size_t count)
+static int add_rows(struct sites *s, struct profile *p, size_t count)
 {
 	int r = array_room(&p->sites, &p->site_room, count);
 
@@ -201,39 +202,95 @@ int fill_rows(struct sites *s, struct profile *p, size_t most)
 {
 	size_t from = s->rows, left = s->count - 1 - from;
 	size_t end = from + (left < most ? left : most);
-	int r = make_rows(s, p, end);
+	int r = add_rows(s, p, end);
 
 	for (size_t i = from; r == 0 && i < end; i++)
 		r = fill_site(s, &s->items[i + 1], &p->sites[i]);
 	return r;
 }
 
-int fill_sites(struct sites *s, struct profile *p)
-{
-	size_t kept = 0, i;
-	int r = make_rows(s, p, s->count - 1);
+enum { REFILL_LEAST = 8192 }; /* sites; half a millisecond: worth a thread */
 
-	if (r < 0)
-		return r;
-	p->site_count = s->count - 1;
-	for (i = 0; r == 0 && i < s->changed_count; i++) {
-		uint32_t number = s->changed[i];
+struct refill { /* some of the sites that have changed */
+	struct sites *sites;
+	struct profile *profile;
+	uint32_t *changed;
+	size_t count; /* once it is done: of those that are to be looked at again */
+	int failed;
+};
+
+static void refill(void *context, void *item)
+{
+	struct refill *f = item;
+	struct sites *s = f->sites;
+	size_t kept = 0, i;
+	int r = 0;
+
+	(void)context;
+	for (i = 0; r == 0 && i < f->count; i++) {
+		uint32_t number = f->changed[i];
 		struct site *site = &s->items[number];
 		struct profile_site *to;
 
 		if (!number)
 			continue; /* what memory was short for: `error` tells */
-		to = &p->sites[number - 1];
+		to = &f->profile->sites[number - 1];
 		if (moved(s, site, to))
 			r = fill_site(s, site, to);
 		site->listed = r < 0 || may_drift(site, to);
 		if (site->listed)
-			s->changed[kept++] = number;
+			f->changed[kept++] = number;
 	}
-	if (i < s->changed_count)
-		memmove(s->changed + kept, s->changed + i,
-			(s->changed_count - i) * sizeof(*s->changed));
-	s->changed_count -= i - kept;
+	memmove(f->changed + kept, f->changed + i,
+		(f->count - i) * sizeof(*f->changed));
+	f->count = kept + f->count - i;
+	f->failed = r;
+}
+
+/* What is left of one goes behind what is left of those before. */
+static int end_refill(void *context, void *item)
+{
+	const struct refill *f = item;
+	struct sites *s = f->sites;
+	int *failed = context;
+
+	memmove(s->changed + s->changed_count, f->changed,
+		f->count * sizeof(*f->changed));
+	s->changed_count += f->count;
+	*failed = *failed ? *failed : f->failed;
+	return 0;
+}
+
+int fill_sites(struct sites *s, struct profile *p)
+{
+	size_t count = s->changed_count, each;
+	struct refill parts[RELAY_THREADS];
+	struct relay relay;
+	void *item;
+	int r = add_rows(s, p, s->count - 1);
+
+	if (r < 0)
+		return r;
+	p->site_count = s->count - 1;
+	s->changed_count = 0;
+	relay_init(&relay, refill, end_refill, &r);
+	for (size_t i = 0; i < RELAY_THREADS; i++)
+		relay.item[i] = &parts[i];
+	relay_use_threads(&relay, count / REFILL_LEAST);
+	each = count / RELAY_THREADS < REFILL_LEAST ? REFILL_LEAST
+						    : count / RELAY_THREADS + 1;
+	for (size_t from = 0; from < count; from += each) {
+		relay_next(&relay, &item);
+		*(struct refill *)item = (struct refill){
+			.sites = s,
+			.profile = p,
+			.changed = s->changed + from,
+			.count = count - from < each ? count - from : each,
+		};
+		relay_go(&relay);
+	}
+	relay_flush(&relay);
+	relay_done(&relay);
 	return r;
 }
 

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { FEW = 20, MANY = 9000, BURSTS = 60, BURST = 600, LIVE = 4000 };
+enum { FEW = 20, MANY = 40000, BURSTS = 60, BURST = 2000, LIVE = 4000 };
 
 struct program {
 	uint64_t random, stamp;
@@ -116,7 +116,7 @@ static void assert_same(const struct profile *a, const struct profile *b)
 static void what_is_done_in_advance_changes_nothing(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 8; seed++) {
+	for (uint64_t seed = 1; seed <= (uint64_t)unit_rounds(7); seed++) {
 		struct profile *at_once = profile_new(), *ahead = profile_new();
 		struct program p;
 
