@@ -54,11 +54,16 @@ static int fill_python(const struct stacks_node *from, const struct modules *m,
 	return r;
 }
 
+/* Where so many more at most end, of all that there are. */
+static size_t end_of(size_t from, size_t all, size_t most)
+{
+	return all - from < most ? all : from + most;
+}
+
 int fill_stacks(const struct stacks *s, const struct modules *m, struct codes *codes,
 		void *base, struct profile *p, size_t most)
 {
-	size_t left = s->count - p->stack_count;
-	size_t end = p->stack_count + (left < most ? left : most);
+	size_t end = end_of(p->stack_count, s->count, most);
 
 	if (array_room(&p->stacks, &p->stack_room, end) < 0)
 		return -ENOMEM;
@@ -200,8 +205,7 @@ static int add_rows(struct sites *s, struct profile *p, size_t count)
 
 int fill_rows(struct sites *s, struct profile *p, size_t most)
 {
-	size_t from = s->rows, left = s->count - 1 - from;
-	size_t end = from + (left < most ? left : most);
+	size_t from = s->rows, end = end_of(from, s->count - 1, most);
 	int r = add_rows(s, p, end);
 
 	for (size_t i = from; r == 0 && i < end; i++)
@@ -263,7 +267,7 @@ static int end_refill(void *context, void *item)
 
 int fill_sites(struct sites *s, struct profile *p)
 {
-	size_t count = s->changed_count, each;
+	size_t count = s->changed_count, each = count / RELAY_THREADS + 1;
 	struct refill parts[RELAY_THREADS];
 	struct relay relay;
 	void *item;
@@ -277,8 +281,8 @@ int fill_sites(struct sites *s, struct profile *p)
 	for (size_t i = 0; i < RELAY_THREADS; i++)
 		relay.item[i] = &parts[i];
 	relay_use_threads(&relay, count / REFILL_LEAST);
-	each = count / RELAY_THREADS < REFILL_LEAST ? REFILL_LEAST
-						    : count / RELAY_THREADS + 1;
+	if (each < REFILL_LEAST)
+		each = REFILL_LEAST;
 	for (size_t from = 0; from < count; from += each) {
 		relay_next(&relay, &item);
 		*(struct refill *)item = (struct refill){

@@ -160,17 +160,21 @@ void server_write(struct server *s)
 }
 
 /* A part of what is to be done when the profile is next filled, so that the program has
- * not to wait for it then. False: there is more of it. */
-static bool fill_ahead(struct server *s)
+ * not to wait for it then: where there is time for it, and before a checkpoint. False:
+ * there is more of it. */
+static bool fill_ahead(struct server *s, uint64_t now, size_t events)
 {
 	if (s->press && press_is_done(s->press))
 		end_press(s);
-	return s->press || engine_fill_ahead(s->engine, s->profile);
+	if (s->press || (events > BUSY_EVENTS && now < s->checkpoint_at))
+		return true;
+	return engine_fill_ahead(s->engine, s->profile);
 }
 
 /* At the first events, then now and then, all that is known goes to the file, so that
- * our own death costs little. Most of the time belongs to draining. */
-static void checkpoint(struct server *s, uint64_t now)
+ * our own death costs little. Most of the time belongs to draining. ahead: nothing is left
+ * to do in advance of it. */
+static void checkpoint(struct server *s, uint64_t now, bool ahead)
 {
 	struct profile *p;
 	int err;
@@ -178,7 +182,7 @@ static void checkpoint(struct server *s, uint64_t now)
 	if (s->press || now < s->checkpoint_at || !s->events_since)
 		return;
 	/* New stacks may come faster than that. */
-	if (!s->ahead && now - s->checkpoint_at < s->checkpoint_every)
+	if (!ahead && now - s->checkpoint_at < s->checkpoint_every)
 		return;
 	s->events_since = 0;
 	p = fill_profile(s, &err);
@@ -424,11 +428,11 @@ static void reap(struct server *s, uint64_t now)
 	members_check(s->members, now);
 }
 
-static void adapt_nap(struct server *s, size_t events)
+static void adapt_nap(struct server *s, size_t events, bool ahead)
 {
 	if (events > BUSY_EVENTS)
 		s->nap_us = 0;
-	else if (events || !s->nap_us || !s->ahead)
+	else if (events || !s->nap_us || !ahead)
 		s->nap_us = NAP_MIN_US;
 	else if (s->nap_us < NAP_MAX_US)
 		s->nap_us *= 2;
@@ -457,6 +461,7 @@ static int serve(struct server *s)
 	while (s->stopper < 0 && !is_over(s)) {
 		uint64_t now = kernel_monotonic_ns();
 		size_t events = engine_pass(s->engine);
+		bool ahead;
 		int err;
 
 		s->events_since += events;
@@ -474,11 +479,10 @@ static int serve(struct server *s)
 		if (events)
 			sample_rss(s, now);
 		accounts_tick(s->accounts, now);
-		if (events <= BUSY_EVENTS || now >= s->checkpoint_at)
-			s->ahead = fill_ahead(s);
-		checkpoint(s, now);
+		ahead = fill_ahead(s, now, events);
+		checkpoint(s, now, ahead);
 		leave_launcher(s, now);
-		adapt_nap(s, events);
+		adapt_nap(s, events, ahead);
 		if (!events)
 			foresee_end(s);
 		err = attend(s, nap_of(s));

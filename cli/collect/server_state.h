@@ -51,7 +51,6 @@ struct server {
 	bool strangers;	   /* some process has the memory mapped that we do not know */
 	bool opened, closing_time; /* --delay is over, --duration is */
 	bool foreseen;		   /* the program's end */
-	bool ahead; /* nothing is left to do in advance of the next checkpoint */
 
 	struct pollfd *fds;
 	size_t fds_room;

@@ -62,6 +62,17 @@ static struct wire_node read_node(const struct stacks *s, uint32_t node)
 	return (struct wire_node){n->pc_flags, n->parent, n->module};
 }
 
+/* Puts a step behind so many others. 0 or -ENOMEM. */
+static int put_step(struct stacks *s, size_t depth, const struct stacks_step *step)
+{
+	int r = depth < s->path_room ? 0
+				     : array_room(&s->path, &s->path_room, depth + 1);
+
+	if (r == 0)
+		s->path[depth] = *step;
+	return r;
+}
+
 /* A node's chained child with these contents, or 0 and how many there are. */
 static uint32_t find_child(const struct stacks *s, const struct stacks_node *n,
 			   size_t *ret_count)
@@ -199,33 +210,16 @@ static struct stacks_node checked(const struct wire_node *w)
 	return n;
 }
 
-static int copy_below(struct stacks *s, uint32_t node, const struct wire_node *w,
-		      uint32_t parent)
-{
-	struct stacks_node n = checked(w);
-	uint32_t copy = 0;
-	int r;
-
-	n.parent = parent;
-	r = intern(s, &n, &copy);
-
-	if (r == 0)
-		s->copies[node] = copy + 1;
-	return r;
-}
-
 /* A pair's two nodes. A Python stack may stand for itself. */
 static void read_pair(const struct stacks *s, uint32_t node, const struct wire_node *w,
 		      uint32_t *ret_native, uint32_t *ret_python)
 {
 	struct wire_header *h = s->base;
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
-	uint64_t python = w->pc_flags & WIRE_PC_MASK;
+	uint64_t python = is_python(w) ? node : w->pc_flags & WIRE_PC_MASK;
 
 	*ret_native = is_python(w) ? 0 : parent_of(w, node);
 	*ret_python = python < used && python < WIRE_NODES ? (uint32_t)python : 0;
-	if (is_python(w))
-		*ret_python = node;
 }
 
 /* One frame further in. */
@@ -303,7 +297,7 @@ static int copy_both(struct stacks *s, uint32_t native, uint32_t python, uint32_
 	size_t depth = 0;
 	int r = 0;
 
-	for (*ret = 0; n || p; depth++) {
+	for (*ret = 0; r == 0 && (n || p); depth++) {
 		struct stacks_step step = {.number = both_of(n, p)};
 		const struct stacks_pair *known = find_pair(s, step.number);
 
@@ -313,11 +307,7 @@ static int copy_both(struct stacks *s, uint32_t native, uint32_t python, uint32_
 		}
 		if (depth == PYTHON_STACK_MAX || !step_out(s, &n, &p, &step.node))
 			return copy_whole(s, native, python, ret);
-		if (depth >= s->path_room)
-			r = array_room(&s->path, &s->path_room, depth + 1);
-		if (r < 0)
-			return r;
-		s->path[depth] = step;
+		r = put_step(s, depth, &step);
 	}
 	while (r == 0 && depth-- > 0) {
 		const struct stacks_step *step = &s->path[depth];
@@ -354,6 +344,7 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 	uint32_t used = atomic_load_explicit(&h->nodes_used, memory_order_relaxed);
 	struct wire_node first;
 	size_t depth = 0;
+	uint32_t copy;
 	int r = 0;
 
 	if (node >= used || node >= WIRE_NODES)
@@ -366,21 +357,20 @@ int stacks_copy(struct stacks *s, uint32_t node, uint32_t *ret)
 		return r;
 	}
 	while (r == 0 && !s->copies[node]) {
-		if (depth >= s->path_room)
-			r = array_room(&s->path, &s->path_room, depth + 1);
-		if (r < 0)
-			break;
-		s->path[depth] = (struct stacks_step){read_node(s, node), node};
-		node = parent_of(&s->path[depth++].node, node);
+		const struct stacks_step step = {read_node(s, node), node};
+
+		r = put_step(s, depth++, &step);
+		node = parent_of(&step.node, node);
 	}
+	copy = s->copies[node] - 1;
 	while (r == 0 && depth-- > 0) {
 		const struct stacks_step *step = &s->path[depth];
 
-		r = copy_below(s, (uint32_t)step->number, &step->node,
-			       s->copies[node] - 1);
-		node = (uint32_t)step->number;
+		r = copy_frame(s, &step->node, &copy);
+		if (r == 0)
+			s->copies[step->number] = copy + 1;
 	}
 	if (r == 0)
-		*ret = s->copies[node] - 1;
+		*ret = copy;
 	return r;
 }
