@@ -25,6 +25,7 @@ enum {
 	FREE_CHUNK_NS = 200, /* what a free block may cost the allocator to answer */
 	LONG_NS = 5000000,   /* an answer at exit, or past a peak, may take */
 	LEAST_CHUNK = 32,    /* bytes: of glibc */
+	SILENT_MOST = 6,     /* times that what lies between two questions doubles */
 };
 
 struct account {
@@ -32,6 +33,8 @@ struct account {
 	struct engine_heap asked_at;
 	struct engine_heap before; /* where the question before that was asked */
 	uint64_t took_ns;	   /* the last answer */
+	unsigned silent;	   /* questions since that nobody answered, */
+	uint64_t idle_at; /* and the process's events when the last was given up */
 	bool asked, answers;
 	uint64_t smaps_at;	    /* when to look again */
 	struct profile_memory seen; /* the last look: rss_ alone; rss_bytes 0: none */
@@ -277,6 +280,7 @@ void accounts_heard(struct accounts *a, struct engine_process *p,
 	if (!i)
 		return;
 	i->answers = true;
+	i->silent = 0;
 	i->took_ns = 1000ull *
 		     atomic_load_explicit(&wire_process(a->base, p->slot)->account_us,
 					  memory_order_relaxed);
@@ -318,7 +322,7 @@ static bool is_due(const struct account *i, const struct engine_heap *heap,
 {
 	uint64_t since = now - i->asked_ns, live = heap->live_bytes;
 
-	if (live < LEAST_LIVE || since < BETWEEN_NS ||
+	if (live < LEAST_LIVE || since < (uint64_t)BETWEEN_NS << i->silent ||
 	    since < 2 * ANSWER_SHARE * i->took_ns)
 		return false;
 	if (live / 11 > i->asked_at.live_bytes / 10 ||
@@ -367,11 +371,21 @@ static bool is_awaited(struct accounts *a, struct account *i,
 	if (i->asked && now >= a->asking_until) {
 		/* It had no time to answer: there will be no better moment than this
 		 * one, unless the question counts as never asked. */
-		if (atomic_exchange(&slot->ask, 0))
+		if (atomic_exchange(&slot->ask, 0)) {
 			i->asked_at = i->before;
+			i->silent += i->silent < SILENT_MOST;
+			i->idle_at = p->events;
+		}
 		i->asked = false;
 	}
 	return i->asked;
+}
+
+/* While a question waits, all processes' hooks go the long way: who sleeps is not asked
+ * again before it has done something. */
+static bool sleeps(const struct account *i, const struct engine_process *p)
+{
+	return i->silent && p->events == i->idle_at;
 }
 
 static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
@@ -391,7 +405,7 @@ static void look_at(struct accounts *a, struct engine_process *p, uint64_t now,
 
 		look(a, i, &l, false);
 	}
-	if (!a->asking && is_due(i, &heap, now)) {
+	if (!a->asking && !sleeps(i, p) && is_due(i, &heap, now)) {
 		ask(a, i, p, &heap, now);
 		*due = true;
 	}

@@ -173,6 +173,54 @@ static void who_has_not_answered_is_asked_again(void **state)
 	wire_unmake(base);
 }
 
+/* A program that waits for another one. As long as it is asked all hooks go the long way:
+ * the other's, too. */
+static void who_sleeps_is_not_asked_again(void **state)
+{
+	const uint64_t tick = 11000000;
+	const int many = 2000;
+	void *base = wire_make(0);
+	struct wire_header *h = base;
+	static struct accounts *a; /* as above */
+	uint64_t now = 1000000000;
+	uint32_t ring;
+	struct engine *e;
+	int asking = 0;
+
+	(void)state;
+	assert_non_null(base);
+	atomic_store(&h->recording, WIRE_RECORDING);
+	wire_add_process(base, 1, 1, 0);
+	ring = wire_claim(base, 1, 1, 501);
+	wire_put(base, ring, WIRE_ALLOC, 4096, 16, 1000000, 0);
+	assert_int_equal(engine_open(base, -1, NULL, &e), 0);
+	assert_int_equal(engine_pass(e), 1);
+	assert_int_equal(accounts_open(e, base, nobody, NULL, &a), 0);
+	for (int i = 0; i < many; i++) {
+		accounts_tick(a, now += tick);
+		asking += atomic_load(&h->recording) == WIRE_ASKING;
+	}
+	assert_in_range(asking, 1, 3);
+	assert_int_equal(atomic_load(&h->recording), WIRE_RECORDING);
+	/* When it has done something it is; as often as it answers, and seldom if it
+	 * does not. */
+	wire_put(base, ring, WIRE_ALLOC, 8192, 17, 16, 0);
+	assert_int_equal(engine_pass(e), 1);
+	accounts_tick(a, now += tick);
+	assert_int_equal(atomic_load(&h->recording), WIRE_ASKING);
+	asking = 0;
+	for (int i = 0; i < many; i++) {
+		wire_put(base, ring, WIRE_ALLOC, 16384 + 64 * (uint64_t)i,
+			 18 + (uint64_t)i, 16, 0);
+		assert_int_equal(engine_pass(e), 1);
+		accounts_tick(a, now += tick);
+		asking += atomic_load(&h->recording) == WIRE_ASKING;
+	}
+	assert_in_range(asking, 5, many / 50);
+	engine_close(e);
+	wire_unmake(base);
+}
+
 /* A sample of few blocks tells little of how many are free. */
 static void who_may_have_much_free_is_not_asked_at_its_end(void **state)
 {
@@ -211,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_look_finds_the_same_from_any_thread),
 		cmocka_unit_test(what_the_kernel_counts_is_near_a_look),
 		cmocka_unit_test(who_has_not_answered_is_asked_again),
+		cmocka_unit_test(who_sleeps_is_not_asked_again),
 		cmocka_unit_test(who_may_have_much_free_is_not_asked_at_its_end),
 	};
 
