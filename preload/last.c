@@ -169,13 +169,16 @@ static __attribute__((noinline)) bool fill_node(struct last_node *known, void *b
 						const struct last_frame *f)
 {
 	struct wire_node key = {pc_flags(f), outside, f->how & 0xfff};
-	uint32_t id = tree_child(base, &key);
+	uint32_t id;
+
+	modules_tell(&key.pc_flags, &key.module);
+	id = tree_child(base, &key);
 
 	if (!id) {
 		tree_count_cut(base);
 		return false;
 	}
-	*known = (struct last_node){key.pc_flags | NODE_KNOWN, outside, id};
+	*known = (struct last_node){pc_flags(f) | NODE_KNOWN, outside, id};
 	return true;
 }
 
@@ -306,6 +309,7 @@ uint32_t last_take_anew(struct unwind_thread *t, void *base, uintptr_t pc, uintp
 {
 	size_t n = unwind_stack(t, pc, sp, fp, frames);
 
+	unwind_tell(frames, n);
 	return tree_intern(base, frames, n);
 }
 

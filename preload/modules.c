@@ -1,4 +1,6 @@
 #include "preload/modules.h"
+
+#include "preload/confined.h"
 #include "preload/probe.h"
 #include "preload/python.h"
 #include "preload/real.h"
@@ -12,21 +14,14 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 enum {
 	KNOWN_SLOTS = 8192, /* of the private table; a power of two > WIRE_MODULES */
 	KNOWN_WINDOW = 8,
 	LINK_MAPS = 1 << 16, /* bound of a list that may be broken */
 	SEGMENTS = 128,	     /* likewise, of one file's program headers */
-};
-
-/* glibc's struct dl_find_object, which older headers lack. */
-struct found_object {
-	unsigned long long flags;
-	void *start, *end;
-	struct link_map *map;
-	void *eh_frame_hdr;
-	unsigned long long reserved[7];
 };
 
 /* What the loader says of a module. */
@@ -42,9 +37,9 @@ struct image {
 	size_t segment_count;
 };
 
-/* What is kept of a module: the slot of its wire index. */
+/* What is kept of a module: the slot of its number. */
 struct kept {
-	_Atomic uint32_t state; /* 0, 1 being written, 2 the rest is valid */
+	_Atomic uint32_t ready; /* the rest is valid, and never changes */
 	struct module module;
 	uintptr_t hdr;
 };
@@ -52,12 +47,13 @@ struct kept {
 static struct {
 	char *base;
 	uint32_t serial;
-	int (*find)(void *, struct found_object *);
-	int (*loader)(void *, struct found_object *); /* what find is if not forced */
+	uint32_t image; /* serial when the program began: fork children's, too */
+	int (*find)(void *, struct real_object *); /* NULL: by link maps */
 	struct r_debug *debug;
-	/* start page (36 bits) | wire index (12) | generation (16); 0: free */
+	/* start page (36 bits) | number (12) | generation (16); 0: free */
 	_Atomic uint64_t *known;
-	struct kept *kept; /* WIRE_MODULES of them */
+	struct kept *kept;	    /* WIRE_MODULES of them */
+	_Atomic uint32_t kept_used; /* and what is handed out; 0 never is */
 	uint32_t exe_len;
 	char exe[sizeof(((struct wire_module *)0)->path)];
 } self;
@@ -167,7 +163,7 @@ static int find_by_link_maps(uintptr_t pc, struct image *ret)
 
 static int find_image(uintptr_t pc, struct image *ret)
 {
-	struct found_object o;
+	struct real_object o;
 
 	if (!self.find)
 		return find_by_link_maps(pc, ret);
@@ -265,16 +261,78 @@ static uint32_t build_id(const struct image *m, unsigned char *id)
 
 /* ---- publishing ---------------------------------------------------------- */
 
-static bool is_record(const struct wire_module *w, const struct image *m,
-		      const char *path, size_t path_len, const unsigned char *id,
-		      uint32_t id_len)
+/* What a record says of a file. */
+struct record {
+	uint64_t start, end;
+	const char *path;
+	size_t path_len;
+	unsigned char id[WIRE_BUILD_ID_BYTES];
+	uint32_t id_len;
+	uint64_t version;
+	uint32_t key; /* of all that */
+};
+
+#define FNV_OFFSET 0xcbf29ce484222325ull
+#define FNV_PRIME 0x100000001b3ull
+
+/* FNV-1a (Fowler, Noll, Vo), of 64 bits. */
+static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 {
-	/* acquire: pairs with publish(). */
-	return atomic_load_explicit(&w->ready, memory_order_acquire) &&
-	       w->start == m->start && w->end == m->end && w->bias == m->bias &&
-	       w->path_len == path_len && w->build_id_len == id_len &&
-	       memcmp(w->build_id, id, id_len) == 0 &&
-	       memcmp(w->path, path, path_len) == 0;
+	for (const unsigned char *b = bytes; n; b++, n--)
+		h = (h ^ *b) * FNV_PRIME;
+	return h;
+}
+
+static const char *path_of(const struct image *m, size_t *ret_len)
+{
+	const char *path = m->path && *m->path ? m->path : self.exe;
+
+	*ret_len =
+		path == self.exe ? self.exe_len : strnlen(path, sizeof(self.exe) - 1);
+	return path;
+}
+
+/* Which file it is: by what the kernel says, or, where that can't be asked, another one
+ * for each program that is executed. */
+static uint64_t version_of(const struct image *m)
+{
+	const char *path = m->path && *m->path ? m->path : "/proc/self/exe";
+	uint64_t is[5] = {self.image};
+	struct stat st;
+
+	if (!confined_is() && !sys_call4(SYS_newfstatat, AT_FDCWD, path, &st, 0)) {
+		is[0] = st.st_dev;
+		is[1] = st.st_ino;
+		is[2] = (uint64_t)st.st_size;
+		is[3] = (uint64_t)st.st_ctim.tv_sec;
+		is[4] = (uint64_t)st.st_ctim.tv_nsec;
+	}
+	return hash(FNV_OFFSET, is, sizeof(is));
+}
+
+static void describe(const struct image *m, struct record *ret)
+{
+	uint64_t h = FNV_OFFSET;
+
+	ret->start = m->start - m->bias;
+	ret->end = m->end - m->bias;
+	ret->path = path_of(m, &ret->path_len);
+	ret->id_len = build_id(m, ret->id);
+	ret->version = ret->id_len ? 0 : version_of(m);
+	h = hash(h, &ret->start, sizeof(ret->start));
+	h = hash(h, &ret->end, sizeof(ret->end));
+	h = hash(h, ret->path, ret->path_len);
+	h = hash(h, ret->id, ret->id_len);
+	h = hash(h, &ret->version, sizeof(ret->version));
+	ret->key = (uint32_t)(h >> 32) | 1;
+}
+
+static bool is_record(const struct wire_module *w, const struct record *r)
+{
+	return w->start == r->start && w->end == r->end && w->path_len == r->path_len &&
+	       w->build_id_len == r->id_len &&
+	       memcmp(w->build_id, r->id, r->id_len) == 0 && w->version == r->version &&
+	       memcmp(w->path, r->path, r->path_len) == 0;
 }
 
 static uint32_t claim_record(struct wire_header *header)
@@ -293,55 +351,56 @@ static uint32_t claim_record(struct wire_header *header)
 	return index;
 }
 
-static void fill_record(struct wire_module *w, const struct image *m, const char *path,
-			size_t path_len, const unsigned char *id, uint32_t id_len)
+static void fill_record(struct wire_module *w, const struct record *r)
 {
-	w->start = m->start;
-	w->end = m->end;
-	w->bias = m->bias;
+	w->start = r->start;
+	w->end = r->end;
 	w->process_serial = self.serial;
-	w->build_id_len = id_len;
-	memcpy(w->build_id, id, id_len);
-	w->path_len = (uint32_t)path_len;
-	memcpy(w->path, path, path_len);
-	w->path[path_len] = 0;
+	w->version = r->version;
+	w->build_id_len = r->id_len;
+	memcpy(w->build_id, r->id, r->id_len);
+	w->path_len = (uint32_t)r->path_len;
+	memcpy(w->path, r->path, r->path_len);
+	w->path[r->path_len] = 0;
 	/* release: the record, then the word that says so. */
 	atomic_store_explicit(&w->ready, 1, memory_order_release);
 }
 
-/* The index of the module's record, made if nobody has made it yet. Two who meet a
- * module at the same moment may make two; modules_find() settles on one of them. */
+/* The index of the file's record, made if nobody has made it yet. Two who meet a file at
+ * the same moment may make two, which whoever reads them takes for two files. */
 static uint32_t publish(const struct image *m)
 {
 	struct wire_header *header = (struct wire_header *)self.base;
+	_Atomic uint32_t *keys = wire_module_keys(self.base);
 	uint32_t used =
 		atomic_load_explicit(&header->modules_used, memory_order_relaxed);
-	unsigned char id[WIRE_BUILD_ID_BYTES];
-	uint32_t id_len = build_id(m, id), index;
-	const char *path = m->path && *m->path ? m->path : self.exe;
-	size_t path_len =
-		path == self.exe ? self.exe_len : strnlen(path, sizeof(self.exe) - 1);
+	struct record r;
+	uint32_t index;
 
+	describe(m, &r);
 	for (index = 1; index < used && index < WIRE_MODULES; index++)
-		if (is_record(wire_module(self.base, index), m, path, path_len, id,
-			      id_len))
+		/* acquire: pairs with the release below. */
+		if (atomic_load_explicit(&keys[index], memory_order_acquire) == r.key &&
+		    is_record(wire_module(self.base, index), &r))
 			return index;
 	index = claim_record(header);
-	if (index)
-		fill_record(wire_module(self.base, index), m, path, path_len, id,
-			    id_len);
+	if (!index)
+		return 0;
+	fill_record(wire_module(self.base, index), &r);
+	/* release: the record, then its key. */
+	atomic_store_explicit(&keys[index], r.key, memory_order_release);
 	return index;
 }
 
 /* ---- what is known of modules -------------------------------------------- */
 
-static uint64_t known_word(uintptr_t start, uint32_t index, uint32_t generation)
+static uint64_t known_word(uintptr_t start, uint32_t number, uint32_t generation)
 {
-	return (uint64_t)(start >> ARCH_PAGE_BITS) << 28 | (uint64_t)index << 16 |
+	return (uint64_t)(start >> ARCH_PAGE_BITS) << 28 | (uint64_t)number << 16 |
 	       (generation & 0xffff);
 }
 
-static uint32_t known_index(uint64_t word)
+static uint32_t known_number(uint64_t word)
 {
 	return word >> 16 & 0xfff;
 }
@@ -353,26 +412,26 @@ static _Atomic uint64_t *known_slot(uintptr_t start, size_t i)
 	return &self.known[((hash >> 40) + i) % KNOWN_SLOTS];
 }
 
-/* The index of the module that starts there in this generation, or 0. */
+/* The number of the module that starts there in this generation, or 0. */
 static uint32_t known_at(uintptr_t start, uint32_t generation)
 {
 	uint64_t wanted = known_word(start, 0, generation);
 
 	for (size_t i = 0; i < KNOWN_WINDOW; i++) {
-		/* acquire: pairs with remember(); kept[index] is valid. */
+		/* acquire: pairs with remember(); kept[number] is valid. */
 		uint64_t word = atomic_load_explicit(known_slot(start, i),
 						     memory_order_acquire);
 
-		if ((word & ~(0xfffull << 16)) == wanted && known_index(word))
-			return known_index(word);
+		if ((word & ~(0xfffull << 16)) == wanted && known_number(word))
+			return known_number(word);
 	}
 	return 0;
 }
 
-/* Enters a module; the index of the one that another thread entered first, if so. */
-static uint32_t remember(uintptr_t start, uint32_t index, uint32_t generation)
+/* Enters a module; the number of the one that another thread entered first, if so. */
+static uint32_t remember(uintptr_t start, uint32_t number, uint32_t generation)
 {
-	uint64_t word = known_word(start, index, generation);
+	uint64_t word = known_word(start, number, generation);
 
 	for (size_t i = 0; i < KNOWN_WINDOW; i++) {
 		_Atomic uint64_t *slot = known_slot(start, i);
@@ -381,17 +440,17 @@ static uint32_t remember(uintptr_t start, uint32_t index, uint32_t generation)
 		if (old && (old & 0xffff) == (generation & 0xffff)) {
 			if ((old & ~(0xfffull << 16)) ==
 			    known_word(start, 0, generation))
-				return known_index(old);
+				return known_number(old);
 			continue;
 		}
 		/* acq_rel: release pairs with known_at(). */
 		if (atomic_compare_exchange_strong_explicit(slot, &old, word,
 							    memory_order_acq_rel,
 							    memory_order_acquire))
-			return index;
+			return number;
 		i--; /* somebody was faster: look at the slot again */
 	}
-	return index; /* no room: found again by publish() each time */
+	return number; /* no room: found again by publish() each time */
 }
 
 static bool same_place(const struct module *a, const struct image *m)
@@ -402,40 +461,78 @@ static bool same_place(const struct module *a, const struct image *m)
 static bool same_path(uint32_t index, const struct image *m)
 {
 	const struct wire_module *w = wire_module(self.base, index);
-	const char *path = m->path && *m->path ? m->path : self.exe;
-	size_t len = strnlen(path, sizeof(w->path) - 1);
+	size_t len;
+	const char *path = path_of(m, &len);
 
 	return w->path_len == len && memcmp(w->path, path, len) == 0;
 }
 
-/* The kept module. 0; -EAGAIN: being written; -ESTALE: the loader speaks of another. */
-static int recall(uint32_t index, const struct image *m, struct module *ret)
+/* The kept module. 0, or -ESTALE: the loader speaks of another. */
+static int recall(uint32_t number, const struct image *m, struct module *ret)
 {
-	struct kept *k = &self.kept[index];
+	const struct kept *k = &self.kept[number];
 
-	/* acquire: pairs with keep(). */
-	if (atomic_load_explicit(&k->state, memory_order_acquire) != 2)
-		return -EAGAIN;
-	if (!same_place(&k->module, m) || k->hdr != m->hdr || !same_path(index, m))
+	if (!same_place(&k->module, m) || k->hdr != m->hdr ||
+	    !same_path(k->module.index, m))
 		return -ESTALE;
 	*ret = k->module;
 	return 0;
 }
 
-/* Keeps a module for recall(). A record's content never changes: whoever is second
- * would write the same. */
-static void keep(const struct module *m, uintptr_t hdr)
+/* The number of what is kept already, or 0. */
+static uint32_t find_kept(const struct module *m, uintptr_t hdr)
 {
-	struct kept *k = &self.kept[m->index];
-	uint32_t none = 0;
+	uint32_t used = atomic_load_explicit(&self.kept_used, memory_order_relaxed);
 
-	if (!atomic_compare_exchange_strong_explicit(
-		    &k->state, &none, 1, memory_order_relaxed, memory_order_relaxed))
-		return;
+	for (uint32_t i = 1; i <= used && i < WIRE_MODULES; i++) {
+		const struct kept *k = &self.kept[i];
+
+		/* acquire: pairs with keep(). */
+		if (atomic_load_explicit(&k->ready, memory_order_acquire) &&
+		    k->module.start == m->start && k->module.end == m->end &&
+		    k->module.bias == m->bias && k->module.index == m->index &&
+		    k->hdr == hdr)
+			return i;
+	}
+	return 0;
+}
+
+/* Keeps a module for recall(): its number, 0 where there is no room. Two who meet it at
+ * the same moment may have two, of one file. */
+static uint32_t keep(const struct module *m, uintptr_t hdr)
+{
+	uint32_t number = find_kept(m, hdr);
+	struct kept *k;
+
+	if (number)
+		return number;
+	/* relaxed: what is kept counts by its `ready`. Looked at first so that it never
+	 * wraps. */
+	if (atomic_load_explicit(&self.kept_used, memory_order_relaxed) >= WIRE_MODULES)
+		return 0;
+	number =
+		atomic_fetch_add_explicit(&self.kept_used, 1, memory_order_relaxed) + 1;
+	if (number >= WIRE_MODULES)
+		return 0;
+	k = &self.kept[number];
 	k->module = *m;
+	k->module.number = number;
 	k->hdr = hdr;
-	/* release: pairs with recall(). */
-	atomic_store_explicit(&k->state, 2, memory_order_release);
+	/* release: what is kept, then the word that says so. */
+	atomic_store_explicit(&k->ready, 1, memory_order_release);
+	return number;
+}
+
+void modules_tell(uint64_t *pc_flags, uint32_t *module)
+{
+	const struct module *m;
+
+	if (!*module)
+		return;
+	m = &self.kept[*module].module;
+	*pc_flags =
+		((*pc_flags - m->bias) & WIRE_PC_MASK) | (*pc_flags & ~WIRE_PC_MASK);
+	*module = m->index;
 }
 
 /* Did a module that this generation knows lie in m's addresses? Then it went unseen. */
@@ -444,11 +541,9 @@ static bool replaces_another(const struct image *m, uint32_t generation)
 	for (size_t i = 0; i < KNOWN_SLOTS; i++) {
 		uint64_t word =
 			atomic_load_explicit(&self.known[i], memory_order_acquire);
-		struct kept *k = &self.kept[known_index(word)];
-		const struct module *other = &k->module;
+		const struct module *other = &self.kept[known_number(word)].module;
 
 		if (!word || (word & 0xffff) != (generation & 0xffff) ||
-		    atomic_load_explicit(&k->state, memory_order_acquire) != 2 ||
 		    same_place(other, m))
 			continue;
 		if (other->start < m->end && m->start < other->end)
@@ -489,10 +584,10 @@ static void meet(struct image *m, uint32_t generation, struct module *ret)
 	if (replaces_another(m, generation))
 		generation = next_generation();
 	ret->index = publish(m);
-	if (!ret->index)
+	ret->number = ret->index ? keep(ret, m->hdr) : 0;
+	if (!ret->number)
 		return;
-	keep(ret, m->hdr);
-	ret->index = remember(m->start, ret->index, generation);
+	ret->number = remember(m->start, ret->number, generation);
 	look_for_python(m);
 }
 
@@ -500,14 +595,14 @@ int modules_find(uintptr_t pc, struct module *ret)
 {
 	uint32_t generation =
 		atomic_load_explicit(&modules_clock.generation, memory_order_acquire);
-	uint32_t index;
+	uint32_t number;
 	struct image m;
 	int err = find_image(pc, &m);
 
 	if (err)
 		return err;
-	index = known_at(m.start, generation);
-	err = index ? recall(index, &m, ret) : -EAGAIN;
+	number = known_at(m.start, generation);
+	err = number ? recall(number, &m, ret) : -EAGAIN;
 	if (!err)
 		return 0;
 	if (err == -ESTALE)
@@ -542,7 +637,7 @@ void modules_dlclose_end(void)
 
 void modules_use_link_maps(bool yes)
 {
-	self.find = yes ? NULL : self.loader;
+	self.find = yes ? NULL : real.find_object;
 }
 
 static int reserve(void)
@@ -559,20 +654,11 @@ static int reserve(void)
 	return 0;
 }
 
-/* What the parent's other threads were in the middle of never ends here. */
+/* A dlclose that another thread of the parent was in the middle of never ends here. */
 static int init_child(void)
 {
-	struct wire_header *header = (struct wire_header *)self.base;
-	uint32_t used =
-		atomic_load_explicit(&header->modules_used, memory_order_relaxed);
-
 	if (atomic_exchange(&modules_clock.closing, 0))
 		next_generation();
-	for (uint32_t i = 1; i < used && i < WIRE_MODULES; i++) {
-		uint32_t writing = 1;
-
-		atomic_compare_exchange_strong(&self.kept[i].state, &writing, 0);
-	}
 	return 0;
 }
 
@@ -584,14 +670,12 @@ int modules_init(void *base, uint32_t process_serial)
 	self.serial = process_serial;
 	if (self.known)
 		return init_child();
+	self.image = process_serial;
 	len = sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", self.exe,
 			sizeof(self.exe) - 1);
 	self.exe_len = len > 0 ? (uint32_t)len : 0;
 	self.exe[self.exe_len] = 0;
 	self.debug = dlsym(RTLD_DEFAULT, "_r_debug");
-	if (real_libc_is(35))
-		self.loader = (int (*)(void *, struct found_object *))dlsym(
-			RTLD_DEFAULT, "_dl_find_object");
-	self.find = self.loader;
+	self.find = real_init() ? real.find_object : NULL;
 	return reserve();
 }

@@ -1,6 +1,7 @@
 /*
  * modules.h - from a pc to the mapped ELF file around it: its tables, and its number
- * in the session's module table, where it is published at first sight.
+ * in the session's module table, where the file is published at first sight. What the
+ * process has mapped where has numbers of its own, of which several may be one file's.
  *
  * Any thread at any time, signal handlers too: no lock, no allocation. The loader is
  * asked each time (_dl_find_object, lock-free; before glibc 2.35 its public list of
@@ -21,6 +22,7 @@ struct module {
 	uintptr_t start, end; /* mapped */
 	uintptr_t bias;	      /* pc - bias = the file's virtual address */
 	uint32_t index;	      /* of the wire_module; 0: their table is full */
+	uint32_t number;      /* in this process, below WIRE_MODULES; 0: likewise */
 	bool has_cfi;
 	struct cfi cfi;
 };
@@ -30,6 +32,10 @@ int modules_init(void *base, uint32_t process_serial);
 
 /* The module around pc. 0, or -ENOENT. */
 int modules_find(uintptr_t pc, struct module *ret);
+
+/* Of a frame, its pc and the number of its module, as modules_find() gave it to anybody,
+ * become what the wire has (see struct wire_module). Those of no module stay. */
+void modules_tell(uint64_t *pc_flags, uint32_t *module);
 
 /* Is pc inside any module? Cheaper. */
 bool modules_has(uintptr_t pc);

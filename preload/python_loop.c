@@ -8,7 +8,7 @@
 
 enum { LINKS_MAX = 1 << 16 };
 
-static bool is_known(void *base, uintptr_t pc)
+static bool is_known(void *base, const struct module *m, uintptr_t pc)
 {
 	struct wire_header *header = base;
 	uint32_t used = atomic_load_explicit(&header->loops_used, memory_order_relaxed);
@@ -18,7 +18,8 @@ static bool is_known(void *base, uintptr_t pc)
 
 		/* acquire: pairs with publish(). */
 		if (atomic_load_explicit(&l->ready, memory_order_acquire) &&
-		    pc - l->start < l->end - l->start)
+		    l->module == m->index &&
+		    pc - m->bias - l->start < l->end - l->start)
 			return true;
 	}
 	return false;
@@ -49,12 +50,13 @@ static bool learn(void *base, uintptr_t pc)
 	struct module m;
 	struct fde f;
 
-	if (is_known(base, pc))
-		return true;
-	if (modules_find(pc, &m) < 0 || !m.index || !m.has_cfi ||
-	    fde_find(&m.cfi, pc, &f) < 0)
+	if (modules_find(pc, &m) < 0 || !m.number)
 		return false;
-	publish(base, m.index, f.low, f.high);
+	if (is_known(base, &m, pc))
+		return true;
+	if (!m.has_cfi || fde_find(&m.cfi, pc, &f) < 0)
+		return false;
+	publish(base, m.index, f.low - m.bias, f.high - m.bias);
 	return true;
 }
 

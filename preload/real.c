@@ -70,8 +70,13 @@ static void next_since(unsigned minor, void *function, const char *name)
 
 bool real_is_one_object(const void *a, const void *b)
 {
+	struct real_object of_a, of_b;
 	Dl_info at_a, at_b;
 
+	/* (Of libc's functions dladdr() looks at thousands of symbols.) */
+	if (found.find_object)
+		return !found.find_object((void *)a, &of_a) &&
+		       !found.find_object((void *)b, &of_b) && of_a.map == of_b.map;
 	return dladdr(a, &at_a) && dladdr(b, &at_b) &&
 	       at_a.dli_fbase == at_b.dli_fbase;
 }
@@ -100,6 +105,7 @@ bool real_init(void)
 		sys_signals_restore(&signals);
 		return state == RESOLVE_DONE;
 	}
+	next_since(35, &found.find_object, "_dl_find_object");
 	next(&found.malloc, "malloc");
 	next(&found.free, "free");
 	next(&found.calloc, "calloc");

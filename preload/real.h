@@ -19,8 +19,18 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+struct link_map;
 struct mallinfo2;
 struct rusage;
+
+/* glibc's struct dl_find_object, which older headers lack. */
+struct real_object {
+	unsigned long long flags;
+	void *start, *end;
+	struct link_map *map;
+	void *eh_frame_hdr;
+	unsigned long long reserved[7];
+};
 
 struct real {
 	void *(*malloc)(size_t);
@@ -41,6 +51,7 @@ struct real {
 	int (*munmap)(void *, size_t);
 	void *(*mremap)(void *, size_t, size_t, int, ...);
 	int (*dlclose)(void *);
+	int (*find_object)(void *, struct real_object *); /* _dl_find_object; or NULL */
 	pid_t (*waitpid)(pid_t, int *, int);
 	pid_t (*wait4)(pid_t, int *, int, struct rusage *);
 	int (*waitid)(idtype_t, id_t, siginfo_t *, int);

@@ -85,7 +85,7 @@ enum outcome step_guess(struct place *p)
 static int look_up(uintptr_t pc, bool interrupted, struct module *m,
 		   struct cfi_row *ret)
 {
-	m->index = 0;
+	m->number = 0;
 	if (modules_find(pc - !interrupted, m))
 		return -ENOENT;
 	if (!m->has_cfi)
@@ -128,12 +128,12 @@ uint64_t step_fill_row(uintptr_t pc, bool interrupted, bool cached, uint32_t gen
 	struct cfi_row cfi;
 	struct module m;
 	bool has_cfi = look_up(pc, interrupted, &m, &cfi) == 0;
-	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.index);
+	uint64_t row = row_pack(has_cfi ? &cfi : NULL, m.number);
 
 	if (is_sigreturn(pc))
-		return row_full(m.index);
+		return row_full(m.number);
 
-	if (cached && m.index) {
+	if (cached && m.number) {
 		wipe_if_old(generation);
 		rows_put(&steps.rows, rows_key(generation, pc, interrupted), row);
 	}
@@ -277,7 +277,7 @@ enum outcome step_full(struct full *f)
 	int err = look_up(p->pc, f->interrupted, &m, &row);
 
 	f->guessed = false;
-	f->module = m.index;
+	f->module = m.number;
 	f->cfa = 0;
 	if (is_sigreturn(p->pc))
 		return step_sigreturn(f);

@@ -369,3 +369,9 @@ bool unwind_may_be_handler(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
 	}
 	return o != ENDED;
 }
+
+void unwind_tell(struct unwind_frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		modules_tell(&frames[i].pc_flags, &frames[i].module);
+}

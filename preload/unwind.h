@@ -45,9 +45,9 @@ static inline size_t unwind_cut(size_t total)
 	       UNWIND_STRIDE;
 }
 
-struct unwind_frame { /* innermost first; fields as in struct wire_node */
-	uint64_t pc_flags;
-	uint32_t module;
+struct unwind_frame {	   /* innermost first */
+	uint64_t pc_flags; /* as in struct wire_node */
+	uint32_t module;   /* as modules_find() numbers them, until unwind_tell() */
 	uint32_t spare;
 };
 
@@ -100,6 +100,9 @@ size_t unwind_stack(struct unwind_thread *t, uintptr_t pc, uintptr_t sp, uintptr
  * alone: for tests. */
 size_t unwind_stack_full(struct unwind_thread *t, uintptr_t pc, uintptr_t sp,
 			 uintptr_t fp, struct unwind_frame *frames);
+
+/* They become what the wire has: see modules_tell(). */
+void unwind_tell(struct unwind_frame *frames, size_t n);
 
 enum unwind_ancestor {
 	UNWIND_NOT_FOUND = 0,	/* no frame of ours above has that CFA */

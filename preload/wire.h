@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 4u
+#define WIRE_VERSION 5u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -33,7 +33,7 @@
 enum wire_limit {
 	WIRE_PROCESSES = 4096,	     /* process slots; reused after a process ended */
 	WIRE_RINGS = 4096,	     /* concurrent recorded threads of the whole tree */
-	WIRE_MODULES = 4096,	     /* distinct (file, address) pairs ever seen */
+	WIRE_MODULES = 4096,	     /* distinct files ever seen */
 	WIRE_NAMES = 1024,	     /* distinct names that programs give to moments */
 	WIRE_NAME_BYTES = 60,	     /* of one, its NUL included; the rest is cut off */
 	WIRE_REGIONS = 4096,	     /* root regions of one process at once */
@@ -257,15 +257,20 @@ enum wire_python { /* why Python's frames are recorded, or not */
 
 /* ---- modules -------------------------------------------------------------
  * Written by the shim when the first return address inside a mapped ELF file is
- * met; found again by (start, bias, build-id, path). A node names its module, so an
- * address reused after dlclose is never taken for what was there before.
+ * met; found again by what it has, wherever another process has it: addresses here and
+ * in nodes are the file's own, of its program headers. So all processes of a program
+ * have the same nodes. (Without a build-id a file of the same path may be another one by
+ * now: then its inode and times count, too.)
+ *
+ * A node names its module, so an address reused after dlclose is never taken for what
+ * was there before.
  */
 struct wire_module {
 	_Atomic uint32_t ready; /* 1 once the rest is written (release) */
 	uint32_t build_id_len;	/* 0: none */
-	uint64_t start, end;	/* mapped range, of the process that saw it */
-	uint64_t bias;		/* pc - bias = the file's virtual address */
-	uint32_t process_serial;
+	uint64_t start, end;	/* what is mapped of it, or one segment with code */
+	uint64_t version; /* without a build-id: tells it from others of its path */
+	uint32_t process_serial; /* that saw it first */
 	uint32_t path_len;
 	unsigned char build_id[WIRE_BUILD_ID_BYTES];
 	char path[4096 -
@@ -303,7 +308,8 @@ struct wire_altstack {
  * have equal contents (a lost race): readers treat them as one.
  *
  * pc is a return address, except in a frame that a signal interrupted
- * (WIRE_NODE_EXACT): there it is the interrupted instruction itself.
+ * (WIRE_NODE_EXACT): there it is the interrupted instruction itself. It is an address of
+ * its module, or of the process where there is none.
  */
 struct wire_node {
 	uint64_t pc_flags; /* pc in the low 48 bits, enum wire_node_flag above */
@@ -348,7 +354,7 @@ enum wire_cut { /* pc of a WIRE_NODE_CUT node */
 struct wire_loop {
 	_Atomic uint32_t ready; /* 1 once the rest is written (release) */
 	uint32_t module;
-	uint64_t start, end; /* of a function, or of a part of it */
+	uint64_t start, end; /* of a function, or of a part of it, in its file */
 };
 
 /* A code object: three texts follow. Two never have the same contents, but for a lost
@@ -578,7 +584,9 @@ _Static_assert(sizeof(struct wire_ring) == 256, "ring control");
 #define WIRE_AT_PROCESSES 4096ull
 #define WIRE_AT_RINGS (WIRE_AT_PROCESSES + WIRE_PROCESSES * sizeof(struct wire_process))
 #define WIRE_AT_MODULES (WIRE_AT_RINGS + WIRE_RINGS * sizeof(struct wire_ring))
-#define WIRE_AT_NAMES (WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
+#define WIRE_AT_MODULE_KEYS                                                            \
+	(WIRE_AT_MODULES + WIRE_MODULES * sizeof(struct wire_module))
+#define WIRE_AT_NAMES (WIRE_AT_MODULE_KEYS + WIRE_MODULES * sizeof(uint32_t))
 #define WIRE_AT_INDEX (WIRE_AT_NAMES + WIRE_NAMES * sizeof(struct wire_name))
 #define WIRE_AT_NODES (WIRE_AT_INDEX + WIRE_INDEX_SLOTS * sizeof(uint32_t))
 #define WIRE_AT_LINKS (WIRE_AT_NODES + WIRE_NODES * sizeof(struct wire_node))
@@ -624,6 +632,12 @@ static inline struct wire_ring *wire_ring(void *base, uint32_t ring)
 static inline struct wire_module *wire_module(void *base, uint32_t module)
 {
 	return (struct wire_module *)((char *)base + WIRE_AT_MODULES) + module;
+}
+
+/* Of each module a hash of what it has, for the shim alone; 0: it is not ready. */
+static inline _Atomic uint32_t *wire_module_keys(void *base)
+{
+	return (_Atomic uint32_t *)((char *)base + WIRE_AT_MODULE_KEYS);
 }
 
 static inline struct wire_name *wire_name(void *base, uint32_t name)

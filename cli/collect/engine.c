@@ -309,8 +309,7 @@ void engine_look_at_modules(struct engine *e)
 		engine_fail(e);
 	for (; e->modules_told < e->modules.count; e->modules_told++) {
 		const struct modules_item *m = &e->modules.items[e->modules_told];
-		struct engine_module told = {m->path, m->build_id, m->start,
-					     m->end,  m->bias,	   m->process_serial};
+		struct engine_module told = {m->path, m->build_id, m->process_serial};
 
 		if (e->hooks.module_seen)
 			e->hooks.module_seen(e->hooks.context, &told);

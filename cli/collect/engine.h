@@ -50,7 +50,6 @@ struct engine_process {
 struct engine_module {	      /* valid during the call */
 	const char *path;     /* "" is the process's executable */
 	const char *build_id; /* lower-case hex */
-	uint64_t start, end, bias;
 	uint32_t process_serial;
 };
 

@@ -16,8 +16,7 @@ int fill_modules(const struct modules *m,
 	while (p->module_count < m->count) {
 		const struct modules_item *from = &m->items[p->module_count];
 		const char *path = from->path;
-		struct profile_module to = {
-			.start = from->start, .end = from->end, .bias = from->bias};
+		struct profile_module to = {.start = from->start, .end = from->end};
 
 		if (!*path)
 			path = exe_of(context, from->process_serial);

@@ -38,10 +38,8 @@ static bool sane(const struct wire_module *w)
 
 static int add(struct modules *m, const struct wire_module *w)
 {
-	struct modules_item item = {.start = w->start,
-				    .end = w->end,
-				    .bias = w->bias,
-				    .process_serial = w->process_serial};
+	struct modules_item item = {
+		.start = w->start, .end = w->end, .process_serial = w->process_serial};
 
 	if (array_reserve(&m->items, &m->room, m->count + 1) < 0)
 		return -ENOMEM;

@@ -11,7 +11,7 @@
 struct modules_item {
 	char *path; /* owned; as the loader had it, "" is the executable */
 	char build_id[2 * WIRE_BUILD_ID_BYTES + 1]; /* lower-case hex */
-	uint64_t start, end, bias;
+	uint64_t start, end;			    /* in the file */
 	uint32_t process_serial; /* the process that saw it first */
 };
 

@@ -161,9 +161,11 @@ static void compare_node(uint32_t node, size_t n)
 
 	for (size_t i = 0; i < n && alike; i++) {
 		const struct wire_node *w = wire_node(base, node);
+		struct unwind_frame told = ours[i];
 
-		alike = node && w->pc_flags == ours[i].pc_flags &&
-			w->module == ours[i].module;
+		unwind_tell(&told, 1);
+		alike = node && w->pc_flags == told.pc_flags &&
+			w->module == told.module;
 		theirs[i] = w->pc_flags;
 		node = w->parent;
 	}
@@ -463,7 +465,7 @@ static void lazy_binding(void)
 	expect(stacks > before, "the resolver ran at the first call");
 }
 
-static uint32_t plugin_module;
+static struct unwind_frame plugin;
 
 static void check_plugin(void)
 {
@@ -471,7 +473,8 @@ static void check_plugin(void)
 
 	check();
 	unwind_stack(&thread, fp[1], (uintptr_t)(fp + 2), fp[0], ours);
-	plugin_module = ours[0].module;
+	plugin = ours[0];
+	unwind_tell(&plugin, 1);
 }
 
 /* Returns where it was loaded. */
@@ -487,11 +490,12 @@ static void *use_plugin(const char *name)
 	symbol = dlsym(handle, "plugin_call");
 	memcpy(&call, &symbol, sizeof(call));
 	sink += call(check_plugin);
-	w = wire_module(base, plugin_module);
+	w = wire_module(base, plugin.module);
 	expect(w->ready && strcmp(w->path, name) == 0,
 	       "the plugin's own module record");
 	expect(w->build_id_len >= 8, "a build-id");
-	expect((uint64_t)symbol - w->start < w->end - w->start, "a range around it");
+	expect((plugin.pc_flags & WIRE_PC_MASK) - w->start < w->end - w->start,
+	       "a range around it");
 	unwind_dlclose_begin();
 	dlclose(handle);
 	unwind_dlclose_end();

@@ -97,9 +97,8 @@ static void say_frame(void *base, const char *who, uint64_t pc_flags, uint32_t m
 {
 	struct wire_module *m = wire_module(base, module);
 
-	say("  %s %lx flags %lx %s+%lx\n", who, pc_flags & WIRE_PC_MASK,
-	    pc_flags >> WIRE_PC_BITS, module ? m->path : "-",
-	    module ? (pc_flags & WIRE_PC_MASK) - m->bias : 0);
+	say("  %s flags %lx %s+%lx\n", who, pc_flags >> WIRE_PC_BITS,
+	    module ? m->path : "-", pc_flags & WIRE_PC_MASK);
 }
 
 static void report(void *base, uint32_t node, const struct unwind_frame *frames,
@@ -160,6 +159,7 @@ static __attribute__((noinline)) void look(void *base, uint32_t node, uintptr_t 
 	if (!begin())
 		return;
 	n = unwind_stack_full(&own->thread, pc, sp, fp, own->frames);
+	unwind_tell(own->frames, n);
 	atomic_fetch_add(&tally->stacks, 1);
 	atomic_fetch_add(&tally->frames, n);
 	if (!same(base, node, own->frames, n)) {

@@ -16,6 +16,15 @@ EXECS = target("execs")
 EXECS_OF_ITSELF = ("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle",
                    "execveat", "fexecve")
 CHILDREN = ("fork", "clone", "vfork", "spawn", "spawnp")
+LEAKS = """#include <stdlib.h>
+__attribute__((noinline)) static void *leak(void) { return malloc(1000); }
+int main(void)
+{
+	for (int i = 0; i < 3; i++)
+		*(volatile char *)leak() = 1;
+	return 0;
+}
+"""
 TAKE_AN_ENVIRONMENT = ("execve", "execvpe", "execle", "execveat", "fexecve", "fork",
                        "clone", "vfork", "spawn", "spawnp")
 
@@ -266,6 +275,61 @@ class Family(harness.Case):
             self.assertEqual(len(images[pid]), 2 if end == 3 else 1)
             if end == 3:
                 self.assertEqual(images[pid][1]["exit"], 4)
+
+    # ---- programs that run many times ----------------------------------------------
+
+    def leak_again(self, times, *options):
+        """A program that is mapped somewhere else each time: what is said of it."""
+        self.write("leaks.c", LEAKS)
+        built = self.run_native(["gcc", "-g", "-O1", "-fno-builtin", "-fPIE", "-pie",
+                                 *options, self.path("leaks.c"), "-o", self.path("leaks")])
+        self.assertEqual(built.status, 0, built)
+        result = self.record(["sh", "-c", "i=0; while [ $i -lt %d ]; do %s || exit; "
+                              "i=$((i + 1)); done" % (times, self.path("leaks"))])
+        self.assertEqual(result.status, 0, result)
+        self.assert_lossless(self.report_json(result))
+        rows = self.read_json("top", result.profile)["rows"]
+        named = [row for row in rows if row["function"] == "leak"]
+        self.assertEqual([row["leaked"] for row in named],
+                         [{"bytes": 3000 * times, "blocks": 3 * times}])
+        info = self.read_json("info", result.profile)
+        files = [m for m in info["modules"] if m["path"] == self.path("leaks")]
+        return info["contents"]["stack_nodes"], len(files)
+
+    @harness.needs("gcc")
+    def test_a_program_that_runs_again_has_the_same_stacks(self):
+        once, again = self.leak_again(1), self.leak_again(40)
+        self.assertEqual(again, once)
+        self.assertEqual(once[1], 1)
+
+    @harness.needs("gcc")
+    def test_without_a_build_id_a_file_is_known_by_its_place_and_time(self):
+        self.assertEqual(self.leak_again(10, "-Wl,--build-id=none")[1], 1)
+
+    @harness.needs("gcc")
+    def test_without_a_build_id_another_file_of_that_name_is_another(self):
+        """As configure's: each has the place of the last one, and is as large."""
+        names = ["leak_%d" % i for i in range(5)]
+        for name in names:
+            self.write(name + ".c", LEAKS.replace("leak", name))
+            built = self.run_native(
+                ["gcc", "-g", "-O1", "-fno-builtin", "-Wl,--build-id=none",
+                 self.path(name + ".c"), "-o", self.path(name)])
+            self.assertEqual(built.status, 0, built)
+        script = "; ".join("cp -f %s %s && %s" % (
+            self.path(name), self.path("app"), self.path("app")) for name in names)
+        result = self.record(["sh", "-c", script])
+        self.assertEqual(result.status, 0, result)
+        info = self.read_json("info", result.profile)
+        self.assertEqual(
+            len([m for m in info["modules"] if m["path"] == self.path("app")]), 5)
+
+    @harness.needs("gcc")
+    def test_more_processes_than_there_is_room_for_files(self):
+        """Each of them met four: names of the last are there, too."""
+        nodes, files = self.leak_again(1500)
+        self.assertEqual(files, 1)
+        self.assertLess(nodes, 200)
 
     # ---- ps and stop -------------------------------------------------------------
 

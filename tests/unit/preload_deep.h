@@ -98,11 +98,14 @@ static uint32_t node_of(uintptr_t pc, uintptr_t sp, uintptr_t fp)
 static size_t take(uintptr_t *fp)
 {
 	uintptr_t pc = fp[1], sp = (uintptr_t)(fp + 2);
+	size_t n;
 
 	walks_begin();
 	hear(node_of(pc, sp, fp[0]));
 	said.steps += walked();
-	return unwind_stack(&other, pc, sp, fp[0], frames);
+	n = unwind_stack(&other, pc, sp, fp[0], frames);
+	unwind_tell(frames, n);
+	return n;
 }
 
 /* ---- on a stack that is large enough --------------------------------------- */

@@ -4,6 +4,7 @@
 #include "preload/probe.h"
 #include "preload/unwind.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -256,6 +257,48 @@ static void modules_are_published_once(void **state)
 	assert_int_equal(modules_find(4096, &m), -ENOENT);
 }
 
+#ifndef UNIT_SANITIZED
+/* A library in two places is one file, each place has its tables. */
+static void a_file_in_two_places_is_told_as_one(void **state)
+{
+	struct module at[2];
+	uint64_t pc[2];
+	uint32_t generation = 0, file[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		void *handle = dlmopen(LM_ID_NEWLM, "libm.so.6", RTLD_NOW);
+
+		assert_non_null(handle);
+		pc[i] = (uintptr_t)dlsym(handle, "cbrt");
+		assert_int_not_equal(pc[i], 0);
+	}
+	assert_int_not_equal(pc[0], pc[1]);
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < 2; i++) {
+			uint64_t told = pc[i] | (uint64_t)WIRE_NODE_EXACT
+							<< WIRE_PC_BITS;
+
+			assert_int_equal(modules_find(pc[i], &at[i]), 0);
+			assert_true(at[i].start <= pc[i] && pc[i] < at[i].end);
+			file[i] = at[i].number;
+			modules_tell(&told, &file[i]);
+			assert_int_equal(told >> WIRE_PC_BITS, WIRE_NODE_EXACT);
+			assert_int_equal(told & WIRE_PC_MASK, pc[i] - at[i].bias);
+		}
+		assert_int_equal(at[0].index, at[1].index);
+		assert_int_equal(file[0], at[0].index);
+		assert_int_equal(file[1], at[0].index);
+		assert_int_not_equal(at[0].number, at[1].number);
+		if (round)
+			assert_int_equal(modules_clock.generation, generation);
+		generation = modules_clock.generation;
+	}
+	assert_in_range(pc[0] - at[0].bias, wire_module(base, file[0])->start,
+			wire_module(base, file[0])->end - 1);
+}
+#endif
+
 static void a_fork_child_finds_its_parents_modules(void **state)
 {
 	struct wire_header *header = base;
@@ -441,6 +484,9 @@ int main(void)
 		cmocka_unit_test(errno_is_left_alone),
 		cmocka_unit_test(the_list_of_link_maps_gives_the_same_stack),
 		cmocka_unit_test(modules_are_published_once),
+#ifndef UNIT_SANITIZED
+		cmocka_unit_test(a_file_in_two_places_is_told_as_one),
+#endif
 		cmocka_unit_test(a_fork_child_finds_its_parents_modules),
 		cmocka_unit_test(a_handlers_small_stack_is_enough),
 		cmocka_unit_test(a_small_threads_stack_is_walked_to_its_end),

@@ -49,8 +49,10 @@ static inline void expect_frames(uint32_t node, const struct unwind_frame *f, si
 {
 	for (size_t i = 0; i < n; i++) {
 		struct wire_node *w = wire_node(base, node);
+		struct unwind_frame told = f[i];
 
-		if (!node || w->pc_flags != f[i].pc_flags || w->module != f[i].module)
+		unwind_tell(&told, 1);
+		if (!node || w->pc_flags != told.pc_flags || w->module != told.module)
 			fail_msg("event %zu: frame %zu of %zu differs", events, i, n);
 		node = w->parent;
 	}
