@@ -331,23 +331,23 @@ static void look_for_sites(const struct ledger *l, struct ledger_process *p,
 	for (size_t i = 0; i < n; i++) {
 		const struct event *ev = events[i];
 
-		sites_prefetch_index(s, ev->stack);
+		sites_prefetch_index(&p->sums, ev->stack);
 		if (ev->type == EVENT_PAIR)
-			sites_prefetch_index(s, ev->freed_by);
+			sites_prefetch_index(&p->sums, ev->freed_by);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct event *ev = events[i];
 
-		sites_prefetch(s, sites_peek(s, &p->sums, ev->stack));
+		sites_prefetch(s, sites_peek(&p->sums, ev->stack));
 		if (ev->type == EVENT_PAIR)
-			sites_prefetch(s, sites_peek(s, &p->sums, ev->freed_by));
+			sites_prefetch(s, sites_peek(&p->sums, ev->freed_by));
 		else if (ev->type == WIRE_FREE)
 			sites_prefetch(s, sites_number(s, live_peek(&p->live, &ev->way,
 								    ev->address)));
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct event *ev = events[i];
-		uint32_t site = sites_peek(s, &p->sums, ev->stack);
+		uint32_t site = sites_peek(&p->sums, ev->stack);
 
 		if (ev->type == WIRE_FREE)
 			site = sites_number(s,

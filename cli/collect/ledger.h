@@ -104,7 +104,8 @@ struct ledger_climb {
  * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
 struct ledger_sums {
 	struct ledger_process *of; /* NULL: nothing; the rest is worthless */
-	uint64_t tag, key;	   /* how its entries in sites.direct begin, its keys */
+	const uint32_t *direct;	   /* of it */
+	uint64_t key;		   /* how its keys begin */
 	uint64_t from_ns, span_ns; /* of the moments that it may have */
 	uint64_t live, least;	   /* bytes of the process: now, and at the least */
 	uint64_t most;		   /* beyond that, something has a new maximum */

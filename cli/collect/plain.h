@@ -69,7 +69,7 @@ static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 
 	l->sums = (struct ledger_sums){
 		.of = p,
-		.tag = (uint64_t)p->sums.index << 32,
+		.direct = p->sums.direct,
 		.key = blocks_key(p, 0),
 		.is_parent = lineage_is_parent(&p->lineage),
 		.from_ns = h->start_ns,
@@ -143,14 +143,9 @@ static inline bool plain_moment(const struct ledger *l, uint64_t stamp, uint64_t
 	return *ret - l->sums.from_ns < l->sums.span_ns;
 }
 
-/* sites_peek() where it is known how the process's entries begin. */
 static inline uint32_t plain_site(const struct ledger *l, uint32_t node)
 {
-	uint64_t entry = l->sites.direct[node] ^ l->sums.tag;
-
-	if (__builtin_expect(entry - 1 < UINT32_MAX, 1))
-		return (uint32_t)entry;
-	return entry ? sites_peek(&l->sites, &l->sums.of->sums, node) : 0;
+	return l->sums.direct[node];
 }
 
 /* Of a stack that the process has not met. A site is made for events that count, and
@@ -164,7 +159,11 @@ __attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
 			     ? live_peek(&p->live, &ev->way, ev->address)
 			     : live_lacks_near(&p->live, &ev->way, ev->address);
 
-	return legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
+	uint32_t site =
+		legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
+
+	l->sums.direct = p->sums.direct; /* it has its own by now */
+	return site;
 }
 
 static inline uint32_t plain_place(struct ledger *l, struct ledger_process *p,

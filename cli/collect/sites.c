@@ -15,7 +15,7 @@ struct sites_slot {
 	uint32_t site;
 };
 
-#define DIRECT_BYTES (WIRE_NODES * sizeof(uint64_t))
+#define DIRECT_BYTES (WIRE_NODES * sizeof(uint32_t))
 
 /* Zeroes, which are no memory yet; or NULL. */
 static void *map(size_t bytes)
@@ -37,8 +37,8 @@ int sites_open(struct sites *s, void *base)
 	divisions_start(&s->divisions, 0);
 	s->items = map(s->room * sizeof(*s->items));
 	s->index = calloc(s->index_room, sizeof(*s->index));
-	s->direct = map(DIRECT_BYTES);
-	r = s->items && s->index && s->direct ? 0 : -ENOMEM;
+	s->nowhere = map(DIRECT_BYTES);
+	r = s->items && s->index && s->nowhere ? 0 : -ENOMEM;
 	if (r == 0)
 		r = stacks_open(&s->stacks, base);
 	if (r == 0)
@@ -54,8 +54,18 @@ void sites_divide(struct sites *s, unsigned dimensions)
 	s->divided = dimensions;
 }
 
+/* The process meets no node any more. */
+static void unmap_direct(const struct sites *s, struct sites_process *p)
+{
+	if (p->direct != s->nowhere)
+		munmap(p->direct, DIRECT_BYTES);
+	p->direct = s->nowhere;
+}
+
 void sites_done(struct sites *s)
 {
+	for (size_t i = 0; i < s->process_count; i++)
+		unmap_direct(s, s->processes[i]);
 	for (size_t i = 0; s->items && i < s->count; i++) {
 		free(s->items[i].sizes);
 		free(s->items[i].lives);
@@ -63,8 +73,8 @@ void sites_done(struct sites *s)
 	if (s->items)
 		munmap(s->items, s->room * sizeof(*s->items));
 	free(s->index);
-	if (s->direct)
-		munmap(s->direct, DIRECT_BYTES);
+	if (s->nowhere)
+		munmap(s->nowhere, DIRECT_BYTES);
 	free(s->changed);
 	free(s->processes);
 	table_done(&s->distinct);
@@ -81,7 +91,8 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 	if (array_reserve(&s->processes, &s->process_room, s->process_count + 1) < 0)
 		return -ENOMEM;
 	*p = (struct sites_process){.index = (uint32_t)s->process_count,
-				    .serial = serial};
+				    .serial = serial,
+				    .direct = s->nowhere};
 	for (int i = 0; i < PROFILE_DOMAINS; i++)
 		peak_start(&p->peak[i]);
 	s->processes[s->process_count++] = p;
@@ -214,28 +225,20 @@ static bool index_put(struct sites *s, uint64_t key1, uint32_t site)
 	return true;
 }
 
-uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
-			   uint32_t node)
-{
-	return seek(s, key_of(p->index, node, PROFILE_MALLOC))->site;
-}
-
-/* The process meets the node for the first time, or again where another one did. */
+/* The process meets the node for the first time. */
 static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t node)
 {
-	uint64_t direct = s->direct[node];
-	uint32_t site = direct ? sites_peek_slowly(s, p, node) : 0;
+	uint32_t site = meet(s, p, node, PROFILE_MALLOC);
 
-	if (!site)
-		site = meet(s, p, node, PROFILE_MALLOC);
-	if (!site)
-		return 0;
-	/* Whose place it is until now is found in the index from now on. */
-	if (direct &&
-	    !index_put(s, key_of((uint32_t)(direct >> 32), node, PROFILE_MALLOC),
-		       (uint32_t)direct))
-		return 0;
-	s->direct[node] = (uint64_t)p->index << 32 | site;
+	if (p->direct == s->nowhere && !p->ended) {
+		uint32_t *own = map(DIRECT_BYTES);
+
+		if (!own)
+			s->error = s->error ? s->error : -ENOMEM;
+		p->direct = own ? own : s->nowhere;
+	}
+	if (p->direct != s->nowhere)
+		p->direct[node] = site;
 	return site;
 }
 
@@ -377,6 +380,8 @@ void sites_temporary(struct sites *s, struct sites_process *p,
 
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 {
+	p->ended = true;
+	unmap_direct(s, p);
 	if (s->divided)
 		divisions_leave(s, p);
 	for (uint32_t i = p->first_site; i; i = s->items[i].next) {

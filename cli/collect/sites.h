@@ -69,16 +69,17 @@ struct sites_process {
 	uint32_t serial;     /* for the profile */
 	uint32_t first_site; /* 0: none */
 	uint32_t first_owner;
+	bool ended;
+	/* Wire node -> site of the malloc domain; 0: the process has not met it. Of
+	 * WIRE_NODES, of which what is not touched takes no memory; or sites.nowhere. */
+	uint32_t *direct;
 };
 
 struct sites {
 	struct site *items; /* count of them, site 0 included; a mapping */
 	size_t count, room;
-	/* Wire node -> site of the malloc domain, and above it the index of the process
-	 * that met the node last: WIRE_NODES of them, few of which are ever touched.
-	 * 0: none did. */
-	uint64_t *direct;
-	/* (process, wire node, domain) -> site, of those that are not there. */
+	uint32_t *nowhere; /* what processes have that meet no node: zeroes, not written */
+	/* (process, wire node, domain) -> site, of the other domains. */
 	struct sites_slot *index;
 	size_t index_room, index_used;
 	/* (process, stack, domain) -> site, but for the first one of each stack. */
@@ -123,39 +124,27 @@ void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
 
 uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
 			   enum profile_domain domain);
-uint32_t sites_peek_slowly(const struct sites *s, const struct sites_process *p,
-			   uint32_t node);
 
 /* The site of a wire node, made if need be; 0 without memory. */
 static inline uint32_t sites_find(struct sites *s, struct sites_process *p,
 				  uint32_t node, enum profile_domain domain)
 {
-	uint64_t direct;
-
 	assert(node < WIRE_NODES);
-	direct = s->direct[node];
-	if (domain == PROFILE_MALLOC && (uint32_t)direct && direct >> 32 == p->index)
-		return (uint32_t)direct;
+	if (domain == PROFILE_MALLOC && p->direct[node])
+		return p->direct[node];
 	return sites_find_slowly(s, p, node, domain);
 }
 
 /* The same in the malloc domain, if it is known already; else 0. */
-static inline uint32_t sites_peek(const struct sites *s, const struct sites_process *p,
-				  uint32_t node)
+static inline uint32_t sites_peek(const struct sites_process *p, uint32_t node)
 {
-	uint64_t direct = s->direct[node];
-
-	if (!direct) /* no process has met it */
-		return 0;
-	if (direct >> 32 == p->index)
-		return (uint32_t)direct;
-	return sites_peek_slowly(s, p, node);
+	return p->direct[node];
 }
 
 /* Ask for memory: of what sites_peek() looks at, and of a site. */
-static inline void sites_prefetch_index(const struct sites *s, uint32_t node)
+static inline void sites_prefetch_index(const struct sites_process *p, uint32_t node)
 {
-	__builtin_prefetch(&s->direct[node]);
+	__builtin_prefetch(&p->direct[node]);
 	__asm__ volatile(""); /* see live_way() */
 }
 

@@ -243,7 +243,7 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 		enum profile_domain d = chance(&n, 5) ? PROFILE_MALLOC : PROFILE_MMAP;
 		uint32_t *was = &known[i][p][d == PROFILE_MALLOC], site;
 
-		assert_int_equal(sites_peek(&n.sites, &n.process[p], node[i][twin]),
+		assert_int_equal(sites_peek(&n.process[p], node[i][twin]),
 				 met[i][twin][p] ? known[i][p][1] : 0);
 		site = sites_find(&n.sites, &n.process[p], node[i][twin], d);
 		met[i][twin][p] |= d == PROFILE_MALLOC;
@@ -257,6 +257,18 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 	assert_int_equal(n.sites.error, 0);
 	assert_int_equal(n.sites.count, sites);
 	assert_int_equal(n.sites.stacks.count, TREE + 1);
+	/* One that has ended keeps its sites, but nothing to find them quickly by. */
+	for (uint32_t p = 0; p < PROCESSES; p++) {
+		sites_process_end(&n.sites, &n.process[p], 1);
+		for (int i = 0; i < TREE; i++) {
+			assert_int_equal(sites_peek(&n.process[p], node[i][0]), 0);
+			if (met[i][0][p])
+				assert_int_equal(sites_find(&n.sites, &n.process[p],
+							    node[i][0], PROFILE_MALLOC),
+						 known[i][p][1]);
+		}
+	}
+	assert_int_equal(n.sites.count, sites);
 	sites_done(&n.sites);
 }
 
