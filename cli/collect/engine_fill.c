@@ -256,6 +256,7 @@ int engine_fill(struct engine *e, struct profile *p)
 	p->sampled = s->sample;
 	p->divided = s->divisions.dimensions;
 	p->lost_no_ring = atomic_load_explicit(&h->unrung, memory_order_relaxed);
-	p->cut_stacks = atomic_load_explicit(&h->cut_stacks, memory_order_relaxed);
+	p->cut_stacks = atomic_load_explicit(&h->cut_stacks, memory_order_relaxed) +
+			e->ledger.sites.cut;
 	return r;
 }

@@ -8,7 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { FIRST_ROOM = 1024 }; /* sites; none costs memory before it is there */
+enum {
+	FIRST_ROOM = 1024, /* sites; none costs memory before it is there */
+	MOST = 1 << 22,
+	SHARE = 64, /* of what is left, once half of them are there */
+};
 
 struct sites_slot {
 	uint64_t key1; /* + 1; 0: free */
@@ -30,7 +34,8 @@ int sites_open(struct sites *s, void *base)
 {
 	int r;
 
-	*s = (struct sites){.count = 1, .room = FIRST_ROOM, .index_room = 256};
+	*s = (struct sites){
+		.count = 1, .room = FIRST_ROOM, .most = MOST, .index_room = 256};
 	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
 	history_start(&s->history);
@@ -165,34 +170,68 @@ static uint32_t add(struct sites *s, struct sites_process *p, uint32_t stack,
 	site->domain = (uint8_t)domain;
 	site->next = p->first_site;
 	p->first_site = (uint32_t)s->count;
+	p->site_count++;
 	return (uint32_t)s->count++;
 }
 
-/* The site of a stack, made if there is none. */
-static int find(struct sites *s, struct sites_process *p, uint32_t stack,
+/* The site of a stack, or 0. */
+static uint32_t look_up(const struct sites *s, const struct sites_process *p,
+			uint32_t stack, enum profile_domain domain)
+{
+	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
+	uint32_t first = s->stacks.nodes[stack].site;
+	const struct site *site = &s->items[first];
+	const uint64_t *known;
+
+	if (first && site->process == p->index && site->domain == domain)
+		return first;
+	known = table_get(&s->distinct, key);
+	return known ? (uint32_t)*known : 0;
+}
+
+/* Has the process as many as it may have? */
+static bool is_full(const struct sites *s, const struct sites_process *p)
+{
+	size_t left = s->count < s->most ? s->most - s->count : 0;
+
+	return left <= s->most / 2 && p->site_count >= left / SHARE;
+}
+
+static int make(struct sites *s, struct sites_process *p, uint32_t stack,
 		enum profile_domain domain, uint32_t *ret)
 {
 	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
 	uint32_t *first = &s->stacks.nodes[stack].site;
-	const struct site *site;
 	uint64_t *known;
-	bool is_new;
 
 	if (items_grow(s) < 0)
 		return -ENOMEM;
-	if (!*first)
-		*first = add(s, p, stack, domain);
-	*ret = *first;
-	site = &s->items[*first];
-	if (site->process == p->index && site->domain == domain)
+	if (!*first) {
+		*ret = *first = add(s, p, stack, domain);
 		return 0;
-	known = table_put(&s->distinct, key, &is_new);
+	}
+	known = table_put(&s->distinct, key, NULL);
 	if (!known)
 		return -ENOMEM;
-	if (is_new)
-		*known = add(s, p, stack, domain);
-	*ret = (uint32_t)*known;
+	*known = *ret = add(s, p, stack, domain);
 	return 0;
+}
+
+/* The site of a stack, made if there is none; or of what is left of the stack where the
+ * process may have no more. */
+static int find(struct sites *s, struct sites_process *p, uint32_t stack,
+		enum profile_domain domain, uint32_t *ret)
+{
+	bool cut = false;
+
+	for (;; stack = s->stacks.nodes[stack].parent) {
+		*ret = look_up(s, p, stack, domain);
+		if (*ret || !stack || !is_full(s, p))
+			break;
+		cut = true;
+	}
+	s->cut += cut;
+	return *ret ? 0 : make(s, p, stack, domain, ret);
 }
 
 /* First sight of a wire node in a process: it may be a copy of one known already. */

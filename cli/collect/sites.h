@@ -9,6 +9,10 @@
  *	live of a process's domain = sum over its sites
  *	live of the tree = sum over processes that have not ended, malloc domain
  *
+ * There are at most so many (sites.most), each of some 600 bytes: half of them are for who
+ * comes first, then a process may have a 64th of what is left. What it meets beyond that
+ * counts at the site of the next caller that has one, the stack without frames at last.
+ *
  * Time is cut into epochs (history.h): every count is booked in the epoch that is
  * current when it is made, and moments before its start count as its start. If asked
  * for, sites are divided by size classes and by threads too (divisions.h).
@@ -68,6 +72,7 @@ struct sites_process {
 	uint32_t index;	     /* in sites.processes */
 	uint32_t serial;     /* for the profile */
 	uint32_t first_site; /* 0: none */
+	uint32_t site_count;
 	uint32_t first_owner;
 	bool ended;
 	/* Wire node -> site of the malloc domain; 0: the process has not met it. Of
@@ -78,7 +83,10 @@ struct sites_process {
 struct sites {
 	struct site *items; /* count of them, site 0 included; a mapping */
 	size_t count, room;
-	uint32_t *nowhere; /* what processes have that meet no node: zeroes, not written */
+	size_t most;  /* more or less: each process has one at least */
+	uint64_t cut; /* stacks of processes for which there was no site */
+	uint32_t *
+		nowhere; /* what processes have that meet no node: zeroes, not written */
 	/* (process, wire node, domain) -> site, of the other domains. */
 	struct sites_slot *index;
 	size_t index_room, index_used;

@@ -272,6 +272,64 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 	sites_done(&n.sites);
 }
 
+static bool is_outside_or_same(const struct sites *s, uint32_t outer, uint32_t inner)
+{
+	while (inner && inner != outer)
+		inner = s->stacks.nodes[inner].parent;
+	return inner == outer;
+}
+
+/* Each of them meets all stacks, in an order of its own. */
+static void a_process_has_its_share_of_the_sites(void **state)
+{
+	enum { TREE = 600, ALL = 500, MANY = 30 };
+	static uint32_t node[TREE];
+	static struct sites_process process[MANY];
+	struct naive n = {.random = 4712};
+	size_t before = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < TREE; i++)
+		node[i] =
+			wire_add_node(base, 90000 + i, i < 5 ? 0 : node[chance(&n, i)]);
+	assert_int_equal(sites_open(&n.sites, base), 0);
+	n.sites.most = ALL;
+	for (uint32_t p = 0; p < MANY; p++) {
+		static uint32_t found[TREE];
+		size_t left = before < ALL ? ALL - before : 0, whole = 0;
+		uint64_t cut = n.sites.cut;
+
+		assert_int_equal(sites_process_start(&n.sites, &process[p], p + 1), 0);
+		for (uint32_t i = 0; i < TREE; i++) {
+			uint32_t stack, which = (i * 7 + p) % TREE;
+			const struct site *site;
+
+			found[which] = sites_find(&n.sites, &process[p], node[which],
+						  PROFILE_MALLOC);
+			site = &n.sites.items[found[which]];
+			assert_int_equal(site->process, p);
+			assert_int_equal(
+				stacks_copy(&n.sites.stacks, node[which], &stack), 0);
+			assert_true(is_outside_or_same(&n.sites, site->stack, stack));
+			whole += site->stack == stack;
+		}
+		assert_int_equal(n.sites.cut - cut, TREE - whole);
+		cut = n.sites.cut;
+		for (uint32_t i = 0; i < TREE; i++)
+			assert_int_equal(sites_find(&n.sites, &process[p], node[i],
+						    PROFILE_MALLOC),
+					 found[i]);
+		assert_int_equal(n.sites.cut, cut);
+		assert_int_equal(process[p].site_count, n.sites.count - before);
+		/* The first leaves half of them, the next a 64th of what is left each. */
+		assert_in_range(n.sites.count - before, 1,
+				p ? left / 64 + 1 : ALL / 2 + 1);
+		before = n.sites.count;
+	}
+	assert_int_equal(n.sites.error, 0);
+	sites_done(&n.sites);
+}
+
 static void hostile_nodes_end_at_the_root(void **state)
 {
 	struct stacks s;
@@ -304,6 +362,7 @@ int main(void)
 		cmocka_unit_test(every_site_knows_what_it_held_at_each_peak),
 		cmocka_unit_test(equal_nodes_are_one_site),
 		cmocka_unit_test(a_stack_has_a_site_in_each_process_and_domain),
+		cmocka_unit_test(a_process_has_its_share_of_the_sites),
 		cmocka_unit_test(hostile_nodes_end_at_the_root),
 	};
 
