@@ -168,7 +168,7 @@ static __attribute__((noinline)) bool fill_node(struct last_node *known, void *b
 						uint32_t outside,
 						const struct last_frame *f)
 {
-	struct wire_node key = {pc_flags(f), outside, f->how & 0xfff};
+	struct wire_node key = {pc_flags(f), outside, last_module(f)};
 	uint32_t id;
 
 	modules_tell(&key.pc_flags, &key.module);

@@ -95,6 +95,12 @@ struct last_frame {
 };
 _Static_assert(sizeof(struct last_frame) == 32, "two frames a cache line");
 
+/* The number of the module that it is in; 0: of none. */
+static inline uint32_t last_module(const struct last_frame *f)
+{
+	return f->how & ((1u << LAST_FLAGS_SHIFT) - 1);
+}
+
 /* What the row of a return address says, if it is of kind ROW_SP or ROW_FP. */
 struct last_step {
 	uintptr_t pc;  /* 0: free */

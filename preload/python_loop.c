@@ -8,7 +8,8 @@
 
 enum { LINKS_MAX = 1 << 16 };
 
-static bool is_known(void *base, const struct module *m, uintptr_t pc)
+/* pc: of that wire module. */
+static bool is_known(void *base, uint32_t module, uint64_t pc)
 {
 	struct wire_header *header = base;
 	uint32_t used = atomic_load_explicit(&header->loops_used, memory_order_relaxed);
@@ -18,8 +19,7 @@ static bool is_known(void *base, const struct module *m, uintptr_t pc)
 
 		/* acquire: pairs with publish(). */
 		if (atomic_load_explicit(&l->ready, memory_order_acquire) &&
-		    l->module == m->index &&
-		    pc - m->bias - l->start < l->end - l->start)
+		    l->module == module && pc - l->start < l->end - l->start)
 			return true;
 	}
 	return false;
@@ -52,12 +52,22 @@ static bool learn(void *base, uintptr_t pc)
 
 	if (modules_find(pc, &m) < 0 || !m.number)
 		return false;
-	if (is_known(base, &m, pc))
+	if (is_known(base, m.index, pc - m.bias))
 		return true;
 	if (!m.has_cfi || fde_find(&m.cfi, pc, &f) < 0)
 		return false;
 	publish(base, m.index, f.low - m.bias, f.high - m.bias);
 	return true;
+}
+
+/* The same of the function that a frame is in. */
+static bool learn_of(void *base, const struct last_frame *f)
+{
+	uint32_t module = last_module(f);
+	uint64_t pc = f->pc - 1;
+
+	modules_tell(&pc, &module);
+	return (module && is_known(base, module, pc)) || learn(base, f->pc - 1);
 }
 
 void python_loop_init(void *base, uintptr_t function)
@@ -83,7 +93,7 @@ static void learn_around(void *base, struct python_walk *w, const struct last *l
 	while (*at > 1 && last->frames[*at - 1].sp <= record)
 		*at = last_outside(last, *at);
 	f = &last->frames[*at];
-	if (*at > 1 && f->sp <= record && learn(base, f->pc - 1))
+	if (*at > 1 && f->sp <= record && learn_of(base, f))
 		*seen = (struct python_seen){record, f->sp, f->pc, *at,
 					     last->generation};
 }
