@@ -158,11 +158,11 @@ __attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
 	bool legal = ev->type == WIRE_FREE
 			     ? live_peek(&p->live, &ev->way, ev->address)
 			     : live_lacks_near(&p->live, &ev->way, ev->address);
+	uint32_t site = 0;
 
-	uint32_t site =
-		legal ? sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC) : 0;
-
-	l->sums.direct = p->sums.direct; /* it has its own by now */
+	if (legal)
+		site = sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC);
+	l->sums.direct = p->sums.direct; /* which may be its first */
 	return site;
 }
 

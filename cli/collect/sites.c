@@ -7,11 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	FIRST_ROOM = 1024, /* sites; none costs memory before it is there */
+	SHARE = 64,	   /* of what is left, once half of them are there */
+	LEAST = 1 << 20,   /* what most of them may be, */
 	MOST = 1 << 22,
-	SHARE = 64, /* of what is left, once half of them are there */
+	MEMORY_SHARE = 8, /* or as many as fit into a part of the machine's memory */
+	BYTES = 600,	  /* of a site, its row in the profile, its histograms */
 };
 
 struct sites_slot {
@@ -19,7 +23,7 @@ struct sites_slot {
 	uint32_t site;
 };
 
-#define DIRECT_BYTES (WIRE_NODES * sizeof(uint32_t))
+#define DIRECT_BYTES (2 * WIRE_NODES * sizeof(uint32_t))
 
 /* Zeroes, which are no memory yet; or NULL. */
 static void *map(size_t bytes)
@@ -30,12 +34,25 @@ static void *map(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static size_t most_of_memory(void)
+{
+	uint64_t bytes =
+		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t most = bytes / MEMORY_SHARE / BYTES;
+
+	if (most < LEAST)
+		return LEAST;
+	return most < MOST ? (size_t)most : MOST;
+}
+
 int sites_open(struct sites *s, void *base)
 {
 	int r;
 
-	*s = (struct sites){
-		.count = 1, .room = FIRST_ROOM, .most = MOST, .index_room = 256};
+	*s = (struct sites){.count = 1,
+			    .room = FIRST_ROOM,
+			    .most = most_of_memory(),
+			    .index_room = 256};
 	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
 	history_start(&s->history);
@@ -174,18 +191,32 @@ static uint32_t add(struct sites *s, struct sites_process *p, uint32_t stack,
 	return (uint32_t)s->count++;
 }
 
+/* Where the site of a stack in the malloc domain is; NULL: in the table. */
+static uint32_t *known_at(const struct sites *s, const struct sites_process *p,
+			  uint32_t stack, enum profile_domain domain)
+{
+	bool here = domain == PROFILE_MALLOC && stack < WIRE_NODES &&
+		    p->direct != s->nowhere;
+
+	return here ? &p->direct[WIRE_NODES + stack] : NULL;
+}
+
+static struct table_key distinct_key(const struct sites_process *p, uint32_t stack,
+				     enum profile_domain domain)
+{
+	return (struct table_key){p->index, (uint64_t)stack << 2 | (uint64_t)domain};
+}
+
 /* The site of a stack, or 0. */
 static uint32_t look_up(const struct sites *s, const struct sites_process *p,
 			uint32_t stack, enum profile_domain domain)
 {
-	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
-	uint32_t first = s->stacks.nodes[stack].site;
-	const struct site *site = &s->items[first];
+	const uint32_t *at = known_at(s, p, stack, domain);
 	const uint64_t *known;
 
-	if (first && site->process == p->index && site->domain == domain)
-		return first;
-	known = table_get(&s->distinct, key);
+	if (at)
+		return *at;
+	known = table_get(&s->distinct, distinct_key(p, stack, domain));
 	return known ? (uint32_t)*known : 0;
 }
 
@@ -197,20 +228,33 @@ static bool is_full(const struct sites *s, const struct sites_process *p)
 	return left <= s->most / 2 && p->site_count >= left / SHARE;
 }
 
+/* What the process meets will have a place, if there is memory for it. */
+static void map_direct(const struct sites *s, struct sites_process *p)
+{
+	uint32_t *own;
+
+	if (p->direct != s->nowhere || p->without)
+		return;
+	own = map(DIRECT_BYTES);
+	p->without = !own;
+	p->direct = own ? own : s->nowhere;
+}
+
 static int make(struct sites *s, struct sites_process *p, uint32_t stack,
 		enum profile_domain domain, uint32_t *ret)
 {
-	struct table_key key = {p->index, (uint64_t)stack << 2 | (uint64_t)domain};
-	uint32_t *first = &s->stacks.nodes[stack].site;
 	uint64_t *known;
+	uint32_t *at;
 
+	map_direct(s, p);
 	if (items_grow(s) < 0)
 		return -ENOMEM;
-	if (!*first) {
-		*ret = *first = add(s, p, stack, domain);
+	at = known_at(s, p, stack, domain);
+	if (at) {
+		*at = *ret = add(s, p, stack, domain);
 		return 0;
 	}
-	known = table_put(&s->distinct, key, NULL);
+	known = table_put(&s->distinct, distinct_key(p, stack, domain), NULL);
 	if (!known)
 		return -ENOMEM;
 	*known = *ret = add(s, p, stack, domain);
@@ -269,13 +313,6 @@ static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t n
 {
 	uint32_t site = meet(s, p, node, PROFILE_MALLOC);
 
-	if (p->direct == s->nowhere && !p->ended) {
-		uint32_t *own = map(DIRECT_BYTES);
-
-		if (!own)
-			s->error = s->error ? s->error : -ENOMEM;
-		p->direct = own ? own : s->nowhere;
-	}
 	if (p->direct != s->nowhere)
 		p->direct[node] = site;
 	return site;
@@ -419,7 +456,7 @@ void sites_temporary(struct sites *s, struct sites_process *p,
 
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 {
-	p->ended = true;
+	p->without = true;
 	unmap_direct(s, p);
 	if (s->divided)
 		divisions_leave(s, p);

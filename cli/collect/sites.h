@@ -9,9 +9,10 @@
  *	live of a process's domain = sum over its sites
  *	live of the tree = sum over processes that have not ended, malloc domain
  *
- * There are at most so many (sites.most), each of some 600 bytes: half of them are for who
- * comes first, then a process may have a 64th of what is left. What it meets beyond that
- * counts at the site of the next caller that has one, the stack without frames at last.
+ * There are at most so many (sites.most), as take up an eighth of the memory: half of
+ * them are for who comes first, then a process may have a 64th of what is left. What it
+ * meets beyond that counts at the site of the next caller that has one, the stack without
+ * frames at last.
  *
  * Time is cut into epochs (history.h): every count is booked in the epoch that is
  * current when it is made, and moments before its start count as its start. If asked
@@ -74,9 +75,10 @@ struct sites_process {
 	uint32_t first_site; /* 0: none */
 	uint32_t site_count;
 	uint32_t first_owner;
-	bool ended;
-	/* Wire node -> site of the malloc domain; 0: the process has not met it. Of
-	 * WIRE_NODES, of which what is not touched takes no memory; or sites.nowhere. */
+	bool without; /* what follows: it has ended, or there was no memory for it */
+	/* Wire node -> site of the malloc domain, and behind it stack -> site; 0: the
+	 * process has not met it. WIRE_NODES of either, of which what is not touched takes
+	 * no memory; or sites.nowhere. */
 	uint32_t *direct;
 };
 
@@ -84,13 +86,13 @@ struct sites {
 	struct site *items; /* count of them, site 0 included; a mapping */
 	size_t count, room;
 	size_t most;  /* more or less: each process has one at least */
-	uint64_t cut; /* stacks of processes for which there was no site */
-	uint32_t *
-		nowhere; /* what processes have that meet no node: zeroes, not written */
+	uint64_t cut; /* (process, stack)s that have none */
+	uint32_t *nowhere; /* what who has met no node has: zeroes, never written */
 	/* (process, wire node, domain) -> site, of the other domains. */
 	struct sites_slot *index;
 	size_t index_room, index_used;
-	/* (process, stack, domain) -> site, but for the first one of each stack. */
+	/* (process, stack, domain) -> site, of the other domains, of stacks from
+	 * WIRE_NODES on, and of processes without. */
 	struct table distinct;
 	struct stacks stacks;
 	struct sites_process **processes; /* not owned */

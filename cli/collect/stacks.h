@@ -23,7 +23,6 @@ struct stacks_node {
 	uint32_t parent;
 	uint32_t module; /* number of a wire module, below WIRE_MODULES; 0: none */
 	uint32_t flags;	 /* enum profile_stack_flag, and STACKS_PYTHON */
-	uint32_t site;	 /* for sites.c: the first one of this stack; 0: none */
 	uint32_t child;	 /* the first of the chain; 0: none */
 	uint32_t next;	 /* in the parent's chain; 0: the last */
 };

@@ -222,7 +222,7 @@ static void equal_nodes_are_one_site(void **state)
  * random. */
 static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 {
-	enum { TREE = 300, ROUNDS = 20000 };
+	enum { TREE = 300, ROUNDS = 20000, POOR = 1 };
 	static uint32_t node[TREE][2], known[TREE][PROCESSES][2];
 	static bool taken[TREE * PROCESSES * 2 + 1], met[TREE][2][PROCESSES];
 	struct naive n = {.random = 4711};
@@ -237,6 +237,7 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 	for (uint32_t p = 0; p < PROCESSES; p++)
 		assert_int_equal(sites_process_start(&n.sites, &n.process[p], p + 1),
 				 0);
+	n.process[POOR].without = true; /* as if there had been no memory */
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t i = chance(&n, TREE), p = chance(&n, PROCESSES);
 		uint64_t twin = chance(&n, 2);
@@ -244,7 +245,7 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 		uint32_t *was = &known[i][p][d == PROFILE_MALLOC], site;
 
 		assert_int_equal(sites_peek(&n.process[p], node[i][twin]),
-				 met[i][twin][p] ? known[i][p][1] : 0);
+				 met[i][twin][p] && p != POOR ? known[i][p][1] : 0);
 		site = sites_find(&n.sites, &n.process[p], node[i][twin], d);
 		met[i][twin][p] |= d == PROFILE_MALLOC;
 		assert_true(*was ? site == *was : site && !taken[site]);
@@ -257,16 +258,11 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 	assert_int_equal(n.sites.error, 0);
 	assert_int_equal(n.sites.count, sites);
 	assert_int_equal(n.sites.stacks.count, TREE + 1);
-	/* One that has ended keeps its sites, but nothing to find them quickly by. */
+	/* What has ended meets nothing any more. */
 	for (uint32_t p = 0; p < PROCESSES; p++) {
 		sites_process_end(&n.sites, &n.process[p], 1);
-		for (int i = 0; i < TREE; i++) {
+		for (int i = 0; i < TREE; i++)
 			assert_int_equal(sites_peek(&n.process[p], node[i][0]), 0);
-			if (met[i][0][p])
-				assert_int_equal(sites_find(&n.sites, &n.process[p],
-							    node[i][0], PROFILE_MALLOC),
-						 known[i][p][1]);
-		}
 	}
 	assert_int_equal(n.sites.count, sites);
 	sites_done(&n.sites);
