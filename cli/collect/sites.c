@@ -18,11 +18,6 @@ enum {
 	BYTES = 600,	  /* of a site, its row in the profile, its histograms */
 };
 
-struct sites_slot {
-	uint64_t key1; /* + 1; 0: free */
-	uint32_t site;
-};
-
 #define DIRECT_BYTES (2 * WIRE_NODES * sizeof(uint32_t))
 
 /* Zeroes, which are no memory yet; or NULL. */
@@ -49,18 +44,14 @@ int sites_open(struct sites *s, void *base)
 {
 	int r;
 
-	*s = (struct sites){.count = 1,
-			    .room = FIRST_ROOM,
-			    .most = most_of_memory(),
-			    .index_room = 256};
+	*s = (struct sites){.count = 1, .room = FIRST_ROOM, .most = most_of_memory()};
 	s->sample = ((const struct wire_header *)base)->sample;
 	peak_start(&s->tree_peak);
 	history_start(&s->history);
 	divisions_start(&s->divisions, 0);
 	s->items = map(s->room * sizeof(*s->items));
-	s->index = calloc(s->index_room, sizeof(*s->index));
 	s->nowhere = map(DIRECT_BYTES);
-	r = s->items && s->index && s->nowhere ? 0 : -ENOMEM;
+	r = s->items && s->nowhere ? 0 : -ENOMEM;
 	if (r == 0)
 		r = stacks_open(&s->stacks, base);
 	if (r == 0)
@@ -94,11 +85,11 @@ void sites_done(struct sites *s)
 	}
 	if (s->items)
 		munmap(s->items, s->room * sizeof(*s->items));
-	free(s->index);
 	if (s->nowhere)
 		munmap(s->nowhere, DIRECT_BYTES);
 	free(s->changed);
 	free(s->processes);
+	table_done(&s->index);
 	table_done(&s->distinct);
 	stacks_done(&s->stacks);
 	timeline_done(&s->timeline);
@@ -123,38 +114,12 @@ int sites_process_start(struct sites *s, struct sites_process *p, uint32_t seria
 
 /* ---- finding a site ------------------------------------------------------ */
 
-/* process (32 bits) | wire node (24 bits) | domain (1 bit) */
-static uint64_t key_of(uint32_t process, uint32_t node, enum profile_domain domain)
+/* Of a wire node, or of a stack. */
+static struct table_key key_of(const struct sites_process *p, uint32_t number,
+			       enum profile_domain domain)
 {
-	static_assert(PROFILE_DOMAINS <= 4 && WIRE_NODES <= 1 << 24, "two bits, 24");
-	return ((uint64_t)process << 26 | (uint64_t)node << 2 | (uint64_t)domain) + 1;
-}
-
-/* The slot of a key, or the free one where it belongs. */
-static struct sites_slot *seek(const struct sites *s, uint64_t key1)
-{
-	size_t at = (size_t)(key1 * 0x9e3779b97f4a7c15ull >> 20) & (s->index_room - 1);
-
-	while (s->index[at].key1 && s->index[at].key1 != key1)
-		at = (at + 1) & (s->index_room - 1);
-	return &s->index[at];
-}
-
-static int index_grow(struct sites *s)
-{
-	struct sites_slot *old = s->index, *more;
-	size_t old_room = s->index_room;
-
-	more = calloc(old_room * 2, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	s->index = more;
-	s->index_room = old_room * 2;
-	for (size_t i = 0; i < old_room; i++)
-		if (old[i].key1)
-			*seek(s, old[i].key1) = old[i];
-	free(old);
-	return 0;
+	static_assert(PROFILE_DOMAINS <= 4, "two bits");
+	return (struct table_key){p->index, (uint64_t)number << 2 | (uint64_t)domain};
 }
 
 /* Nothing is copied, and nothing is touched that is not there yet. */
@@ -201,12 +166,6 @@ static uint32_t *known_at(const struct sites *s, const struct sites_process *p,
 	return here ? &p->direct[WIRE_NODES + stack] : NULL;
 }
 
-static struct table_key distinct_key(const struct sites_process *p, uint32_t stack,
-				     enum profile_domain domain)
-{
-	return (struct table_key){p->index, (uint64_t)stack << 2 | (uint64_t)domain};
-}
-
 /* The site of a stack, or 0. */
 static uint32_t look_up(const struct sites *s, const struct sites_process *p,
 			uint32_t stack, enum profile_domain domain)
@@ -216,7 +175,7 @@ static uint32_t look_up(const struct sites *s, const struct sites_process *p,
 
 	if (at)
 		return *at;
-	known = table_get(&s->distinct, distinct_key(p, stack, domain));
+	known = table_get(&s->distinct, key_of(p, stack, domain));
 	return known ? (uint32_t)*known : 0;
 }
 
@@ -254,7 +213,7 @@ static int make(struct sites *s, struct sites_process *p, uint32_t stack,
 		*at = *ret = add(s, p, stack, domain);
 		return 0;
 	}
-	known = table_put(&s->distinct, distinct_key(p, stack, domain), NULL);
+	known = table_put(&s->distinct, key_of(p, stack, domain), NULL);
 	if (!known)
 		return -ENOMEM;
 	*known = *ret = add(s, p, stack, domain);
@@ -293,21 +252,6 @@ static uint32_t meet(struct sites *s, struct sites_process *p, uint32_t node,
 	return 0;
 }
 
-/* Puts a site into the index; false without memory. */
-static bool index_put(struct sites *s, uint64_t key1, uint32_t site)
-{
-	struct sites_slot *slot;
-
-	if (s->index_used >= s->index_room / 2 && index_grow(s) < 0) {
-		s->error = s->error ? s->error : -ENOMEM;
-		return false;
-	}
-	slot = seek(s, key1);
-	s->index_used += !slot->key1;
-	*slot = (struct sites_slot){key1, site};
-	return true;
-}
-
 /* The process meets the node for the first time. */
 static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t node)
 {
@@ -321,16 +265,18 @@ static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t n
 uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
 			   enum profile_domain domain)
 {
-	uint64_t key1 = key_of(p->index, node, domain);
-	uint32_t site;
+	struct table_key key = key_of(p, node, domain);
+	uint64_t *known;
 
 	if (domain == PROFILE_MALLOC)
 		return take_direct(s, p, node);
-	site = seek(s, key1)->site;
-	if (site)
-		return site;
-	site = meet(s, p, node, domain);
-	return site && index_put(s, key1, site) ? site : 0;
+	known = table_get(&s->index, key);
+	if (known && *known)
+		return (uint32_t)*known;
+	known = table_put(&s->index, key, NULL);
+	if (!known)
+		s->error = s->error ? s->error : -ENOMEM;
+	return known ? (uint32_t)(*known = meet(s, p, node, domain)) : 0;
 }
 
 /* ---- counting ------------------------------------------------------------ */

@@ -89,8 +89,7 @@ struct sites {
 	uint64_t cut; /* (process, stack)s that have none */
 	uint32_t *nowhere; /* what who has met no node has: zeroes, never written */
 	/* (process, wire node, domain) -> site, of the other domains. */
-	struct sites_slot *index;
-	size_t index_room, index_used;
+	struct table index;
 	/* (process, stack, domain) -> site, of the other domains, of stacks from
 	 * WIRE_NODES on, and of processes without. */
 	struct table distinct;
