@@ -1,6 +1,7 @@
 #include "preload/exec.h"
 
 #include "preload/confined.h"
+#include "preload/exec_elf.h"
 #include "preload/session.h"
 #include "preload/sys.h"
 
@@ -21,12 +22,6 @@ enum {
 	VFS_CAP_ANY = 1,
 };
 
-#if defined(__x86_64__)
-enum { OUR_MACHINE = EM_X86_64 };
-#elif defined(__aarch64__)
-enum { OUR_MACHINE = EM_AARCH64 };
-#endif
-
 static char shim[PATH_ROOM]; /* as LD_PRELOAD names us; "" unknown */
 
 void exec_init(void)
@@ -38,52 +33,28 @@ void exec_init(void)
 		strcpy(shim, at.dli_fname);
 }
 
+static const char preload_name[] = "LD_PRELOAD=", session_env[] = WIRE_ENV_SESSION "=";
+
+static const char *value_of(char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (!strncmp(*envp, name, n))
+			return *envp + n;
+	return NULL;
+}
+
+/* AddressSanitizer's runtime ends a program in which it does not come first, unless it
+ * was told to let that pass. */
+static bool is_strict(char *const *envp)
+{
+	const char *options = value_of(envp, "ASAN_OPTIONS=");
+
+	return !options || !strstr(options, "verify_asan_link_order=0");
+}
+
 /* ---- the file ------------------------------------------------------------ */
-
-static long read_at(long fd, void *to, size_t len, uint64_t at)
-{
-	return sys_call4(SYS_pread64, fd, to, len, at);
-}
-
-static const char *base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static bool is_glibc_loader(const char *path)
-{
-	return !strncmp(base(path), "ld-linux", 8) ||
-	       !strncmp(base(path), "ld-2.", 5) || !strcmp(base(path), "ld.so");
-}
-
-/* By the program headers: who loads it. */
-static enum wire_exec kind_of_elf(long fd, const char *path, const Elf64_Ehdr *e)
-{
-	char interp[256];
-
-	if (e->e_ident[EI_CLASS] != ELFCLASS64 || e->e_machine != OUR_MACHINE)
-		return WIRE_EXEC_FOREIGN;
-	for (unsigned i = 0; i < e->e_phnum; i++) {
-		Elf64_Phdr ph;
-		size_t len;
-
-		if (read_at(fd, &ph, sizeof(ph), e->e_phoff + i * sizeof(ph)) !=
-		    sizeof(ph))
-			break;
-		if (ph.p_type != PT_INTERP)
-			continue;
-		len = ph.p_filesz < sizeof(interp) ? ph.p_filesz : sizeof(interp) - 1;
-		if (read_at(fd, interp, len, ph.p_offset) != (long)len)
-			break;
-		interp[len] = '\0';
-		return strncmp(base(interp), "ld-musl", 7) ? WIRE_EXEC_EXPECTED
-							   : WIRE_EXEC_OTHER_LIBC;
-	}
-	/* The loader itself, as a command, has no loader and preloads all the same. */
-	return is_glibc_loader(path) ? WIRE_EXEC_EXPECTED : WIRE_EXEC_STATIC;
-}
 
 /* Whether the loader will be told to distrust the environment. */
 static bool is_secure(long fd)
@@ -116,9 +87,10 @@ static char *interpreter(char *head, long len)
 	return *at ? at : NULL;
 }
 
-static enum wire_exec kind_of_file(long fd, const char *path, const Elf64_Ehdr *e)
+static enum wire_exec kind_of_file(long fd, const char *path, const Elf64_Ehdr *e,
+				   bool strict)
 {
-	return is_secure(fd) ? WIRE_EXEC_SECURE : kind_of_elf(fd, path, e);
+	return is_secure(fd) ? WIRE_EXEC_SECURE : exec_elf_kind(fd, path, e, strict);
 }
 
 /* What the file says goes before where it will run. */
@@ -139,11 +111,13 @@ static long open_plain(const char *path)
 			 0);
 }
 
-enum wire_exec exec_kind(const char *path)
+enum wire_exec exec_kind(const char *path, char *const *envp)
 {
 	_Alignas(8) char head[HEAD];
 	char next[HEAD];
 	enum wire_exec kind = WIRE_EXEC_EXPECTED;
+	const char *list = value_of(envp, preload_name);
+	bool strict = is_strict(envp);
 
 	if (confined_is())
 		return WIRE_EXEC_CONFINED;
@@ -151,14 +125,17 @@ enum wire_exec exec_kind(const char *path)
 		return WIRE_EXEC_NO_SHIM;
 	if (session_is_apart())
 		kind = WIRE_EXEC_APART;
+	if (strict && list && exec_elf_is_asan(list))
+		kind = WIRE_EXEC_SANITIZED;
 	for (int scripts = 0; scripts < SCRIPTS; scripts++) {
 		long fd = open_plain(path);
-		long len = fd < 0 ? 0 : read_at(fd, head, sizeof(head), 0);
+		long len = fd < 0 ? 0 : exec_elf_read(fd, head, sizeof(head), 0);
 		bool script = len > 2 && !memcmp(head, "#!", 2);
 		char *to = script ? interpreter(head, len) : NULL;
 
 		if (len >= (long)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG))
-			kind = worse(kind, kind_of_file(fd, path, (void *)head));
+			kind = worse(kind,
+				     kind_of_file(fd, path, (void *)head, strict));
 		if (fd >= 0)
 			sys_call3(SYS_close, fd, 0, 0);
 		if (!to)
@@ -195,18 +172,6 @@ const char *exec_search(const char *file, char *ret, size_t room)
 
 /* ---- the environment ----------------------------------------------------- */
 
-static const char preload_name[] = "LD_PRELOAD=", session_env[] = WIRE_ENV_SESSION "=";
-
-static const char *value_of(char *const *envp, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; envp && *envp; envp++)
-		if (!strncmp(*envp, name, n))
-			return *envp + n;
-	return NULL;
-}
-
 /* The entry of LD_PRELOAD that is us, or NULL. */
 static const char *find_us(const char *list)
 {
@@ -219,11 +184,12 @@ static const char *find_us(const char *list)
 }
 
 /* A loader that cannot load us would say so on the program's standard error; a filter
- * that does not know our calls may kill for them. */
+ * that does not know our calls may kill for them, and so does who wants to come first. */
 static bool is_wanted(enum wire_exec kind)
 {
 	return kind != WIRE_EXEC_CONFINED && kind != WIRE_EXEC_FOREIGN &&
-	       kind != WIRE_EXEC_OTHER_LIBC && kind != WIRE_EXEC_NO_SHIM;
+	       kind != WIRE_EXEC_OTHER_LIBC && kind != WIRE_EXEC_NO_SHIM &&
+	       kind != WIRE_EXEC_SANITIZED;
 }
 
 size_t exec_environment_bytes(char *const *envp, enum wire_exec kind)

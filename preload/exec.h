@@ -10,8 +10,9 @@
 
 #include <stddef.h>
 
-/* What execve(path) would run. A file that cannot be read is expected to come. */
-enum wire_exec exec_kind(const char *path);
+/* What execve(path, ..., envp) would run. A file that cannot be read is expected to
+ * come. */
+enum wire_exec exec_kind(const char *path, char *const *envp);
 
 /* Where execvp(file) would find it, as far as can be told: into ret, of room bytes; or
  * file itself. Returns what is to be looked at. */

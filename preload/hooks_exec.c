@@ -71,7 +71,7 @@ struct plan { /* of one exec */
 /* The first half: what it will be. The second is the room, on the hook's own stack. */
 static void plan(struct plan *p, const char *path, char *const *envp)
 {
-	p->kind = exec_kind(path);
+	p->kind = exec_kind(path, envp);
 	p->bytes = exec_environment_bytes(envp, p->kind);
 	p->envp = envp;
 	p->room = NULL;

@@ -186,6 +186,7 @@ enum wire_exec {
 	WIRE_EXEC_CONFINED = 7,	  /* under a seccomp filter that may kill for our calls */
 	WIRE_EXEC_APART = 8,	  /* in a network namespace without the session's socket */
 	WIRE_EXEC_UNMAPPED = 9,	  /* it came, and could not map the memory (no word) */
+	WIRE_EXEC_SANITIZED = 10, /* its AddressSanitizer insists on coming first */
 	WIRE_EXECS
 };
 

@@ -95,7 +95,9 @@ static void check_libraries(struct doctor *d, const struct elf_contents *c)
 				   c->needed[i]);
 	if (c->sanitizer)
 		doctor_add(d, DOCTOR_PROBLEM, "sanitizer",
-			   "build it without -fsanitize to record it",
+			   "build it without -fsanitize to record it (with "
+			   "AddressSanitizer, ASAN_OPTIONS=verify_asan_link_order=0 "
+			   "will do)",
 			   "it is built with %s, which replaces malloc and insists on "
 			   "being loaded first",
 			   c->sanitizer);

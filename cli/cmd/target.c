@@ -204,6 +204,27 @@ static bool say_kind(const struct elf_facts *f)
 	return true;
 }
 
+/* AddressSanitizer's runtime ends a program in which it does not come first, unless it
+ * was told to let that pass. Says so; true if it would. */
+static bool say_asan(const struct elf_facts *f)
+{
+	const char *preload = getenv("LD_PRELOAD"), *options = getenv("ASAN_OPTIONS");
+	bool preloaded = preload && symbols_is_asan(preload);
+
+	if ((!preloaded && !f->needs_asan) ||
+	    (options && strstr(options, "verify_asan_link_order=0")))
+		return false;
+	if (preloaded)
+		message_error("LD_PRELOAD has AddressSanitizer's runtime, which "
+			      "insists on being loaded first");
+	else
+		message_error("'%s' is built with AddressSanitizer, which insists on "
+			      "being loaded first",
+			      f->path);
+	message_help("record it without, or set ASAN_OPTIONS=verify_asan_link_order=0");
+	return true;
+}
+
 /* 0 if the program, or the interpreter of a script, can be preloaded. */
 static int check_kind(const char *path, bool *ret_allocator)
 {
@@ -220,7 +241,7 @@ static int check_kind(const char *path, bool *ret_allocator)
 		return LAUNCH_NOT_FOUND;
 	}
 	/* What cannot be read may still be executed: exec() and the handshake tell. */
-	return !err && say_kind(&facts) ? LAUNCH_FAILED : 0;
+	return !err && (say_kind(&facts) || say_asan(&facts)) ? LAUNCH_FAILED : 0;
 }
 
 int target_path(const char *name, char *ret, size_t room, int *ret_err)

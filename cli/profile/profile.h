@@ -130,6 +130,7 @@ enum profile_why { /* a program was not followed; as enum wire_exec */
 	PROFILE_CONFINED = 7,	  /* behind a seccomp filter that may kill for our calls */
 	PROFILE_APART = 8,	  /* its network namespace has not the session's socket */
 	PROFILE_UNMAPPED = 9,	  /* no descriptor, or address space, for the memory */
+	PROFILE_SANITIZED = 10,	  /* its AddressSanitizer insists on coming first */
 	PROFILE_WHYS
 };
 

@@ -16,6 +16,8 @@ static const char *const clauses[PROFILE_WHYS] = {
 	[PROFILE_CONFINED] = "behind a seccomp filter, where our calls might be its end",
 	[PROFILE_APART] = "its network namespace has no way to the collector",
 	[PROFILE_UNMAPPED] = "it had no descriptor, or no address space, for the recording",
+	[PROFILE_SANITIZED] = ("AddressSanitizer insists on being loaded first, "
+			       "unless ASAN_OPTIONS has verify_asan_link_order=0"),
 };
 
 static const char *const names[PROFILE_WHYS] = {
@@ -29,6 +31,7 @@ static const char *const names[PROFILE_WHYS] = {
 	[PROFILE_CONFINED] = "confined",
 	[PROFILE_APART] = "apart",
 	[PROFILE_UNMAPPED] = "unmapped",
+	[PROFILE_SANITIZED] = "sanitized",
 };
 
 const char *unfollowed_why(uint32_t why)

@@ -131,7 +131,13 @@ bool symbols_is_allocator(const char *library)
 	return false;
 }
 
-static bool needs_allocator(Elf *elf)
+bool symbols_is_asan(const char *libraries)
+{
+	return strstr(libraries, "libasan.so") || strstr(libraries, "libclang_rt.asan");
+}
+
+/* What it needs that matters to us. */
+static void check_needed(Elf *elf, struct elf_facts *facts)
 {
 	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
 		Elf_Data *data = NULL;
@@ -147,11 +153,10 @@ static bool needs_allocator(Elf *elf)
 					? elf_strptr(elf, shdr.sh_link, dyn.d_un.d_val)
 					: NULL;
 
-			if (name && symbols_is_allocator(name))
-				return true;
+			facts->needs_allocator |= name && symbols_is_allocator(name);
+			facts->needs_asan |= name && symbols_is_asan(name);
 		}
 	}
-	return false;
 }
 
 /* Whether the dynamic symbol table of the file defines malloc. */
@@ -221,7 +226,7 @@ static void check_elf(int fd, struct elf_facts *facts)
 			   (facts->type == ET_EXEC || facts->type == ET_DYN);
 	facts->is_static_pie = facts->is_static && facts->type == ET_DYN;
 	facts->defines_malloc = defines_malloc(elf);
-	facts->needs_allocator = needs_allocator(elf);
+	check_needed(elf, facts);
 }
 
 int symbols_elf_check(const char *path, struct elf_facts *ret)

@@ -40,6 +40,7 @@ struct elf_facts {
 	bool needs_libc;     /* has a DT_NEEDED at all */
 	/* One of them is an allocator whose operators new reach no malloc. */
 	bool needs_allocator;
+	bool needs_asan;     /* one is AddressSanitizer's runtime */
 	bool is_library;     /* has a DT_SONAME: a library, or the loader itself */
 };
 
@@ -51,3 +52,7 @@ int symbols_elf_check(const char *path, struct elf_facts *ret);
 /* Whether a library, by its path or name, is an allocator known to bring C++'s operators
  * new and delete of its own. */
 bool symbols_is_allocator(const char *library);
+
+/* Whether a library, or one of a list, is AddressSanitizer's runtime, as it knows itself
+ * (LLVM's asan_linux.cpp, IsDynamicRTName()). */
+bool symbols_is_asan(const char *libraries);

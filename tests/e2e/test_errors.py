@@ -51,6 +51,15 @@ class CannotRun(harness.Case):
     def test_static_program(self):
         self.refused([target("static_example")], 125, "static")
 
+    @harness.needs("gcc")
+    def test_program_with_addresssanitizer(self):
+        self.write("small.c", "int main(void) { return 0; }")
+        built = self.run_native(["gcc", "-fsanitize=address", "-o", "small", "small.c"])
+        self.assertEqual(built.status, 0, built)
+        self.refused(["./small"], 125, "AddressSanitizer", "verify_asan_link_order=0")
+        self.refused([target("phases"), "exit"], 125, "AddressSanitizer",
+                     env={"LD_PRELOAD": "/none/libasan.so.8"})
+
     def test_32_bit_program(self):
         self.write("small", elf32(), 0o755)
         self.refused(["./small"], 125, "32-bit")

@@ -162,6 +162,38 @@ class Family(harness.Case):
             with self.subTest(how=how):
                 self.not_followed([EXECS, how, program], program, "other-libc")
 
+    @harness.needs("gcc")
+    def test_programs_with_addresssanitizer_run_and_are_listed(self):
+        """Its runtime ends a program in which it does not come first."""
+        source = self.write("exits.c", "#include <stdio.h>\n#include <stdlib.h>\n"
+                            "int main(void) { free(malloc(9)); puts(\"hello\");"
+                            "return 3; }\n")
+        sanitized, plain = self.path("sanitized"), self.path("plain")
+        for program, options in ((sanitized, ["-fsanitize=address"]), (plain, [])):
+            built = self.run_native(["gcc", "-O0", *options, "-o", program, source])
+            self.assertEqual(built.status, 0, built)
+        runtime = self.run_native(["gcc", "-print-file-name=libasan.so"]).stdout
+        preload = "LD_PRELOAD=" + os.path.realpath(runtime.decode().strip())
+        lenient = "ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0"
+        for args in ([EXECS, "execve", sanitized], [EXECS, "vfork", sanitized],
+                     [EXECS, "spawn", sanitized], ["/usr/bin/env", preload, plain]):
+            with self.subTest(args=args):
+                self.not_followed(args, args[-1], "sanitized")
+                native, result = self.run_native(args), self.record(args)
+                self.assertEqual((result.status, result.stdout, result.stderr),
+                                 (native.status, native.stdout, native.stderr))
+                self.assertIn(b"hello", result.stdout)
+        for args in (["/usr/bin/env", lenient, sanitized],
+                     ["/usr/bin/env", lenient, preload, plain]):
+            with self.subTest(args=args):
+                result = self.record(args, ("--own-new",))
+                self.assertEqual((result.status, result.stdout, result.stderr),
+                                 (3, b"hello\n", b""))
+                processes, unfollowed = self.processes(result)
+                self.assertEqual(unfollowed, [])
+                self.assertEqual(processes[-1]["end"], "exited")
+                self.assertGreater(processes[-1]["events"], 0)
+
     def test_a_system_call_past_us_is_noticed_in_time(self):
         """If the program lives for as long as it takes to look again."""
         profile = self.new_profile()

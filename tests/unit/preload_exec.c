@@ -35,9 +35,21 @@ static void write_file(const void *data, size_t len, mode_t mode)
 
 static struct image {
 	Elf64_Ehdr e;
-	Elf64_Phdr ph[2];
+	Elf64_Phdr ph[3];
 	char interp[64];
+	Elf64_Dyn dynamic[40];
+	char strings[64];
 } image;
+
+enum { ADDRESS = 0x10000 }; /* that the image is to be loaded at */
+
+/* A library more that it needs, that name being at strings + at. */
+static void need(size_t entry, const char *name, size_t at)
+{
+	image.dynamic[entry].d_tag = DT_NEEDED;
+	image.dynamic[entry].d_un.d_val = at;
+	strcpy(image.strings + at, name);
+}
 
 static void make_image(const char *interp)
 {
@@ -50,19 +62,27 @@ static void make_image(const char *interp)
 	image.e.e_machine = EM_AARCH64;
 #endif
 	image.e.e_phoff = offsetof(struct image, ph);
-	image.e.e_phnum = 2;
+	image.e.e_phnum = 3;
 	image.ph[0].p_type = PT_LOAD;
+	image.ph[0].p_vaddr = ADDRESS;
+	image.ph[0].p_filesz = sizeof(image);
 	image.ph[1].p_type = interp ? PT_INTERP : PT_NOTE;
 	image.ph[1].p_offset = offsetof(struct image, interp);
 	image.ph[1].p_filesz = interp ? strlen(interp) + 1 : 0;
 	if (interp)
 		strcpy(image.interp, interp);
+	image.ph[2].p_type = PT_DYNAMIC;
+	image.ph[2].p_offset = offsetof(struct image, dynamic);
+	image.ph[2].p_filesz = sizeof(image.dynamic);
+	need(0, "libm.so.6", 1);
+	image.dynamic[1].d_tag = DT_STRTAB;
+	image.dynamic[1].d_un.d_ptr = ADDRESS + offsetof(struct image, strings);
 }
 
 static enum wire_exec kind(void)
 {
 	write_file(&image, sizeof(image), 0755);
-	return exec_kind(path);
+	return exec_kind(path, NULL);
 }
 
 static void programs_are_told_apart(void **state)
@@ -80,8 +100,42 @@ static void programs_are_told_apart(void **state)
 	make_image("/lib/ld-linux.so.2");
 	image.e.e_machine = EM_RISCV;
 	assert_int_equal(kind(), WIRE_EXEC_FOREIGN);
-	assert_int_equal(exec_kind("/no/such/file"), WIRE_EXEC_EXPECTED);
-	assert_int_equal(exec_kind("/tmp"), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind("/no/such/file", NULL), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind("/tmp", NULL), WIRE_EXEC_EXPECTED);
+}
+
+/* Its runtime ends a program in which it does not come first. */
+static void what_needs_asan_is_told(void **state)
+{
+	char *lenient[] = {(char *)"ASAN_OPTIONS=a=1:verify_asan_link_order=0", NULL};
+	char *strict[] = {(char *)"ASAN_OPTIONS=verify_asan_link_order=1", NULL};
+	char *preloads[] = {(char *)"LD_PRELOAD=/usr/lib/libasan.so.8:/x.so", NULL};
+	char *both[] = {preloads[0], lenient[0], NULL};
+
+	(void)state;
+	make_image("/lib64/ld-linux-x86-64.so.2");
+	assert_int_equal(kind(), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind(path, preloads), WIRE_EXEC_SANITIZED);
+	assert_int_equal(exec_kind(path, both), WIRE_EXEC_EXPECTED);
+	for (size_t i = 2; i < 39; i++) { /* wherever it is named */
+		image.dynamic[i].d_tag = DT_DEBUG;
+		need(i, "libasan.so.8", 30);
+		assert_int_equal(kind(), WIRE_EXEC_SANITIZED);
+		image.dynamic[i].d_tag = DT_DEBUG;
+	}
+	assert_int_equal(kind(), WIRE_EXEC_EXPECTED);
+	need(2, "/opt/lib/libclang_rt.asan-x86_64.so", 20);
+	assert_int_equal(kind(), WIRE_EXEC_SANITIZED);
+	assert_int_equal(exec_kind(path, strict), WIRE_EXEC_SANITIZED);
+	assert_int_equal(exec_kind(path, lenient), WIRE_EXEC_EXPECTED);
+	need(2, "libtsan.so.2", 20);
+	assert_int_equal(kind(), WIRE_EXEC_EXPECTED);
+	need(2, "libasan.so.8", 20);
+	image.dynamic[0].d_tag = DT_NULL; /* nothing is behind that */
+	assert_int_equal(kind(), WIRE_EXEC_EXPECTED);
+	image.dynamic[0].d_tag = DT_NEEDED;
+	image.dynamic[1].d_un.d_ptr = 1; /* nowhere */
+	assert_int_equal(kind(), WIRE_EXEC_EXPECTED);
 }
 
 static void scripts_are_what_runs_them(void **state)
@@ -93,13 +147,13 @@ static void scripts_are_what_runs_them(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		write_file(lines[i], strlen(lines[i]), 0755);
-		assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
+		assert_int_equal(exec_kind(path, NULL), WIRE_EXEC_EXPECTED);
 	}
 	snprintf(self, sizeof(self), "#!%s\n", path); /* for ever */
 	write_file(self, strlen(self), 0755);
-	assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind(path, NULL), WIRE_EXEC_EXPECTED);
 	write_file("#!\n", 3, 0755);
-	assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind(path, NULL), WIRE_EXEC_EXPECTED);
 }
 
 /* Whoever opened it to read would wait for a writer. */
@@ -112,10 +166,10 @@ static void a_pipe_is_not_opened(void **state)
 	snprintf(fifo, sizeof(fifo), "%s/pipe", folder);
 	assert_int_equal(mkfifo(fifo, 0755), 0);
 	alarm(60);
-	assert_int_equal(exec_kind(fifo), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind(fifo, NULL), WIRE_EXEC_EXPECTED);
 	snprintf(script, sizeof(script), "#!%s\n", fifo);
 	write_file(script, strlen(script), 0755);
-	assert_int_equal(exec_kind(path), WIRE_EXEC_EXPECTED);
+	assert_int_equal(exec_kind(path, NULL), WIRE_EXEC_EXPECTED);
 	alarm(0);
 	unlink(fifo);
 	rmdir(folder);
@@ -130,12 +184,12 @@ static void damaged_files_do_no_harm(void **state)
 	for (int i = 0; i < 20000; i++) {
 		size_t len = 1 + (size_t)rand() % sizeof(image);
 
-		make_image("/lib/ld-musl-x86_64.so.1");
+		make_image(i % 2 ? "/lib/ld-musl-x86_64.so.1" : "/lib/ld-linux.so.2");
 		memcpy(bytes, &image, sizeof(image));
 		for (int k = rand() % 8; k >= 0; k--)
 			bytes[(size_t)rand() % len] = (unsigned char)rand();
 		write_file(bytes, len, 0755);
-		assert_true(exec_kind(path) < WIRE_EXECS);
+		assert_true(exec_kind(path, NULL) < WIRE_EXECS);
 	}
 }
 
@@ -213,6 +267,10 @@ static void we_are_taken_out_where_a_loader_would_complain(void **state)
 	assert_int_equal(count(made), 2);
 	assert_true(has(made, "A=1") && has(made, session_entry));
 	test_free(made);
+	made = make(other, WIRE_EXEC_SANITIZED);
+	assert_int_equal(count(made), 2);
+	assert_true(has(made, "LD_PRELOAD=/lib/x.so"));
+	test_free(made);
 	made = make(other, WIRE_EXEC_OTHER_LIBC);
 	assert_int_equal(count(made), 2);
 	assert_true(has(made, "LD_PRELOAD=/lib/x.so"));
@@ -278,6 +336,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_are_told_apart),
+		cmocka_unit_test(what_needs_asan_is_told),
 		cmocka_unit_test(scripts_are_what_runs_them),
 		cmocka_unit_test(a_pipe_is_not_opened),
 		cmocka_unit_test(damaged_files_do_no_harm),
