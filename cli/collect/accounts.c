@@ -420,9 +420,9 @@ void accounts_tick(struct accounts *a, uint64_t now)
 		return;
 	a->tick_at = now + TICK_NS;
 	finish(a, false);
-	for (struct engine_process *p = NULL; (p = engine_process_next(a->engine, p));)
-		if (!p->ended)
-			look_at(a, p, now, &awaited, &due);
+	for (struct engine_process *p = NULL;
+	     (p = engine_process_next_living(a->engine, p));)
+		look_at(a, p, now, &awaited, &due);
 	/* (Who has answered has taken the question back for all.) */
 	if (a->asking && !awaited)
 		accounts_hush(a);

@@ -144,8 +144,8 @@ static struct engine_process *process_of(struct server *s, int32_t pid)
 
 	if (!pid)
 		pid = s->o->config.root_pid;
-	while ((p = engine_process_next(s->engine, p)))
-		if (!p->ended && (!pid || p->pid == pid))
+	while ((p = engine_process_next_living(s->engine, p)))
+		if (!pid || p->pid == pid)
 			return p;
 	return NULL;
 }

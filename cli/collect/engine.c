@@ -265,9 +265,10 @@ static void settle_all(struct engine *e)
 		return;
 	lanes_look_at_claims(e, false);
 	round = ++e->ledger.round;
-	for (size_t i = 0; i < e->process_count && e->ledger.park.lot_count; i++)
-		if (e->processes[i]->books.parked)
-			settle(e, e->processes[i], round);
+	for (struct process *p = e->living; p && e->ledger.park.lot_count;
+	     p = p->behind)
+		if (p->books.parked)
+			settle(e, p, round);
 }
 
 /* ---- what happens beside the events -------------------------------------- */
@@ -359,7 +360,7 @@ void engine_process_end(struct engine *e, struct engine_process *pub,
 		engine_pass(e);
 	while (has_lanes(e, p) && !engine_error(e));
 	processes_read_notes(e, p);
-	pub->ended = true;
+	processes_bury(e, p);
 	pub->end = end;
 	pub->end_status = status;
 	pub->end_ns = clock_ns(&e->clock, e->stamp);

@@ -137,6 +137,10 @@ void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t se
 struct engine_process *engine_process_next(struct engine *e,
 					   const struct engine_process *after);
 
+/* The same of those that have not ended. `after` may have, since. */
+struct engine_process *engine_process_next_living(struct engine *e,
+						  const struct engine_process *after);
+
 /* 0 or -ENOMEM. NULL leaves a text as it is. */
 int engine_process_describe(struct engine_process *p, const char *command,
 			    const char *exe);

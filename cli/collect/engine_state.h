@@ -18,6 +18,7 @@ struct process {
 	struct ledger_process books;
 	uint64_t round; /* what is parked up to this round waits for the fence */
 	bool fenced, ending;
+	struct process *before, *behind; /* of those that live, see engine.living */
 	uint32_t forked_from; /* a parent that is not known yet; 0: none, or known */
 	uint64_t forked_ns;
 	uint64_t lost, held_back; /* of rings that were freed; ticks */
@@ -63,6 +64,7 @@ struct engine {
 
 	struct process **processes; /* by index */
 	size_t process_count, process_room;
+	struct process *living, *newest; /* the first and the last that has not ended */
 	size_t orphans;	      /* whose parent is not known yet */
 	struct table serials; /* serial -> index + 1 */
 	struct thread *threads;

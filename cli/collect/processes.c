@@ -28,7 +28,18 @@ static struct process *process_new(struct engine *e, uint32_t serial)
 	e->processes[e->process_count++] = p;
 	*index = e->process_count;
 	p->pub.serial = serial;
+	p->before = e->newest;
+	*(e->newest ? &e->newest->behind : &e->living) = p;
+	e->newest = p;
 	return p;
+}
+
+/* Who stands at it goes on from there: what is behind it stays. */
+void processes_bury(struct engine *e, struct process *p)
+{
+	*(p->before ? &p->before->behind : &e->living) = p->behind;
+	*(p->behind ? &p->behind->before : &e->newest) = p->before;
+	p->pub.ended = true;
 }
 
 struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,
@@ -140,6 +151,16 @@ struct engine_process *engine_process_next(struct engine *e,
 	size_t index = p ? p->books.sums.index + 1 : 0;
 
 	return index < e->process_count ? &e->processes[index]->pub : NULL;
+}
+
+struct engine_process *engine_process_next_living(struct engine *e,
+						  const struct engine_process *after)
+{
+	struct process *p = after ? ((const struct process *)after)->behind : e->living;
+
+	while (p && p->pub.ended)
+		p = p->behind;
+	return p ? &p->pub : NULL;
 }
 
 static int replace(char **text, const char *with)

@@ -16,6 +16,9 @@ void processes_inherit(struct engine *e, struct process *p);
 /* The fork of that child was read; it may be there already. */
 void processes_told(struct engine *e, uint32_t serial);
 
+/* It has ended: none of the living any more. */
+void processes_bury(struct engine *e, struct process *p);
+
 /* Brings the notes in its slot home, while the slot is its own. */
 void processes_read_notes(struct engine *e, struct process *p);
 

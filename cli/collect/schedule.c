@@ -17,7 +17,7 @@ void schedule_open(struct schedule *s, const struct control_schedule *o)
 
 static bool has_to_show(const struct engine_process *p)
 {
-	return !p->ended && engine_process_heap(p).live_bytes;
+	return engine_process_heap(p).live_bytes;
 }
 
 /* All that live, and have something to show. False: none does. */
@@ -26,7 +26,7 @@ static bool ask_all(struct engine *e, struct scans *scans, const char *name)
 	struct engine_process *p = NULL;
 	bool any = false;
 
-	while ((p = engine_process_next(e, p)))
+	while ((p = engine_process_next_living(e, p)))
 		if (has_to_show(p)) {
 			scans_schedule(scans, p, name);
 			any = true;
@@ -39,7 +39,7 @@ static bool any_waits(struct engine *e, const struct scans *scans)
 {
 	struct engine_process *p = NULL;
 
-	while ((p = engine_process_next(e, p)))
+	while ((p = engine_process_next_living(e, p)))
 		if (has_to_show(p) && scans_is_scheduled(scans, p))
 			return true;
 	return false;
@@ -105,9 +105,8 @@ static void tick_peaks(struct schedule *s, struct engine *e, struct scans *scans
 	if (!s->o.peak_bytes || now < s->look_ns)
 		return;
 	s->look_ns = now + LOOK_NS;
-	while ((p = engine_process_next(e, p)))
-		if (!p->ended)
-			look_at_heap(s, p, scans);
+	while ((p = engine_process_next_living(e, p)))
+		look_at_heap(s, p, scans);
 }
 
 void schedule_tick(struct schedule *s, struct engine *e, struct scans *scans,

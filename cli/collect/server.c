@@ -63,8 +63,8 @@ void server_watch_new(struct server *s)
 
 	if (!s->o->config.scan_at_any_exit)
 		return;
-	while ((p = engine_process_next(s->engine, p)))
-		if (p->serial > s->watched && !p->ended && p->pid > 0) {
+	while ((p = engine_process_next_living(s->engine, p)))
+		if (p->serial > s->watched && p->pid > 0) {
 			scans_watch(s->scans, p);
 			s->newest = p->serial > s->newest ? p->serial : s->newest;
 		}

@@ -128,6 +128,60 @@ static void a_killed_process_loses_nothing_that_was_committed(void **state)
 		one_kill(seed);
 }
 
+enum { PROCESSES = 40 };
+
+/* In the order in which they came, whoever ended meanwhile; and from one that ended on,
+ * those behind it. */
+static void check_living(struct engine *e, struct engine_process *const *all, size_t n)
+{
+	struct engine_process *at = engine_process_next_living(e, NULL);
+
+	for (size_t i = 0; i < n; i++) {
+		if (all[i]->ended)
+			continue;
+		assert_ptr_equal(at, all[i]);
+		at = engine_process_next_living(e, at);
+	}
+	assert_null(at);
+}
+
+static void one_family(uint64_t seed)
+{
+	struct engine_process *all[PROCESSES], *stands = NULL;
+	struct world w;
+	size_t n = 1;
+
+	open_world(&w, seed, 0);
+	engine_pass(w.engine);
+	all[0] = engine_process(w.engine, 1);
+	assert_non_null(all[0]);
+	while (n < PROCESSES) {
+		struct engine_process *p = all[chance(&w, n)];
+
+		if (chance(&w, 2)) {
+			engine_process_end(w.engine, p, PROFILE_EXITED, 0);
+			stands = p;
+		} else {
+			all[n] = engine_process_begin(w.engine, 10 + (uint32_t)n, 0, 5,
+						      100 + (uint32_t)n);
+			assert_non_null(all[n++]);
+		}
+		check_living(w.engine, all, n);
+		if (stands) {
+			p = engine_process_next_living(w.engine, stands);
+			assert_true(!p || (!p->ended && p->serial > stands->serial));
+		}
+	}
+	engine_close(w.engine);
+}
+
+static void the_living_are_those_that_have_not_ended(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++)
+		one_family(seed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +190,7 @@ int main(void)
 		cmocka_unit_test(stamps_that_are_noise_leave_no_block_unexplained),
 		cmocka_unit_test(each_block_is_freed_by_who_freed_it),
 		cmocka_unit_test(a_killed_process_loses_nothing_that_was_committed),
+		cmocka_unit_test(the_living_are_those_that_have_not_ended),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_world, tear_down_world);
