@@ -370,7 +370,7 @@ struct profile {
 	 * are estimates (report/estimate.h); 0: all were. */
 	uint64_t sampled;
 	uint64_t lost_no_ring;	/* events lost because every ring was taken */
-	uint64_t cut_stacks;	/* stacks cut because the tree was full */
+	uint64_t cut_stacks;	/* for which the tree, or the collector, had no room */
 	/* String: why recording ended before the program did; "" if it did not. */
 	uint32_t stopped;
 	/* Why the file could not be written in full (ENOSPC, ...), or 0. */

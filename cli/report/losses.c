@@ -53,8 +53,12 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 		warn(colour, out, "the profile could not be written in full: %s.",
 		     strerror(p->write_error < 0 ? -p->write_error : p->write_error));
 	if (p->cut_stacks)
-		warn(colour, out, "%s stacks were cut: the stack table was full.",
-		     units_count(p->cut_stacks).text);
+		warn(colour, out,
+		     "%s stacks were cut: there were more than are kept%s.",
+		     units_count(p->cut_stacks).text,
+		     p->process_count > 1
+			     ? " (`heapline run --only` records fewer programs)"
+			     : "");
 	if (!p->symbolised)
 		warn(colour, out, "names of functions and lines were not resolved.");
 	python_text(p, colour, out);

@@ -77,10 +77,13 @@ static void losses_are_the_first_thing_said(void **state)
 	(void)state;
 	p->processes[0].lost = 1200;
 	p->lost_no_ring = 34;
+	p->cut_stacks = 5678;
 	p->complete = false;
 	p->stopped = report_string(p, "the collector\033 died");
 	text = REPORT_TEXT(summary_text(p, &o, out));
 	check_has(text, "WARNING: 1,234 events were lost.");
+	check_has(text, "WARNING: 5,678 stacks were cut: there were more than are "
+			"kept.\n");
 	check_has(text, "WARNING: recording ended before the program did: the "
 			"collector\\x1b died.");
 	check_has(text, "WARNING: the profile is incomplete");
@@ -90,6 +93,11 @@ static void losses_are_the_first_thing_said(void **state)
 	check_has(text, "\"events\": 1234,");
 	check_has(text, "\"complete\": false,");
 	assert_true(json_check(text));
+	free(text);
+	report_process(p, 2, 101, "./other");
+	text = REPORT_TEXT(summary_text(p, &o, out));
+	check_has(text,
+		  "than are kept (`heapline run --only` records fewer programs).");
 	free(text);
 	profile_close(p);
 }
