@@ -14,8 +14,9 @@ enum {
 	SHARE = 64,	   /* of what is left, once half of them are there */
 	LEAST = 1 << 20,   /* what most of them may be, */
 	MOST = 1 << 22,
-	MEMORY_SHARE = 8, /* or as many as fit into a part of the machine's memory */
-	BYTES = 600,	  /* of a site, its row in the profile, its histograms */
+	MEMORY_SHARE = 8,   /* or as many as fit into a part of the machine's memory */
+	BYTES = 600,	    /* of a site, its row in the profile, its histograms */
+	MET_MOST = 1 << 16, /* nodes that are wiped one by one */
 };
 
 #define DIRECT_BYTES (2 * WIRE_NODES * sizeof(uint32_t))
@@ -67,18 +68,39 @@ void sites_divide(struct sites *s, unsigned dimensions)
 	s->divided = dimensions;
 }
 
-/* The process meets no node any more. */
-static void unmap_direct(const struct sites *s, struct sites_process *p)
+/* Zeroes where the process put anything. */
+static void wipe_direct(const struct sites *s, const struct sites_process *p)
 {
-	if (p->direct != s->nowhere)
+	for (size_t i = 0; i < p->met_count; i++)
+		p->direct[p->met[i]] = 0;
+	for (uint32_t i = p->first_site; i; i = s->items[i].next)
+		if (s->items[i].stack < WIRE_NODES)
+			p->direct[WIRE_NODES + s->items[i].stack] = 0;
+}
+
+/* The process meets no node any more. Most meet what another one has met, and to give
+ * memory back takes longer than to wipe it: every processor is told. */
+static void leave_direct(struct sites *s, struct sites_process *p)
+{
+	if (p->direct != s->nowhere && !p->met_lost && p->met_count <= MET_MOST &&
+	    s->spare_count < SITES_SPARES) {
+		wipe_direct(s, p);
+		s->spares[s->spare_count++] = p->direct;
+	} else if (p->direct != s->nowhere) {
 		munmap(p->direct, DIRECT_BYTES);
+	}
 	p->direct = s->nowhere;
+	free(p->met);
+	p->met = NULL;
+	p->met_count = p->met_room = 0;
 }
 
 void sites_done(struct sites *s)
 {
 	for (size_t i = 0; i < s->process_count; i++)
-		unmap_direct(s, s->processes[i]);
+		leave_direct(s, s->processes[i]);
+	while (s->spare_count)
+		munmap(s->spares[--s->spare_count], DIRECT_BYTES);
 	for (size_t i = 0; s->items && i < s->count; i++) {
 		free(s->items[i].sizes);
 		free(s->items[i].lives);
@@ -188,13 +210,13 @@ static bool is_full(const struct sites *s, const struct sites_process *p)
 }
 
 /* What the process meets will have a place, if there is memory for it. */
-static void map_direct(const struct sites *s, struct sites_process *p)
+static void map_direct(struct sites *s, struct sites_process *p)
 {
 	uint32_t *own;
 
 	if (p->direct != s->nowhere || p->without)
 		return;
-	own = map(DIRECT_BYTES);
+	own = s->spare_count ? s->spares[--s->spare_count] : map(DIRECT_BYTES);
 	p->without = !own;
 	p->direct = own ? own : s->nowhere;
 }
@@ -257,8 +279,13 @@ static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t n
 {
 	uint32_t site = meet(s, p, node, PROFILE_MALLOC);
 
-	if (p->direct != s->nowhere)
-		p->direct[node] = site;
+	if (p->direct == s->nowhere)
+		return site;
+	p->direct[node] = site;
+	if (array_room(&p->met, &p->met_room, p->met_count + 1) < 0)
+		p->met_lost = true;
+	else
+		p->met[p->met_count++] = node;
 	return site;
 }
 
@@ -403,7 +430,7 @@ void sites_temporary(struct sites *s, struct sites_process *p,
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 {
 	p->without = true;
-	unmap_direct(s, p);
+	leave_direct(s, p);
 	if (s->divided)
 		divisions_leave(s, p);
 	for (uint32_t i = p->first_site; i; i = s->items[i].next) {

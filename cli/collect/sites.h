@@ -80,7 +80,14 @@ struct sites_process {
 	 * process has not met it. WIRE_NODES of either, of which what is not touched takes
 	 * no memory; or sites.nowhere. */
 	uint32_t *direct;
+	/* The nodes among these, so that the next process can have what this one had: in
+	 * all, unless met_lost. Owned. */
+	uint32_t *met;
+	size_t met_count, met_room;
+	bool met_lost;
 };
+
+enum { SITES_SPARES = 8 };
 
 struct sites {
 	struct site *items; /* count of them, site 0 included; a mapping */
@@ -88,6 +95,9 @@ struct sites {
 	size_t most;  /* more or less: each process has one at least */
 	uint64_t cut; /* (process, stack)s that have none */
 	uint32_t *nowhere; /* what who has met no node has: zeroes, never written */
+	/* What processes that have ended had: zeroes again, and touched already. */
+	uint32_t *spares[SITES_SPARES];
+	size_t spare_count;
 	/* (process, wire node, domain) -> site, of the other domains. */
 	struct table index;
 	/* (process, stack, domain) -> site, of the other domains, of stacks from

@@ -255,7 +255,7 @@ static void compare_sums(const struct ledger_process *a, const struct ledger_pro
 
 	for (size_t i = 0; i < sizeof(x.peak) / sizeof(x.peak[0]); i++)
 		x.peak[i].epoch = y.peak[i].epoch = 0;
-	x.direct = y.direct = NULL;
+	x.direct = y.direct = x.met = y.met = NULL;
 	assert_memory_equal(&x, &y, sizeof(x));
 }
 

@@ -268,6 +268,58 @@ static void a_stack_has_a_site_in_each_process_and_domain(void **state)
 	sites_done(&n.sites);
 }
 
+/* Its arrays are one's that ended. Some are alive at a time; one in five has met more than
+ * it could note. */
+static void a_process_knows_nothing_of_those_before_it(void **state)
+{
+	enum { TREE = 400, ALIVE = 12, ALL = 300 };
+	static struct sites_process process[ALL];
+	static uint32_t node[TREE][2];
+	struct naive n = {.random = 4714};
+	struct sites_process *alive[ALIVE] = {0};
+	size_t sites = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < TREE; i++)
+		for (int twin = 0; twin < 2; twin++)
+			node[i][twin] = wire_add_node(base, 130000 + i,
+						      i < 20 ? 0 : node[i % 20][twin]);
+	assert_int_equal(sites_open(&n.sites, base), 0);
+	for (uint32_t p = 0; p < ALL; p++) {
+		struct sites_process **place = &alive[chance(&n, ALIVE)],
+				     *ends = *place;
+		static bool has[TREE];
+
+		if (ends) {
+			ends->met_lost = !chance(&n, 5);
+			sites_process_end(&n.sites, ends, p);
+		}
+		assert_int_equal(sites_process_start(&n.sites, &process[p], p + 1), 0);
+		*place = &process[p];
+		memset(has, 0, sizeof(has));
+		for (uint64_t k = chance(&n, 3 * TREE); k; k--) {
+			uint64_t i = chance(&n, TREE), twin = chance(&n, 2);
+			enum profile_domain d =
+				chance(&n, 5) ? PROFILE_MALLOC : PROFILE_MMAP;
+			uint32_t site =
+				sites_find(&n.sites, &process[p], node[i][twin], d);
+
+			assert_int_equal(n.sites.items[site].process, p);
+			sites += d == PROFILE_MALLOC && !has[i];
+			has[i] |= d == PROFILE_MALLOC;
+		}
+		for (int i = 0; i < TREE; i++)
+			assert_true(has[i] || (!sites_peek(&process[p], node[i][0]) &&
+					       !sites_peek(&process[p], node[i][1])));
+	}
+	for (size_t i = 1; i < n.sites.count; i++)
+		sites += n.sites.items[i].domain != PROFILE_MALLOC;
+	assert_int_equal(n.sites.count, sites);
+	assert_int_equal(n.sites.error, 0);
+	assert_true(n.sites.spare_count <= SITES_SPARES);
+	sites_done(&n.sites);
+}
+
 static bool is_outside_or_same(const struct sites *s, uint32_t outer, uint32_t inner)
 {
 	while (inner && inner != outer)
@@ -358,6 +410,7 @@ int main(void)
 		cmocka_unit_test(every_site_knows_what_it_held_at_each_peak),
 		cmocka_unit_test(equal_nodes_are_one_site),
 		cmocka_unit_test(a_stack_has_a_site_in_each_process_and_domain),
+		cmocka_unit_test(a_process_knows_nothing_of_those_before_it),
 		cmocka_unit_test(a_process_has_its_share_of_the_sites),
 		cmocka_unit_test(hostile_nodes_end_at_the_root),
 	};
