@@ -306,7 +306,8 @@ static void learn_program(const struct launch_outcome *done, const struct profil
 	}
 	f->recorded = p->process_count != 0;
 	for (size_t i = 0; i < p->process_count; i++) {
-		f->running += p->processes[i].end == PROFILE_RUNNING;
+		f->running += p->processes[i].end == PROFILE_RUNNING &&
+			      !p->processes[i].counted;
 		if (!p->processes[i].parent_serial &&
 		    p->processes[i].notes & WIRE_NOTE_OWN_MALLOC)
 			f->recorded = false;

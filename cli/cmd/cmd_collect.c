@@ -50,8 +50,8 @@ static void scan_at_exit(struct control_config *c, bool any)
 	c->python |= WIRE_SCAN_FINALISATION;
 }
 
-/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,force,
- * sample=N,keep=LIST,python=W,no-objects,snapshot-at-exit,snapshot-every=T,
+/* "output=FILE,lossy,no-free-stacks,delay=T,duration=T,no-follow,only=GLOB,by-program,
+ * force,sample=N,keep=LIST,python=W,no-objects,snapshot-at-exit,snapshot-every=T,
  * snapshot-at=WHEN,no-source,debuginfod,source-path=FROM=TO,kernel-clock", of the
  * environment. */
 static int parse_bare(const char *options, struct control_config *c, char *output,
@@ -85,6 +85,8 @@ static int parse_bare(const char *options, struct control_config *c, char *outpu
 			c->no_follow = true;
 		else if (option(word, name, "only") && value)
 			snprintf(c->only, sizeof(c->only), "%s", value + 1);
+		else if (option(word, name, "by-program"))
+			c->by_program = true;
 		else if (option(word, name, "no-source"))
 			c->no_source = true;
 		else if (option(word, name, "debuginfod"))

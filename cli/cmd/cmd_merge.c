@@ -7,6 +7,7 @@
 #include "cli/cmd/reader.h"
 #include "cli/cmd/verb.h"
 #include "cli/profile/merge.h"
+#include "cli/profile/totals.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -166,6 +167,7 @@ static int merge(char **paths, size_t count, const char *output, bool force)
 	_cleanup_(profile_merge_closep) struct profile_merge *m = NULL;
 	_cleanup_(profile_merged_done) struct profile_merged merged = {0};
 	char clean[WORD];
+	size_t processes;
 	int status = check_twice(paths, count);
 
 	if (status >= 0)
@@ -181,11 +183,12 @@ static int merge(char **paths, size_t count, const char *output, bool force)
 		message_error("out of memory");
 		return VERB_FAILED;
 	}
+	processes = profile_processes(merged.p);
 	status = write_output(output, force, &merged);
 	if (status == VERB_OK)
 		message_note("%zu profile%s, %zu process%s: %s", count,
-			     count == 1 ? "" : "s", merged.p->process_count,
-			     merged.p->process_count == 1 ? "" : "es",
+			     count == 1 ? "" : "s", processes,
+			     processes == 1 ? "" : "es",
 			     text_clean(output, clean, sizeof(clean)));
 	return status;
 }

@@ -218,6 +218,7 @@ static int start_collector(struct launch *l, const struct launch_options *o)
 	l->config.lossy = o->lossy;
 	l->config.python = o->python | (wants_marks(o->argv) ? WIRE_MARKS : 0);
 	l->config.no_follow = o->no_follow;
+	l->config.by_program = o->by_program;
 	l->config.no_source = o->no_source;
 	l->config.debuginfod = o->debuginfod;
 	snprintf(l->config.source_paths, sizeof(l->config.source_paths), "%s",

@@ -27,6 +27,7 @@ struct launch_options {
 	bool no_source, debuginfod;
 	struct source_paths source_paths;
 	const char *only; /* glob, or NULL */
+	bool by_program;
 	uint64_t delay_ns, duration_ns;
 	bool scan_at_exit, scan_at_any_exit;
 	uint64_t scan_wait_ns; /* 0: the usual */

@@ -692,6 +692,12 @@ int reader_close(struct reader *r, int result)
 		message_error("no process with pid %d was recorded", (int)r->scope.pid);
 		message_help("`heapline report` lists the processes");
 		status = VERB_USAGE;
+	} else if (result == -EXDEV) {
+		message_error("process %d was counted together with others",
+			      (int)r->scope.pid);
+		message_help("`heapline report` has their pid; `heapline run --only` "
+			     "records fewer programs");
+		status = VERB_USAGE;
 	} else if (result < 0) {
 		message_error("%s", strerror(-result));
 		status = VERB_FAILED;

@@ -70,7 +70,9 @@ void blocks_book_free(struct ledger *l, struct ledger_process *p,
 /* Of the process's heap, as arenas.h wants it. */
 static inline uint64_t blocks_epoch(const struct ledger_process *p)
 {
-	return p->sums.peak[PROFILE_MALLOC].epoch;
+	const struct sites_process *counts = p->sums.crowd ? p->sums.crowd : &p->sums;
+
+	return counts->peak[PROFILE_MALLOC].epoch;
 }
 
 /* All moments come from here: births, frees and forks are seen in one order. */

@@ -78,7 +78,7 @@ static void fill_status(struct server *s, struct control_status *ret)
 	};
 	for (struct engine_process *p = first; p;
 	     p = engine_process_next(s->engine, p)) {
-		ret->processes++;
+		ret->processes += !p->counted;
 		ret->events += p->events;
 	}
 	snprintf(ret->profile, sizeof(ret->profile), "%s", s->o->config.profile);

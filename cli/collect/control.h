@@ -32,6 +32,7 @@ struct control_config {	  /* launcher to collector, first */
 	uint32_t python;
 	bool no_follow; /* record the root alone, whatever it executes */
 	char only[256]; /* glob: programs to record, by name or path; "": all */
+	bool by_program;		/* engine_join() */
 	uint64_t delay_ns, duration_ns; /* 0: from the start, to the end */
 	bool scan_at_exit;		/* the heap graph of each process at its end */
 	bool scan_at_any_exit;		/* by a signal, too: they are traced */

@@ -56,12 +56,12 @@ static inline void counting_follow(struct sites *s, struct sites_process *p,
 				   struct site *site, enum profile_domain domain,
 				   uint64_t allocs, uint64_t ns)
 {
-	peak_change(&p->peak[domain], &site->peak, sites_live(site), p->live[domain],
-		    ns);
+	struct profile_amount part = sites_part(s, site);
+
+	peak_change(&p->peak[domain], &site->peak, part, p->live[domain], ns);
 	if (domain != PROFILE_MALLOC)
 		return;
-	peak_change(&s->tree_peak, &site->tree_peak, sites_live(site), s->tree_live,
-		    ns);
+	peak_change(&s->tree_peak, &site->tree_peak, part, s->tree_live, ns);
 	timeline_note(&s->timeline, ns, s->tree_live, allocs);
 }
 

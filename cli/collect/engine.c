@@ -1,6 +1,7 @@
 #include "cli/collect/engine.h"
 
 #include "cli/collect/chunks.h"
+#include "cli/collect/crowds.h"
 #include "cli/collect/engine_state.h"
 #include "cli/collect/lanes.h"
 #include "cli/collect/processes.h"
@@ -365,6 +366,7 @@ void engine_process_end(struct engine *e, struct engine_process *pub,
 	pub->end_status = status;
 	pub->end_ns = clock_ns(&e->clock, e->stamp);
 	ledger_process_end(&e->ledger, &p->books, pub->end_ns);
+	crowds_leave(e, p);
 	processes_free_slot(e, p);
 }
 
@@ -428,6 +430,7 @@ void engine_close(struct engine *e)
 	free(e->processes);
 	free(e->threads);
 	table_done(&e->serials);
+	crowds_done(&e->crowds);
 	modules_done(&e->modules);
 	codes_done(&e->codes);
 	munmap(e, sizeof(*e));
@@ -479,9 +482,12 @@ struct seeing {
 static void see_block(void *context, uint64_t address, const struct live_block *b)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {
-		address & ~POOLS_CHUNK,	      b->size, b->born_ns, b->site, b->ignored,
-		(address & POOLS_CHUNK) != 0, false};
+	const struct engine_block block = {.address = address & ~POOLS_CHUNK,
+					   .size = b->size,
+					   .born_ns = b->born_ns,
+					   .number = b->site,
+					   .ignored = b->ignored,
+					   .chunk = (address & POOLS_CHUNK) != 0};
 
 	s->see(s->context, &block);
 }
@@ -490,9 +496,13 @@ static void see_inherited(void *context, uint64_t address,
 			  const struct lineage_block *b, uint32_t site)
 {
 	const struct seeing *s = context;
-	const struct engine_block block = {
-		address & ~POOLS_CHUNK,	      b->size, b->born_ns, site, b->ignored,
-		(address & POOLS_CHUNK) != 0, false};
+	const struct engine_block block = {.address = address & ~POOLS_CHUNK,
+					   .size = b->size,
+					   .born_ns = b->born_ns,
+					   .number = site,
+					   .ignored = b->ignored,
+					   .chunk = (address & POOLS_CHUNK) != 0,
+					   .inherited = true};
 
 	if (!chunks_is_taken(s->books, address))
 		s->see(s->context, &block);

@@ -38,6 +38,8 @@ struct engine_process {
 	uint32_t notes; /* enum wire_note, as of the last pass that looked */
 	uint32_t python; /* as of wire_process, likewise */
 	uint64_t start_ns, end_ns;
+	/* As of profile_process. One that others are counted in lives not, and ends not. */
+	uint32_t counted_with, counted;
 	bool ended;
 	enum profile_end end;
 	int32_t end_status;
@@ -64,6 +66,7 @@ struct engine_block { /* a live one */
 	bool ignored;	 /* the program says that it is no leak */
 	bool chunk;	 /* of a pool: it lies in a block, a mapping or elsewhere */
 	bool blank;	 /* a mapping: an arena of an interpreter that was taken down */
+	bool inherited;	 /* of those that it has of its parents */
 };
 
 struct engine_suspect {
@@ -121,12 +124,20 @@ void engine_process_forked(struct engine *e, struct engine_process *p,
 
 struct engine_heap {
 	uint64_t live_bytes; /* now, inherited blocks too */
-	uint64_t peak_bytes; /* of its own */
+	uint64_t peak_bytes; /* of its own; now, of one that is counted with others */
 	uint64_t fallen;     /* blocks: fewer of its own than at the peak */
 	uint64_t frees;
 };
 
 struct engine_heap engine_process_heap(const struct engine_process *p);
+
+/* From now on all processes of a program are counted together (profile_process); else
+ * only if sites are short. */
+void engine_join(struct engine *e);
+
+/* The process's exe is known now: it may be counted with others of that. For one of which
+ * nothing has been counted yet. */
+void engine_process_join(struct engine *e, struct engine_process *p);
 
 /* The child of that serial to be, forked from that process, executed a program before
  * it recorded anything. */

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 enum {			    /* of engine_fill_ahead() */
        AHEAD_STACKS = 4096, /* half a millisecond or so, both */
@@ -38,6 +39,22 @@ static uint64_t losses(const struct engine *e, const struct process *p,
 	return lost;
 }
 
+/* How it ended: of a row that others are counted in, once all of them have. */
+static enum profile_end end_of(const struct process *p)
+{
+	if (!p->pub.counted)
+		return p->pub.end;
+	return p->living ? PROFILE_RUNNING : PROFILE_EXITED;
+}
+
+/* What was counted with others is theirs, but for its arenas at its end. */
+static void drop_sums(struct profile_process *to)
+{
+	memset(to->domain, 0, sizeof(to->domain));
+	to->temporary = (struct profile_amount){0};
+	to->arenas_at_peak = (struct profile_arenas){0};
+}
+
 static int fill_process(struct engine *e, struct process *p, struct profile *profile,
 			struct profile_process *to)
 {
@@ -52,11 +69,13 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 	*to = (struct profile_process){
 		.serial = p->pub.serial,
 		.parent_serial = p->pub.parent_serial,
-		.pid = p->pub.pid,
+		.pid = p->pub.counted ? p->first_pid : p->pub.pid,
 		.command = command,
 		.exe = exe,
-		.end = p->pub.end,
-		.end_status = p->pub.end_status,
+		.end = end_of(p),
+		.end_status = p->pub.counted ? -1 : p->pub.end_status,
+		.counted_with = p->pub.counted_with,
+		.counted = p->pub.counted,
 		.notes = p->pub.notes,
 		.python = p->pub.python,
 		.start_ns = p->pub.start_ns,
@@ -88,14 +107,16 @@ static int fill_process(struct engine *e, struct process *p, struct profile *pro
 		to->domain[d].peak = sums->peak[d].max;
 		to->domain[d].peak_at_ns = sums->peak[d].at_ns;
 	}
+	if (to->counted_with)
+		drop_sums(to);
 	return 0;
 }
 
 /* Ended; how is told a little later, at times. */
 static bool is_final(const struct profile_process *p, const struct engine_process *now)
 {
-	return p->end != PROFILE_RUNNING && p->end == (uint32_t)now->end &&
-	       p->end_status == now->end_status;
+	return !now->counted && p->end != PROFILE_RUNNING &&
+	       p->end == (uint32_t)now->end && p->end_status == now->end_status;
 }
 
 static int fill_processes(struct engine *e, struct profile *p)

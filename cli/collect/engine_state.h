@@ -1,9 +1,10 @@
 /*
  * engine_state.h - what the parts of the engine share: its processes, threads and
- * lanes. For engine.c, engine_fill.c, processes.c and lanes.c alone.
+ * lanes. For engine.c, engine_fill.c, processes.c, crowds.c and lanes.c alone.
  */
 #pragma once
 
+#include "cli/base/strings.h"
 #include "cli/base/table.h"
 #include "cli/collect/codes.h"
 #include "cli/collect/engine.h"
@@ -18,6 +19,9 @@ struct process {
 	struct ledger_process books;
 	uint64_t round; /* what is parked up to this round waits for the fence */
 	bool fenced, ending;
+	/* Of those that are counted in it (crowds.h): who live, and the first one's pid. */
+	size_t living;
+	int32_t first_pid;
 	struct process *before, *behind; /* of those that live, see engine.living */
 	uint32_t forked_from; /* a parent that is not known yet; 0: none, or known */
 	uint64_t forked_ns;
@@ -39,6 +43,18 @@ struct lane {			   /* a ring in use */
 	uint64_t told; /* of books.events: so many are counted elsewhere, too */
 	uint64_t fence;
 	uint64_t looked_at; /* how far it was read when last looked at for trimming */
+};
+
+enum { CROWDS_IDLE = 8 };
+
+/* The rows that processes are counted together in, by program. */
+struct crowds {
+	struct strings programs;
+	struct process **of; /* by number of the program; NULL: none */
+	size_t room;
+	struct process *idle[CROWDS_IDLE]; /* whose last process has ended */
+	size_t idle_next;
+	bool all; /* else only where sites are short */
 };
 
 struct engine {
@@ -67,6 +83,7 @@ struct engine {
 	struct process *living, *newest; /* the first and the last that has not ended */
 	size_t orphans;	      /* whose parent is not known yet */
 	struct table serials; /* serial -> index + 1 */
+	struct crowds crowds;
 	struct thread *threads;
 	size_t thread_count, thread_room;
 	size_t threads_final; /* all below have ended and are in the profile */

@@ -124,7 +124,7 @@ static struct profile_amount tree_peak_of(const struct sites *s,
 	if (site->domain != PROFILE_MALLOC)
 		return none;
 	return peak_of(&s->tree_peak, &site->tree_peak,
-		       site->gone ? none : sites_live(site));
+		       site->gone ? none : sites_part(s, site));
 }
 
 static int fill_site(const struct sites *s, const struct site *site,
@@ -147,7 +147,8 @@ static int fill_site(const struct sites *s, const struct site *site,
 	to->allocated_bytes = site->allocated_bytes;
 	to->frees = site->frees;
 	to->freed_bytes = site->freed_bytes;
-	to->peak = peak_of(&process->peak[site->domain], &site->peak, sites_live(site));
+	to->peak =
+		peak_of(&process->peak[site->domain], &site->peak, sites_part(s, site));
 	to->tree_peak = tree_peak_of(s, site);
 	to->temporary = site->temporary;
 	to->first_ns = site->first_ns;
@@ -162,14 +163,15 @@ static int fill_site(const struct sites *s, const struct site *site,
 }
 
 /* Will a new maximum change the site's share of a peak, without an event of its own? */
-static bool may_drift(const struct site *site, const struct profile_site *as_filled)
+static bool may_drift(const struct sites *s, const struct site *site,
+		      const struct profile_site *as_filled)
 {
 	static const struct profile_amount none;
-	struct profile_amount live = sites_live(site);
+	struct profile_amount part = sites_part(s, site);
 
-	return !same(as_filled->peak, live) ||
+	return !same(as_filled->peak, part) ||
 	       (site->domain == PROFILE_MALLOC &&
-		!same(as_filled->tree_peak, site->gone ? none : live));
+		!same(as_filled->tree_peak, site->gone ? none : part));
 }
 
 /* An event of its own since it was filled? */
@@ -177,7 +179,7 @@ static bool moved(const struct sites *s, const struct site *site,
 		  const struct profile_site *as_filled)
 {
 	const struct sites_process *process = s->processes[site->process];
-	struct profile_amount live = sites_live(site);
+	struct profile_amount part = sites_part(s, site);
 
 	return as_filled->allocs != site->allocs || as_filled->frees != site->frees ||
 	       as_filled->allocated_bytes != site->allocated_bytes ||
@@ -185,7 +187,7 @@ static bool moved(const struct sites *s, const struct site *site,
 	       as_filled->last_rank != site->last_rank ||
 	       as_filled->temporary.blocks != site->temporary.blocks ||
 	       !same(as_filled->peak,
-		     peak_of(&process->peak[site->domain], &site->peak, live)) ||
+		     peak_of(&process->peak[site->domain], &site->peak, part)) ||
 	       !same(as_filled->tree_peak, tree_peak_of(s, site));
 }
 
@@ -240,7 +242,7 @@ static void refill(void *context, void *item)
 		to = &f->profile->sites[number - 1];
 		if (moved(s, site, to))
 			r = fill_site(s, site, to);
-		site->listed = r < 0 || may_drift(site, to);
+		site->listed = r < 0 || may_drift(s, site, to);
 		if (site->listed)
 			f->changed[kept++] = number;
 	}

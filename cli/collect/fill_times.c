@@ -27,6 +27,8 @@ static struct profile_share between(const struct history_counts *a,
 		.freed_here_bytes = b->freed_here_bytes - a->freed_here_bytes,
 		.temporary = {b->temporary.blocks - a->temporary.blocks,
 			      b->temporary.bytes - a->temporary.bytes},
+		.left = {b->left.blocks - a->left.blocks,
+			 b->left.bytes - a->left.bytes},
 		.last_rank = b->last_rank,
 		.last_live_bytes = b->last_live_bytes,
 	};
@@ -53,7 +55,7 @@ static bool add_shares(const struct sites *s, const struct site *site,
 {
 	const struct history *h = &s->history;
 	struct history_row rows[HISTORY_EPOCHS];
-	struct history_counts before = {0}, now = history_now(site);
+	struct history_counts before = {0}, now = history_now(s, site);
 	struct profile_amount left = sites_live(site);
 	size_t count = history_rows(s, site, rows);
 	struct profile_share part;

@@ -26,8 +26,10 @@ void history_done(struct history *h)
 	*h = (struct history){0};
 }
 
-struct history_counts history_now(const struct site *site)
+struct history_counts history_now(const struct sites *s, const struct site *site)
 {
+	static const struct profile_amount none;
+
 	return (struct history_counts){
 		.allocs = site->allocs,
 		.allocated_bytes = site->allocated_bytes,
@@ -38,6 +40,7 @@ struct history_counts history_now(const struct site *site)
 		.temporary = site->temporary,
 		.last_rank = site->last_rank,
 		.last_live_bytes = site->last_live_bytes,
+		.left = site->crowd ? s->left[site - s->items].gone : none,
 	};
 }
 
@@ -93,6 +96,29 @@ static bool is_last(const struct history *h, const struct site *site, uint32_t e
 	return history_number(h, epoch) == history_number(h, site->epoch);
 }
 
+/* Kept in the site's last epoch: for the row that it may come to have. */
+static void wait(struct sites *s, uint32_t site, struct profile_amount kept)
+{
+	struct profile_amount *of = &s->left[site].kept;
+
+	if (!s->items[site].crowd)
+		return;
+	of->blocks += kept.blocks;
+	of->bytes += kept.bytes;
+}
+
+/* What waited for it. */
+static struct profile_amount take_waiting(struct sites *s, uint32_t site)
+{
+	struct profile_amount kept = {0};
+
+	if (s->items[site].crowd) {
+		kept = s->left[site].kept;
+		s->left[site].kept = (struct profile_amount){0};
+	}
+	return kept;
+}
+
 /* Into the row before it of the same site, or behind all others that are left. */
 static size_t join(struct sites *s, const struct history_row *row, size_t left)
 {
@@ -101,8 +127,10 @@ static size_t join(struct sites *s, const struct history_row *row, size_t left)
 	struct history_row *before = site->row ? &h->rows[site->row - 1] : NULL;
 	struct history_row moved = *row;
 
-	if (is_last(h, site, row->epoch))
+	if (is_last(h, site, row->epoch)) {
+		wait(s, row->site, row->kept);
 		return left; /* its counters are the site's now */
+	}
 	if (before &&
 	    history_number(h, before->epoch) == history_number(h, row->epoch)) {
 		before->until = row->until;
@@ -137,7 +165,8 @@ static int add(struct sites *s, struct site *site)
 	    array_room(&h->rows, &h->room, h->count + 1) < 0)
 		return -ENOMEM;
 	h->rows[h->count++] = (struct history_row){
-		.until = history_now(site),
+		.until = history_now(s, site),
+		.kept = take_waiting(s, (uint32_t)(site - s->items)),
 		.site = (uint32_t)(site - s->items),
 		.epoch = site->epoch,
 		.before = site->row,
@@ -264,6 +293,24 @@ void history_keep(struct sites *s, const struct history_index *x, uint32_t site,
 	row = *seek(x, h, site, number);
 	if (!row)
 		return;
+	h->rows[row - 1].kept.blocks += sum.blocks;
+	h->rows[row - 1].kept.bytes += sum.bytes;
+}
+
+/* Its row is among the last few: the process was a short one. */
+void history_leave(struct sites *s, uint32_t site, uint64_t born_ns,
+		   struct profile_amount sum)
+{
+	struct history *h = &s->history;
+	uint32_t number = (uint32_t)(born_ns >> history_shift(h));
+	uint32_t row = s->items[site].row;
+
+	while (row && history_number(h, h->rows[row - 1].epoch) > number)
+		row = h->rows[row - 1].before;
+	if (!row || history_number(h, h->rows[row - 1].epoch) != number) {
+		wait(s, site, sum);
+		return;
+	}
 	h->rows[row - 1].kept.blocks += sum.blocks;
 	h->rows[row - 1].kept.bytes += sum.bytes;
 }

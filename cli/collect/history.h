@@ -17,7 +17,9 @@
  * readers.
  *
  * `kept` counts blocks by the epoch that they were born in, at the end of their
- * process: so what an epoch has allocated and nobody ever freed is known too.
+ * process: so what an epoch has allocated and nobody ever freed is known too. Where
+ * processes are counted together some end while others go on: of a site's last epoch,
+ * of which there is no row, that waits beside it (sites_left.kept).
  */
 #pragma once
 
@@ -29,7 +31,7 @@ enum {
 	HISTORY_BITS = 16,	  /* at most; so numbers of epochs have 7 more */
 	HISTORY_EVENTS = 16,
 	HISTORY_FREE = 1024,
-	HISTORY_ROWS = 1 << 19, /* of 112 bytes */
+	HISTORY_ROWS = 1 << 19, /* of 128 bytes */
 };
 
 struct site;
@@ -42,6 +44,7 @@ struct history_counts {
 	uint64_t freed_here, freed_here_bytes;
 	struct profile_amount temporary;
 	uint64_t last_rank, last_live_bytes;
+	struct profile_amount left; /* as of profile_share */
 };
 
 struct history_row {
@@ -109,8 +112,12 @@ void history_index_done(struct history_index *x);
 void history_keep(struct sites *s, const struct history_index *x, uint32_t site,
 		  uint64_t born_ns, struct profile_amount sum);
 
+/* The same, at the end of one of several processes that it counts the blocks of. */
+void history_leave(struct sites *s, uint32_t site, uint64_t born_ns,
+		   struct profile_amount sum);
+
 /* All that the site has counted up to now. */
-struct history_counts history_now(const struct site *site);
+struct history_counts history_now(const struct sites *s, const struct site *site);
 
 /* The rows of a site with different epochs, by ascending ones, and none of its last
  * epoch; `kept` of those that are left out is in them. At most HISTORY_EPOCHS. */

@@ -41,6 +41,12 @@ int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t se
 	return sites_process_start(&l->sites, &p->sums, serial);
 }
 
+int ledger_crowd_start(struct ledger *l, struct ledger_process *p, uint32_t serial)
+{
+	*p = (struct ledger_process){.lineage.sample = l->sites.sample};
+	return sites_crowd_start(&l->sites, &p->sums, serial);
+}
+
 /* ---- realloc ------------------------------------------------------------- */
 
 static void realloc_begin(struct ledger *l, struct ledger_process *p,
@@ -517,7 +523,9 @@ void ledger_forget_fork(struct ledger_process *p, uint32_t serial)
 
 struct keeping {
 	struct sites *sites;
+	struct sites_process *of;
 	struct history_index index;
+	uint64_t ns;
 };
 
 static void keep(void *context, uint64_t address, const struct live_block *b)
@@ -526,25 +534,25 @@ static void keep(void *context, uint64_t address, const struct live_block *b)
 	struct sites_block block = {b->size, b->born_ns, b->site};
 
 	(void)address;
-	sites_keep(k->sites, &k->index, &block, 1);
+	sites_keep(k->sites, k->of, &k->index, &block, 1, k->ns);
 }
 
 /* Tells the sites what the process never freed. */
-static void keep_all(struct ledger *l, struct ledger_process *p)
+static void keep_all(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
-	struct keeping k = {.sites = &l->sites};
+	struct keeping k = {.sites = &l->sites, .of = &p->sums, .ns = ns};
 	int r = history_index_open(&k.index, k.sites, &p->sums);
 
 	if (r < 0) {
 		l->sites.error = l->sites.error ? l->sites.error : r;
 		return;
 	}
-	if (k.index.room) {
+	if (k.index.room || p->sums.crowd) {
 		ledger_each(l, p, keep, &k);
 		for (size_t i = 0; i < l->stray_count; i++)
 			if (l->strays[i].process == p)
 				keep(&k, 0, &l->strays[i].block);
-		mappings_keep(l, p, &k.index);
+		mappings_keep(l, p, &k.index, ns);
 	}
 	history_index_done(&k.index);
 }
@@ -553,7 +561,7 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 {
 	ledger_settle(l, p, UINT64_MAX);
 	arenas_end(&p->arenas);
-	keep_all(l, p);
+	keep_all(l, p, ns);
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
 	lineage_end(&p->lineage, release, NULL);

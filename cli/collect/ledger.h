@@ -104,7 +104,8 @@ struct ledger_climb {
  * All in the malloc domain, in one epoch and one bin of the timeline. See plain.h. */
 struct ledger_sums {
 	struct ledger_process *of; /* NULL: nothing; the rest is worthless */
-	const uint32_t *direct;	   /* of it */
+	struct sites_process *counts; /* its own sums, or its crowd's */
+	const uint32_t *direct;	      /* of these */
 	uint64_t key;		   /* how its keys begin */
 	uint64_t from_ns, span_ns; /* of the moments that it may have */
 	uint64_t live, least;	   /* bytes of the process: now, and at the least */
@@ -143,6 +144,9 @@ void ledger_done(struct ledger *l);
 
 /* 0 or -ENOMEM. p stays where it is until ledger_done(). */
 int ledger_process_start(struct ledger *l, struct ledger_process *p, uint32_t serial);
+
+/* The same, of sums that others are counted in: sites_join(). */
+int ledger_crowd_start(struct ledger *l, struct ledger_process *p, uint32_t serial);
 
 /* The process is a fork child: serial as its slot has it, ns its fork if nobody told of
  * it. Its frees of the parent's blocks are understood from then on. */

@@ -110,8 +110,8 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 	sites_alloc(&l->sites, &p->sums, site, end - start, 1, ns);
 }
 
-void mappings_keep(struct ledger *l, const struct ledger_process *p,
-		   const struct history_index *x)
+void mappings_keep(struct ledger *l, struct ledger_process *p,
+		   const struct history_index *x, uint64_t ns)
 {
 	const struct maps *m = &p->maps;
 
@@ -120,7 +120,7 @@ void mappings_keep(struct ledger *l, const struct ledger_process *p,
 		struct sites_block b = {.born_ns = of->born_ns, .site = of->site};
 
 		if (of->pieces)
-			sites_keep(&l->sites, x, &b, 1);
+			sites_keep(&l->sites, &p->sums, x, &b, 1, ns);
 	}
 	for (size_t i = 0; i < m->count; i++) {
 		const struct maps_piece *piece = &m->pieces[i];
@@ -128,6 +128,6 @@ void mappings_keep(struct ledger *l, const struct ledger_process *p,
 		struct sites_block b = {piece->end - piece->start, of->born_ns,
 					of->site};
 
-		sites_keep(&l->sites, x, &b, 0);
+		sites_keep(&l->sites, &p->sums, x, &b, 0, ns);
 	}
 }

@@ -10,9 +10,9 @@ void mappings_map(struct ledger *l, struct ledger_process *p, struct ledger_thre
 void mappings_unmap(struct ledger *l, struct ledger_process *p, struct ledger_thread *t,
 		    const struct event *ev);
 
-/* Tells the sites what the process leaves mapped at its end. */
-void mappings_keep(struct ledger *l, const struct ledger_process *p,
-		   const struct history_index *x);
+/* Tells the sites what the process leaves mapped at its end: as sites_keep(). */
+void mappings_keep(struct ledger *l, struct ledger_process *p,
+		   const struct history_index *x, uint64_t ns);
 
 /* The thread's last unmapping did not happen. */
 void mappings_unmap_failed(struct ledger *l, struct ledger_process *p,

@@ -79,6 +79,7 @@ int members_record(struct members *m, struct member *i, uint32_t slot, uint32_t 
 	} else {
 		describe(m, i);
 	}
+	engine_process_join(m->engine, p);
 	p->owner = p; /* marks it as one of the members, ever */
 	m->recorded++;
 	members_came(m, i->pid, false, serial);

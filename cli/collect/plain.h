@@ -43,7 +43,7 @@ static inline uint64_t plain_share(const struct ledger *l, uint64_t tree)
 /* What it may hold before one of the peaks is passed. */
 static inline uint64_t plain_peaks(const struct ledger *l)
 {
-	return plain_lesser(l->sums.of->sums.peak[PROFILE_MALLOC].max.bytes,
+	return plain_lesser(l->sums.counts->peak[PROFILE_MALLOC].max.bytes,
 			    plain_share(l, l->sites.tree_peak.max.bytes));
 }
 
@@ -56,20 +56,22 @@ static inline uint64_t plain_most(struct ledger *l)
 /* Of both peaks. Each only grows: this is as it was while both are. */
 static inline uint64_t plain_epochs(const struct ledger *l)
 {
-	return l->sums.of->sums.peak[PROFILE_MALLOC].epoch + l->sites.tree_peak.epoch;
+	return l->sums.counts->peak[PROFILE_MALLOC].epoch + l->sites.tree_peak.epoch;
 }
 
 static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 {
 	const struct history *h = &l->sites.history;
-	uint64_t live = p->sums.live[PROFILE_MALLOC].bytes;
+	struct sites_process *counts = sites_counts(&p->sums);
+	uint64_t live = counts->live[PROFILE_MALLOC].bytes;
 	uint64_t end = plain_lesser(h->end_ns, l->sites.timeline.end_ns);
 
 	end = plain_lesser(end, LIVE_BORN_MOST); /* as live_add_near() asks */
 
 	l->sums = (struct ledger_sums){
 		.of = p,
-		.direct = p->sums.direct,
+		.counts = counts,
+		.direct = counts->direct,
 		.key = blocks_key(p, 0),
 		.is_parent = lineage_is_parent(&p->lineage),
 		.from_ns = h->start_ns,
@@ -86,7 +88,7 @@ static inline void plain_begin(struct ledger *l, struct ledger_process *p)
 static inline void plain_top(struct ledger *l)
 {
 	struct ledger_sums *s = &l->sums;
-	struct sites_process *p = &s->of->sums;
+	struct sites_process *p = s->counts;
 	struct peak_total *own = &p->peak[PROFILE_MALLOC], *tree = &l->sites.tree_peak;
 	struct ledger_climb *climb = &s->climb;
 
@@ -110,15 +112,29 @@ static inline void plain_stay(struct ledger *l)
 		plain_top(l);
 }
 
+/* Of a process that is counted with others, what is told apart. */
+static void plain_end_own(const struct ledger_sums *s,
+			  const struct profile_amount *crowds)
+{
+	struct sites_process *own = &s->of->sums;
+	struct profile_amount *live = &own->live[PROFILE_MALLOC];
+
+	own->frees[PROFILE_MALLOC] += s->frees;
+	live->blocks += s->allocs - s->frees;
+	live->bytes += s->live - crowds->bytes;
+}
+
 static inline void plain_end(struct ledger *l)
 {
 	struct ledger_sums *s = &l->sums;
-	struct sites_process *p = &s->of->sums;
+	struct sites_process *p = s->counts;
 	struct profile_amount *live = &p->live[PROFILE_MALLOC];
 	struct profile_amount *tree = &l->sites.tree_live;
 	struct profile_bin *b = plain_bin(l);
 
 	plain_top(l);
+	if (s->of->sums.crowd)
+		plain_end_own(s, live);
 	p->allocs[PROFILE_MALLOC] += s->allocs;
 	p->allocated_bytes[PROFILE_MALLOC] += s->allocated_bytes;
 	p->frees[PROFILE_MALLOC] += s->frees;
@@ -162,7 +178,7 @@ __attribute__((noinline)) static uint32_t plain_meet(struct ledger *l,
 
 	if (legal)
 		site = sites_find(&l->sites, &p->sums, node, PROFILE_MALLOC);
-	l->sums.direct = p->sums.direct; /* which may be its first */
+	l->sums.direct = l->sums.counts->direct; /* which may be its first */
 	return site;
 }
 
@@ -177,17 +193,19 @@ static inline uint32_t plain_place(struct ledger *l, struct ledger_process *p,
 /* Before a site's counters change, when the sums are no maximum. */
 static inline void plain_keep(struct ledger *l, struct site *site)
 {
-	const struct peak_total *own = &l->sums.of->sums.peak[PROFILE_MALLOC];
+	const struct peak_total *own = &l->sums.counts->peak[PROFILE_MALLOC];
 	const struct peak_total *tree = &l->sites.tree_peak;
+	struct profile_amount part;
 
 	if (__builtin_expect(site->kept == l->sums.epochs, 1))
 		return;
 	plain_stay(l);
 	site->kept = l->sums.epochs;
+	part = sites_part(&l->sites, site);
 	if (site->peak.saved_in != own->epoch)
-		site->peak = (struct peak_part){own->epoch, sites_live(site)};
+		site->peak = (struct peak_part){own->epoch, part};
 	if (site->tree_peak.saved_in != tree->epoch)
-		site->tree_peak = (struct peak_part){tree->epoch, sites_live(site)};
+		site->tree_peak = (struct peak_part){tree->epoch, part};
 }
 
 /* How far it may rise from here on before there is more to do than to note that. */
@@ -205,17 +223,18 @@ __attribute__((noinline)) static void plain_rise(struct ledger *l, struct site *
 						 uint64_t live, uint64_t ns)
 {
 	struct ledger_sums *s = &l->sums;
-	struct sites_process *p = &s->of->sums;
+	struct sites_process *p = s->counts;
 	uint64_t more = s->allocs - s->frees;
 	struct profile_amount sum = {p->live[PROFILE_MALLOC].blocks + more, live};
 	struct profile_amount tree = {l->sites.tree_live.blocks + more,
 				      live + s->others};
 	struct profile_bin *b = plain_bin(l);
+	struct profile_amount part = sites_part(&l->sites, site);
 	bool own_rises = live > p->peak[PROFILE_MALLOC].max.bytes;
 	bool tree_rises = tree.bytes > l->sites.tree_peak.max.bytes;
 
-	peak_change(&p->peak[PROFILE_MALLOC], &site->peak, sites_live(site), sum, ns);
-	peak_change(&l->sites.tree_peak, &site->tree_peak, sites_live(site), tree, ns);
+	peak_change(&p->peak[PROFILE_MALLOC], &site->peak, part, sum, ns);
+	peak_change(&l->sites.tree_peak, &site->tree_peak, part, tree, ns);
 	if (tree.bytes > b->max_bytes)
 		b->max_bytes = tree.bytes;
 	s->most = plain_most(l);

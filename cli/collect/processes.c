@@ -1,6 +1,7 @@
 #include "cli/collect/processes.h"
 
 #include "cli/base/array.h"
+#include "cli/collect/crowds.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,14 +14,17 @@ struct engine_process *engine_process(struct engine *e, uint32_t serial)
 	return index && *index ? &e->processes[*index - 1]->pub : NULL;
 }
 
-static struct process *process_new(struct engine *e, uint32_t serial)
+struct process *processes_new(struct engine *e, uint32_t serial,
+			      int (*open_books)(struct ledger *l,
+						struct ledger_process *p,
+						uint32_t serial))
 {
 	struct process *p = calloc(1, sizeof(*p));
 	uint64_t *index = table_put(&e->serials, (struct table_key){serial, 0}, NULL);
 
 	if (!p || !index ||
 	    array_reserve(&e->processes, &e->process_room, e->process_count + 1) < 0 ||
-	    ledger_process_start(&e->ledger, &p->books, serial) < 0) {
+	    open_books(&e->ledger, &p->books, serial) < 0) {
 		free(p);
 		engine_fail(e);
 		return NULL;
@@ -51,7 +55,7 @@ struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,
 
 	if (known || !serial || slot >= WIRE_PROCESSES)
 		return known;
-	p = process_new(e, serial);
+	p = processes_new(e, serial, ledger_process_start);
 	if (!p)
 		return NULL;
 	p->pub.parent_serial = parent_serial;
@@ -94,6 +98,7 @@ void engine_process_forked(struct engine *e, struct engine_process *pub,
 	p->forked_ns = clock_ns(&e->clock, stamp);
 	e->orphans++;
 	processes_inherit(e, p);
+	crowds_follow(e, p, parent_serial);
 }
 
 void engine_process_unborn(struct engine *e, uint32_t parent_serial, uint32_t serial)
@@ -136,9 +141,8 @@ struct engine_heap engine_process_heap(const struct engine_process *pub)
 	const struct profile_amount *peak = &sums->peak[PROFILE_MALLOC].max;
 
 	return (struct engine_heap){
-		.live_bytes = live->bytes + l->inherited.bytes -
-			      l->freed.bytes,
-		.peak_bytes = peak->bytes,
+		.live_bytes = live->bytes + l->inherited.bytes - l->freed.bytes,
+		.peak_bytes = pub->counted_with ? live->bytes : peak->bytes,
 		.fallen = peak->blocks > live->blocks ? peak->blocks - live->blocks : 0,
 		.frees = sums->frees[PROFILE_MALLOC],
 	};

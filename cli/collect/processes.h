@@ -6,6 +6,13 @@
 
 #include "cli/collect/engine_state.h"
 
+/* Another one, whose serial is no other's; open_books: one of the ledger's. NULL without
+ * memory. */
+struct process *processes_new(struct engine *e, uint32_t serial,
+			      int (*open_books)(struct ledger *l,
+						struct ledger_process *p,
+						uint32_t serial));
+
 /* The process that a ring names, made known if need be. A slot that tells another
  * story is not believed. NULL: none, or no memory. */
 struct process *processes_of_ring(struct engine *e, const struct wire_ring *control);

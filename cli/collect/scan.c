@@ -137,7 +137,8 @@ static void see_block(void *context, const struct engine_block *x)
 				     .size = x->size,
 				     .site = x->number,
 				     .born_ns = x->born_ns,
-				     .flags = x->ignored ? HEAP_IGNORED : 0};
+				     .flags = (x->ignored ? HEAP_IGNORED : 0) |
+					      (x->inherited ? HEAP_INHERITED : 0)};
 
 	if (x->chunk)
 		see_chunk(j, &b);
@@ -217,8 +218,8 @@ static void count(struct profile_snapshot *row, const struct heap_graph *g)
 		}
 }
 
-/* Sites are numbers of the engine; in the file, blocks name stacks. Those of another
- * process were there at the fork: which of its threads made them is not known. */
+/* Sites are numbers of the engine; in the file, blocks name stacks. Of those that were
+ * there at the fork it is not known which of the parent's threads made them. */
 static int name_sites(struct scans *s, struct scan_job *j, const struct profile *p)
 {
 	struct heap_graph *g = &j->graph;
@@ -233,8 +234,8 @@ static int name_sites(struct scans *s, struct scan_job *j, const struct profile 
 		engine_made_by(s->engine, b->items[i].site, &site, &thread);
 		b->items[i].site = 0;
 		/* Without a site: its own process freed it since. */
-		g->inherited[i] = site >= p->site_count ||
-				  p->sites[site].process_serial != j->want.serial;
+		g->inherited[i] =
+			site >= p->site_count || b->items[i].flags & HEAP_INHERITED;
 		if (site < p->site_count)
 			b->items[i].site = p->sites[site].stack;
 		if (!g->inherited[i] && thread < p->thread_count &&

@@ -5,6 +5,7 @@
 #include "cli/base/kernel.h"
 #include "cli/collect/callers.h"
 #include "cli/collect/server_state.h"
+#include "cli/profile/totals.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -264,7 +265,7 @@ static void summarize(struct server *s)
 	struct control_result *r = &s->result;
 
 	r->complete = p->complete;
-	r->processes = (uint32_t)p->process_count;
+	r->processes = (uint32_t)profile_processes(p);
 	r->running = (uint32_t)members_count(s->members) + s->strangers;
 	r->unfollowed = (uint32_t)p->unfollowed_count;
 	r->abandoned = atomic_load(&header(s)->recording) == WIRE_ABANDONED;
@@ -274,7 +275,7 @@ static void summarize(struct server *s)
 
 		if (q->serial == members_root_serial(s->members))
 			r->notes = q->notes;
-		else
+		else if (!q->counted)
 			r->others += !(q->notes & WIRE_NOTE_OWN_MALLOC);
 	}
 }
@@ -573,6 +574,8 @@ static int open_all(struct server *s)
 		err = engine_open(s->memory.base, s->memory.memory, &hooks, &s->engine);
 	if (!err)
 		engine_divide(s->engine, o->config.keep & ~CONTROL_KEEP_CONTENTS);
+	if (!err && o->config.by_program)
+		engine_join(s->engine);
 	if (!err)
 		err = members_open(&s->memory, s->engine, o->config.root_pid,
 				   &s->members);

@@ -12,6 +12,8 @@
 enum {
 	FIRST_ROOM = 1024, /* sites; none costs memory before it is there */
 	SHARE = 64,	   /* of what is left, once half of them are there */
+	CROWD_SHARE = 4,   /* the same of a crowd */
+	SHORT_SHARE = 4,   /* of all that there may be: fewer are not short */
 	LEAST = 1 << 20,   /* what most of them may be, */
 	MOST = 1 << 22,
 	MEMORY_SHARE = 8,   /* or as many as fit into a part of the machine's memory */
@@ -51,8 +53,9 @@ int sites_open(struct sites *s, void *base)
 	history_start(&s->history);
 	divisions_start(&s->divisions, 0);
 	s->items = map(s->room * sizeof(*s->items));
+	s->left = map(s->room * sizeof(*s->left));
 	s->nowhere = map(DIRECT_BYTES);
-	r = s->items && s->nowhere ? 0 : -ENOMEM;
+	r = s->items && s->left && s->nowhere ? 0 : -ENOMEM;
 	if (r == 0)
 		r = stacks_open(&s->stacks, base);
 	if (r == 0)
@@ -82,6 +85,10 @@ static void wipe_direct(const struct sites *s, const struct sites_process *p)
  * memory back takes longer than to wipe it: every processor is told. */
 static void leave_direct(struct sites *s, struct sites_process *p)
 {
+	if (p->crowd) {
+		p->direct = s->nowhere;
+		return;
+	}
 	if (p->direct != s->nowhere && !p->met_lost && p->met_count <= MET_MOST &&
 	    s->spare_count < SITES_SPARES) {
 		wipe_direct(s, p);
@@ -93,6 +100,7 @@ static void leave_direct(struct sites *s, struct sites_process *p)
 	free(p->met);
 	p->met = NULL;
 	p->met_count = p->met_room = 0;
+	p->met_lost = false;
 }
 
 void sites_done(struct sites *s)
@@ -107,6 +115,8 @@ void sites_done(struct sites *s)
 	}
 	if (s->items)
 		munmap(s->items, s->room * sizeof(*s->items));
+	if (s->left)
+		munmap(s->left, s->room * sizeof(*s->left));
 	if (s->nowhere)
 		munmap(s->nowhere, DIRECT_BYTES);
 	free(s->changed);
@@ -145,20 +155,29 @@ static struct table_key key_of(const struct sites_process *p, uint32_t number,
 }
 
 /* Nothing is copied, and nothing is touched that is not there yet. */
+static bool grow(void **mapping, size_t from, size_t to, size_t size)
+{
+	void *more = mremap(*mapping, from * size, to * size, MREMAP_MAYMOVE);
+
+	if (more != MAP_FAILED)
+		*mapping = more;
+	return more != MAP_FAILED;
+}
+
 static int items_grow(struct sites *s)
 {
 	size_t room = s->room * 2;
-	void *more;
+	void *left = s->left, *items = s->items;
 
 	if (s->count < s->room)
 		return 0;
-	if (room > UINT32_MAX)
+	/* (A mapping that has grown alone is given back as far as `room` tells.) */
+	if (room > UINT32_MAX || !grow(&left, s->room, room, sizeof(*s->left)))
 		return -ENOMEM;
-	more = mremap(s->items, s->room * sizeof(*s->items), room * sizeof(*s->items),
-		      MREMAP_MAYMOVE);
-	if (more == MAP_FAILED)
+	s->left = left;
+	if (!grow(&items, s->room, room, sizeof(*s->items)))
 		return -ENOMEM;
-	s->items = more;
+	s->items = items;
 	s->room = room;
 	return 0;
 }
@@ -172,6 +191,7 @@ static uint32_t add(struct sites *s, struct sites_process *p, uint32_t stack,
 	site->process = p->index;
 	site->stack = stack;
 	site->domain = (uint8_t)domain;
+	site->crowd = p->is_crowd;
 	site->next = p->first_site;
 	p->first_site = (uint32_t)s->count;
 	p->site_count++;
@@ -205,8 +225,14 @@ static uint32_t look_up(const struct sites *s, const struct sites_process *p,
 static bool is_full(const struct sites *s, const struct sites_process *p)
 {
 	size_t left = s->count < s->most ? s->most - s->count : 0;
+	size_t share = p->is_crowd ? CROWD_SHARE : SHARE;
 
-	return left <= s->most / 2 && p->site_count >= left / SHARE;
+	return left <= s->most / 2 && p->site_count >= left / share;
+}
+
+static uint32_t *new_direct(struct sites *s)
+{
+	return s->spare_count ? s->spares[--s->spare_count] : map(DIRECT_BYTES);
 }
 
 /* What the process meets will have a place, if there is memory for it. */
@@ -216,9 +242,59 @@ static void map_direct(struct sites *s, struct sites_process *p)
 
 	if (p->direct != s->nowhere || p->without)
 		return;
-	own = s->spare_count ? s->spares[--s->spare_count] : map(DIRECT_BYTES);
+	own = new_direct(s);
 	p->without = !own;
 	p->direct = own ? own : s->nowhere;
+}
+
+bool sites_are_short(const struct sites *s)
+{
+	return s->count > s->most / SHORT_SHARE;
+}
+
+int sites_crowd_start(struct sites *s, struct sites_process *p, uint32_t serial)
+{
+	int r = sites_process_start(s, p, serial);
+
+	if (r == 0)
+		p->is_crowd = true;
+	return r;
+}
+
+/* Its arrays, with the sites that it has. (Which nodes they are of is found again.) */
+static int wake(struct sites *s, struct sites_process *crowd)
+{
+	uint32_t *own;
+
+	if (crowd->direct != s->nowhere)
+		return 0;
+	own = new_direct(s);
+	if (!own)
+		return -ENOMEM;
+	crowd->direct = own;
+	for (uint32_t i = crowd->first_site; i; i = s->items[i].next) {
+		uint32_t *at = known_at(s, crowd, s->items[i].stack,
+					(enum profile_domain)s->items[i].domain);
+
+		if (at)
+			*at = i;
+	}
+	return 0;
+}
+
+int sites_join(struct sites *s, struct sites_process *p, struct sites_process *crowd)
+{
+	assert(!p->first_site && !p->crowd && crowd->is_crowd);
+	if (wake(s, crowd) < 0)
+		return -ENOMEM;
+	p->crowd = crowd;
+	p->direct = crowd->direct;
+	return 0;
+}
+
+void sites_crowd_rest(struct sites *s, struct sites_process *crowd)
+{
+	leave_direct(s, crowd);
 }
 
 static int make(struct sites *s, struct sites_process *p, uint32_t stack,
@@ -289,9 +365,10 @@ static uint32_t take_direct(struct sites *s, struct sites_process *p, uint32_t n
 	return site;
 }
 
-uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
+uint32_t sites_find_slowly(struct sites *s, struct sites_process *of, uint32_t node,
 			   enum profile_domain domain)
 {
+	struct sites_process *p = sites_counts(of);
 	struct table_key key = key_of(p, node, domain);
 	uint64_t *known;
 
@@ -352,34 +429,61 @@ void sites_list(struct sites *s, struct site *site)
 	s->changed[s->changed_count++] = (uint32_t)(site - s->items);
 }
 
+/* Of one that is counted with others, what is told apart. */
+static void own_alloc(struct sites_process *p, enum profile_domain domain,
+		      struct profile_amount sum)
+{
+	p->live[domain].blocks += sum.blocks;
+	p->live[domain].bytes += sum.bytes;
+}
+
+static void own_free(struct sites_process *p, enum profile_domain domain,
+		     struct profile_amount sum)
+{
+	p->frees[domain] += sum.blocks;
+	p->live[domain].blocks -= sum.blocks;
+	p->live[domain].bytes -= sum.bytes;
+}
+
 void sites_alloc(struct sites *s, struct sites_process *p, uint32_t number,
 		 uint64_t size, uint32_t blocks, uint64_t ns)
 {
 	struct site *site = &s->items[sites_number(s, number)];
+	struct profile_amount sum = counting_amount(s, site->domain, size, blocks);
 
 	if (s->divided)
-		divisions_alloc(s, p, number, size,
-				counting_amount(s, site->domain, size, blocks));
-	counting_alloc(s, p, site, site->domain, size, blocks, ns);
+		divisions_alloc(s, p, number, size, sum);
+	if (p->crowd)
+		own_alloc(p, site->domain, sum);
+	counting_alloc(s, sites_counts(p), site, site->domain, size, blocks, ns);
 }
 
 void sites_free(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		uint32_t blocks, uint32_t by, uint64_t ns)
 {
 	struct site *site = &s->items[sites_number(s, b->site)];
+	struct profile_amount sum = counting_amount(s, site->domain, b->size, blocks);
 
 	if (s->divided)
-		divisions_free(s, p, b, by,
-			       counting_amount(s, site->domain, b->size, blocks));
-	counting_free(s, p, site, site->domain, b, blocks, &s->items[by], ns);
+		divisions_free(s, p, b, by, sum);
+	if (p->crowd)
+		own_free(p, site->domain, sum);
+	counting_free(s, sites_counts(p), site, site->domain, b, blocks, &s->items[by],
+		      ns);
 }
 
-void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
-		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns)
+void sites_unfree(struct sites *s, struct sites_process *of,
+		  const struct sites_block *b, uint32_t blocks, uint32_t by,
+		  uint64_t freed_ns, uint64_t ns)
 {
 	struct site *site = &s->items[b->site], *here = &s->items[by];
+	struct sites_process *p = sites_counts(of);
 	enum profile_domain domain = site->domain;
 
+	if (of->crowd) {
+		own_alloc(of, domain, (struct profile_amount){blocks, b->size});
+		of->frees[domain] -= blocks;
+	}
 	counting_touch(s, site);
 	counting_touch(s, here);
 	history_unfree(s, site, freed_ns, blocks, b->size);
@@ -402,19 +506,48 @@ void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_b
 	counting_stamp(s, p, here, domain);
 }
 
-void sites_keep(struct sites *s, const struct history_index *x,
-		const struct sites_block *b, uint32_t blocks)
+/* It goes with its process: out of the crowd's sum, while the site counts it on. */
+static void leave(struct sites *s, struct sites_process *crowd, struct site *site,
+		  struct profile_amount sum, uint64_t ns)
 {
-	uint32_t site = sites_number(s, b->site);
+	struct sites_left *left = &s->left[site - s->items];
+	struct profile_amount part = sites_part(s, site);
+	struct profile_amount *live = &crowd->live[site->domain];
 
-	history_keep(s, x, site, b->born_ns,
-		     counting_amount(s, s->items[site].domain, b->size, blocks));
+	sites_moment(s, ns);
+	counting_touch(s, site);
+	live->blocks -= sum.blocks;
+	live->bytes -= sum.bytes;
+	peak_change(&crowd->peak[site->domain], &site->peak, part, *live, ns);
+	if (site->domain == PROFILE_MALLOC) {
+		s->tree_live.blocks -= sum.blocks;
+		s->tree_live.bytes -= sum.bytes;
+		peak_change(&s->tree_peak, &site->tree_peak, part, s->tree_live, ns);
+	}
+	left->gone.blocks += sum.blocks;
+	left->gone.bytes += sum.bytes;
+}
+
+void sites_keep(struct sites *s, struct sites_process *p, const struct history_index *x,
+		const struct sites_block *b, uint32_t blocks, uint64_t ns)
+{
+	uint32_t number = sites_number(s, b->site);
+	struct site *site = &s->items[number];
+	struct profile_amount sum = counting_amount(s, site->domain, b->size, blocks);
+
+	if (p->crowd) {
+		leave(s, p->crowd, site, sum, ns);
+		history_leave(s, number, b->born_ns, sum);
+	} else {
+		history_keep(s, x, number, b->born_ns, sum);
+	}
 }
 
 /* Right after its free, which was in the current epoch. */
-void sites_temporary(struct sites *s, struct sites_process *p,
+void sites_temporary(struct sites *s, struct sites_process *of,
 		     const struct sites_block *b)
 {
+	struct sites_process *p = sites_counts(of);
 	struct site *site = &s->items[sites_number(s, b->site)];
 
 	if (s->sample)
@@ -433,6 +566,7 @@ void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns)
 	leave_direct(s, p);
 	if (s->divided)
 		divisions_leave(s, p);
+	/* (Of one that was counted with others there are no sites.) */
 	for (uint32_t i = p->first_site; i; i = s->items[i].next) {
 		struct site *site = &s->items[i];
 		struct profile_amount part = sites_live(site);

@@ -14,6 +14,12 @@
  * meets beyond that counts at the site of the next caller that has one, the stack without
  * frames at last.
  *
+ * A process may be counted with others, in the sums and the sites of their crowd: of all
+ * that belongs to it there, its own `live` alone is told apart. Of a crowd
+ *
+ *	live of a domain = sum over its sites of allocs - frees less what its members left
+ *	tree's sum: likewise, as a member's end is no event of the sites' counters
+ *
  * Time is cut into epochs (history.h): every count is booked in the epoch that is
  * current when it is made, and moments before its start count as its start. If asked
  * for, sites are divided by size classes and by threads too (divisions.h).
@@ -45,6 +51,7 @@ struct site { /* two lines that events touch, a third for a new peak */
 	uint8_t domain;
 	bool listed; /* in sites.changed */
 	bool gone;   /* its process ended: no longer part of the tree's sum */
+	bool crowd;  /* of one: see sites_part() */
 
 	uint64_t kept;			       /* see plain_keep() */
 	struct sites_histogram *sizes, *lives; /* owned; NULL at first */
@@ -75,6 +82,10 @@ struct sites_process {
 	uint32_t first_site; /* 0: none */
 	uint32_t site_count;
 	uint32_t first_owner;
+	/* Whose sums and sites its events are counted in; NULL: its own. Then of its own
+	 * sums there are `live` and `frees` alone. */
+	struct sites_process *crowd;
+	bool is_crowd;
 	bool without; /* what follows: it has ended, or there was no memory for it */
 	/* Wire node -> site of the malloc domain, and behind it stack -> site; 0: the
 	 * process has not met it. WIRE_NODES of either, of which what is not touched takes
@@ -89,8 +100,15 @@ struct sites_process {
 
 enum { SITES_SPARES = 8 };
 
+/* Of a crowd's site, what members that have ended had there and never freed. */
+struct sites_left {
+	struct profile_amount gone;
+	struct profile_amount kept; /* of the site's last epoch: no row has it yet */
+};
+
 struct sites {
 	struct site *items; /* count of them, site 0 included; a mapping */
+	struct sites_left *left; /* likewise; crowds' alone take memory */
 	size_t count, room;
 	size_t most;  /* more or less: each process has one at least */
 	uint64_t cut; /* (process, stack)s that have none */
@@ -138,7 +156,28 @@ void sites_done(struct sites *s);
 /* Another process, which outlives the sites. 0 or -ENOMEM. */
 int sites_process_start(struct sites *s, struct sites_process *p, uint32_t serial);
 
-/* The process's blocks leave the tree's sum, as its memory goes back. */
+/* Is it time for processes to be counted together, where they can be? */
+bool sites_are_short(const struct sites *s);
+
+/* A process that is none: others are counted in its sums. 0 or -ENOMEM. */
+int sites_crowd_start(struct sites *s, struct sites_process *p, uint32_t serial);
+
+/* p is counted with the crowd from now on. Before it has a site. 0, or -ENOMEM: it is
+ * not. */
+int sites_join(struct sites *s, struct sites_process *p, struct sites_process *crowd);
+
+/* None of those that are counted with it lives: it takes less memory until another one
+ * joins. */
+void sites_crowd_rest(struct sites *s, struct sites_process *crowd);
+
+/* Where the process's events are counted. */
+static inline struct sites_process *sites_counts(struct sites_process *p)
+{
+	return p->crowd ? p->crowd : p;
+}
+
+/* The process's blocks leave the tree's sum, as its memory goes back. Those of one that
+ * was counted with others have left by sites_keep(). */
 void sites_process_end(struct sites *s, struct sites_process *p, uint64_t ns);
 
 uint32_t sites_find_slowly(struct sites *s, struct sites_process *p, uint32_t node,
@@ -214,9 +253,10 @@ void sites_free(struct sites *s, struct sites_process *p, const struct sites_blo
 void sites_unfree(struct sites *s, struct sites_process *p, const struct sites_block *b,
 		  uint32_t blocks, uint32_t by, uint64_t freed_ns, uint64_t ns);
 
-/* A block (blocks 1), or so many bytes of one (0), outlives its process. */
-void sites_keep(struct sites *s, const struct history_index *x,
-		const struct sites_block *b, uint32_t blocks);
+/* A block (blocks 1), or so many bytes of one (0), outlives its process, which ends at
+ * ns: x is of that, or NULL for one that was counted with others. */
+void sites_keep(struct sites *s, struct sites_process *p, const struct history_index *x,
+		const struct sites_block *b, uint32_t blocks, uint64_t ns);
 
 /* The block freed last was a temporary. */
 void sites_temporary(struct sites *s, struct sites_process *p,
@@ -226,4 +266,19 @@ static inline struct profile_amount sites_live(const struct site *s)
 {
 	return (struct profile_amount){s->allocs - s->frees,
 				       s->allocated_bytes - s->freed_bytes};
+}
+
+/* What it adds to its process's `live`. */
+static inline struct profile_amount sites_part(const struct sites *s,
+					       const struct site *site)
+{
+	struct profile_amount part = sites_live(site);
+
+	if (__builtin_expect(site->crowd, 0)) {
+		const struct sites_left *left = &s->left[site - s->items];
+
+		part.blocks -= left->gone.blocks;
+		part.bytes -= left->gone.bytes;
+	}
+	return part;
 }

@@ -147,13 +147,15 @@ static const struct column tree_peak_columns[] = {
 
 #define TIME page->times.rows[i]
 
+/* (Freed: or gone with its process, where others are counted in the same row.) */
+
 GET(epoch_at, page->profile->epochs[i].at_ns)
 GET(time_step, TIME.site - (i ? page->times.rows[i - 1].site : 0))
 GET(time_epoch, TIME.share->value)
 GET(time_allocs, TIME.share->allocs)
 GET(time_allocated, TIME.share->allocated_bytes)
-GET(time_frees, TIME.share->frees)
-GET(time_freed, TIME.share->freed_bytes)
+GET(time_frees, TIME.share->frees + TIME.share->left.blocks)
+GET(time_freed, TIME.share->freed_bytes + TIME.share->left.bytes)
 GET(time_freed_here_blocks, TIME.share->freed_here)
 GET(time_freed_here, TIME.share->freed_here_bytes)
 GET(time_temporary_blocks, TIME.share->temporary.blocks)

@@ -33,6 +33,7 @@ enum heap_block_flag {
 	HEAP_MAPPED = 1u << 1,	/* not of the malloc domain: see mappings.h */
 	HEAP_CHUNK = 1u << 2,	/* of a pool: see pools.h */
 	HEAP_BLANK = 1u << 3, /* what is in it is nobody's any more: it holds nothing */
+	HEAP_INHERITED = 1u << 4, /* for the maker of the graph: heap_graph.inherited */
 };
 
 struct heap_nest { /* addresses of a chunk and of the node that it lies in */

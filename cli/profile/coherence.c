@@ -30,6 +30,15 @@ static const char *check_symbols(const struct profile *p)
 	return NULL;
 }
 
+/* It names a row for that, and is none itself. */
+static bool is_counted_there(const struct profile *p, const struct profile_process *a,
+			     struct profile_serials *serials)
+{
+	size_t with = profile_serials_find(serials, a->counted_with);
+
+	return with != SIZE_MAX && p->processes[with].counted && !a->counted;
+}
+
 static const char *check_processes(const struct profile *p,
 				   struct profile_serials *serials)
 {
@@ -44,6 +53,8 @@ static const char *check_processes(const struct profile *p,
 		if (a->parent_serial &&
 		    profile_serials_find(serials, a->parent_serial) == SIZE_MAX)
 			return "a process has a parent that is not there";
+		if (a->counted_with && !is_counted_there(p, a, serials))
+			return "a process is counted with others that are not there";
 		for (int d = 0; d < PROFILE_DOMAINS; d++)
 			if (a->domain[d].frees > a->domain[d].allocs ||
 			    a->domain[d].freed_bytes > a->domain[d].allocated_bytes)

@@ -104,6 +104,8 @@ static const struct format_column processes[] = {
 	PROCESS_DOMAIN(PROFILE_ARENA),
 	PROCESS_ARENAS(arenas),
 	PROCESS_ARENAS(arenas_at_peak),
+	PLAIN(struct profile_process, counted_with),
+	PLAIN(struct profile_process, counted),
 };
 _Static_assert(PROFILE_DOMAINS == 4, "a new domain needs columns, at the end");
 _Static_assert(sizeof(processes) / sizeof(*processes) <= FORMAT_COLUMNS_MAX,
@@ -250,6 +252,7 @@ static const struct format_column times[] = {
 	BEHIND(struct profile_share, died.blocks, allocs),
 	BEHIND(struct profile_share, died.bytes, allocated_bytes),
 	LAST(struct profile_share),
+	AMOUNT(struct profile_share, left),
 };
 
 /* died is frees, of blocks that are of one value all their life. */

@@ -127,6 +127,8 @@ static int add_processes(struct merge_input *in)
 		q->serial = in->serials[i];
 		if (q->parent_serial)
 			q->parent_serial = merge_serial(in, q->parent_serial);
+		if (q->counted_with)
+			q->counted_with = merge_serial(in, q->counted_with);
 		q->command = in->strings[q->command];
 		q->exe = in->strings[q->exe];
 		merge_shift_process(q, in->offset_ns);

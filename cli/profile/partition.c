@@ -1,6 +1,7 @@
 #include "cli/profile/partition.h"
 
 #include "cli/base/cleanup.h"
+#include "cli/profile/totals.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -77,7 +78,8 @@ size_t partition_run(const struct profile_share *rows, size_t count)
 		see(freed_here_bytes) see(temporary.blocks) see(temporary.bytes)       \
 			see(died.blocks) see(died.bytes) see(peak.blocks)              \
 				see(peak.bytes) see(tree_peak.blocks)                  \
-					see(tree_peak.bytes)
+					see(tree_peak.bytes) see(left.blocks)          \
+						see(left.bytes)
 
 /* Takes a row from what is left of its site. false: it has more than is left. */
 static bool subtract(struct profile_share *left, const struct profile_share *row)
@@ -97,7 +99,8 @@ static bool is_sound(const struct profile_share *row)
 	       row->died.bytes <= row->allocated_bytes;
 }
 
-static struct profile_share whole(const struct profile_site *s, bool peaks)
+/* leaves: its row is one that others are counted in, all of which have ended. */
+static struct profile_share whole(const struct profile_site *s, bool peaks, bool leaves)
 {
 	struct profile_share all = {
 		.allocs = s->allocs,
@@ -117,15 +120,17 @@ static struct profile_share whole(const struct profile_site *s, bool peaks)
 		all.last_rank = s->last_rank;
 		all.last_live_bytes = s->last_live_bytes;
 	}
+	if (leaves)
+		all.left = profile_site_live(s);
 	return all;
 }
 
 /* n rows of one site. false: they cannot be true. Its last row was written without
  * its counts. */
 static bool restore(const struct profile_site *site, struct profile_share *rows,
-		    size_t n, bool by_time)
+		    size_t n, bool by_time, bool leaves)
 {
-	struct profile_share *last = &rows[n - 1], left = whole(site, !by_time);
+	struct profile_share *last = &rows[n - 1], left = whole(site, !by_time, leaves);
 
 	for (size_t i = 0; i + 1 < n; i++) {
 		if (!by_time)
@@ -155,8 +160,21 @@ static bool lives(const struct profile_share *rows, size_t n)
 			return false;
 		blocks -= rows[i].frees;
 		bytes -= rows[i].freed_bytes;
+		if (rows[i].left.blocks > blocks || rows[i].left.bytes > bytes)
+			return false;
+		blocks -= rows[i].left.blocks;
+		bytes -= rows[i].left.bytes;
 	}
 	return true;
+}
+
+/* Of that serial's row. (Its processes have ended, one by one, when times are kept.) */
+static bool leaves(const struct profile *p, struct profile_serials *serials,
+		   const struct profile_share *row)
+{
+	size_t process = profile_serials_find(serials, row->process_serial);
+
+	return process != SIZE_MAX && p->processes[process].counted;
 }
 
 static const char *check_epochs(const struct profile *p)
@@ -188,10 +206,12 @@ static int restore_all(struct profile *p, struct profile_share *all, size_t coun
 		       enum profile_dimension by, size_t values, const char **ret_wrong)
 {
 	_cleanup_(partition_done) struct partition x = partition_of(p);
+	_cleanup_(profile_serials_done) struct profile_serials serials = {0};
 	_cleanup_(freep) unsigned char *seen = calloc(p->site_count + 1, 1);
+	bool by_time = by == PROFILE_TIMES;
 	size_t n, site;
 
-	if (!seen)
+	if (!seen || profile_serials_init(&serials, p) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i += n) {
 		struct profile_share *rows = &all[i];
@@ -205,8 +225,9 @@ static int restore_all(struct profile *p, struct profile_share *all, size_t coun
 		}
 		if (!is_value(rows[n - 1].value, by, values) ||
 		    (n > 1 && rows[n - 2].value >= values) ||
-		    !restore(&p->sites[site], rows, n, by == PROFILE_TIMES) ||
-		    (by == PROFILE_TIMES && !lives(rows, n))) {
+		    !restore(&p->sites[site], rows, n, by_time,
+			     by_time && leaves(p, &serials, rows)) ||
+		    (by_time && !lives(rows, n))) {
 			*ret_wrong = "the shares of a site are not its parts";
 			return 0;
 		}

@@ -80,6 +80,12 @@ struct profile_process {
 	/* Its Python interpreter: PROFILE_PYTHON_OBJECTS, major, minor, enum
 	 * profile_python, a byte each; 0: it has none. */
 	uint32_t python;
+	/* Where many processes ran, those of one program may be counted together, in a row
+	 * that is no process: it has their sums and sites, as of one heap that what a
+	 * process leaves is no part of any more, and the pid of the first of them.
+	 * counted_with: the serial of that row; 0: the process has its own. counted: of
+	 * that row, how many are; 0: it is a process. */
+	uint32_t counted_with, counted;
 	uint32_t pad;
 	uint64_t start_ns, end_ns;
 
@@ -258,6 +264,9 @@ struct profile_share {
 	struct profile_amount temporary;
 	struct profile_amount died; /* of the blocks allocated, up to the end */
 	struct profile_amount peak, tree_peak; /* as of the site; not by time */
+	/* By time, of a row that others are counted in: live blocks that went with a
+	 * process in this epoch. */
+	struct profile_amount left;
 	uint64_t last_rank, last_live_bytes; /* as of the site; by time only */
 };
 

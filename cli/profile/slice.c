@@ -115,8 +115,8 @@ static struct profile_amount live_at(const struct cut *c,
 
 	for (size_t i = 0; i < n && rows[i].value < c->at; i++) {
 		add(&live, rows[i].allocs, rows[i].allocated_bytes);
-		live.blocks -= rows[i].frees;
-		live.bytes -= rows[i].freed_bytes;
+		live.blocks -= rows[i].frees + rows[i].left.blocks;
+		live.bytes -= rows[i].freed_bytes + rows[i].left.bytes;
 	}
 	return live;
 }

@@ -60,6 +60,15 @@ size_t profile_serials_find(struct profile_serials *s, uint32_t serial)
 	return s->order[low];
 }
 
+size_t profile_processes(const struct profile *p)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->process_count; i++)
+		count += !p->processes[i].counted;
+	return count;
+}
+
 /* ---- sums ------------------------------------------------------------------ */
 
 struct profile_totals profile_process_totals(const struct profile_process *process,
@@ -159,10 +168,20 @@ static int check_equations(const struct equation *e, size_t n, char *why,
 }
 
 /* Every block of this process was seen to come, and its end too. */
+static bool is_whole(const struct profile_process *process)
+{
+	return !process->unknown_frees && !process->unseen_frees && !process->lost;
+}
+
+/* And of those that are counted in its row. */
 static bool whole(const struct profile *p, const struct profile_process *process)
 {
-	return p->free_stacks && !process->unknown_frees && !process->unseen_frees &&
-	       !process->lost;
+	bool is = p->free_stacks && is_whole(process);
+
+	for (size_t i = 0; is && process->counted && i < p->process_count; i++)
+		if (p->processes[i].counted_with == process->serial)
+			is = is_whole(&p->processes[i]);
+	return is;
 }
 
 static int check_process(const struct profile *p, const struct profile_process *process,

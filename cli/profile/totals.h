@@ -20,6 +20,9 @@ void profile_serials_done(struct profile_serials *s);
 /* Index into profile->processes, or SIZE_MAX. */
 size_t profile_serials_find(struct profile_serials *s, uint32_t serial);
 
+/* Processes that were recorded: rows that others are counted in are none. */
+size_t profile_processes(const struct profile *p);
+
 /* What the recording saw in one domain, of one process or of all. */
 struct profile_totals {
 	uint64_t allocs, allocated_bytes, frees, freed_bytes;

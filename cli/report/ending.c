@@ -30,8 +30,21 @@ static struct units_text killed(int signal)
 	return ret;
 }
 
+static struct units_text together(const struct profile_process *row)
+{
+	struct units_text ret;
+
+	if (row->counted == 1)
+		return constant("the only one of its program");
+	snprintf(ret.text, sizeof(ret.text), "%.16s processes together",
+		 units_count(row->counted).text);
+	return ret;
+}
+
 struct units_text ending_of(const struct profile_process *process)
 {
+	if (process->counted)
+		return together(process);
 	switch (process->end) {
 	case PROFILE_EXITED:
 		return process->end_status < 0 ? constant("exited, status unknown")

@@ -26,6 +26,7 @@ static void gather_done(struct findings_gather *g)
 	free(g->is_runtime);
 	free(g->near);
 	free(g->unscanned);
+	free(g->in_part);
 	table_done(&g->numbers);
 	table_done(&g->disproved);
 	recursion_close(g->recursion);
@@ -46,8 +47,9 @@ static int gather_init(struct findings_gather *g)
 	g->group = calloc(g->p->stack_count + 1, sizeof(*g->group));
 	g->near = calloc(g->p->stack_count + 1, sizeof(*g->near));
 	g->unscanned = calloc(g->p->process_count + 1, sizeof(*g->unscanned));
-	return g->runtime && g->is_runtime && g->near && g->unscanned && g->recursion &&
-			       g->group
+	g->in_part = calloc(g->p->process_count + 1, sizeof(*g->in_part));
+	return g->runtime && g->is_runtime && g->near && g->unscanned && g->in_part &&
+			       g->recursion && g->group
 		       ? 0
 		       : -ENOMEM;
 }
@@ -270,24 +272,32 @@ static int count_inherited(struct findings_gather *g, uint32_t process)
 	return 0;
 }
 
+/* One that is counted with others, some of which were looked at: which blocks are its
+ * own is not known. */
+static bool may_have_blocks(const struct findings_gather *g,
+			    struct profile_serials *serials,
+			    const struct profile_process *process)
+{
+	size_t row = process->counted_with
+			     ? profile_serials_find(serials, process->counted_with)
+			     : SIZE_MAX;
+
+	return row != SIZE_MAX && g->in_part[row] && process->events;
+}
+
 /* One pass over the sites for all of them. */
-static int count_unscanned(struct findings_gather *g)
+static int count_unscanned(struct findings_gather *g, struct profile_serials *serials)
 {
 	const struct profile *p = g->p;
-	struct profile_serials serials;
-	uint64_t *own = calloc(p->process_count + 1, sizeof(*own));
-	int r = own ? profile_serials_init(&serials, p) : -ENOMEM;
+	_cleanup_(freep) uint64_t *own = calloc(p->process_count + 1, sizeof(*own));
+	int r = own ? 0 : -ENOMEM;
 
 	g->snapshot = FINDING_NONE;
-	if (r < 0) {
-		free(own);
-		return r;
-	}
 	for (size_t i = 0; !r && i < p->site_count; i++) {
-		size_t x = profile_serials_find(&serials, p->sites[i].process_serial);
+		size_t x = profile_serials_find(serials, p->sites[i].process_serial);
 		uint64_t before = g->ret->sum[LEAK_UNSCANNED].blocks;
 
-		if (x == SIZE_MAX || !g->unscanned[x] ||
+		if (x == SIZE_MAX || !g->unscanned[x] || g->in_part[x] ||
 		    p->sites[i].domain != g->o->domain)
 			continue;
 		r = count_site(g, (uint32_t)x, &p->sites[i]);
@@ -298,14 +308,14 @@ static int count_unscanned(struct findings_gather *g)
 			continue;
 		r = count_inherited(g, (uint32_t)i);
 		/* One without blocks has nothing to lose, if they are all of them. */
-		if ((!own[i] && g->unscanned[i] != not_all) ||
-		    p->processes[i].end == PROFILE_EXECED)
+		if (!own[i] && g->unscanned[i] != not_all &&
+		    !may_have_blocks(g, serials, &p->processes[i]))
+			continue;
+		if (p->processes[i].end == PROFILE_EXECED)
 			continue;
 		if (!g->ret->unscanned++)
 			g->ret->cause = g->unscanned[i];
 	}
-	profile_serials_done(&serials);
-	free(own);
 	return r;
 }
 
@@ -357,12 +367,26 @@ static int sort(struct findings *f)
 	return 0;
 }
 
+/* One of those that are counted in that row was looked at: what the row has live is not
+ * what nobody looked at. */
+static void tell_row(struct findings_gather *g, struct profile_serials *serials,
+		     uint32_t serial)
+{
+	size_t row = profile_serials_find(serials, serial);
+
+	if (row != SIZE_MAX)
+		g->in_part[row] = true;
+}
+
 static int gather_all(struct findings_gather *g)
 {
+	_cleanup_(profile_serials_done) struct profile_serials serials = {0};
 	const struct profile *p = g->p;
 	bool any = false;
 	int r = gather_init(g);
 
+	if (!r)
+		r = profile_serials_init(&serials, p);
 	for (size_t i = 0; !r && i < p->process_count; i++) {
 		const char *why;
 		size_t snapshot;
@@ -378,10 +402,12 @@ static int gather_all(struct findings_gather *g)
 			g->unscanned[i] = why;
 		else
 			r = findings_scanned(g, (uint32_t)i, snapshot);
+		if (snapshot != SIZE_MAX && p->processes[i].counted_with)
+			tell_row(g, &serials, p->processes[i].counted_with);
 	}
 	if (!r && !any && (g->o->pid || g->o->snapshot))
 		return -ENODATA;
-	return r ? r : count_unscanned(g);
+	return r ? r : count_unscanned(g, &serials);
 }
 
 int findings_of(const struct profile *p, const struct findings_options *o,

@@ -22,6 +22,7 @@ struct findings_gather {
 	uint32_t *group;      /* by stack: recursion_group(); 0: not asked yet */
 	struct table grouped; /* process, group, kind, rule -> finding */
 	const char **unscanned; /* by process: why, or NULL */
+	bool *in_part; /* by process: it is a row of several, one of which was looked at */
 	struct proofs_index proofs;
 	uint32_t snapshot; /* of the process under way, or FINDING_NONE */
 };

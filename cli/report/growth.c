@@ -1,6 +1,7 @@
 #include "cli/report/growth.h"
 
 #include "cli/base/array.h"
+#include "cli/base/cleanup.h"
 #include "cli/profile/totals.h"
 
 #include <errno.h>
@@ -52,8 +53,18 @@ static uint64_t operations_of(const struct profile *p, const char *mark)
 	return sum;
 }
 
+/* Of a row that others are counted in, what those that have ended left stays: it grows
+ * with each of them, and says nothing. */
+static bool is_of_many(struct profile_serials *serials, const struct profile_site *s)
+{
+	size_t process = profile_serials_find(serials, s->process_serial);
+
+	return process != SIZE_MAX && serials->profile->processes[process].counted;
+}
+
 int growth_add(struct growth *g, const struct profile *p, const char *mark)
 {
+	_cleanup_(profile_serials_done) struct profile_serials serials = {0};
 	size_t k = g->count;
 
 	if (k == g->most)
@@ -61,12 +72,14 @@ int growth_add(struct growth *g, const struct profile *p, const char *mark)
 	if (k && (p->start_unix_ns != g->start_unix_ns ||
 		  p->wall_ns <= g->moments[k - 1].at_ns))
 		return -ESTALE;
+	if (profile_serials_init(&serials, p) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < p->site_count; i++) {
 		const struct profile_site *s = &p->sites[i];
 		struct profile_amount live = profile_site_live(s);
 		size_t at;
 
-		if (s->domain != PROFILE_MALLOC)
+		if (s->domain != PROFILE_MALLOC || is_of_many(&serials, s))
 			continue;
 		at = index_of(g, s->process_serial, s->stack);
 		if (at == SIZE_MAX)
@@ -126,26 +139,30 @@ static int add_rows(struct growth *g, const struct profile *p,
 		    const struct profile_share *rows, size_t n)
 {
 	size_t at = index_of(g, rows->process_serial, rows->stack), i = 0;
+	struct profile_amount left = {0}; /* what went with processes that had ended */
 	struct profile_share sum = {0};
 
 	if (at == SIZE_MAX ||
 	    array_reserve(&g->kept, &g->kept_room, g->site_count * g->most) < 0)
 		return -ENOMEM;
 	for (size_t k = 0; k < g->most; k++) {
-		uint64_t kept = 0;
+		uint64_t kept = 0, gone = left.bytes;
 
 		for (; i < n && rows[i].value < epoch_of(g, p, k); i++) {
 			sum.allocs += rows[i].allocs;
 			sum.allocated_bytes += rows[i].allocated_bytes;
 			sum.frees += rows[i].frees;
 			sum.freed_bytes += rows[i].freed_bytes;
+			left.blocks += rows[i].left.blocks;
+			left.bytes += rows[i].left.bytes;
 			kept += less(rows[i].allocated_bytes, rows[i].died.bytes);
 		}
-		g->live[at * g->most + k] = less(sum.allocated_bytes, sum.freed_bytes);
+		g->live[at * g->most + k] =
+			less(sum.allocated_bytes, sum.freed_bytes + left.bytes);
 		if (k)
-			g->kept[at * g->most + k - 1] = kept;
+			g->kept[at * g->most + k - 1] = less(kept, left.bytes - gone);
 	}
-	g->sites[at].blocks = less(sum.allocs, sum.frees);
+	g->sites[at].blocks = less(sum.allocs, sum.frees + left.blocks);
 	return 0;
 }
 

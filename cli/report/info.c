@@ -235,10 +235,14 @@ static void put_contents(const struct page *page)
 		const char *name;
 		size_t count;
 	} rows[] = {
-		{"processes", p->process_count}, {"threads", p->thread_count},
-		{"modules", p->module_count},	 {"stack nodes", p->stack_count - 1},
-		{"codes", p->code_count},	 {"frames", p->frame_count},
-		{"sites", p->site_count},	 {"timeline bins", p->bin_count},
+		{"processes", profile_processes(p)},
+		{"threads", p->thread_count},
+		{"modules", p->module_count},
+		{"stack nodes", p->stack_count - 1},
+		{"codes", p->code_count},
+		{"frames", p->frame_count},
+		{"sites", p->site_count},
+		{"timeline bins", p->bin_count},
 		{"marks", p->mark_count},
 		{"strings", p->strings.count},
 	};
@@ -458,6 +462,8 @@ static void json_process(struct json *j, const struct page *page,
 	json_object(j);
 	json_put_unsigned(j, "serial", q->serial);
 	json_put_unsigned(j, "parent_serial", q->parent_serial);
+	json_put_unsigned(j, "counted_with", q->counted_with);
+	json_put_unsigned(j, "counted", q->counted);
 	json_key(j, "pid");
 	json_signed(j, q->pid);
 	json_put_string(j, "command", string(page, q->command));

@@ -57,7 +57,7 @@ void losses_text(const struct profile *p, bool colour, FILE *out)
 		     "%s stacks were cut: there were more than are kept%s.",
 		     units_count(p->cut_stacks).text,
 		     p->process_count > 1
-			     ? " (`heapline run --only` records fewer programs)"
+			     ? " (`heapline run --by-program` or `--only` needs fewer)"
 			     : "");
 	if (!p->symbolised)
 		warn(colour, out, "names of functions and lines were not resolved.");

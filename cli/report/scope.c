@@ -16,6 +16,7 @@ const char *const scope_domains[PROFILE_DOMAINS] = {
 static int choose_processes(struct scope *s, int32_t pid)
 {
 	const struct profile *p = s->profile;
+	bool apart = false;
 
 	s->process = calloc(p->process_count + 1, sizeof(*s->process));
 	if (!s->process)
@@ -31,9 +32,12 @@ static int choose_processes(struct scope *s, int32_t pid)
 		if (pid && p->processes[i].pid != pid)
 			continue;
 		s->process[i] = true;
-		s->process_count++;
+		s->process_count += !p->processes[i].counted;
+		apart |= !p->processes[i].counted_with;
 	}
-	return pid && !s->process_count ? -ESRCH : 0;
+	if (pid && !s->process_count)
+		return -ESRCH;
+	return pid && !apart ? -EXDEV : 0;
 }
 
 /* Serials are small numbers as a rule: a site's process is then found at once. */

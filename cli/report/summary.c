@@ -72,15 +72,30 @@ static void put_when(const struct page *page)
 	fputc('\n', page->out);
 }
 
+/* Of one process, with whom it is counted. */
+static void put_company(const struct page *page)
+{
+	const struct profile *p = page->profile;
+
+	for (size_t i = 0; i < p->process_count; i++)
+		if (page->scope->process[i] && p->processes[i].counted > 1)
+			fprintf(page->out,
+				"; counted together with %s more of its program",
+				units_count(p->processes[i].counted - 1).text);
+}
+
 /* How many processes there were, and how many programs they were in turn. */
 static void put_population(const struct page *page)
 {
 	size_t programs = page->scope->process_count, processes = 0;
 
-	if (programs < 2)
+	if (programs < 2) {
+		put_company(page);
 		return;
+	}
 	for (size_t i = 0; i < page->profile->process_count; i++)
-		processes += page->scope->process[i] && page->images->first[i];
+		processes += page->scope->process[i] && page->images->first[i] &&
+			     !page->profile->processes[i].counted;
 	if (processes < 2)
 		fprintf(page->out,
 			"; %zu programs recorded, each by exec of the one "
@@ -486,13 +501,23 @@ static int put_sites(const struct page *page, const struct summary *s)
 	return 0;
 }
 
+/* It has figures of its own. */
+static bool is_row(const struct page *page, size_t process)
+{
+	return page->scope->process[process] &&
+	       !page->profile->processes[process].counted_with;
+}
+
 static void put_processes(const struct page *page, const struct summary *all)
 {
 	const struct profile *p = page->profile;
 	size_t limit = page->options->limit ? page->options->limit : 20, shown = 0;
+	size_t count = 0;
 
 	if (page->scope->process_count < 2)
 		return;
+	for (size_t i = 0; i < p->process_count; i++)
+		count += is_row(page, i);
 	put_title(
 		page,
 		page->scope->moment == SCOPE_AT
@@ -501,7 +526,7 @@ static void put_processes(const struct page *page, const struct summary *all)
 			: "Programs: own peak, and what they had not freed when they "
 			  "ended");
 	for (size_t i = 0; i < p->process_count && shown < limit; i++) {
-		if (!page->scope->process[i])
+		if (!is_row(page, i))
 			continue;
 		fprintf(page->out, "  %8" PRId32 " %14s %14s  ", p->processes[i].pid,
 			size(page, all[i].peak.bytes).text,
@@ -512,9 +537,9 @@ static void put_processes(const struct page *page, const struct summary *all)
 		fputs(")\n", page->out);
 		shown++;
 	}
-	if (shown < page->scope->process_count)
+	if (shown < count)
 		fprintf(page->out, "  %zu more: -n COUNT shows more of them\n",
-			page->scope->process_count - shown);
+			count - shown);
 }
 
 static void put_command(const struct page *page, const char *command, const char *what)
@@ -561,6 +586,13 @@ static void put_next(const struct page *page, const struct summary *s)
 	put_command(page, "heapline report --json", "all figures, exact, for scripts");
 }
 
+/* Bytes, at its peak; of one that is counted with others, as far as that is known. */
+static uint64_t highest(const struct profile_process *p)
+{
+	return p->counted_with ? p->memory[PROFILE_AT_PEAK].live_bytes
+			       : p->domain[PROFILE_MALLOC].peak.bytes;
+}
+
 /* Of the process that had most. What the allocator and the kernel say is of the whole.
  */
 static void put_memory(const struct page *page)
@@ -569,10 +601,8 @@ static void put_memory(const struct page *page)
 	size_t most = SIZE_MAX;
 
 	for (size_t i = 0; i < page->profile->process_count; i++)
-		if (page->scope->process[i] &&
-		    (most == SIZE_MAX ||
-		     items[i].domain[PROFILE_MALLOC].peak.bytes >
-			     items[most].domain[PROFILE_MALLOC].peak.bytes))
+		if (page->scope->process[i] && !items[i].counted &&
+		    (most == SIZE_MAX || highest(&items[i]) > highest(&items[most])))
 			most = i;
 	if (most != SIZE_MAX && !cut_is(page->profile))
 		memory_text(&items[most], page->options->bytes, page->options->colour,

@@ -152,6 +152,8 @@ static void json_process(const struct profile *p, struct json *j,
 	json_signed(j, process->pid);
 	json_put_unsigned(j, "serial", process->serial);
 	json_put_unsigned(j, "parent_serial", process->parent_serial);
+	json_put_unsigned(j, "counted_with", process->counted_with);
+	json_put_unsigned(j, "counted", process->counted);
 	json_put_string(j, "command", strings_get(&p->strings, process->command));
 	json_put_string(j, "exe", strings_get(&p->strings, process->exe));
 	json_put_string(j, "end", end_name(process->end));

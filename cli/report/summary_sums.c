@@ -132,8 +132,8 @@ struct summary summary_total(const struct scope *scope, const struct summary *al
 		add_amount(&sum.leaked, s->leaked);
 		add_amount(&sum.not_yet, s->not_yet);
 		add_amount(&sum.finalised, s->finalised);
-		sum.ended += s->ended;
-		sum.went_on += s->went_on;
+		sum.ended += s->ended && !scope->profile->processes[i].counted;
+		sum.went_on += s->went_on && !scope->profile->processes[i].counted;
 		sum.unknown_frees += s->unknown_frees;
 		sum.unseen_frees += s->unseen_frees;
 		sum.pools.unknown += s->pools.unknown;

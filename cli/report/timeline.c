@@ -3,6 +3,7 @@
 #include "cli/base/cleanup.h"
 #include "cli/base/json.h"
 #include "cli/base/units.h"
+#include "cli/profile/totals.h"
 #include "cli/report/axis.h"
 #include "cli/report/cut.h"
 #include "cli/report/losses.h"
@@ -399,15 +400,16 @@ static void put_head(const struct chart *c)
 	const char *command =
 		p->process_count ? strings_get(&p->strings, p->processes[0].command)
 				 : "nothing";
+	size_t processes = profile_processes(p);
 	char name[NAME];
 
 	text_style(c->out, c->options->colour, TEXT_BOLD);
 	fprintf(c->out, "Timeline of %s%s", text_clean(command, name, sizeof(name)),
 		strlen(command) < sizeof(name) ? "" : "...");
 	text_style(c->out, c->options->colour, TEXT_PLAIN);
-	if (p->process_count > 1)
-		fprintf(c->out, " and %zu more process%s", p->process_count - 1,
-			p->process_count == 2 ? "" : "es");
+	if (processes > 1)
+		fprintf(c->out, " and %zu more process%s", processes - 1,
+			processes == 2 ? "" : "es");
 	fprintf(c->out, ", %s",
 		p->slice.has_range ? cut_period(p).text
 				   : units_duration(c->span.end_ns).text);
@@ -562,7 +564,7 @@ static void json_head(const struct profile *p, struct json *j)
 			p->process_count
 				? strings_get(&p->strings, p->processes[0].command)
 				: "");
-	json_put_unsigned(j, "processes", p->process_count);
+	json_put_unsigned(j, "processes", profile_processes(p));
 	json_put_unsigned(j, "start_unix_ns", p->start_unix_ns);
 	json_put_unsigned(j, "wall_ns", p->wall_ns);
 	json_key(j, "peak");

@@ -6,6 +6,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
+#include "cli/profile/totals.h"
 #include "cli/report/axis.h"
 #include "cli/report/cut.h"
 #include "cli/report/text.h"
@@ -249,8 +250,8 @@ static void put_head(const struct picture *p)
 	fprintf(out, "</text>\n<text x=\"%d\" y=\"48\">%s", LEFT,
 		profile->slice.has_range ? cut_period(profile).text
 					 : units_duration(p->span.end_ns).text);
-	if (profile->process_count > 1)
-		fprintf(out, ", %zu processes together", profile->process_count);
+	if (profile_processes(profile) > 1)
+		fprintf(out, ", %zu processes together", profile_processes(profile));
 	fputs("; live bytes: light to the most, dark to the least of each moment, "
 	      "line: the last</text>\n",
 	      out);

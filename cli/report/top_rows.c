@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/report/calls.h"
+#include "cli/report/ending.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -354,6 +355,16 @@ void top_rows_done(struct top_rows *r)
 	*r = (struct top_rows){0};
 }
 
+static void name_process(const struct profile *p, const struct profile_process *q,
+			 char *buffer, size_t room)
+{
+	int n = snprintf(buffer, room, "%d %s", (int)q->pid,
+			 strings_get(&p->strings, q->command));
+
+	if (q->counted && n > 0 && (size_t)n < room)
+		snprintf(buffer + n, room - (size_t)n, " (%s)", ending_of(q).text);
+}
+
 const char *top_rows_name(const struct top_rows *r, uint32_t row,
 			  enum labels_detail detail, char *buffer, size_t room)
 {
@@ -368,8 +379,7 @@ const char *top_rows_name(const struct top_rows *r, uint32_t row,
 	if (r->by == TOP_DOMAIN)
 		snprintf(buffer, room, "%s", domains[row]);
 	else if (r->by == TOP_PROCESS)
-		snprintf(buffer, room, "%d %s", (int)p->processes[row].pid,
-			 strings_get(&p->strings, p->processes[row].command));
+		name_process(p, &p->processes[row], buffer, room);
 	else if (r->by == TOP_STACK)
 		name_stack(r, r->stacks[row], buffer, room);
 	else

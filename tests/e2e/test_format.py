@@ -40,9 +40,9 @@ def document():
             twice = [[[("%d.%s" % (k, n), c) for n, c in block] for k in (0, 1)]
                      for block in (blocks[1], blocks[3])]
             third, fourth = ([("%d.%s" % (k, n), c) for n, c in blocks[1]] for k in (2, 3))
-            python, pools, finalised, arenas, at_peak = blocks[4:]
+            python, pools, finalised, arenas, at_peak, counted = blocks[4:]
             blocks = [blocks[0], *twice[0], blocks[2], *twice[1], python, third, pools,
-                      finalised, fourth, arenas, at_peak]
+                      finalised, fourth, arenas, at_peak, counted]
         sections[name] = [column for block in blocks for column in block]
     return sections, types
 
@@ -217,6 +217,8 @@ class Format(harness.Case):
             self.assertEqual(ours["events"], theirs["events"])
             self.assertEqual(ours["0.peak.bytes"], theirs["peak"]["bytes"])
             self.assertEqual(ours["0.allocs"], theirs["totals"]["allocations"])
+            self.assertEqual((ours["counted_with"], ours["counted"]),
+                             (theirs["counted_with"], theirs["counted"]))
             self.assertEqual(ours["inherited.bytes"], theirs["inherited"]["bytes"])
             self.assertEqual(ours["inherited_freed.blocks"],
                              theirs["inherited"]["freed_blocks"])
@@ -244,6 +246,32 @@ class Format(harness.Case):
         (missed,) = reader.rows["UNFOLLOWED"]
         self.assertEqual((missed["program"].decode(), missed["why"]), (static, 2))
         self.assertTrue(any(p["inherited.bytes"] for p in reader.rows["PROCESSES"]))
+
+    def test_processes_that_are_counted_together(self):
+        reader, report = self.read(
+            ["sh", "-c", "for i in 1 2 3; do ls / >ls; sleep 0.05; done; cat ls"],
+            ["--by-program"])
+        self.check(reader, report)
+        (row,) = [p for p in reader.rows["PROCESSES"] if p["exe"].endswith(b"/ls")
+                  and p["counted"]]
+        self.assertEqual(row["counted"], 3)
+        self.assertEqual(len([p for p in reader.rows["PROCESSES"]
+                              if p["counted_with"] == row["serial"]]), 3)
+        sites = {}
+        for share in reader.rows["TIMES"]:
+            sites.setdefault((share["process_serial"], share["stack"], share["domain"]),
+                             []).append(share)
+        left = 0
+        for key, shares in sites.items():
+            parts = sum(share["left.bytes"] for share in shares[:-1])
+            site = reader.sites[key]
+            # Of the last row the rest; a process that is counted alone leaves nothing.
+            self.assertLessEqual(parts, site["allocated_bytes"] - site["freed_bytes"])
+            left += parts
+            if key[0] != row["serial"] and not any(
+                    p["counted"] for p in reader.rows["PROCESSES"] if p["serial"] == key[0]):
+                self.assertEqual(parts, 0)
+        self.assertGreater(left, 0)
 
     def test_pieces_of_types(self):
         script = self.write("objects.py", "import ctypes\n"

@@ -25,7 +25,7 @@ enum {
 
 struct side { /* what one of the two ledgers is given */
 	struct ledger ledger;
-	struct ledger_process process[PROCESSES];
+	struct ledger_process process[PROCESSES], crowd;
 	struct ledger_thread thread[RINGS];
 };
 
@@ -119,12 +119,17 @@ static void random_events(struct world *w)
 
 /* ---- the two ledgers ----------------------------------------------------- */
 
-static void open_side(struct world *w, struct side *s)
+static void open_side(struct world *w, struct side *s, bool together)
 {
 	assert_int_equal(ledger_open(&s->ledger, base, &w->clock), 0);
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		assert_int_equal(
 			ledger_process_start(&s->ledger, &s->process[i], i + 1), 0);
+	assert_int_equal(ledger_crowd_start(&s->ledger, &s->crowd, PROCESSES + 1), 0);
+	for (int i = 0; together && i < PROCESSES; i++)
+		assert_int_equal(sites_join(&s->ledger.sites, &s->process[i].sums,
+					    &s->crowd.sums),
+				 0);
 }
 
 static void close_side(struct side *s)
@@ -135,6 +140,7 @@ static void close_side(struct side *s)
 	ledger_done(&s->ledger);
 	for (int i = 0; i < PROCESSES; i++)
 		ledger_process_done(&s->process[i]);
+	ledger_process_done(&s->crowd);
 }
 
 static struct ledger_process *owner(struct side *s, const struct event *ev)
@@ -256,6 +262,7 @@ static void compare_sums(const struct ledger_process *a, const struct ledger_pro
 	for (size_t i = 0; i < sizeof(x.peak) / sizeof(x.peak[0]); i++)
 		x.peak[i].epoch = y.peak[i].epoch = 0;
 	x.direct = y.direct = x.met = y.met = NULL;
+	x.crowd = y.crowd = NULL;
 	assert_memory_equal(&x, &y, sizeof(x));
 }
 
@@ -281,6 +288,7 @@ static void compare(struct world *w)
 	struct profile a = {0}, b = {0};
 
 	compare_processes(&w->single, &w->running);
+	compare_sums(&w->single.crowd, &w->running.crowd);
 	fill_in(&w->single, &a);
 	fill_in(&w->running, &b);
 	compare_sites(&a, &b);
@@ -295,6 +303,13 @@ static void compare(struct world *w)
 	empty(&b);
 }
 
+/* What it had leaves the sums. */
+static void end_child(struct side *s, uint64_t ns)
+{
+	ledger_thread_end(&s->ledger, &s->process[1], &s->thread[RINGS - 1]);
+	ledger_process_end(&s->ledger, &s->process[1], ns);
+}
+
 static void one_stream(struct world *w, uint64_t seed)
 {
 	*w = (struct world){.random = seed * 0x9e3779b97f4a7c15ull + 1,
@@ -302,8 +317,8 @@ static void one_stream(struct world *w, uint64_t seed)
 			    .clock = {.rate = 1ull << 32}};
 	bool inherited = false;
 
-	open_side(w, &w->single);
-	open_side(w, &w->running);
+	open_side(w, &w->single, seed % 4 > 1);
+	open_side(w, &w->running, seed % 4 > 1);
 	random_events(w);
 	for (size_t i = 0, n; i < EVENTS; i += n) {
 		uint64_t behind = chance(w, 4);
@@ -322,6 +337,10 @@ static void one_stream(struct world *w, uint64_t seed)
 			continue;
 		settle(&w->single, behind);
 		settle(&w->running, behind);
+	}
+	if (chance(w, 2)) {
+		end_child(&w->single, w->stamp);
+		end_child(&w->running, w->stamp);
 	}
 	compare(w);
 	close_side(&w->single);
@@ -373,7 +392,7 @@ static void a_block_is_ignored_before_its_allocation_is_understood(void **state)
 
 	(void)state;
 	w->clock = (struct stamp_clock){.rate = 1ull << 32};
-	open_side(w, &w->single);
+	open_side(w, &w->single, false);
 	give_singly(&w->single, events, 3);
 	assert_int_equal(w->single.process[0].parked, 1);
 	give_singly(&w->single, events + 3, 1);

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 
 enum {
-	PROCESSES = 4,
+	PROCESSES = 7,
+	APART = 3, /* of these; the others may be counted together, in the row CROWD */
+	CROWD = PROCESSES,
+	ROWS,
 	STACKS = 6,
 	BLOCKS = 60,
 	EVENTS = 400,
 };
-
 
 struct naive_block {
 	bool live;
@@ -27,13 +29,21 @@ struct naive_block {
 struct naive {
 	uint64_t random;
 	struct sites sites;
-	struct sites_process process[PROCESSES];
-	bool ended[PROCESSES];
+	struct sites_process process[ROWS];
+	bool ended[ROWS];
 	struct naive_block blocks[BLOCKS];
-	struct profile_amount live[PROCESSES][STACKS + 1], peak[PROCESSES][STACKS + 1],
-		tree_peak[PROCESSES][STACKS + 1];
-	uint64_t peak_bytes[PROCESSES], tree_peak_bytes;
+	/* Of the rows; what the crowd's members left is no part of `live`. */
+	struct profile_amount live[ROWS][STACKS + 1], peak[ROWS][STACKS + 1],
+		tree_peak[ROWS][STACKS + 1], left[STACKS + 1];
+	uint64_t peak_bytes[ROWS], tree_peak_bytes;
+	uint64_t own[PROCESSES]; /* bytes */
 };
+
+/* Where a process is counted. */
+static int row_of(const struct naive *n, int process)
+{
+	return n->process[process].crowd ? CROWD : process;
+}
 
 static uint64_t chance(struct naive *n, uint64_t below)
 {
@@ -54,7 +64,7 @@ static void look(struct naive *n)
 {
 	uint64_t tree = 0;
 
-	for (int p = 0; p < PROCESSES; p++) {
+	for (int p = 0; p < ROWS; p++) {
 		uint64_t bytes = sum(n->live[p]);
 
 		tree += n->ended[p] ? 0 : bytes;
@@ -67,7 +77,7 @@ static void look(struct naive *n)
 		return;
 	n->tree_peak_bytes = tree;
 	memset(n->tree_peak, 0, sizeof(n->tree_peak));
-	for (int p = 0; p < PROCESSES; p++)
+	for (int p = 0; p < ROWS; p++)
 		if (!n->ended[p])
 			memcpy(n->tree_peak[p], n->live[p], sizeof(n->live[p]));
 }
@@ -86,8 +96,21 @@ static void allocate(struct naive *n, struct naive_block *b, uint64_t ns)
 	b->block.site = sites_find(&n->sites, &n->process[p], stack, PROFILE_MALLOC);
 	sites_alloc(&n->sites, &n->process[p], b->block.site, b->block.size, 1, ns);
 	stack = n->sites.items[b->block.site].stack; /* numbered by first sight */
-	n->live[p][stack].blocks++;
-	n->live[p][stack].bytes += b->block.size;
+	n->live[row_of(n, p)][stack].blocks++;
+	n->live[row_of(n, p)][stack].bytes += b->block.size;
+	n->own[p] += b->block.size;
+}
+
+/* A block is no more. */
+static void take(struct naive *n, struct naive_block *b)
+{
+	uint32_t stack = n->sites.items[b->block.site].stack;
+	struct profile_amount *live = &n->live[row_of(n, b->process)][stack];
+
+	b->live = false;
+	live->blocks--;
+	live->bytes -= b->block.size;
+	n->own[b->process] -= b->block.size;
 }
 
 static void release(struct naive *n, struct naive_block *b, uint64_t ns)
@@ -95,12 +118,23 @@ static void release(struct naive *n, struct naive_block *b, uint64_t ns)
 	struct sites_process *p = &n->process[b->process];
 	uint32_t by = sites_find(&n->sites, p, (uint32_t)chance(n, STACKS + 1),
 				 PROFILE_MALLOC);
+
+	sites_free(&n->sites, p, &b->block, 1, by, ns);
+	take(n, b);
+}
+
+/* A block goes with its process. */
+static void abandon(struct naive *n, struct naive_block *b, uint64_t ns)
+{
 	uint32_t stack = n->sites.items[b->block.site].stack;
 
 	b->live = false;
-	sites_free(&n->sites, p, &b->block, 1, by, ns);
-	n->live[b->process][stack].blocks--;
-	n->live[b->process][stack].bytes -= b->block.size;
+	if (row_of(n, b->process) != CROWD)
+		return;
+	sites_keep(&n->sites, &n->process[b->process], NULL, &b->block, 1, ns);
+	take(n, b);
+	n->left[stack].blocks++;
+	n->left[stack].bytes += b->block.size;
 }
 
 static void end(struct naive *n, int p, uint64_t ns)
@@ -109,7 +143,8 @@ static void end(struct naive *n, int p, uint64_t ns)
 		return;
 	n->ended[p] = true;
 	for (int i = 0; i < BLOCKS; i++)
-		n->blocks[i].live &= n->blocks[i].process != p;
+		if (n->blocks[i].live && n->blocks[i].process == p)
+			abandon(n, &n->blocks[i], ns);
 	sites_process_end(&n->sites, &n->process[p], ns);
 }
 
@@ -119,18 +154,26 @@ static void compare(struct naive *n, struct profile *profile)
 	for (size_t i = 0; i < profile->site_count; i++) {
 		const struct profile_site *s = &profile->sites[i];
 		uint32_t p = s->process_serial - 1;
+		struct profile_amount left = {0};
 
-		assert_int_equal(s->allocs - s->frees, n->live[p][s->stack].blocks);
+		if (p == CROWD)
+			left = n->left[s->stack];
+		assert_int_equal(s->allocs - s->frees,
+				 n->live[p][s->stack].blocks + left.blocks);
 		assert_int_equal(s->allocated_bytes - s->freed_bytes,
-				 n->live[p][s->stack].bytes);
+				 n->live[p][s->stack].bytes + left.bytes);
 		assert_int_equal(s->peak.bytes, n->peak[p][s->stack].bytes);
 		assert_int_equal(s->peak.blocks, n->peak[p][s->stack].blocks);
 		assert_int_equal(s->tree_peak.bytes, n->tree_peak[p][s->stack].bytes);
 		assert_int_equal(s->tree_peak.blocks, n->tree_peak[p][s->stack].blocks);
 	}
-	for (int p = 0; p < PROCESSES; p++)
+	for (int p = 0; p < ROWS; p++)
 		assert_int_equal(n->process[p].peak[PROFILE_MALLOC].max.bytes,
 				 n->peak_bytes[p]);
+	for (int p = 0; p < PROCESSES; p++)
+		if (!n->ended[p])
+			assert_int_equal(n->process[p].live[PROFILE_MALLOC].bytes,
+					 n->own[p]);
 	assert_int_equal(n->sites.tree_peak.max.bytes, n->tree_peak_bytes);
 }
 
@@ -168,10 +211,15 @@ static void one_run(uint64_t seed)
 	for (uint32_t p = 0; p < PROCESSES; p++)
 		assert_int_equal(sites_process_start(&n->sites, &n->process[p], p + 1),
 				 0);
+	assert_int_equal(sites_crowd_start(&n->sites, &n->process[CROWD], CROWD + 1),
+			 0);
+	for (int p = APART; seed % 2 && p < PROCESSES; p++)
+		assert_int_equal(
+			sites_join(&n->sites, &n->process[p], &n->process[CROWD]), 0);
 	for (uint64_t i = 0; i < EVENTS; i++) {
 		struct naive_block *b = &n->blocks[chance(n, BLOCKS)];
 
-		if (!chance(n, 200))
+		if (!chance(n, seed % 2 ? 70 : 200))
 			end(n, (int)chance(n, PROCESSES), i);
 		else if (b->live)
 			release(n, b, i);

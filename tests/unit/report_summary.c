@@ -96,8 +96,8 @@ static void losses_are_the_first_thing_said(void **state)
 	free(text);
 	report_process(p, 2, 101, "./other");
 	text = REPORT_TEXT(summary_text(p, &o, out));
-	check_has(text,
-		  "than are kept (`heapline run --only` records fewer programs).");
+	check_has(text, "than are kept (`heapline run --by-program` or `--only` needs "
+			"fewer).");
 	free(text);
 	profile_close(p);
 }

@@ -28,6 +28,8 @@ export interface Process extends Figures {
   pid: number;
   serial: number;
   parent_serial: number;
+  counted_with: number; // serial of the row that has its figures; 0: its own
+  counted: number; // of such a row: processes; 0: it is one
   command: string;
   exe: string;
   end: string;

@@ -94,7 +94,7 @@ export class Scope {
     this.site = this.slice ? this.slice.site : model.site;
     const all = model.report.processes;
     const inScope = all.map((p) => !filter.pid || p.pid === filter.pid);
-    all.forEach((_, i) => inScope[i] && this.processes.push(i));
+    all.forEach((p, i) => inScope[i] && !p.counted && this.processes.push(i));
     this.chooseMoment();
     const nodes = this.chooseNodes();
     const domain = DOMAINS.indexOf(filter.domain);
@@ -117,11 +117,11 @@ export class Scope {
     }
     const peaks = this.domainPeaks();
     let highest = -1;
-    for (const i of processes)
-      if (peaks[i] > highest) {
-        highest = peaks[i];
-        this.peakProcess = i;
-      }
+    model.report.processes.forEach((p, i) => {
+      if ((filter.pid && p.pid !== filter.pid) || peaks[i] <= highest) return;
+      highest = peaks[i];
+      this.peakProcess = i;
+    });
     if (model.report.processes.length <= 1) this.peakProcess = -1;
   }
 

@@ -5,6 +5,7 @@ import { eachOnce } from "./lines";
 import type { Model } from "./model";
 import { FIGURES, type Metric, type NodeFigure, noSums, type Scope, type Sums } from "./scope";
 import type { TopBy } from "./state";
+import { together } from "./units";
 
 export interface TopRow {
   label: number; // or the process's number
@@ -80,7 +81,7 @@ export function topName(m: Model, by: TopBy, label: number): string {
   if (label === -1) return "smaller (folded when this page was made)";
   if (by === "process") {
     const p = m.report.processes[label];
-    return p.pid + " " + p.command;
+    return p.pid + " " + p.command + (p.counted ? ` (${together(p)})` : "");
   }
   const kind = by === "site" ? "line" : by;
   return m.text(m.labels[kind].short[label]);

@@ -9,7 +9,7 @@ import { METRICS, type Metric } from "./scope";
 import { Choice, titled } from "./parts";
 import { type State, TOP_BY } from "./state";
 import { topFullName, topName, topRows } from "./top";
-import { clean, count, duration, percent, size } from "./units";
+import { clean, count, duration, percent, size, together } from "./units";
 
 const TITLES: Record<Metric, string> = {
   peak: "Peak", leaked: "Leaked", allocated: "Allocated", temporary: "Temporary",
@@ -204,12 +204,13 @@ const ENDS: Record<string, string> = {
 
 export function ProcessesView() {
   const { model: m, state, set } = useView();
-  const all = m.report.processes;
+  const every = m.report.processes;
+  const all = useMemo(() => every.filter((p) => !p.counted_with), [every]);
   const [process, selectProcess] = useState(0);
   const [thread, selectThread] = useState(0);
   const most = all.reduce((a, p) => Math.max(a, p.peak.bytes), 0);
   const events = m.threads.rows.reduce((a, t) => Math.max(a, t.events), 0);
-  const bySerial = useMemo(() => new Map(all.map((p) => [p.serial, p])), [all]);
+  const bySerial = useMemo(() => new Map(every.map((p) => [p.serial, p])), [every]);
   return (
     <div class="processes-view">
       <section aria-label="Processes">
@@ -240,7 +241,7 @@ export function ProcessesView() {
               <span class="name" title={clean(p.command)}>
                 <code>{clean(p.command)}</code>{" "}
                 <small>
-                  {ENDS[p.end] ?? p.end}
+                  {p.counted ? together(p) : (ENDS[p.end] ?? p.end)}
                   {p.exit !== null && p.end === "exited" ? " with " + p.exit : ""}
                   {p.exit !== null && p.end === "signaled" ? " " + (p.exit - 128) : ""}
                   {p.pid === state.pid ? "; shown alone" : ""}

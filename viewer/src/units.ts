@@ -18,6 +18,13 @@ export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
+/** Of a row that processes are counted in: which. */
+export function together(row: { counted: number }): string {
+  return row.counted === 1
+    ? "the only one of its program"
+    : count(row.counted) + " processes together";
+}
+
 export function percent(part: number, whole: number): string {
   return (whole ? (part * 100) / whole : 0).toFixed(1) + " %";
 }

@@ -184,7 +184,8 @@ function domainsOf(m: Model): Domain[] {
 function Controls(p: ControlsProps) {
   const { model: m, pair, state, set } = p;
   const changes = pair && state.show === "diff";
-  const pids = [...new Set(m.report.processes.map((q) => q.pid))];
+  const apart = m.report.processes.filter((q) => !q.counted_with);
+  const pids = [...new Set(apart.map((q) => q.pid))];
   const domains = domainsOf(m);
   return (
     <div class="controls">
