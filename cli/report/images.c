@@ -26,7 +26,7 @@ static bool became(const struct profile_process *a, const struct profile_process
 
 int images_init(struct images *m, const struct profile *p)
 {
-	size_t n = p->process_count;
+	size_t n = p->process_count, processes = 0;
 	_cleanup_(freep) uint32_t *order = calloc(n + 1, sizeof(*order));
 
 	*m = (struct images){.profile = p};
@@ -37,12 +37,13 @@ int images_init(struct images *m, const struct profile *p)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++) {
-		order[i] = (uint32_t)i;
+		if (!p->processes[i].counted)
+			order[processes++] = (uint32_t)i;
 		m->next[i] = IMAGES_NONE;
 		m->first[i] = true;
 	}
-	qsort_r(order, n, sizeof(*order), by_pid, (void *)p);
-	for (size_t i = 0; i + 1 < n; i++) {
+	qsort_r(order, processes, sizeof(*order), by_pid, (void *)p);
+	for (size_t i = 0; i + 1 < processes; i++) {
 		if (!became(&p->processes[order[i]], &p->processes[order[i + 1]]))
 			continue;
 		m->next[order[i]] = order[i + 1];

@@ -154,6 +154,13 @@ class Together(harness.Case):
         self.assertGreaterEqual(sum(p["events"] for p in counted),
                                 totals["allocations"] + totals["frees"] + freed)
 
+    def test_an_exec_is_the_same_process_s(self):
+        for profile in self.both("exec ./work leak three", status=3):
+            report = self.report_json(profile)
+            self.assertEqual(report["exit"], 3)
+            text = self.heapline("report", profile).stdout.decode()
+            self.assertIn("exited with status 3; 2 programs recorded, each by exec", text)
+
     # ---- parts -----------------------------------------------------------------------
 
     def test_a_moment_has_nothing_of_those_that_had_ended(self):
