@@ -26,6 +26,7 @@ void family_changed(void)
 	atomic_fetch_add_explicit(&session_header()->changes, 1, memory_order_release);
 }
 
+/* (The lowest that is free: no more were ever in use than lived at a time.) */
 static struct wire_process *take(uint32_t i)
 {
 	struct wire_process *p = wire_process(session.base, i);
@@ -38,6 +39,7 @@ static struct wire_process *take(uint32_t i)
 		    &p->state, &is, WIRE_PROCESS_CLAIMED, memory_order_acquire,
 		    memory_order_relaxed))
 		return NULL;
+	wire_use_slot(session.base, i);
 	return p;
 }
 

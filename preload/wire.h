@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 5u
+#define WIRE_VERSION 6u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -133,6 +133,9 @@ struct wire_header {
 	/* Process slots ever changed by a target: added to (release) after the change,
 	 * so that the collector need not look at all slots. */
 	_Atomic uint32_t changes;
+	/* Process slots that were ever taken, by anybody: no other one needs a look. Said
+	 * before the slot's change is. */
+	_Atomic uint32_t slots_used;
 	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
 	 * before its first event, so that the collector need not look at all rings. */
 	_Atomic uint32_t claims;
@@ -623,6 +626,28 @@ static inline uint32_t wire_rings_to_try(int n)
 static inline struct wire_process *wire_process(void *base, uint32_t slot)
 {
 	return (struct wire_process *)((char *)base + WIRE_AT_PROCESSES) + slot;
+}
+
+/* Whoever has taken the slot, before its state is another one. */
+static inline void wire_use_slot(void *base, uint32_t slot)
+{
+	_Atomic uint32_t *used = &((struct wire_header *)base)->slots_used;
+	uint32_t is = atomic_load_explicit(used, memory_order_relaxed);
+
+	/* relaxed: what makes the slot looked at is released behind it. */
+	while (is <= slot &&
+	       !atomic_compare_exchange_weak_explicit(
+		       used, &is, slot + 1, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* How many from the first on may be in use; a target may have written anything. */
+static inline uint32_t wire_slots_used(void *base)
+{
+	uint32_t used = atomic_load_explicit(&((struct wire_header *)base)->slots_used,
+					     memory_order_relaxed);
+
+	return used < WIRE_PROCESSES ? used : WIRE_PROCESSES;
 }
 
 static inline struct wire_ring *wire_ring(void *base, uint32_t ring)

@@ -212,7 +212,7 @@ void members_look(struct members *m)
 
 	if (changes == m->changes_seen)
 		return;
-	for (uint32_t slot = 0; slot < WIRE_PROCESSES; slot++)
+	for (uint32_t slot = 0; slot < wire_slots_used(m->memory->base); slot++)
 		whole &= see(m, slot);
 	if (whole)
 		m->changes_seen = changes;

@@ -184,6 +184,7 @@ static int claim(struct recording *r, uint32_t own_pid)
 		if (!atomic_compare_exchange_strong(&p->state, &is,
 						    WIRE_PROCESS_CLAIMED))
 			continue;
+		wire_use_slot(r->base, i);
 		p->pid = own_pid;
 		p->serial = atomic_fetch_add(&h->serial, 1) + 1;
 		p->parent_serial = 0;

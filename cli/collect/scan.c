@@ -451,7 +451,7 @@ static void hear_processes(struct scans *s)
 
 	if (scans == s->scans_seen)
 		return;
-	for (uint32_t slot = 0; slot < WIRE_PROCESSES; slot++)
+	for (uint32_t slot = 0; slot < wire_slots_used(s->memory->base); slot++)
 		all &= hear_slot(s, slot);
 	if (all)
 		s->scans_seen = scans;

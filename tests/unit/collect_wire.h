@@ -79,6 +79,7 @@ static inline void wire_add_process(void *base, uint32_t slot, uint32_t serial,
 {
 	struct wire_process *p = wire_process(base, slot);
 
+	wire_use_slot(base, slot);
 	p->serial = serial;
 	p->pid = 1000 + serial;
 	p->parent_serial = parent;
