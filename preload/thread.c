@@ -102,6 +102,7 @@ static struct thread *ring_take(uint32_t i, uint32_t tid)
 				      memory_order_relaxed);
 		return NULL;
 	}
+	wire_use_ring(session.base, i);
 	ring_fill(ring, tid);
 	/* Fresh memory is zero, and stays untouched where nobody needs it. */
 	if (t->used) {

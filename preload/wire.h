@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC 0x31656e696c706168ull /* "hapline1", little-endian */
-#define WIRE_VERSION 6u
+#define WIRE_VERSION 7u
 
 /* Names in a target's environment. */
 #define WIRE_ENV_SESSION "HEAPLINE_SESSION" /* "NAME:TOKEN", set by `heapline run` */
@@ -139,6 +139,7 @@ struct wire_header {
 	/* Rings ever claimed: added to (release) after a ring's state became LIVE and
 	 * before its first event, so that the collector need not look at all rings. */
 	_Atomic uint32_t claims;
+	_Atomic uint32_t rings_used; /* as slots_used */
 	/* Scans ever asked for: added to (release) after a slot's scan became ASKED. */
 	_Atomic uint32_t scans;
 	_Atomic uint32_t loops_used;  /* entries of wire_loop() handed out */
@@ -628,26 +629,40 @@ static inline struct wire_process *wire_process(void *base, uint32_t slot)
 	return (struct wire_process *)((char *)base + WIRE_AT_PROCESSES) + slot;
 }
 
-/* Whoever has taken the slot, before its state is another one. */
-static inline void wire_use_slot(void *base, uint32_t slot)
+/* relaxed: what makes it looked at is released behind this. */
+static inline void wire_use(_Atomic uint32_t *used, uint32_t number)
 {
-	_Atomic uint32_t *used = &((struct wire_header *)base)->slots_used;
 	uint32_t is = atomic_load_explicit(used, memory_order_relaxed);
 
-	/* relaxed: what makes the slot looked at is released behind it. */
-	while (is <= slot &&
-	       !atomic_compare_exchange_weak_explicit(
-		       used, &is, slot + 1, memory_order_relaxed, memory_order_relaxed))
+	while (is <= number && !atomic_compare_exchange_weak_explicit(
+				       used, &is, number + 1, memory_order_relaxed,
+				       memory_order_relaxed))
 		;
 }
 
 /* How many from the first on may be in use; a target may have written anything. */
-static inline uint32_t wire_slots_used(void *base)
+static inline uint32_t wire_used(const _Atomic uint32_t *used, uint32_t most)
 {
-	uint32_t used = atomic_load_explicit(&((struct wire_header *)base)->slots_used,
-					     memory_order_relaxed);
+	uint32_t is = atomic_load_explicit(used, memory_order_relaxed);
 
-	return used < WIRE_PROCESSES ? used : WIRE_PROCESSES;
+	return is < most ? is : most;
+}
+
+/* Whoever has taken the slot, or the ring, before its state is another one. */
+static inline void wire_use_slot(void *base, uint32_t slot)
+{
+	wire_use(&((struct wire_header *)base)->slots_used, slot);
+}
+
+static inline void wire_use_ring(void *base, uint32_t ring)
+{
+	wire_use(&((struct wire_header *)base)->rings_used, ring);
+}
+
+static inline uint32_t wire_slots_used(const void *base)
+{
+	return wire_used(&((const struct wire_header *)base)->slots_used,
+			 WIRE_PROCESSES);
 }
 
 static inline struct wire_ring *wire_ring(void *base, uint32_t ring)

@@ -178,10 +178,10 @@ static bool release(struct ledger *l, struct ledger_process *p, const struct eve
 void blocks_stray(struct ledger *l, struct ledger_process *p,
 		  const struct live_block *b)
 {
-	if (array_reserve(&l->strays, &l->stray_room, l->stray_count + 1) < 0)
+	if (array_reserve(&p->strays, &p->stray_room, p->stray_count + 1) < 0)
 		l->sites.error = l->sites.error ? l->sites.error : -ENOMEM;
 	else
-		l->strays[l->stray_count++] = (struct ledger_stray){p, *b};
+		p->strays[p->stray_count++] = *b;
 }
 
 void blocks_value(struct ledger *l, struct ledger_process *p, uint64_t address,

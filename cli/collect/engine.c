@@ -1,5 +1,6 @@
 #include "cli/collect/engine.h"
 
+#include "cli/base/array.h"
 #include "cli/collect/chunks.h"
 #include "cli/collect/crowds.h"
 #include "cli/collect/engine_state.h"
@@ -274,18 +275,33 @@ static void settle_all(struct engine *e)
 
 /* ---- what happens beside the events -------------------------------------- */
 
+/* Those that have ended, as long as a child of theirs may come. */
+static void forget_awaited(struct engine *e, uint64_t ns)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < e->awaited_count; i++) {
+		struct process *p = e->awaited[i];
+
+		ledger_forget_forks(&p->books, ns);
+		if (ledger_has_forks(&p->books))
+			e->awaited[left++] = p;
+	}
+	e->awaited_count = left;
+}
+
 /* Parents that were not known yet, and forks that led to nothing. */
 static void look_at_families(struct engine *e)
 {
-	uint64_t ns = engine_now_ns(e);
+	uint64_t now = engine_now_ns(e);
+	uint64_t ns = now > FORK_PATIENCE_NS ? now - FORK_PATIENCE_NS : 0;
 
-	for (size_t i = 0; i < e->process_count; i++) {
+	for (struct process *p = e->living; p; p = p->behind) {
 		if (e->orphans)
-			processes_inherit(e, e->processes[i]);
-		if (ns > FORK_PATIENCE_NS)
-			ledger_forget_forks(&e->processes[i]->books,
-					    ns - FORK_PATIENCE_NS);
+			processes_inherit(e, p);
+		ledger_forget_forks(&p->books, ns);
 	}
+	forget_awaited(e, ns);
 }
 
 void engine_reap(struct engine *e)
@@ -343,6 +359,15 @@ static bool has_lanes(const struct engine *e, const struct process *p)
 	return false;
 }
 
+static void await(struct engine *e, struct process *p)
+{
+	if (!ledger_has_forks(&p->books))
+		return;
+	if (array_reserve(&e->awaited, &e->awaited_room, e->awaited_count + 1) < 0)
+		return; /* what it has for them is kept to the end */
+	e->awaited[e->awaited_count++] = p;
+}
+
 void engine_process_end(struct engine *e, struct engine_process *pub,
 			enum profile_end end, int32_t status)
 {
@@ -366,6 +391,7 @@ void engine_process_end(struct engine *e, struct engine_process *pub,
 	pub->end_status = status;
 	pub->end_ns = clock_ns(&e->clock, e->stamp);
 	ledger_process_end(&e->ledger, &p->books, pub->end_ns);
+	await(e, p);
 	crowds_leave(e, p);
 	processes_free_slot(e, p);
 }
@@ -429,6 +455,7 @@ void engine_close(struct engine *e)
 		processes_free(e->processes[i]);
 	free(e->processes);
 	free(e->threads);
+	free(e->awaited);
 	table_done(&e->serials);
 	crowds_done(&e->crowds);
 	modules_done(&e->modules);

@@ -73,7 +73,7 @@ struct engine {
 	size_t open_count;
 	bool in_use[WIRE_RINGS];
 	uint32_t claims;       /* as of the last look at all rings */
-	uint32_t touched;      /* rings that anybody has written to, as of a look */
+	uint32_t ever;	       /* rings that anybody has taken, as of a look */
 	size_t trim;	       /* where the next look for idle rings begins */
 	uint32_t look;	       /* where the next look at a few begins */
 	struct event *windows; /* free ones, linked through their first word */
@@ -81,7 +81,9 @@ struct engine {
 	struct process **processes; /* by index */
 	size_t process_count, process_room;
 	struct process *living, *newest; /* the first and the last that has not ended */
-	size_t orphans;	      /* whose parent is not known yet */
+	size_t orphans;			 /* living ones whose parent is not known yet */
+	struct process **awaited; /* that have ended, and have children that may come */
+	size_t awaited_count, awaited_room;
 	struct table serials; /* serial -> index + 1 */
 	struct crowds crowds;
 	struct thread *threads;

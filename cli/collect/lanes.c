@@ -3,12 +3,10 @@
 #include "cli/base/array.h"
 #include "cli/collect/processes.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	TRIM_RINGS = 256,      /* trimmed at most at a time */
@@ -61,23 +59,10 @@ static void look_at_claim(struct engine *e, uint32_t index)
 		lane_open(e, index);
 }
 
-/* How many rings from the first on may have been claimed ever: behind them there are
- * pages that nobody has touched. Nor do we, who would make them. */
-static uint32_t touched(const struct engine *e)
+/* Behind them there are pages that nobody has touched. Nor do we, who would make them. */
+static uint32_t ever_taken(const struct engine *e)
 {
-	const off_t first = (off_t)WIRE_AT_RINGS;
-	const off_t end = first + (off_t)(e->rings * sizeof(struct wire_ring));
-	off_t data = first, hole = first;
-
-	if (e->fd < 0)
-		return e->rings;
-	while (data < end && (data = lseek(e->fd, hole, SEEK_DATA)) >= 0 && data < end)
-		if ((hole = lseek(e->fd, data, SEEK_HOLE)) < 0)
-			return e->rings;
-	if (data < 0 && errno != ENXIO) /* it means that there are none */
-		return e->rings;
-	hole = hole < end ? hole : end;
-	return (uint32_t)((uint64_t)(hole - first) / sizeof(struct wire_ring));
+	return wire_used(&engine_header(e)->rings_used, e->rings);
 }
 
 /* Opens the rings that were claimed since the last time. */
@@ -92,9 +77,8 @@ void lanes_look_at_claims(struct engine *e, bool all)
 	e->claims = claims;
 	if (!all)
 		return;
-	/* Before a claim was counted its ring's page had been written to. */
-	e->touched = touched(e);
-	for (uint32_t i = 0; i < e->touched; i++)
+	e->ever = ever_taken(e);
+	for (uint32_t i = 0; i < e->ever; i++)
 		look_at_claim(e, i);
 }
 
@@ -183,11 +167,11 @@ void lanes_look_at_owner(struct lane *lane)
  * that was not announced. */
 void lanes_look_around(struct engine *e)
 {
-	if (e->look >= e->touched) {
+	if (e->look >= e->ever) {
 		e->look = 0;
-		e->touched = touched(e);
+		e->ever = ever_taken(e);
 	}
-	for (size_t i = 0; i < LOOK_RINGS && e->look < e->touched; i++, e->look++) {
+	for (size_t i = 0; i < LOOK_RINGS && e->look < e->ever; i++, e->look++) {
 		look_at_claim(e, e->look);
 		if (i < e->open_count)
 			lanes_look_at_owner(

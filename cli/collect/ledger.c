@@ -31,7 +31,6 @@ void ledger_done(struct ledger *l)
 			if (owns_realloc(i))
 				free(i->realloc);
 	park_done(&l->park);
-	free(l->strays);
 	sites_done(&l->sites);
 }
 
@@ -511,6 +510,11 @@ void ledger_forget_forks(struct ledger_process *p, uint64_t ns)
 	lineage_expire(&p->lineage, ns, release, NULL);
 }
 
+bool ledger_has_forks(const struct ledger_process *p)
+{
+	return p->lineage.fork_count;
+}
+
 void ledger_process_told(struct ledger_process *p, uint32_t serial)
 {
 	lineage_told(&p->lineage, serial);
@@ -549,12 +553,18 @@ static void keep_all(struct ledger *l, struct ledger_process *p, uint64_t ns)
 	}
 	if (k.index.room || p->sums.crowd) {
 		ledger_each(l, p, keep, &k);
-		for (size_t i = 0; i < l->stray_count; i++)
-			if (l->strays[i].process == p)
-				keep(&k, 0, &l->strays[i].block);
+		for (size_t i = 0; i < p->stray_count; i++)
+			keep(&k, 0, &p->strays[i]);
 		mappings_keep(l, p, &k.index, ns);
 	}
 	history_index_done(&k.index);
+}
+
+static void forget_strays(struct ledger_process *p)
+{
+	free(p->strays);
+	p->strays = NULL;
+	p->stray_count = p->stray_room = 0;
 }
 
 void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
@@ -562,6 +572,7 @@ void ledger_process_end(struct ledger *l, struct ledger_process *p, uint64_t ns)
 	ledger_settle(l, p, UINT64_MAX);
 	arenas_end(&p->arenas);
 	keep_all(l, p, ns);
+	forget_strays(p);
 	sites_process_end(&l->sites, &p->sums, ns);
 	maps_done(&p->maps);
 	lineage_end(&p->lineage, release, NULL);
@@ -577,6 +588,7 @@ void ledger_process_done(struct ledger_process *p)
 	lineage_done(&p->lineage);
 	proofs_done(&p->proofs);
 	free(p->late);
+	forget_strays(p);
 }
 
 struct seeing {

@@ -51,6 +51,8 @@ struct ledger_process {
 	 * allocations were parked then. */
 	struct ledger_moment *late;
 	size_t late_count, late_room;
+	struct live_block *strays; /* which live on where nobody knows */
+	size_t stray_count, stray_room;
 };
 
 enum ledger_held {		       /* what a realloc's begin found */
@@ -86,11 +88,6 @@ struct ledger_thread {			 /* what the ledger keeps for each ring */
 		unmapped; /* by its last WIRE_MUNMAP, at that moment */
 	uint64_t unmapped_ns;
 	uint32_t unmapped_by; /* stack */
-};
-
-struct ledger_stray { /* a block that lives on where nobody knows */
-	struct ledger_process *process;
-	struct live_block block;
 };
 
 /* Of maxima that follow each other, the last one; it is noted late: plain_top(). */
@@ -129,8 +126,6 @@ struct ledger_warm { /* for ledger_look_ahead(): what it looked for lately */
 struct ledger {
 	struct sites sites;
 	struct ledger_sums sums;
-	struct ledger_stray *strays;
-	size_t stray_count, stray_room;
 	struct park park;
 	const struct stamp_clock *clock;
 	uint64_t round; /* of parking, counted on by the engine */
@@ -155,6 +150,9 @@ void ledger_process_inherit(struct ledger_process *p, struct ledger_process *par
 
 /* Its fork was among the events, and has just been read. */
 void ledger_process_told(struct ledger_process *p, uint32_t serial);
+
+/* Is there a fork whose child has not come? */
+bool ledger_has_forks(const struct ledger_process *p);
 
 /* Forks before ns whose child has not come are forgotten. */
 void ledger_forget_forks(struct ledger_process *p, uint64_t ns);

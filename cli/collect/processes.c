@@ -44,6 +44,9 @@ void processes_bury(struct engine *e, struct process *p)
 	*(p->before ? &p->before->behind : &e->living) = p->behind;
 	*(p->behind ? &p->behind->before : &e->newest) = p->before;
 	p->pub.ended = true;
+	/* It will ask for nothing of its parent's any more. */
+	e->orphans -= p->forked_from != 0;
+	p->forked_from = 0;
 }
 
 struct engine_process *engine_process_begin(struct engine *e, uint32_t serial,

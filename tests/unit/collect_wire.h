@@ -101,6 +101,7 @@ static inline bool wire_claim_at(void *base, uint32_t i, uint32_t slot, uint32_t
 
 	if (!atomic_compare_exchange_strong(&r->state, &state, WIRE_RING_CLAIMED))
 		return false;
+	wire_use_ring(base, i);
 	r->process = slot;
 	r->process_serial = serial;
 	r->tid = tid;
