@@ -110,14 +110,17 @@ struct asker { /* waits for a snapshot */
 static void tell_snapshot(void *context, int result)
 {
 	struct asker *a = context;
-	const struct profile *p = server_profile(a->server);
+	const struct profile *p;
 	struct control_snapshot answer = {.magic = CONTROL_QUERY_MAGIC,
-					  .err = result < 0 ? result : 0};
+					  .err = result < 0 ? result : -ENOMEM};
 
-	if (result >= 0) {
+	if (result >= 0)
+		server_write(a->server);
+	p = server_profile(a->server);
+	if (result >= 0 && (size_t)result < p->snapshot_count) {
 		const struct profile_snapshot *row = &p->snapshots[result];
 
-		server_write(a->server);
+		answer.err = 0;
 		answer.number = (uint32_t)result + 1;
 		answer.blocks = row->blocks;
 		answer.bytes = row->bytes;

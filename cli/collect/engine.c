@@ -546,12 +546,13 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 	ledger_each(&e->ledger, books, see_block, &s);
 }
 
-void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
+void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_stack,
 		    uint32_t *ret_thread)
 {
 	const struct sites *s = &e->ledger.sites;
+	uint32_t site = sites_number(s, number);
 
-	*ret_site = sites_number(s, number) - 1;
+	*ret_stack = site ? s->items[site].stack : UINT32_MAX;
 	*ret_thread = owners_thread_index(divisions_thread(s, number));
 }
 

@@ -195,9 +195,9 @@ void engine_each_live(struct engine *e, struct engine_process *p,
 		      void (*see)(void *context, const struct engine_block *b),
 		      void *context);
 
-/* Who made the block of that number: ret_site is an index in the profile, UINT32_MAX if
- * it is not known any more; ret_thread too, PROFILE_OTHERS if that is not kept. */
-void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_site,
+/* Who made the block of that number, as indices in the profile: ret_stack is UINT32_MAX
+ * if it is not known any more, ret_thread PROFILE_OTHERS if that is not kept. */
+void engine_made_by(const struct engine *e, uint32_t number, uint32_t *ret_stack,
 		    uint32_t *ret_thread);
 
 /* The blocks of now are being looked at; then: these are held by nothing, and will be

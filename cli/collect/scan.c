@@ -2,6 +2,7 @@
 
 #include "cli/base/array.h"
 #include "cli/base/kernel.h"
+#include "cli/base/table.h"
 #include "cli/collect/scan_job.h"
 #include "cli/collect/watches.h"
 #include "cli/profile/file.h"
@@ -21,8 +22,18 @@ enum {
 	KEPT = 100, /* graphs that programs and schedules may fill a profile with ... */
 };
 
+#define UNWRITTEN_BYTES (16ull << 20) /* of graphs in our memory */
+
 #define KEPT_BYTES (1ull << 30) /* ... and their bytes in it */
 #define END_NS 60000000000ull	/* for the last scans, when all else is over */
+
+struct scan_row { /* that the profile does not have yet */
+	struct profile_snapshot row;
+	char name[SCAN_NAME_BYTES];
+	const char *cause;
+	struct profile_piece *pieces;
+	size_t piece_count;
+};
 
 struct scans {
 	struct recording *memory;
@@ -36,6 +47,11 @@ struct scans {
 	size_t kept;	      /* by programs and schedules */
 	uint64_t kept_bytes;
 	bool full_told;
+	struct scan_row *rows;		    /* done, and not written */
+	size_t row_count, row_room, number; /* of the next one, ever */
+	uint64_t unwritten;		    /* bytes */
+	bool due;
+	struct table ended; /* serials of those that have a row of their end */
 	struct watches watches;
 };
 
@@ -186,23 +202,89 @@ static void give_blocks(struct scans *s, struct scan_job *j)
 
 /* ---- the end ------------------------------------------------------------- */
 
-static struct profile_snapshot *add_row(struct profile *p, const struct scan_job *j)
+static bool note_end(struct scans *s, uint32_t serial)
+{
+	return table_put(&s->ended, (struct table_key){serial, 0}, NULL);
+}
+
+/* What the job has made is the row's. Its number, or -ENOMEM. */
+static int add_row(struct scans *s, struct scan_job *j)
+{
+	struct scan_row *row;
+
+	if (array_reserve(&s->rows, &s->row_room, s->row_count + 1) < 0 ||
+	    (scan_at_end(&j->want) && !note_end(s, j->want.serial)))
+		return -ENOMEM;
+	row = &s->rows[s->row_count++];
+	*row = (struct scan_row){.row = j->row, .cause = j->cause};
+	row->row.process_serial = j->want.serial;
+	row->row.kind = j->want.kind;
+	row->row.at_ns = j->at_ns;
+	row->row.lacking = j->lacking;
+	memcpy(row->name, j->want.name, sizeof(row->name));
+	if (!j->err) {
+		row->pieces = j->pieces;
+		row->piece_count = j->piece_count;
+		j->pieces = NULL;
+		j->piece_count = 0;
+	}
+	for (size_t i = 0; i < row->piece_count; i++)
+		s->unwritten += row->pieces[i].stored;
+	/* Nobody waits for what becomes of the many that end. */
+	s->due |= !scan_at_end(&j->want) || s->unwritten > UNWRITTEN_BYTES;
+	return (int)s->number++;
+}
+
+/* 0: none */
+static uint32_t text(struct profile *p, const char *s)
+{
+	uint32_t number = strings_add(&p->strings, s);
+
+	return number == UINT32_MAX ? 0 : number;
+}
+
+static int fill_row(struct profile *p, struct scan_row *from)
 {
 	struct profile_snapshot *row;
+	int r = array_reserve(&p->snapshots, &p->snapshot_room, p->snapshot_count + 1);
 
-	if (array_reserve(&p->snapshots, &p->snapshot_room, p->snapshot_count + 1) < 0)
-		return NULL;
+	if (r < 0)
+		return r;
 	row = &p->snapshots[p->snapshot_count++];
-	*row = j->row;
-	row->process_serial = j->want.serial;
-	row->kind = j->want.kind;
-	row->name = strings_add(&p->strings, j->want.name);
-	row->cause = strings_add(&p->strings, j->cause);
-	row->name = row->name == UINT32_MAX ? 0 : row->name;
-	row->cause = row->cause == UINT32_MAX ? 0 : row->cause;
-	row->at_ns = j->at_ns;
-	row->lacking = j->lacking;
-	return row;
+	*row = from->row;
+	row->name = text(p, from->name);
+	row->cause = text(p, from->cause);
+	r = profile_pieces_add(p, from->pieces, from->piece_count);
+	if (r < 0)
+		p->snapshot_count--;
+	else
+		free(from->pieces);
+	return r;
+}
+
+int scans_fill(struct scans *s, struct profile *p)
+{
+	size_t n = 0;
+	int r = 0;
+
+	while (n < s->row_count && !(r = fill_row(p, &s->rows[n])))
+		n++;
+	if (n)
+		memmove(s->rows, s->rows + n, (s->row_count - n) * sizeof(*s->rows));
+	s->row_count -= n;
+	s->unwritten = r ? s->unwritten : 0;
+	s->due = false;
+	return r;
+}
+
+bool scans_have_rows(const struct scans *s)
+{
+	return s->row_count;
+}
+
+bool scans_are_due(const struct scans *s)
+{
+	return s->due;
 }
 
 static void count(struct profile_snapshot *row, const struct heap_graph *g)
@@ -220,7 +302,7 @@ static void count(struct profile_snapshot *row, const struct heap_graph *g)
 
 /* Sites are numbers of the engine; in the file, blocks name stacks. Of those that were
  * there at the fork it is not known which of the parent's threads made them. */
-static int name_sites(struct scans *s, struct scan_job *j, const struct profile *p)
+static int name_sites(struct scans *s, struct scan_job *j)
 {
 	struct heap_graph *g = &j->graph;
 	struct heap_blocks *b = &g->blocks;
@@ -229,16 +311,14 @@ static int name_sites(struct scans *s, struct scan_job *j, const struct profile 
 	if (!g->inherited)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->count; i++) {
-		uint32_t site, thread;
+		uint32_t stack, thread;
 
-		engine_made_by(s->engine, b->items[i].site, &site, &thread);
-		b->items[i].site = 0;
-		/* Without a site: its own process freed it since. */
+		engine_made_by(s->engine, b->items[i].site, &stack, &thread);
+		b->items[i].site = stack == UINT32_MAX ? 0 : stack;
+		/* Not known: its own process freed it since. */
 		g->inherited[i] =
-			site >= p->site_count || b->items[i].flags & HEAP_INHERITED;
-		if (site < p->site_count)
-			b->items[i].site = p->sites[site].stack;
-		if (!g->inherited[i] && thread < p->thread_count &&
+			stack == UINT32_MAX || b->items[i].flags & HEAP_INHERITED;
+		if (!g->inherited[i] && thread != PROFILE_OTHERS &&
 		    !heap_graph_set_thread(g, i, 1 + thread))
 			return -ENOMEM;
 	}
@@ -246,12 +326,9 @@ static int name_sites(struct scans *s, struct scan_job *j, const struct profile 
 }
 
 /* The graph is there: it is packed by a thread again, as that takes long. */
-static void pack_up(struct scans *s, struct scan_job *j, scans_profile *fill,
-		    void *context)
+static void pack_up(struct scans *s, struct scan_job *j)
 {
 	struct engine_process *process = engine_process(s->engine, j->want.serial);
-	struct profile *p;
-	int err;
 
 	if (j->threaded)
 		pthread_join(j->thread, NULL);
@@ -259,11 +336,8 @@ static void pack_up(struct scans *s, struct scan_job *j, scans_profile *fill,
 	if (j->watch_again && process && !process->ended)
 		watches_add(&s->watches, process);
 	scan_job_answer(j, j->err ? -1 : j->want.counts ? j->unheld : 0);
-	p = fill(context, &err);
-	if (!j->err && err)
-		j->err = -ENOMEM;
 	if (!j->err)
-		j->err = name_sites(s, j, p);
+		j->err = name_sites(s, j);
 	if (!j->err) {
 		count(&j->row, &j->graph);
 		j->threaded = !pthread_create(&j->thread, NULL, scan_job_pack, j);
@@ -299,23 +373,17 @@ static bool is_last_word(struct scans *s, struct scan_job *j)
 }
 
 /* The snapshot's number, or -errno. */
-static int add(struct scans *s, struct scan_job *j, struct profile *p)
+static int add(struct scans *s, struct scan_job *j)
 {
-	struct profile_snapshot *row;
+	int number;
 
 	/* It ended before its turn: nobody misses it. */
 	if (j->want.kind == PROFILE_SCHEDULED && j->err == -ESRCH)
 		return j->err;
 	if (!is_kept(s, j) && !is_last_word(s, j))
 		return -ENOSPC;
-	row = add_row(p, j);
-	if (!row)
-		return -ENOMEM;
-	if (!j->err && profile_pieces_add(p, j->pieces, j->piece_count) < 0) {
-		row->cause = strings_add(&p->strings, scan_job_cause(-ENOMEM));
-		return -ENOMEM;
-	}
-	return j->err ? j->err : (int)p->snapshot_count - 1;
+	number = add_row(s, j);
+	return number < 0 || !j->err ? number : j->err;
 }
 
 /* What nothing held is watched for its free. */
@@ -329,7 +397,7 @@ static void follow(struct scans *s, struct scan_job *j)
 			!j->err;
 }
 
-static void finish(struct scans *s, struct scan_job *j, struct profile *p)
+static void finish(struct scans *s, struct scan_job *j)
 {
 	int result;
 
@@ -338,7 +406,7 @@ static void finish(struct scans *s, struct scan_job *j, struct profile *p)
 	follow(s, j);
 	if (j->err && !j->cause)
 		j->cause = scan_job_cause(j->err);
-	result = add(s, j, p);
+	result = add(s, j);
 	if (j->want.done)
 		j->want.done(j->want.context, result);
 	s->job = NULL;
@@ -492,11 +560,10 @@ static void begin_next(struct scans *s)
 	}
 }
 
-void scans_look(struct scans *s, scans_profile *fill, void *context)
+void scans_look(struct scans *s)
 {
 	struct scan_job *j;
 	eventfd_t rung;
-	int err;
 
 	eventfd_read(s->fd, &rung);
 	hear_processes(s);
@@ -513,10 +580,10 @@ void scans_look(struct scans *s, scans_profile *fill, void *context)
 		break;
 	case SCAN_READ:
 		atomic_store_explicit(&j->phase, SCAN_STOPPING, memory_order_relaxed);
-		pack_up(s, j, fill, context);
+		pack_up(s, j);
 		break;
 	case SCAN_DONE:
-		finish(s, j, fill(context, &err));
+		finish(s, j);
 		begin_next(s);
 		break;
 	default:
@@ -524,7 +591,7 @@ void scans_look(struct scans *s, scans_profile *fill, void *context)
 	}
 }
 
-void scans_end(struct scans *s, scans_profile *fill, void *context)
+void scans_end(struct scans *s)
 {
 	uint64_t end = kernel_monotonic_ns() + END_NS;
 
@@ -532,20 +599,11 @@ void scans_end(struct scans *s, scans_profile *fill, void *context)
 		struct pollfd fd = {.fd = s->fd, .events = POLLIN};
 
 		poll(&fd, 1, END_LOOK_MS);
-		scans_look(s, fill, context);
+		scans_look(s);
 	}
 	/* The others go on without us. */
 	if (!s->job)
 		watches_done(&s->watches);
-}
-
-static bool has_row(const struct profile *p, uint32_t serial)
-{
-	for (size_t i = 0; i < p->snapshot_count; i++)
-		if (p->snapshots[i].process_serial == serial &&
-		    p->snapshots[i].kind == PROFILE_AT_EXIT)
-			return true;
-	return false;
 }
 
 static const char *why_missing(const struct engine_process *p)
@@ -563,7 +621,7 @@ static const char *why_missing(const struct engine_process *p)
 	}
 }
 
-void scans_tell_missing(struct scans *s, struct profile *p)
+void scans_tell_missing(struct scans *s)
 {
 	struct engine_process *i = NULL;
 
@@ -571,11 +629,19 @@ void scans_tell_missing(struct scans *s, struct profile *p)
 		struct scan_job none = {.want = {.serial = i->serial},
 					.at_ns = i->end_ns};
 
-		if (i->end == PROFILE_EXECED || has_row(p, i->serial))
+		if (i->end == PROFILE_EXECED ||
+		    table_get(&s->ended, (struct table_key){i->serial, 0}))
 			continue;
 		none.cause = why_missing(i);
-		add_row(p, &none);
+		add_row(s, &none);
 	}
+}
+
+static void free_pieces(struct profile_piece *pieces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(pieces[i].data);
+	free(pieces);
 }
 
 void scans_close(struct scans *s)
@@ -593,6 +659,10 @@ void scans_close(struct scans *s)
 		scan_job_close(s->job);
 	}
 	watches_done(&s->watches);
+	for (size_t i = 0; i < s->row_count; i++)
+		free_pieces(s->rows[i].pieces, s->rows[i].piece_count);
+	free(s->rows);
+	table_done(&s->ended);
 	close(s->fd);
 	free(s);
 }

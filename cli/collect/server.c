@@ -149,6 +149,8 @@ static struct profile *fill_profile(void *context, int *ret_err)
 		*ret_err = marks_fill(&s->marks, &s->memory, p);
 	if (!*ret_err)
 		*ret_err = members_fill(s->members, p);
+	if (!*ret_err)
+		*ret_err = scans_fill(s->scans, p);
 	return p;
 }
 
@@ -180,7 +182,8 @@ static void checkpoint(struct server *s, uint64_t now, bool ahead)
 	struct profile *p;
 	int err;
 
-	if (s->press || now < s->checkpoint_at || !s->events_since)
+	if (s->press || now < s->checkpoint_at ||
+	    (!s->events_since && !scans_have_rows(s->scans)))
 		return;
 	/* New stacks may come faster than that. */
 	if (!ahead && now - s->checkpoint_at < s->checkpoint_every)
@@ -218,11 +221,11 @@ static void foresee_end(struct server *s)
 
 /* Written once, or where its names take long to find once before, without them, in case
  * that we do not come to the end. 0 or -errno. */
-static int finish_profile(struct server *s, struct profile *p)
+static int finish_profile(struct server *s)
 {
 	int err;
+	struct profile *p = fill_profile(s, &err);
 
-	fill_profile(s, &err);
 	if (err)
 		return err;
 	/* The program needs the processors no more. */
@@ -242,19 +245,16 @@ static int finish_profile(struct server *s, struct profile *p)
 
 static void finalize(struct server *s)
 {
-	struct profile *p;
-
 	/* A process may have come and gone since the last look. */
 	engine_pass(s->engine);
-	scans_end(s->scans, fill_profile, s);
-	p = server_profile(s);
+	scans_end(s->scans);
 	members_end_all(s->members);
 	if (s->o->config.scan_at_exit)
-		scans_tell_missing(s->scans, p);
+		scans_tell_missing(s->scans);
 	if (atomic_load(&header(s)->recording) == WIRE_ABANDONED)
 		say_stopped(s, "the collector was stopped or starved and did not "
 			       "answer in time");
-	p->write_error = finish_profile(s, p);
+	server_profile(s)->write_error = finish_profile(s);
 }
 
 /* ---- the launcher -------------------------------------------------------- */
@@ -442,11 +442,8 @@ static void adapt_nap(struct server *s, size_t events, bool ahead)
 /* They can be looked at while the recording goes on. */
 static void keep_snapshots(struct server *s)
 {
-	/* (None comes to a profile that is being written.) */
-	if (s->snapshots == s->profile->snapshot_count)
-		return;
-	s->snapshots = s->profile->snapshot_count;
-	server_write(s);
+	if (scans_are_due(s->scans))
+		server_write(s);
 }
 
 /* No longer than until a snapshot is due. */
@@ -473,7 +470,7 @@ static int serve(struct server *s)
 		server_watch_new(s);
 		schedule_tick(&s->schedule, s->engine, s->scans,
 			      engine_now_ns(s->engine));
-		scans_look(s->scans, fill_profile, s);
+		scans_look(s->scans);
 		keep_snapshots(s);
 		reap(s, now);
 		keep_hours(s, now);

@@ -37,7 +37,6 @@ struct server {
 	struct marks marks;
 	struct schedule schedule;
 	size_t modules;		  /* seen */
-	size_t snapshots;	  /* written */
 	uint32_t watched, newest; /* serials of processes: seen to */
 
 	int callers[SERVER_CALLERS];

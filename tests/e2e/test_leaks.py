@@ -140,6 +140,23 @@ class Check(harness.Case):
         self.assertTrue(text.endswith("error: 148 bytes were lost, 0 are allowed\n"), text)
 
 
+MANY = 400  # programs in one recording
+
+LOOP = 'i=0; while [ $i -lt %d ]; do "$0" one; i=$((i+1)); done' % MANY
+
+
+class Many(harness.Case):
+    def test_each_has_its_verdict_and_none_is_a_file_of_its_own(self):
+        run = self.record(["sh", "-c", LOOP, target("cases_lost")],
+                          ["--snapshot-at-exit"])
+        leaks = self.read_json("leaks", run.profile, "--kind=all")
+        self.assertEqual((leaks["scanned"], leaks["unscanned"]), (MANY + 1, 0))
+        self.assertEqual(leaks["sums"]["definite"]["blocks"], MANY)
+        # What is known of all is written now and then, not at the end of each.
+        updates = self.read_json("info", run.profile)["file"]["updates"]
+        self.assertLess(updates, MANY // 10)
+
+
 class Living(harness.Case):
     @staticmethod
     def end(pid):

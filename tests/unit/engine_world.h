@@ -431,7 +431,7 @@ static inline void compare_block(void *context, const struct engine_block *b)
 	uint64_t address = b->address, size = b->size;
 	int a = (int)((address - address_of(0)) / 32);
 	const struct profile_stack *stack;
-	uint32_t site, thread;
+	uint32_t made_by, thread;
 
 	assert_uint_in_range(a, 0, ADDRESSES - 1);
 	assert_int_equal(address_of(a), address);
@@ -441,9 +441,9 @@ static inline void compare_block(void *context, const struct engine_block *b)
 		return;
 	assert_int_equal(size, c->w->truth[a].size);
 	assert_int_equal(b->ignored, c->w->truth[a].ignored);
-	engine_made_by(c->w->engine, b->number, &site, &thread);
+	engine_made_by(c->w->engine, b->number, &made_by, &thread);
 	assert_int_equal(thread, PROFILE_OTHERS); /* nobody asked */
-	stack = &c->profile->stacks[c->profile->sites[site].stack];
+	stack = &c->profile->stacks[made_by];
 	assert_int_equal(stack->pc, 1000 + c->w->truth[a].stack);
 }
 
