@@ -501,7 +501,7 @@ static enum budget_verdict judge(struct check *c, const struct launch_outcome *d
 {
 	_cleanup_(profile_closep) struct profile *p = NULL;
 	_cleanup_(findings_done) struct findings found = {0};
-	const struct findings_options o = {.path = path};
+	const struct findings_options o = {.path = path, .unlisted = ~c->kinds};
 	int r;
 
 	if (!load(c, path, &p)) {

@@ -132,6 +132,7 @@ static int diff_graphs(struct reader *r, enum diff_by by)
 struct asking {
 	struct gate *gate;
 	const struct reader *reader;
+	uint32_t kinds;
 };
 
 static int find_leaks(void *context, int which, struct findings *ret)
@@ -139,6 +140,7 @@ static int find_leaks(void *context, int which, struct findings *ret)
 	struct asking *a = context;
 	const struct reader_file *file = &a->reader->files[which];
 	const struct findings_options o = {.path = file->path,
+					   .unlisted = ~a->kinds,
 					   .young_ns = FINDINGS_YOUNG_NS};
 
 	return gate_find(a->gate, file->profile, &o, ret);
@@ -147,7 +149,7 @@ static int find_leaks(void *context, int which, struct findings *ret)
 static int report_leaks(const struct reader *r, struct own *own)
 {
 	struct changes_options o = changes_options_of(r);
-	struct asking asking = {&own->gate, r};
+	struct asking asking = {&own->gate, r, own->kinds ? own->kinds : LEAKS_USUAL};
 	const struct changes_leaks both = {
 		.profile = {r->files[0].profile, r->files[1].profile},
 		.scope = r->scope,

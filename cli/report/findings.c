@@ -33,12 +33,34 @@ static void gather_done(struct findings_gather *g)
 	table_done(&g->grouped);
 	free(g->group);
 	proofs_index_done(&g->proofs);
+	table_done(&g->last);
+	free(g->before);
+}
+
+/* There may be one for each of many processes. */
+static int chain_snapshots(struct findings_gather *g)
+{
+	const struct profile *p = g->p;
+
+	g->before = calloc(p->snapshot_count + 1, sizeof(*g->before));
+	for (size_t i = 0; g->before && i < p->snapshot_count; i++) {
+		struct table_key key = {p->snapshots[i].process_serial, 0};
+		uint64_t *last = table_put(&g->last, key, NULL);
+
+		if (!last)
+			return -ENOMEM;
+		g->before[i] = *last;
+		*last = i + 1;
+	}
+	return g->before ? 0 : -ENOMEM;
 }
 
 static int gather_init(struct findings_gather *g)
 {
 	int r = proofs_index_open(g->p, &g->proofs);
 
+	if (!r)
+		r = chain_snapshots(g);
 	if (r < 0)
 		return r;
 	g->runtime = runtime_open(g->p);
@@ -153,13 +175,20 @@ struct finding *findings_number(struct findings_gather *g, uint32_t kind,
 	return &f->items[*number];
 }
 
-void findings_add(struct findings_gather *g, struct finding *f, uint64_t blocks,
-		  uint64_t bytes)
+bool findings_lists(const struct findings_gather *g, uint32_t kind)
 {
-	f->blocks += blocks;
-	f->bytes += bytes;
-	g->ret->sum[f->kind].blocks += blocks;
-	g->ret->sum[f->kind].bytes += bytes;
+	return kind == LEAK_SUPPRESSED || !(g->o->unlisted >> kind & 1);
+}
+
+void findings_add(struct findings_gather *g, uint32_t kind, struct finding *f,
+		  uint64_t blocks, uint64_t bytes)
+{
+	if (f) {
+		f->blocks += blocks;
+		f->bytes += bytes;
+	}
+	g->ret->sum[kind].blocks += blocks;
+	g->ret->sum[kind].bytes += bytes;
 }
 
 /* ---- which snapshot ------------------------------------------------------ */
@@ -208,19 +237,20 @@ static size_t choose(const struct findings_gather *g,
 		     const struct profile_process *process, const char **ret_why,
 		     bool *ret_any)
 {
+	uint64_t *last = table_get(&g->last, (struct table_key){process->serial, 0});
+
 	*ret_any = false;
 	*ret_why = process->end == PROFILE_EXECED
 			   ? "another program took its place"
 			   : "it was recorded without --snapshot-at-exit";
-	for (size_t i = g->p->snapshot_count; i-- > 0;) {
-		const struct profile_snapshot *s = &g->p->snapshots[i];
+	for (size_t i = last ? (size_t)*last : 0; i; i = g->before[i - 1]) {
 		const char *why;
 
-		if (s->process_serial != process->serial || !is_meant(g, i))
+		if (!is_meant(g, i - 1))
 			continue;
-		why = findings_flaw(g->p, s);
+		why = findings_flaw(g->p, &g->p->snapshots[i - 1]);
 		if (!why)
-			return i;
+			return i - 1;
 		if (!*ret_any)
 			*ret_why = why;
 		*ret_any = true;
@@ -244,30 +274,37 @@ static int count_site(struct findings_gather *g, uint32_t process,
 	if (kind == LEAK_UNSCANNED && g->o->matched)
 		rule = g->o->matched(g->o->context, g->p, process, s->stack,
 				     LEAK_UNSCANNED);
-	f = findings_number(g, rule == FINDING_NONE ? kind : LEAK_SUPPRESSED, process,
-			    s->stack, rule);
+	kind = rule == FINDING_NONE ? kind : LEAK_SUPPRESSED;
+	if (!findings_lists(g, kind)) {
+		findings_add(g, kind, NULL, live.blocks, live.bytes);
+		return 0;
+	}
+	f = findings_number(g, kind, process, s->stack, rule);
 	if (!f)
 		return -ENOMEM;
 	f->first_ns = s->first_ns < f->first_ns ? s->first_ns : f->first_ns;
 	f->last_ns = s->last_ns > f->last_ns ? s->last_ns : f->last_ns;
-	findings_add(g, f, live.blocks, live.bytes);
+	findings_add(g, kind, f, live.blocks, live.bytes);
 	return 0;
 }
 
 static int count_inherited(struct findings_gather *g, uint32_t process)
 {
 	const struct profile_process *x = &g->p->processes[process];
-	struct finding *f;
+	struct finding *f = NULL;
 
 	if (x->inherited.blocks <= x->inherited_freed.blocks ||
 	    x->inherited.bytes < x->inherited_freed.bytes || g->o->since_ns ||
 	    g->o->domain != PROFILE_MALLOC)
 		return 0;
-	f = findings_number(g, LEAK_INHERITED, process, 0, FINDING_NONE);
-	if (!f)
-		return -ENOMEM;
-	f->first_ns = 0;
-	findings_add(g, f, x->inherited.blocks - x->inherited_freed.blocks,
+	if (findings_lists(g, LEAK_INHERITED)) {
+		f = findings_number(g, LEAK_INHERITED, process, 0, FINDING_NONE);
+		if (!f)
+			return -ENOMEM;
+		f->first_ns = 0;
+	}
+	findings_add(g, LEAK_INHERITED, f,
+		     x->inherited.blocks - x->inherited_freed.blocks,
 		     x->inherited.bytes - x->inherited_freed.bytes);
 	return 0;
 }

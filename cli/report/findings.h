@@ -55,6 +55,9 @@ struct findings_options {
 	enum profile_domain domain;
 	const char *snapshot; /* NULL: each process's last */
 	uint64_t young_ns;    /* blocks younger than that have no verdict while alive */
+	/* Bits of classes that are only summed up, unless they hold others: of many
+	 * processes, their findings by stack would take much memory. */
+	uint32_t unlisted;
 	/* Only blocks allocated then or later are counted; those before are in findings
 	 * of no block at most, as leaders of others. */
 	uint64_t since_ns;

@@ -94,13 +94,25 @@ static bool is_of(enum profile_domain domain, const struct heap_block *b)
 	}
 }
 
+static void see_block(struct finding *f, const struct heap_block *b, uint32_t leader)
+{
+	if (!f->blocks) {
+		f->address = b->address;
+		f->stack = b->site;
+		f->leader = leader;
+	}
+	f->first_ns = b->born_ns < f->first_ns ? b->born_ns : f->first_ns;
+	f->last_ns = b->born_ns > f->last_ns ? b->born_ns : f->last_ns;
+}
+
 static int count_block(struct findings_gather *g, uint32_t process,
 		       const struct heap_graph *graph, const struct heap_leaks *l,
 		       const struct rules *rules, uint32_t i)
 {
 	const struct heap_block *b = &graph->blocks.items[i];
-	uint32_t leader = l->leader[i], rule = FINDING_NONE, own, other = FINDING_NONE;
-	struct finding *f;
+	uint32_t leader = l->leader[i], rule = FINDING_NONE, own = FINDING_NONE,
+		 other = FINDING_NONE;
+	struct finding *f = NULL, *holder;
 
 	/* Amounts are of one domain. */
 	if (!is_of(g->o->domain, b) || b->born_ns < g->o->since_ns)
@@ -109,24 +121,21 @@ static int count_block(struct findings_gather *g, uint32_t process,
 		rule = rule_of(rules, graph, leader);
 	else if (leader != HEAP_NONE &&
 		 is_of(g->o->domain, &graph->blocks.items[leader])) {
-		f = findings_number(g, l->kind[leader], process,
-				    graph->blocks.items[leader].site, FINDING_NONE);
+		holder =
+			findings_number(g, l->kind[leader], process,
+					graph->blocks.items[leader].site, FINDING_NONE);
+		if (!holder)
+			return -ENOMEM;
+		other = (uint32_t)(holder - g->ret->items);
+	}
+	if (findings_lists(g, l->kind[i])) {
+		f = findings_number(g, l->kind[i], process, b->site, rule);
 		if (!f)
 			return -ENOMEM;
-		other = (uint32_t)(f - g->ret->items);
+		own = (uint32_t)(f - g->ret->items);
+		see_block(f, b, other);
 	}
-	f = findings_number(g, l->kind[i], process, b->site, rule);
-	if (!f)
-		return -ENOMEM;
-	own = (uint32_t)(f - g->ret->items);
-	if (!f->blocks) {
-		f->address = b->address;
-		f->stack = b->site;
-		f->leader = other;
-	}
-	f->first_ns = b->born_ns < f->first_ns ? b->born_ns : f->first_ns;
-	f->last_ns = b->born_ns > f->last_ns ? b->born_ns : f->last_ns;
-	findings_add(g, f, 1, b->size);
+	findings_add(g, l->kind[i], f, 1, b->size);
 	if (other != FINDING_NONE && other != own && !l->shared[i]) {
 		g->ret->items[other].held_blocks++;
 		g->ret->items[other].held_bytes += b->size;
@@ -319,20 +328,15 @@ static int look_at(struct past *p, size_t snapshot)
 static int look_back(struct past *p, size_t snapshot)
 {
 	const struct profile *profile = p->g->p;
-	uint32_t serial = profile->processes[p->process].serial;
-	size_t first = snapshot, left = LOOK_BACK;
+	size_t chosen[LOOK_BACK], count = 0;
 	int r = 0;
 
-	for (size_t i = snapshot; left && i-- > 0;)
-		if (profile->snapshots[i].process_serial == serial &&
-		    !findings_flaw(profile, &profile->snapshots[i])) {
-			first = i;
-			left--;
-		}
-	for (size_t i = first; !r && i < snapshot; i++)
-		if (profile->snapshots[i].process_serial == serial &&
-		    !findings_flaw(profile, &profile->snapshots[i]))
-			r = look_at(p, i);
+	for (size_t i = p->g->before[snapshot]; i && count < LOOK_BACK;
+	     i = p->g->before[i - 1])
+		if (!findings_flaw(profile, &profile->snapshots[i - 1]))
+			chosen[count++] = i - 1;
+	while (!r && count)
+		r = look_at(p, chosen[--count]);
 	return r;
 }
 

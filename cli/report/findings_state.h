@@ -24,6 +24,8 @@ struct findings_gather {
 	const char **unscanned; /* by process: why, or NULL */
 	bool *in_part; /* by process: it is a row of several, one of which was looked at */
 	struct proofs_index proofs;
+	struct table last; /* serial -> the process's last snapshot + 1 */
+	size_t *before;	   /* by snapshot: the process's one before it + 1 */
 	uint32_t snapshot; /* of the process under way, or FINDING_NONE */
 };
 
@@ -35,9 +37,12 @@ bool findings_is_runtime(struct findings_gather *g, uint32_t stack);
 struct finding *findings_number(struct findings_gather *g, uint32_t kind,
 				uint32_t process, uint32_t stack, uint32_t rule);
 
-/* Blocks of a finding. */
-void findings_add(struct findings_gather *g, struct finding *f, uint64_t blocks,
-		  uint64_t bytes);
+/* Whether blocks of that class are findings, or only summed up. */
+bool findings_lists(const struct findings_gather *g, uint32_t kind);
+
+/* Blocks of a class, and of its finding; NULL: it is not listed. */
+void findings_add(struct findings_gather *g, uint32_t kind, struct finding *f,
+		  uint64_t blocks, uint64_t bytes);
 
 /* Counts one more block of the process and stack that was called lost and was not. 0 or
  * -ENOMEM. */

@@ -52,7 +52,7 @@ class Sums(harness.Case):
     def test_every_block_is_in_one_class(self):
         for args in (["cases_lost", "ring_and_tail"], ["cases_held", "growth"],
                      ["cases_ends", "sigkill"], ["cases_cxx", "containers_kept"],
-                     ["graph"], ["phases"], ["forks"]):
+                     ["cases_lost", "indirect"], ["graph"], ["phases"], ["forks"]):
             with self.subTest(args=args):
                 run = self.record([target(args[0]), *args[1:]], ["--snapshot-at-exit"])
                 leaks = self.read_json("leaks", run.profile, "--kind=all")
@@ -64,6 +64,11 @@ class Sums(harness.Case):
                     self.assertEqual(leaks["listed"][unit], sum(sums.values()))
                     self.assertEqual(sum(x[unit] for x in leaks["leaks"]),
                                      sum(sums.values()))
+                for kind in ("definite", "indirect", "reachable"):
+                    some = self.read_json("leaks", run.profile, "--kind=" + kind)
+                    self.assertEqual(some["sums"], leaks["sums"])
+                    self.assertEqual(some["leaks"],
+                                     [x for x in leaks["leaks"] if x["kind"] == kind])
 
     def test_a_childs_share_of_its_parents_blocks_is_inherited(self):
         run = self.record([target("graph"), "fork"], ["--snapshot-at-exit"])
