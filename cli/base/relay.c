@@ -3,7 +3,6 @@
 #include "cli/base/threads.h"
 
 #include <errno.h>
-#include <sched.h>
 
 void relay_init(struct relay *r, void (*work)(void *, void *),
 		int (*end)(void *, void *), void *context)
@@ -15,13 +14,7 @@ void relay_init(struct relay *r, void (*work)(void *, void *),
 
 void relay_use_threads(struct relay *r, size_t most)
 {
-	cpu_set_t cpus;
-	size_t n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0
-			   ? RELAY_THREADS
-			   : (size_t)CPU_COUNT(&cpus);
-
-	most = most < RELAY_THREADS ? most : RELAY_THREADS;
-	r->wanted = n < most ? n : most;
+	r->wanted = threads_allowed(most < RELAY_THREADS ? most : RELAY_THREADS);
 	r->size = r->next = 0; /* to begin anew */
 }
 

@@ -3,6 +3,7 @@
 #include "cli/base/array.h"
 #include "cli/base/kernel.h"
 #include "cli/base/table.h"
+#include "cli/base/threads.h"
 #include "cli/collect/scan_job.h"
 #include "cli/collect/watches.h"
 #include "cli/profile/file.h"
@@ -17,6 +18,7 @@
 
 enum {
 	WANTED = 256, /* asked for, not begun */
+	JOBS = 8,     /* at a time, and no more than there are processors */
 	PASSES = 64,  /* over the rings, for their end */
 	END_LOOK_MS = 100,
 	KEPT = 100, /* graphs that programs and schedules may fill a profile with ... */
@@ -43,8 +45,9 @@ struct scans {
 	uint32_t scans_seen;
 	struct scan_want wanted[WANTED];
 	size_t wanted_count;
-	struct scan_job *job; /* under way, or NULL */
-	size_t kept;	      /* by programs and schedules */
+	struct scan_job *jobs[JOBS]; /* under way; NULL: none */
+	size_t most;		     /* of them */
+	size_t kept;		     /* by programs and schedules */
 	uint64_t kept_bytes;
 	bool full_told;
 	struct scan_row *rows;		    /* done, and not written */
@@ -65,7 +68,8 @@ int scans_open(struct recording *memory, struct engine *engine, bool lacking,
 	*s = (struct scans){.memory = memory,
 			    .engine = engine,
 			    .lacking = lacking,
-			    .contents = contents};
+			    .contents = contents,
+			    .most = threads_allowed(JOBS)};
 	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->fd < 0) {
 		free(s);
@@ -80,9 +84,18 @@ int scans_fd(const struct scans *s)
 	return s->fd;
 }
 
+static size_t job_count(const struct scans *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < JOBS; i++)
+		n += s->jobs[i] != NULL;
+	return n;
+}
+
 bool scans_busy(const struct scans *s)
 {
-	return s->job || s->wanted_count;
+	return s->wanted_count || job_count(s);
 }
 
 /* ---- beginning ----------------------------------------------------------- */
@@ -120,6 +133,7 @@ static struct scan_job *begin(struct scans *s, const struct scan_want *w)
 	j->bell = s->fd;
 	j->started_ns = kernel_monotonic_ns();
 	j->lacking = s->lacking;
+	j->share = 1 + job_count(s);
 	/* (Its own numbers are ours unless it lives in a namespace of pids.) */
 	if (scan_at_end(w) && !w->dying && slot->pid == (uint32_t)p->pid) {
 		j->exiting = (pid_t)slot->scan_tid;
@@ -409,7 +423,6 @@ static void finish(struct scans *s, struct scan_job *j)
 	result = add(s, j);
 	if (j->want.done)
 		j->want.done(j->want.context, result);
-	s->job = NULL;
 	scan_job_close(j);
 }
 
@@ -435,8 +448,10 @@ int scans_ask(struct scans *s, const struct engine_process *p, const char *name,
 
 static bool is_known(const struct scans *s, uint32_t serial, bool waits)
 {
-	if (s->job && s->job->want.waits == waits && s->job->want.serial == serial)
-		return true;
+	for (size_t i = 0; i < JOBS; i++)
+		if (s->jobs[i] && s->jobs[i]->want.waits == waits &&
+		    s->jobs[i]->want.serial == serial)
+			return true;
 	for (size_t i = 0; i < s->wanted_count; i++)
 		if (s->wanted[i].waits == waits && s->wanted[i].serial == serial)
 			return true;
@@ -547,31 +562,54 @@ void scans_watch_all(struct scans *s, uint32_t wait_ms)
 	s->watches.wait_ms = wait_ms;
 }
 
-/* The first that is wanted; what cannot be begun is done with. */
-static void begin_next(struct scans *s)
+/* One at a time of a process, in their order; and of those that go on, whose memory is
+ * copied. */
+static bool may_begin(const struct scans *s, size_t wanted)
 {
-	while (!s->job && s->wanted_count) {
-		struct scan_want w = s->wanted[0];
+	const struct scan_want *w = &s->wanted[wanted];
 
-		memmove(s->wanted, s->wanted + 1, --s->wanted_count * sizeof(w));
-		s->job = begin(s, &w);
-		if (!s->job && w.done)
-			w.done(w.context, -ESRCH);
+	for (size_t i = 0; i < wanted; i++)
+		if (s->wanted[i].serial == w->serial)
+			return false;
+	for (size_t i = 0; i < JOBS; i++) {
+		const struct scan_job *j = s->jobs[i];
+
+		if (j && (j->want.serial == w->serial ||
+			  (!scan_at_end(&j->want) && !scan_at_end(w))))
+			return false;
 	}
+	return true;
 }
 
-void scans_look(struct scans *s)
+/* What cannot be begun is done with. */
+static void begin_wanted(struct scans *s, size_t wanted)
 {
+	struct scan_want w = s->wanted[wanted];
 	struct scan_job *j;
-	eventfd_t rung;
+	size_t slot = 0;
 
-	eventfd_read(s->fd, &rung);
-	hear_processes(s);
-	hear_watches(s);
-	begin_next(s);
-	j = s->job;
-	if (!j)
-		return;
+	memmove(s->wanted + wanted, s->wanted + wanted + 1,
+		(--s->wanted_count - wanted) * sizeof(w));
+	j = begin(s, &w);
+	if (!j && w.done)
+		w.done(w.context, -ESRCH);
+	while (s->jobs[slot])
+		slot++;
+	s->jobs[slot] = j;
+}
+
+static void begin_all(struct scans *s)
+{
+	for (size_t i = 0; i < s->wanted_count && job_count(s) < s->most;)
+		if (may_begin(s, i))
+			begin_wanted(s, i);
+		else
+			i++;
+}
+
+/* True: it has come to its end. */
+static bool go_on(struct scans *s, struct scan_job *j)
+{
 	/* acquire: pairs with scan_job_enter(). */
 	switch (atomic_load_explicit(&j->phase, memory_order_acquire)) {
 	case SCAN_STOPPED:
@@ -583,12 +621,29 @@ void scans_look(struct scans *s)
 		pack_up(s, j);
 		break;
 	case SCAN_DONE:
-		finish(s, j);
-		begin_next(s);
-		break;
+		return true;
 	default:
 		break;
 	}
+	return false;
+}
+
+void scans_look(struct scans *s)
+{
+	eventfd_t rung;
+
+	eventfd_read(s->fd, &rung);
+	hear_processes(s);
+	hear_watches(s);
+	for (size_t i = 0; i < JOBS; i++) {
+		struct scan_job *j = s->jobs[i];
+
+		if (!j || !go_on(s, j))
+			continue;
+		s->jobs[i] = NULL;
+		finish(s, j);
+	}
+	begin_all(s);
 }
 
 void scans_end(struct scans *s)
@@ -602,7 +657,7 @@ void scans_end(struct scans *s)
 		scans_look(s);
 	}
 	/* The others go on without us. */
-	if (!s->job)
+	if (!job_count(s))
 		watches_done(&s->watches);
 }
 
@@ -644,21 +699,28 @@ static void free_pieces(struct profile_piece *pieces, size_t count)
 	free(pieces);
 }
 
+static void break_off(struct scan_job *j)
+{
+	j->blocks_err = j->blocks_err ? j->blocks_err : -ESRCH;
+	sem_post(&j->known);
+	sem_post(&j->go);
+	if (j->threaded)
+		pthread_join(j->thread, NULL);
+}
+
 void scans_close(struct scans *s)
 {
 	if (!s)
 		return;
-	if (s->job) {
-		s->job->blocks_err = s->job->blocks_err ? s->job->blocks_err : -ESRCH;
-		sem_post(&s->job->known);
-		sem_post(&s->job->go);
-		if (s->job->threaded)
-			pthread_join(s->job->thread, NULL);
-		watches_done(&s->watches); /* which may be at it */
-		scan_job_answer(s->job, -1);
-		scan_job_close(s->job);
-	}
-	watches_done(&s->watches);
+	for (size_t i = 0; i < JOBS; i++)
+		if (s->jobs[i])
+			break_off(s->jobs[i]);
+	watches_done(&s->watches); /* which may be at it */
+	for (size_t i = 0; i < JOBS; i++)
+		if (s->jobs[i]) {
+			scan_job_answer(s->jobs[i], -1);
+			scan_job_close(s->jobs[i]);
+		}
 	for (size_t i = 0; i < s->row_count; i++)
 		free_pieces(s->rows[i].pieces, s->rows[i].piece_count);
 	free(s->rows);

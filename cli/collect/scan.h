@@ -5,7 +5,8 @@
  * somebody asks, is stopped by a thread of its own, which is its tracer; the server
  * then reads the rings to their end, so that the books are those of that moment, and
  * hands the live blocks over; the thread reads the memory, lets the process go and
- * finds the graph. One scan at a time; the server never waits for it.
+ * finds the graph. Ends are scanned side by side, those that go on one at a time; the
+ * server never waits for any.
  *
  *	server	ask ----------> (stopped) -> blocks -----------------> snapshot
  *	thread	     stop threads            read, let go, graph, pack

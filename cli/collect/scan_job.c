@@ -61,10 +61,10 @@ static uint64_t memory_free(void)
 	return (info.freeram + info.bufferram) * (uint64_t)info.mem_unit;
 }
 
-/* So that a process full of pointers cannot take all memory. */
-static size_t edge_max(void)
+/* So that processes full of pointers cannot take all memory. */
+static size_t edge_max(const struct scan_job *j)
 {
-	uint64_t most = HEAP_NONE - 1, n = memory_free() / 2 / EDGE_BYTES;
+	uint64_t most = HEAP_NONE - 1, n = memory_free() / 2 / EDGE_BYTES / j->share;
 
 	n = n < 1 << 20 ? 1 << 20 : n;
 	return (size_t)(n < most ? n : most);
@@ -126,7 +126,7 @@ static int find(struct scan_job *j, const struct heap_source *source,
 	};
 	int r;
 
-	j->graph.edge_max = edge_max();
+	j->graph.edge_max = edge_max(j);
 	/* What the other one hands out is not recorded. */
 	j->lacking |= heap_maps_second_libc(memory->maps);
 	r = heap_modules_find(&j->roots.modules, &j->roots.names, memory);
@@ -292,7 +292,7 @@ static int scan(struct scan_job *j)
 	uint64_t rss = procfs_rss(j->pid);
 	int r;
 
-	j->image_max = memory_free() / 2;
+	j->image_max = memory_free() / 2 / j->share;
 	if (!scan_at_end(&j->want) && rss < j->image_max)
 		heap_image_prepare(&j->image, rss);
 	r = heap_threads_stop(&threads, j->pid, STOP_NS);

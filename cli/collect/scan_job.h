@@ -43,6 +43,7 @@ struct scan_job { /* the thread's but where it says otherwise */
 	uint64_t at_ns, started_ns;
 	struct wire_process *slot; /* the process's; anybody's, in time */
 	bool lacking;
+	size_t share; /* how many jobs there were with it, of memory */
 
 	pthread_t thread; /* none where the watch's makes it */
 	bool threaded;

@@ -4,7 +4,6 @@
 #include "cli/base/threads.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -197,13 +196,7 @@ static bool is_answered(const struct crew_job *job)
 
 static size_t threads_for(size_t jobs)
 {
-	cpu_set_t cpus;
-	size_t n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0
-			   ? CREW_MAX_THREADS
-			   : (size_t)CPU_COUNT(&cpus);
-
-	n = n < CREW_MAX_THREADS ? n : CREW_MAX_THREADS;
-	return n < jobs ? n : jobs;
+	return threads_allowed(jobs < CREW_MAX_THREADS ? jobs : CREW_MAX_THREADS);
 }
 
 static int largest_first(const void *a, const void *b)

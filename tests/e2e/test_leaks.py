@@ -161,6 +161,15 @@ class Many(harness.Case):
         updates = self.read_json("info", run.profile)["file"]["updates"]
         self.assertLess(updates, MANY // 10)
 
+    def test_those_that_end_at_the_same_time(self):
+        """Some are looked at side by side; each has its own."""
+        run = self.record(["sh", "-c", LOOP.replace("one;", "$((i+1)) &") + "; wait",
+                           target("leak")], ["--snapshot-at-exit"])
+        leaks = self.read_json("leaks", run.profile)
+        self.assertEqual((leaks["scanned"], leaks["unscanned"]), (MANY + 1, 0))
+        own = [x for x in leaks["leaks"] if x["site"].startswith("lose ")]
+        self.assertEqual(sorted(x["bytes"] for x in own), list(range(1, MANY + 1)))
+
 
 class Living(harness.Case):
     @staticmethod
