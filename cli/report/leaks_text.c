@@ -5,6 +5,7 @@
 
 #include "cli/base/cleanup.h"
 #include "cli/base/units.h"
+#include "cli/report/leaks_alike.h"
 #include "cli/report/losses.h"
 #include "cli/report/stack_text.h"
 #include "cli/report/text.h"
@@ -91,20 +92,35 @@ static void put_proof(const struct leaks *l, FILE *out)
 
 /* ---- one ----------------------------------------------------------------- */
 
-static void put_when(const struct finding *f, FILE *out)
+static void put_when(const struct leaks *l, const struct leaks_alike *x, FILE *out)
 {
+	const struct finding *f = &x->sum;
+
 	fprintf(out, "  allocated at %s", units_duration(f->first_ns).text);
 	if (f->blocks > 1 && f->last_ns != f->first_ns)
 		fprintf(out, " to %s", units_duration(f->last_ns).text);
 	if (f->address)
 		fprintf(out, "; %s 0x%" PRIx64, f->blocks > 1 ? "one is" : "it is",
 			f->address);
+	if (f->address && x->processes > 1)
+		fprintf(out, " of process %d",
+			(int)l->profile->processes[f->process].pid);
 	fputc('\n', out);
 }
 
-static void put_title(const struct leaks *l, const struct finding *f, FILE *out)
+static void put_process(const struct leaks *l, const struct leaks_alike *x, FILE *out)
 {
 	const struct profile *p = l->profile;
+
+	if (x->processes > 1)
+		fprintf(out, "  (of %s processes)", units_count(x->processes).text);
+	else if (p->process_count > 1)
+		fprintf(out, "  (process %d)", (int)p->processes[x->sum.process].pid);
+}
+
+static void put_title(const struct leaks *l, const struct leaks_alike *x, FILE *out)
+{
+	const struct finding *f = &x->sum;
 	char site[TEXT];
 
 	fputc('\n', out);
@@ -116,21 +132,21 @@ static void put_title(const struct leaks *l, const struct finding *f, FILE *out)
 	text_style(out, l->options->colour, TEXT_BOLD);
 	text_put(out, frames_site(l->owners, f->stack, site, sizeof(site)));
 	text_style(out, l->options->colour, TEXT_PLAIN);
-	if (p->process_count > 1)
-		fprintf(out, "  (process %d)", (int)p->processes[f->process].pid);
+	put_process(l, x, out);
 	fputc('\n', out);
 }
 
-static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
+static int put_finding(struct leaks *l, const struct leaks_alike *x, FILE *out)
 {
 	_cleanup_(freep) char *reason = NULL;
-	int r = leaks_reason(l, f, &reason);
+	const struct finding *f = &x->sum;
+	int r = leaks_reason(l, x->first, &reason);
 
 	if (r < 0)
 		return r;
 	if (l->told)
-		l->told(l->told_context, f);
-	put_title(l, f, out);
+		l->told(l->told_context, x->first);
+	put_title(l, x, out);
 	fputs("  ", out);
 	text_put(out, reason);
 	fputc('\n', out);
@@ -143,7 +159,7 @@ static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
 			"  doubtful: %s of this stack %s called lost before and freed "
 			"later\n",
 			blocks(f->disproved).text, plural(f->disproved, "was", "were"));
-	put_when(f, out);
+	put_when(l, x, out);
 	if (f->stacks > 1)
 		fprintf(out, "  of %s stacks that only recursion tells apart; one is\n",
 			units_count(f->stacks).text);
@@ -154,13 +170,15 @@ static int put_finding(struct leaks *l, const struct finding *f, FILE *out)
 int leaks_text_list(struct leaks *l, FILE *out)
 {
 	size_t most = l->options->limit ? l->options->limit : LISTED;
-	int r = 0;
+	_cleanup_(freep) struct leaks_alike *items = NULL;
+	size_t count = 0;
+	int r = leaks_alike(l, &items, &count);
 
-	for (size_t i = 0; !r && i < l->count && i < most; i++)
-		r = put_finding(l, &l->findings->items[l->shown[i]], out);
-	if (!r && l->count > most)
+	for (size_t i = 0; !r && i < count && i < most; i++)
+		r = put_finding(l, &items[i], out);
+	if (!r && count > most)
 		fprintf(out, "\n%s more; -n shows more\n",
-			units_count(l->count - most).text);
+			units_count(count - most).text);
 	return r;
 }
 

@@ -157,6 +157,16 @@ class Many(harness.Case):
         leaks = self.read_json("leaks", run.profile, "--kind=all")
         self.assertEqual((leaks["scanned"], leaks["unscanned"]), (MANY + 1, 0))
         self.assertEqual(leaks["sums"]["definite"]["blocks"], MANY)
+        # Where only the process differs, people are told once.
+        text = self.heapline("leaks", "--bytes", run.profile).stdout.decode()
+        self.assertEqual(re.findall(r"^definite  .*", text, re.M), [
+            "definite  %s B in %d blocks  %s  (of %d processes)" % (
+                format(leaks["sums"]["definite"]["bytes"], ","), MANY,
+                leaks["leaks"][0]["site"], MANY)])
+        pid = leaks["leaks"][0]["pid"]
+        text = self.heapline("leaks", "--process=%d" % pid, run.profile).stdout.decode()
+        own = re.findall(r"^definite .* B in 1 block  .*\((.*)\)$", text, re.M)
+        self.assertEqual(own, ["process %d" % pid])
         # What is known of all is written now and then, not at the end of each.
         updates = self.read_json("info", run.profile)["file"]["updates"]
         self.assertLess(updates, MANY // 10)
