@@ -7,6 +7,7 @@
 #include "cli/cmd/reader.h"
 #include "cli/cmd/target.h"
 #include "cli/cmd/verb.h"
+#include "cli/report/leaks.h"
 #include "cli/tui/tui.h"
 
 #include <errno.h>
@@ -126,14 +127,16 @@ static int find(void *context, int which, const struct scope_options *scope,
 		struct findings *ret)
 {
 	struct own *own = context;
+	const struct profile *p = own->reader->files[which].profile;
 	const struct findings_options o = {
 		.path = own->reader->files[which].path,
 		.pid = scope->pid,
 		.domain = scope->domain,
+		.unlisted = scope->pid ? 0 : leaks_unlisted(p),
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 
-	return gate_find(&own->gate, own->reader->files[which].profile, &o, ret);
+	return gate_find(&own->gate, p, &o, ret);
 }
 
 static int refuse(const struct tui_options *o, int status)

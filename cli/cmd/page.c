@@ -7,6 +7,7 @@
 #include "cli/cmd/gate.h"
 #include "cli/cmd/verb.h"
 #include "cli/export/html.h"
+#include "cli/report/leaks.h"
 #include "cli/report/text.h"
 
 #include <errno.h>
@@ -46,13 +47,15 @@ static int find(void *context, int which, enum profile_domain domain,
 {
 	struct asking *a = context;
 	const struct reader *r = a->reader;
+	const struct profile *p = which ? r->files[1].profile : r->profile;
 	const struct findings_options o = {
 		.path = which ? r->files[1].path : r->path,
 		.domain = domain,
+		.unlisted = leaks_unlisted(p),
 		.young_ns = FINDINGS_YOUNG_NS,
 	};
 
-	return gate_find(&a->gate, which ? r->files[1].profile : r->profile, &o, ret);
+	return gate_find(&a->gate, p, &o, ret);
 }
 
 /* ---- the file ---------------------------------------------------------------------- */

@@ -51,6 +51,10 @@ struct leaks { /* findings that are wanted */
 	void *told_context;
 };
 
+/* For findings_options, of a view that lists all classes: none; or where processes are
+ * very many, what no report lists unless it is told, as that takes much memory. */
+uint32_t leaks_unlisted(const struct profile *p);
+
 /* "definite,cycle", "all": bits in *ret. False: a word that is none. */
 bool leaks_parse_kinds(const char *text, uint32_t *ret);
 
