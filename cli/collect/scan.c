@@ -24,13 +24,12 @@ enum {
 	KEPT = 100, /* graphs that programs and schedules may fill a profile with ... */
 };
 
+#define KEPT_BYTES (1ull << 30)	      /* ... and their bytes in it */
 #define UNWRITTEN_BYTES (16ull << 20) /* of graphs in our memory */
-
-#define KEPT_BYTES (1ull << 30) /* ... and their bytes in it */
-#define END_NS 60000000000ull	/* for the last scans, when all else is over */
+#define END_NS 60000000000ull	      /* for the last scans, when all else is over */
 
 struct scan_row { /* that the profile does not have yet */
-	struct profile_snapshot row;
+	struct profile_snapshot snapshot;
 	char name[SCAN_NAME_BYTES];
 	const char *cause;
 	struct profile_piece *pieces;
@@ -230,11 +229,11 @@ static int add_row(struct scans *s, struct scan_job *j)
 	    (scan_at_end(&j->want) && !note_end(s, j->want.serial)))
 		return -ENOMEM;
 	row = &s->rows[s->row_count++];
-	*row = (struct scan_row){.row = j->row, .cause = j->cause};
-	row->row.process_serial = j->want.serial;
-	row->row.kind = j->want.kind;
-	row->row.at_ns = j->at_ns;
-	row->row.lacking = j->lacking;
+	*row = (struct scan_row){.snapshot = j->row, .cause = j->cause};
+	row->snapshot.process_serial = j->want.serial;
+	row->snapshot.kind = j->want.kind;
+	row->snapshot.at_ns = j->at_ns;
+	row->snapshot.lacking = j->lacking;
 	memcpy(row->name, j->want.name, sizeof(row->name));
 	if (!j->err) {
 		row->pieces = j->pieces;
@@ -265,7 +264,7 @@ static int fill_row(struct profile *p, struct scan_row *from)
 	if (r < 0)
 		return r;
 	row = &p->snapshots[p->snapshot_count++];
-	*row = from->row;
+	*row = from->snapshot;
 	row->name = text(p, from->name);
 	row->cause = text(p, from->cause);
 	r = profile_pieces_add(p, from->pieces, from->piece_count);

@@ -132,8 +132,11 @@ static void put_moment(const struct table *t, int moment, const char *name)
 
 	if (!is_known(&t->parts[moment]))
 		return;
-	fprintf(t->out, "  %s: %s after the start, %s of the peak live", name,
-		units_duration(m->at_ns).text, units_percent(m->live_bytes, peak).text);
+	fprintf(t->out, "  %s: %s after the start", name,
+		units_duration(m->at_ns).text);
+	if (peak) /* of one that is counted with others it is not known */
+		fprintf(t->out, ", %s of the peak live",
+			units_percent(m->live_bytes, peak).text);
 	if (m->rss_bytes && m->rss_at_ns != m->at_ns)
 		fprintf(t->out, "; the kernel's figures are of %s",
 			units_duration(m->rss_at_ns).text);

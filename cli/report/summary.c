@@ -98,14 +98,15 @@ static void put_population(const struct page *page)
 			     !page->profile->processes[i].counted;
 	if (processes < 2)
 		fprintf(page->out,
-			"; %zu programs recorded, each by exec of the one "
+			"; %s programs recorded, each by exec of the one "
 			"before",
-			programs);
+			units_count(programs).text);
 	else if (programs == processes)
-		fprintf(page->out, "; %zu processes recorded", processes);
+		fprintf(page->out, "; %s processes recorded",
+			units_count(processes).text);
 	else
-		fprintf(page->out, "; %zu processes recorded, %zu programs", processes,
-			programs);
+		fprintf(page->out, "; %s processes recorded, %s programs",
+			units_count(processes).text, units_count(programs).text);
 }
 
 static void put_top(const struct page *page)
