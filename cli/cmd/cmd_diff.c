@@ -149,7 +149,7 @@ static int find_leaks(void *context, int which, struct findings *ret)
 static int report_leaks(const struct reader *r, struct own *own)
 {
 	struct changes_options o = changes_options_of(r);
-	struct asking asking = {&own->gate, r, own->kinds ? own->kinds : LEAKS_USUAL};
+	struct asking asking = {&own->gate, r, leaks_kinds(own->kinds)};
 	const struct changes_leaks both = {
 		.profile = {r->files[0].profile, r->files[1].profile},
 		.scope = r->scope,

@@ -226,7 +226,7 @@ static int run(struct own *own, int argc, char **argv)
 	find.pid = r.scope.pid;
 	find.domain = r.scope.domain;
 	find.snapshot = own->snapshot;
-	find.unlisted = ~(own->options.kinds ? own->options.kinds : LEAKS_USUAL);
+	find.unlisted = ~leaks_kinds(own->options.kinds);
 	if (own->since && !moment_of(r.profile, own->since, &find.since_ns))
 		return no_snapshot(&r, own->since);
 	status = gate_load(&own->gate);

@@ -72,10 +72,9 @@ static const struct option_spec options[] = {
 	[ONLY] = {.name = "only",
 		  .argument = "GLOB",
 		  .help = "of all of them, record programs of that name or path"},
-	[BY_PROGRAM] =
-		{.name = "by-program",
-		 .help = "count all processes of a program together, as one (what "
-			 "is done anyway where there are too many)"},
+	[BY_PROGRAM] = {.name = "by-program",
+			.help = "count all processes of a program together, as one "
+				"(what is done anyway where there are too many)"},
 	[SNAPSHOT_AT_EXIT] = {.name = "snapshot-at-exit",
 			      .help = "read each process's heap at its end: who holds "
 				      "each block (`heapline path`)"},
@@ -85,11 +84,10 @@ static const struct option_spec options[] = {
 	[SNAPSHOT_EVERY] = {.name = "snapshot-every",
 			    .argument = "TIME",
 			    .help = "read the heaps of all processes at intervals"},
-	[SNAPSHOT_AT] =
-		{.name = "snapshot-at",
-		 .argument = "WHEN",
-		 .help = "and once after TIME, or with 'peak>SIZE' each that has "
-			 "grown so large"},
+	[SNAPSHOT_AT] = {.name = "snapshot-at",
+			 .argument = "WHEN",
+			 .help = "and once after TIME, or with 'peak>SIZE' each that has "
+				 "grown so large"},
 	[SNAPSHOT_WAIT] = {.name = "snapshot-wait",
 			   .argument = "TIME",
 			   .help = "a process waits for that no longer (10s)"},
@@ -102,17 +100,14 @@ static const struct option_spec options[] = {
 			.help = "ask the servers of $DEBUGINFOD_URLS for debug "
 				"information that is not here: they learn the "
 				"build-ids"},
-	[SAMPLE] =
-		{.name = "sample",
-		 .argument = "BYTES",
-		 .help = "record about one allocation in so many bytes (512K): nearly "
-			 "free; every figure is then an estimate"},
+	[SAMPLE] = {.name = "sample",
+		    .argument = "BYTES",
+		    .help = "record about one allocation in so many bytes (512K): nearly "
+			    "free; every figure is then an estimate"},
 	[KEEP] = {.name = "keep",
 		  .argument = "LIST",
-		  .help = "size, thread: count by these, too, for --size and --thread "
-			  "of "
-			  "the readers: more work for the collector; contents: the "
-			  "first "
+		  .help = "size, thread: count by these, too, for --size and --thread of "
+			  "the readers: more work for the collector; contents: the first "
 			  "bytes of blocks, with each snapshot, secrets among them",
 		  .words = KEEP_WORDS},
 	[PYTHON] = {.name = "python",
@@ -126,11 +121,10 @@ static const struct option_spec options[] = {
 	[NO_OBJECTS] = {.name = "no-objects",
 			.help = "of CPython: what reaches malloc alone, not the small "
 				"blocks in its own arenas: faster"},
-	[OWN_NEW] =
-		{.name = "own-new",
-		 .help = "record C++'s operators new and delete as such: for "
-			 "allocators whose own reach no malloc (done without asking "
-			 "for jemalloc, tcmalloc and mimalloc)"},
+	[OWN_NEW] = {.name = "own-new",
+		     .help = "record C++'s operators new and delete as such: for "
+			     "allocators whose own reach no malloc (done without asking "
+			     "for jemalloc, tcmalloc and mimalloc)"},
 	{0},
 };
 

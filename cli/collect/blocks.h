@@ -68,11 +68,9 @@ void blocks_book_free(struct ledger *l, struct ledger_process *p,
 		      uint64_t ns);
 
 /* Of the process's heap, as arenas.h wants it. */
-static inline uint64_t blocks_epoch(const struct ledger_process *p)
+static inline uint64_t blocks_epoch(struct ledger_process *p)
 {
-	const struct sites_process *counts = p->sums.crowd ? p->sums.crowd : &p->sums;
-
-	return counts->peak[PROFILE_MALLOC].epoch;
+	return sites_counts(&p->sums)->peak[PROFILE_MALLOC].epoch;
 }
 
 /* All moments come from here: births, frees and forks are seen in one order. */

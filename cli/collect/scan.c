@@ -691,13 +691,6 @@ void scans_tell_missing(struct scans *s)
 	}
 }
 
-static void free_pieces(struct profile_piece *pieces, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(pieces[i].data);
-	free(pieces);
-}
-
 static void break_off(struct scan_job *j)
 {
 	j->blocks_err = j->blocks_err ? j->blocks_err : -ESRCH;
@@ -721,7 +714,7 @@ void scans_close(struct scans *s)
 			scan_job_close(s->jobs[i]);
 		}
 	for (size_t i = 0; i < s->row_count; i++)
-		free_pieces(s->rows[i].pieces, s->rows[i].piece_count);
+		profile_pieces_free(s->rows[i].pieces, s->rows[i].piece_count);
 	free(s->rows);
 	table_done(&s->ended);
 	close(s->fd);

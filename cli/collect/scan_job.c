@@ -380,9 +380,7 @@ void *scan_job_pack(void *context)
 
 void scan_job_close(struct scan_job *j)
 {
-	for (size_t i = 0; i < j->piece_count; i++)
-		free(j->pieces[i].data);
-	free(j->pieces);
+	profile_pieces_free(j->pieces, j->piece_count);
 	heap_graph_done(&j->graph);
 	heap_roots_done(&j->roots);
 	scan_frames_done(&j->frames);

@@ -138,9 +138,8 @@ static void describe(struct server *s)
 	p->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static struct profile *fill_profile(void *context, int *ret_err)
+static struct profile *fill_profile(struct server *s, int *ret_err)
 {
-	struct server *s = context;
 	struct profile *p = server_profile(s);
 
 	accounts_settle(s->accounts);

@@ -30,13 +30,18 @@ void profile_drop_sites(struct profile *p)
 	p->site_count = p->site_room = 0;
 }
 
+void profile_pieces_free(struct profile_piece *pieces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(pieces[i].data);
+	free(pieces);
+}
+
 static void free_all_but_sites(struct profile *p)
 {
-	for (size_t i = 0; i < p->piece_count; i++)
-		free(p->pieces[i].data);
+	profile_pieces_free(p->pieces, p->piece_count);
 	strings_done(&p->strings);
 	free(p->snapshots);
-	free(p->pieces);
 	free(p->processes);
 	free(p->threads);
 	free(p->modules);

@@ -449,6 +449,9 @@ static inline bool profile_share_same_site(const struct profile_share *a,
 	       a->domain == b->domain;
 }
 
+/* What they have in memory, and their array. */
+void profile_pieces_free(struct profile_piece *pieces, size_t count);
+
 /* An empty profile (stacks[0] is there). Free with profile_close(). NULL without
  * memory. */
 struct profile *profile_new(void);

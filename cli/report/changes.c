@@ -188,7 +188,7 @@ static int take_leaks(struct changes *c, int side, const struct leaks *l)
 
 int changes_of_leaks(struct changes *c, const struct leaks *a, const struct leaks *b)
 {
-	uint32_t kinds = a->options->kinds ? a->options->kinds : LEAKS_USUAL;
+	uint32_t kinds = leaks_kinds(a->options->kinds);
 	int r = begin(c, a->profile, b->profile);
 
 	for (int k = 0; k < LEAK_KINDS; k++)

@@ -2,7 +2,6 @@
 
 #include "cli/base/array.h"
 #include "cli/base/cleanup.h"
-#include "cli/profile/totals.h"
 #include "cli/report/findings_state.h"
 #include "cli/report/runtime.h"
 
@@ -33,7 +32,8 @@ static void gather_done(struct findings_gather *g)
 	table_done(&g->grouped);
 	free(g->group);
 	proofs_index_done(&g->proofs);
-	table_done(&g->last);
+	profile_serials_done(&g->serials);
+	free(g->last);
 	free(g->before);
 }
 
@@ -42,23 +42,28 @@ static int chain_snapshots(struct findings_gather *g)
 {
 	const struct profile *p = g->p;
 
+	g->last = calloc(p->process_count + 1, sizeof(*g->last));
 	g->before = calloc(p->snapshot_count + 1, sizeof(*g->before));
-	for (size_t i = 0; g->before && i < p->snapshot_count; i++) {
-		struct table_key key = {p->snapshots[i].process_serial, 0};
-		uint64_t *last = table_put(&g->last, key, NULL);
+	if (!g->last || !g->before)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->snapshot_count; i++) {
+		size_t of = profile_serials_find(&g->serials,
+						 p->snapshots[i].process_serial);
 
-		if (!last)
-			return -ENOMEM;
-		g->before[i] = *last;
-		*last = i + 1;
+		if (of == SIZE_MAX)
+			continue;
+		g->before[i] = g->last[of];
+		g->last[of] = i + 1;
 	}
-	return g->before ? 0 : -ENOMEM;
+	return 0;
 }
 
 static int gather_init(struct findings_gather *g)
 {
 	int r = proofs_index_open(g->p, &g->proofs);
 
+	if (!r)
+		r = profile_serials_init(&g->serials, g->p);
 	if (!r)
 		r = chain_snapshots(g);
 	if (r < 0)
@@ -232,18 +237,16 @@ const char *findings_remedy(const char *flaw)
 }
 
 /* The process's last snapshot without a flaw, or SIZE_MAX. *ret_why: what is wrong with
- * the last of all; *ret_any: there was one. */
-static size_t choose(const struct findings_gather *g,
-		     const struct profile_process *process, const char **ret_why,
-		     bool *ret_any)
+ * the last of all. */
+static size_t choose(const struct findings_gather *g, size_t process,
+		     const char **ret_why)
 {
-	uint64_t *last = table_get(&g->last, (struct table_key){process->serial, 0});
+	bool any = false;
 
-	*ret_any = false;
-	*ret_why = process->end == PROFILE_EXECED
+	*ret_why = g->p->processes[process].end == PROFILE_EXECED
 			   ? "another program took its place"
 			   : "it was recorded without --snapshot-at-exit";
-	for (size_t i = last ? (size_t)*last : 0; i; i = g->before[i - 1]) {
+	for (size_t i = g->last[process]; i; i = g->before[i - 1]) {
 		const char *why;
 
 		if (!is_meant(g, i - 1))
@@ -251,9 +254,9 @@ static size_t choose(const struct findings_gather *g,
 		why = findings_flaw(g->p, &g->p->snapshots[i - 1]);
 		if (!why)
 			return i - 1;
-		if (!*ret_any)
+		if (!any)
 			*ret_why = why;
-		*ret_any = true;
+		any = true;
 	}
 	return SIZE_MAX;
 }
@@ -309,21 +312,25 @@ static int count_inherited(struct findings_gather *g, uint32_t process)
 	return 0;
 }
 
+/* That the process is counted in with others; SIZE_MAX: none. */
+static size_t row_of(struct findings_gather *g, size_t process)
+{
+	uint32_t with = g->p->processes[process].counted_with;
+
+	return with ? profile_serials_find(&g->serials, with) : SIZE_MAX;
+}
+
 /* One that is counted with others, some of which were looked at: which blocks are its
  * own is not known. */
-static bool may_have_blocks(const struct findings_gather *g,
-			    struct profile_serials *serials,
-			    const struct profile_process *process)
+static bool may_have_blocks(struct findings_gather *g, size_t process)
 {
-	size_t row = process->counted_with
-			     ? profile_serials_find(serials, process->counted_with)
-			     : SIZE_MAX;
+	size_t row = row_of(g, process);
 
-	return row != SIZE_MAX && g->in_part[row] && process->events;
+	return row != SIZE_MAX && g->in_part[row] && g->p->processes[process].events;
 }
 
 /* One pass over the sites for all of them. */
-static int count_unscanned(struct findings_gather *g, struct profile_serials *serials)
+static int count_unscanned(struct findings_gather *g)
 {
 	const struct profile *p = g->p;
 	_cleanup_(freep) uint64_t *own = calloc(p->process_count + 1, sizeof(*own));
@@ -331,7 +338,8 @@ static int count_unscanned(struct findings_gather *g, struct profile_serials *se
 
 	g->snapshot = FINDING_NONE;
 	for (size_t i = 0; !r && i < p->site_count; i++) {
-		size_t x = profile_serials_find(serials, p->sites[i].process_serial);
+		size_t x =
+			profile_serials_find(&g->serials, p->sites[i].process_serial);
 		uint64_t before = g->ret->sum[LEAK_UNSCANNED].blocks;
 
 		if (x == SIZE_MAX || !g->unscanned[x] || g->in_part[x] ||
@@ -345,8 +353,7 @@ static int count_unscanned(struct findings_gather *g, struct profile_serials *se
 			continue;
 		r = count_inherited(g, (uint32_t)i);
 		/* One without blocks has nothing to lose, if they are all of them. */
-		if (!own[i] && g->unscanned[i] != not_all &&
-		    !may_have_blocks(g, serials, &p->processes[i]))
+		if (!own[i] && g->unscanned[i] != not_all && !may_have_blocks(g, i))
 			continue;
 		if (p->processes[i].end == PROFILE_EXECED)
 			continue;
@@ -358,16 +365,23 @@ static int count_unscanned(struct findings_gather *g, struct profile_serials *se
 
 /* ---- all ----------------------------------------------------------------- */
 
+int findings_order(const struct finding *a, const struct finding *b)
+{
+	uint64_t p = a->bytes + a->held_bytes, q = b->bytes + b->held_bytes;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return p == q ? 0 : p > q ? -1 : 1;
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct finding *x = *(const struct finding *const *)a;
 	const struct finding *y = *(const struct finding *const *)b;
-	uint64_t p = x->bytes + x->held_bytes, q = y->bytes + y->held_bytes;
+	int order = findings_order(x, y);
 
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	if (p != q)
-		return p > q ? -1 : 1;
+	if (order)
+		return order;
 	if (x->process != y->process)
 		return x->process < y->process ? -1 : 1;
 	if (x->stack != y->stack)
@@ -406,10 +420,9 @@ static int sort(struct findings *f)
 
 /* One of those that are counted in that row was looked at: what the row has live is not
  * what nobody looked at. */
-static void tell_row(struct findings_gather *g, struct profile_serials *serials,
-		     uint32_t serial)
+static void tell_row(struct findings_gather *g, size_t process)
 {
-	size_t row = profile_serials_find(serials, serial);
+	size_t row = row_of(g, process);
 
 	if (row != SIZE_MAX)
 		g->in_part[row] = true;
@@ -417,21 +430,17 @@ static void tell_row(struct findings_gather *g, struct profile_serials *serials,
 
 static int gather_all(struct findings_gather *g)
 {
-	_cleanup_(profile_serials_done) struct profile_serials serials = {0};
 	const struct profile *p = g->p;
 	bool any = false;
 	int r = gather_init(g);
 
-	if (!r)
-		r = profile_serials_init(&serials, p);
 	for (size_t i = 0; !r && i < p->process_count; i++) {
 		const char *why;
 		size_t snapshot;
-		bool had;
 
 		if (g->o->pid && p->processes[i].pid != g->o->pid)
 			continue;
-		snapshot = choose(g, &p->processes[i], &why, &had);
+		snapshot = choose(g, i, &why);
 		if (g->o->snapshot && snapshot == SIZE_MAX)
 			continue;
 		any = true;
@@ -439,12 +448,12 @@ static int gather_all(struct findings_gather *g)
 			g->unscanned[i] = why;
 		else
 			r = findings_scanned(g, (uint32_t)i, snapshot);
-		if (snapshot != SIZE_MAX && p->processes[i].counted_with)
-			tell_row(g, &serials, p->processes[i].counted_with);
+		if (snapshot != SIZE_MAX)
+			tell_row(g, i);
 	}
 	if (!r && !any && (g->o->pid || g->o->snapshot))
 		return -ENODATA;
-	return r ? r : count_unscanned(g, &serials);
+	return r ? r : count_unscanned(g);
 }
 
 int findings_of(const struct profile *p, const struct findings_options *o,

@@ -74,6 +74,10 @@ int findings_of(const struct profile *p, const struct findings_options *o,
 		struct findings *ret);
 void findings_done(struct findings *f);
 
+/* By class, then by bytes with what they hold: below 0: a comes first; 0: they are told
+ * apart by something else. */
+int findings_order(const struct finding *a, const struct finding *b);
+
 /* Why a snapshot is no ground for a verdict; NULL: it is. What can be done, a sentence
  * without its end, of such a reason; NULL: nothing is known. */
 const char *findings_flaw(const struct profile *p, const struct profile_snapshot *s);

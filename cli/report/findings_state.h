@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/base/table.h"
+#include "cli/profile/totals.h"
 #include "cli/report/findings.h"
 #include "cli/report/proofs.h"
 #include "cli/report/recursion.h"
@@ -24,7 +25,8 @@ struct findings_gather {
 	const char **unscanned; /* by process: why, or NULL */
 	bool *in_part; /* by process: it is a row of several, one of which was looked at */
 	struct proofs_index proofs;
-	struct table last; /* serial -> the process's last snapshot + 1 */
+	struct profile_serials serials;
+	size_t *last;	   /* by process: its last snapshot + 1 */
 	size_t *before;	   /* by snapshot: the process's one before it + 1 */
 	uint32_t snapshot; /* of the process under way, or FINDING_NONE */
 };

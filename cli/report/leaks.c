@@ -75,9 +75,8 @@ static bool is_of_module(const struct leaks *l, uint32_t stack)
 static bool is_wanted(const struct leaks *l, const struct scope *scope,
 		      const struct finding *f)
 {
-	uint32_t kinds = l->options->kinds ? l->options->kinds : LEAKS_USUAL;
-
-	return kinds >> f->kind & 1 && f->blocks && scope->process[f->process] &&
+	return leaks_kinds(l->options->kinds) >> f->kind & 1 && f->blocks &&
+	       scope->process[f->process] &&
 	       (!scope->stacks || scope->stacks[f->stack]) &&
 	       f->bytes + f->held_bytes >= l->options->least &&
 	       is_of_module(l, f->stack);

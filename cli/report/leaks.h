@@ -17,6 +17,12 @@
 	 1u << LEAK_POSSIBLE | 1u << LEAK_UNSCANNED)
 #define LEAKS_LOST (1u << LEAK_DEFINITE | 1u << LEAK_CYCLE | 1u << LEAK_INDIRECT)
 
+/* Bits as options have them: 0 is LEAKS_USUAL. */
+static inline uint32_t leaks_kinds(uint32_t kinds)
+{
+	return kinds ? kinds : LEAKS_USUAL;
+}
+
 /* What leaks_parse_kinds() takes: for completion, for people. */
 #define LEAKS_KIND_WORDS                                                               \
 	"definite cycle indirect possible unscanned exited young reachable runtime "   \

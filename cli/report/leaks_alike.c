@@ -22,14 +22,9 @@ static void add(struct leaks_alike *to, const struct finding *f)
 static int compare(const void *a, const void *b)
 {
 	const struct leaks_alike *x = a, *y = b;
-	uint64_t p = x->sum.bytes + x->sum.held_bytes,
-		 q = y->sum.bytes + y->sum.held_bytes;
+	int order = findings_order(&x->sum, &y->sum);
 
-	if (x->sum.kind != y->sum.kind)
-		return x->sum.kind < y->sum.kind ? -1 : 1;
-	if (p != q)
-		return p > q ? -1 : 1;
-	return x->first < y->first ? -1 : x->first > y->first;
+	return order ? order : x->first < y->first ? -1 : x->first > y->first;
 }
 
 int leaks_alike(const struct leaks *l, struct leaks_alike **ret, size_t *ret_count)

@@ -234,6 +234,7 @@ static void put_head(const struct picture *p)
 		profile->process_count
 			? strings_get(&profile->strings, profile->processes[0].command)
 			: "nothing";
+	size_t processes = profile_processes(profile);
 	FILE *out = p->out;
 
 	fprintf(out,
@@ -250,8 +251,8 @@ static void put_head(const struct picture *p)
 	fprintf(out, "</text>\n<text x=\"%d\" y=\"48\">%s", LEFT,
 		profile->slice.has_range ? cut_period(profile).text
 					 : units_duration(p->span.end_ns).text);
-	if (profile_processes(profile) > 1)
-		fprintf(out, ", %zu processes together", profile_processes(profile));
+	if (processes > 1)
+		fprintf(out, ", %zu processes together", processes);
 	fputs("; live bytes: light to the most, dark to the least of each moment, "
 	      "line: the last</text>\n",
 	      out);
