@@ -6,6 +6,7 @@ enum {
 };
 
 _Atomic int confined;
+__thread bool confined_thread;
 
 static _Atomic unsigned long long rested_ns;
 

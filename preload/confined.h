@@ -6,11 +6,16 @@
  * recorded, and counted as lost; a program that is executed is listed as not followed.
  * Strict mode takes the processor's stamp counter away too: time stands still then.
  *
+ * A thread whose system calls are dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH) is
+ * confined likewise where ours would be among them: its handler would take them for the
+ * program's. Neither its threads nor its children inherit that.
+ *
  * Only what goes through libc's prctl() and syscall() is seen.
  */
 #pragma once
 
 #include "preload/hidden.h"
+#include "preload/sys.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,11 +23,15 @@
 /* Also in fork children: filters are inherited. An exec begins anew. */
 extern HIDDEN _Atomic int confined;
 
+/* Its system calls are dispatched to itself. */
+extern HIDDEN __thread bool confined_thread __attribute__((tls_model("initial-exec")));
+
 static inline bool confined_is(void)
 {
 	/* relaxed: the thread that sets it is the one that is confined, or the kernel
 	 * has stopped the others for it. */
-	return atomic_load_explicit(&confined, memory_order_relaxed);
+	return atomic_load_explicit(&confined, memory_order_relaxed) ||
+	       (!sys_is_blank_thread() && confined_thread);
 }
 
 /* Passes a little time without the kernel. */

@@ -48,6 +48,7 @@ static void in_child(void)
 {
 	struct wire_process *p;
 
+	confined_thread = false; /* children are not dispatched */
 	sample_forked();
 	stray_in_child();
 	if (!fork_serial || !family_follows() || confined_is())

@@ -40,7 +40,7 @@ static void note(int result)
 	stack_t is = {.ss_flags = SS_DISABLE};
 
 	if (!result)
-		sys_call3(SYS_sigaltstack, NULL, &is, 0);
+		change(NULL, &is);
 	altstack_end(result ? NULL : &is);
 }
 

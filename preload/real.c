@@ -11,6 +11,7 @@
 #include <string.h>
 
 struct real real;
+long (*real_syscall)(long, ...);
 static struct real found; /* complete before any hook uses it */
 
 enum { RESOLVE_NOT = 0, RESOLVE_NOW = 1, RESOLVE_DONE = 2 };
@@ -129,6 +130,8 @@ bool real_init(void)
 	next(&found.wait4, "wait4");
 	next(&found.waitid, "waitid");
 	next(&found.sigaltstack, "sigaltstack");
+	next(&found.prctl, "prctl");
+	next(&real_syscall, "syscall");
 	next(&found._exit, "_exit");
 	next(&found._Exit, "_Exit");
 	next(&found.quick_exit, "quick_exit");

@@ -56,6 +56,7 @@ struct real {
 	pid_t (*wait4)(pid_t, int *, int, struct rusage *);
 	int (*waitid)(idtype_t, id_t, siginfo_t *, int);
 	int (*sigaltstack)(const stack_t *, stack_t *);
+	int (*prctl)(int, ...);
 	void (*_exit)(int);
 	void (*_Exit)(int);
 	void (*quick_exit)(int);
@@ -70,6 +71,9 @@ struct real {
 };
 
 extern HIDDEN struct real real; /* constant after real_init() */
+
+/* Apart, for who has no compiler. */
+extern HIDDEN long (*real_syscall)(long, ...);
 
 /* Looks all of them up, once; other callers meanwhile see false and use the
  * bootstrap arena. True when `real` is complete. Keeps errno. */

@@ -58,10 +58,26 @@ class Confined(harness.Case):
 
     def test_a_filter_that_allows_next_to_nothing_does_not_kill_for_us(self):
         for how, processes, unfollowed, losses in self.each(
-                ("strict", "filter", "exit+filter", "filter-syscall", "odd", "ours")):
+                ("strict", "filter", "exit+filter", "filter-syscall", "filter-number",
+                 "odd", "ours")):
             worker, = processes
             self.assertEqual(worker["totals"]["allocations"], 10 + WORK, how)
             self.assertEqual((worker["end"], worker["exit"]), ("exited", 7), how)
+            self.assertEqual((unfollowed, losses["events"]), ([], 0), how)
+
+    def test_system_calls_that_come_back_to_the_thread_are_libc_s_alone(self):
+        for how, processes, unfollowed, losses in self.each(
+                ("dispatch", "exit+dispatch", "dispatch-number", "dispatch+thread",
+                 "dispatch+dispatch-off", "dispatch+fork", "dispatch+dispatch")):
+            allocations = [p["totals"]["allocations"] for p in processes]
+            if "fork" in how:
+                self.assertEqual(allocations, [10, WORK], how)
+            elif "thread" in how:  # which libc allocates for, too
+                self.assertIn(allocations[0] - 10 - WORK, range(100, 110))
+            else:
+                self.assertEqual(allocations, [10 + WORK], how)
+            self.assertEqual({(p["end"], p["exit"]) for p in processes}, {("exited", 7)},
+                             how)
             self.assertEqual((unfollowed, losses["events"]), ([], 0), how)
 
     def test_who_may_not_read_the_stamp_counter(self):

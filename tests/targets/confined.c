@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -71,7 +72,7 @@ static int status_of(pid_t pid)
 }
 
 /* Every call but those listed is deadly; or, with `deny`, those are. */
-static void filter(int by_syscall, int deny, const int *calls, size_t n)
+static void filter(int by, int deny, const int *calls, size_t n)
 {
 	struct sock_filter code[64];
 	struct sock_fprog program = {0, code};
@@ -90,8 +91,10 @@ static void filter(int by_syscall, int deny, const int *calls, size_t n)
 		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, deny ? allow : kill);
 	program.len = at;
 	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	if (by_syscall)
-		must(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+	if (by == SYS_seccomp)
+		must(!syscall(by, SECCOMP_SET_MODE_FILTER, 0, &program));
+	else if (by == SYS_prctl)
+		must(!syscall(by, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0));
 	else
 		must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0));
 }
@@ -165,6 +168,43 @@ static void by_namespace(const char *how)
 		must(!chroot(".") && !chdir("/"));
 }
 
+/* The code that has getpid(), libc's. */
+static int find_libc(struct dl_phdr_info *info, size_t size, void *ret)
+{
+	const uintptr_t inside = (uintptr_t)getpid;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + part->p_vaddr;
+
+		if (part->p_flags & PF_X && inside - at < part->p_memsz) {
+			memcpy(ret, (uintptr_t[2]){at, part->p_memsz}, 2 * sizeof(at));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* System calls of this thread that are not made by libc are deadly. */
+static void dispatch(int by_number, int on)
+{
+	static char blocks = SYSCALL_DISPATCH_FILTER_BLOCK;
+	uintptr_t libc[2] = {0};
+	long n = SYS_prctl;
+
+	must(dl_iterate_phdr(find_libc, libc));
+	if (!on)
+		must(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0,
+			    0));
+	else if (by_number)
+		must(!syscall(n, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
+			      libc[0], libc[1], &blocks));
+	else
+		must(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, libc[0],
+			    libc[1], &blocks));
+}
+
 static void by_kernel(const char *how)
 {
 	pthread_t t;
@@ -175,11 +215,16 @@ static void by_kernel(const char *how)
 	} else if (!strcmp(how, "filter")) {
 		filter(0, 0, few, sizeof(few) / sizeof(*few));
 	} else if (!strcmp(how, "filter-syscall")) {
-		filter(1, 0, few, sizeof(few) / sizeof(*few));
+		filter(SYS_seccomp, 0, few, sizeof(few) / sizeof(*few));
+	} else if (!strcmp(how, "filter-number")) {
+		filter(SYS_prctl, 0, few, sizeof(few) / sizeof(*few));
 	} else if (!strcmp(how, "odd")) {
 		filter(0, 1, odd, sizeof(odd) / sizeof(*odd));
 	} else if (!strcmp(how, "ours")) {
-		filter(1, 1, ours, sizeof(ours) / sizeof(*ours));
+		filter(SYS_seccomp, 1, ours, sizeof(ours) / sizeof(*ours));
+	} else if (!strncmp(how, "dispatch", 8)) {
+		dispatch(!strcmp(how, "dispatch-number"),
+			 strcmp(how, "dispatch-off") != 0);
 	} else if (!strcmp(how, "thread")) {
 		must(!pthread_create(&t, NULL, thread, NULL));
 		pthread_join(t, NULL);
