@@ -97,8 +97,10 @@ static inline __attribute__((always_inline)) void put(const struct hook *h,
 		thread_put_held_outermost(h->thread, type, p, size, stack);
 }
 
-/* (By value: a hook whose address is taken is kept in memory.) */
-static __attribute__((noinline)) void put_tables(struct hook h, const void *p)
+/* (By value: a hook whose address is taken is kept in memory. Its name is where the stacks
+ * of those tables begin, and what lists of code say of them.) */
+static __attribute__((noinline)) void python_allocator_tables(struct hook h,
+							      const void *p)
 {
 	tables_put(&h, p);
 }
@@ -107,7 +109,7 @@ static __attribute__((noinline)) void put_tables(struct hook h, const void *p)
 static inline void *returned(const struct hook *h, void *p)
 {
 	if (__builtin_expect(h->thread->hooks[h->depth].tables, 0))
-		put_tables(*h, p);
+		python_allocator_tables(*h, p);
 	return p;
 }
 
@@ -145,7 +147,8 @@ static void *object_malloc(void *context, size_t size)
 	begin_usual(&(struct hook){.thread = t, .call = HOOK_CALL}, THREAD_ASKS);
 	p = a->malloc(a->context, size);
 	if (__builtin_expect(t->hooks[0].tables, 0))
-		put_tables((struct hook){.thread = t, .call = HOOK_CALL}, p);
+		python_allocator_tables((struct hook){.thread = t, .call = HOOK_CALL},
+					p);
 	if (p)
 		thread_put_held_outermost(t, WIRE_ALLOC, p, size,
 					  hook_stack_held(&(struct hook){
